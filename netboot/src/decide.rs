@@ -1,0 +1,119 @@
+//! What a booting machine gets. Every door asks here: UDP 67 and 4011, TFTP, boot script, images.
+
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::machine::Machine;
+use crate::name::ProfileName;
+use crate::timestamp::Timestamp;
+
+/// `boot.unknown`: what a machine gets that nobody enrolled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unknown {
+    /// Write it down, stay silent.
+    Ignore,
+    /// A screen that says how to enroll, asks again, and boots the disk after a time.
+    Wait,
+    /// Enroll it by itself.
+    Profile(ProfileName),
+}
+
+/// The part of the configuration that decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    pub unknown: Unknown,
+    /// `boot.attempts`: install attempts before a machine is `failed`.
+    pub attempts: u32,
+}
+
+/// The answer of every door. Exactly one for each packet, with its reason.
+#[must_use]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Loader, script, installer.
+    Install,
+    /// The screen for strangers.
+    Wait,
+    /// Enroll with this profile, then ask again.
+    Enroll(ProfileName),
+    /// Its own disk: no boot file; a script that leaves to the disk if iPXE is already talking.
+    Disk(Reason),
+    /// Nothing at all.
+    Silence(Reason),
+}
+
+/// Why a machine gets its disk or silence: the text of the log line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    #[error("not enrolled")]
+    Unknown,
+    #[error("{0}; boots its own disk")]
+    State(crate::machine::State),
+    #[error("the order to install expired {0}; give it again with `pxe-admin reimage` or `enroll`")]
+    Expired(Timestamp),
+    #[error("all {0} install attempts ended without evidence")]
+    AttemptsUsed(u32),
+}
+
+/// Decides. Total: every machine in every state gets an answer.
+pub fn decide(machine: Option<&Machine>, policy: &Policy, now: Timestamp) -> Decision {
+    use crate::machine::State;
+
+    let Some(machine) = machine else {
+        return stranger(policy);
+    };
+    match machine.state {
+        State::Seen => stranger(policy),
+        State::Enrolled | State::Installing => install(machine, policy, now),
+        State::Retired => Decision::Silence(Reason::State(machine.state)),
+        State::Installed | State::Running | State::Joined | State::Failed => {
+            Decision::Disk(Reason::State(machine.state))
+        }
+    }
+}
+
+fn stranger(policy: &Policy) -> Decision {
+    match &policy.unknown {
+        Unknown::Ignore => Decision::Silence(Reason::Unknown),
+        Unknown::Wait => Decision::Wait,
+        Unknown::Profile(profile) => Decision::Enroll(profile.clone()),
+    }
+}
+
+/// An installer, unless the order expired or this boot would be one attempt too many. A boot is a new
+/// attempt once the ticket before it was claimed.
+fn install(machine: &Machine, policy: &Policy, now: Timestamp) -> Decision {
+    let spent = machine
+        .attempt
+        .as_ref()
+        .filter(|a| a.number >= policy.attempts && a.is_spent(now));
+    match (&machine.armed, spent) {
+        (_, Some(attempt)) => Decision::Disk(Reason::AttemptsUsed(attempt.number)),
+        (Some(armed), None) if now >= armed.until => Decision::Disk(Reason::Expired(armed.until)),
+        (None, None) => Decision::Disk(Reason::State(machine.state)),
+        (Some(_), None) => Decision::Install,
+    }
+}
+
+/// Where the appliance can be reached by a booting machine. All of it comes from the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    pub ip: Ipv4Addr,
+    pub http_port: u16,
+    pub node_port: u16,
+    /// `sha256/<base64>` of the node API's public key.
+    pub pin: String,
+}
+
+impl Address {
+    /// `http://10.77.0.1:8080`
+    pub fn http(&self) -> String {
+        format!("http://{}:{}", self.ip, self.http_port)
+    }
+
+    /// `https://10.77.0.1:8443`
+    pub fn node(&self) -> String {
+        format!("https://{}:{}", self.ip, self.node_port)
+    }
+}

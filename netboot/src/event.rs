@@ -1,0 +1,129 @@
+//! What happened: the only thing that is ever written down as truth. Everything else is folded from it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::hardware::Hardware;
+use crate::mac::Mac;
+use crate::machine::{Claim, Facts, Generation, Release};
+use crate::name::{HostName, ProfileName};
+use crate::plan::Plan;
+use crate::report::Report;
+use crate::timestamp::Timestamp;
+use crate::token::{Digest, Ticket};
+
+/// One line of the journal. `seq` rises by one from 1 without gaps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    pub seq: u64,
+    pub at: Timestamp,
+    /// The machine it is about; nothing for the appliance itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Mac>,
+    pub what: Happening,
+}
+
+/// An event before the journal has numbered it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    pub machine: Option<Mac>,
+    pub what: Happening,
+}
+
+impl Draft {
+    pub fn of(machine: Mac, what: Happening) -> Self {
+        Self {
+            machine: Some(machine),
+            what,
+        }
+    }
+}
+
+/// The kinds of event. Names are for good: old journals must stay readable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Happening {
+    /// Asked for something to boot, and told something new of itself.
+    Seen {
+        facts: Facts,
+    },
+    /// An operator wants it installed.
+    Enrolled {
+        macs: Vec<Mac>,
+        name: HostName,
+        profile: ProfileName,
+        until: Timestamp,
+        ticket: Ticket,
+        by: String,
+    },
+    /// An operator wants it installed again.
+    Reimaged {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        release: Option<u32>,
+        until: Timestamp,
+        ticket: Ticket,
+        by: String,
+    },
+    /// An operator wants it out of the records.
+    Forgotten {
+        by: String,
+    },
+    /// The attempt before ended without evidence; here is the next.
+    Attempt {
+        number: u32,
+        ticket: Ticket,
+    },
+    /// A boot script carried the ticket for the first time.
+    Served {
+        ticket: Ticket,
+    },
+    /// An agent holds the ticket.
+    Claimed {
+        ticket: Ticket,
+        claim: Claim,
+    },
+    /// The agent told its hardware.
+    Inventoried {
+        hardware: Hardware,
+    },
+    Planned {
+        plan: Box<Plan>,
+    },
+    /// The agent reported a step; progress of bytes is not written down.
+    Reported {
+        report: Report,
+    },
+    /// Secrets went out, sealed to the claim.
+    Sealed {
+        sealed: String,
+        node_key: Digest,
+    },
+    /// The agent has them.
+    Received,
+    /// The agent says the disk is done.
+    Installed {
+        generation: Generation,
+        ssh_host_key: String,
+    },
+    /// Attempts are used up, or the order expired in the middle.
+    GaveUp {
+        reason: String,
+    },
+    /// The installed system says that it runs.
+    Booted {
+        generation: Generation,
+    },
+    /// k3s says that the node is Ready.
+    Joined {
+        node: HostName,
+    },
+    /// Somebody asked for what was not theirs; nothing was given.
+    Refused {
+        code: String,
+        reason: String,
+        from: String,
+    },
+    /// A system went into the cache.
+    Released {
+        release: Release,
+    },
+}

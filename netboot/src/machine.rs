@@ -1,0 +1,260 @@
+//! A machine as the appliance knows it: its names, its state, and the install attempt it is in.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::hardware::Hardware;
+use crate::mac::Mac;
+use crate::name::{HostName, ProfileName, SystemName};
+use crate::plan::Plan;
+use crate::report::Progress;
+use crate::request::Arch;
+use crate::store_path::StorePath;
+use crate::timestamp::Timestamp;
+use crate::token::{Digest, Ticket};
+
+/// Where a machine is on its way. Only evidence moves it forward; only an operator moves it back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// A stranger that asked for something to boot.
+    Seen,
+    /// To be installed at its next boot.
+    Enrolled,
+    /// An agent holds the ticket.
+    Installing,
+    /// The agent says the disk is done.
+    Installed,
+    /// The installed system says, from its own disk, that it runs.
+    Running,
+    /// k3s says the node is Ready.
+    Joined,
+    /// Attempts are used up or an install failed for good; boots its disk.
+    Failed,
+    /// Kept on record, answered no more.
+    Retired,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Seen => "seen",
+            Self::Enrolled => "enrolled",
+            Self::Installing => "installing",
+            Self::Installed => "installed",
+            Self::Running => "running",
+            Self::Joined => "joined",
+            Self::Failed => "failed",
+            Self::Retired => "retired",
+        })
+    }
+}
+
+/// What the firmware said of itself, from its packets.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Facts {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arch: Option<Arch>,
+    /// Option 60, printable characters only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor_class: Option<String>,
+    /// Option 97 as SMBIOS prints it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
+    /// From iPXE or the agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+}
+
+impl Facts {
+    /// Takes over what `newer` knows; true if anything changed.
+    pub fn learn(&mut self, newer: &Self) -> bool {
+        let before = self.clone();
+        let Self {
+            arch,
+            vendor_class,
+            uuid,
+            serial,
+        } = newer.clone();
+        self.arch = arch.or(self.arch);
+        // The class of the firmware itself says more than the one that iPXE sends after it.
+        if self.vendor_class.is_none() {
+            self.vendor_class = vendor_class;
+        }
+        self.uuid = uuid.or(self.uuid.take());
+        self.serial = serial.or(self.serial.take());
+        *self != before
+    }
+}
+
+/// The order to install, given by `enroll` or `reimage`, and how long it stays in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Armed {
+    pub until: Timestamp,
+    /// The release to install; nothing means the newest when the plan is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<u32>,
+}
+
+/// One run of the installer, from the ticket on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// From 1, since the machine was armed.
+    pub number: u32,
+    pub ticket: Ticket,
+    /// When a boot script first carried the ticket; nothing means it was not handed out yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
+    #[serde(default)]
+    pub progress: Progress,
+    #[serde(default)]
+    pub secrets: Secrets,
+}
+
+impl Attempt {
+    /// How long a boot may ask for its script again and still count as the same boot.
+    const SAME_BOOT: Duration = Duration::from_secs(60);
+
+    /// Whether the next boot script begins a new attempt: this one was claimed, or was handed out so long
+    /// ago that the machine must have started again since.
+    pub fn is_spent(&self, now: Timestamp) -> bool {
+        self.claim.is_some()
+            || self
+                .served
+                .is_some_and(|at| now.since(at) > Self::SAME_BOOT)
+    }
+}
+
+/// Who holds the ticket: the first to ask, bound to a key that never left its RAM.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The age recipient (`age1…`) that secrets are sealed to.
+    pub recipient: String,
+    /// Hash of the bearer secret that the agent made and proves itself with from here on.
+    pub session: Digest,
+    pub at: Timestamp,
+}
+
+/// How far the secrets of an attempt have gone.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum Secrets {
+    #[default]
+    Kept,
+    /// Sealed and handed out; the same ciphertext answers a retry. Base64 of the age file.
+    Sealed { sealed: String },
+    /// The agent has them; nobody gets them again.
+    Received,
+}
+
+/// How a generation came to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    Install,
+    Switch,
+    Rollback,
+    Boot,
+}
+
+/// One generation that a node ran. Numbers are reused after a rollback; the store path is the identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generation {
+    /// The system profile's number.
+    pub number: u32,
+    pub store_path: StorePath,
+    /// What the boot menu calls it, from `nixos-version`.
+    #[serde(default)]
+    pub label: String,
+    /// As `uname -r` says it.
+    #[serde(default)]
+    pub kernel: String,
+    pub origin: Origin,
+    /// The release it was, if this appliance published it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<u32>,
+    /// When the agent put it on the disk, or when it was first seen running.
+    pub activated: Timestamp,
+    /// When a node first reported it running; nothing means it never did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub booted: Option<Timestamp>,
+    /// `/proc/sys/kernel/random/boot_id` of its last report.
+    #[serde(default)]
+    pub boot_id: String,
+}
+
+/// A physical box.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// The MAC it is filed under: the first of `macs`.
+    pub id: Mac,
+    pub macs: Vec<Mac>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<HostName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<ProfileName>,
+    pub state: State,
+    /// When it came into `state`.
+    pub since: Timestamp,
+    pub first_seen: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enrolled: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub installed: Option<Timestamp>,
+    #[serde(default)]
+    pub facts: Facts,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware: Option<Hardware>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub armed: Option<Armed>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<Attempt>,
+    /// Why it is `failed`, outermost cause first.
+    #[serde(default)]
+    pub failure: Vec<String>,
+    /// The public half, one line as in `known_hosts` without the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh_host_key: Option<String>,
+    /// Hash of the key with which the installed node proves itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_key: Option<Digest>,
+    #[serde(default)]
+    pub generations: Vec<Generation>,
+}
+
+impl Machine {
+    /// The name, or the MAC of a machine that has none: what a person reads.
+    pub fn title(&self) -> String {
+        self.name
+            .as_ref()
+            .map_or_else(|| self.id.to_string(), ToString::to_string)
+    }
+
+    /// Whether an order to install is in force at `now`.
+    pub fn is_armed(&self, now: Timestamp) -> bool {
+        self.armed.as_ref().is_some_and(|armed| now < armed.until)
+    }
+}
+
+/// One built system in the cache, numbered per system from 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    pub system: SystemName,
+    pub number: u32,
+    pub toplevel: StorePath,
+    /// Bytes of all NARs of the closure, unpacked.
+    pub closure_size: u64,
+    pub published: Timestamp,
+    /// The flake revision it was built from, where one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// `nixos-version` of the system, where it has one.
+    #[serde(default)]
+    pub label: String,
+}

@@ -1,0 +1,99 @@
+//! `hosts/profiles/*.toml` → the profiles and the machines they are for, or every problem in them.
+//!
+//! The files are TOML 1.0 exactly, because Nix reads them too; what Nix would refuse is refused here.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::layout::Layout;
+use crate::mac::Mac;
+use crate::name::{HostName, ProfileName, SystemName};
+
+/// A node's part in the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// The first server: makes the cluster.
+    ServerInit,
+    Server,
+    Agent,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ServerInit => "server-init",
+            Self::Server => "server",
+            Self::Agent => "agent",
+        })
+    }
+}
+
+/// Which disk is meant. Everything said must hold, and exactly one disk must be left.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Select {
+    pub by_id: Option<String>,
+    pub serial: Option<String>,
+    pub wwn: Option<String>,
+    pub model: Option<String>,
+    pub bus: Option<String>,
+    /// Bytes.
+    pub min_size: Option<u64>,
+    /// Bytes.
+    pub max_size: Option<u64>,
+    pub smallest: bool,
+    pub largest: bool,
+}
+
+/// A machine that a profile names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    pub name: HostName,
+    pub macs: Vec<Mac>,
+}
+
+/// One profile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    pub name: ProfileName,
+    /// As it was given to the reader, for messages.
+    pub file: String,
+    pub description: String,
+    /// `x86_64` or `aarch64`.
+    pub arch: String,
+    /// The system that its machines share.
+    pub system: SystemName,
+    pub machines: Vec<Listed>,
+    pub patterns: Vec<Pattern>,
+    pub select: Select,
+    pub layout: Layout,
+    /// Nothing: not part of a cluster.
+    pub role: Option<Role>,
+    pub kernel_params: Vec<String>,
+}
+
+/// A MAC pattern such as `b8:27:eb:*`: the octets that must be equal, from the first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pattern(pub Vec<u8>);
+
+/// All profiles of `hosts/profiles`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Profiles {
+    pub by_name: BTreeMap<ProfileName, Profile>,
+}
+
+impl Profiles {
+    /// Reads all files (path as it is to be shown, text), reporting every problem in them.
+    pub fn read(files: &[(String, String)]) -> Result<Self, Vec<crate::problem::Problem>> {
+        let _ = files;
+        unimplemented!()
+    }
+
+    /// The profile that is for this machine: the one that lists it, else the most specific pattern.
+    pub fn for_mac(&self, mac: Mac) -> Option<&Profile> {
+        let _ = mac;
+        unimplemented!()
+    }
+}

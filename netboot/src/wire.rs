@@ -1,0 +1,224 @@
+//! The JSON of every call: between agent and appliance, node and appliance, `pxe-admin` and appliance.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Event;
+use crate::hardware::Hardware;
+use crate::mac::Mac;
+use crate::machine::{Generation, Machine, Release};
+use crate::name::{HostName, ProfileName, SystemName};
+use crate::profile::Role;
+use crate::refusal::Refusal;
+use crate::report::Step;
+use crate::store_path::StorePath;
+use crate::timestamp::Timestamp;
+use crate::token::Ticket;
+
+/// Every answer that is not 2xx, on every API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    pub error: Refusal,
+}
+
+// --- agent → appliance, `node-port`. All but the claim carry `Authorization: Bearer <session>`. ---
+
+/// `POST /node/v1/claim`: the first to bring a ticket holds it. A repeat with the same session and
+/// recipient is the same claim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimRequest {
+    pub ticket: Ticket,
+    /// 256 bits that the agent drew, as 64 hexadecimal digits: its password for the rest of the attempt.
+    pub session: String,
+    /// The age recipient for its secrets, `age1…`.
+    pub recipient: String,
+}
+
+/// The claim is held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimAnswer {
+    pub name: HostName,
+    /// Which attempt this is, from 1, and how many there may be.
+    pub attempt: u32,
+    pub attempts: u32,
+}
+
+/// `POST /node/v1/plan` → [`crate::plan::Plan`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanRequest {
+    pub hardware: Hardware,
+}
+
+/// `POST /node/v1/secrets` (empty body) → this; `POST /node/v1/secrets/received` ends it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedAnswer {
+    /// Base64 of an age file whose plaintext is the JSON of [`InstallSecrets`].
+    pub sealed: String,
+}
+
+/// What only the claimed machine may read. No `Debug`: it must not reach a log.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstallSecrets {
+    /// The key of `/node/v1/boot` for the installed system.
+    pub node_key: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub k3s: Option<K3sSecrets>,
+}
+
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct K3sSecrets {
+    /// What this role joins with: the server token for servers, the agent token for agents.
+    pub token: String,
+    /// Servers only: what agents will join with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_token: Option<String>,
+    /// One per host name for ever, or a reinstalled node is refused its own name (k3s#663).
+    pub node_password: String,
+}
+
+/// `POST /node/v1/installed`: the disk is done, synced and unmounted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstalledRequest {
+    /// The number of the profile link that was set.
+    pub generation: u32,
+    pub store_path: StorePath,
+    /// `nixos-version` of what was installed.
+    #[serde(default)]
+    pub label: String,
+    /// `ssh-ed25519 AAAA…`
+    pub ssh_host_key: String,
+}
+
+// --- node → appliance. `Authorization: Bearer <node key>`. ---
+
+/// `POST /node/v1/boot`: the installed system runs from its own disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootRequest {
+    pub name: HostName,
+    pub generation: u32,
+    pub store_path: StorePath,
+    #[serde(default)]
+    pub label: String,
+    #[serde(default)]
+    pub kernel: String,
+    pub boot_id: String,
+}
+
+/// What the agent leaves in `/var/lib/netboot/node.json` for the installed system; nothing secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeIdentity {
+    pub name: HostName,
+    pub machine: Mac,
+    /// `https://10.77.0.1:8443`
+    pub appliance: String,
+    /// `sha256/<base64 of the SHA-256 of the appliance's public key>`
+    pub pin: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+}
+
+// --- pxe-admin → appliance, the admin socket. ---
+
+/// `POST /admin/v1/enroll`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnrollRequest {
+    pub mac: Mac,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<ProfileName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<HostName>,
+}
+
+/// `POST /admin/v1/machines/{who}/reimage`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ReimageRequest {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<u32>,
+}
+
+/// The answer to `enroll`, `reimage` and `forget`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    pub machine: Machine,
+    /// False: it was so already.
+    pub changed: bool,
+    /// Where the profile was read from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile_file: Option<String>,
+    /// What will keep it from working, such as a system without a release.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// `GET /admin/v1/machines`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machines {
+    pub machines: Vec<Machine>,
+}
+
+/// `GET /admin/v1/generations` and `/admin/v1/machines/{who}/generations`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generations {
+    pub machines: Vec<MachineGenerations>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineGenerations {
+    pub name: String,
+    pub generations: Vec<Generation>,
+}
+
+/// `GET /admin/v1/releases`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Releases {
+    pub releases: Vec<Release>,
+}
+
+/// `POST /admin/v1/publish` → one [`Published`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishRequest {
+    pub system: SystemName,
+    pub toplevel: StorePath,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    pub release: Release,
+    /// False: the newest release was this very path already.
+    pub changed: bool,
+}
+
+/// One line of `GET /admin/v1/events?machine=&after=&follow=` (newline-delimited JSON).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "line", rename_all = "kebab-case")]
+pub enum Live {
+    /// Written down for good.
+    Event { event: Event },
+    /// Bytes of a step; not written down.
+    Progress {
+        at: Timestamp,
+        machine: Mac,
+        step: Step,
+        done: u64,
+        total: u64,
+    },
+    /// A stage of the boot before the agent speaks, in words; not written down.
+    Boot {
+        at: Timestamp,
+        machine: Mac,
+        stage: String,
+    },
+    /// Nothing new; the connection lives.
+    Alive,
+    #[serde(other)]
+    Unknown,
+}
+
+/// `GET /healthz`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    pub status: String,
+    pub version: String,
+    /// Set while the store takes no writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
+}
