@@ -1,0 +1,1 @@
+//! `pxe-admin`: commands, and how they speak to people.

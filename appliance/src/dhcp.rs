@@ -1,0 +1,1 @@
+//! Boot requests on UDP 67 and 4011.

@@ -1,0 +1,1 @@
+//! Binds everything, runs it, stops it.
