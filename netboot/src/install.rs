@@ -1,14 +1,15 @@
 //! The calls of a machine under installation → events, or a refusal that is put on record.
 
-use crate::decide::{Decision, Policy};
-use crate::event::Draft;
+use crate::decide::{Decision, Policy, Reason, decide};
+use crate::event::{Draft, Happening};
 use crate::hardware::Hardware;
 use crate::mac::Mac;
-use crate::machine::{Facts, Machine};
-use crate::plan::{Cache, Plan};
+use crate::machine::{Attempt, Claim, Facts, Generation, Machine, Origin, Secrets, State};
+use crate::name::HostName;
+use crate::plan::{Cache, Order, Plan};
 use crate::profile::{Profiles, Role};
-use crate::refusal::Refusal;
-use crate::report::Report;
+use crate::refusal::{Code, Refusal};
+use crate::report::{Outcome, Report, Step};
 use crate::timestamp::Timestamp;
 use crate::token::{Digest, Ticket};
 use crate::wire::{BootRequest, ClaimAnswer, ClaimRequest, InstalledRequest};
@@ -22,10 +23,116 @@ pub struct Verdict<T> {
     pub drafts: Vec<Draft>,
 }
 
+impl<T> Verdict<T> {
+    fn yes(answer: T, drafts: Vec<Draft>) -> Self {
+        Self {
+            answer: Ok(answer),
+            drafts,
+        }
+    }
+
+    fn no(refusal: Refusal) -> Self {
+        Self {
+            answer: Err(refusal),
+            drafts: Vec::new(),
+        }
+    }
+}
+
+/// A refusal without a record, or an answer with its drafts.
+impl<T> From<Result<(T, Vec<Draft>), Refusal>> for Verdict<T> {
+    fn from(result: Result<(T, Vec<Draft>), Refusal>) -> Self {
+        match result {
+            Ok((answer, drafts)) => Self::yes(answer, drafts),
+            Err(refusal) => Self::no(refusal),
+        }
+    }
+}
+
+/// Refusals that belong to no machine are written down only so often: the LAN must not fill the journal.
+const MOST_STRAY_REFUSALS: u32 = 1000;
+
+/// A refusal that goes on record with the machine it was about.
+fn refused<T>(world: &World, machine: Option<Mac>, refusal: Refusal, from: &str) -> Verdict<T> {
+    let what = Happening::Refused {
+        code: code_text(refusal.code),
+        reason: refusal.message.clone(),
+        from: from.to_owned(),
+    };
+    let room = machine.is_some() || world.stray_refusals < MOST_STRAY_REFUSALS;
+    let drafts = if room {
+        vec![Draft { machine, what }]
+    } else {
+        Vec::new()
+    };
+    Verdict {
+        answer: Err(refusal),
+        drafts,
+    }
+}
+
+fn code_text(code: Code) -> String {
+    serde_json::to_string(&code)
+        .unwrap_or_default()
+        .trim_matches('"')
+        .to_owned()
+}
+
 /// A machine asked for something to boot: what is new about it. `most` bounds the strangers on record.
-pub fn see(world: &World, mac: Mac, facts: &Facts, most: usize) -> Verdict<()> {
-    let _ = (world, mac, facts, most);
-    unimplemented!()
+/// Also the place where a machine whose attempts are used up is given up: in proxy mode it is answered
+/// with silence from here on, so no other door would ever hear of it.
+pub fn see(
+    world: &World,
+    mac: Mac,
+    facts: &Facts,
+    policy: &Policy,
+    now: Timestamp,
+    most: usize,
+) -> Verdict<()> {
+    let Some(machine) = world.by_mac(mac) else {
+        let strangers = world
+            .machines
+            .values()
+            .filter(|m| m.state == State::Seen)
+            .count();
+        let seen = Draft::of(
+            mac,
+            Happening::Seen {
+                facts: facts.clone(),
+            },
+        );
+        return Verdict::yes(
+            (),
+            if strangers < most {
+                vec![seen]
+            } else {
+                Vec::new()
+            },
+        );
+    };
+    let mut drafts = Vec::new();
+    if machine.facts.clone().learn(facts) {
+        drafts.push(Draft::of(
+            machine.id,
+            Happening::Seen {
+                facts: facts.clone(),
+            },
+        ));
+    }
+    drafts.extend(given_up(machine, &decide(Some(machine), policy, now)));
+    Verdict::yes((), drafts)
+}
+
+fn given_up(machine: &Machine, decision: &Decision) -> Option<Draft> {
+    match decision {
+        Decision::Disk(reason @ Reason::AttemptsUsed(_)) => Some(Draft::of(
+            machine.id,
+            Happening::GaveUp {
+                reason: reason.to_string(),
+            },
+        )),
+        _ => None,
+    }
 }
 
 /// The boot script door: decides, hands out the ticket, counts attempts. `fresh` is used only if a new
@@ -37,11 +144,44 @@ pub fn serve(
     now: Timestamp,
     fresh: Ticket,
 ) -> Verdict<(Decision, Option<Ticket>)> {
-    let _ = (world, mac, policy, now, fresh);
-    unimplemented!()
+    let machine = world.by_mac(mac);
+    let decision = decide(machine, policy, now);
+    let Some(machine) = machine else {
+        return Verdict::yes((decision, None), Vec::new());
+    };
+    if decision != Decision::Install {
+        let drafts = given_up(machine, &decision).into_iter().collect();
+        return Verdict::yes((decision, None), drafts);
+    }
+    let draft = |what| Draft::of(machine.id, what);
+    let (ticket, drafts) = match &machine.attempt {
+        Some(attempt) if !attempt.is_spent(now) => {
+            let ticket = attempt.ticket.clone();
+            let first = attempt.served.is_none();
+            let served = first.then(|| {
+                draft(Happening::Served {
+                    ticket: ticket.clone(),
+                })
+            });
+            (ticket, served.into_iter().collect())
+        }
+        spent => {
+            let number = spent.as_ref().map_or(1, |a| a.number + 1);
+            let next = draft(Happening::Attempt {
+                number,
+                ticket: fresh.clone(),
+            });
+            let served = draft(Happening::Served {
+                ticket: fresh.clone(),
+            });
+            (fresh, vec![next, served])
+        }
+    };
+    Verdict::yes((decision, Some(ticket)), drafts)
 }
 
 /// `POST /node/v1/claim`. `session` is the hash of `request.session`; `from` is who asked, for the record.
+/// The first claim holds; a repeat of it is the same claim; any other is refused and written down.
 pub fn claim(
     world: &World,
     request: &ClaimRequest,
@@ -50,8 +190,83 @@ pub fn claim(
     now: Timestamp,
     from: &str,
 ) -> Verdict<ClaimAnswer> {
-    let _ = (world, request, session, policy, now, from);
-    unimplemented!()
+    let Some((machine, attempt)) = world.by_ticket(&request.ticket).and_then(with_attempt) else {
+        let refusal = Refusal::new(Code::UnknownInstall, "no install attempt has this ticket")
+            .tip("power the machine off and on: its next boot brings a fresh ticket");
+        return refused(world, None, refusal, from);
+    };
+    let Some(name) = machine.name.clone() else {
+        return Verdict::no(Refusal::new(Code::WrongState, "the machine has no name"));
+    };
+    let answer = ClaimAnswer {
+        name,
+        attempt: attempt.number,
+        attempts: policy.attempts,
+    };
+    match &attempt.claim {
+        Some(held) if held.session == *session && held.recipient == request.recipient => {
+            Verdict::yes(answer, Vec::new())
+        }
+        Some(_) => {
+            let refusal = Refusal::new(Code::TicketUsed, "this ticket is held by another agent")
+                .fact("a ticket is good for one claim")
+                .tip("power the machine off and on: its next boot brings a fresh ticket");
+            refused(world, Some(machine.id), refusal, from)
+        }
+        None if !machine.is_armed(now) => {
+            let refusal = Refusal::new(
+                Code::WrongState,
+                "the order to install is no longer in force",
+            )
+            .tip(format!("pxe-admin reimage {}", machine.title()));
+            refused(world, Some(machine.id), refusal, from)
+        }
+        None => {
+            let recipient = request.recipient.clone();
+            let claim = Claim {
+                recipient,
+                session: session.clone(),
+                at: now,
+            };
+            let claimed = Happening::Claimed {
+                ticket: request.ticket.clone(),
+                claim,
+            };
+            Verdict::yes(answer, vec![Draft::of(machine.id, claimed)])
+        }
+    }
+}
+
+fn with_attempt(machine: &Machine) -> Option<(&Machine, &Attempt)> {
+    machine.attempt.as_ref().map(|attempt| (machine, attempt))
+}
+
+/// The attempt that a session holds.
+fn held<'a>(world: &'a World, session: &Digest) -> Result<(&'a Machine, &'a Attempt), Refusal> {
+    world
+        .by_session(session)
+        .and_then(with_attempt)
+        .ok_or_else(|| {
+            Refusal::new(
+                Code::Unauthorized,
+                "no install attempt is held by this session",
+            )
+            .fact("it was superseded, or never claimed")
+        })
+}
+
+/// The attempt that a session holds, if it still runs.
+fn running<'a>(world: &'a World, session: &Digest) -> Result<(&'a Machine, &'a Attempt), Refusal> {
+    let (machine, attempt) = held(world, session)?;
+    if machine.state == State::Installing && !attempt.progress.ended() {
+        return Ok((machine, attempt));
+    }
+    Err(
+        Refusal::new(Code::InstallSuperseded, "this install attempt is over").fact(format!(
+            "the machine is {} since {}",
+            machine.state, machine.since
+        )),
+    )
 }
 
 /// What a plan needs besides the machine.
@@ -63,6 +278,7 @@ pub struct Shelf<'a> {
 }
 
 /// `POST /node/v1/plan`. All calls below name the machine by the hash of the session that it brought.
+/// The hardware is kept also when the plan is refused: a person will want to see the disks.
 pub fn plan(
     world: &World,
     session: &Digest,
@@ -70,11 +286,88 @@ pub fn plan(
     shelf: &Shelf<'_>,
     from: &str,
 ) -> Verdict<Plan> {
-    let _ = (world, session, hardware, shelf, from);
-    unimplemented!()
+    let (machine, attempt) = match running(world, session) {
+        Ok(held) => held,
+        Err(refusal) => return refused(world, None, refusal, from),
+    };
+    if attempt.progress.step.is_some_and(|step| step > Step::Plan) {
+        let refusal = Refusal::new(
+            Code::WrongState,
+            "this attempt has carried out its plan already",
+        );
+        return refused(world, Some(machine.id), refusal, from);
+    }
+    let mut drafts = Vec::new();
+    if machine.hardware.as_ref() != Some(hardware) {
+        drafts.push(Draft::of(
+            machine.id,
+            Happening::Inventoried {
+                hardware: hardware.clone(),
+            },
+        ));
+    }
+    let answer = plan_for(world, machine, hardware, shelf);
+    match &answer {
+        Ok(plan) if attempt.plan.as_ref() != Some(plan) => {
+            let plan = Box::new(plan.clone());
+            drafts.push(Draft::of(machine.id, Happening::Planned { plan }));
+        }
+        _ => {}
+    }
+    Verdict { answer, drafts }
 }
 
-/// `POST /node/v1/report`.
+/// The plan that a machine would get on this hardware: what `pxe-admin plan` shows, too.
+pub fn plan_for(
+    world: &World,
+    machine: &Machine,
+    hardware: &Hardware,
+    shelf: &Shelf<'_>,
+) -> Result<Plan, Refusal> {
+    let (Some(host_name), Some(name)) = (&machine.name, &machine.profile) else {
+        return Err(Refusal::new(
+            Code::WrongState,
+            format!("{} is not enrolled", machine.title()),
+        )
+        .tip(format!("pxe-admin enroll {} --profile NAME", machine.id)));
+    };
+    let Some(profile) = shelf.profiles.by_name.get(name) else {
+        return Err(Refusal::new(
+            Code::PlanRefused,
+            format!("profile `{name}` is not in hosts-dir any more"),
+        ));
+    };
+    let wanted = machine.armed.as_ref().and_then(|armed| armed.release);
+    let release = match wanted {
+        Some(number) => world.release(&profile.system, number),
+        None => world.newest(&profile.system),
+    };
+    let Some(release) = release else {
+        return Err(Refusal::new(
+            Code::PlanRefused,
+            format!("system `{}` has no release", profile.system),
+        )
+        .tip(format!(
+            "pxe-admin publish {} --toplevel PATH",
+            profile.system
+        )));
+    };
+    let Shelf {
+        cache, k3s_server, ..
+    } = *shelf;
+    crate::plan::plan(
+        hardware,
+        &Order {
+            host_name,
+            profile,
+            release,
+            cache,
+            k3s_server,
+        },
+    )
+}
+
+/// `POST /node/v1/report`. Bytes of progress are not written down. A repeat changes nothing.
 pub fn report(
     world: &World,
     session: &Digest,
@@ -82,18 +375,41 @@ pub fn report(
     policy: &Policy,
     from: &str,
 ) -> Verdict<Mac> {
-    let _ = (world, session, report, policy, from);
-    unimplemented!()
+    let (machine, attempt) = match held(world, session) {
+        Ok(held) => held,
+        Err(refusal) => return refused(world, None, refusal, from),
+    };
+    if report.number <= attempt.progress.number {
+        return Verdict::yes(machine.id, Vec::new());
+    }
+    if let Err(refusal) = running(world, session) {
+        return Verdict::no(refusal);
+    }
+    let mut drafts = Vec::new();
+    if !matches!(report.outcome, Outcome::Progress { .. } | Outcome::Unknown) {
+        drafts.push(Draft::of(
+            machine.id,
+            Happening::Reported {
+                report: report.clone(),
+            },
+        ));
+    }
+    let failed = matches!(report.outcome, Outcome::Failed { .. });
+    if failed && attempt.number >= policy.attempts {
+        let reason = format!("attempt {} of {} failed", attempt.number, policy.attempts);
+        drafts.push(Draft::of(machine.id, Happening::GaveUp { reason }));
+    }
+    Verdict::yes(machine.id, drafts)
 }
 
-/// What the appliance must seal for this machine; asked before `sealed`. An earlier ciphertext is given again.
+/// What the appliance must seal for this machine; asked before [`sealed`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToSeal {
     /// Nothing to make: this ciphertext (base64) answers the retry.
     Again(String),
     /// Make secrets for this host name and role, seal them to the recipient, then call [`sealed`].
     Fresh {
-        host_name: crate::name::HostName,
+        host_name: HostName,
         role: Option<Role>,
         recipient: String,
     },
@@ -101,8 +417,38 @@ pub enum ToSeal {
 
 /// `POST /node/v1/secrets`, first half. Refused before the `configure` step and after "received".
 pub fn secrets(world: &World, session: &Digest, from: &str) -> Verdict<ToSeal> {
-    let _ = (world, session, from);
-    unimplemented!()
+    let (machine, attempt) = match running(world, session) {
+        Ok(held) => held,
+        Err(refusal) => return refused(world, None, refusal, from),
+    };
+    let on_record = |refusal| refused(world, Some(machine.id), refusal, from);
+    let due = attempt
+        .progress
+        .step
+        .is_some_and(|s| s >= Step::Configure && s != Step::Unknown);
+    match (&attempt.secrets, &attempt.plan, &attempt.claim) {
+        (Secrets::Received, ..) => on_record(Refusal::new(
+            Code::AlreadyReceived,
+            "the secrets of this attempt were received",
+        )),
+        (Secrets::Sealed { sealed }, ..) => Verdict::yes(ToSeal::Again(sealed.clone()), Vec::new()),
+        (Secrets::Kept, Some(plan), Some(claim)) if due => {
+            let role = plan.k3s.as_ref().map(|k3s| k3s.role);
+            let (host_name, recipient) = (plan.host_name.clone(), claim.recipient.clone());
+            Verdict::yes(
+                ToSeal::Fresh {
+                    host_name,
+                    role,
+                    recipient,
+                },
+                Vec::new(),
+            )
+        }
+        (Secrets::Kept, ..) => {
+            let refusal = Refusal::new(Code::TooEarly, "secrets are for the step `configure`");
+            on_record(refusal.fact("the agent has not reported that it got there"))
+        }
+    }
 }
 
 /// Second half: the ciphertext is made; keep it, or give the one that another call kept meanwhile.
@@ -113,17 +459,47 @@ pub fn sealed(
     node_key: Digest,
     from: &str,
 ) -> Verdict<String> {
-    let _ = (world, session, sealed, node_key, from);
-    unimplemented!()
+    let Verdict { answer, drafts } = secrets(world, session, from);
+    match (answer, world.by_session(session)) {
+        (Ok(ToSeal::Again(kept)), _) => Verdict::yes(kept, drafts),
+        (Ok(ToSeal::Fresh { .. }), Some(machine)) => {
+            let what = Happening::Sealed {
+                sealed: sealed.clone(),
+                node_key,
+            };
+            Verdict::yes(sealed, vec![Draft::of(machine.id, what)])
+        }
+        (Ok(ToSeal::Fresh { .. }), None) => Verdict::no(Refusal::new(
+            Code::Unauthorized,
+            "no install attempt is held by this session",
+        )),
+        (Err(refusal), _) => Verdict {
+            answer: Err(refusal),
+            drafts,
+        },
+    }
 }
 
-/// `POST /node/v1/secrets/received`.
+/// `POST /node/v1/secrets/received`: from here on nobody gets them again.
 pub fn received(world: &World, session: &Digest, from: &str) -> Verdict<()> {
-    let _ = (world, session, from);
-    unimplemented!()
+    let (machine, attempt) = match running(world, session) {
+        Ok(held) => held,
+        Err(refusal) => return refused(world, None, refusal, from),
+    };
+    match attempt.secrets {
+        Secrets::Received => Verdict::yes((), Vec::new()),
+        Secrets::Sealed { .. } => {
+            Verdict::yes((), vec![Draft::of(machine.id, Happening::Received)])
+        }
+        Secrets::Kept => {
+            let refusal = Refusal::new(Code::TooEarly, "no secrets were handed out yet");
+            refused(world, Some(machine.id), refusal, from)
+        }
+    }
 }
 
-/// `POST /node/v1/installed`. A repeat is a success that changes nothing.
+/// `POST /node/v1/installed`. A repeat is a success that changes nothing: a lost answer must not turn a
+/// finished install into a failure.
 pub fn installed(
     world: &World,
     session: &Digest,
@@ -131,11 +507,56 @@ pub fn installed(
     now: Timestamp,
     from: &str,
 ) -> Verdict<()> {
-    let _ = (world, session, request, now, from);
-    unimplemented!()
+    let (machine, attempt) = match held(world, session) {
+        Ok(held) => held,
+        Err(refusal) => return refused(world, None, refusal, from),
+    };
+    if matches!(
+        machine.state,
+        State::Installed | State::Running | State::Joined
+    ) {
+        return Verdict::yes((), Vec::new());
+    }
+    if let Err(refusal) = running(world, session) {
+        return refused(world, Some(machine.id), refusal, from);
+    }
+    let ready = attempt.secrets == Secrets::Received && attempt.progress.finished(Step::Unmount);
+    let Some(plan) = attempt.plan.as_ref().filter(|_| ready) else {
+        let refusal = Refusal::new(
+            Code::TooEarly,
+            "this attempt has not reported its last step",
+        );
+        return refused(world, Some(machine.id), refusal, from);
+    };
+    if plan.release.toplevel != request.store_path {
+        let refusal = Refusal::new(
+            Code::WrongState,
+            "what was installed is not what was planned",
+        )
+        .fact(format!("planned {}", plan.release.toplevel))
+        .fact(format!("installed {}", request.store_path));
+        return refused(world, Some(machine.id), refusal, from);
+    }
+    let generation = Generation {
+        number: request.generation,
+        store_path: request.store_path.clone(),
+        label: request.label.clone(),
+        kernel: String::new(),
+        origin: Origin::Install,
+        release: Some(plan.release.number),
+        activated: now,
+        booted: None,
+        boot_id: String::new(),
+    };
+    let ssh_host_key = request.ssh_host_key.clone();
+    let what = Happening::Installed {
+        generation,
+        ssh_host_key,
+    };
+    Verdict::yes((), vec![Draft::of(machine.id, what)])
 }
 
-/// `POST /node/v1/boot`, by the hash of the node key.
+/// `POST /node/v1/boot`, by the hash of the node key. A repeat within one boot changes nothing.
 pub fn booted(
     world: &World,
     node_key: &Digest,
@@ -143,14 +564,55 @@ pub fn booted(
     now: Timestamp,
     from: &str,
 ) -> Verdict<()> {
-    let _ = (world, node_key, request, now, from);
-    unimplemented!()
+    let Some(machine) = world.by_node_key(node_key) else {
+        let refusal = Refusal::new(Code::Unauthorized, "no installed machine has this key")
+            .fact("it was installed again, or forgotten, since");
+        return refused(world, None, refusal, from);
+    };
+    if machine.name.as_ref() != Some(&request.name) {
+        let refusal = Refusal::new(Code::Unauthorized, "this key belongs to another name");
+        return refused(world, Some(machine.id), refusal, from);
+    }
+    let release = world
+        .releases
+        .iter()
+        .rev()
+        .find(|r| r.toplevel == request.store_path);
+    let generation = Generation {
+        number: request.generation,
+        store_path: request.store_path.clone(),
+        label: request.label.clone(),
+        kernel: request.kernel.clone(),
+        origin: Origin::Switch,
+        release: release.map(|r| r.number),
+        activated: now,
+        booted: Some(now),
+        boot_id: request.boot_id.clone(),
+    };
+    let known = machine
+        .generations
+        .iter()
+        .rfind(|known| known.is_same(&generation));
+    let repeat = known.is_some_and(|known| known.boot_id == request.boot_id);
+    let settled = !matches!(machine.state, State::Installed | State::Failed);
+    if repeat && settled {
+        return Verdict::yes((), Vec::new());
+    }
+    Verdict::yes(
+        (),
+        vec![Draft::of(machine.id, Happening::Booted { generation })],
+    )
 }
 
 /// Kubernetes says that the node is Ready: the one thing that makes `joined`.
 pub fn joined(world: &World, machine: Mac) -> Verdict<()> {
-    let _ = (world, machine);
-    unimplemented!()
+    let running = world
+        .machines
+        .get(&machine)
+        .filter(|m| m.state == State::Running);
+    let node = running.and_then(|m| m.name.clone());
+    let drafts = node.map(|node| Draft::of(machine, Happening::Joined { node }));
+    Verdict::yes((), drafts.into_iter().collect())
 }
 
 /// Machines whose node is looked for in the cluster: running, with a role.
@@ -160,6 +622,6 @@ pub fn awaited<'a>(world: &'a World, profiles: &'a Profiles) -> impl Iterator<It
             .profile
             .as_ref()
             .and_then(|name| profiles.by_name.get(name));
-        machine.state == crate::machine::State::Running && profile.is_some_and(|p| p.role.is_some())
+        machine.state == State::Running && profile.is_some_and(|p| p.role.is_some())
     })
 }

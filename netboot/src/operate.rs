@@ -2,15 +2,21 @@
 
 use std::time::Duration;
 
+use crate::event::{Draft, Happening};
 use crate::install::Verdict;
 use crate::mac::Mac;
+use crate::machine::{Machine, Release, State};
 use crate::name::{HostName, ProfileName, SystemName};
-use crate::profile::Profiles;
+use crate::problem::nearest;
+use crate::profile::{Profile, Profiles};
+use crate::refusal::{Code, Refusal};
 use crate::store_path::StorePath;
 use crate::timestamp::Timestamp;
 use crate::token::Ticket;
 use crate::wire::EnrollRequest;
-use crate::world::World;
+use crate::world::{World, sorted};
+
+const NOTHING: &str = "nothing was changed";
 
 /// Who commands, when, and with what.
 #[derive(Debug, Clone)]
@@ -25,39 +31,259 @@ pub struct Operator<'a> {
     pub by: &'a str,
 }
 
-/// Which machine a command was about, and whether it changed anything (it did if there are drafts).
+/// Which machine a command was about. It changed something if there are drafts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct About(pub Mac);
 
+/// Puts a machine under a profile and arms it. The same again changes nothing.
 pub fn enroll(world: &World, operator: &Operator<'_>, request: &EnrollRequest) -> Verdict<About> {
-    let _ = (world, operator, request);
-    unimplemented!()
+    Verdict::from(try_enroll(world, operator, request))
 }
 
-/// Arms an enrolled machine again. `who` is a name or any of its MACs.
+fn try_enroll(
+    world: &World,
+    operator: &Operator<'_>,
+    request: &EnrollRequest,
+) -> Result<(About, Vec<Draft>), Refusal> {
+    let profile = profile_for(operator.profiles, request)?;
+    let listed = profile
+        .machines
+        .iter()
+        .find(|m| m.macs.contains(&request.mac));
+    let known = world.by_mac(request.mac);
+    if let Some(machine) = known.filter(|m| m.profile.is_some()) {
+        same_or_refused(machine, profile, request)?;
+        let failed = matches!(machine.state, State::Failed | State::Retired);
+        let expired = machine.state == State::Enrolled && !machine.is_armed(operator.now);
+        if !failed && !expired {
+            return Ok((About(machine.id), Vec::new()));
+        }
+    }
+    let name = match (&request.name, listed, known.and_then(|m| m.name.as_ref())) {
+        (Some(name), Some(listed), _) if *name != listed.name => {
+            return Err(Refusal::new(
+                Code::BadName,
+                format!(
+                    "{} is listed as `{}` in {}",
+                    request.mac, listed.name, profile.file
+                ),
+            )
+            .fact(NOTHING)
+            .tip(format!("pxe-admin enroll {}", request.mac)));
+        }
+        (Some(name), ..) => name.clone(),
+        (None, Some(listed), _) => listed.name.clone(),
+        (None, None, Some(name)) => name.clone(),
+        (None, None, None) => default_name(&profile.name, request.mac).ok_or_else(|| {
+            Refusal::new(
+                Code::BadName,
+                "the profile's name is too long to make a host name of",
+            )
+            .fact(NOTHING)
+            .tip(format!("pxe-admin enroll {} --name NAME", request.mac))
+        })?,
+    };
+    let id = known.map_or(request.mac, |m| m.id);
+    free_name(world, &name, id)?;
+    let macs = listed.map_or_else(|| vec![request.mac], |listed| listed.macs.clone());
+    let enrolled = Happening::Enrolled {
+        macs,
+        name,
+        profile: profile.name.clone(),
+        until: operator.now.plus(operator.armed_for),
+        ticket: operator.ticket.clone(),
+        by: operator.by.to_owned(),
+    };
+    Ok((About(id), vec![Draft::of(id, enrolled)]))
+}
+
+fn profile_for<'a>(
+    profiles: &'a Profiles,
+    request: &EnrollRequest,
+) -> Result<&'a Profile, Refusal> {
+    let known = || match profiles.by_name.len() {
+        0 => "there are no profiles in hosts-dir".to_owned(),
+        _ => format!(
+            "known profiles: {}",
+            sorted(profiles.by_name.keys().map(ProfileName::as_str))
+        ),
+    };
+    match &request.profile {
+        Some(name) => profiles.by_name.get(name).ok_or_else(|| {
+            let refusal = Refusal::new(Code::UnknownProfile, format!("no profile named `{name}`"))
+                .fact(known())
+                .fact(NOTHING);
+            match nearest(
+                name.as_str(),
+                profiles.by_name.keys().map(ProfileName::as_str),
+            ) {
+                Some(near) => refusal.tip(format!("did you mean `{near}`?")),
+                None => refusal,
+            }
+        }),
+        None => profiles.for_mac(request.mac).ok_or_else(|| {
+            Refusal::new(
+                Code::UnknownProfile,
+                format!("no profile lists {}", request.mac),
+            )
+            .fact(known())
+            .fact(NOTHING)
+            .tip(format!("pxe-admin enroll {} --profile NAME", request.mac))
+        }),
+    }
+}
+
+/// Enrolled already: fine if nothing else is asked for.
+fn same_or_refused(
+    machine: &Machine,
+    profile: &Profile,
+    request: &EnrollRequest,
+) -> Result<(), Refusal> {
+    let title = machine.title();
+    let other_profile =
+        request.profile.is_some() && machine.profile.as_ref() != Some(&profile.name);
+    let other_name = request.name.is_some() && request.name != machine.name;
+    let already = match (other_profile, other_name, &machine.profile) {
+        (true, _, Some(has)) => format!("{} is already enrolled with profile `{has}`", request.mac),
+        (false, true, _) => format!("{} is already enrolled as `{title}`", request.mac),
+        _ => return Ok(()),
+    };
+    let mut history = vec![format!("state: {} since {}", machine.state, machine.since)];
+    history.extend(machine.enrolled.map(|at| format!("enrolled {at}")));
+    history.extend(machine.installed.map(|at| format!("installed {at}")));
+    let name = request
+        .name
+        .as_ref()
+        .or(machine.name.as_ref())
+        .map(|n| format!(" --name {n}"));
+    let refusal = Refusal::new(Code::DuplicateMac, already)
+        .fact(history.join("; "))
+        .fact(NOTHING)
+        .tip(format!(
+            "to move it, run `pxe-admin forget {title} && pxe-admin enroll {} --profile {}{}`",
+            request.mac,
+            profile.name,
+            name.unwrap_or_default()
+        ));
+    Err(refusal.tip(format!(
+        "to install it again as it is, run `pxe-admin reimage {title}`"
+    )))
+}
+
+fn free_name(world: &World, name: &HostName, id: Mac) -> Result<(), Refusal> {
+    match world
+        .machines
+        .values()
+        .find(|m| m.id != id && m.name.as_ref() == Some(name))
+    {
+        None => Ok(()),
+        Some(other) => Err(Refusal::new(
+            Code::DuplicateName,
+            format!("`{name}` is the name of {} already", other.id),
+        )
+        .fact(NOTHING)
+        .tip("give another with `--name NAME`")),
+    }
+}
+
+/// Arms an enrolled machine again. `who` is a name or any of its MACs. An install that is running is
+/// superseded: its agent is told to stop.
 pub fn reimage(
     world: &World,
     operator: &Operator<'_>,
     who: &str,
     release: Option<u32>,
 ) -> Verdict<About> {
-    let _ = (world, operator, who, release);
-    unimplemented!()
+    Verdict::from(try_reimage(world, operator, who, release))
 }
 
-/// Takes a machine out of the records; its journal stays.
+fn try_reimage(
+    world: &World,
+    operator: &Operator<'_>,
+    who: &str,
+    release: Option<u32>,
+) -> Result<(About, Vec<Draft>), Refusal> {
+    let machine = world.find(who)?;
+    let Some(name) = &machine.profile else {
+        return Err(Refusal::new(
+            Code::WrongState,
+            format!("{} is not enrolled", machine.title()),
+        )
+        .fact(NOTHING)
+        .tip(format!("pxe-admin enroll {} --profile NAME", machine.id)));
+    };
+    let Some(profile) = operator.profiles.by_name.get(name) else {
+        return Err(Refusal::new(
+            Code::UnknownProfile,
+            format!("its profile `{name}` is gone"),
+        )
+        .fact(NOTHING)
+        .tip(format!(
+            "bring hosts/profiles/{name}.toml back, or forget and enroll it again"
+        )));
+    };
+    if let Some(number) = release.filter(|number| world.release(&profile.system, *number).is_none())
+    {
+        let known = world.releases.iter().filter(|r| r.system == profile.system);
+        let known: Vec<String> = known.map(|r| r.number.to_string()).collect();
+        let known = if known.is_empty() {
+            "none".to_owned()
+        } else {
+            known.join(", ")
+        };
+        return Err(Refusal::new(
+            Code::UnknownRelease,
+            format!("system `{}` has no release {number}", profile.system),
+        )
+        .fact(format!("its releases: {known}"))
+        .fact(NOTHING)
+        .tip("pxe-admin releases"));
+    }
+    let untouched = machine
+        .attempt
+        .as_ref()
+        .is_some_and(|a| a.number == 1 && a.served.is_none());
+    let same = machine
+        .armed
+        .as_ref()
+        .is_some_and(|armed| armed.release == release);
+    if machine.state == State::Enrolled && machine.is_armed(operator.now) && same && untouched {
+        return Ok((About(machine.id), Vec::new()));
+    }
+    let reimaged = Happening::Reimaged {
+        release,
+        until: operator.now.plus(operator.armed_for),
+        ticket: operator.ticket.clone(),
+        by: operator.by.to_owned(),
+    };
+    Ok((About(machine.id), vec![Draft::of(machine.id, reimaged)]))
+}
+
+/// Takes a machine out of the records; what the journal says of it stays.
 pub fn forget(world: &World, operator: &Operator<'_>, who: &str) -> Verdict<About> {
-    let _ = (world, operator, who);
-    unimplemented!()
+    Verdict::from(world.find(who).map(|machine| {
+        let forgotten = Happening::Forgotten {
+            by: operator.by.to_owned(),
+        };
+        (About(machine.id), vec![Draft::of(machine.id, forgotten)])
+    }))
 }
 
 /// What keeps a machine of this profile from being installed now, in words.
 pub fn warnings(world: &World, profiles: &Profiles, profile: &ProfileName) -> Vec<String> {
-    let _ = (world, profiles, profile);
-    unimplemented!()
+    let Some(profile) = profiles.by_name.get(profile) else {
+        return vec![format!("profile `{profile}` is not in hosts-dir any more")];
+    };
+    match world.newest(&profile.system) {
+        Some(_) => Vec::new(),
+        None => vec![format!(
+            "system `{0}` has no release yet; run `pxe-admin publish {0} --toplevel PATH`",
+            profile.system
+        )],
+    }
 }
 
-/// The number that the next release of a system gets; the same toplevel as the newest is no new release.
+/// Makes the next release of a system. The toplevel of the newest one is no new release.
 pub fn release(
     world: &World,
     system: &SystemName,
@@ -65,9 +291,33 @@ pub fn release(
     closure_size: u64,
     label: &str,
     now: Timestamp,
-) -> Verdict<crate::machine::Release> {
-    let _ = (world, system, toplevel, closure_size, label, now);
-    unimplemented!()
+) -> Verdict<Release> {
+    let newest = world.newest(system);
+    if let Some(newest) = newest.filter(|r| r.toplevel == *toplevel) {
+        return Verdict {
+            answer: Ok(newest.clone()),
+            drafts: Vec::new(),
+        };
+    }
+    let release = Release {
+        system: system.clone(),
+        number: newest.map_or(1, |r| r.number + 1),
+        toplevel: toplevel.clone(),
+        closure_size,
+        published: now,
+        revision: None,
+        label: label.to_owned(),
+    };
+    let draft = Draft {
+        machine: None,
+        what: Happening::Released {
+            release: release.clone(),
+        },
+    };
+    Verdict {
+        answer: Ok(release),
+        drafts: vec![draft],
+    }
 }
 
 /// The name a machine gets when nobody gives one: the profile and the end of the MAC.

@@ -2,8 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::event::{Event, Happening};
 use crate::mac::Mac;
-use crate::machine::{Machine, Release};
+use crate::machine::{Armed, Attempt, Facts, Generation, Machine, Release, Secrets, State};
+use crate::name::SystemName;
+use crate::problem::nearest;
+use crate::refusal::{Code, Refusal};
+use crate::report::Progress;
+use crate::timestamp::Timestamp;
+use crate::token::{Digest, Ticket};
 
 /// The fold of the whole journal.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -13,13 +20,40 @@ pub struct World {
     pub releases: Vec<Release>,
     /// The number of the last event folded in.
     pub seq: u64,
+    /// Refusals on record that belong to no machine; bounded by who writes them.
+    pub stray_refusals: u32,
 }
 
 impl World {
     /// Folds one event in. Total: an event that makes no sense any more changes nothing.
-    pub fn apply(&mut self, event: &crate::event::Event) {
-        let _ = event;
-        unimplemented!()
+    pub fn apply(&mut self, event: &Event) {
+        self.seq = event.seq;
+        match (&event.what, event.machine) {
+            (Happening::Released { release }, _) => self.releases.push(release.clone()),
+            (Happening::Refused { .. }, None) => self.stray_refusals += 1,
+            (Happening::Forgotten { .. }, Some(id)) => {
+                self.machines.remove(&id);
+            }
+            (Happening::Enrolled { macs, .. }, Some(id)) => {
+                // A second card of the same box may have been seen as a stranger of its own.
+                self.machines
+                    .retain(|other, _| *other == id || !macs.contains(other));
+                self.machine(id, event.at).apply(event);
+            }
+            (Happening::Seen { .. }, Some(id)) => self.machine(id, event.at).apply(event),
+            (_, Some(id)) => {
+                if let Some(machine) = self.machines.get_mut(&id) {
+                    machine.apply(event);
+                }
+            }
+            (_, None) => {}
+        }
+    }
+
+    fn machine(&mut self, id: Mac, at: Timestamp) -> &mut Machine {
+        self.machines
+            .entry(id)
+            .or_insert_with(|| Machine::stranger(id, at))
     }
 
     /// The machine that has this card.
@@ -30,13 +64,267 @@ impl World {
     }
 
     /// The machine of this name, or with this MAC in any spelling.
-    pub fn find(&self, who: &str) -> Result<&Machine, crate::refusal::Refusal> {
-        let _ = who;
-        unimplemented!()
+    pub fn find(&self, who: &str) -> Result<&Machine, Refusal> {
+        let named = |m: &&Machine| m.name.as_ref().is_some_and(|name| name.as_str() == who);
+        let by_mac = || who.parse().ok().and_then(|mac| self.by_mac(mac));
+        if let Some(machine) = self.machines.values().find(named).or_else(by_mac) {
+            return Ok(machine);
+        }
+        let titles: Vec<String> = self.machines.values().map(Machine::title).collect();
+        let refusal = Refusal::new(Code::UnknownHost, format!("no machine is called `{who}`"));
+        let refusal = match titles.len() {
+            0 => refusal.fact("no machine is known yet"),
+            _ => refusal.fact(format!("known machines: {}", sorted(titles.clone()))),
+        };
+        Err(match nearest(who, titles.iter().map(String::as_str)) {
+            Some(near) => refusal.tip(format!("did you mean `{near}`?")),
+            None => refusal.tip("pxe-admin machines"),
+        })
     }
 
     /// The newest release of a system.
-    pub fn newest(&self, system: &crate::name::SystemName) -> Option<&Release> {
+    pub fn newest(&self, system: &SystemName) -> Option<&Release> {
         self.releases.iter().rev().find(|r| r.system == *system)
     }
+
+    /// One release of a system.
+    pub fn release(&self, system: &SystemName, number: u32) -> Option<&Release> {
+        self.releases
+            .iter()
+            .find(|r| r.system == *system && r.number == number)
+    }
+
+    /// The machine whose attempt this ticket is.
+    pub fn by_ticket(&self, ticket: &Ticket) -> Option<&Machine> {
+        self.machines
+            .values()
+            .find(|m| m.attempt.as_ref().is_some_and(|a| a.ticket == *ticket))
+    }
+
+    /// The machine whose attempt is held by this session.
+    pub fn by_session(&self, session: &Digest) -> Option<&Machine> {
+        let holds = |a: &Attempt| {
+            a.claim
+                .as_ref()
+                .is_some_and(|claim| claim.session == *session)
+        };
+        self.machines
+            .values()
+            .find(|m| m.attempt.as_ref().is_some_and(holds))
+    }
+
+    /// The machine whose installed system has this key.
+    pub fn by_node_key(&self, key: &Digest) -> Option<&Machine> {
+        self.machines
+            .values()
+            .find(|m| m.node_key.as_ref() == Some(key))
+    }
+}
+
+impl Machine {
+    /// A machine that was just seen for the first time.
+    fn stranger(id: Mac, at: Timestamp) -> Self {
+        Self {
+            id,
+            macs: vec![id],
+            name: None,
+            profile: None,
+            state: State::Seen,
+            since: at,
+            first_seen: at,
+            enrolled: None,
+            installed: None,
+            facts: Facts::default(),
+            hardware: None,
+            armed: None,
+            attempt: None,
+            failure: Vec::new(),
+            ssh_host_key: None,
+            node_key: None,
+            generations: Vec::new(),
+        }
+    }
+
+    fn turn(&mut self, state: State, at: Timestamp) {
+        if self.state != state {
+            self.state = state;
+            self.since = at;
+        }
+    }
+
+    fn arm(&mut self, armed: Armed, ticket: &Ticket, at: Timestamp) {
+        self.armed = Some(armed);
+        self.attempt = Some(Attempt::new(1, ticket.clone()));
+        self.failure.clear();
+        self.turn(State::Enrolled, at);
+    }
+
+    fn apply(&mut self, event: &Event) {
+        let at = event.at;
+        match &event.what {
+            Happening::Seen { facts } => {
+                self.facts.learn(facts);
+            }
+            Happening::Enrolled {
+                macs,
+                name,
+                profile,
+                until,
+                ticket,
+                by: _,
+            } => {
+                let others = macs.iter().filter(|mac| **mac != self.id);
+                self.macs = std::iter::once(&self.id).chain(others).copied().collect();
+                self.name = Some(name.clone());
+                self.profile = Some(profile.clone());
+                self.enrolled = Some(at);
+                self.arm(
+                    Armed {
+                        until: *until,
+                        release: None,
+                    },
+                    ticket,
+                    at,
+                );
+            }
+            Happening::Reimaged {
+                release,
+                until,
+                ticket,
+                by: _,
+            } => {
+                self.arm(
+                    Armed {
+                        until: *until,
+                        release: *release,
+                    },
+                    ticket,
+                    at,
+                );
+            }
+            Happening::Attempt { number, ticket } => {
+                self.attempt = Some(Attempt::new(*number, ticket.clone()));
+            }
+            Happening::Served { ticket } => self.attempt_of(ticket, |a| a.served = Some(at)),
+            Happening::Claimed { ticket, claim } => {
+                self.attempt_of(ticket, |a| a.claim = Some(claim.clone()));
+                self.failure.clear();
+                self.turn(State::Installing, at);
+            }
+            Happening::Inventoried { hardware } => {
+                let text = |s: &String| Some(s.clone()).filter(|s| !s.is_empty());
+                let (uuid, serial) = (text(&hardware.uuid), text(&hardware.serial));
+                self.facts.learn(&Facts {
+                    uuid,
+                    serial,
+                    ..Facts::default()
+                });
+                self.hardware = Some(hardware.clone());
+            }
+            Happening::Planned { plan } => {
+                self.in_attempt(|a| a.plan = Some((**plan).clone()));
+            }
+            Happening::Reported { report } => {
+                if let crate::report::Outcome::Failed { causes } = &report.outcome {
+                    self.failure.clone_from(causes);
+                }
+                self.in_attempt(|a| {
+                    a.progress.fold(report);
+                });
+            }
+            Happening::Sealed { sealed, node_key } => {
+                self.node_key = Some(node_key.clone());
+                self.in_attempt(|a| {
+                    a.secrets = Secrets::Sealed {
+                        sealed: sealed.clone(),
+                    }
+                });
+            }
+            Happening::Received => self.in_attempt(|a| a.secrets = Secrets::Received),
+            Happening::Installed {
+                generation,
+                ssh_host_key,
+            } => {
+                self.generations.push(generation.clone());
+                self.ssh_host_key = Some(ssh_host_key.clone());
+                self.installed = Some(at);
+                self.armed = None;
+                self.failure.clear();
+                self.turn(State::Installed, at);
+            }
+            Happening::GaveUp { reason } => {
+                self.failure.insert(0, reason.clone());
+                self.armed = None;
+                self.turn(State::Failed, at);
+            }
+            Happening::Booted { generation } => self.booted(generation, at),
+            Happening::Joined { .. } if self.state == State::Running => {
+                self.turn(State::Joined, at);
+            }
+            Happening::Joined { .. }
+            | Happening::Refused { .. }
+            | Happening::Forgotten { .. }
+            | Happening::Released { .. } => {}
+        }
+    }
+
+    /// An installed system runs. A machine that is to be installed again stays so: it is the old system.
+    fn booted(&mut self, generation: &Generation, at: Timestamp) {
+        match self
+            .generations
+            .iter_mut()
+            .rfind(|known| known.is_same(generation))
+        {
+            Some(known) => {
+                known.booted = known.booted.or(generation.booted);
+                known.boot_id.clone_from(&generation.boot_id);
+                known.kernel.clone_from(&generation.kernel);
+            }
+            None => self.generations.push(generation.clone()),
+        }
+        if matches!(self.state, State::Installed | State::Failed) {
+            self.failure.clear();
+            self.turn(State::Running, at);
+        }
+    }
+
+    fn in_attempt(&mut self, change: impl FnOnce(&mut Attempt)) {
+        if let Some(attempt) = &mut self.attempt {
+            change(attempt);
+        }
+    }
+
+    fn attempt_of(&mut self, ticket: &Ticket, change: impl FnOnce(&mut Attempt)) {
+        if let Some(attempt) = self.attempt.as_mut().filter(|a| a.ticket == *ticket) {
+            change(attempt);
+        }
+    }
+}
+
+impl Attempt {
+    pub fn new(number: u32, ticket: Ticket) -> Self {
+        Self {
+            number,
+            ticket,
+            served: None,
+            claim: None,
+            plan: None,
+            progress: Progress::default(),
+            secrets: Secrets::default(),
+        }
+    }
+}
+
+impl Generation {
+    /// Whether both are one generation: numbers are reused after a rollback, so the path counts too.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.number == other.number && self.store_path == other.store_path
+    }
+}
+
+/// Names for a person: sorted, comma-separated.
+pub(crate) fn sorted<T: Into<String>>(names: impl IntoIterator<Item = T>) -> String {
+    let mut names: Vec<String> = names.into_iter().map(Into::into).collect();
+    names.sort();
+    names.join(", ")
 }
