@@ -699,22 +699,28 @@ role = "agnet"
 
     #[test]
     fn what_two_files_say_differently_names_both_places() {
-        problems(&[("a.toml", WORKER), ("b.toml", WORKER)], expect![[r#"
+        problems(
+            &[("a.toml", WORKER), ("b.toml", WORKER)],
+            expect![[r#"
             hosts/profiles/b.toml:6:8: the name `node1` is also in hosts/profiles/a.toml:6:8
             hosts/profiles/b.toml:7:8: 52:54:00:12:34:56 is also in hosts/profiles/a.toml:7:8
             hosts/profiles/b.toml:7:29: 52:54:00:12:34:57 is also in hosts/profiles/a.toml:7:29
             hosts/profiles/b.toml:10:8: this pattern is also in hosts/profiles/a.toml:10:8
             hosts/profiles/b.toml:10:22: this pattern is also in hosts/profiles/a.toml:10:22
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn a_disk_must_be_selected() {
         let none = WORKER.replace("smallest = true, min-size = \"20G\"", "");
-        problems(&[("a.toml", &none)], expect![[r#"
+        problems(
+            &[("a.toml", &none)],
+            expect![[r#"
             hosts/profiles/a.toml:13:10: selects no disk
               tip: say which disk is meant, like { smallest = true, min-size = "20G" }
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]

@@ -1,0 +1,329 @@
+//! Plans and refusals: golden ones for the usual machine, properties for any.
+
+use expect_test::expect;
+use proptest::prelude::*;
+
+use super::*;
+use crate::profile::Profiles;
+use crate::timestamp::Timestamp;
+
+const GIB: u64 = 1 << 30;
+
+fn disk(node: &str, size: u64) -> Disk {
+    Disk {
+        node: node.to_owned(),
+        size,
+        sector: 512,
+        model: String::new(),
+        serial: format!("serial-{node}"),
+        wwn: String::new(),
+        bus: "virtio".to_owned(),
+        removable: false,
+        read_only: false,
+        by_id: vec![format!("virtio-serial-{node}")],
+        holds: Vec::new(),
+    }
+}
+
+fn holding(node: &str, kind: &str, partition_label: &str) -> Holding {
+    Holding {
+        node: node.to_owned(),
+        size: GIB,
+        kind: kind.to_owned(),
+        label: String::new(),
+        partition_label: partition_label.to_owned(),
+    }
+}
+
+fn hardware(firmware: Firmware, disks: Vec<Disk>) -> Hardware {
+    Hardware {
+        firmware,
+        arch: "x86_64".to_owned(),
+        memory: 2 * GIB,
+        vendor: String::new(),
+        product: String::new(),
+        serial: String::new(),
+        uuid: String::new(),
+        disks,
+        nics: Vec::new(),
+    }
+}
+
+fn plan_with(hardware: &Hardware, select: &str) -> Result<Plan, Refusal> {
+    let text = format!(
+        "system = \"x86_64-linux\"\n[disk]\nselect = {select}\nlayout = \"ext4\"\n[k3s]\nrole = \"agent\"\n"
+    );
+    let profiles =
+        Profiles::read(&[("hosts/profiles/worker.toml".to_owned(), text)]).expect("reads");
+    let toplevel = "/nix/store/0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq-nixos-system-worker";
+    let release = Release {
+        system: "worker".parse().expect("a name"),
+        number: 3,
+        toplevel: toplevel.parse().expect("a path"),
+        closure_size: GIB,
+        published: Timestamp::default(),
+        revision: None,
+        label: String::new(),
+    };
+    let cache = Cache {
+        url: "http://10.77.0.1:8080/cache".to_owned(),
+        public_key: "k:AA==".to_owned(),
+    };
+    let order = Order {
+        host_name: &"node1".parse().expect("a name"),
+        profile: profiles.by_name.values().next().expect("one"),
+        release: &release,
+        cache: &cache,
+        k3s_server: Some("https://10.77.0.10:6443"),
+    };
+    plan(hardware, &order)
+}
+
+#[track_caller]
+fn refusal(hardware: &Hardware, select: &str, want: expect_test::Expect) {
+    let refusal = plan_with(hardware, select).expect_err("is refused");
+    let facts = refusal.facts.iter().map(|fact| format!("  {fact}\n"));
+    let tips = refusal.tips.iter().map(|tip| format!("  tip: {tip}\n"));
+    want.assert_eq(&format!(
+        "{}\n{}",
+        refusal.message,
+        facts.chain(tips).collect::<String>()
+    ));
+}
+
+#[test]
+fn uefi_gets_an_esp_and_a_root() {
+    let mut root = disk("vda", 8 * GIB);
+    root.holds = vec![holding("vda", "gpt", ""), holding("vda1", "ext4", "old")];
+    let machine = hardware(Firmware::Uefi, vec![root, disk("vdb", 16 * GIB)]);
+    let plan = plan_with(&machine, "{ smallest = true }").expect("a plan");
+    expect![[r#"
+        {
+          "host_name": "node1",
+          "firmware": "uefi",
+          "disk": {
+            "node": "vda",
+            "size": 8589934592,
+            "sector": 512,
+            "model": "",
+            "serial": "serial-vda",
+            "wwn": ""
+          },
+          "destroys": [
+            "vda: gpt, 1.0 GiB",
+            "vda1: ext4 \"old\", 1.0 GiB"
+          ],
+          "partitions": [
+            {
+              "number": 1,
+              "label": "disk-main-ESP",
+              "purpose": "esp",
+              "start": 1048576,
+              "size": 536870912,
+              "filesystem": "vfat",
+              "mountpoint": "/boot"
+            },
+            {
+              "number": 2,
+              "label": "disk-main-root",
+              "purpose": "linux",
+              "start": 537919488,
+              "size": 8050966528,
+              "filesystem": "ext4",
+              "mountpoint": "/"
+            }
+          ],
+          "release": {
+            "system": "worker",
+            "number": 3,
+            "toplevel": "/nix/store/0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq-nixos-system-worker",
+            "closure_size": 1073741824
+          },
+          "cache": {
+            "url": "http://10.77.0.1:8080/cache",
+            "public_key": "k:AA=="
+          },
+          "k3s": {
+            "role": "agent",
+            "server": "https://10.77.0.10:6443"
+          }
+        }"#]]
+    .assert_eq(&serde_json::to_string_pretty(&plan).expect("writes"));
+}
+
+#[test]
+fn bios_gets_a_boot_partition_for_grub() {
+    let machine = hardware(Firmware::Bios, vec![disk("vda", 8 * GIB)]);
+    let plan = plan_with(&machine, "{ serial = \"serial-vda\" }").expect("a plan");
+    let rows: Vec<String> = plan
+        .partitions
+        .iter()
+        .map(|p| format!("{} {} {} {}", p.number, p.label, p.start, p.size))
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            "1 disk-main-boot 1048576 1048576",
+            "2 disk-main-root 2097152 8586788864"
+        ]
+    );
+}
+
+#[test]
+fn no_match_lists_what_there_is() {
+    let mut stick = disk("sda", 16 * GIB);
+    stick.bus = "usb".to_owned();
+    stick.removable = true;
+    let machine = hardware(Firmware::Uefi, vec![disk("vda", 8 * GIB), stick]);
+    refusal(
+        &machine,
+        "{ min-size = \"20G\" }",
+        expect![[r#"
+        no disk matches `select` of profile `worker`
+          disk vda: 8.0 GiB virtio, serial serial-vda, empty
+          disk sda: 16.0 GiB usb, serial serial-sda, removable, empty
+          nothing was written
+          tip: in hosts/profiles/worker.toml: [disk] select = { serial = "serial-vda" }
+    "#]],
+    );
+}
+
+#[test]
+fn two_matches_are_a_refusal_with_the_lines_to_write() {
+    let mut data = disk("vdb", 8 * GIB);
+    data.holds = vec![holding("vdb1", "ext4", "photos")];
+    let machine = hardware(Firmware::Uefi, vec![disk("vda", 8 * GIB), data]);
+    refusal(
+        &machine,
+        "{ smallest = true }",
+        expect![[r#"
+        2 disks match `select` of profile `worker`
+          disk vda: 8.0 GiB virtio, serial serial-vda, empty
+          disk vdb: 8.0 GiB virtio, serial serial-vdb, holds vdb1: ext4 "photos", 1.0 GiB
+          nothing was written
+          tip: in hosts/profiles/worker.toml: [disk] select = { serial = "serial-vda" }
+          tip: in hosts/profiles/worker.toml: [disk] select = { serial = "serial-vdb" }
+    "#]],
+    );
+}
+
+#[test]
+fn equal_partition_labels_on_another_disk_are_refused() {
+    let mut old = disk("vdb", 16 * GIB);
+    old.holds = vec![holding("vdb2", "ext4", "disk-main-root")];
+    let machine = hardware(Firmware::Uefi, vec![disk("vda", 8 * GIB), old]);
+    refusal(
+        &machine,
+        "{ smallest = true }",
+        expect![[r#"
+        another disk has a partition labelled `disk-main-root`
+          disk vdb: 16.0 GiB virtio, serial serial-vdb, holds vdb2: ext4 "disk-main-root", 1.0 GiB
+          the installed system finds its partitions by label, and could mount that one
+          nothing was written
+          tip: give it another label: sfdisk --part-label /dev/vdb N NAME
+    "#]],
+    );
+}
+
+#[test]
+fn a_small_disk_and_another_architecture_are_refused() {
+    refusal(
+        &hardware(Firmware::Uefi, vec![disk("vda", 2 * GIB)]),
+        "{ smallest = true }",
+        expect![[r#"
+            the chosen disk is too small for this system
+              disk vda: 2.0 GiB virtio, serial serial-vda, empty
+              needed: 3.0 GiB
+              nothing was written
+        "#]],
+    );
+    let mut arm = hardware(Firmware::Uefi, vec![disk("vda", 8 * GIB)]);
+    arm.arch = "aarch64".to_owned();
+    refusal(
+        &arm,
+        "{ smallest = true }",
+        expect![[r#"
+        profile `worker` is for x86_64, this machine is aarch64
+    "#]],
+    );
+}
+
+#[test]
+fn a_removable_or_usb_disk_is_chosen_only_by_name() {
+    let mut stick = disk("sda", 8 * GIB);
+    stick.bus = "usb".to_owned();
+    stick.removable = true;
+    for (select, chosen) in [
+        ("{ smallest = true }", false),
+        ("{ min-size = \"1G\" }", false),
+        ("{ serial = \"serial-sda\" }", true),
+        ("{ by-id = \"/dev/disk/by-id/virtio-serial-sda\" }", true),
+        ("{ bus = \"usb\" }", true),
+    ] {
+        let machine = hardware(Firmware::Uefi, vec![stick.clone()]);
+        assert_eq!(plan_with(&machine, select).is_ok(), chosen, "{select}");
+        stick.read_only = true;
+        let machine = hardware(Firmware::Uefi, vec![stick.clone()]);
+        assert!(plan_with(&machine, select).is_err(), "read-only, {select}");
+        stick.read_only = false;
+    }
+}
+
+#[test]
+fn sizes_read_well() {
+    for (bytes, want) in [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1536, "1.5 KiB"),
+        (32 * GIB, "32.0 GiB"),
+        (u64::MAX, "16383.9 PiB"),
+    ] {
+        assert_eq!(size_words(bytes), want);
+    }
+}
+
+fn disks() -> impl Strategy<Value = Vec<Disk>> {
+    let one = (
+        0..40 * GIB,
+        any::<bool>(),
+        any::<bool>(),
+        prop_oneof!["virtio", "usb", "nvme"],
+    );
+    prop::collection::vec(one, 0..5).prop_map(|all| {
+        let named = all.into_iter().zip('a'..='z');
+        named
+            .map(|((size, removable, read_only, bus), letter)| Disk {
+                removable,
+                read_only,
+                bus,
+                ..disk(&format!("vd{letter}"), size)
+            })
+            .collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_plan_names_one_fit_disk_and_lays_it_out_soundly(
+        disks in disks(),
+        uefi: bool,
+        select in prop_oneof!["\\{ smallest = true \\}", "\\{ largest = true \\}", "\\{ min-size = \"10G\" \\}"],
+    ) {
+        let firmware = if uefi { Firmware::Uefi } else { Firmware::Bios };
+        let machine = hardware(firmware, disks.clone());
+        if let Ok(plan) = plan_with(&machine, &select) {
+            let chosen: Vec<&Disk> = disks.iter().filter(|d| d.node == plan.disk.node).collect();
+            prop_assert_eq!(chosen.len(), 1);
+            prop_assert!(chosen[0].may_be_chosen());
+            let mut free = MIB;
+            for partition in &plan.partitions {
+                prop_assert_eq!(partition.start % MIB, 0);
+                prop_assert_eq!(partition.size % MIB, 0);
+                prop_assert!(partition.size > 0 && partition.start >= free);
+                free = partition.start + partition.size;
+            }
+            prop_assert!(free + 34 * 512 <= plan.disk.size, "leaves room for the backup GPT");
+            prop_assert_eq!(plan_with(&machine, &select), Ok(plan), "the same again");
+        }
+    }
+}
