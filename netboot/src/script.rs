@@ -133,7 +133,8 @@ mod tests {
             echo Nothing to install: joined; boots its own disk#!ipxe {net0/mac}.
             iseq ${platform} efi && exit 1 ||
             sanboot --no-describe --drive 0x80 || exit 1
-        "#]].assert_eq(&disk("joined; boots its own disk\n#!ipxe ${net0/mac}"));
+        "#]]
+        .assert_eq(&disk("joined; boots its own disk\n#!ipxe ${net0/mac}"));
     }
 
     #[test]
@@ -151,7 +152,8 @@ mod tests {
             echo Nobody enrolled it; going on to its own disk.
             iseq ${platform} efi && exit 1 ||
             sanboot --no-describe --drive 0x80 || exit 1
-        "#]].assert_eq(&wait(
+        "#]]
+        .assert_eq(&wait(
             &address(),
             "52:54:00:12:34:56".parse().expect("a MAC"),
         ));
