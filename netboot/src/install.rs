@@ -625,3 +625,6 @@ pub fn awaited<'a>(world: &'a World, profiles: &'a Profiles) -> impl Iterator<It
         machine.state == State::Running && profile.is_some_and(|p| p.role.is_some())
     })
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -330,3 +330,6 @@ pub fn default_name(profile: &ProfileName, mac: Mac) -> Option<HostName> {
     .parse()
     .ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,9 @@ fn discover(options: &[(u8, &[u8])]) -> Vec<u8> {
     packet(&[&[(code::MESSAGE_TYPE, [1].as_slice())], options].concat())
 }
 
+/// Name, options, what is recognised.
+type Row<'a> = (&'a str, &'a [(u8, &'a [u8])], Option<Boot>);
+
 const GUID: &[u8] = &[
     0, 0x33, 0x22, 0x11, 0, 0x55, 0x44, 0x77, 0x66, 0x88, 0x99, 1, 2, 3, 4, 5, 6,
 ];
@@ -43,7 +46,7 @@ fn what_asks_to_netboot_is_recognised() {
             stage: Stage::Ipxe,
         })
     };
-    let rows: &[(&str, &[(u8, &[u8])], Option<Boot>)] = &[
+    let rows: &[Row] = &[
         ("an ordinary client", &[(60, b"udhcp 1.35")], None),
         ("no class at all", &[], None),
         (

@@ -1,0 +1,435 @@
+//! `hosts/profiles/*.toml` → profiles, or every problem in them.
+//!
+//! The files are TOML 1.0 exactly, because Nix reads them too; what Nix would refuse is refused here.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::str::FromStr;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{Listed, Pattern, Profile, Profiles, Role, Select};
+use crate::layout::Layout;
+use crate::mac::Mac;
+use crate::name::{HostName, ProfileName};
+use crate::problem::{Problem, nearest};
+
+/// Reads all files, then looks for what they say differently.
+pub(super) fn read(files: &[(String, String)]) -> Result<Profiles, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut read: Vec<Read> = Vec::new();
+    for (file, text) in files {
+        match read_one(file, text) {
+            Ok(one) => read.push(one),
+            Err(more) => problems.extend(more),
+        }
+    }
+    problems.extend(clashes(&read));
+    if problems.is_empty() {
+        let by_name = read
+            .into_iter()
+            .map(|one| (one.profile.name.clone(), one.profile));
+        Ok(Profiles {
+            by_name: by_name.collect(),
+        })
+    } else {
+        problems.sort();
+        Err(problems)
+    }
+}
+
+/// A profile, and where its machines and patterns stand in the file.
+struct Read {
+    profile: Profile,
+    macs: Vec<(Mac, Place)>,
+    names: Vec<(HostName, Place)>,
+    patterns: Vec<(Pattern, Place)>,
+}
+
+/// A problem without its message: where something stands.
+type Place = Problem;
+
+/// What must be unique among all files and is not. Both places are named.
+fn clashes(read: &[Read]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut macs = BTreeMap::new();
+    let mut names = BTreeMap::new();
+    let mut patterns = BTreeMap::new();
+    for one in read {
+        for (mac, place) in &one.macs {
+            unique(&mut macs, *mac, place, &mac.to_string(), &mut problems);
+        }
+        for (name, place) in &one.names {
+            unique(
+                &mut names,
+                name.clone(),
+                place,
+                &format!("the name `{name}`"),
+                &mut problems,
+            );
+        }
+        for (pattern, place) in &one.patterns {
+            unique(
+                &mut patterns,
+                pattern.0.clone(),
+                place,
+                "this pattern",
+                &mut problems,
+            );
+        }
+    }
+    problems
+}
+
+fn unique<K: Ord>(
+    seen: &mut BTreeMap<K, Place>,
+    key: K,
+    place: &Place,
+    what: &str,
+    problems: &mut Vec<Problem>,
+) {
+    match seen.get(&key) {
+        Some(first) => {
+            let message = format!(
+                "{what} is also in {}:{}:{}",
+                first.file, first.line, first.column
+            );
+            problems.push(Problem {
+                message,
+                ..place.clone()
+            });
+        }
+        None => {
+            seen.insert(key, place.clone());
+        }
+    }
+}
+
+/// The file as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct File {
+    system: Spanned<String>,
+    #[serde(default)]
+    description: String,
+    confirm: Option<Spanned<String>>,
+    #[serde(default)]
+    machine: Vec<MachineTable>,
+    #[serde(default)]
+    r#match: MatchTable,
+    disk: DiskTable,
+    #[serde(default)]
+    k3s: K3sTable,
+    #[serde(default)]
+    nixos: NixosTable,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct MachineTable {
+    name: Spanned<String>,
+    mac: Spanned<Vec<Spanned<String>>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct MatchTable {
+    #[serde(default)]
+    mac: Vec<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct DiskTable {
+    select: Spanned<SelectTable>,
+    layout: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct SelectTable {
+    by_id: Option<String>,
+    serial: Option<String>,
+    wwn: Option<String>,
+    model: Option<String>,
+    bus: Option<String>,
+    min_size: Option<Spanned<String>>,
+    max_size: Option<Spanned<String>>,
+    #[serde(default)]
+    smallest: bool,
+    #[serde(default)]
+    largest: bool,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct K3sTable {
+    role: Option<Spanned<String>>,
+    /// Read by the flake, which puts them into the system.
+    #[serde(default)]
+    #[allow(dead_code)]
+    labels: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct NixosTable {
+    /// Read by the flake.
+    #[serde(default)]
+    #[allow(dead_code)]
+    modules: Vec<String>,
+    #[serde(default)]
+    kernel_params: Vec<String>,
+}
+
+/// Collects problems of one file while it is taken apart.
+struct Reader<'a> {
+    file: &'a str,
+    text: &'a str,
+    problems: Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn place(&self, span: &Range<usize>) -> Place {
+        Problem::at(self.file, self.text, span, "")
+    }
+
+    fn wrong(&mut self, span: &Range<usize>, message: impl Into<String>) -> &mut Problem {
+        self.problems
+            .push(Problem::at(self.file, self.text, span, message));
+        let last = self.problems.len() - 1;
+        &mut self.problems[last]
+    }
+
+    /// Parses a text of the file, reporting what is wrong with it.
+    fn parse<T: FromStr<Err: fmt::Display>>(
+        &mut self,
+        text: &Spanned<String>,
+        what: &str,
+    ) -> Option<T> {
+        match text.get_ref().parse() {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.wrong(&text.span(), format!("{what} `{}` {error}", text.get_ref()));
+                None
+            }
+        }
+    }
+
+    /// One of a few words.
+    fn word<T: Copy>(
+        &mut self,
+        text: &Spanned<String>,
+        what: &str,
+        words: &[(&str, T)],
+    ) -> Option<T> {
+        let found = words.iter().find(|(word, _)| word == text.get_ref());
+        if let Some((_, value)) = found {
+            return Some(*value);
+        }
+        let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let known = names.join("`, `");
+        let near = nearest(text.get_ref(), names).map(|near| format!("did you mean `{near}`?"));
+        let message = format!(
+            "no {what} is called `{}`, expected one of `{known}`",
+            text.get_ref()
+        );
+        self.wrong(&text.span(), message).tip = near;
+        None
+    }
+}
+
+fn read_one(file: &str, text: &str) -> Result<Read, Vec<Problem>> {
+    let written: File =
+        toml::from_str(text).map_err(|e| vec![Problem::from_toml(file, text, &e)])?;
+    let mut reader = Reader {
+        file,
+        text,
+        problems: refused_by_nix(file, text),
+    };
+    let stem = file
+        .rsplit('/')
+        .next()
+        .unwrap_or(file)
+        .trim_end_matches(".toml");
+    let name = reader.parse(&Spanned::new(0..0, stem.to_owned()), "the file name");
+    let system = name
+        .as_ref()
+        .and_then(|name: &ProfileName| name.as_str().parse().ok());
+    let arch = reader.word(
+        &written.system,
+        "system",
+        &[("x86_64-linux", "x86_64"), ("aarch64-linux", "aarch64")],
+    );
+    let layout = reader.word(&written.disk.layout, "layout", &[("ext4", Layout::Ext4)]);
+    if let Some(confirm) = &written.confirm {
+        // The other two words of the contract are refused until they do what they say.
+        reader.word(confirm, "available way to confirm", &[("auto", ())]);
+    }
+    let role = written
+        .k3s
+        .role
+        .as_ref()
+        .and_then(|role| reader.word(role, "role", ROLES))
+        .flatten();
+    let select = selection(&mut reader, &written.disk.select);
+    let (machines, macs, names) = machines(&mut reader, &written.machine);
+    let mut patterns = Vec::new();
+    for text in &written.r#match.mac {
+        let place = reader.place(&text.span());
+        patterns.extend(
+            reader
+                .parse::<Pattern>(text, "the pattern")
+                .map(|pattern| (pattern, place)),
+        );
+    }
+    match (name, system, arch, layout) {
+        (Some(name), Some(system), Some(arch), Some(layout)) if reader.problems.is_empty() => {
+            let profile = Profile {
+                name,
+                file: file.to_owned(),
+                description: written.description,
+                arch: arch.to_owned(),
+                system,
+                machines,
+                patterns: patterns
+                    .iter()
+                    .map(|(pattern, _)| pattern.clone())
+                    .collect(),
+                select,
+                layout,
+                role,
+                kernel_params: written.nixos.kernel_params,
+            };
+            Ok(Read {
+                profile,
+                macs,
+                names,
+                patterns,
+            })
+        }
+        _ => Err(reader.problems),
+    }
+}
+
+const ROLES: &[(&str, Option<Role>)] = &[
+    ("server-init", Some(Role::ServerInit)),
+    ("server", Some(Role::Server)),
+    ("agent", Some(Role::Agent)),
+    ("none", None),
+];
+
+type Machines = (Vec<Listed>, Vec<(Mac, Place)>, Vec<(HostName, Place)>);
+
+fn machines(reader: &mut Reader<'_>, tables: &[MachineTable]) -> Machines {
+    let (mut listed, mut macs, mut names) = (Vec::new(), Vec::new(), Vec::new());
+    for table in tables {
+        let mut of_this = Vec::new();
+        for text in table.mac.get_ref() {
+            let place = reader.place(&text.span());
+            if let Some(mac) = reader.parse::<Mac>(text, "the MAC") {
+                of_this.push(mac);
+                macs.push((mac, place));
+            }
+        }
+        if table.mac.get_ref().is_empty() {
+            reader.wrong(&table.mac.span(), "a machine needs at least one MAC");
+        }
+        if let Some(name) = reader.parse::<HostName>(&table.name, "the name") {
+            names.push((name.clone(), reader.place(&table.name.span())));
+            listed.push(Listed {
+                name,
+                macs: of_this,
+            });
+        }
+    }
+    (listed, macs, names)
+}
+
+fn selection(reader: &mut Reader<'_>, table: &Spanned<SelectTable>) -> Select {
+    let written = table.get_ref();
+    let mut size = |text: &Option<Spanned<String>>| {
+        let text = text.as_ref()?;
+        let bytes = bytes(text.get_ref());
+        if bytes.is_none() {
+            let message = format!(
+                "`{}` is not a size; write it like 20G or 512M",
+                text.get_ref()
+            );
+            reader.wrong(&text.span(), message);
+        }
+        bytes
+    };
+    let select = Select {
+        by_id: written.by_id.clone(),
+        serial: written.serial.clone(),
+        wwn: written.wwn.clone(),
+        model: written.model.clone(),
+        bus: written.bus.clone(),
+        min_size: size(&written.min_size),
+        max_size: size(&written.max_size),
+        smallest: written.smallest,
+        largest: written.largest,
+    };
+    if select == Select::default() {
+        let tip = "say which disk is meant, like { smallest = true, min-size = \"20G\" }";
+        reader.wrong(&table.span(), "selects no disk").tip = Some(tip.to_owned());
+    }
+    if select.smallest && select.largest {
+        reader.wrong(
+            &table.span(),
+            "a disk cannot be the smallest and the largest",
+        );
+    }
+    select
+}
+
+/// `20G`, `512M`, `1T`, `1048576`: powers of 1024, as disk tools mean them.
+fn bytes(text: &str) -> Option<u64> {
+    let (digits, unit) = text.split_at(
+        text.find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len()),
+    );
+    let shift = match unit {
+        "" => 0,
+        "K" | "KiB" => 10,
+        "M" | "MiB" => 20,
+        "G" | "GiB" => 30,
+        "T" | "TiB" => 40,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+/// A NUL character, which this TOML reader takes and Nix's does not: one such file would break the
+/// evaluation of every host. (Dates, the other such thing, fit no key here.)
+fn refused_by_nix(file: &str, text: &str) -> Vec<Problem> {
+    fn has_nul(value: &toml::Value) -> bool {
+        match value {
+            toml::Value::String(text) => text.contains('\0'),
+            toml::Value::Array(all) => all.iter().any(has_nul),
+            toml::Value::Table(all) => all
+                .iter()
+                .any(|(key, value)| key.contains('\0') || has_nul(value)),
+            _ => false,
+        }
+    }
+    if !toml::from_str::<toml::Value>(text).is_ok_and(|whole| has_nul(&whole)) {
+        return Vec::new();
+    }
+    let start = text
+        .find("\\u0000")
+        .or_else(|| text.find("\\U00000000"))
+        .unwrap_or(0);
+    vec![Problem::at(
+        file,
+        text,
+        &(start..start),
+        "holds a NUL character, which Nix refuses to read",
+    )]
+}
+
+#[cfg(test)]
+mod tests;
