@@ -117,3 +117,63 @@ impl Address {
         format!("https://{}:{}", self.ip, self.node_port)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::State;
+
+    #[test]
+    fn every_state_gets_its_answer() {
+        let policy = |unknown| Policy {
+            unknown,
+            attempts: 3,
+        };
+        let lab: ProfileName = "lab".parse().expect("a name");
+        for (name, unknown, want) in [
+            (
+                "ignored",
+                Unknown::Ignore,
+                Decision::Silence(Reason::Unknown),
+            ),
+            ("told to wait", Unknown::Wait, Decision::Wait),
+            (
+                "enrolled by policy",
+                Unknown::Profile(lab.clone()),
+                Decision::Enroll(lab.clone()),
+            ),
+        ] {
+            let now = Timestamp::default();
+            assert_eq!(
+                decide(None, &policy(unknown.clone()), now),
+                want,
+                "a stranger is {name}"
+            );
+            let seen = crate::install::tests::Story::enrolled();
+            let mut machine = seen.machine().clone();
+            machine.state = State::Seen;
+            assert_eq!(
+                decide(Some(&machine), &policy(unknown.clone()), now),
+                want,
+                "seen before: {name}"
+            );
+            for state in [
+                State::Installed,
+                State::Running,
+                State::Joined,
+                State::Failed,
+            ] {
+                machine.state = state;
+                let disk = Decision::Disk(Reason::State(state));
+                assert_eq!(
+                    decide(Some(&machine), &policy(unknown.clone()), now),
+                    disk,
+                    "{state}"
+                );
+            }
+            machine.state = State::Retired;
+            let silence = Decision::Silence(Reason::State(State::Retired));
+            assert_eq!(decide(Some(&machine), &policy(unknown), now), silence);
+        }
+    }
+}
