@@ -1,0 +1,54 @@
+#!/bin/sh
+# Pid 1 of the practice installer: what systemd does in NixOS's installer, then `netboot-agent install` on the console.
+export PATH=/bin HOME=/root TERM=linux
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+mkdir -p /dev/pts /dev/shm /run /tmp /mnt
+mount -t devpts devpts /dev/pts
+mount -t tmpfs tmpfs /dev/shm
+mount -t tmpfs -o mode=755 tmpfs /run
+exec </dev/console >/dev/console 2>&1
+echo "<<< practice installer (a stand-in for the NixOS installer) >>> $(cut -d' ' -f1 /proc/uptime) s after the kernel"
+
+if [ -d /sys/firmware/efi ]; then
+    modprobe efivarfs && mount -t efivarfs efivarfs /sys/firmware/efi/efivars
+fi
+/lib/systemd/systemd-udevd --daemon
+udevadm trigger --type=subsystems --action=add
+udevadm trigger --type=devices --action=add
+udevadm settle
+ip link set lo up
+hostname installer
+
+# The card that netbooted, which iPXE and PXELINUX name in BOOTIF; without it, the first that has a cable in it.
+wanted=
+for word in $(cat /proc/cmdline); do
+    case $word in BOOTIF=01-*) wanted=$(echo "${word#BOOTIF=01-}" | tr A-F- a-f:) ;; esac
+done
+nic=
+told=
+while [ -z "$nic" ]; do
+    for dev in /sys/class/net/*; do
+        [ -e "$dev/device" ] || continue
+        ip link set "${dev##*/}" up
+        [ "$(cat "$dev/carrier" 2>/dev/null)" = 1 ] || continue
+        if [ -z "$wanted" ] || [ "$(cat "$dev/address")" = "$wanted" ]; then
+            nic=${dev##*/}
+            break
+        fi
+    done
+    [ -n "$nic" ] && break
+    [ -n "$told" ] || { told=1; echo "installer: waiting for a network card with a cable${wanted:+ and the address $wanted}"; }
+    usleep 50000
+done
+until udhcpc -i "$nic" -n -q -t 10 -T 1 -A 1 -s /bin/lease; do
+    echo "installer: no address on $nic yet"
+done
+
+echo "installer: starting netboot-agent install, $(cut -d' ' -f1 /proc/uptime) s after the kernel"
+netboot-agent install
+echo "installer: netboot-agent ended with status $?; this machine is held here and nothing more is done to it"
+# A shell as pid 1 must not end, and reaps what is left to it while it waits.
+sleep infinity &
+while :; do wait; done

@@ -1,0 +1,110 @@
+# Sourced (bash): what the scripts that build the practice world share: finding inputs, copying programs with their libraries.
+# shellcheck shell=bash
+
+# shellcheck source=integration/practice/nix-env.sh
+. "$(dirname "${BASH_SOURCE[0]}")/nix-env.sh"
+# shellcheck disable=SC2034
+practice_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+die() {
+    echo "error: $1" >&2
+    shift
+    for line in "$@"; do echo "  $line" >&2; done
+    exit 1
+}
+
+# Where the parts lie on Debian; each can be told otherwise (a nix dev shell does).
+export PRACTICE_KERNEL_DIR=${PRACTICE_KERNEL_DIR:-$PRACTICE_TARGET/kernel}    # vmlinuz or bzImage, and lib/modules/VERSION
+export SYSTEMD_BOOT_EFI=${SYSTEMD_BOOT_EFI:-/usr/lib/systemd/boot/efi/systemd-bootx64.efi}
+export GRUB_PC_DIR=${GRUB_PC_DIR:-/usr/lib/grub/i386-pc}
+export UDEV_DIR=${UDEV_DIR:-/lib/udev}
+export BUSYBOX_STATIC=${BUSYBOX_STATIC:-$(command -v busybox || echo /bin/busybox)}
+
+kernel_image() {
+    local f
+    for f in "$PRACTICE_KERNEL_DIR"/{vmlinuz,bzImage}; do
+        if [ -f "$f" ]; then echo "$f"; return; fi
+    done
+    die "no kernel in $PRACTICE_KERNEL_DIR" "tip: integration/setup"
+}
+kernel_version() { basename "$(echo "$PRACTICE_KERNEL_DIR"/lib/modules/*)"; }
+
+# One short word for "these files and this text": what a built thing depends on. Programs that come with the
+# distribution go in by name, size and time, which is enough to notice an upgrade and costs nothing.
+digest_of() { { sha256sum -- "$@" | cut -d' ' -f1; cat; } | sha256sum | cut -c1-32; }
+describe() { stat -L -c '%n %s %Y' -- "$@"; }
+
+is_dynamic() { ldd "$1" >/dev/null 2>&1; }
+# The shared objects a program needs, the loader included, as absolute paths.
+libraries() { ldd "$1" | grep -o '/[^ ]*' | sort -u; }
+
+# put_program ROOT PROGRAM…: each program as ROOT/bin/NAME, its libraries at the paths where the loader looks for them.
+put_program() {
+    local root=$1 program path lib
+    shift
+    mkdir -p "$root/bin"
+    for program in "$@"; do
+        path=$(command -v "$program") || die "\`$program\` is not installed" "tip: integration/setup"
+        cp -L --remove-destination "$path" "$root/bin/$(basename "$program")"
+        is_dynamic "$path" || continue
+        for lib in $(libraries "$path"); do
+            [ -e "$root$lib" ] || install -D "$lib" "$root$lib"
+        done
+    done
+}
+
+# bundle_program DIR PROGRAM NAME: DIR/bin/NAME that runs anywhere in a store: as it is when static or a script, else
+# started through a loader and libraries of its own.
+bundle_program() {
+    local dir=$1 name=$3 lib loader=
+    mkdir -p "$dir/bin"
+    if ! is_dynamic "$2"; then
+        install -m 755 "$2" "$dir/bin/$name"
+        return
+    fi
+    mkdir -p "$dir/lib"
+    for lib in $(libraries "$2"); do
+        cp -L --remove-destination "$lib" "$dir/lib/"
+        case $lib in */ld-linux*) loader=$(basename "$lib") ;; esac
+    done
+    install -m 755 "$2" "$dir/lib/$name.bin"
+    cat >"$dir/bin/$name" <<WRAP
+#!/bin/sh
+dir=\$(dirname "\$(readlink -f "\$0")")/../lib
+exec "\$dir/$loader" --library-path "\$dir" --argv0 $name "\$dir/$name.bin" "\$@"
+WRAP
+    chmod 755 "$dir/bin/$name"
+}
+
+# put_modules ROOT MODULE…: the modules and what they need, under ROOT/lib/modules/VERSION, with `load-order` for a
+# first stage that has no udev. What is built into the kernel, or not made for it, is passed over.
+put_modules() {
+    local root=$1 version dir module file
+    shift
+    version=$(kernel_version)
+    dir=$root/lib/modules/$version
+    mkdir -p "$dir"
+    cp "$PRACTICE_KERNEL_DIR/lib/modules/$version"/modules.{order,builtin,builtin.modinfo} "$dir/"
+    [ -f "$PRACTICE_KERNEL_DIR/lib/modules/$version/modules.dep" ] ||
+        depmod -b "$PRACTICE_KERNEL_DIR" "$version"
+    for module in "$@"; do
+        { modprobe -d "$PRACTICE_KERNEL_DIR" -S "$version" --show-depends "$module" 2>/dev/null || true; } |
+            sed -n 's/^insmod \([^ ]*\).*/\1/p'
+    done | awk '!seen[$0]++' | while read -r file; do
+        file=${file#"$PRACTICE_KERNEL_DIR/lib/modules/$version/"}
+        mkdir -p "$dir/$(dirname "$file")"
+        case $file in
+            *.xz) xz -dc "$PRACTICE_KERNEL_DIR/lib/modules/$version/$file" >"$dir/${file%.xz}" ;;
+            *.zst) zstd -qdc "$PRACTICE_KERNEL_DIR/lib/modules/$version/$file" >"$dir/${file%.zst}" ;;
+            *) cp "$PRACTICE_KERNEL_DIR/lib/modules/$version/$file" "$dir/$file" ;;
+        esac
+        file=${file%.xz}
+        echo "${file%.zst}" >>"$dir/load-order"
+    done
+    depmod -b "$root" "$version" 2>/dev/null
+}
+
+# shellcheck disable=SC2034
+# Disks, NICs and file systems that a practice machine may have.
+practice_modules="virtio_pci virtio_blk virtio_scsi sd_mod sr_mod virtio_net virtio_rng nvme ahci ata_piix e1000 e1000e igb r8169
+    ext4 vfat nls_cp437 nls_ascii nls_iso8859-1 nls_utf8 efivarfs button evdev"
