@@ -4,9 +4,10 @@ export PATH=@busybox@/bin
 echo "activating @out@"
 
 # In the installer's chroot only /dev and /sys are there: the rest is NixOS's "specialfs", and so is this.
-mountpoint -q /proc || { mkdir -p /proc && mount -t proc proc /proc; }
-mountpoint -q /run || { mkdir -p /run && mount -t tmpfs -o mode=755 tmpfs /run; }
-mountpoint -q /dev/pts || { mkdir -p /dev/pts && mount -t devpts devpts /dev/pts; }
+mounted() { grep -q " $1 " /proc/mounts; }
+[ -e /proc/mounts ] || { mkdir -p /proc && mount -t proc proc /proc; }
+mounted /run || { mkdir -p /run && mount -t tmpfs -o mode=755 tmpfs /run; }
+mounted /dev/pts || { mkdir -p /dev/pts && mount -t devpts devpts /dev/pts; }
 
 mkdir -p /etc /bin /usr/bin /root /var/log /var/lib /var/empty /tmp /home
 chmod 700 /root

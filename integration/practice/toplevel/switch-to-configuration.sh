@@ -27,7 +27,7 @@ put() { cat >"$1.tmp"; sync "$1.tmp"; mv "$1.tmp" "$1"; }
 esp_name() { path=$(readlink -f "$1"); path=${path#/nix/store/}; echo "$path" | tr / - | sed 's/$/.efi/'; }
 
 systemd_boot() {
-    mountpoint -q /boot || { echo "error: /boot is not mounted; the ESP belongs there" >&2; exit 1; }
+    grep -q " /boot " /proc/mounts || { echo "error: /boot is not mounted; the ESP belongs there" >&2; exit 1; }
     mkdir -p /boot/EFI/nixos /boot/loader/entries
     if [ "${NIXOS_INSTALL_BOOTLOADER:-}" = 1 ]; then
         mkdir -p /boot/EFI/systemd /boot/EFI/BOOT
