@@ -1,1 +1,81 @@
-fn main() {}
+//! Runs on the machine: installs it, and later reports what it boots.
+
+mod busy;
+mod check;
+mod cmdline;
+mod commands;
+mod disk_facts;
+mod dispatch;
+#[cfg(test)]
+mod fake;
+mod files;
+mod install;
+#[cfg(test)]
+mod install_tests;
+mod inventory;
+mod nix_log;
+mod node;
+mod outside;
+mod pin;
+mod real;
+mod run;
+mod steps;
+mod talk;
+mod target;
+mod tls;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "netboot-agent", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Installs this machine as the appliance plans it, and reboots it. Holds the machine if it cannot.
+    Install {
+        /// Where to read what the boot script said.
+        #[arg(long, default_value = "/proc/cmdline")]
+        cmdline: PathBuf,
+        /// Where the new system is mounted.
+        #[arg(long, default_value = "/mnt")]
+        root: PathBuf,
+    },
+    /// On an installed node: reports the generation that runs. Waits for the appliance as long as it takes.
+    Report {
+        #[arg(long, default_value = "/var/lib/netboot")]
+        identity: PathBuf,
+    },
+    /// Prints what is in this machine, as JSON. Changes nothing.
+    Inventory,
+    /// Prints what an install would be told by the kernel command line. Changes nothing.
+    Orders {
+        #[arg(long, default_value = "/proc/cmdline")]
+        cmdline: PathBuf,
+    },
+    /// Prints the commands that would make everything let go of a disk (`vda`). Runs none of them.
+    Busy { disk: String },
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Install { cmdline, root } => dispatch::install(&cmdline, &root),
+        Command::Report { identity } => dispatch::report(&identity),
+        Command::Inventory => dispatch::inventory(),
+        Command::Orders { cmdline } => dispatch::orders(&cmdline),
+        Command::Busy { disk } => dispatch::busy(&disk),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            dispatch::print_error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! One disk, as sysfs, udev and `blkid` describe it.
+
+use std::fs;
+use std::path::Path;
+
+use netboot::hardware::{Disk, Holding};
+
+use crate::inventory::names;
+use crate::outside::{Command, Outside, Roots, run};
+use crate::real::text;
+
+/// What sysfs calls a sector, whatever the disk's own are (Documentation/ABI/stable/sysfs-block, `size`).
+pub(crate) const SYSFS_SECTOR: u64 = 512;
+
+/// A partition as the kernel shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Child {
+    /// `vda1`
+    pub node: String,
+    pub number: u32,
+    /// Bytes from the beginning of the disk.
+    pub start: u64,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// Whether a name of `/sys/block` is that of a disk of its own, and not of something that lies on one or in memory.
+pub(crate) fn is_whole_disk(name: &str) -> bool {
+    const OTHERS: [&str; 9] = [
+        "loop", "ram", "zram", "sr", "fd", "dm-", "md", "nbd", "mtdblock",
+    ];
+    let hidden_area =
+        name.starts_with("mmcblk") && (name.contains("boot") || name.contains("rpmb"));
+    !hidden_area && !OTHERS.iter().any(|other| name.starts_with(other))
+}
+
+/// What the disk says of itself; nothing if it has no medium or is one path of several to a disk.
+pub(crate) fn read(roots: &Roots, name: &str) -> Option<Disk> {
+    let folder = roots.sys.join("block").join(name);
+    let fact = |file: &str| text(folder.join(file)).unwrap_or_default();
+    let size = fact("size")
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(SYSFS_SECTOR)?;
+    if size == 0 || fact("hidden") == "1" {
+        return None;
+    }
+    let udev = udev(roots, &fact("dev"));
+    let udev = |key: &str| {
+        udev.iter()
+            .find_map(|l| l.strip_prefix(key))
+            .unwrap_or("")
+            .to_owned()
+    };
+    let first = |all: [String; 4]| all.into_iter().find(|s| !s.is_empty()).unwrap_or_default();
+    let path = fs::canonicalize(&folder).unwrap_or_default();
+    Some(Disk {
+        node: name.to_owned(),
+        size,
+        sector: fact("queue/logical_block_size").parse().unwrap_or(512),
+        model: fact("device/model"),
+        serial: first([
+            fact("serial"),
+            fact("device/serial"),
+            vital_serial(&folder),
+            udev("E:ID_SERIAL_SHORT="),
+        ]),
+        wwn: first([
+            fact("wwid"),
+            fact("device/wwid"),
+            udev("E:ID_WWN="),
+            String::new(),
+        ]),
+        bus: bus(&path).to_owned(),
+        removable: fact("removable") == "1",
+        read_only: fact("ro") == "1",
+        by_id: by_id(roots, name),
+        holds: Vec::new(),
+    })
+}
+
+/// What udev knows of the device `dev` (`254:0`), if it runs.
+fn udev(roots: &Roots, dev: &str) -> Vec<String> {
+    let known = text(roots.run.join(format!("udev/data/b{dev}"))).unwrap_or_default();
+    known.lines().map(str::to_owned).collect()
+}
+
+/// The unit serial number page of a SCSI or SATA disk (SPC-4 §7.8.15): four octets of header, then text.
+fn vital_serial(folder: &Path) -> String {
+    let page = fs::read(folder.join("device/vpd_pg80")).unwrap_or_default();
+    let serial = String::from_utf8_lossy(page.get(4..).unwrap_or_default()).into_owned();
+    serial
+        .trim_matches(|c: char| c.is_whitespace() || c == '\0')
+        .to_owned()
+}
+
+/// By the nearest controller on the disk's path: a USB stick is also a SCSI disk.
+fn bus(path: &Path) -> &'static str {
+    let path = path.to_string_lossy();
+    let on = |part: &str| path.contains(part);
+    if on("/usb") {
+        "usb"
+    } else if on("/nvme") {
+        "nvme"
+    } else if on("/mmc_host") {
+        "mmc"
+    } else if on("/ata") {
+        "sata"
+    } else if on("/host") {
+        "scsi"
+    } else if on("/virtio") {
+        "virtio"
+    } else {
+        ""
+    }
+}
+
+fn by_id(roots: &Roots, name: &str) -> Vec<String> {
+    let folder = roots.dev.join("disk/by-id");
+    let leads_here = |link: &String| {
+        let target = fs::read_link(folder.join(link)).unwrap_or_default();
+        target.file_name().is_some_and(|file| file == name)
+    };
+    names(&folder).into_iter().filter(leads_here).collect()
+}
+
+/// The partitions of a disk as the kernel shows them now, in disk order.
+pub(crate) fn children(roots: &Roots, disk: &str) -> Vec<Child> {
+    let folder = roots.sys.join("block").join(disk);
+    let mut children: Vec<Child> = names(&folder)
+        .into_iter()
+        .filter_map(|node| {
+            let number = |file: &str| text(folder.join(&node).join(file))?.parse::<u64>().ok();
+            Some(Child {
+                number: u32::try_from(number("partition")?).ok()?,
+                start: number("start")? * SYSFS_SECTOR,
+                size: number("size")? * SYSFS_SECTOR,
+                node,
+            })
+        })
+        .collect();
+    children.sort_by_key(|child| (child.start, child.number));
+    children
+}
+
+/// What is on a disk: the disk itself if it has a signature, then its partitions.
+pub(crate) fn holdings(outside: &mut dyn Outside, roots: &Roots, disk: &Disk) -> Vec<Holding> {
+    let mut holds = Vec::new();
+    let whole = probe(outside, roots, &disk.node, disk.size);
+    if !whole.kind.is_empty() {
+        holds.push(whole);
+    }
+    for child in children(roots, &disk.node) {
+        let mut part = probe(outside, roots, &child.node, child.size);
+        let uevent = roots
+            .sys
+            .join("block")
+            .join(&disk.node)
+            .join(&child.node)
+            .join("uevent");
+        let uevent = text(uevent).unwrap_or_default();
+        let name = uevent.lines().find_map(|l| l.strip_prefix("PARTNAME="));
+        name.unwrap_or_default()
+            .clone_into(&mut part.partition_label);
+        holds.push(part);
+    }
+    holds
+}
+
+fn probe(outside: &mut dyn Outside, roots: &Roots, node: &str, size: u64) -> Holding {
+    // It ends with status 2 when it finds nothing; then there is nothing to say.
+    let said = run(outside, &blkid(&roots.dev.join(node))).unwrap_or_default();
+    let value = |key: &str| {
+        said.lines()
+            .find_map(|l| l.strip_prefix(key))
+            .unwrap_or("")
+            .to_owned()
+    };
+    let kind = match value("TYPE=") {
+        none if none.is_empty() => value("PTTYPE="),
+        kind => kind,
+    };
+    Holding {
+        node: node.to_owned(),
+        size,
+        kind,
+        label: value("LABEL="),
+        partition_label: String::new(),
+    }
+}
+
+/// `-p` looks at the device itself, not at what was known of it before.
+fn blkid(device: &Path) -> Command {
+    Command::new("blkid")
+        .args(["-p", "-o", "export"])
+        .path(device)
+}

@@ -1,0 +1,118 @@
+//! The commands, with the real world plugged in. Two change something; the others are views for a broken machine.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use crate::node::{self, Node};
+use crate::outside::{Outside as _, Roots};
+use crate::real::{self, Real};
+use crate::{cmdline, run};
+
+/// Never returns from an install, whatever came of it: a machine that failed is held, so that nobody's second try
+/// wipes the traces, and one that is done reboots.
+pub(crate) fn install(file: &Path, root: &Path) -> anyhow::Result<()> {
+    let done = try_install(file, root);
+    let mut console = Real::alone();
+    let left = match done {
+        Ok(true) => {
+            console.say("installed; rebooting into it");
+            Err(real::reboot(&mut console))
+        }
+        Ok(false) => Ok(()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = left {
+        print_error(&error);
+        console.say("this machine is held here until it is switched off");
+    }
+    loop {
+        std::thread::park();
+    }
+}
+
+/// False: it stopped, and has said why.
+fn try_install(file: &Path, root: &Path) -> anyhow::Result<bool> {
+    let orders = read_orders(file)?;
+    let mut real = Real::new(&orders.url, orders.pin)?;
+    let roots = Roots::new(Path::new("/"), root);
+    Ok(crate::install::install(&mut real, &roots, &orders).is_ok())
+}
+
+fn read_orders(file: &Path) -> anyhow::Result<cmdline::Orders> {
+    let text =
+        fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    Ok(cmdline::read(&text)?)
+}
+
+pub(crate) fn report(identity: &Path) -> anyhow::Result<()> {
+    let node = Node::read(identity)?;
+    let url = cmdline::appliance(&node.identity.appliance).map_err(|why| {
+        anyhow::anyhow!(
+            "the appliance `{}` of node.json {why}",
+            node.identity.appliance
+        )
+    })?;
+    let pin = node
+        .identity
+        .pin
+        .parse()
+        .context("the pin of node.json is not one")?;
+    let kernel = nix::sys::utsname::uname().context("the kernel does not say its version")?;
+    let kernel = kernel.release().to_string_lossy().into_owned();
+    let boot = node::boot(Path::new("/"), &node, kernel)?;
+    let mut real = Real::new(&url, pin)?;
+    node::report(&mut real, &node, &boot)?;
+    real.say(&format!(
+        "reported: {} runs generation {} ({})",
+        boot.name, boot.generation, boot.store_path
+    ));
+    Ok(())
+}
+
+pub(crate) fn inventory() -> anyhow::Result<()> {
+    let roots = Roots::new(Path::new("/"), Path::new("/mnt"));
+    let hardware = crate::inventory::inventory(&mut Real::alone(), &roots);
+    let json = serde_json::to_string_pretty(&hardware).context("cannot write the inventory")?;
+    Real::alone().say(&json);
+    Ok(())
+}
+
+pub(crate) fn orders(file: &Path) -> anyhow::Result<()> {
+    let orders = read_orders(file)?;
+    let mut console = Real::alone();
+    console.say(&format!("appliance  {}", orders.url));
+    console.say(&format!("pin        {}", orders.pin));
+    console.say(&format!("ticket     {}", orders.ticket));
+    if let Some(mac) = orders.booted_from {
+        console.say(&format!("card       {mac}"));
+    }
+    Ok(())
+}
+
+pub(crate) fn busy(disk: &str) -> anyhow::Result<()> {
+    let roots = Roots::new(Path::new("/"), Path::new("/mnt"));
+    let mut console = Real::alone();
+    for command in crate::busy::release(&roots, disk)? {
+        console.say(&command.to_string());
+    }
+    Ok(())
+}
+
+/// The outermost cause first, the others below it.
+pub(crate) fn print_error(error: &anyhow::Error) {
+    let causes = run::causes(error);
+    let mut causes = causes.iter();
+    let mut err = std::io::stderr();
+    // A console that is gone is no reason to stop.
+    let _ = writeln!(
+        err,
+        "error: {}",
+        causes.next().map_or("unknown", String::as_str)
+    );
+    for cause in causes {
+        let _ = writeln!(err, "  {cause}");
+    }
+}

@@ -1,0 +1,202 @@
+//! The machine, as sysfs and `blkid` describe it → its inventory. Reads only.
+
+use std::fs;
+use std::path::Path;
+
+use netboot::hardware::{Disk, Firmware, Hardware, Nic};
+
+use crate::disk_facts;
+use crate::outside::{Outside, Roots};
+use crate::real::text;
+
+/// What is in this machine.
+pub(crate) fn inventory(outside: &mut dyn Outside, roots: &Roots) -> Hardware {
+    let dmi = |name: &str| text(roots.sys.join("class/dmi/id").join(name)).unwrap_or_default();
+    Hardware {
+        firmware: firmware(roots),
+        arch: std::env::consts::ARCH.to_owned(),
+        memory: text(roots.proc.join("meminfo")).map_or(0, |t| memory(&t)),
+        vendor: dmi("sys_vendor"),
+        product: dmi("product_name"),
+        serial: dmi("product_serial"),
+        uuid: dmi("product_uuid"),
+        disks: disks(outside, roots),
+        nics: nics(&roots.sys),
+    }
+}
+
+pub(crate) fn firmware(roots: &Roots) -> Firmware {
+    if roots.sys.join("firmware/efi").is_dir() {
+        Firmware::Uefi
+    } else {
+        Firmware::Bios
+    }
+}
+
+fn disks(outside: &mut dyn Outside, roots: &Roots) -> Vec<Disk> {
+    let mut disks = Vec::new();
+    for name in names(&roots.sys.join("block")) {
+        if disk_facts::is_whole_disk(&name)
+            && let Some(mut disk) = disk_facts::read(roots, &name)
+        {
+            disk.holds = disk_facts::holdings(outside, roots, &disk);
+            disks.push(disk);
+        }
+    }
+    disks
+}
+
+/// The entries of a folder, sorted; none if it is not there.
+pub(crate) fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Bytes of RAM that the kernel has, from `/proc/meminfo`.
+fn memory(meminfo: &str) -> u64 {
+    let line = meminfo.lines().find_map(|l| l.strip_prefix("MemTotal:"));
+    let kib = line.and_then(|l| l.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
+}
+
+fn nics(sys: &Path) -> Vec<Nic> {
+    let class = sys.join("class/net");
+    names(&class)
+        .into_iter()
+        .filter_map(|name| {
+            let folder = class.join(&name);
+            // Bridges, tunnels and the loopback have no device behind them.
+            folder.join("device").exists().then_some(())?;
+            let mac = text(folder.join("address"))?.parse().ok()?;
+            let link = text(folder.join("carrier")).as_deref() == Some("1");
+            Some(Nic { name, mac, link })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::fake::{DiskSpec, Fake};
+
+    #[test]
+    fn an_inventory_is_read_from_sysfs() {
+        let mut fake = Fake::new(Firmware::Uefi);
+        fake.add_disk(&DiskSpec::virtio("vda", 8 << 30, "root"));
+        fake.add_disk(&DiskSpec {
+            model: "Samsung SSD 980",
+            bus: "pci0000:00/0000:00:1d.0/nvme/nvme0",
+            wwid: "eui.0025385b21404b3c",
+            sector: 4096,
+            ..DiskSpec::virtio("nvme0n1", 500 << 30, "S64DNX0R")
+        });
+        fake.add_disk(&DiskSpec {
+            model: "Ultra Fit",
+            bus: "pci0000:00/0000:00:14.0/usb1/1-1/1-1:1.0/host6/target6:0:0/6:0:0:0",
+            removable: true,
+            ..DiskSpec::virtio("sda", 16 << 30, "")
+        });
+        fake.add_partition("vda", 1, 2048, 1 << 20, "disk-main-ESP");
+        fake.blkid("vda", "DEVNAME=/dev/vda\nPTUUID=1\nPTTYPE=gpt\n");
+        fake.blkid(
+            "vda1",
+            "DEVNAME=/dev/vda1\nLABEL=ESP\nTYPE=vfat\nUSAGE=filesystem\n",
+        );
+        for odd in [
+            "loop0",
+            "ram0",
+            "zram0",
+            "sr0",
+            "fd0",
+            "dm-0",
+            "md127",
+            "mmcblk0boot0",
+        ] {
+            fake.add_disk(&DiskSpec::virtio(odd, 1 << 30, odd));
+        }
+        fake.add_disk(&DiskSpec::virtio("sdb", 0, "an empty card reader"));
+        let roots = fake.roots();
+        let found = inventory(&mut fake, &roots);
+        let json = serde_json::to_string_pretty(&found).expect("writes");
+        expect![[r#"
+            {
+              "firmware": "uefi",
+              "arch": "ARCH",
+              "memory": 1024000000,
+              "vendor": "QEMU",
+              "product": "Standard PC",
+              "serial": "",
+              "uuid": "4c4c",
+              "disks": [
+                {
+                  "node": "nvme0n1",
+                  "size": 536870912000,
+                  "sector": 4096,
+                  "model": "Samsung SSD 980",
+                  "serial": "S64DNX0R",
+                  "wwn": "eui.0025385b21404b3c",
+                  "bus": "nvme",
+                  "removable": false,
+                  "read_only": false,
+                  "by_id": [],
+                  "holds": []
+                },
+                {
+                  "node": "sda",
+                  "size": 17179869184,
+                  "sector": 512,
+                  "model": "Ultra Fit",
+                  "serial": "",
+                  "wwn": "",
+                  "bus": "usb",
+                  "removable": true,
+                  "read_only": false,
+                  "by_id": [],
+                  "holds": []
+                },
+                {
+                  "node": "vda",
+                  "size": 8589934592,
+                  "sector": 512,
+                  "model": "",
+                  "serial": "root",
+                  "wwn": "",
+                  "bus": "virtio",
+                  "removable": false,
+                  "read_only": false,
+                  "by_id": [],
+                  "holds": [
+                    {
+                      "node": "vda",
+                      "size": 8589934592,
+                      "kind": "gpt",
+                      "label": "",
+                      "partition_label": ""
+                    },
+                    {
+                      "node": "vda1",
+                      "size": 536870912,
+                      "kind": "vfat",
+                      "label": "ESP",
+                      "partition_label": "disk-main-ESP"
+                    }
+                  ]
+                }
+              ],
+              "nics": [
+                {
+                  "name": "eth0",
+                  "mac": "52:54:00:12:34:56",
+                  "link": true
+                }
+              ]
+            }"#]]
+        .assert_eq(&json.replace(std::env::consts::ARCH, "ARCH"));
+    }
+}

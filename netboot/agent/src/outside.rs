@@ -1,0 +1,234 @@
+//! All that the agent does to the world passes through this trait, so that a test can stand in for the world.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::pin::ForeignKey;
+
+/// A program to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Command {
+    pub program: &'static str,
+    pub args: Vec<String>,
+    pub env: Vec<(&'static str, &'static str)>,
+    pub stdin: Option<String>,
+}
+
+impl Command {
+    pub(crate) fn new(program: &'static str) -> Self {
+        Self {
+            program,
+            args: Vec::new(),
+            env: Vec::new(),
+            stdin: None,
+        }
+    }
+
+    pub(crate) fn arg(mut self, arg: impl Into<String>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    pub(crate) fn args<'a>(mut self, args: impl IntoIterator<Item = &'a str>) -> Self {
+        self.args.extend(args.into_iter().map(str::to_owned));
+        self
+    }
+
+    pub(crate) fn path(self, path: &Path) -> Self {
+        self.arg(path.to_string_lossy())
+    }
+
+    pub(crate) fn env(mut self, name: &'static str, value: &'static str) -> Self {
+        self.env.push((name, value));
+        self
+    }
+
+    pub(crate) fn stdin(mut self, text: String) -> Self {
+        self.stdin = Some(text);
+        self
+    }
+}
+
+/// As one would type it, for messages.
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "+-./:=_,?@%".contains(c);
+        for (name, value) in &self.env {
+            write!(f, "{name}={value} ")?;
+        }
+        f.write_str(self.program)?;
+        for arg in &self.args {
+            if !arg.is_empty() && arg.chars().all(plain) {
+                write!(f, " {arg}")?;
+            } else {
+                write!(f, " '{}'", arg.replace('\'', r"'\''"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Output {
+    /// Nothing if a signal ended it.
+    pub status: Option<i32>,
+    pub stdout: String,
+}
+
+/// A program that runs.
+pub(crate) trait Running {
+    /// The next line of its stderr; nothing when it has closed it.
+    fn line(&mut self) -> Option<String>;
+    fn end(self: Box<Self>) -> io::Result<Output>;
+}
+
+/// A call of the node API. No `Debug`: it carries what must not reach a log.
+pub(crate) struct Call<'a> {
+    pub path: &'a str,
+    pub bearer: Option<&'a str>,
+    /// JSON, or nothing.
+    pub body: String,
+    /// How long to wait for the whole answer.
+    pub patience: Duration,
+}
+
+/// What came back: any status.
+pub(crate) struct Answer {
+    pub status: u16,
+    pub body: Vec<u8>,
+}
+
+/// Why nothing came back.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoAnswer {
+    #[error(transparent)]
+    Foreign(#[from] ForeignKey),
+    #[error("no answer from the appliance: {0}")]
+    Away(String),
+}
+
+pub(crate) trait Outside {
+    fn start(&mut self, command: &Command) -> io::Result<Box<dyn Running>>;
+    /// Overwrites the first and the last `span` bytes of a disk of exactly `size` bytes that nothing uses.
+    fn zero_ends(&mut self, disk: &Path, size: u64, span: u64) -> io::Result<()>;
+    fn post(&mut self, call: &Call<'_>) -> Result<Answer, NoAnswer>;
+    fn random(&mut self, octets: &mut [u8]) -> io::Result<()>;
+    /// Since the agent began.
+    fn elapsed(&self) -> Duration;
+    fn sleep(&mut self, time: Duration);
+    /// A line for the person at the console.
+    fn say(&mut self, line: &str);
+}
+
+/// Where the kernel's and the target's files are; a folder of its own in tests.
+#[derive(Debug, Clone)]
+pub(crate) struct Roots {
+    pub sys: PathBuf,
+    pub proc: PathBuf,
+    pub dev: PathBuf,
+    pub run: PathBuf,
+    /// The installer's own store.
+    pub nix: PathBuf,
+    /// Where the new system is put together.
+    pub target: PathBuf,
+}
+
+impl Roots {
+    pub(crate) fn new(base: &Path, target: &Path) -> Self {
+        Self {
+            sys: base.join("sys"),
+            proc: base.join("proc"),
+            dev: base.join("dev"),
+            run: base.join("run"),
+            nix: base.join("nix"),
+            target: target.to_owned(),
+        }
+    }
+}
+
+/// A program that could not be run, or said no.
+#[derive(Debug, thiserror::Error)]
+#[error("`{command}` {how}")]
+pub(crate) struct CommandError {
+    pub command: String,
+    pub how: String,
+    /// The last lines of its stderr.
+    pub said: Vec<String>,
+    /// Set if there is no such program.
+    pub absent: bool,
+}
+
+/// Lines of a failed program that are worth showing.
+const TAIL: usize = 8;
+
+/// A program that was started: its lines as they come, then how it ended.
+pub(crate) struct Started {
+    running: Box<dyn Running>,
+    command: String,
+    said: Vec<String>,
+}
+
+pub(crate) fn start(outside: &mut dyn Outside, command: &Command) -> Result<Started, CommandError> {
+    let text = command.to_string();
+    match outside.start(command) {
+        Ok(running) => Ok(Started {
+            running,
+            command: text,
+            said: Vec::new(),
+        }),
+        Err(error) => Err(CommandError::not_run(text, &error)),
+    }
+}
+
+impl Started {
+    /// The next line of its stderr; nothing when there are no more.
+    pub(crate) fn line(&mut self) -> Option<String> {
+        let line = self.running.line()?;
+        if !line.trim().is_empty() {
+            if self.said.len() == TAIL {
+                self.said.remove(0);
+            }
+            self.said.push(line.clone());
+        }
+        Some(line)
+    }
+
+    /// Its stdout, if it ended with status 0.
+    pub(crate) fn end(mut self) -> Result<String, CommandError> {
+        while self.line().is_some() {}
+        let output = match self.running.end() {
+            Ok(output) => output,
+            Err(error) => return Err(CommandError::not_run(self.command, &error)),
+        };
+        let how = match output.status {
+            Some(0) => return Ok(output.stdout),
+            Some(status) => format!("ended with status {status}"),
+            None => "was ended by a signal".to_owned(),
+        };
+        Err(CommandError {
+            command: self.command,
+            how,
+            said: self.said,
+            absent: false,
+        })
+    }
+}
+
+impl CommandError {
+    fn not_run(command: String, error: &io::Error) -> Self {
+        Self {
+            command,
+            how: format!("could not be run: {error}"),
+            said: Vec::new(),
+            absent: error.kind() == io::ErrorKind::NotFound,
+        }
+    }
+}
+
+/// Runs a program to its end and gives its stdout.
+pub(crate) fn run(outside: &mut dyn Outside, command: &Command) -> Result<String, CommandError> {
+    start(outside, command)?.end()
+}

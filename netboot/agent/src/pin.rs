@@ -1,0 +1,66 @@
+//! The pin: the one public key that the agent takes for the appliance's.
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
+
+/// The SHA-256 of a DER SubjectPublicKeyInfo, written `sha256/<base64>` (as in RFC 7469 §2.4, without quotes).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pin([u8; 32]);
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("is not `sha256/` and the base64 of 32 octets")]
+pub(crate) struct PinError;
+
+/// Somebody answered who is not the appliance this machine was told to trust. Asking again would not help.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("whoever answers is not the appliance: {what}")]
+pub(crate) struct ForeignKey {
+    pub what: String,
+}
+
+impl Pin {
+    pub(crate) fn of(spki: &[u8]) -> Self {
+        Self(Sha256::digest(spki).into())
+    }
+}
+
+impl FromStr for Pin {
+    type Err = PinError;
+
+    fn from_str(text: &str) -> Result<Self, PinError> {
+        let hash = text.strip_prefix("sha256/").ok_or(PinError)?;
+        let octets = STANDARD.decode(hash).map_err(|_| PinError)?;
+        octets.try_into().map(Self).map_err(|_| PinError)
+    }
+}
+
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sha256/{}", STANDARD.encode(self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pin_prints_as_it_is_read() {
+        let pin = Pin::of(b"a key");
+        assert_eq!(pin.to_string().parse(), Ok(pin));
+        let text = pin.to_string();
+        for (name, bad) in [
+            ("no algorithm", text.replace("sha256/", "")),
+            ("another algorithm", text.replace("sha256", "sha1")),
+            ("cut short", text[..text.len() - 4].to_owned()),
+            ("not base64", "sha256/----".to_owned()),
+            ("empty", String::new()),
+        ] {
+            assert_eq!(bad.parse::<Pin>(), Err(PinError), "{name}");
+        }
+    }
+}

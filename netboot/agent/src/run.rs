@@ -1,0 +1,232 @@
+//! One install attempt: who we are to the appliance, and every step reported as it starts, goes on and ends.
+//!
+//! Reports that a step started, is tried again, is done or has failed are sent until they are accepted, and so nothing
+//! goes on that the appliance does not know of. Progress is sent once and may be lost.
+
+use std::time::Duration;
+
+use netboot::refusal::Refusal;
+use netboot::report::{Outcome, Report, Step};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::outside::{Call, CommandError, Outside, Roots};
+use crate::talk::{self, CallError, PATIENCE};
+
+/// How an attempt ends that does not end well. Nothing on the machine is touched after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Outermost cause first.
+    Failed { step: Step, causes: Vec<String> },
+    /// Another attempt is in force.
+    Superseded { step: Step, causes: Vec<String> },
+}
+
+pub(crate) struct Run<'a> {
+    pub outside: &'a mut dyn Outside,
+    pub roots: &'a Roots,
+    session: String,
+    /// Of the last report.
+    number: u64,
+    /// Reports from before the claim is held: until then nobody would take them.
+    waiting: Option<Vec<Report>>,
+    next_progress: Duration,
+}
+
+/// At most two a second, so that the appliance is not kept busy by them.
+const BETWEEN_PROGRESS: Duration = Duration::from_millis(500);
+const AFTER_LOST_PROGRESS: Duration = Duration::from_secs(5);
+/// A report must not become too large to be taken.
+const MOST_CAUSES: usize = 24;
+const LONGEST_CAUSE: usize = 1000;
+
+impl<'a> Run<'a> {
+    pub(crate) fn new(outside: &'a mut dyn Outside, roots: &'a Roots, session: String) -> Self {
+        Self {
+            outside,
+            roots,
+            session,
+            number: 0,
+            waiting: Some(Vec::new()),
+            next_progress: Duration::ZERO,
+        }
+    }
+
+    /// The claim is held: reports are taken from now on.
+    pub(crate) fn claimed(&mut self) -> Result<(), CallError> {
+        for report in self.waiting.take().unwrap_or_default() {
+            self.send(&report)?;
+        }
+        Ok(())
+    }
+
+    /// Does one step, and says so before and after.
+    pub(crate) fn step<T>(
+        &mut self,
+        step: Step,
+        work: impl FnOnce(&mut Self) -> anyhow::Result<T>,
+    ) -> Result<T, Stop> {
+        let (number, all) = (step.number(), Step::ALL.len());
+        let time = self.outside.elapsed().as_secs();
+        self.say(&format!(
+            "[{time:>4} s] {number:>2}/{all} {}",
+            step.sentence()
+        ));
+        let worked = match self.report(step, Outcome::Started) {
+            Ok(()) => work(self),
+            Err(error) => Err(error.into()),
+        };
+        let done = worked.and_then(|value| {
+            self.report(step, Outcome::Done)?;
+            Ok(value)
+        });
+        done.map_err(|error| self.stop(step, &error))
+    }
+
+    /// Ends the attempt: on the console first, for the appliance may be away.
+    pub(crate) fn stop(&mut self, step: Step, error: &anyhow::Error) -> Stop {
+        let causes = causes(error);
+        let call = error
+            .chain()
+            .find_map(|cause| cause.downcast_ref::<CallError>());
+        let stop = match call {
+            Some(CallError::Superseded(_)) => Stop::Superseded { step, causes },
+            _ => Stop::Failed { step, causes },
+        };
+        self.announce(&stop);
+        let tell = !matches!(call, Some(CallError::Superseded(_) | CallError::Foreign(_)));
+        if let (true, Stop::Failed { step, causes }) = (tell, &stop) {
+            let causes = causes.clone();
+            if let Err(refused) = self.report(*step, Outcome::Failed { causes }) {
+                self.say(&format!("  this failure could not be reported: {refused}"));
+            }
+        }
+        stop
+    }
+
+    fn announce(&mut self, stop: &Stop) {
+        let (title, step, causes) = match stop {
+            Stop::Failed { step, causes } => ("INSTALL FAILED", step, causes),
+            Stop::Superseded { step, causes } => ("INSTALL STOPPED", step, causes),
+        };
+        let bar = "#".repeat(72);
+        self.say(&bar);
+        self.say(&format!(
+            "### {title} in step {}/{}: {}",
+            step.number(),
+            Step::ALL.len(),
+            step.sentence()
+        ));
+        for cause in causes {
+            self.say(&format!("###   {cause}"));
+        }
+        self.say(
+            "### nothing more is done to this machine; it is held here until it is switched off",
+        );
+        self.say(&bar);
+    }
+
+    /// Sends a report that matters until it is accepted.
+    pub(crate) fn report(&mut self, step: Step, outcome: Outcome) -> Result<(), CallError> {
+        let report = self.numbered(step, outcome);
+        match &mut self.waiting {
+            Some(waiting) => {
+                waiting.push(report);
+                Ok(())
+            }
+            None => self.send(&report),
+        }
+    }
+
+    /// Reports bytes, if enough time has passed since the last time.
+    pub(crate) fn progress(&mut self, step: Step, done: u64, total: u64) {
+        if self.waiting.is_some() || self.outside.elapsed() < self.next_progress {
+            return;
+        }
+        let report = self.numbered(step, Outcome::Progress { done, total });
+        let Ok(body) = serde_json::to_string(&report) else {
+            return;
+        };
+        let call = Call {
+            path: "/node/v1/report",
+            bearer: Some(&self.session),
+            body,
+            patience: Duration::from_secs(2),
+        };
+        let pause = match self.outside.post(&call) {
+            Ok(answer) if answer.status < 300 => BETWEEN_PROGRESS,
+            // The next report that matters will find out what is wrong.
+            _ => AFTER_LOST_PROGRESS,
+        };
+        self.next_progress = self.outside.elapsed() + pause;
+    }
+
+    fn numbered(&mut self, step: Step, outcome: Outcome) -> Report {
+        self.number += 1;
+        Report {
+            number: self.number,
+            step,
+            outcome,
+        }
+    }
+
+    fn send(&mut self, report: &Report) -> Result<(), CallError> {
+        self.tell("/node/v1/report", report)
+    }
+
+    /// Asks as the holder of the claim.
+    pub(crate) fn ask<T: DeserializeOwned>(
+        &mut self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, CallError> {
+        talk::ask(self.outside, &call(path, &self.session, body)?)
+    }
+
+    pub(crate) fn tell(&mut self, path: &str, body: &impl Serialize) -> Result<(), CallError> {
+        talk::tell(self.outside, &call(path, &self.session, body)?)
+    }
+
+    pub(crate) fn say(&mut self, line: &str) {
+        self.outside.say(line);
+    }
+}
+
+fn call<'a>(path: &'a str, session: &'a str, body: &impl Serialize) -> Result<Call<'a>, CallError> {
+    let mut body = serde_json::to_string(body).map_err(|cause| CallError::Odd {
+        path: path.to_owned(),
+        cause,
+    })?;
+    if body == "null" {
+        body.clear();
+    }
+    Ok(Call {
+        path,
+        bearer: Some(session),
+        body,
+        patience: PATIENCE,
+    })
+}
+
+/// The whole chain in words, outermost first; with what a refusal adds, and with what a program said.
+pub(crate) fn causes(error: &anyhow::Error) -> Vec<String> {
+    let mut causes: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        causes.push(cause.to_string());
+        if let Some(refusal) = cause.downcast_ref::<Refusal>() {
+            causes.extend(refusal.facts.iter().cloned());
+            causes.extend(refusal.tips.iter().map(|tip| format!("tip: {tip}")));
+        }
+        if let Some(command) = cause.downcast_ref::<CommandError>() {
+            causes.extend(command.said.iter().cloned());
+        }
+    }
+    causes.truncate(MOST_CAUSES);
+    let cut = |text: String| {
+        text.chars()
+            .filter(|c| !c.is_control())
+            .take(LONGEST_CAUSE)
+            .collect()
+    };
+    causes.into_iter().map(cut).collect()
+}

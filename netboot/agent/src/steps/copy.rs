@@ -1,0 +1,244 @@
+//! Copies the system from the cache and makes it the system profile; a copy that broke off goes on where it was.
+
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::Context as _;
+use netboot::plan::Plan;
+use netboot::refusal::{Code, Refusal};
+use netboot::report::{Outcome, Step};
+
+use crate::commands::{self, PROFILE};
+use crate::nix_log::{Cause, NixLog};
+use crate::outside::{Command, CommandError, start};
+use crate::run::Run;
+use crate::talk::Backoff;
+
+/// What makes a store path a system (`nix-env --set` would take any path).
+const PARTS: [&str; 4] = [
+    "init",
+    "kernel",
+    "nixos-version",
+    "bin/switch-to-configuration",
+];
+/// Tries in a row that bring nothing.
+const FRUITLESS: u32 = 5;
+
+/// The system as it was installed.
+pub(crate) struct System {
+    /// The number of the profile's link.
+    pub generation: u32,
+    /// `nixos-version`
+    pub label: String,
+}
+
+pub(crate) fn copy(install: &mut Run<'_>, plan: &Plan) -> anyhow::Result<System> {
+    let root = install.roots.target.clone();
+    let profiles = root.join(PROFILE);
+    let profiles = profiles.parent().unwrap_or(&root);
+    fs::create_dir_all(profiles)
+        .with_context(|| format!("cannot make `{}`", profiles.display()))?;
+    fetch(install, plan)?;
+    verify(&root, plan)?;
+    let generation = generation(&root, plan)?;
+    let version = resolve(&root, &format!("{}/nixos-version", plan.release.toplevel));
+    let label = version
+        .and_then(|file| fs::read_to_string(file).ok())
+        .unwrap_or_default();
+    Ok(System {
+        generation,
+        label: label.trim().to_owned(),
+    })
+}
+
+/// Tries until the closure is there. An appliance that is away is waited for without end, because a retry must be
+/// reported first; a cache that answers but does not deliver is given a few tries.
+fn fetch(install: &mut Run<'_>, plan: &Plan) -> anyhow::Result<()> {
+    let own_store = install.roots.nix.join("var/nix/db/db.sqlite").exists();
+    let (toplevel, cache) = (&plan.release.toplevel, &plan.cache);
+    let command = commands::copy(install.roots, toplevel, cache, own_store);
+    let mut log = NixLog::default();
+    let mut backoff = Backoff::default();
+    let (mut attempt, mut fruitless, mut most) = (1, 0, 0);
+    loop {
+        log.begin();
+        let error = match once(install, &command, &mut log, plan) {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        let refusal = |message: &str| {
+            let refusal = Refusal::new(Code::PlanRefused, message).fact(error.to_string());
+            log.words().iter().fold(refusal, |refusal, word| {
+                refusal.fact(format!("nix: {word}"))
+            })
+        };
+        match log.cause() {
+            Cause::Signature => {
+                return Err(refusal("the cache holds a path that its key did not sign")
+                    .fact(format!("the plan's key is `{}`", cache.public_key))
+                    .into());
+            }
+            Cause::Disk => return Err(refusal("the disk does not take the system").into()),
+            Cause::Passing if error.absent => return Err(error.into()),
+            Cause::Passing => {}
+        }
+        // The bytes of a path that broke off are lost, but they show that the cache delivers.
+        fruitless = if log.done() > most { 0 } else { fruitless + 1 };
+        most = most.max(log.done());
+        if fruitless == FRUITLESS {
+            return Err(refusal("the cache does not deliver the system").into());
+        }
+        if fruitless == 0 {
+            backoff = Backoff::default();
+        }
+        attempt += 1;
+        let cause = log
+            .words()
+            .last()
+            .map_or_else(|| error.to_string(), Clone::clone);
+        install.say(&format!("  try {attempt}: {cause}"));
+        install.report(Step::Copy, Outcome::Retry { attempt, cause })?;
+        install.outside.sleep(backoff.next());
+    }
+}
+
+fn once(
+    install: &mut Run<'_>,
+    command: &Command,
+    log: &mut NixLog,
+    plan: &Plan,
+) -> Result<(), CommandError> {
+    let total = plan.release.closure_size;
+    let mut nix = start(install.outside, command)?;
+    while let Some(line) = nix.line() {
+        if log.take(&line) {
+            install.progress(Step::Copy, log.done().min(total), total);
+        }
+    }
+    nix.end().map(|_| ())
+}
+
+/// # Errors
+/// The copied path is not a system.
+fn verify(root: &Path, plan: &Plan) -> anyhow::Result<()> {
+    let toplevel = &plan.release.toplevel;
+    for part in PARTS {
+        let there = resolve(root, &format!("{toplevel}/{part}")).is_some_and(|path| path.exists());
+        anyhow::ensure!(
+            there,
+            "`{toplevel}` is not a NixOS system: it has no `{part}`"
+        );
+    }
+    let set = resolve(root, &format!("/{PROFILE}"));
+    let same = set.is_some_and(|path| path == root.join(toplevel.as_str().trim_start_matches('/')));
+    anyhow::ensure!(same, "the system profile does not lead to `{toplevel}`");
+    Ok(())
+}
+
+/// `system` → `system-1-link`: 1.
+fn generation(root: &Path, plan: &Plan) -> anyhow::Result<u32> {
+    let link = fs::read_link(root.join(PROFILE)).context("the system profile is not set")?;
+    generation_of(&link).with_context(|| {
+        format!(
+            "the profile of `{}` leads to `{}`, which has no number",
+            plan.release.system,
+            link.display()
+        )
+    })
+}
+
+/// The number in `system-12-link`.
+pub(crate) fn generation_of(link: &Path) -> Option<u32> {
+    let name = link.file_name()?.to_str()?;
+    name.strip_prefix("system-")?
+        .strip_suffix("-link")?
+        .parse()
+        .ok()
+}
+
+/// Where a path of the new system lies for us: links are followed as if `root` were `/`. Nothing if they lead in a
+/// circle or out of it.
+pub(crate) fn resolve(root: &Path, path: &str) -> Option<PathBuf> {
+    let mut left = 40;
+    let mut at = root.to_owned();
+    let mut todo: Vec<String> = parts(Path::new(path));
+    while let Some(part) = todo.pop() {
+        if part == ".." {
+            if at == root || !at.pop() {
+                return None;
+            }
+            continue;
+        }
+        let next = at.join(&part);
+        match fs::read_link(&next) {
+            Ok(link) => {
+                left -= 1;
+                if left == 0 {
+                    return None;
+                }
+                if link.is_absolute() {
+                    root.clone_into(&mut at);
+                }
+                todo.extend(parts(&link));
+            }
+            Err(_) => at = next,
+        }
+    }
+    Some(at)
+}
+
+/// The names of a path, last first.
+fn parts(path: &Path) -> Vec<String> {
+    let names = path.components().rev().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
+        Component::ParentDir => Some("..".to_owned()),
+        _ => None,
+    });
+    names.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn links_are_followed_inside_the_target_only() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let root = dir.path();
+        fs::create_dir_all(root.join("nix/store/a/bin")).expect("makes");
+        fs::write(root.join("nix/store/a/bin/sh"), "").expect("writes");
+        for (link, to) in [
+            ("etc", "/nix/store/a"),
+            ("rel", "nix/../nix/store/a"),
+            ("loop", "/loop"),
+            ("out", "../../../etc"),
+            ("shadow", "/etc/shadow"),
+        ] {
+            symlink(to, root.join(link)).expect("links");
+        }
+        let sh = Some(root.join("nix/store/a/bin/sh"));
+        assert_eq!(resolve(root, "/etc/bin/sh"), sh);
+        assert_eq!(resolve(root, "rel/bin/sh"), sh);
+        assert_eq!(resolve(root, "/loop"), None);
+        assert_eq!(resolve(root, "/out"), None);
+        assert_eq!(
+            resolve(root, "/shadow"),
+            Some(root.join("nix/store/a/shadow"))
+        );
+    }
+
+    #[test]
+    fn a_generation_is_the_number_of_its_link() {
+        for (link, want) in [
+            ("system-1-link", Some(1)),
+            ("/nix/var/nix/profiles/system-412-link", Some(412)),
+            ("system-link", None),
+            ("system--1-link", None),
+            ("per-user-1-link", None),
+        ] {
+            assert_eq!(generation_of(Path::new(link)), want, "{link}");
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The steps of an install, one file for each.
+
+pub(crate) mod boot_loader;
+pub(crate) mod claim;
+pub(crate) mod configure;
+pub(crate) mod copy;
+pub(crate) mod format;
+pub(crate) mod mount;
+pub(crate) mod partition;
+pub(crate) mod plan;
+pub(crate) mod tear_down;
+pub(crate) mod unmount;
+
+use crate::outside::{Outside, run};
+
+/// Lets udev catch up. Installers without udev have nothing to wait for.
+fn settle(outside: &mut dyn Outside) {
+    match run(outside, &crate::commands::settle()) {
+        Err(error) if !error.absent => outside.say(&format!("  warning: {error}")),
+        _ => {}
+    }
+}

@@ -1,0 +1,106 @@
+//! Calls of the node API that are asked until they are answered.
+
+use std::time::Duration;
+
+use netboot::refusal::{Code, Refusal};
+use netboot::wire::ErrorBody;
+use serde::de::DeserializeOwned;
+
+use crate::outside::{Answer, Call, NoAnswer, Outside};
+use crate::pin::ForeignKey;
+
+/// The pauses between tries: 0.5 s, doubled up to 10 s.
+#[derive(Debug)]
+pub(crate) struct Backoff(Duration);
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self(Duration::from_millis(500))
+    }
+}
+
+impl Backoff {
+    pub(crate) fn next(&mut self) -> Duration {
+        let now = self.0;
+        self.0 = (now * 2).min(Duration::from_secs(10));
+        now
+    }
+}
+
+/// Why a call is over without what was asked for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    #[error("the appliance refused")]
+    Refused(#[source] Refusal),
+    /// The attempt belongs to another session now: touch nothing more.
+    #[error("this install was given up for another one")]
+    Superseded(#[source] Refusal),
+    #[error(transparent)]
+    Foreign(ForeignKey),
+    #[error("the appliance's answer to `{path}` cannot be read")]
+    Odd {
+        path: String,
+        #[source]
+        cause: serde_json::Error,
+    },
+}
+
+/// Long enough for an appliance that is busy writing to its disk.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Asks until there is an answer: no answer and 5xx are asked again for ever, a refusal ends it.
+pub(crate) fn ask<T: DeserializeOwned>(
+    outside: &mut dyn Outside,
+    call: &Call<'_>,
+) -> Result<T, CallError> {
+    let answer = answered(outside, call)?;
+    serde_json::from_slice(&answer.body).map_err(|cause| CallError::Odd {
+        path: call.path.to_owned(),
+        cause,
+    })
+}
+
+/// As [`ask`], for calls whose answer says nothing but yes.
+pub(crate) fn tell(outside: &mut dyn Outside, call: &Call<'_>) -> Result<(), CallError> {
+    answered(outside, call).map(|_| ())
+}
+
+fn answered(outside: &mut dyn Outside, call: &Call<'_>) -> Result<Answer, CallError> {
+    let mut backoff = Backoff::default();
+    let mut told = None;
+    loop {
+        let trouble = match outside.post(call) {
+            Ok(answer) if (200..300).contains(&answer.status) => return Ok(answer),
+            Ok(answer) if matters(answer.status) => return Err(refusal(&answer)),
+            Ok(answer) => format!("the appliance answers {} to {}", answer.status, call.path),
+            Err(NoAnswer::Foreign(key)) => return Err(CallError::Foreign(key)),
+            Err(away @ NoAnswer::Away(_)) => away.to_string(),
+        };
+        // Once for each kind of trouble: a console that scrolls for an hour hides what came before.
+        if told.as_ref() != Some(&trouble) {
+            outside.say(&format!("  {trouble}; asking again until it does"));
+            told = Some(trouble);
+        }
+        outside.sleep(backoff.next());
+    }
+}
+
+/// Whether a status is the appliance's last word. A timeout or a rate limit is not.
+fn matters(status: u16) -> bool {
+    (400..500).contains(&status) && status != 408 && status != 429
+}
+
+fn refusal(answer: &Answer) -> CallError {
+    let refusal = match serde_json::from_slice::<ErrorBody>(&answer.body) {
+        Ok(body) => body.error,
+        Err(_) => Refusal::new(
+            Code::Unknown,
+            format!("status {} without a reason", answer.status),
+        ),
+    };
+    if answer.status == 410 && refusal.code == Code::InstallSuperseded {
+        CallError::Superseded(refusal)
+    } else {
+        CallError::Refused(refusal)
+    }
+}
