@@ -11,34 +11,22 @@ use crate::outside::{Outside as _, Roots};
 use crate::real::{self, Real};
 use crate::{cmdline, run};
 
-/// Never returns from an install, whatever came of it: a machine that failed is held, so that nobody's second try
-/// wipes the traces, and one that is done reboots.
+/// Does not return from an install that began, whatever came of it: a machine that failed is held, so that nobody's
+/// second try wipes the traces, and one that is done reboots.
+///
+/// # Errors
+/// It could not begin; nothing was touched.
 pub(crate) fn install(file: &Path, root: &Path) -> anyhow::Result<()> {
-    let done = try_install(file, root);
-    let mut console = Real::alone();
-    let left = match done {
-        Ok(true) => {
-            console.say("installed; rebooting into it");
-            Err(real::reboot(&mut console))
-        }
-        Ok(false) => Ok(()),
-        Err(error) => Err(error),
-    };
-    if let Err(error) = left {
-        print_error(&error);
-        console.say("this machine is held here until it is switched off");
+    let orders = read_orders(file)?;
+    let mut real = Real::new(&orders.url, orders.pin)?;
+    let roots = Roots::new(Path::new("/"), root);
+    if crate::install::install(&mut real, &roots, &orders).is_ok() {
+        real.say("installed; rebooting into it");
+        print_error(&real::reboot(&mut real));
     }
     loop {
         std::thread::park();
     }
-}
-
-/// False: it stopped, and has said why.
-fn try_install(file: &Path, root: &Path) -> anyhow::Result<bool> {
-    let orders = read_orders(file)?;
-    let mut real = Real::new(&orders.url, orders.pin)?;
-    let roots = Roots::new(Path::new("/"), root);
-    Ok(crate::install::install(&mut real, &roots, &orders).is_ok())
 }
 
 fn read_orders(file: &Path) -> anyhow::Result<cmdline::Orders> {

@@ -223,7 +223,8 @@ mod tests {
             cluster-init: true
             0600 var/lib/netboot/k3s-agent-token
             canary-agent-token
-        "#]].assert_eq(&text(Role::ServerInit, None));
+        "#]]
+        .assert_eq(&text(Role::ServerInit, None));
     }
 
     #[test]

@@ -18,11 +18,15 @@ mod node;
 mod outside;
 mod pin;
 mod real;
+#[cfg(test)]
+mod real_tests;
 mod run;
 mod steps;
 mod talk;
 mod target;
 mod tls;
+#[cfg(test)]
+mod tls_tests;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -115,9 +115,21 @@ impl NixLog {
         self.complete + self.open.values().map(|(done, _)| done).sum::<u64>()
     }
 
+    /// Bytes of NARs that need not be fetched again.
+    pub(crate) fn complete(&self) -> u64 {
+        self.complete
+    }
+
     /// Nix's own words, in the order it said them.
     pub(crate) fn words(&self) -> &[String] {
         &self.words
+    }
+
+    /// The word that says most: Nix ends with one that only names the path.
+    pub(crate) fn reason(&self) -> Option<&str> {
+        let telling = |word: &&String| !word.starts_with("error: build of ");
+        let word = self.words.iter().find(telling).or(self.words.last());
+        word.map(String::as_str)
     }
 
     pub(crate) fn cause(&self) -> Cause {
@@ -188,7 +200,7 @@ mod tests {
         }
         assert_eq!(log.done(), 80);
         log.take(&stop(2));
-        assert_eq!(log.done(), 50);
+        assert_eq!((log.done(), log.complete()), (50, 50));
         log.begin();
         for line in [start(3), result(3, 70, 70), stop(3)] {
             log.take(&line);

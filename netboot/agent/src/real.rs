@@ -1,5 +1,10 @@
 //! The world itself: processes, the disk, the network, the clock, the console.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the one place where Outside is the outside"
+)]
+
 use std::error::Error as _;
 use std::fs::{self, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};

@@ -82,9 +82,13 @@ fn fetch(install: &mut Run<'_>, plan: &Plan) -> anyhow::Result<()> {
             Cause::Passing if error.absent => return Err(error.into()),
             Cause::Passing => {}
         }
-        // The bytes of a path that broke off are lost, but they show that the cache delivers.
-        fruitless = if log.done() > most { 0 } else { fruitless + 1 };
-        most = most.max(log.done());
+        // A path that breaks off at the same byte every time is no headway.
+        fruitless = if log.complete() > most {
+            0
+        } else {
+            fruitless + 1
+        };
+        most = log.complete();
         if fruitless == FRUITLESS {
             return Err(refusal("the cache does not deliver the system").into());
         }
@@ -93,9 +97,8 @@ fn fetch(install: &mut Run<'_>, plan: &Plan) -> anyhow::Result<()> {
         }
         attempt += 1;
         let cause = log
-            .words()
-            .last()
-            .map_or_else(|| error.to_string(), Clone::clone);
+            .reason()
+            .map_or_else(|| error.to_string(), str::to_owned);
         install.say(&format!("  try {attempt}: {cause}"));
         install.report(Step::Copy, Outcome::Retry { attempt, cause })?;
         install.outside.sleep(backoff.next());

@@ -1,0 +1,43 @@
+//! An appliance that says yes, and seals secrets to whoever claimed.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use netboot::profile::Role;
+use netboot::wire::{ClaimAnswer, ClaimRequest, SealedAnswer};
+
+use super::{Fake, secrets};
+use crate::outside::Call;
+
+impl Fake {
+    pub(super) fn usual(&mut self, call: &Call<'_>) -> String {
+        match call.path {
+            "/node/v1/claim" => {
+                let request: ClaimRequest = serde_json::from_str(&call.body).expect("a claim");
+                self.recipient = Some(request.recipient);
+                let answer = ClaimAnswer {
+                    name: self.plan.host_name.clone(),
+                    attempt: 1,
+                    attempts: 3,
+                };
+                serde_json::to_string(&answer).expect("writes")
+            }
+            "/node/v1/plan" => serde_json::to_string(&self.plan).expect("writes"),
+            "/node/v1/secrets" => {
+                let recipient: age::x25519::Recipient = self
+                    .recipient
+                    .as_deref()
+                    .expect("claimed")
+                    .parse()
+                    .expect("a recipient");
+                let role = self.plan.k3s.as_ref().map_or(Role::Agent, |k| k.role);
+                let json = serde_json::to_vec(&secrets(role)).expect("writes");
+                let sealed = age::encrypt(&recipient, &json).expect("seals");
+                let answer = SealedAnswer {
+                    sealed: STANDARD.encode(sealed),
+                };
+                serde_json::to_string(&answer).expect("writes")
+            }
+            _ => "{}".to_owned(),
+        }
+    }
+}

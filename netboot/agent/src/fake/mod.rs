@@ -1,0 +1,287 @@
+//! A world for tests: a machine made of folders, programs that do what matters of theirs, and an appliance that says yes.
+
+mod appliance;
+mod machine;
+mod programs;
+mod samples;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use netboot::hardware::Firmware;
+use netboot::plan::Plan;
+use netboot::report::Report;
+
+use crate::outside::{Answer, Call, Command, NoAnswer, Output, Outside, Roots, Running};
+use crate::pin::ForeignKey;
+
+pub(crate) use machine::DiskSpec;
+pub(crate) use samples::{TOPLEVEL, identity, plan, secrets};
+
+/// What the appliance, or `nix-env`, does once instead of the usual.
+pub(crate) enum Say {
+    Away,
+    Foreign,
+    Status(u16),
+    Refusal(u16, netboot::refusal::Refusal),
+    Body(String),
+}
+
+pub(crate) struct Fake {
+    dir: tempfile::TempDir,
+    clock: Duration,
+    minor: u32,
+    blkid: BTreeMap<String, String>,
+    instead: BTreeMap<String, VecDeque<Say>>,
+    recipient: Option<String>,
+    calls: Vec<(String, Option<String>, String)>,
+    pub plan: Plan,
+    /// Every command and write, as one would type it, with the test's folder left out.
+    pub log: Vec<String>,
+    pub console: Vec<String>,
+    /// The length of `log` at each report.
+    pub marks: Vec<usize>,
+    /// The place in `log` of the command that fails.
+    pub fail_at: Option<usize>,
+    /// What tries of `nix-env` say before they fail.
+    pub nix_fails: VecDeque<Vec<String>>,
+    /// Files of the toplevel that the copy lacks.
+    pub lacking: Option<&'static str>,
+}
+
+impl Fake {
+    pub(crate) fn new(firmware: Firmware) -> Self {
+        let fake = Self {
+            dir: tempfile::tempdir().expect("tempdir"),
+            clock: Duration::ZERO,
+            minor: 0,
+            blkid: BTreeMap::new(),
+            instead: BTreeMap::new(),
+            recipient: None,
+            calls: Vec::new(),
+            plan: plan(firmware),
+            log: Vec::new(),
+            console: Vec::new(),
+            marks: Vec::new(),
+            fail_at: None,
+            nix_fails: VecDeque::new(),
+            lacking: None,
+        };
+        fake.write(
+            "proc/meminfo",
+            "MemTotal:        1000000 kB\nMemFree: 1 kB\n",
+        );
+        for (file, text) in [
+            ("sys_vendor", "QEMU\n"),
+            ("product_name", "Standard PC\n"),
+            ("product_uuid", "4c4c\n"),
+        ] {
+            fake.write(&format!("sys/class/dmi/id/{file}"), text);
+        }
+        for (file, text) in [
+            ("address", "52:54:00:12:34:56\n"),
+            ("carrier", "1\n"),
+            ("device/vendor", "0x1af4\n"),
+        ] {
+            fake.write(&format!("sys/class/net/eth0/{file}"), text);
+        }
+        fake.write("sys/class/net/lo/address", "00:00:00:00:00:00\n");
+        if firmware == Firmware::Uefi {
+            fake.write("sys/firmware/efi/fw_platform_size", "64\n");
+        }
+        fake
+    }
+
+    /// A machine with the planned disk and one beside it.
+    pub(crate) fn machine(firmware: Firmware) -> Self {
+        let mut fake = Self::new(firmware);
+        fake.add_disk(&DiskSpec::virtio("vda", 8 << 30, "root"));
+        fake.add_disk(&DiskSpec::virtio("vdb", 9 << 30, "data"));
+        fake.add_partition("vda", 1, 2048, 4096, "old");
+        fake
+    }
+
+    fn base(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn roots(&self) -> Roots {
+        Roots::new(self.base(), &self.base().join("mnt"))
+    }
+
+    pub(crate) fn plain(&self, text: &str) -> String {
+        text.replace(&self.base().display().to_string(), "")
+    }
+
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        let path = self.base().join(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("makes");
+        fs::write(path, text).expect("writes");
+    }
+
+    pub(crate) fn blkid(&mut self, node: &str, export: &str) {
+        self.blkid.insert(node.to_owned(), export.to_owned());
+    }
+
+    pub(crate) fn answer(&mut self, path: &str, say: Say) {
+        self.instead
+            .entry(path.to_owned())
+            .or_default()
+            .push_back(say);
+    }
+
+    pub(crate) fn away(&mut self, path: &str, times: usize) {
+        for _ in 0..times {
+            self.answer(path, Say::Away);
+        }
+    }
+
+    pub(crate) fn calls(&self, path: &str) -> usize {
+        self.calls.iter().filter(|(p, ..)| p == path).count()
+    }
+
+    pub(crate) fn bodies(&self, path: &str) -> Vec<&str> {
+        self.calls
+            .iter()
+            .filter(|(p, ..)| p == path)
+            .map(|(_, _, b)| b.as_str())
+            .collect()
+    }
+
+    pub(crate) fn bearers(&self, path: &str) -> Vec<&str> {
+        let mut all: Vec<&str> = self
+            .calls
+            .iter()
+            .filter(|(p, ..)| p == path)
+            .filter_map(|(_, b, _)| b.as_deref())
+            .collect();
+        all.dedup();
+        all
+    }
+
+    /// Every report that was sent, repeats included.
+    pub(crate) fn reports(&self) -> Vec<Report> {
+        let read = |body: &str| serde_json::from_str(body).expect("a report");
+        self.bodies("/node/v1/report")
+            .into_iter()
+            .map(read)
+            .collect()
+    }
+}
+
+impl Outside for Fake {
+    fn start(&mut self, command: &Command) -> io::Result<Box<dyn Running>> {
+        let failing = self.fail_at == Some(self.log.len());
+        let typed = self.plain(&command.to_string());
+        let stdin = command
+            .stdin
+            .as_deref()
+            .map_or(String::new(), |text| format!("\n{text}"));
+        self.log.push(typed + stdin.trim_end());
+        let broken = |lines: Vec<String>| Said {
+            lines: lines.into(),
+            output: Output {
+                status: Some(1),
+                stdout: String::new(),
+            },
+        };
+        if failing {
+            return Ok(Box::new(broken(vec!["it broke".to_owned()])));
+        }
+        if command.program == "nix-env"
+            && let Some(lines) = self.nix_fails.pop_front()
+        {
+            return Ok(Box::new(broken(lines)));
+        }
+        let output = self.effect(command);
+        Ok(Box::new(Said {
+            lines: VecDeque::new(),
+            output,
+        }))
+    }
+
+    fn zero_ends(&mut self, disk: &Path, size: u64, span: u64) -> io::Result<()> {
+        let failing = self.fail_at == Some(self.log.len());
+        self.log.push(self.plain(&format!(
+            "zero {span} bytes at both ends of {} ({size} bytes)",
+            disk.display()
+        )));
+        if failing {
+            Err(io::Error::other("it broke"))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn post(&mut self, call: &Call<'_>) -> Result<Answer, NoAnswer> {
+        self.clock += Duration::from_millis(10);
+        if call.path == "/node/v1/report" {
+            self.marks.push(self.log.len());
+        }
+        self.calls.push((
+            call.path.to_owned(),
+            call.bearer.map(str::to_owned),
+            call.body.clone(),
+        ));
+        let yes = |body: String| Answer {
+            status: 200,
+            body: body.into_bytes(),
+        };
+        match self
+            .instead
+            .get_mut(call.path)
+            .and_then(VecDeque::pop_front)
+        {
+            None => Ok(yes(self.usual(call))),
+            Some(Say::Body(body)) => Ok(yes(body)),
+            Some(Say::Status(status)) => Ok(Answer {
+                status,
+                body: Vec::new(),
+            }),
+            Some(Say::Refusal(status, error)) => {
+                let body = serde_json::to_vec(&netboot::wire::ErrorBody { error }).expect("writes");
+                Ok(Answer { status, body })
+            }
+            Some(Say::Away) => Err(NoAnswer::Away("connection refused".to_owned())),
+            Some(Say::Foreign) => Err(ForeignKey {
+                what: "its key is another".to_owned(),
+            }
+            .into()),
+        }
+    }
+
+    fn random(&mut self, octets: &mut [u8]) -> io::Result<()> {
+        octets.fill(0xab);
+        Ok(())
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.clock
+    }
+
+    fn sleep(&mut self, time: Duration) {
+        self.clock += time;
+    }
+
+    fn say(&mut self, line: &str) {
+        self.console.push(line.to_owned());
+    }
+}
+
+struct Said {
+    lines: VecDeque<String>,
+    output: Output,
+}
+
+impl Running for Said {
+    fn line(&mut self) -> Option<String> {
+        self.lines.pop_front()
+    }
+
+    fn end(self: Box<Self>) -> io::Result<Output> {
+        Ok(self.output)
+    }
+}

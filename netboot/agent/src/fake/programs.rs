@@ -1,0 +1,105 @@
+//! What programs change in the test machine, as far as the install looks at it afterwards.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use super::{Fake, TOPLEVEL};
+use crate::disk_facts::SYSFS_SECTOR;
+use crate::outside::{Command, Output};
+
+impl Fake {
+    /// What a program changes in this world.
+    pub(super) fn effect(&mut self, command: &Command) -> Output {
+        let arg = |n: usize| {
+            command
+                .args
+                .iter()
+                .rev()
+                .nth(n)
+                .cloned()
+                .unwrap_or_default()
+        };
+        let name = |path: String| {
+            Path::new(&path)
+                .file_name()
+                .map_or(String::new(), |n| n.to_string_lossy().into_owned())
+        };
+        let mut output = Output {
+            status: Some(0),
+            stdout: String::new(),
+        };
+        match command.program {
+            "blkid" => match self.blkid.get(&name(arg(0))) {
+                Some(text) => output.stdout.clone_from(text),
+                None => output.status = Some(2),
+            },
+            "blockdev" if command.args[0] == "--rereadpt" => {
+                let disk = self.base().join("sys/block").join(name(arg(0)));
+                for entry in fs::read_dir(disk).expect("a disk").flatten() {
+                    if entry.path().join("partition").exists() {
+                        fs::remove_dir_all(entry.path()).expect("forgets");
+                    }
+                }
+            }
+            "sfdisk" => {
+                let disk = name(arg(0));
+                let sector: u64 = fs::read_to_string(
+                    self.base()
+                        .join("sys/block")
+                        .join(&disk)
+                        .join("queue/logical_block_size"),
+                )
+                .expect("a disk")
+                .trim()
+                .parse()
+                .expect("a number");
+                for line in command.stdin.clone().unwrap_or_default().lines() {
+                    let Some((number, fields)) = line.split_once(" : ") else {
+                        continue;
+                    };
+                    let field = |key: &str| {
+                        let found = fields.split(", ").find_map(|f| f.strip_prefix(key));
+                        found.expect("the field").trim_matches('"').to_owned()
+                    };
+                    let sectors = |key: &str| {
+                        field(key).parse::<u64>().expect("a number") * sector / SYSFS_SECTOR
+                    };
+                    self.add_partition(
+                        &disk,
+                        number.parse().expect("a number"),
+                        sectors("start="),
+                        sectors("size="),
+                        &field("name="),
+                    );
+                }
+            }
+            "nix-env" => self.fetched(&PathBuf::from(arg(2))),
+            "ssh-keygen" => {
+                fs::write(arg(0), "PRIVATE").expect("writes");
+                fs::write(
+                    format!("{}.pub", arg(0)),
+                    "ssh-ed25519 AAAAkey root@node1\n",
+                )
+                .expect("writes");
+            }
+            _ => {}
+        }
+        output
+    }
+
+    fn fetched(&self, profile: &Path) {
+        for part in [
+            "init",
+            "kernel",
+            "nixos-version",
+            "bin/switch-to-configuration",
+        ] {
+            if Some(part) != self.lacking {
+                self.write(&format!("mnt{TOPLEVEL}/{part}"), "25.05\n");
+            }
+        }
+        symlink(TOPLEVEL, profile.with_file_name("system-1-link")).expect("links");
+        symlink("system-1-link", profile).expect("links");
+    }
+}

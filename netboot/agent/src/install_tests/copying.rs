@@ -1,0 +1,106 @@
+//! A copy that breaks off, and one that must not be believed.
+
+use netboot::hardware::Firmware;
+use netboot::report::{Outcome, Step};
+
+use super::{failed, run};
+use crate::fake::Fake;
+
+#[test]
+fn a_copy_that_breaks_off_is_tried_again_and_a_wrong_signature_is_not() {
+    let word = |level: u32, text: &str| {
+        format!(r#"@nix {{"action":"msg","level":{level},"msg":"{text}"}}"#)
+    };
+    let cut = || {
+        vec![
+            word(
+                0,
+                "error: unable to download 'x': Transferred a partial file",
+            ),
+            word(0, "error: build of '/nix/store/x' failed"),
+        ]
+    };
+
+    let mut fake = Fake::machine(Firmware::Uefi);
+    fake.nix_fails.extend([cut(), cut()]);
+    run(&mut fake).expect("installs");
+    let retries: Vec<Outcome> = fake
+        .reports()
+        .into_iter()
+        .map(|r| r.outcome)
+        .filter(|o| matches!(o, Outcome::Retry { .. }))
+        .collect();
+    let retry = |attempt| Outcome::Retry {
+        attempt,
+        cause: "error: unable to download 'x': Transferred a partial file".to_owned(),
+    };
+    assert_eq!(retries, [retry(2), retry(3)]);
+
+    let mut fake = Fake::machine(Firmware::Uefi);
+    fake.nix_fails.extend((0..99).map(|_| cut()));
+    let (step, causes) = failed(run(&mut fake));
+    assert_eq!(step, Step::Copy);
+    assert!(
+        causes.contains("the cache does not deliver the system") && causes.contains("partial file"),
+        "{causes}"
+    );
+    assert_eq!(
+        fake.log.iter().filter(|l| l.starts_with("nix-env")).count(),
+        5
+    );
+
+    let mut fake = Fake::machine(Firmware::Uefi);
+    let unsigned = "warning: the substitute for '/nix/store/x' is not signed by any of the keys in 'trusted-public-keys'";
+    fake.nix_fails.push_back(vec![word(1, unsigned)]);
+    let (step, causes) = failed(run(&mut fake));
+    assert_eq!(step, Step::Copy);
+    assert!(causes.contains(unsigned), "{causes}");
+    assert_eq!(
+        fake.log.iter().filter(|l| l.starts_with("nix-env")).count(),
+        1
+    );
+    assert_eq!(
+        fake.calls("/node/v1/secrets"),
+        0,
+        "a half copy is given no secrets"
+    );
+}
+
+#[test]
+fn a_copy_that_makes_headway_is_not_given_up() {
+    let lines = |done: u64| {
+        vec![
+            r#"@nix {"action":"start","id":1,"type":100,"fields":[],"text":""}"#.to_owned(),
+            format!(r#"@nix {{"action":"result","id":1,"type":105,"fields":[{done},{done},0,0]}}"#),
+            r#"@nix {"action":"stop","id":1}"#.to_owned(),
+        ]
+    };
+    let mut fake = Fake::machine(Firmware::Uefi);
+    fake.nix_fails.extend((0..20).map(|_| lines(3)));
+    run(&mut fake).expect("installs");
+    let progress: Vec<u64> = fake
+        .reports()
+        .into_iter()
+        .filter_map(|r| match r.outcome {
+            Outcome::Progress { done, total: 100 } => Some(done),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(progress.last(), Some(&60), "{progress:?}");
+}
+
+#[test]
+fn a_path_that_is_no_system_is_never_installed() {
+    for part in [
+        "init",
+        "kernel",
+        "nixos-version",
+        "bin/switch-to-configuration",
+    ] {
+        let mut fake = Fake::machine(Firmware::Uefi);
+        fake.lacking = Some(part);
+        let (step, causes) = failed(run(&mut fake));
+        assert_eq!(step, Step::Copy);
+        assert!(causes.contains(&format!("it has no `{part}`")), "{causes}");
+    }
+}

@@ -1,0 +1,146 @@
+//! An install in which nothing goes wrong.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use expect_test::{Expect, expect};
+use netboot::hardware::Firmware;
+use netboot::report::{Outcome, Step};
+
+use super::{doings, run};
+use crate::fake::Fake;
+
+#[track_caller]
+fn check_commands(firmware: Firmware, want: &Expect) {
+    let mut fake = Fake::machine(firmware);
+    run(&mut fake).expect("installs");
+    let all: Vec<&str> = doings(&fake).into_iter().map(String::as_str).collect();
+    want.assert_eq(&(all.join("\n") + "\n"));
+}
+
+#[test]
+fn the_commands_of_an_install_on_uefi() {
+    check_commands(
+        Firmware::Uefi,
+        &expect![[r#"
+        wipefs --all --quiet /dev/vda1
+        wipefs --all --quiet /dev/vda
+        zero 1048576 bytes at both ends of /dev/vda (8589934592 bytes)
+        blockdev --rereadpt /dev/vda
+        sfdisk --quiet --lock=yes --wipe always --wipe-partitions always /dev/vda
+        label: gpt
+        unit: sectors
+
+        1 : start=2048, size=1048576, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B, name="disk-main-ESP"
+        2 : start=1050624, size=15724544, type=0FC63DAF-8483-4772-8E79-3D69D8477DE4, name="disk-main-root"
+        mkfs.vfat -F 32 -n ESP /dev/vda1
+        mkfs.ext4 -F -q -L root /dev/vda2
+        mount -t ext4 /dev/vda2 /mnt
+        mount -t vfat -o umask=0077 /dev/vda1 /mnt/boot
+        nix-env --log-format internal-json -v --store /mnt --option substituters http://10.77.0.1:8080/cache --option trusted-public-keys appliance-1:a2V5 --option require-sigs true --option narinfo-cache-negative-ttl 0 --option narinfo-cache-positive-ttl 0 --option stalled-download-timeout 30 --option connect-timeout 5 --option build-users-group '' --option max-jobs 0 -p /mnt/nix/var/nix/profiles/system --set /nix/store/0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq-nixos-system-worker
+        ssh-keygen -q -t ed25519 -N '' -C root@node1 -f /mnt/etc/ssh/ssh_host_ed25519_key
+        NIXOS_INSTALL_BOOTLOADER=1 unshare --fork --mount --uts --mount-proc --pid -- sh -c 'set -e
+        mount --make-rprivate /
+        mount --rbind /dev "$1/dev"
+        mount --rbind /sys "$1/sys"
+        IN_NIXOS_ENTER=1 chroot "$1" /nix/var/nix/profiles/system/activate >&2 ||
+            echo "warning: activate ended with status $?" >&2
+        exec chroot "$1" /nix/var/nix/profiles/system/bin/switch-to-configuration boot >&2' sh /mnt
+        sync
+        umount /mnt/boot
+        umount /mnt
+        blockdev --flushbufs /dev/vda
+    "#]],
+    );
+}
+
+#[test]
+fn the_commands_of_an_install_on_bios() {
+    check_commands(
+        Firmware::Bios,
+        &expect![[r#"
+        wipefs --all --quiet /dev/vda1
+        wipefs --all --quiet /dev/vda
+        zero 1048576 bytes at both ends of /dev/vda (8589934592 bytes)
+        blockdev --rereadpt /dev/vda
+        sfdisk --quiet --lock=yes --wipe always --wipe-partitions always /dev/vda
+        label: gpt
+        unit: sectors
+
+        1 : start=2048, size=2048, type=21686148-6449-6E6F-744E-656564454649, name="disk-main-boot"
+        2 : start=4096, size=16771072, type=0FC63DAF-8483-4772-8E79-3D69D8477DE4, name="disk-main-root"
+        mkfs.ext4 -F -q -L root /dev/vda2
+        mount -t ext4 /dev/vda2 /mnt
+        nix-env --log-format internal-json -v --store /mnt --option substituters http://10.77.0.1:8080/cache --option trusted-public-keys appliance-1:a2V5 --option require-sigs true --option narinfo-cache-negative-ttl 0 --option narinfo-cache-positive-ttl 0 --option stalled-download-timeout 30 --option connect-timeout 5 --option build-users-group '' --option max-jobs 0 -p /mnt/nix/var/nix/profiles/system --set /nix/store/0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq-nixos-system-worker
+        ssh-keygen -q -t ed25519 -N '' -C root@node1 -f /mnt/etc/ssh/ssh_host_ed25519_key
+        NIXOS_INSTALL_BOOTLOADER=1 unshare --fork --mount --uts --mount-proc --pid -- sh -c 'set -e
+        mount --make-rprivate /
+        mount --rbind /dev "$1/dev"
+        mount --rbind /sys "$1/sys"
+        IN_NIXOS_ENTER=1 chroot "$1" /nix/var/nix/profiles/system/activate >&2 ||
+            echo "warning: activate ended with status $?" >&2
+        exec chroot "$1" /nix/var/nix/profiles/system/bin/switch-to-configuration boot >&2' sh /mnt
+        sync
+        umount /mnt
+        blockdev --flushbufs /dev/vda
+    "#]],
+    );
+}
+
+#[test]
+fn every_step_is_reported_in_order_with_rising_numbers_and_the_session() {
+    let mut fake = Fake::machine(Firmware::Uefi);
+    run(&mut fake).expect("installs");
+    let reports = fake.reports();
+    let want: Vec<(Step, Outcome)> = Step::ALL
+        .iter()
+        .flat_map(|s| [(*s, Outcome::Started), (*s, Outcome::Done)])
+        .collect();
+    let got: Vec<(Step, Outcome)> = reports
+        .iter()
+        .map(|r| (r.step, r.outcome.clone()))
+        .collect();
+    assert_eq!(got, want);
+    assert!(reports.windows(2).all(|w| w[0].number < w[1].number));
+    assert_eq!(fake.bearers("/node/v1/report"), ["ab".repeat(32)]);
+    assert_eq!(fake.bearers("/node/v1/claim"), [""; 0]);
+    assert_eq!(
+        fake.bodies("/node/v1/installed"),
+        [format!(
+            r#"{{"generation":1,"store_path":"{}","label":"25.05","ssh_host_key":"ssh-ed25519 AAAAkey"}}"#,
+            crate::fake::TOPLEVEL
+        )]
+    );
+}
+
+#[test]
+fn what_is_secret_is_for_root_alone_and_not_in_any_command_or_on_the_console() {
+    let mut fake = Fake::machine(Firmware::Uefi);
+    run(&mut fake).expect("installs");
+    let root = fake.roots().target;
+    let mut stack = vec![root];
+    let mut found = 0;
+    while let Some(folder) = stack.pop() {
+        for entry in fs::read_dir(&folder).expect("reads").flatten() {
+            let path = entry.path();
+            if path.is_symlink() {
+                continue;
+            }
+            if path.is_dir() {
+                stack.push(path);
+                continue;
+            }
+            if fs::read_to_string(&path).expect("reads").contains("canary") {
+                found += 1;
+                let mode = fs::metadata(&path).expect("there").permissions().mode() & 0o777;
+                assert_eq!(mode, 0o600, "{}", path.display());
+            }
+        }
+    }
+    assert_eq!(found, 3, "node key, token, password");
+    let said = [fake.log.join("\n"), fake.console.join("\n")].concat();
+    assert!(
+        !said.contains("canary") && !said.contains(&"ab".repeat(32)),
+        "{said}"
+    );
+}

@@ -1,0 +1,44 @@
+//! The whole install against a world of folders: what it does, in which order, and what it does not do.
+
+mod copying;
+mod course;
+mod faults;
+mod guard;
+
+use netboot::report::Step;
+
+use crate::cmdline::Orders;
+use crate::fake::Fake;
+use crate::install::install;
+use crate::pin::Pin;
+use crate::run::Stop;
+
+fn orders() -> Orders {
+    Orders {
+        url: "https://10.77.0.1:8443".to_owned(),
+        ticket: "00112233445566778899aabbccddeeff"
+            .parse()
+            .expect("a ticket"),
+        pin: Pin::of(b"the appliance"),
+        booted_from: None,
+    }
+}
+
+fn run(fake: &mut Fake) -> Result<(), Stop> {
+    let roots = fake.roots();
+    install(fake, &roots, &orders())
+}
+
+/// All but what only looks.
+fn doings(fake: &Fake) -> Vec<&String> {
+    let looks = |line: &&String| !line.starts_with("blkid ") && !line.starts_with("udevadm ");
+    fake.log.iter().filter(looks).collect()
+}
+
+#[track_caller]
+fn failed(stop: Result<(), Stop>) -> (Step, String) {
+    match stop.expect_err("fails") {
+        Stop::Failed { step, causes } => (step, causes.join("; ")),
+        Stop::Superseded { step, .. } => panic!("superseded in {step}"),
+    }
+}
