@@ -8,6 +8,7 @@ pub mod config;
 pub mod cache;
 pub mod clock;
 pub mod dhcp;
+mod durable;
 pub mod http;
 pub mod k3s;
 pub mod keys;

@@ -1,23 +1,73 @@
 //! What the appliance remembers. Nothing is acknowledged before it is durable.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `journal.jsonl` | every event, the truth ([`journal`]) |
+//! | `index/` | the same laid out for look-up, and the leases ([`index`]) |
+//! | `sentinel` | how far the leases must have come ([`sentinel`]) |
+//!
+//! One thread writes ([`committer`], [`write`]); everybody else reads what it has published.
 
-use std::path::Path;
-use std::sync::Arc;
+mod committer;
+mod compare;
+mod folds;
+mod index;
+mod journal;
+mod line;
+mod open;
+mod record;
+mod recover;
+mod sentinel;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use netboot::event::Event;
 use netboot::install::Verdict;
 use netboot::lease::{Change, Leases};
 use netboot::mac::Mac;
-use netboot::refusal::Refusal;
+use netboot::refusal::{Code, Refusal};
 use netboot::timestamp::Timestamp;
 use netboot::wire::Live;
 use netboot::world::World;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, mpsc, oneshot};
 
+use self::committer::{Job, Outcome, Ruled, Settled};
+use self::index::{Index, IndexError};
 use crate::clock::Clock;
+
+/// Callers that may wait for the writer; more of them wait before they are in the queue.
+const QUEUE: usize = 1024;
+/// Lines a listener of `live` may fall behind before it is told that it has missed some.
+const BEHIND: usize = 4096;
 
 /// Cheap to clone: all clones are one store.
 #[derive(Clone)]
-pub struct Store {}
+pub struct Store {
+    jobs: mpsc::Sender<Job>,
+    shared: Arc<Shared>,
+}
+
+/// What the writer publishes.
+struct Shared {
+    world: RwLock<Arc<World>>,
+    /// Nothing while it cannot be used; the journal answers then.
+    index: RwLock<Option<Arc<Index>>>,
+    trouble: RwLock<Trouble>,
+    live: broadcast::Sender<Live>,
+    journal: PathBuf,
+}
+
+/// Why there are no writes.
+#[derive(Debug, Clone, Default)]
+struct Trouble {
+    journal: Option<String>,
+    index: Option<String>,
+}
 
 /// A decision that is durable.
 #[derive(Debug, Clone)]
@@ -31,14 +81,16 @@ pub struct Decided<T> {
 
 impl Store {
     /// Opens `state-dir/store`, rebuilding the index from the journal if it is missing, behind or damaged.
+    ///
+    /// # Errors
+    /// Another process has it; the journal is damaged before its last line, gone, or from a newer version.
     pub fn open(state_dir: &Path, clock: Clock) -> anyhow::Result<Self> {
-        let _ = (state_dir, clock);
-        unimplemented!()
+        open::open(state_dir, clock)
     }
 
     /// The last durable state.
     pub fn world(&self) -> Arc<World> {
-        unimplemented!()
+        self.shared.world()
     }
 
     /// Runs a pure decision on the latest state; its drafts are durable before this returns, also those
@@ -48,18 +100,61 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&World, Timestamp) -> Verdict<T> + Send + 'static,
     {
-        let _ = decision;
-        unimplemented!()
+        self.ask(|answered| {
+            Job::Decide(Box::new(move |world, now| {
+                let Verdict { answer, drafts } = decision(world, now);
+                let changed = !drafts.is_empty();
+                let done = Box::new(move |outcome: Outcome<Arc<World>>| {
+                    let decided = outcome.and_then(|world| {
+                        answer.map(|answer| Decided {
+                            answer,
+                            world,
+                            changed,
+                        })
+                    });
+                    // Who asked may have left; the decision stands all the same.
+                    let _ = answered.send(decided);
+                });
+                Settled { drafts, done }
+            }))
+        })
+        .await
     }
 
-    /// Runs the lease rules; the changes are durable before this returns.
+    /// Runs the lease rules; the changes are durable before this returns. While nothing can be written,
+    /// only answers that change nothing are given: a promise that a restart would forget is none.
     pub async fn lease<T, F>(&self, rules: F) -> Result<T, Refusal>
     where
         T: Send + 'static,
         F: FnOnce(&mut Leases, Timestamp) -> (T, Vec<Change>) + Send + 'static,
     {
-        let _ = rules;
-        unimplemented!()
+        self.ask(|answered| {
+            Job::Lease(Box::new(move |leases, now| {
+                let (answer, changes) = rules(leases, now);
+                let done = Box::new(move |outcome: Outcome<()>| {
+                    let _ = answered.send(outcome.map(|()| answer));
+                });
+                Ruled { changes, done }
+            }))
+        })
+        .await
+    }
+
+    async fn ask<T>(
+        &self,
+        job: impl FnOnce(oneshot::Sender<Outcome<T>>) -> Job,
+    ) -> Result<T, Refusal> {
+        let (answered, answer) = oneshot::channel();
+        let closed = || {
+            Refusal::new(Code::StoreUnavailable, "the store is closed")
+                .fact("the appliance is stopping; nothing was changed")
+        };
+        self.jobs.send(job(answered)).await.map_err(|_| closed())?;
+        answer.await.unwrap_or_else(|_| {
+            Err(Refusal::new(Code::Internal, "the store gave no answer")
+                .fact("nothing was changed")
+                .tip("see the appliance's log"))
+        })
     }
 
     /// Events after number `after`, oldest first, at most `limit`.
@@ -69,28 +164,97 @@ impl Store {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Event>, Refusal> {
-        let _ = (machine, after, limit);
-        unimplemented!()
+        let index = self.shared.index();
+        // An index that is being written to may be ahead of what is published, but never behind it.
+        let upto = self.shared.world().seq;
+        if let Some(index) = index {
+            match index.events(machine, after, limit) {
+                Ok(mut events) => {
+                    events.retain(|event| event.seq <= upto);
+                    return Ok(events);
+                }
+                Err(error) => self.shared.lose_index(&error),
+            }
+        }
+        let wanted = |event: &Event| machine.is_none() || event.machine == machine;
+        journal::scan(&self.shared.journal, after, upto, limit, wanted).map_err(|error| {
+            tracing::error!(%error, "the journal cannot be read");
+            Refusal::new(Code::StoreUnavailable, "the events cannot be read now")
+                .tip("see the appliance's log")
+        })
     }
 
     /// Everything that happens from now on: durable events as they become durable, and what was told.
     pub fn live(&self) -> broadcast::Receiver<Live> {
-        unimplemented!()
+        self.shared.live.subscribe()
     }
 
     /// Tells the listeners of `live` something that is not written down.
     pub fn tell(&self, live: Live) {
-        let _ = live;
-        unimplemented!()
+        // Nobody listening is as good.
+        let _ = self.shared.live.send(live);
     }
 
     /// Why the store takes no writes at the moment, if so.
     pub fn trouble(&self) -> Option<String> {
-        unimplemented!()
+        let trouble = self.shared.trouble();
+        trouble.journal.or(trouble.index)
     }
 
     /// Writes what is pending and stops.
     pub async fn close(&self) {
-        unimplemented!()
+        let (done, closed) = oneshot::channel();
+        if self.jobs.send(Job::Close(done)).await.is_ok() {
+            let _ = closed.await;
+        }
     }
+}
+
+impl Shared {
+    fn world(&self) -> Arc<World> {
+        let world = self.world.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&world)
+    }
+
+    fn publish(&self, world: Arc<World>) {
+        *self.world.write().unwrap_or_else(PoisonError::into_inner) = world;
+    }
+
+    fn index(&self) -> Option<Arc<Index>> {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        index.clone()
+    }
+
+    fn set_index(&self, index: Option<Arc<Index>>) {
+        *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
+    }
+
+    fn trouble(&self) -> Trouble {
+        let trouble = self.trouble.read().unwrap_or_else(PoisonError::into_inner);
+        trouble.clone()
+    }
+
+    fn set_trouble(&self, change: impl FnOnce(&mut Trouble)) {
+        change(&mut self.trouble.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Stops using the index; the writer brings it back.
+    fn lose_index(&self, error: &IndexError) {
+        let reason = chain(error);
+        tracing::error!(%reason, "the index cannot be used");
+        self.set_index(None);
+        self.set_trouble(|trouble| trouble.index = Some(format!("the index: {reason}")));
+    }
+}
+
+/// An error with its causes, outermost first.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }

@@ -1,0 +1,321 @@
+//! The writer: takes what is pending, runs it on the latest state, makes all of it durable at once,
+//! publishes, then answers.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use netboot::event::{Draft, Event};
+use netboot::lease::{Change, Lease, Leases};
+use netboot::refusal::{Code, Refusal};
+use netboot::timestamp::Timestamp;
+use netboot::world::World;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use super::Shared;
+use super::recover::Attached;
+use super::write::Files;
+use crate::clock::Clock;
+
+/// How many callers share one fsync. More would wait longer than they gain.
+const GROUP: usize = 256;
+/// How often the writer looks whether something is to be mended while nobody asks.
+const IDLE: Duration = Duration::from_millis(500);
+
+pub(super) type Outcome<T> = Result<T, Refusal>;
+type Done<T> = Box<dyn FnOnce(Outcome<T>) + Send>;
+
+/// A decision that was made, and who waits for it.
+pub(super) struct Settled {
+    pub drafts: Vec<Draft>,
+    pub done: Done<Arc<World>>,
+}
+
+/// Lease rules that were run, and who waits for it.
+pub(super) struct Ruled {
+    pub changes: Vec<Change>,
+    pub done: Done<()>,
+}
+
+type Decision = dyn FnOnce(&World, Timestamp) -> Settled + Send;
+type Rules = dyn FnOnce(&mut Leases, Timestamp) -> Ruled + Send;
+
+pub(super) enum Job {
+    Decide(Box<Decision>),
+    Lease(Box<Rules>),
+    Close(oneshot::Sender<()>),
+}
+
+pub(super) struct Committer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) files: Files,
+    pub(super) clock: Clock,
+    /// What the rules work on.
+    pub(super) leases: Leases,
+    /// What is on disk; nothing as long as no index could be read.
+    pub(super) durable: Option<BTreeMap<Ipv4Addr, Lease>>,
+    /// How many times leases were written.
+    pub(super) turn: u64,
+    pub(super) retry: Retry,
+}
+
+/// When something that failed is tried again.
+pub(super) struct Retry {
+    pub at: Instant,
+    pub pause: Duration,
+}
+
+/// A caller, and whether its answer needs what this batch writes.
+pub(super) struct Waiting<T> {
+    done: Done<T>,
+    needs_write: bool,
+}
+
+/// One batch between running and writing.
+pub(super) struct Pending {
+    pub world: Arc<World>,
+    /// Each with its JSON.
+    pub events: Vec<(Event, String)>,
+    pub changes: Vec<Change>,
+    decided: Vec<Waiting<Arc<World>>>,
+    ruled: Vec<Waiting<()>>,
+}
+
+impl Committer {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        files: Files,
+        attached: Option<Attached>,
+        clock: Clock,
+    ) -> Self {
+        let mut committer = Self {
+            shared,
+            files,
+            clock,
+            leases: Leases::default(),
+            durable: None,
+            turn: 0,
+            retry: Retry::now(),
+        };
+        if let Some(attached) = attached {
+            committer.use_index(attached);
+        }
+        committer
+    }
+
+    /// Works until it is told to close, or until nobody is left who could ask.
+    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+        let mut closers = Vec::new();
+        loop {
+            let mut jobs = Vec::new();
+            match timeout(IDLE, queue.recv_many(&mut jobs, GROUP)).await {
+                // Nobody can ask any more.
+                Ok(0) => break,
+                Ok(_) | Err(_) => self.batch(jobs, &mut closers),
+            }
+            if !closers.is_empty() {
+                // What is in the queue is still done; nothing new comes in.
+                queue.close();
+            }
+        }
+        // The index goes before the lock, so that who opens next finds neither in use.
+        self.shared.set_index(None);
+        drop(self);
+        for closer in closers {
+            let _ = closer.send(());
+        }
+    }
+
+    fn batch(&mut self, jobs: Vec<Job>, closers: &mut Vec<oneshot::Sender<()>>) {
+        self.mend();
+        let offers = self.leases.offers.clone();
+        let pending = self.prepare(jobs, closers);
+        let Pending { decided, ruled, .. } = &pending;
+        if decided.is_empty() && ruled.is_empty() {
+            return;
+        }
+        let (kept, leased) = self.write(&pending);
+        if leased.is_err() {
+            self.unlease(&pending.changes);
+            // Who was offered an address asks again, and may still have it.
+            self.leases.offers = offers;
+        }
+        let world = self.shared.world();
+        for waiting in pending.decided {
+            waiting.answer(&kept, Arc::clone(&world));
+        }
+        for waiting in pending.ruled {
+            waiting.answer(&leased, ());
+        }
+    }
+
+    /// Runs the jobs in their order, each on what those before it left.
+    fn prepare(&mut self, jobs: Vec<Job>, closers: &mut Vec<oneshot::Sender<()>>) -> Pending {
+        let mut pending = Pending {
+            world: self.shared.world(),
+            events: Vec::new(),
+            changes: Vec::new(),
+            decided: Vec::new(),
+            ruled: Vec::new(),
+        };
+        for job in jobs {
+            let now = (self.clock)();
+            match job {
+                Job::Close(done) => closers.push(done),
+                Job::Decide(decision) => self.decide(&mut pending, now, decision),
+                Job::Lease(rules) if self.durable.is_some() => {
+                    self.rule(&mut pending, now, rules);
+                }
+                // Without knowing who has what, any address could be somebody's.
+                Job::Lease(rules) => {
+                    let ruled = rules(&mut Leases::default(), now);
+                    (ruled.done)(Err(unavailable("the leases cannot be read now")));
+                }
+            }
+        }
+        pending
+    }
+
+    fn decide(
+        &self,
+        pending: &mut Pending,
+        now: Timestamp,
+        decision: impl FnOnce(&World, Timestamp) -> Settled,
+    ) {
+        let before = pending.events.len();
+        // A decision that panics must take neither the store nor its neighbours with it.
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            let Settled { drafts, done } = decision(&pending.world, now);
+            for draft in drafts {
+                let event = Event {
+                    seq: self.files.journal.seq + 1 + pending.events.len() as u64,
+                    at: now,
+                    machine: draft.machine,
+                    what: draft.what,
+                };
+                let payload = serde_json::to_string(&event)?;
+                Arc::make_mut(&mut pending.world).apply(&event);
+                pending.events.push((event, payload));
+            }
+            Ok::<_, serde_json::Error>(done)
+        }));
+        match ran {
+            Ok(Ok(done)) => {
+                let needs_write = !pending.events.is_empty();
+                pending.decided.push(Waiting { done, needs_write });
+            }
+            // Its caller sees that no answer comes.
+            Ok(Err(_)) | Err(_) => {
+                tracing::error!("a decision failed; nothing of it was kept");
+                pending.events.truncate(before);
+                let mut world = World::clone(&self.shared.world());
+                pending
+                    .events
+                    .iter()
+                    .for_each(|(event, _)| world.apply(event));
+                pending.world = Arc::new(world);
+            }
+        }
+    }
+
+    fn rule(
+        &mut self,
+        pending: &mut Pending,
+        now: Timestamp,
+        rules: impl FnOnce(&mut Leases, Timestamp) -> Ruled,
+    ) {
+        match catch_unwind(AssertUnwindSafe(|| rules(&mut self.leases, now))) {
+            Ok(Ruled { changes, done }) => {
+                pending.changes.extend(changes);
+                let needs_write = !pending.changes.is_empty();
+                pending.ruled.push(Waiting { done, needs_write });
+            }
+            Err(_) => {
+                tracing::error!("the lease rules failed; nothing of it was kept");
+                self.leases.by_address = self.durable.clone().unwrap_or_default();
+                for change in &pending.changes {
+                    apply(&mut self.leases.by_address, change);
+                }
+            }
+        }
+    }
+
+    /// Takes back what could not be written.
+    fn unlease(&mut self, changes: &[Change]) {
+        let Some(durable) = &self.durable else { return };
+        for change in changes {
+            let address = match change {
+                Change::Put(lease) => lease.address,
+                Change::Drop(address) => *address,
+            };
+            match durable.get(&address) {
+                Some(lease) => self.leases.by_address.insert(address, lease.clone()),
+                None => self.leases.by_address.remove(&address),
+            };
+        }
+    }
+
+    pub(super) fn use_index(&mut self, attached: Attached) {
+        let Attached {
+            index,
+            leases,
+            turn,
+        } = attached;
+        if self.durable.is_none() {
+            self.leases.by_address.clone_from(&leases);
+        }
+        self.durable = Some(leases);
+        self.turn = turn;
+        self.retry = Retry::now();
+        self.shared.set_index(Some(Arc::new(index)));
+    }
+}
+
+impl<T> Waiting<T> {
+    fn answer(self, written: &Outcome<()>, answer: T) {
+        (self.done)(match written {
+            Err(refusal) if self.needs_write => Err(refusal.clone()),
+            _ => Ok(answer),
+        });
+    }
+}
+
+impl Retry {
+    const FIRST: Duration = Duration::from_millis(250);
+    const LAST: Duration = Duration::from_secs(5);
+
+    fn now() -> Self {
+        Self {
+            at: Instant::now(),
+            pause: Self::FIRST,
+        }
+    }
+
+    pub(super) fn is_due(&self) -> bool {
+        Instant::now() >= self.at
+    }
+
+    pub(super) fn later(&mut self) {
+        self.at = Instant::now() + self.pause;
+        self.pause = Self::LAST.min(self.pause * 2);
+    }
+}
+
+pub(super) fn apply(leases: &mut BTreeMap<Ipv4Addr, Lease>, change: &Change) {
+    match change {
+        Change::Put(lease) => leases.insert(lease.address, lease.clone()),
+        Change::Drop(address) => leases.remove(address),
+    };
+}
+
+pub(super) fn unavailable(reason: &str) -> Refusal {
+    Refusal::new(
+        Code::StoreUnavailable,
+        format!("the store takes no writes: {reason}"),
+    )
+    .fact("nothing was changed")
+    .tip("once the filesystem of the state directory can be written again, the same call works")
+}

@@ -1,0 +1,170 @@
+//! Opens a store: the lock, the journal folded into the world, the index in line with it, the writer.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use netboot::world::World;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use tokio::sync::{broadcast, mpsc};
+
+use super::committer::Committer;
+use super::index::IndexError;
+use super::journal::Journal;
+use super::recover::{self, Paths, Truth};
+use super::sentinel::Sentinel;
+use super::write::Files;
+use super::{BEHIND, QUEUE, Shared, Store, Trouble, chain, line};
+use crate::clock::{self, Clock};
+use crate::durable;
+
+/// How long a store that is just being closed may hold its lock.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+pub(super) fn open(state_dir: &Path, clock: Clock) -> anyhow::Result<Store> {
+    let paths = Paths::new(state_dir);
+    durable::make_dir(&paths.dir)
+        .with_context(|| format!("cannot make the folder `{}`", paths.dir.display()))?;
+    let lock = lock(&paths.lock)?;
+    begin(&paths)?;
+
+    let mut world = World::default();
+    let (mut journal, cut) =
+        Journal::open(&paths.journal, |event| world.apply(event)).map_err(|error| {
+            anyhow::Error::new(error).context(
+                "the store is not opened: restore its folder from a backup, or look at the journal",
+            )
+        })?;
+    if cut > 0 {
+        tracing::warn!(
+            octets = cut,
+            after = journal.seq,
+            "the journal's last line was torn by a crash, and is cut off"
+        );
+    }
+    let mut sentinel = Sentinel::open(&paths.sentinel, &journal.id)
+        .with_context(|| format!("cannot open `{}`", paths.sentinel.display()))?;
+    let mut truth = Truth {
+        journal: &mut journal,
+        world: &mut world,
+        sentinel: &mut sentinel,
+        leases: None,
+    };
+    let mut trouble = Trouble::default();
+    let attached = match recover::attach(&paths, &mut truth, clock()) {
+        Ok(attached) => Some(attached),
+        Err(IndexError::Full) => {
+            // Machines that boot from their disks, and everybody who only reads, can go on.
+            let text = chain(&IndexError::Full);
+            tracing::error!("the filesystem is full: the store is open for reading only");
+            trouble.index = Some(format!("the index: {text}"));
+            None
+        }
+        Err(error) => {
+            return Err(anyhow::Error::new(error).context(format!(
+                "cannot open the index in `{}`",
+                paths.dir.display()
+            )));
+        }
+    };
+    tracing::info!(
+        events = world.seq,
+        machines = world.machines.len(),
+        releases = world.releases.len(),
+        leases = attached.as_ref().map_or(0, |a| a.leases.len()),
+        "the store is open"
+    );
+
+    let (jobs, queue) = mpsc::channel(QUEUE);
+    let shared = Arc::new(Shared {
+        world: RwLock::new(Arc::new(world)),
+        index: RwLock::new(None),
+        trouble: RwLock::new(trouble),
+        live: broadcast::Sender::new(BEHIND),
+        journal: paths.journal.clone(),
+    });
+    let files = Files {
+        paths,
+        journal,
+        sentinel,
+        _lock: lock,
+    };
+    let committer = Committer::new(Arc::clone(&shared), files, attached, clock);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .context("cannot start the store's timer")?;
+    std::thread::Builder::new()
+        .name("store".to_owned())
+        .spawn(move || runtime.block_on(committer.run(queue)))
+        .context("cannot start the store's thread")?;
+    Ok(Store { jobs, shared })
+}
+
+/// Only one process may write: two would tear the journal apart.
+fn lock(path: &Path) -> anyhow::Result<Flock<File>> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("cannot open `{}`", path.display()))?;
+    let begun = Instant::now();
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(mut lock) => {
+                let _ = lock.set_len(0);
+                let _ = writeln!(&mut *lock, "{}", std::process::id());
+                return Ok(lock);
+            }
+            Err((back, Errno::EWOULDBLOCK)) if begun.elapsed() < PATIENCE => {
+                file = back;
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err((mut file, Errno::EWOULDBLOCK)) => {
+                let mut owner = String::new();
+                let _ = file.read_to_string(&mut owner);
+                bail!(
+                    "the store in `{}` is in use by another pxe-appliance (process {})",
+                    path.parent().unwrap_or(path).display(),
+                    owner.trim()
+                );
+            }
+            Err((_, error)) => {
+                return Err(io::Error::from(error))
+                    .with_context(|| format!("cannot lock `{}`", path.display()));
+            }
+        }
+    }
+}
+
+/// Makes the files of a new store. The journal comes first: its id names the store.
+fn begin(paths: &Paths) -> anyhow::Result<()> {
+    let (journal, sentinel) = (&paths.journal, &paths.sentinel);
+    let empty = std::fs::metadata(journal).map_or(true, |m| m.len() == 0);
+    if empty && sentinel.exists() {
+        bail!(
+            "the journal `{}` is gone, but what stands beside it was made from one: restore the journal \
+             from a backup, or move the folder away to begin anew",
+            journal.display()
+        );
+    }
+    if empty {
+        let id = line::hex(&clock::random::<16>());
+        Journal::create(journal, &id)
+            .with_context(|| format!("cannot make the journal `{}`", journal.display()))?;
+    }
+    if !sentinel.exists() {
+        let (opened, _) = Journal::open(journal, |_| {})?;
+        Sentinel::create(sentinel, &opened.id)
+            .with_context(|| format!("cannot make `{}`", sentinel.display()))?;
+    }
+    Ok(())
+}
