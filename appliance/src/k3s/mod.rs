@@ -1,0 +1,191 @@
+//! Asks the Kubernetes API whether a node is Ready: the one thing that makes `joined`.
+
+mod api;
+mod ready;
+mod trust;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use netboot::install;
+use netboot::name::HostName;
+use netboot::profile::{Profiles, Role};
+use netboot::world::World;
+use tokio_util::sync::CancellationToken;
+
+use self::api::Api;
+use crate::app::App;
+use crate::store::Store;
+
+/// How soon after it is Ready a node is seen to be so.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Runs until the token is cancelled.
+pub async fn watch(app: Arc<App>, stop: CancellationToken) {
+    let k3s = &app.config.k3s;
+    let (Some(server), Some(token_file)) = (&k3s.server, &k3s.api_token_file) else {
+        let missing = match k3s.server {
+            None => "k3s.server",
+            Some(_) => "k3s.api-token-file",
+        };
+        tracing::warn!(
+            missing,
+            "nodes cannot be seen to have joined: configure the server, and a file with the token of a \
+             service account that may get nodes"
+        );
+        stop.cancelled().await;
+        return;
+    };
+    let tokens = [app.keys.server_token(), app.keys.agent_token()];
+    let mut lookout = Lookout {
+        server: server.clone(),
+        token_file: token_file.clone(),
+        expected: tokens
+            .into_iter()
+            .find_map(trust::ca_hash)
+            .map(str::to_owned),
+        api: None,
+        pinned: None,
+        trouble: None,
+    };
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(PAUSE) => {}
+        }
+        let profiles = app.profiles();
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = lookout.look(&app.store, &profiles) => {}
+        }
+    }
+}
+
+/// Where the cluster is and what is trusted there.
+struct Lookout {
+    /// As configured: a URL, or a machine's name.
+    server: String,
+    token_file: PathBuf,
+    /// The hash of the cluster's CA, if a token says it.
+    expected: Option<String>,
+    api: Option<Api>,
+    /// The hash of the CA that was there first.
+    pinned: Option<String>,
+    /// What was said last, so that it is not said every two seconds.
+    trouble: Option<String>,
+}
+
+impl Lookout {
+    /// Asks once for every machine that is waited for, if there is any.
+    async fn look(&mut self, store: &Store, profiles: &Profiles) {
+        let world = store.world();
+        let awaited: Vec<_> = install::awaited(&world, profiles)
+            .filter_map(|machine| Some((machine.id, machine.name.clone()?)))
+            .collect();
+        for (machine, name) in awaited {
+            match self.is_ready(&world, profiles, &name).await {
+                Ok(ready) => {
+                    self.well();
+                    if !ready {
+                        continue;
+                    }
+                }
+                Err(error) => {
+                    // The server may have been made anew: begin again with its certificates.
+                    self.api = None;
+                    self.complain(&format!("{error:#}"));
+                    return;
+                }
+            }
+            match store
+                .decide(move |world, _| install::joined(world, machine))
+                .await
+            {
+                Ok(decided) if decided.changed => tracing::info!(%name, mac = %machine, "joined"),
+                Ok(_) => {}
+                Err(refusal) => {
+                    tracing::warn!(%name, %refusal, "joined, but it cannot be written down");
+                }
+            }
+        }
+    }
+
+    async fn is_ready(
+        &mut self,
+        world: &World,
+        profiles: &Profiles,
+        name: &HostName,
+    ) -> anyhow::Result<bool> {
+        let token = token(&self.token_file)?;
+        let api = match &self.api {
+            Some(api) => api,
+            None => {
+                let url = url(&self.server, world, profiles)?;
+                let ca = Api::certificates(&url).await?;
+                let hash = trust::hash(&ca);
+                trust::check(self.expected.as_deref(), self.pinned.as_deref(), &hash)?;
+                self.pinned = Some(hash);
+                self.api.insert(Api::new(url, &ca)?)
+            }
+        };
+        match api.node(name, &token).await? {
+            Some(json) => ready::is_ready(&json, name).context("the answer is not a node"),
+            None => Ok(false),
+        }
+    }
+
+    fn complain(&mut self, trouble: &str) {
+        if self.trouble.as_deref() != Some(trouble) {
+            tracing::warn!(
+                reason = trouble,
+                "the cluster cannot be asked whether nodes are Ready"
+            );
+            self.trouble = Some(trouble.to_owned());
+        }
+    }
+
+    fn well(&mut self) {
+        if self.trouble.take().is_some() {
+            tracing::info!("the cluster answers again");
+        }
+    }
+}
+
+/// Read each time: such tokens are renewed by replacing the file.
+fn token(file: &Path) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("cannot read the API token in `{}`", file.display()))?;
+    let token = text.trim();
+    if token.is_empty() || !token.chars().all(|c| c.is_ascii_graphic()) {
+        bail!("`{}` does not hold an API token", file.display());
+    }
+    Ok(token.to_owned())
+}
+
+/// The cluster's URL, without a slash at the end.
+fn url(server: &str, world: &World, profiles: &Profiles) -> anyhow::Result<String> {
+    if server.starts_with("https://") {
+        return Ok(server.trim_end_matches('/').to_owned());
+    }
+    let name: HostName = server
+        .parse()
+        .with_context(|| format!("k3s.server is `{server}`, neither an https URL nor a name"))?;
+    let machine = world
+        .machines
+        .values()
+        .find(|machine| machine.name.as_ref() == Some(&name))
+        .with_context(|| format!("k3s.server is `{name}`, and no machine has that name"))?;
+    let profile = machine
+        .profile
+        .as_ref()
+        .and_then(|p| profiles.by_name.get(p));
+    if profile.and_then(|profile| profile.role) != Some(Role::ServerInit) {
+        bail!("k3s.server is `{name}`, which does not have the role server-init");
+    }
+    Ok(format!("https://{name}:6443"))
+}
