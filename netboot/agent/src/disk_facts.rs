@@ -12,6 +12,9 @@ use crate::real::text;
 /// What sysfs calls a sector, whatever the disk's own are (Documentation/ABI/stable/sysfs-block, `size`).
 pub(crate) const SYSFS_SECTOR: u64 = 512;
 
+/// What `blkid` ends with then.
+const NOTHING_FOUND: i32 = 2;
+
 /// A partition as the kernel shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Child {
@@ -168,8 +171,12 @@ pub(crate) fn holdings(outside: &mut dyn Outside, roots: &Roots, disk: &Disk) ->
 }
 
 fn probe(outside: &mut dyn Outside, roots: &Roots, node: &str, size: u64) -> Holding {
-    // It ends with status 2 when it finds nothing; then there is nothing to say.
-    let said = run(outside, &blkid(&roots.dev.join(node))).unwrap_or_default();
+    let said = match run(outside, &blkid(&roots.dev.join(node))) {
+        Ok(said) => said,
+        Err(error) if error.status == Some(NOTHING_FOUND) => String::new(),
+        // Not the same as nothing: whoever approves of a plan must know.
+        Err(_) => "TYPE=unreadable".to_owned(),
+    };
     let value = |key: &str| {
         said.lines()
             .find_map(|l| l.strip_prefix(key))

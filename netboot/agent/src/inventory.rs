@@ -199,4 +199,15 @@ mod tests {
             }"#]]
         .assert_eq(&json.replace(std::env::consts::ARCH, "ARCH"));
     }
+
+    #[test]
+    fn a_disk_that_cannot_be_looked_at_is_not_called_empty() {
+        let mut fake = Fake::new(Firmware::Uefi);
+        fake.add_disk(&DiskSpec::virtio("vda", 8 << 30, "root"));
+        let roots = fake.roots();
+        assert_eq!(inventory(&mut fake, &roots).disks[0].holds, []);
+        fake.fail_at = Some(fake.log.len());
+        let holds = inventory(&mut fake, &roots).disks[0].holds.clone();
+        assert_eq!((holds.len(), holds[0].kind.as_str()), (1, "unreadable"));
+    }
 }

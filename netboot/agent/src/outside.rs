@@ -157,6 +157,8 @@ pub(crate) struct CommandError {
     pub how: String,
     /// The last lines of its stderr.
     pub said: Vec<String>,
+    /// Its exit status, if it had one.
+    pub status: Option<i32>,
     /// Set if there is no such program.
     pub absent: bool,
 }
@@ -212,6 +214,7 @@ impl Started {
             command: self.command,
             how,
             said: self.said,
+            status: output.status,
             absent: false,
         })
     }
@@ -223,6 +226,7 @@ impl CommandError {
             command,
             how: format!("could not be run: {error}"),
             said: Vec::new(),
+            status: None,
             absent: error.kind() == io::ErrorKind::NotFound,
         }
     }
