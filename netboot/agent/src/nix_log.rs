@@ -1,11 +1,12 @@
 //! Nix's `--log-format internal-json` → bytes copied, and the words for a failure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::Deserialize;
 
-/// Activity type "a path is copied" and result type "progress" (nix, `src/libutil/logging.hh`).
+/// Activity types "a path is copied" and "paths are copied", result type "progress" (nix, `src/libutil/logging.hh`).
 const COPY_PATH: u64 = 100;
+const COPY_PATHS: u64 = 103;
 const PROGRESS: u64 = 105;
 /// Errors and warnings.
 const WARNING: u64 = 1;
@@ -15,10 +16,16 @@ const WORDS: usize = 8;
 /// the next does not copy again.
 #[derive(Debug, Default)]
 pub(crate) struct NixLog {
-    /// Bytes of NARs that are complete.
+    /// Bytes of the NARs of paths that are there.
     complete: u64,
-    /// Activity → bytes done of bytes expected.
+    /// Paths that are there.
+    paths: u64,
+    /// Copies under way: bytes done of bytes expected.
     open: BTreeMap<u64, (u64, u64)>,
+    /// The sizes of NARs that have arrived, but are not yet found to be what the narinfo says.
+    arrived: VecDeque<u64>,
+    /// The activity that counts paths, and how many it has counted.
+    tally: Option<(u64, u64)>,
     words: Vec<String>,
 }
 
@@ -52,6 +59,8 @@ impl NixLog {
     /// Forgets what a try did not finish; call before each.
     pub(crate) fn begin(&mut self) {
         self.open.clear();
+        self.arrived.clear();
+        self.tally = None;
         self.words.clear();
     }
 
@@ -69,13 +78,15 @@ impl NixLog {
                 self.open.insert(line.id, (0, 0));
                 false
             }
+            "start" if line.kind == COPY_PATHS => {
+                self.tally = Some((line.id, 0));
+                false
+            }
             "result" if line.kind == PROGRESS => self.progress(&line),
             "stop" => {
-                // A copy that broke off stops, too.
-                if let Some((done, expected)) = self.open.remove(&line.id)
-                    && done == expected
-                {
-                    self.complete += done;
+                // A copy that broke off stops, too; and the last bytes of a good one are not told of.
+                if let Some((_, expected)) = self.open.remove(&line.id) {
+                    self.arrived.push_back(expected);
                 }
                 false
             }
@@ -89,13 +100,26 @@ impl NixLog {
 
     fn progress(&mut self, line: &Line) -> bool {
         let field = |n: usize| line.fields.get(n).and_then(serde_json::Value::as_u64);
-        match (self.open.get_mut(&line.id), field(0), field(1)) {
-            (Some(copy), Some(done), Some(expected)) => {
+        let (Some(done), Some(expected)) = (field(0), field(1)) else {
+            return false;
+        };
+        if let Some((id, counted)) = &mut self.tally
+            && *id == line.id
+        {
+            for _ in *counted..done {
+                self.paths += 1;
+                self.complete += self.arrived.pop_front().unwrap_or(0);
+            }
+            *counted = done.max(*counted);
+            return false;
+        }
+        match self.open.get_mut(&line.id) {
+            Some(copy) => {
                 let more = done > copy.0;
                 *copy = (done, expected);
                 more
             }
-            _ => false,
+            None => false,
         }
     }
 
@@ -112,12 +136,13 @@ impl NixLog {
 
     /// Bytes of NARs, unpacked, that have arrived.
     pub(crate) fn done(&self) -> u64 {
-        self.complete + self.open.values().map(|(done, _)| done).sum::<u64>()
+        let open = self.open.values().map(|(done, _)| done);
+        self.complete + open.chain(&self.arrived).sum::<u64>()
     }
 
-    /// Bytes of NARs that need not be fetched again.
-    pub(crate) fn complete(&self) -> u64 {
-        self.complete
+    /// Paths that need not be fetched again.
+    pub(crate) fn paths(&self) -> u64 {
+        self.paths
     }
 
     /// Nix's own words, in the order it said them.
@@ -173,39 +198,58 @@ fn plain(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn start(id: u64) -> String {
-        format!(
-            r#"@nix {{"action":"start","id":{id},"type":100,"level":3,"fields":["/nix/store/x","http://c","local"],"text":"copying"}}"#
-        )
+    /// The lines of one path, as 2.8 writes them: its last bytes are not told of.
+    fn copied(log: &mut NixLog, id: u64, done: u64, of: u64) {
+        for line in [
+            format!(
+                r#"{{"action":"start","id":{id},"type":100,"level":3,"fields":["/nix/store/x"],"text":"copying"}}"#
+            ),
+            format!(r#"{{"action":"result","id":{id},"type":105,"fields":[{done},{of},0,0]}}"#),
+            format!(r#"{{"action":"stop","id":{id}}}"#),
+        ] {
+            log.take(&format!("@nix {line}"));
+        }
     }
-    fn result(id: u64, done: u64, of: u64) -> String {
-        format!(r#"@nix {{"action":"result","id":{id},"type":105,"fields":[{done},{of},0,0]}}"#)
+
+    fn counted(log: &mut NixLog, paths: u64) {
+        log.take(&format!(
+            r#"@nix {{"action":"result","id":7,"type":105,"fields":[{paths},9,0,0]}}"#
+        ));
     }
-    fn stop(id: u64) -> String {
-        format!(r#"@nix {{"action":"stop","id":{id}}}"#)
+
+    fn begun() -> NixLog {
+        let mut log = NixLog::default();
+        log.take(r#"@nix {"action":"start","id":7,"type":103,"fields":[],"text":""}"#);
+        log
     }
 
     #[test]
-    fn bytes_of_a_broken_copy_do_not_count_in_the_next_try() {
-        let mut log = NixLog::default();
-        for line in [
-            start(1),
-            result(1, 50, 50),
-            stop(1),
-            start(2),
-            result(2, 30, 70),
-            result(9, 5, 5),
-        ] {
-            log.take(&line);
-        }
-        assert_eq!(log.done(), 80);
-        log.take(&stop(2));
-        assert_eq!((log.done(), log.complete()), (50, 50));
+    fn bytes_are_those_of_whole_paths_and_what_has_arrived_of_others() {
+        let mut log = begun();
+        copied(&mut log, 1, 48, 50);
+        assert_eq!((log.done(), log.paths()), (50, 0));
+        counted(&mut log, 1);
+        log.take(r#"@nix {"action":"start","id":2,"type":100}"#);
+        assert!(log.take(r#"@nix {"action":"result","id":2,"type":105,"fields":[30,70,0,0]}"#));
+        assert!(!log.take(r#"@nix {"action":"result","id":9,"type":105,"fields":[5,5,0,0]}"#));
+        assert_eq!((log.done(), log.paths()), (80, 1));
+    }
+
+    #[test]
+    fn a_path_that_was_not_accepted_does_not_count_in_the_next_try() {
+        let mut log = begun();
+        copied(&mut log, 1, 50, 50);
+        counted(&mut log, 1);
+        // Whole, but with another hash than the narinfo's.
+        copied(&mut log, 2, 70, 70);
+        counted(&mut log, 1);
         log.begin();
-        for line in [start(3), result(3, 70, 70), stop(3)] {
-            log.take(&line);
-        }
-        assert_eq!(log.done(), 120);
+        assert_eq!((log.done(), log.paths()), (50, 1));
+        log.take(r#"@nix {"action":"start","id":7,"type":103}"#);
+        counted(&mut log, 0);
+        copied(&mut log, 3, 70, 70);
+        counted(&mut log, 1);
+        assert_eq!((log.done(), log.paths()), (120, 2));
     }
 
     #[test]

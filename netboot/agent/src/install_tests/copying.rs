@@ -69,11 +69,15 @@ fn a_copy_that_breaks_off_is_tried_again_and_a_wrong_signature_is_not() {
 #[test]
 fn a_copy_that_makes_headway_is_not_given_up() {
     let lines = |done: u64| {
-        vec![
-            r#"@nix {"action":"start","id":1,"type":100,"fields":[],"text":""}"#.to_owned(),
-            format!(r#"@nix {{"action":"result","id":1,"type":105,"fields":[{done},{done},0,0]}}"#),
-            r#"@nix {"action":"stop","id":1}"#.to_owned(),
+        [
+            r#"{"action":"start","id":7,"type":103}"#.to_owned(),
+            r#"{"action":"start","id":1,"type":100}"#.to_owned(),
+            format!(r#"{{"action":"result","id":1,"type":105,"fields":[{done},{done},0,0]}}"#),
+            r#"{"action":"stop","id":1}"#.to_owned(),
+            r#"{"action":"result","id":7,"type":105,"fields":[1,9,0,0]}"#.to_owned(),
         ]
+        .map(|line| format!("@nix {line}"))
+        .to_vec()
     };
     let mut fake = Fake::machine(Firmware::Uefi);
     fake.nix_fails.extend((0..20).map(|_| lines(3)));

@@ -82,13 +82,9 @@ fn fetch(install: &mut Run<'_>, plan: &Plan) -> anyhow::Result<()> {
             Cause::Passing if error.absent => return Err(error.into()),
             Cause::Passing => {}
         }
-        // A path that breaks off at the same byte every time is no headway.
-        fruitless = if log.complete() > most {
-            0
-        } else {
-            fruitless + 1
-        };
-        most = log.complete();
+        // A path that breaks off at the same byte, or has the wrong hash, every time is no headway.
+        fruitless = if log.paths() > most { 0 } else { fruitless + 1 };
+        most = log.paths();
         if fruitless == FRUITLESS {
             return Err(refusal("the cache does not deliver the system").into());
         }
