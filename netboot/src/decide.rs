@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::machine::Machine;
+use crate::machine::{Attempt, Machine};
 use crate::name::ProfileName;
 use crate::timestamp::Timestamp;
 
@@ -70,6 +70,24 @@ pub fn decide(machine: Option<&Machine>, policy: &Policy, now: Timestamp) -> Dec
         State::Installed | State::Running | State::Joined | State::Failed => {
             Decision::Disk(Reason::State(machine.state))
         }
+    }
+}
+
+/// The door of kernel and initrd. What the boot script of this very boot named is given however slow the
+/// line is: time alone does not make it another boot here.
+pub fn decide_image(machine: Option<&Machine>, policy: &Policy, now: Timestamp) -> Decision {
+    use crate::machine::State;
+
+    let under_way = machine.is_some_and(|machine| {
+        let open = |attempt: &Attempt| attempt.served.is_some() && attempt.claim.is_none();
+        matches!(machine.state, State::Enrolled | State::Installing)
+            && machine.is_armed(now)
+            && machine.attempt.as_ref().is_some_and(open)
+    });
+    if under_way {
+        Decision::Install
+    } else {
+        decide(machine, policy, now)
     }
 }
 

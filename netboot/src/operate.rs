@@ -45,12 +45,12 @@ fn try_enroll(
     operator: &Operator<'_>,
     request: &EnrollRequest,
 ) -> Result<(About, Vec<Draft>), Refusal> {
-    let profile = profile_for(operator.profiles, request)?;
+    let known = world.by_mac(request.mac);
+    let profile = profile_for(operator.profiles, request, known)?;
     let listed = profile
         .machines
         .iter()
         .find(|m| m.macs.contains(&request.mac));
-    let known = world.by_mac(request.mac);
     if let Some(machine) = known.filter(|m| m.profile.is_some()) {
         same_or_refused(machine, profile, request)?;
         let failed = matches!(machine.state, State::Failed | State::Retired);
@@ -97,9 +97,12 @@ fn try_enroll(
     Ok((About(id), vec![Draft::of(id, enrolled)]))
 }
 
+/// The profile asked for; without one, the profile that lists the MAC, that it has already, or that has a
+/// pattern for it.
 fn profile_for<'a>(
     profiles: &'a Profiles,
     request: &EnrollRequest,
+    machine: Option<&Machine>,
 ) -> Result<&'a Profile, Refusal> {
     let known = || match profiles.by_name.len() {
         0 => "there are no profiles in hosts-dir".to_owned(),
@@ -121,15 +124,19 @@ fn profile_for<'a>(
                 None => refusal,
             }
         }),
-        None => profiles.for_mac(request.mac).ok_or_else(|| {
-            Refusal::new(
-                Code::UnknownProfile,
-                format!("no profile lists {}", request.mac),
-            )
-            .fact(known())
-            .fact(NOTHING)
-            .tip(format!("pxe-admin enroll {} --profile NAME", request.mac))
-        }),
+        None => profiles
+            .listing(request.mac)
+            .or_else(|| profiles.by_name.get(machine?.profile.as_ref()?))
+            .or_else(|| profiles.for_mac(request.mac))
+            .ok_or_else(|| {
+                Refusal::new(
+                    Code::UnknownProfile,
+                    format!("no profile lists {}", request.mac),
+                )
+                .fact(known())
+                .fact(NOTHING)
+                .tip(format!("pxe-admin enroll {} --profile NAME", request.mac))
+            }),
     }
 }
 
@@ -140,8 +147,7 @@ fn same_or_refused(
     request: &EnrollRequest,
 ) -> Result<(), Refusal> {
     let title = machine.title();
-    let other_profile =
-        request.profile.is_some() && machine.profile.as_ref() != Some(&profile.name);
+    let other_profile = machine.profile.as_ref() != Some(&profile.name);
     let other_name = request.name.is_some() && request.name != machine.name;
     let already = match (other_profile, other_name, &machine.profile) {
         (true, _, Some(has)) => format!("{} is already enrolled with profile `{has}`", request.mac),

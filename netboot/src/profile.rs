@@ -95,17 +95,20 @@ impl Profiles {
         file::read(files)
     }
 
+    /// The profile that lists this card.
+    pub fn listing(&self, mac: Mac) -> Option<&Profile> {
+        let lists = |p: &&Profile| p.machines.iter().any(|m| m.macs.contains(&mac));
+        self.by_name.values().find(lists)
+    }
+
     /// The profile that is for this machine: the one that lists it, else the most specific pattern.
     pub fn for_mac(&self, mac: Mac) -> Option<&Profile> {
-        let lists = |p: &&Profile| p.machines.iter().any(|m| m.macs.contains(&mac));
         let length = |p: &Profile| {
             let fitting = p.patterns.iter().filter(|pattern| pattern.fits(mac));
             fitting.map(|pattern| pattern.0.len()).max()
         };
         let fitting = || self.by_name.values().filter(|p| length(p).is_some());
-        self.by_name
-            .values()
-            .find(lists)
+        self.listing(mac)
             .or_else(|| fitting().max_by_key(|p| length(p)))
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::decide::Unknown;
+use crate::decide::{Unknown, decide_image};
 use crate::event::Event;
 use crate::machine::Release;
 use crate::operate::{self, About, Operator};
@@ -473,6 +473,20 @@ fn a_boot_that_ends_without_evidence_counts_and_the_third_is_the_last() {
 }
 
 #[test]
+fn a_slow_line_still_gets_the_image_that_its_script_named() {
+    let mut story = Story::enrolled();
+    for _ in 1..=3 {
+        let _ = story.serve();
+        story.later(600);
+    }
+    let last = decide_image(Some(story.machine()), &policy(), story.now);
+    assert_eq!(last, Decision::Install);
+    let _ = story.serve();
+    let over = decide_image(Some(story.machine()), &policy(), story.now);
+    assert!(matches!(over, Decision::Disk(_)), "{over:?}");
+}
+
+#[test]
 fn a_machine_that_never_claims_is_given_up_too_at_the_first_door_it_knocks_on() {
     let mut story = Story::enrolled();
     for _ in 1..=3 {
@@ -518,7 +532,7 @@ fn the_last_attempt_that_fails_says_why() {
         profile: None,
         name: None,
     };
-    assert_eq!(code(story.enroll(&request)), Code::UnknownProfile);
+    story.enroll(&request).expect("its profile is known");
     story
         .operate(|world, operator| operate::reimage(world, operator, "node1", None))
         .expect("is armed");

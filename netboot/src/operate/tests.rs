@@ -32,6 +32,7 @@ fn the_same_again_changes_nothing() {
     for again in [
         request(0x56, Some("worker"), Some("node1")),
         request(0x56, Some("worker"), None),
+        request(0x56, None, None),
     ] {
         story.enroll(&again).expect("is a success");
     }
