@@ -1,32 +1,74 @@
 //! `appliance.toml` → the configuration, with every problem located.
 
-use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use netboot::decide::Unknown;
+use netboot::decide::{Policy, Unknown};
 use netboot::lease::Pool;
+use netboot::problem::{Problem, nearest};
+use netboot::profile::Profiles;
 use netboot::reply::Network;
 use netboot::script::Image;
+
+use crate::lan::{Interface, Lan, NoLan};
+
+mod check;
+mod document;
+mod values;
 
 /// The configuration, checked, with defaults filled in.
 #[derive(Debug, Clone)]
 pub struct Config {
     pub state_dir: PathBuf,
     pub hosts_dir: PathBuf,
-    pub interface: String,
-    pub address: Ipv4Addr,
+    pub lan: Lan,
     pub dhcp: Dhcp,
     pub unknown: Unknown,
     pub attempts: u32,
     pub armed_for: Duration,
     pub ipxe_dir: PathBuf,
+    /// 0 lets the kernel choose; `serve` says which it was.
     pub http_port: u16,
     pub node_port: u16,
+    pub ports: Ports,
     pub admin_socket: PathBuf,
     /// One per architecture.
     pub images: Vec<InstallerImage>,
     pub k3s: K3sConfig,
+}
+
+impl Config {
+    /// The part that decides.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            unknown: self.unknown.clone(),
+            attempts: self.attempts,
+        }
+    }
+
+    /// The installer for machines of this architecture (`x86_64`).
+    pub fn image_for(&self, arch: &str) -> Option<&InstallerImage> {
+        self.images.iter().find(|i| i.image.arch == arch)
+    }
+}
+
+/// Ports that the protocols fix. Tests bind others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ports {
+    pub dhcp: u16,
+    pub binl: u16,
+    pub tftp: u16,
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        Self {
+            dhcp: 67,
+            binl: 4011,
+            tftp: 69,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -34,6 +76,16 @@ pub enum Dhcp {
     Proxy,
     Server { pool: Pool, network: Network },
     Off,
+}
+
+impl fmt::Display for Dhcp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Proxy => "proxy",
+            Self::Server { .. } => "server",
+            Self::Off => "off",
+        })
+    }
 }
 
 /// `[images.installer]`
@@ -56,3 +108,107 @@ pub struct K3sConfig {
     /// A service account's token that may get nodes; without it `joined` cannot be seen.
     pub api_token_file: Option<PathBuf>,
 }
+
+/// A file's text and the name to show for it; the name is empty for the built-in defaults.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Source {
+    pub file: String,
+    pub text: String,
+}
+
+/// A configuration that is good by itself; [`Loaded::against`] holds it against the profiles.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    pub config: Config,
+    source: Source,
+    unknown_at: std::ops::Range<usize>,
+}
+
+/// Everything that is wrong, so that one run of `check` shows it all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trouble {
+    pub problems: Vec<Problem>,
+    /// Nothing says which interface is the LAN, so there is no place to point at.
+    pub lan: Option<NoLan>,
+    /// Where the profiles are, if that much could be read.
+    pub hosts_dir: Option<PathBuf>,
+}
+
+/// What stood in the way of even reading the file.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read `{file}`")]
+pub struct Unreadable {
+    pub file: String,
+    #[source]
+    pub source: std::io::Error,
+}
+
+impl Source {
+    /// The name looked for when none is given.
+    const FILE: &str = "appliance.toml";
+
+    /// The file named, else `appliance.toml` in the working directory if there is one, else the built-in
+    /// defaults (an empty text).
+    pub fn read(wanted: Option<&Path>) -> Result<Self, Unreadable> {
+        let path = wanted.unwrap_or(Path::new(Self::FILE));
+        match std::fs::read_to_string(path) {
+            Ok(text) => Ok(Self {
+                file: path.display().to_string(),
+                text,
+            }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && wanted.is_none() => {
+                Ok(Self::default())
+            }
+            Err(source) => Err(Unreadable {
+                file: path.display().to_string(),
+                source,
+            }),
+        }
+    }
+
+    pub fn is_built_in(&self) -> bool {
+        self.file.is_empty()
+    }
+
+    /// Paths in the file are relative to its folder.
+    fn folder(&self) -> &Path {
+        Path::new(&self.file).parent().unwrap_or(Path::new(""))
+    }
+
+    /// Reads the configuration, as it holds on a machine with these interfaces.
+    pub fn check(self, interfaces: &[Interface]) -> Result<Loaded, Trouble> {
+        let (config, unknown_at) = check::check(&self, interfaces)?;
+        Ok(Loaded {
+            config,
+            source: self,
+            unknown_at,
+        })
+    }
+}
+
+impl Loaded {
+    /// What is wrong with the configuration only beside these profiles.
+    pub fn against(&self, profiles: &Profiles) -> Vec<Problem> {
+        let Unknown::Profile(wanted) = &self.config.unknown else {
+            return Vec::new();
+        };
+        if profiles.by_name.contains_key(wanted) {
+            return Vec::new();
+        }
+        let Source { file, text } = &self.source;
+        let message = format!("`boot.unknown` names the profile `{wanted}`, which does not exist");
+        let problem = Problem::at(file, text, &self.unknown_at, message);
+        let known = || profiles.by_name.keys().map(|name| name.as_str());
+        vec![match nearest(wanted.as_str(), known()) {
+            Some(near) => problem.tip(format!("did you mean `{near}`?")),
+            None if profiles.by_name.is_empty() => problem.tip("there are no profiles"),
+            None => {
+                let known: Vec<&str> = known().collect();
+                problem.tip(format!("known profiles: {}", known.join(", ")))
+            }
+        }]
+    }
+}
+
+#[cfg(test)]
+mod tests;

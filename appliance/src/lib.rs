@@ -1,20 +1,31 @@
 //! The netboot service: sockets, files, processes and clocks around the decisions of the crate `netboot`.
 //!
-//! The modules stand in the order of one boot, then what serves it, then the operator's side.
+//! In groups: what is in force, the doors in the order of one boot, what stands behind them, the
+//! service that runs it all, the operator's side.
 
 pub mod app;
+pub mod check;
 pub mod config;
+pub mod hosts;
+pub mod lan;
+
+pub mod dhcp;
+pub mod http;
+pub mod tftp;
 
 pub mod cache;
 pub mod clock;
-pub mod dhcp;
+pub mod counters;
 mod durable;
-pub mod http;
 pub mod k3s;
 pub mod keys;
+pub mod loaders;
 pub mod seal;
-pub mod serve;
 pub mod store;
-pub mod tftp;
+
+pub mod serve;
 
 pub mod admin;
+
+#[cfg(test)]
+mod testing;

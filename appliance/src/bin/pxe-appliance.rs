@@ -1,1 +1,129 @@
-fn main() {}
+//! `pxe-appliance`: parse, check, log, run.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use appliance::check::{Checked, check};
+use appliance::config::Source;
+use appliance::lan;
+use appliance::serve::{bind, notify};
+use clap::{Parser, Subcommand};
+use nix::sys::stat::{Mode, umask};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// Boots the machines of a LAN over the network and installs them.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the service; with no file, beside a home router, on the one obvious interface
+    Serve {
+        /// Where the configuration is [default: appliance.toml here, if there is one]
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Prints every problem in the configuration and in hosts-dir
+    Check {
+        /// Where the configuration is [default: appliance.toml here, if there is one]
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+}
+
+/// What was asked for is not possible as things are written (`check` and `serve`).
+const PROBLEMS: u8 = 1;
+/// The service does not start with problems in what it was given.
+const NO_START: u8 = 2;
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Check { config } => match read(config.as_deref()) {
+            Ok(checked) => {
+                println!("{checked} is valid");
+                ExitCode::SUCCESS
+            }
+            Err(text) => {
+                eprintln!("{text}");
+                ExitCode::from(PROBLEMS)
+            }
+        },
+        Command::Serve { config } => match read(config.as_deref()) {
+            Ok(checked) => serve(checked),
+            Err(text) => {
+                eprintln!("{text}");
+                ExitCode::from(NO_START)
+            }
+        },
+    }
+}
+
+/// Everything that is written down, or all that is wrong with it, in print.
+fn read(config: Option<&Path>) -> Result<Checked, String> {
+    let print = |error: &anyhow::Error| format!("error: {error:#}");
+    let source = Source::read(config).map_err(|e| print(&e.into()))?;
+    let interfaces = lan::interfaces().map_err(|e| print(&e.into()))?;
+    check(source, &interfaces).map_err(|faults| faults.to_string())
+}
+
+fn serve(checked: Checked) -> ExitCode {
+    // Keys, tokens and the journal are nobody else's business.
+    umask(Mode::from_bits_truncate(0o077));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(checked)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "stopped");
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(checked: Checked) -> anyhow::Result<()> {
+    let (mut term, mut int, mut hup) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::hangup())?,
+    );
+    let bound = bind(checked).await?;
+    bound.announce();
+    notify::tell("READY=1");
+    let (stop, reload) = (CancellationToken::new(), bound.reload());
+    let told = stop.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = term.recv() => break,
+                _ = int.recv() => break,
+                _ = hup.recv() => reload.notify_one(),
+            }
+        }
+        tracing::info!("told to stop");
+        told.cancel();
+    });
+    bound.run(stop).await
+}

@@ -1,1 +1,16 @@
 //! HTTP: what machines fetch, what agents and nodes call, what the operator calls.
+
+pub mod connection;
+mod counted;
+pub mod error;
+pub mod plain;
+pub mod request;
+pub mod tls;
+pub mod unix;
+
+pub mod admin;
+pub mod node;
+pub mod open;
+
+#[cfg(test)]
+pub(crate) mod testing;

@@ -14,8 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use netboot::install;
 use netboot::name::HostName;
-use netboot::profile::{Profiles, Role};
-use netboot::world::World;
+use netboot::profile::Profiles;
 use tokio_util::sync::CancellationToken;
 
 use self::api::Api;
@@ -68,7 +67,6 @@ pub async fn watch(app: Arc<App>, stop: CancellationToken) {
 
 /// Where the cluster is and what is trusted there.
 struct Lookout {
-    /// As configured: a URL, or a machine's name.
     server: String,
     token_file: PathBuf,
     /// The hash of the cluster's CA, if a token says it.
@@ -88,7 +86,7 @@ impl Lookout {
             .filter_map(|machine| Some((machine.id, machine.name.clone()?)))
             .collect();
         for (machine, name) in awaited {
-            match self.is_ready(&world, profiles, &name).await {
+            match self.is_ready(&name).await {
                 Ok(ready) => {
                     self.well();
                     if !ready {
@@ -115,17 +113,12 @@ impl Lookout {
         }
     }
 
-    async fn is_ready(
-        &mut self,
-        world: &World,
-        profiles: &Profiles,
-        name: &HostName,
-    ) -> anyhow::Result<bool> {
+    async fn is_ready(&mut self, name: &HostName) -> anyhow::Result<bool> {
         let token = token(&self.token_file)?;
         let api = match &self.api {
             Some(api) => api,
             None => {
-                let url = url(&self.server, world, profiles)?;
+                let url = self.server.trim_end_matches('/').to_owned();
                 let ca = Api::certificates(&url).await?;
                 let hash = trust::hash(&ca);
                 trust::check(self.expected.as_deref(), self.pinned.as_deref(), &hash)?;
@@ -165,27 +158,4 @@ fn token(file: &Path) -> anyhow::Result<String> {
         bail!("`{}` does not hold an API token", file.display());
     }
     Ok(token.to_owned())
-}
-
-/// The cluster's URL, without a slash at the end.
-fn url(server: &str, world: &World, profiles: &Profiles) -> anyhow::Result<String> {
-    if server.starts_with("https://") {
-        return Ok(server.trim_end_matches('/').to_owned());
-    }
-    let name: HostName = server
-        .parse()
-        .with_context(|| format!("k3s.server is `{server}`, neither an https URL nor a name"))?;
-    let machine = world
-        .machines
-        .values()
-        .find(|machine| machine.name.as_ref() == Some(&name))
-        .with_context(|| format!("k3s.server is `{name}`, and no machine has that name"))?;
-    let profile = machine
-        .profile
-        .as_ref()
-        .and_then(|p| profiles.by_name.get(p));
-    if profile.and_then(|profile| profile.role) != Some(Role::ServerInit) {
-        bail!("k3s.server is `{name}`, which does not have the role server-init");
-    }
-    Ok(format!("https://{name}:6443"))
 }

@@ -304,35 +304,3 @@ async fn trouble_is_told_once_and_ends() {
     assert!(trouble.contains("cannot get the certificates"), "{trouble}");
     store.close().await;
 }
-
-#[tokio::test]
-async fn the_server_may_be_named_by_its_machine() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let store = running(dir.path()).await;
-    let (world, mut profiles) = (store.world(), profiles());
-    let ask = |server: &str, profiles: &Profiles| {
-        url(server, &world, profiles).map_err(|error| error.to_string())
-    };
-    let no = |text: &str| Err(text.to_owned());
-    assert_eq!(
-        ask("https://10.77.0.10:6443/", &profiles),
-        Ok("https://10.77.0.10:6443".to_owned())
-    );
-    assert_eq!(
-        ask("node9", &profiles),
-        no("k3s.server is `node9`, and no machine has that name")
-    );
-    assert_eq!(
-        ask("node1", &profiles),
-        no("k3s.server is `node1`, which does not have the role server-init")
-    );
-    assert!(
-        ask("http://node1", &profiles).is_err(),
-        "a token is not sent in the clear"
-    );
-    for profile in profiles.by_name.values_mut() {
-        profile.role = Some(Role::ServerInit);
-    }
-    assert_eq!(ask("node1", &profiles), Ok("https://node1:6443".to_owned()));
-    store.close().await;
-}

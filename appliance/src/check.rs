@@ -1,0 +1,207 @@
+//! The configuration and the profiles, read together: good for a start, or everything that is wrong.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::Path;
+
+use netboot::problem::Problem;
+use netboot::profile::Profiles;
+
+use crate::config::{Loaded, Source, Trouble};
+use crate::hosts;
+use crate::lan::{Interface, NoLan};
+
+/// Good for a start.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// The file read; empty for the built-in defaults.
+    pub file: String,
+    pub config: Loaded,
+    pub profiles: Profiles,
+}
+
+/// Everything that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Faults {
+    pub problems: Vec<Problem>,
+    pub lan: Option<NoLan>,
+    /// How many files were looked at.
+    pub files: usize,
+}
+
+/// Reads both, as they hold on a machine with these interfaces. Problems of one do not hide those of the
+/// other.
+pub fn check(source: Source, interfaces: &[Interface]) -> Result<Checked, Faults> {
+    let file = source.file.clone();
+    let own = usize::from(!source.is_built_in());
+    match source.check(interfaces) {
+        Ok(config) => {
+            let count = own + count(&config.config.hosts_dir);
+            let faults = |problems| Faults {
+                problems,
+                lan: None,
+                files: count,
+            };
+            let profiles = hosts::load(&config).map_err(faults)?;
+            Ok(Checked {
+                file,
+                config,
+                profiles,
+            })
+        }
+        Err(Trouble {
+            mut problems,
+            lan,
+            hosts_dir,
+        }) => {
+            let mut files = own;
+            if let Some(folder) = hosts_dir {
+                files += count(&folder);
+                let more = hosts::read(&folder).and_then(|f| Profiles::read(&f.texts));
+                problems.extend(more.err().unwrap_or_default());
+            }
+            Err(Faults {
+                problems,
+                lan,
+                files,
+            })
+        }
+    }
+}
+
+fn count(folder: &Path) -> usize {
+    hosts::read(folder).map_or(0, |files| files.texts.len())
+}
+
+/// One `error:` a problem, with its tip, and the sum below.
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for problem in &self.problems {
+            writeln!(f, "error: {problem}")?;
+        }
+        if let Some(lan) = &self.lan {
+            writeln!(f, "error: {lan}")?;
+            for fact in lan.facts() {
+                writeln!(f, "  {fact}")?;
+            }
+            writeln!(f, "\n  tip: {}", lan.tip())?;
+        }
+        let with: BTreeSet<&str> = self.problems.iter().map(|p| p.file.as_str()).collect();
+        let n = self.problems.len() + usize::from(self.lan.is_some());
+        let s = if n == 1 { "" } else { "s" };
+        match with.len() {
+            0 => write!(f, "{n} problem{s}"),
+            m => write!(f, "{n} problem{s} in {m} of {} files", self.files.max(m)),
+        }
+    }
+}
+
+/// `appliance.toml and 3 profiles`
+impl fmt::Display for Checked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = match self.file.as_str() {
+            "" => "the built-in configuration",
+            file => file,
+        };
+        let n = self.profiles.by_name.len();
+        let s = if n == 1 { "" } else { "s" };
+        write!(f, "{file} with {n} profile{s}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    fn lan() -> Vec<Interface> {
+        vec![Interface {
+            name: "enp1s0".to_owned(),
+            up: true,
+            loopback: false,
+            ethernet: true,
+            wireless: false,
+            part_of: None,
+            mac: None,
+            addresses: vec![(Ipv4Addr::new(10, 77, 0, 1), Ipv4Addr::new(255, 255, 255, 0))],
+        }]
+    }
+
+    fn write(folder: &Path, files: &[(&str, &str)]) -> Source {
+        for (name, text) in files {
+            let path = folder.join(name);
+            std::fs::create_dir_all(path.parent().expect("a parent")).expect("makes a folder");
+            std::fs::write(path, text).expect("writes");
+        }
+        Source::read(Some(&folder.join("appliance.toml"))).expect("reads")
+    }
+
+    const WORKER: &str =
+        "system = \"x86_64-linux\"\n[disk]\nselect = { smallest = true }\nlayout = \"ext4\"\n";
+
+    #[test]
+    fn problems_of_both_are_told_in_one_go() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let source = write(
+            folder.path(),
+            &[
+                ("appliance.toml", "bogus = 1\n"),
+                ("hosts/profiles/a.toml", "dsik = 1\n"),
+                ("hosts/profiles/worker.toml", WORKER),
+                ("hosts/profiles/.draft.toml", "["),
+                ("hosts/profiles/notes.txt", "["),
+            ],
+        );
+        // hosts-dir is relative to the file, so it must be said.
+        let source = Source {
+            text: format!("hosts-dir = \"hosts/profiles\"\n{}", source.text),
+            ..source
+        };
+        let faults = check(source, &lan()).expect_err("both are wrong");
+        let text = faults.to_string();
+        assert!(
+            text.contains("appliance.toml:2:1: unknown field `bogus`"),
+            "{text}"
+        );
+        assert!(text.contains("a.toml:1:1: unknown field `dsik`"), "{text}");
+        assert!(text.ends_with("in 2 of 3 files"), "{text}");
+        assert!(
+            text.lines()
+                .all(|l| l.starts_with("error: ") || l.starts_with("  ") || l.ends_with("files"))
+        );
+    }
+
+    #[test]
+    fn a_good_pair_is_counted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let source = write(
+            folder.path(),
+            &[
+                (
+                    "appliance.toml",
+                    "hosts-dir = \"h\"\n[boot]\nunknown = \"worker\"\n",
+                ),
+                ("h/worker.toml", WORKER),
+            ],
+        );
+        let checked = check(source, &lan()).unwrap_or_else(|f| panic!("{f}"));
+        assert!(
+            checked
+                .to_string()
+                .ends_with("appliance.toml with 1 profile"),
+            "{checked}"
+        );
+    }
+
+    #[test]
+    fn no_lan_is_a_problem_without_a_place() {
+        let faults = check(Source::default(), &[]).expect_err("there is no interface");
+        let text = faults.to_string();
+        assert!(
+            text.starts_with("error: no network interface can be the LAN\n"),
+            "{text}"
+        );
+        assert!(text.ends_with("\n1 problem"), "{text}");
+    }
+}

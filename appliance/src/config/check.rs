@@ -1,0 +1,343 @@
+//! The sections of `appliance.toml`, one after the other → the configuration, or all that is wrong.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use netboot::decide::Unknown;
+use netboot::mac::Mac;
+use netboot::script::Image;
+
+use super::document::{Placed, Reader, Section, parse};
+use super::{Config, Dhcp, InstallerImage, K3sConfig, Ports, Source, Trouble, values};
+use crate::lan::{self, Interface, Lan, NoLan};
+use crate::loaders;
+
+mod server;
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+const HOSTS: &str = "hosts/profiles";
+
+/// Why a key of a later version is refused: a person who wrote it expects something of it.
+const LATER: &str = "is not available in this version";
+
+pub(super) fn check(
+    source: &Source,
+    interfaces: &[Interface],
+) -> Result<(Config, Range<usize>), Trouble> {
+    let document = parse(&source.file, &source.text).map_err(|problem| Trouble {
+        problems: vec![problem],
+        ..Trouble::default()
+    })?;
+    let mut reader = Reader::new(&source.file, &source.text);
+    let folder = source.folder();
+    let mut top = Reader::top(&document);
+
+    let state_dir = path(&mut reader, &mut top, "state-dir", folder);
+    let hosts_dir = path(&mut reader, &mut top, "hosts-dir", folder);
+    if let Some(dir) = &hosts_dir {
+        exists(&mut reader, dir, Kind::Folder);
+    }
+    reader.refuse(
+        &mut top,
+        &["flake"],
+        LATER,
+        "build the system and run `pxe-admin publish SYSTEM --toplevel PATH`",
+    );
+
+    let lan = lan(&mut reader, &mut top, interfaces);
+    let dhcp = dhcp(&mut reader, &mut top, lan.as_ref().ok());
+    let boot = boot(&mut reader, &mut top, folder);
+    let (http_port, node_port) = http(&mut reader, &mut top);
+    let admin_socket = admin(&mut reader, &mut top, folder);
+    let images = images(&mut reader, &mut top, folder);
+    let k3s = k3s(&mut reader, &mut top, folder);
+    reader.finish(&top);
+
+    let mut problems = reader.problems;
+    problems.sort_by_key(|p| (p.line, p.column));
+    match (lan, dhcp, problems.as_slice()) {
+        (Ok(lan), Some(dhcp), []) => {
+            let config = Config {
+                state_dir: or(state_dir, "/var/lib/pxe-appliance"),
+                hosts_dir: or(hosts_dir, HOSTS),
+                lan,
+                dhcp,
+                unknown: boot.unknown.value,
+                attempts: boot.attempts,
+                armed_for: boot.armed_for,
+                ipxe_dir: boot.ipxe_dir,
+                http_port,
+                node_port,
+                ports: Ports::default(),
+                admin_socket,
+                images,
+                k3s,
+            };
+            Ok((config, boot.unknown.at))
+        }
+        (lan, _, _) => Err(Trouble {
+            problems,
+            lan: lan.err().flatten(),
+            hosts_dir: Some(or(hosts_dir, HOSTS)),
+        }),
+    }
+}
+
+/// The LAN; its error is only there if no key of the file is to blame.
+fn lan(
+    reader: &mut Reader<'_>,
+    top: &mut Section<'_>,
+    interfaces: &[Interface],
+) -> Result<Lan, Option<NoLan>> {
+    let known_problems = reader.problems.len();
+    let mut section = reader.section(top, "lan");
+    let interface = reader.text(&mut section, "interface");
+    let address = reader.parsed(&mut section, "address", values::address);
+    let unread = reader.problems.len() > known_problems;
+    reader.finish(&section);
+    if unread {
+        return Err(None);
+    }
+    let name = interface.as_ref().map(|i| i.value);
+    let chosen = lan::choose(interfaces, name, address.as_ref().map(|a| a.value));
+    chosen.map_err(|error| {
+        let place = match (&interface, &address, &error) {
+            (_, Some(address), NoLan::OtherAddress { .. } | NoLan::NobodyHas(_)) => &address.at,
+            (Some(interface), _, _) => &interface.at,
+            _ => return Some(error),
+        };
+        let facts = error
+            .facts()
+            .iter()
+            .map(|f| format!(" ({f})"))
+            .collect::<String>();
+        reader.problem_with_tip(place, format!("{error}{facts}"), error.tip());
+        None
+    })
+}
+
+/// `[dhcp]`; nothing if it is wrong, or if it cannot be judged without a LAN.
+fn dhcp(reader: &mut Reader<'_>, top: &mut Section<'_>, lan: Option<&Lan>) -> Option<Dhcp> {
+    const MODES: [&str; 3] = ["proxy", "server", "off"];
+
+    let mut section = reader.section(top, "dhcp");
+    let mode = reader.parsed(&mut section, "mode", |text| {
+        let known = MODES.into_iter().find(|m| *m == text);
+        known.ok_or_else(|| "is not a mode, expected one of `proxy`, `server`, `off`".to_owned())
+    });
+    let wrong = mode.is_none() && section.key_span("mode").is_some();
+    let settled = match mode.map_or("proxy", |m| m.value) {
+        // The other keys cannot be judged without knowing the mode; they are known, though.
+        _ if wrong => {
+            server::read(reader, &mut section, None);
+            None
+        }
+        "server" => server::read(reader, &mut section, lan),
+        mode => {
+            reader.refuse(
+                &mut section,
+                &server::KEYS,
+                &format!("has no effect in {mode} mode"),
+                "set mode = \"server\", or take the line out",
+            );
+            Some(if mode == "off" {
+                Dhcp::Off
+            } else {
+                Dhcp::Proxy
+            })
+        }
+    };
+    reader.finish(&section);
+    settled
+}
+
+struct Boot {
+    unknown: Placed<Unknown>,
+    attempts: u32,
+    armed_for: Duration,
+    ipxe_dir: PathBuf,
+}
+
+fn boot(reader: &mut Reader<'_>, top: &mut Section<'_>, folder: &Path) -> Boot {
+    let mut section = reader.section(top, "boot");
+    let unknown = reader.parsed(&mut section, "unknown", values::unknown);
+    let attempts = reader.number(&mut section, "attempts", &(1..=100));
+    let armed_for = reader.parsed(&mut section, "armed-for", values::duration);
+    let ipxe_dir = path(reader, &mut section, "ipxe-dir", folder);
+    if let Some(dir) = &ipxe_dir
+        && exists(reader, dir, Kind::Folder)
+        && !loaders::NAMES.iter().any(|n| dir.value.join(n).is_file())
+    {
+        let wanted = loaders::NAMES.map(|n| format!("`{n}`")).join(", ");
+        let message = format!("`{}` has none of {wanted}", dir.value.display());
+        reader.problem_with_tip(&dir.at, message, "on Debian: apt install ipxe");
+    }
+    reader.refuse(
+        &mut section,
+        &["grub-dir"],
+        LATER,
+        "this version boots machines by iPXE only: take the line out",
+    );
+    reader.finish(&section);
+    Boot {
+        unknown: unknown.unwrap_or(Placed {
+            value: Unknown::Ignore,
+            at: 0..0,
+        }),
+        attempts: attempts.map_or(3, |n| n.value),
+        armed_for: armed_for.map_or(24 * HOUR, |d| d.value),
+        ipxe_dir: or(ipxe_dir, "/usr/lib/ipxe"),
+    }
+}
+
+fn http(reader: &mut Reader<'_>, top: &mut Section<'_>) -> (u16, u16) {
+    let mut section = reader.section(top, "http");
+    let [port, node_port] = ["port", "node-port"].map(|key| {
+        let port = reader.number(&mut section, key, &(0..=65535))?;
+        let value = u16::try_from(port.value).unwrap_or(0);
+        Some(Placed { value, at: port.at })
+    });
+    reader.finish(&section);
+    let numbers = (
+        port.as_ref().map_or(8080, |p| p.value),
+        node_port.as_ref().map_or(8443, |p| p.value),
+    );
+    if numbers.0 == numbers.1 && numbers.0 != 0 {
+        let at = node_port.or(port).map_or(0..0, |p| p.at);
+        let message = format!("`port` and `node-port` are both {}", numbers.0);
+        reader.problem(&at, message);
+    }
+    numbers
+}
+
+fn admin(reader: &mut Reader<'_>, top: &mut Section<'_>, folder: &Path) -> PathBuf {
+    // sun_path of unix(7) has 108 octets, one of them the NUL.
+    const LONGEST: usize = 107;
+
+    let mut section = reader.section(top, "admin");
+    let socket = path(reader, &mut section, "socket", folder);
+    if let Some(socket) = &socket {
+        let length = socket.value.as_os_str().len();
+        if length > LONGEST {
+            let message = format!("has {length} characters; a socket's path has at most {LONGEST}");
+            reader.problem(&socket.at, message);
+        }
+    }
+    reader.refuse(
+        &mut section,
+        &["listen", "token-file"],
+        LATER,
+        "run `pxe-admin` on the appliance, or carry the socket over ssh",
+    );
+    reader.finish(&section);
+    or(socket, "/run/pxe-appliance/admin.sock")
+}
+
+fn images(reader: &mut Reader<'_>, top: &mut Section<'_>, folder: &Path) -> Vec<InstallerImage> {
+    let all = reader.section(top, "images");
+    let mut images: Vec<InstallerImage> = Vec::new();
+    for (name, mut section) in reader.sections(&all) {
+        if let Err(why) = values::image_name(name.value) {
+            reader.problem(&name.at, format!("the image's name {why}"));
+        }
+        let files = ["kernel", "initrd"].map(|key| {
+            let file = path(reader, &mut section, key, folder)?;
+            exists(reader, &file, Kind::File).then_some(file.value)
+        });
+        let cmdline = reader.parsed(&mut section, "cmdline", values::one_line);
+        let arch = reader.parsed(&mut section, "arch", values::arch);
+        for key in ["kernel", "initrd", "arch"] {
+            if section.key_span(key).is_none() {
+                let message = format!("the image `{}` has no `{key}`", name.value);
+                reader.problem(&name.at, message);
+            }
+        }
+        reader.finish(&section);
+        let ([Some(kernel), Some(initrd)], Some(arch)) = (files, arch) else {
+            continue;
+        };
+        if let Some(other) = images.iter().find(|i| i.image.arch == arch.value) {
+            let message = format!(
+                "the image `{}` is for `{}` already; there is one per architecture",
+                other.image.name, arch.value
+            );
+            reader.problem(&arch.at, message);
+        }
+        images.push(InstallerImage {
+            kernel,
+            initrd,
+            image: Image {
+                name: name.value.to_owned(),
+                arch: arch.value,
+                cmdline: cmdline.map_or_else(String::new, |c| c.value),
+            },
+        });
+    }
+    images
+}
+
+fn k3s(reader: &mut Reader<'_>, top: &mut Section<'_>, folder: &Path) -> K3sConfig {
+    let mut section = reader.section(top, "k3s");
+    let server = reader.parsed(&mut section, "server", values::cluster);
+    let [token_file, agent_token_file] = ["token-file", "agent-token-file"].map(|key| {
+        let file = path(reader, &mut section, key, folder)?;
+        exists(reader, &file, Kind::File).then_some(file.value)
+    });
+    // The cluster makes this one, so it may come later than the appliance.
+    let api_token_file = path(reader, &mut section, "api-token-file", folder);
+    reader.finish(&section);
+    K3sConfig {
+        server: server.map(|s| s.value),
+        token_file,
+        agent_token_file,
+        api_token_file: api_token_file.map(|f| f.value),
+    }
+}
+
+fn path(
+    reader: &mut Reader<'_>,
+    section: &mut Section<'_>,
+    key: &'static str,
+    folder: &Path,
+) -> Option<Placed<PathBuf>> {
+    reader.parsed(section, key, |text| {
+        if text.is_empty() || text.contains('\0') {
+            Err("is not a path".to_owned())
+        } else {
+            Ok(folder.join(text))
+        }
+    })
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    File,
+    Folder,
+}
+
+fn exists(reader: &mut Reader<'_>, path: &Placed<PathBuf>, kind: Kind) -> bool {
+    let shown = path.value.display();
+    let message = match (std::fs::metadata(&path.value), kind) {
+        (Ok(is), Kind::File) if is.is_file() => return true,
+        (Ok(is), Kind::Folder) if is.is_dir() => return true,
+        (Ok(_), Kind::File) => format!("`{shown}` is not a file"),
+        (Ok(_), Kind::Folder) => format!("`{shown}` is not a folder"),
+        (Err(error), _) if error.kind() == std::io::ErrorKind::NotFound => {
+            format!("`{shown}` does not exist")
+        }
+        (Err(error), _) => format!("`{shown}` cannot be read: {error}"),
+    };
+    reader.problem(&path.at, message);
+    false
+}
+
+fn or(path: Option<Placed<PathBuf>>, default: &str) -> PathBuf {
+    path.map_or_else(|| PathBuf::from(default), |p| p.value)
+}
+
+/// What `[dhcp.reservations]` says, by card.
+type Reservations = BTreeMap<Mac, Ipv4Addr>;

@@ -1,0 +1,167 @@
+//! The words of the configuration → values, or what is wrong with them.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use netboot::decide::Unknown;
+use netboot::name::{HostName, ProfileName};
+
+/// `30s`, `15m`, `12h`, `7d`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    const FORM: &str = "is not a duration (write it like 30s, 15m, 12h or 7d)";
+
+    let unit = text.char_indices().last().ok_or(FORM)?;
+    let seconds: u64 = match unit.1 {
+        's' => 1,
+        'm' => 60,
+        'h' => 60 * 60,
+        'd' => 24 * 60 * 60,
+        _ => return Err(FORM.to_owned()),
+    };
+    let digits = &text[..unit.0];
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(FORM.to_owned());
+    }
+    match digits
+        .parse::<u64>()
+        .ok()
+        .and_then(|n| n.checked_mul(seconds))
+    {
+        Some(0) => Err("is no time at all".to_owned()),
+        Some(total) if total <= 366 * 24 * 60 * 60 => Ok(Duration::from_secs(total)),
+        _ => Err("is longer than a year".to_owned()),
+    }
+}
+
+pub(super) fn address(text: &str) -> Result<Ipv4Addr, String> {
+    text.parse()
+        .map_err(|_| "is not an IPv4 address (like 10.77.0.1)".to_owned())
+}
+
+/// A DNS name (RFC 1123 §2.1): what goes into option 15 must be one.
+pub(super) fn domain(text: &str) -> Result<String, String> {
+    let label = |l: &str| {
+        (1..=63).contains(&l.len())
+            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !l.starts_with('-')
+            && !l.ends_with('-')
+    };
+    if text.len() <= 253 && text.split('.').all(label) {
+        Ok(text.to_owned())
+    } else {
+        Err("is not a domain name (like lan or home.example)".to_owned())
+    }
+}
+
+/// `boot.unknown`.
+pub(super) fn unknown(text: &str) -> Result<Unknown, String> {
+    match text {
+        "ignore" => Ok(Unknown::Ignore),
+        "wait" => Ok(Unknown::Wait),
+        "discover" => Err(
+            "is not available in this version (use \"ignore\", \"wait\" or the name of a profile)"
+                .to_owned(),
+        ),
+        name => name
+            .parse::<ProfileName>()
+            .map(Unknown::Profile)
+            .map_err(|_| "is neither \"ignore\" nor \"wait\" nor the name of a profile".to_owned()),
+    }
+}
+
+/// `uname -m` of a machine that an image is for.
+pub(super) fn arch(text: &str) -> Result<String, String> {
+    match text {
+        "x86_64" | "aarch64" => Ok(text.to_owned()),
+        _ => Err("is not an architecture (write \"x86_64\" or \"aarch64\")".to_owned()),
+    }
+}
+
+/// What goes into one line of a boot script.
+pub(super) fn one_line(text: &str) -> Result<String, String> {
+    match text.chars().find(|c| c.is_control()) {
+        None => Ok(text.to_owned()),
+        Some(odd) => Err(format!("has the character {odd:?}; it must be one line")),
+    }
+}
+
+/// The name in `[images.<name>]`: a part of URLs.
+pub(super) fn image_name(text: &str) -> Result<String, String> {
+    text.parse::<ProfileName>()
+        .map(|_| text.to_owned())
+        .map_err(|error| error.to_string())
+}
+
+/// `k3s.server`: a URL, or the name of the machine that is the first server, which the LAN's DNS knows.
+pub(super) fn cluster(text: &str) -> Result<String, String> {
+    const FORM: &str =
+        "is neither the URL of a cluster (like https://10.77.0.10:6443) nor a machine's name";
+
+    if let Ok(name) = text.parse::<HostName>() {
+        return Ok(format!("https://{name}:6443"));
+    }
+    let (host, port) = match text.strip_prefix("https://").ok_or(FORM)?.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (&text["https://".len()..], None),
+    };
+    let port_ok = port.is_none_or(|p| p.parse::<u16>().is_ok_and(|n| n > 0));
+    if port_ok && domain(host).is_ok() {
+        Ok(text.to_owned())
+    } else {
+        Err(FORM.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_has_a_number_and_a_unit() {
+        for (text, want) in [
+            ("30s", Some(30)),
+            ("15m", Some(900)),
+            ("12h", Some(43_200)),
+            ("7d", Some(604_800)),
+            ("", None),
+            ("12", None),
+            ("h", None),
+            ("-1h", None),
+            ("+1h", None),
+            ("1.5h", None),
+            ("12 h", None),
+            ("12µ", None),
+            ("0s", None),
+            ("367d", None),
+            ("99999999999999999999d", None),
+        ] {
+            assert_eq!(duration(text).ok().map(|d| d.as_secs()), want, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_https_url_or_a_machine_names_a_cluster() {
+        for (text, good) in [
+            ("https://10.77.0.10:6443", true),
+            ("https://k3s.lan", true),
+            ("node0", true),
+            ("http://10.77.0.10:6443", false),
+            ("https://", false),
+            ("https://a b", false),
+            ("https://a:0", false),
+            ("https://a:6443/x", false),
+            ("node1", false),
+        ] {
+            assert_eq!(cluster(text).is_ok(), good, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_but_one_line_reaches_a_boot_script() {
+        assert!(one_line("console=ttyS0 init=/x").is_ok());
+        assert!(one_line("quiet\n#!ipxe").is_err());
+        assert!(one_line("a\u{1b}[2J").is_err());
+        assert!(image_name("installer").is_ok());
+        assert!(image_name("../x").is_err());
+    }
+}

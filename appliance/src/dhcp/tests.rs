@@ -1,0 +1,336 @@
+//! Packets in, outcomes out; and a real socket where the test may have one.
+
+use netboot::machine::State;
+use netboot::request::Ignored;
+use proptest::prelude::*;
+
+use super::*;
+use crate::testing::{
+    BIOS, DISCOVER, House, IPXE, MAC, REQUEST, STRANGER, UEFI, boot, enroll, mac, packet,
+};
+
+const SERVER: &str = "[dhcp]\nmode = \"server\"\nrange = [\"127.1.0.10\", \"127.1.0.20\"]\n";
+
+async fn app(more: &str) -> (House, Arc<App>) {
+    let house = House::new(more);
+    let app = house.bind().await.app().clone();
+    (house, app)
+}
+
+/// The words of an outcome: what was given and where to, or why nothing was.
+fn words(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Answer(answer) => format!("{} → {:?}", answer.given, answer.to),
+        Outcome::Ignored(reason) => format!("ignored: {reason}"),
+        Outcome::Panicked => "panicked".to_owned(),
+    }
+}
+
+async fn judge(app: &App, door: Door, packet: &[u8]) -> String {
+    words(&answer::judge(app, door, packet).await.outcome)
+}
+
+#[tokio::test]
+async fn a_stranger_is_written_down_and_gets_silence_at_every_door() {
+    let (_house, app) = app(&boot("")).await;
+    for (name, door, kind, options) in [
+        ("UEFI on 67", Door::Dhcp, DISCOVER, &UEFI[..]),
+        ("BIOS on 67", Door::Dhcp, DISCOVER, &BIOS[..]),
+        ("iPXE on 67", Door::Dhcp, DISCOVER, &IPXE[..]),
+        ("UEFI on 4011", Door::Binl, REQUEST, &UEFI[..]),
+    ] {
+        let got = judge(&app, door, &packet(kind, STRANGER, options)).await;
+        assert_eq!(got, "ignored: not enrolled", "{name}");
+    }
+    let world = app.store.world();
+    let machine = world.by_mac(mac(STRANGER)).expect("is on record");
+    assert_eq!(machine.state, State::Seen);
+    let class = machine.facts.vendor_class.as_deref();
+    assert_eq!(class, Some("PXEClient:Arch:00007:UNDI:003016"));
+}
+
+#[tokio::test]
+async fn asking_again_writes_nothing() {
+    let (_house, app) = app(&boot("")).await;
+    let ask = packet(DISCOVER, STRANGER, &UEFI);
+    let _ = judge(&app, Door::Dhcp, &ask).await;
+    let before = app.store.world().seq;
+    for _ in 0..10 {
+        let _ = judge(&app, Door::Dhcp, &ask).await;
+    }
+    assert_eq!(app.store.world().seq, before);
+}
+
+#[tokio::test]
+async fn an_enrolled_machine_is_offered_what_it_can_run() {
+    let (_house, app) = app(&boot("")).await;
+    enroll(&app, mac(MAC)).await;
+    for (name, door, kind, options, want) in [
+        (
+            "UEFI on 67",
+            Door::Dhcp,
+            DISCOVER,
+            &UEFI[..],
+            "offered snponly.efi → Broadcast",
+        ),
+        (
+            "BIOS on 67",
+            Door::Dhcp,
+            DISCOVER,
+            &BIOS[..],
+            "offered undionly.kpxe → Broadcast",
+        ),
+        (
+            "iPXE on 67",
+            Door::Dhcp,
+            DISCOVER,
+            &IPXE[..],
+            "offered boot script → Broadcast",
+        ),
+        (
+            "UEFI on 4011",
+            Door::Binl,
+            REQUEST,
+            &UEFI[..],
+            "named snponly.efi on 4011 → Sender",
+        ),
+        (
+            "its request to the router",
+            Door::Dhcp,
+            REQUEST,
+            &UEFI[..],
+            "ignored: the network's own DHCP server answers it",
+        ),
+        (
+            "a discover on 4011",
+            Door::Binl,
+            DISCOVER,
+            &UEFI[..],
+            "ignored: not a question for port 4011",
+        ),
+        (
+            "its installed system",
+            Door::Dhcp,
+            DISCOVER,
+            &[(60, &b"udhcp"[..])][..],
+            "ignored: does not want to netboot",
+        ),
+        (
+            "an architecture without a loader",
+            Door::Dhcp,
+            DISCOVER,
+            &[
+                (60, &b"PXEClient:Arch:00011:UNDI:003016"[..]),
+                (93, &[0, 11]),
+            ][..],
+            "ignored: no loader for its architecture (Other(11))",
+        ),
+    ] {
+        let got = judge(&app, door, &packet(kind, MAC, options)).await;
+        assert_eq!(got, want, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_loader_that_is_not_there_is_not_promised() {
+    let (house, _) = app(&boot("")).await;
+    std::fs::remove_file(house.path().join("ipxe/snponly.efi")).expect("removes");
+    std::fs::remove_dir_all(house.path().join("state")).expect("removes");
+    std::fs::remove_file(house.path().join("admin.sock")).ok();
+    let app = house.bind().await.app().clone();
+    enroll(&app, mac(MAC)).await;
+    let got = judge(&app, Door::Dhcp, &packet(DISCOVER, MAC, &UEFI)).await;
+    assert_eq!(
+        got,
+        "ignored: the loader `snponly.efi` is not in `boot.ipxe-dir`"
+    );
+}
+
+#[tokio::test]
+async fn boot_unknown_may_name_a_profile() {
+    let (_house, app) = app(&boot("unknown = \"worker\"")).await;
+    let got = judge(&app, Door::Dhcp, &packet(DISCOVER, STRANGER, &UEFI)).await;
+    assert_eq!(got, "offered snponly.efi → Broadcast");
+    let world = app.store.world();
+    let machine = world.by_mac(mac(STRANGER)).expect("is on record");
+    assert_eq!(machine.state, State::Enrolled);
+    assert!(machine.is_armed(crate::clock::now()));
+}
+
+#[tokio::test]
+async fn in_server_mode_everybody_has_an_address_but_strangers_no_boot() {
+    let (_house, app) = app(&format!("{}{SERVER}", boot(""))).await;
+    enroll(&app, mac(MAC)).await;
+    for (name, mac, options, want) in [
+        (
+            "a phone",
+            STRANGER,
+            &[][..],
+            "offered 127.1.0.10 → Broadcast",
+        ),
+        (
+            "a stranger that netboots",
+            STRANGER,
+            &UEFI[..],
+            "ignored: not enrolled",
+        ),
+        (
+            "an enrolled machine",
+            MAC,
+            &UEFI[..],
+            "offered 127.1.0.11 with snponly.efi → Broadcast",
+        ),
+        (
+            "an enrolled machine in iPXE",
+            MAC,
+            &IPXE[..],
+            "offered 127.1.0.11 with boot script → Broadcast",
+        ),
+    ] {
+        let got = judge(&app, Door::Dhcp, &packet(DISCOVER, mac, options)).await;
+        assert_eq!(got, want, "{name}");
+    }
+    let ask: Vec<(u8, &[u8])> = vec![(54, &[127, 0, 0, 1]), (50, &[127, 1, 0, 10])];
+    let got = judge(&app, Door::Dhcp, &packet(REQUEST, STRANGER, &ask)).await;
+    assert_eq!(got, "leased 127.1.0.10 → Broadcast");
+}
+
+#[tokio::test]
+async fn odd_packets_are_ignored_with_their_reason() {
+    let (_house, app) = app(&boot("")).await;
+    let good = packet(DISCOVER, MAC, &UEFI);
+    let edit = |at: usize, value: u8| {
+        let mut packet = good.clone();
+        packet[at] = value;
+        packet
+    };
+    for (name, packet) in [
+        ("hlen 17, on which dhcproto panics", edit(2, 17)),
+        ("hlen 255", edit(2, 255)),
+        ("no cookie", edit(236, 0)),
+        ("an answer, such as our own", edit(0, 2)),
+        ("a group address", edit(28, 1)),
+        ("empty", Vec::new()),
+    ] {
+        let judged = answer::judge(&app, Door::Dhcp, &packet).await;
+        let Outcome::Ignored(Reason::Unreadable(_)) = judged.outcome else {
+            panic!("{name}: {judged:?}");
+        };
+    }
+    for length in 0..240 {
+        let judged = answer::judge(&app, Door::Dhcp, &good[..length]).await;
+        let want = Outcome::Ignored(Reason::Unreadable(Ignored::Short(length)));
+        assert_eq!(judged.outcome, want);
+    }
+    assert!(
+        app.store.world().machines.is_empty(),
+        "none was written down"
+    );
+}
+
+#[test]
+fn the_appliances_own_packets_are_not_answered() {
+    let own = Some(mac(MAC));
+    let sifted = judge::sift(
+        &packet(DISCOVER, MAC, &UEFI),
+        Door::Dhcp,
+        &crate::config::Dhcp::Proxy,
+        own,
+    );
+    assert_eq!(sifted, Err(Reason::Own));
+}
+
+#[test]
+fn answers_go_where_the_rules_say() {
+    let from = |text: &str| text.parse::<SocketAddrV4>().expect("an address");
+    let client = Ipv4Addr::new(10, 0, 0, 5);
+    for (name, to, sender, want) in [
+        (
+            "broadcast",
+            To::Broadcast,
+            "0.0.0.0:68",
+            Some("255.255.255.255:68"),
+        ),
+        (
+            "to a client",
+            To::Client(client),
+            "10.0.0.5:68",
+            Some("10.0.0.5:68"),
+        ),
+        (
+            "to a relay",
+            To::Relay(client),
+            "10.0.0.5:67",
+            Some("10.0.0.5:67"),
+        ),
+        (
+            "EDK2 on 4011",
+            To::Sender,
+            "10.0.0.5:4011",
+            Some("10.0.0.5:4011"),
+        ),
+        (
+            "a ROM on 4011",
+            To::Sender,
+            "10.0.0.5:68",
+            Some("10.0.0.5:68"),
+        ),
+        ("nobody", To::Sender, "0.0.0.0:68", None),
+        ("port 0", To::Sender, "10.0.0.5:0", None),
+    ] {
+        assert_eq!(destination(to, from(sender)), want.map(from), "{name}");
+    }
+}
+
+/// Port 4011 through a real socket: the answer comes from the LAN address, to where it was asked from.
+#[tokio::test]
+async fn on_4011_the_answer_goes_back_to_the_sender() {
+    let (house, app) = app(&boot("")).await;
+    enroll(&app, mac(MAC)).await;
+    let lan = &house.checked.config.config.lan;
+    let socket = match LanSocket::bind(lan, 0) {
+        Ok(socket) => socket,
+        Err(error) => {
+            println!("skipped: this user may not bind to an interface: {error}");
+            return;
+        }
+    };
+    let port = socket.port().expect("a port");
+    let stop = CancellationToken::new();
+    let serving = tokio::spawn(serve(app.clone(), socket, Door::Binl, stop.clone()));
+    let client = tokio::net::UdpSocket::bind("127.0.0.1:0")
+        .await
+        .expect("binds");
+    let ask = packet(REQUEST, MAC, &UEFI);
+    client
+        .send_to(&ask, ("127.0.0.1", port))
+        .await
+        .expect("sends");
+    let mut buffer = [0; 2048];
+    let receiving = client.recv_from(&mut buffer);
+    let (length, from) = tokio::time::timeout(Duration::from_secs(5), receiving)
+        .await
+        .expect("an answer in time")
+        .expect("receives");
+    assert_eq!(from.to_string(), format!("127.0.0.1:{port}"));
+    assert!(length >= 300, "{length}");
+    assert_eq!(buffer[4..8], [0xde, 0xad, 0xbe, 0xef]);
+    assert_eq!(app.counters.packets.sent.get(), 1);
+    stop.cancel();
+    serving.await.expect("ends").expect("ends well");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Every packet has an outcome, and none of them a panic.
+    #[test]
+    fn any_bytes_have_an_outcome(bytes in proptest::collection::vec(any::<u8>(), 0..600), at in 0..300usize) {
+        let mut packet = packet(DISCOVER, MAC, &UEFI);
+        packet.truncate(at);
+        packet.extend(bytes);
+        for door in [Door::Dhcp, Door::Binl] {
+            let _ = judge::sift(&packet, door, &crate::config::Dhcp::Proxy, None);
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! `/admin/v1/…`: what an operator commands and asks. The answers are of `netboot::wire`.
+
+mod commands;
+mod events;
+mod questions;
+
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequestParts};
+use axum::http::request::Parts;
+use axum::routing::{get, post};
+use axum::{Router, middleware};
+use tokio_util::sync::CancellationToken;
+
+use super::error::no_such_route;
+use super::request::{BODY_LIMIT, span};
+use super::unix::Caller;
+use crate::app::App;
+
+/// The calls of operators, for the admin socket.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/admin/v1/enroll", post(commands::enroll))
+        .route("/admin/v1/machines/{who}/reimage", post(commands::reimage))
+        .route("/admin/v1/machines/{who}/forget", post(commands::forget))
+        .route("/admin/v1/publish", post(commands::publish))
+        .route("/admin/v1/machines", get(questions::machines))
+        .route("/admin/v1/machines/{who}", get(questions::machine))
+        .route("/admin/v1/machines/{who}/plan", get(questions::plan))
+        .route(
+            "/admin/v1/machines/{who}/generations",
+            get(questions::generations_of),
+        )
+        .route("/admin/v1/generations", get(questions::generations))
+        .route("/admin/v1/releases", get(questions::releases))
+        .route("/admin/v1/events", get(events::events))
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(no_such_route)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::from_fn(span))
+        .with_state(app)
+}
+
+/// Who commands, as the kernel says it.
+struct Operator {
+    /// `uid 1000`
+    by: String,
+    stop: CancellationToken,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Operator {
+    type Rejection = super::error::Refused;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        use netboot::refusal::{Code, Refusal};
+
+        match parts.extensions.get::<ConnectInfo<Caller>>() {
+            Some(ConnectInfo(Caller { uid, stop })) => Ok(Self {
+                by: format!("uid {uid}"),
+                stop: stop.clone(),
+            }),
+            // Only reachable if these routes were put behind another door than the socket.
+            None => Err(Refusal::new(
+                Code::Unauthorized,
+                "operators are known by the admin socket, and this is another way in",
+            )
+            .into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! The calls that change something: enroll, reimage, forget, publish.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use netboot::install::Verdict;
+use netboot::machine::Machine;
+use netboot::operate::{self, About};
+use netboot::refusal::{Code, Refusal};
+use netboot::timestamp::Timestamp;
+use netboot::wire::{Changed, EnrollRequest, PublishRequest, Published, ReimageRequest};
+use netboot::world::World;
+
+use super::Operator;
+use crate::app::App;
+use crate::clock;
+use crate::http::error::{Refused, changed};
+use crate::http::request::Body;
+
+pub(super) async fn enroll(
+    State(app): State<Arc<App>>,
+    operator: Operator,
+    Body(request): Body<EnrollRequest>,
+) -> Result<Response, Refused> {
+    let answer = command(&app, operator, "enroll", move |world, operator| {
+        operate::enroll(world, operator, &request)
+    })
+    .await?;
+    Ok(changed(answer.changed, answer))
+}
+
+pub(super) async fn reimage(
+    State(app): State<Arc<App>>,
+    Path(who): Path<String>,
+    operator: Operator,
+    Body(request): Body<ReimageRequest>,
+) -> Result<Response, Refused> {
+    let answer = command(&app, operator, "reimage", move |world, operator| {
+        operate::reimage(world, operator, &who, request.release)
+    })
+    .await?;
+    Ok(changed(answer.changed, answer))
+}
+
+pub(super) async fn forget(
+    State(app): State<Arc<App>>,
+    Path(who): Path<String>,
+    operator: Operator,
+) -> Result<Response, Refused> {
+    let answer = command(&app, operator, "forget", move |world, operator| {
+        operate::forget(world, operator, &who)
+    })
+    .await?;
+    Ok(changed(answer.changed, answer))
+}
+
+/// Puts a command to the core on the latest state, durable before it returns, and tells what came of it.
+async fn command<F>(
+    app: &App,
+    operator: Operator,
+    name: &'static str,
+    order: F,
+) -> Result<Changed, Refused>
+where
+    F: FnOnce(&World, &operate::Operator<'_>) -> Verdict<About> + Send + 'static,
+{
+    let profiles = app.profiles();
+    let armed_for = app.config.armed_for;
+    let by = operator.by.clone();
+    let ticket = clock::ticket();
+    let decision = {
+        let profiles = profiles.clone();
+        move |world: &World, now: Timestamp| {
+            let operator = operate::Operator {
+                profiles: &profiles,
+                armed_for,
+                now,
+                ticket,
+                by: &by,
+            };
+            let Verdict { answer, drafts } = order(world, &operator);
+            // What is forgotten is not in the world afterwards: remember it as it was.
+            let answer = answer.map(|About(id)| (id, world.by_mac(id).cloned()));
+            Verdict { answer, drafts }
+        }
+    };
+    let decided = app.store.decide(decision).await?;
+    let (id, before) = decided.answer;
+    let machine: Machine = decided
+        .world
+        .by_mac(id)
+        .cloned()
+        .or(before)
+        .ok_or_else(|| Refusal::new(Code::Internal, "a command was about no machine"))?;
+    tracing::info!(command = name, machine = %id, by = operator.by, changed = decided.changed);
+    let profile = machine.profile.as_ref();
+    Ok(Changed {
+        changed: decided.changed,
+        profile_file: profile
+            .and_then(|name| profiles.by_name.get(name))
+            .map(|profile| profile.file.clone()),
+        warnings: match profile {
+            Some(profile) if decided.world.by_mac(id).is_some() => {
+                operate::warnings(&decided.world, &profiles, profile)
+            }
+            _ => Vec::new(),
+        },
+        machine,
+    })
+}
+
+pub(super) async fn publish(
+    State(app): State<Arc<App>>,
+    operator: Operator,
+    Body(request): Body<PublishRequest>,
+) -> Result<Response, Refused> {
+    let measured = app.cache.publish(&request.toplevel).await?;
+    let PublishRequest { system, toplevel } = request;
+    let decided = app
+        .store
+        .decide(move |world, now| {
+            operate::release(
+                world,
+                &system,
+                &toplevel,
+                measured.closure_size,
+                &measured.label,
+                now,
+            )
+        })
+        .await?;
+    let release = decided.answer;
+    tracing::info!(
+        command = "publish",
+        system = %release.system,
+        number = release.number,
+        by = operator.by,
+        changed = decided.changed,
+    );
+    Ok(changed(
+        decided.changed,
+        Published {
+            release,
+            changed: decided.changed,
+        },
+    ))
+}

@@ -1,0 +1,176 @@
+//! A refusal → an HTTP answer. The only module that knows status codes.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use netboot::refusal::{Code, Refusal};
+use netboot::wire::ErrorBody;
+use serde::Serialize;
+
+/// A refusal on its way out. What an operator of the caller's side can mend travels whole; the detail of
+/// what broke here goes to the log only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused(pub Refusal);
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self(refusal)
+    }
+}
+
+/// Something broke that is nobody's fault outside; `error` is for the log.
+pub fn broken(error: &anyhow::Error) -> Refused {
+    Refused(Refusal::new(Code::Internal, format!("{error:#}")))
+}
+
+/// Exhaustive on purpose: a new code does not compile without a decision.
+fn status(code: Code) -> StatusCode {
+    match code {
+        Code::BadMac | Code::BadJson | Code::BadName => StatusCode::BAD_REQUEST,
+        Code::Unauthorized => StatusCode::UNAUTHORIZED,
+        Code::UnknownHost | Code::NotFound => StatusCode::NOT_FOUND,
+        Code::DuplicateMac
+        | Code::DuplicateName
+        | Code::WrongState
+        | Code::TicketUsed
+        | Code::TooEarly => StatusCode::CONFLICT,
+        Code::AlreadyReceived | Code::InstallSuperseded => StatusCode::GONE,
+        Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::UnknownProfile
+        | Code::UnknownInstall
+        | Code::UnknownRelease
+        | Code::PlanRefused
+        | Code::PublishFailed => StatusCode::UNPROCESSABLE_ENTITY,
+        Code::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::Internal | Code::Unknown => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// What a caller may know of a fault inside: that there is one, and where to look.
+fn outside(code: Code) -> Refusal {
+    let message = match code {
+        Code::StoreUnavailable => "the appliance cannot write to its store at the moment",
+        _ => "something in the appliance failed",
+    };
+    Refusal::new(code, message).tip("on the appliance, read `journalctl -u pxe-appliance`")
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let status = status(self.0.code);
+        let Refusal {
+            code,
+            message,
+            facts,
+            ..
+        } = &self.0;
+        let error = if status.is_server_error() {
+            tracing::error!(?code, cause = %message, ?facts, "failed");
+            outside(*code)
+        } else {
+            tracing::warn!(?code, reason = %message, "refused");
+            self.0
+        };
+        (status, Json(ErrorBody { error })).into_response()
+    }
+}
+
+/// An answer to a command: 201 if it changed something, 200 if it was so already.
+pub fn changed<T: Serialize>(changed: bool, answer: T) -> Response {
+    let status = if changed {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    (status, Json(answer)).into_response()
+}
+
+/// A door that is shut for this machine: who asks is known, and the answer is no (403).
+pub fn shut(refusal: Refusal) -> Response {
+    let mut response = Refused(refusal).into_response();
+    *response.status_mut() = StatusCode::FORBIDDEN;
+    response
+}
+
+/// A body that did not arrive in time (408): a caller that is merely slow may try again.
+pub fn too_slow() -> Response {
+    let refusal = Refusal::new(Code::BadJson, "the body did not arrive in time");
+    let mut response = Refused(refusal).into_response();
+    *response.status_mut() = StatusCode::REQUEST_TIMEOUT;
+    response
+}
+
+/// For every path and method that no route takes.
+pub async fn no_such_route() -> Refused {
+    Refused(Refusal::new(
+        Code::NotFound,
+        "no such call; the appliance may be of another version",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn body(refused: Refused) -> (StatusCode, String) {
+        let response = refused.into_response();
+        let status = response.status();
+        let octets = axum::body::to_bytes(response.into_body(), 1 << 16)
+            .await
+            .expect("a body");
+        (status, String::from_utf8_lossy(&octets).into_owned())
+    }
+
+    #[tokio::test]
+    async fn a_fault_inside_leaks_neither_path_nor_os_text() {
+        for code in [Code::StoreUnavailable, Code::Internal, Code::Unknown] {
+            let refusal = Refusal::new(
+                code,
+                "cannot sync `/var/lib/pxe-appliance/store/db`: No space left on device (os error 28)",
+            )
+            .fact("/var/lib/pxe-appliance is on /dev/sda2")
+            .tip("rm -r /var/lib/pxe-appliance/cache");
+            let (status, text) = body(refusal.into()).await;
+            assert!(status.is_server_error(), "{code:?}: {status}");
+            for leak in ["/var", "/dev", "os error", "No space"] {
+                assert!(!text.contains(leak), "{code:?}: {text}");
+            }
+            let said: ErrorBody = serde_json::from_str(&text).expect("an error body");
+            assert_eq!(said.error.code, code);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_travels_whole() {
+        let refusal = Refusal::new(Code::UnknownProfile, "no profile named `web-1`")
+            .fact("known profiles: db, web-01")
+            .tip("did you mean `web-01`?");
+        let (status, text) = body(refusal.clone().into()).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+        let said: ErrorBody = serde_json::from_str(&text).expect("an error body");
+        assert_eq!(said.error, refusal);
+    }
+
+    #[test]
+    fn statuses_are_those_of_the_contract() {
+        for (code, want) in [
+            (Code::BadMac, 400),
+            (Code::BadJson, 400),
+            (Code::Unauthorized, 401),
+            (Code::UnknownHost, 404),
+            (Code::DuplicateMac, 409),
+            (Code::WrongState, 409),
+            (Code::TicketUsed, 409),
+            (Code::TooEarly, 409),
+            (Code::AlreadyReceived, 410),
+            (Code::InstallSuperseded, 410),
+            (Code::TooLarge, 413),
+            (Code::UnknownProfile, 422),
+            (Code::UnknownInstall, 422),
+            (Code::PlanRefused, 422),
+            (Code::StoreUnavailable, 503),
+        ] {
+            assert_eq!(status(code).as_u16(), want, "{code:?}");
+        }
+    }
+}

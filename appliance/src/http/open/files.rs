@@ -1,0 +1,134 @@
+//! Loaders, kernels, initrds and the binary cache: whole files, with HEAD and ranges.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use netboot::decide::Decision;
+use netboot::mac::Mac;
+use netboot::refusal::{Code, Refusal};
+use tower::ServiceExt;
+use tower_http::services::ServeFile;
+
+use super::super::counted::{Parcel, counted};
+use super::super::error::{Refused, shut};
+use crate::app::App;
+
+/// Bytes read at once: with 64 KiB, the default, one download runs at half the speed (crates.md).
+const CHUNK: usize = 256 * 1024;
+
+/// `/loaders/<file>?mac=`, from memory: UEFI HTTP boot, and people who look.
+pub(super) async fn loader(
+    State(app): State<Arc<App>>,
+    Path(file): Path<String>,
+    method: Method,
+    uri: Uri,
+) -> Result<Response, Refused> {
+    let mac = super::for_mac(&uri)?;
+    let Some((name, bytes)) = app.loaders.get(&file) else {
+        return Err(not_found("there is no such loader"));
+    };
+    if let Some(no) = refusal(&app, mac, Files::Loader) {
+        return Ok(shut(no));
+    }
+    let octets = [(header::CONTENT_TYPE, "application/octet-stream")];
+    let parcel = parcel(mac, name, &method);
+    Ok(counted(&app, (octets, bytes).into_response(), parcel))
+}
+
+/// `/images/<name>/<arch>/{kernel,initrd}?mac=`
+pub(super) async fn image(
+    State(app): State<Arc<App>>,
+    Path((name, arch, file)): Path<(String, String, String)>,
+    request: Request,
+) -> Result<Response, Refused> {
+    let mac = super::for_mac(request.uri())?;
+    let found = app
+        .config
+        .images
+        .iter()
+        .find(|i| i.image.name == name && i.image.arch == arch);
+    let path = match (found, file.as_str()) {
+        (Some(image), "kernel") => image.kernel.clone(),
+        (Some(image), "initrd") => image.initrd.clone(),
+        _ => return Err(not_found("there is no such image")),
+    };
+    if let Some(no) = refusal(&app, mac, Files::Image) {
+        return Ok(shut(no));
+    }
+    let parcel = parcel(mac, &file, request.method());
+    let response = send(path, request).await?;
+    Ok(counted(&app, response, parcel))
+}
+
+/// `/cache/…`: a Nix binary cache. What is in it is signed, and meant for anybody on the LAN.
+pub(super) async fn cached(
+    State(app): State<Arc<App>>,
+    Path(path): Path<String>,
+    request: Request,
+) -> Result<Response, Refused> {
+    let file = app.cache.file(&path);
+    let file = file.ok_or_else(|| not_found("the cache has no such file"))?;
+    let kind = if path.ends_with(".narinfo") {
+        "text/x-nix-narinfo"
+    } else if path == "nix-cache-info" {
+        "text/x-nix-cache-info"
+    } else {
+        "application/x-nix-nar"
+    };
+    let mut response = send(file, request).await?;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    Ok(counted(&app, response, None))
+}
+
+async fn send(path: PathBuf, request: Request) -> Result<Response, Refused> {
+    let file = ServeFile::new(&path).with_buf_chunk_size(CHUNK);
+    let Ok(response) = file.oneshot(request).await;
+    match response.status() {
+        StatusCode::NOT_FOUND => Err(not_found("the file is not there any more")),
+        StatusCode::INTERNAL_SERVER_ERROR => {
+            let message = format!("cannot read `{}`", path.display());
+            Err(Refusal::new(Code::Internal, message).into())
+        }
+        _ => Ok(response.map(axum::body::Body::new)),
+    }
+}
+
+fn not_found(message: &str) -> Refused {
+    Refusal::new(Code::NotFound, message).into()
+}
+
+/// A file is told about when it went out to a GET.
+fn parcel(mac: Mac, name: &str, method: &Method) -> Option<Parcel> {
+    (method == Method::GET).then(|| Parcel {
+        mac,
+        name: name.to_owned(),
+    })
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Files {
+    Loader,
+    Image,
+}
+
+/// Why this machine gets no such file now.
+fn refusal(app: &App, mac: Mac, files: Files) -> Option<Refusal> {
+    let decision = match files {
+        Files::Loader => app.decision(mac),
+        Files::Image => app.image_decision(mac),
+    };
+    let why = match (decision, files) {
+        (Decision::Install, _) | (Decision::Wait, Files::Loader) => return None,
+        (Decision::Wait | Decision::Enroll(_), _) => "not enrolled".to_owned(),
+        (Decision::Disk(reason) | Decision::Silence(reason), _) => reason.to_string(),
+    };
+    Some(Refusal::new(
+        Code::WrongState,
+        format!("{mac} is not to install: {why}"),
+    ))
+}

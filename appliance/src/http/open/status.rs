@@ -1,0 +1,155 @@
+//! `/healthz` and `/metrics`: for monitors.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use netboot::machine::State as MachineState;
+use netboot::wire::Health;
+use netboot::world::World;
+
+use crate::app::App;
+use crate::counters::Counters;
+
+/// 200 while everything works, 503 while the store takes no writes.
+pub(super) async fn health(State(app): State<Arc<App>>) -> Response {
+    let trouble = app.store.trouble();
+    let (status, word) = match &trouble {
+        None => (StatusCode::OK, "ok"),
+        Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "degraded"),
+    };
+    let health = Health {
+        status: word.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        // The cause itself is in the log: it names paths.
+        store: trouble.map(|_| "takes no writes".to_owned()),
+    };
+    (status, Json(health)).into_response()
+}
+
+pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let text = render(&app.store.world(), &app.counters);
+    let kind = [(
+        header::CONTENT_TYPE,
+        "text/plain; version=0.0.4; charset=utf-8",
+    )];
+    (kind, text).into_response()
+}
+
+const STATES: [MachineState; 8] = [
+    MachineState::Seen,
+    MachineState::Enrolled,
+    MachineState::Installing,
+    MachineState::Installed,
+    MachineState::Running,
+    MachineState::Joined,
+    MachineState::Failed,
+    MachineState::Retired,
+];
+
+/// The Prometheus text format, version 0.0.4.
+fn render(world: &World, counters: &Counters) -> String {
+    let Counters {
+        started,
+        packets,
+        tftp_bytes,
+        tftp_sent,
+        tftp_refused,
+        http_bytes,
+        http_requests,
+    } = counters;
+    let mut text = String::new();
+    let mut family = |name: &str, kind: &str, help: &str, rows: &[(String, u64)]| {
+        // Writing to a String does not fail.
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        for (labels, value) in rows {
+            let _ = writeln!(text, "{name}{labels} {value}");
+        }
+    };
+    let states = STATES.map(|state| {
+        let n = world.machines.values().filter(|m| m.state == state).count();
+        (format!("{{state=\"{state}\"}}"), n as u64)
+    });
+    family(
+        "pxe_machines",
+        "gauge",
+        "Machines on record, by state.",
+        &states,
+    );
+    let outcomes = [
+        ("sent", &packets.sent),
+        ("ignored", &packets.ignored),
+        ("unreadable", &packets.unreadable),
+        ("failed", &packets.failed),
+        ("panicked", &packets.panicked),
+    ]
+    .map(|(outcome, n)| (format!("{{outcome=\"{outcome}\"}}"), n.get()));
+    family(
+        "pxe_dhcp_packets_total",
+        "counter",
+        "Packets on UDP 67 and 4011, by what became of them.",
+        &outcomes,
+    );
+    let transfers = [("sent", tftp_sent), ("refused", tftp_refused)]
+        .map(|(outcome, n)| (format!("{{outcome=\"{outcome}\"}}"), n.get()));
+    family(
+        "pxe_tftp_transfers_total",
+        "counter",
+        "TFTP requests that were served to the end, or refused.",
+        &transfers,
+    );
+    for (name, help, value) in [
+        (
+            "pxe_tftp_bytes_total",
+            "Bytes of loaders sent over TFTP.",
+            tftp_bytes.get(),
+        ),
+        (
+            "pxe_http_bytes_total",
+            "Bytes of bodies sent on http.port.",
+            http_bytes.get(),
+        ),
+        (
+            "pxe_http_requests_total",
+            "Scripts and files asked for on http.port.",
+            http_requests.get(),
+        ),
+    ] {
+        family(name, "counter", help, &[(String::new(), value)]);
+    }
+    family(
+        "pxe_uptime_seconds",
+        "gauge",
+        "Seconds since the start.",
+        &[(String::new(), started.elapsed().as_secs())],
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_is_a_comment_or_a_name_with_a_number() {
+        let counters = Counters::default();
+        counters.packets.ignored.add(3);
+        let text = render(&World::default(), &counters);
+        assert!(
+            text.contains("pxe_dhcp_packets_total{outcome=\"ignored\"} 3\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("pxe_machines{state=\"joined\"} 0\n"),
+            "{text}"
+        );
+        for line in text.lines().filter(|l| !l.starts_with('#')) {
+            let (name, value) = line.rsplit_once(' ').expect("name and value");
+            assert!(name.starts_with("pxe_"), "{line}");
+            value.parse::<u64>().expect(line);
+        }
+    }
+}

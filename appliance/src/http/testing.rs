@@ -1,0 +1,331 @@
+//! A whole appliance without its sockets, for tests: real store, keys and cache in a folder of its own.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use axum::http::header::AUTHORIZATION;
+use netboot::decide::{Address, Unknown};
+use netboot::install;
+use netboot::mac::Mac;
+use netboot::machine::Facts;
+use netboot::operate;
+use netboot::profile::Profiles;
+use netboot::timestamp::Timestamp;
+use netboot::token::Ticket;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::watch;
+use tower::ServiceExt;
+
+use crate::app::App;
+use crate::cache::Cache;
+use crate::clock;
+use crate::config::{Config, Dhcp, K3sConfig, Ports};
+use crate::counters::Counters;
+use crate::keys::Keys;
+use crate::lan::Lan;
+use crate::loaders::Loaders;
+use crate::store::Store;
+
+pub(crate) const MAC: &str = "52:54:00:12:34:56";
+pub(crate) const TOPLEVEL: &str =
+    "/nix/store/0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq-nixos-system-worker-25.05";
+
+/// Always 2026-04-02 10:14:07 UTC.
+fn stopped() -> Timestamp {
+    Timestamp::from_millis(1_775_124_847_000)
+}
+
+/// The appliance, and the folder that goes with it.
+pub(crate) struct Bench {
+    pub(crate) app: Arc<App>,
+    pub(crate) folder: TempDir,
+    _profiles: watch::Sender<Arc<Profiles>>,
+}
+
+impl Bench {
+    /// With profiles `worker` (agent), `server` (server-init) and `plain` (no cluster).
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let k3s = K3sConfig {
+            server: Some("https://10.77.0.10:6443".to_owned()),
+            ..K3sConfig::default()
+        };
+        let keys = Keys::open(folder.path(), &k3s).expect("keys");
+        let (sender, profiles) = watch::channel(Arc::new(profiles()));
+        let config = config(folder.path(), k3s);
+        let app = App {
+            store: Store::open(folder.path(), stopped).expect("a store"),
+            cache: Cache::open(folder.path(), keys.cache_secret_file()).expect("a cache"),
+            address: Address {
+                ip: Ipv4Addr::new(10, 77, 0, 1),
+                http_port: 8080,
+                node_port: 8443,
+                pin: keys.pin().to_owned(),
+            },
+            policy: config.policy(),
+            loaders: Loaders::default(),
+            counters: Counters::default(),
+            config,
+            keys,
+            profiles,
+        };
+        Self {
+            app: Arc::new(app),
+            folder,
+            _profiles: sender,
+        }
+    }
+
+    /// The firmware asks for something to boot.
+    pub(crate) async fn seen(&self, mac: &str) {
+        let facts = Facts {
+            vendor_class: Some("PXEClient:Arch:00007:UNDI:003001".to_owned()),
+            uuid: Some("1b4e28ba-2fa1-11d2-883f-0016d3cca427".to_owned()),
+            ..Facts::default()
+        };
+        let (mac, policy) = (parsed(mac), self.app.policy.clone());
+        let seen = move |world: &_, now| install::see(world, mac, &facts, &policy, now, 100);
+        self.app.store.decide(seen).await.expect("seen");
+    }
+
+    /// The system of a profile is published; without Nix, so nothing is in the cache.
+    pub(crate) async fn release(&self, system: &str, toplevel: &str) {
+        let system = system.parse().expect("a system");
+        let toplevel = toplevel.parse().expect("a store path");
+        let release = move |world: &_, now| {
+            operate::release(world, &system, &toplevel, 3 << 30, "25.05.20260402", now)
+        };
+        self.app.store.decide(release).await.expect("a release");
+    }
+
+    /// Arms a machine without a socket.
+    pub(crate) async fn enroll(&self, mac: &str, profile: &str, name: &str) {
+        let request = netboot::wire::EnrollRequest {
+            mac: parsed(mac),
+            profile: Some(profile.parse().expect("a profile")),
+            name: Some(name.parse().expect("a name")),
+        };
+        let profiles = self.app.profiles();
+        let ticket = clock::ticket();
+        let enroll = move |world: &_, now| {
+            let operator = operate::Operator {
+                profiles: &profiles,
+                armed_for: Duration::from_secs(24 * 3600),
+                now,
+                ticket,
+                by: "uid 0",
+            };
+            operate::enroll(world, &operator, &request)
+        };
+        self.app.store.decide(enroll).await.expect("enrolled");
+    }
+
+    /// The machine fetches its boot script: the ticket in it.
+    pub(crate) async fn boots(&self, mac: &str) -> Ticket {
+        let (mac, policy) = (parsed(mac), self.app.policy.clone());
+        let ticket = clock::ticket();
+        let serve = move |world: &_, now| install::serve(world, mac, &policy, now, ticket);
+        let (_, ticket) = self.app.store.decide(serve).await.expect("served").answer;
+        ticket.expect("an installer")
+    }
+
+    /// k3s says that the node is Ready.
+    pub(crate) async fn joins(&self, mac: &str) {
+        let mac = parsed(mac);
+        let joined = move |world: &_, _| install::joined(world, mac);
+        self.app.store.decide(joined).await.expect("joined");
+    }
+}
+
+fn parsed(mac: &str) -> Mac {
+    mac.parse().expect("a MAC")
+}
+
+fn profiles() -> Profiles {
+    let file = |name: &str, role: &str| {
+        let text = format!(
+            "system = \"x86_64-linux\"\n[disk]\nselect = {{ smallest = true }}\nlayout = \"ext4\"\n{role}"
+        );
+        (format!("hosts/profiles/{name}.toml"), text)
+    };
+    let files = [
+        file("worker", "[k3s]\nrole = \"agent\"\n"),
+        file("server", "[k3s]\nrole = \"server-init\"\n"),
+        file("plain", "[k3s]\nrole = \"none\"\n"),
+    ];
+    Profiles::read(&files).expect("good profiles")
+}
+
+fn config(state_dir: &std::path::Path, k3s: K3sConfig) -> Config {
+    Config {
+        state_dir: state_dir.to_owned(),
+        hosts_dir: "hosts/profiles".into(),
+        lan: Lan {
+            interface: "lo".to_owned(),
+            address: Ipv4Addr::LOCALHOST,
+            netmask: Ipv4Addr::new(255, 0, 0, 0),
+            mac: None,
+            why: "the test says so".to_owned(),
+        },
+        ports: Ports::default(),
+        dhcp: Dhcp::Off,
+        unknown: Unknown::Ignore,
+        attempts: 3,
+        armed_for: Duration::from_secs(24 * 3600),
+        ipxe_dir: "/nowhere".into(),
+        http_port: 0,
+        node_port: 0,
+        admin_socket: state_dir.join("admin.sock"),
+        images: Vec::new(),
+        k3s,
+    }
+}
+
+/// What an agent finds in a small virtual machine.
+pub(crate) fn hardware() -> Value {
+    json!({
+        "firmware": "uefi", "arch": "x86_64", "memory": 2_147_483_648_u64,
+        "vendor": "QEMU", "product": "Standard PC (Q35 + ICH9, 2009)",
+        "uuid": "1b4e28ba-2fa1-11d2-883f-0016d3cca427",
+        "disks": [{
+            "node": "vda", "size": 21_474_836_480_u64, "sector": 512, "bus": "virtio",
+            "serial": "root", "by_id": ["virtio-root"],
+            "holds": [{"node": "vda1", "size": 1_048_576, "kind": "ext4", "label": "old"}],
+        }],
+        "nics": [{"name": "eth0", "mac": MAC, "link": true}],
+    })
+}
+
+/// `POST path` with a body and perhaps a bearer: status and JSON of the answer.
+pub(crate) async fn post(
+    router: &Router,
+    path: &str,
+    bearer: Option<&str>,
+    body: impl Into<Body>,
+) -> (u16, Value) {
+    let mut request = Request::post(path);
+    if let Some(bearer) = bearer {
+        request = request.header(AUTHORIZATION, format!("Bearer {bearer}"));
+    }
+    let request = request.body(body.into()).expect("a request");
+    send(router, request).await
+}
+
+pub(crate) async fn send(router: &Router, request: Request<Body>) -> (u16, Value) {
+    let response = router.clone().oneshot(request).await.expect("an answer");
+    let status = response.status().as_u16();
+    let octets = to_bytes(response.into_body(), 1 << 24)
+        .await
+        .expect("a body");
+    (
+        status,
+        serde_json::from_slice(&octets).unwrap_or(Value::Null),
+    )
+}
+
+/// An agent, as far as its calls go.
+pub(crate) struct Agent {
+    pub(crate) router: Router,
+    pub(crate) session: String,
+    pub(crate) key: age::x25519::Identity,
+    number: u64,
+    planned: bool,
+}
+
+impl Agent {
+    /// Claims the ticket.
+    pub(crate) async fn claims(bench: &Bench, ticket: &Ticket) -> Self {
+        let octets: [u8; 32] = clock::random();
+        let agent = Self {
+            router: super::node::router(bench.app.clone()),
+            session: octets.iter().map(|o| format!("{o:02x}")).collect(),
+            key: age::x25519::Identity::generate(),
+            number: 0,
+            planned: false,
+        };
+        let claim = json!({"ticket": ticket, "session": agent.session,
+            "recipient": agent.key.to_public().to_string()});
+        let (status, answer) = post(&agent.router, "/node/v1/claim", None, claim.to_string()).await;
+        assert_eq!(status, 200, "{answer}");
+        agent
+    }
+
+    pub(crate) async fn call(&self, path: &str, body: &Value) -> (u16, Value) {
+        post(&self.router, path, Some(&self.session), body.to_string()).await
+    }
+
+    pub(crate) async fn plans(&mut self) -> (u16, Value) {
+        self.planned = true;
+        self.call("/node/v1/plan", &json!({"hardware": hardware()}))
+            .await
+    }
+
+    pub(crate) async fn reports(&mut self, step: &str, outcome: Value) -> (u16, Value) {
+        self.number += 1;
+        let report = json!({"number": self.number, "step": step, "outcome": outcome});
+        self.call("/node/v1/report", &report).await
+    }
+
+    /// Goes through to the end; the node key that the installed system keeps.
+    pub(crate) async fn installs(&mut self) -> String {
+        if !self.planned {
+            let (status, answer) = self.plans().await;
+            assert_eq!(status, 200, "{answer}");
+        }
+        let steps: &[&str] = if self.number == 0 {
+            &["copy", "configure"]
+        } else {
+            &["configure"]
+        };
+        for step in steps {
+            let (status, answer) = self.reports(step, json!({"kind": "started"})).await;
+            assert_eq!(status, 200, "{answer}");
+        }
+        let secrets = self.secrets().await;
+        for step in ["configure", "boot-loader", "unmount"] {
+            let (status, answer) = self.reports(step, json!({"kind": "done"})).await;
+            assert_eq!(status, 200, "{answer}");
+        }
+        let installed = json!({"generation": 1, "store_path": TOPLEVEL,
+            "label": "25.05.20260402", "ssh_host_key": "ssh-ed25519 AAAAC3Nz"});
+        let (status, answer) = self.call("/node/v1/installed", &installed).await;
+        assert_eq!(status, 200, "{answer}");
+        secrets["node_key"].as_str().expect("a node key").to_owned()
+    }
+
+    /// Asks for its secrets, opens them, says so.
+    pub(crate) async fn secrets(&self) -> Value {
+        let (status, answer) = self.call("/node/v1/secrets", &Value::Null).await;
+        assert_eq!(status, 200, "{answer}");
+        let opened = self.opens(answer["sealed"].as_str().expect("a ciphertext"));
+        let (status, answer) = self.call("/node/v1/secrets/received", &Value::Null).await;
+        assert_eq!(status, 200, "{answer}");
+        opened
+    }
+
+    pub(crate) fn opens(&self, sealed: &str) -> Value {
+        use base64::Engine;
+
+        let file = base64::engine::general_purpose::STANDARD
+            .decode(sealed)
+            .expect("base64");
+        let decryptor = age::Decryptor::new(file.as_slice()).expect("an age file");
+        let keys = std::iter::once(&self.key as &dyn age::Identity);
+        let reader = decryptor.decrypt(keys).expect("sealed to this key");
+        serde_json::from_reader(reader).expect("JSON")
+    }
+}
+
+/// The installed system says that it runs.
+pub(crate) async fn node_boots(bench: &Bench, key: &str, name: &str) -> (u16, Value) {
+    let boot = json!({"name": name, "generation": 1, "store_path": TOPLEVEL,
+        "label": "25.05.20260402", "kernel": "6.12.21",
+        "boot_id": "7d5f7a7e-0a0f-4c58-8b5f-3f4f5d1f7c11"});
+    let router = super::node::router(bench.app.clone());
+    post(&router, "/node/v1/boot", Some(key), boot.to_string()).await
+}
