@@ -1,1 +1,71 @@
-//! `pxe-admin`: commands, and how they speak to people.
+//! `pxe-admin`: the operator's command line. Commands ask the appliance and return an answer; only
+//! `output` prints.
+
+mod cli;
+mod client;
+mod failure;
+mod follow;
+mod output;
+mod sentence;
+mod words;
+
+mod enroll;
+mod events;
+mod generations;
+mod machines;
+mod plan;
+mod publish;
+mod show;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory, FromArgMatches};
+
+use cli::{Cli, Command};
+use client::Client;
+use failure::Failure;
+use output::Answer;
+pub use output::Output;
+
+/// Runs one command; the number is the exit code.
+pub async fn run(args: impl IntoIterator<Item = OsString>, output: &mut Output) -> u8 {
+    let mut command = Cli::command();
+    if !output.is_terminal() {
+        // No terminal, no width to ask it for: the same text everywhere.
+        command = command.term_width(100);
+    }
+    let parsed = command
+        .try_get_matches_from_mut(args)
+        .and_then(|matches| Cli::from_arg_matches(&matches).map_err(|e| e.format(&mut command)));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => return output.usage(&error),
+    };
+    output.speak(cli.json, cli.verbose);
+    match carry_out(cli, output).await {
+        Ok(answer) => output.answer(&answer),
+        Err(failure) => output.failure(&failure),
+    }
+}
+
+async fn carry_out(cli: Cli, output: &mut Output) -> Result<Answer, Failure> {
+    let client = Client::new(cli.appliance)?;
+    match cli.command {
+        Command::Enroll(args) => enroll::enroll(&client, args).await,
+        Command::Reimage(args) => enroll::reimage(&client, args).await,
+        Command::Forget(args) => enroll::forget(&client, &args).await,
+        Command::Machines => machines::machines(&client).await,
+        Command::Show(args) => show::show(&client, &args).await,
+        Command::Watch(args) => watch::watch(&client, &args, output).await,
+        Command::Events(args) => events::events(&client, &args, output).await,
+        Command::Plan(args) => plan::plan(&client, &args).await,
+        Command::Publish(args) => publish::publish(&client, args).await,
+        Command::Releases => publish::releases(&client).await,
+        Command::Generations(args) => generations::generations(&client, &args).await,
+        Command::Completions { shell } => Ok(cli::completions(shell)),
+    }
+}

@@ -1,0 +1,275 @@
+//! What can be typed after `pxe-admin`, and what it means.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+use netboot::mac::Mac;
+use netboot::name::{HostName, ProfileName, SystemName};
+
+use super::output::Answer;
+
+/// Install machines over the network, and see what became of them
+#[derive(Debug, Parser)]
+#[command(name = "pxe-admin", version, after_help = EXIT_CODES)]
+pub(super) struct Cli {
+    /// Where the appliance listens for operators
+    #[arg(
+        long,
+        global = true,
+        value_name = "unix:PATH",
+        env = "PXE_APPLIANCE",
+        hide_env_values = true,
+        default_value = "unix:/run/pxe-appliance/admin.sock"
+    )]
+    pub(super) appliance: Appliance,
+
+    /// Print JSON: one document, or one per line where a command goes on
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+
+    /// With an error, also say which call failed and all its causes
+    #[arg(short, long, global = true)]
+    pub(super) verbose: bool,
+
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, or already so; 1 refused, nothing was changed; 2 wrong usage; 3 no usable answer.
+show and watch: 0 arrived, 4 not started, 5 in progress, 6 failed.";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Have a machine installed at its next network boot
+    Enroll(EnrollArgs),
+    /// Have an enrolled machine installed again at its next network boot; wipes its disk
+    Reimage(ReimageArgs),
+    /// Take a machine out of the records; what it did stays in the journal
+    Forget(WhoArgs),
+    /// List all machines
+    Machines,
+    /// Show all that is known of one machine
+    Show(WhoArgs),
+    /// Follow an installation until the machine joined, or all machines for ever
+    Watch(WatchArgs),
+    /// Print the journal
+    Events(EventsArgs),
+    /// Show what an installation does, or would do, to a machine's disks
+    Plan(WhoArgs),
+    /// Sign a built system into the cache and make a release of it
+    Publish(PublishArgs),
+    /// List the releases of all systems
+    Releases,
+    /// List what machines have run, oldest first
+    Generations(GenerationsArgs),
+    /// Print a completion script for a shell
+    Completions { shell: Shell },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EnrollArgs {
+    /// Any MAC of the machine, in any common spelling
+    pub(super) mac: Mac,
+    /// The profile to install [default: the one that lists this MAC]
+    #[arg(long)]
+    pub(super) profile: Option<ProfileName>,
+    /// Its host name [default: as listed in the profile, or made from profile and MAC]
+    #[arg(long)]
+    pub(super) name: Option<HostName>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReimageArgs {
+    /// The machine's name, or any of its MACs
+    #[arg(value_name = "NAME|MAC")]
+    pub(super) who: Who,
+    /// The number of the release to install [default: the newest]
+    #[arg(long)]
+    pub(super) release: Option<u32>,
+    /// Power-cycle the machine at once
+    #[arg(long)]
+    pub(super) now: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WhoArgs {
+    /// The machine's name, or any of its MACs
+    #[arg(value_name = "NAME|MAC")]
+    pub(super) who: Who,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WatchArgs {
+    /// The machine's name, or any of its MACs [default: all machines]
+    #[arg(value_name = "NAME|MAC")]
+    pub(super) who: Option<Who>,
+    /// Stop watching after this long, such as 90s, 15m or 1h
+    #[arg(long, value_parser = duration)]
+    pub(super) timeout: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EventsArgs {
+    /// Only of this machine
+    #[arg(value_name = "NAME|MAC")]
+    pub(super) who: Option<Who>,
+    /// Go on with what happens from now on
+    #[arg(short, long)]
+    pub(super) follow: bool,
+    /// Only events after this number
+    #[arg(long, default_value_t = 0, value_name = "NUMBER")]
+    pub(super) after: u64,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PublishArgs {
+    /// The system's name, as in `nixosConfigurations.<name>`
+    pub(super) system: SystemName,
+    /// Its built toplevel: a store path, or a link to one such as ./result
+    #[arg(long, value_name = "PATH")]
+    pub(super) toplevel: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GenerationsArgs {
+    /// Only of this machine
+    #[arg(value_name = "NAME|MAC")]
+    pub(super) who: Option<Who>,
+}
+
+/// A machine as a person names it. Kept as typed: the appliance knows whether it is a name or a MAC.
+#[derive(Debug, Clone)]
+pub(super) struct Who(String);
+
+impl FromStr for Who {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.parse::<HostName>().is_ok() {
+            return Ok(Self(text.to_owned()));
+        }
+        match (text.parse::<Mac>(), text.parse::<HostName>()) {
+            (Ok(mac), _) => Ok(Self(mac.to_string())),
+            (Err(error), _) if text.contains(':') => Err(error.to_string()),
+            (_, Err(error)) => Err(error.to_string()),
+            (_, Ok(name)) => Ok(Self(name.to_string())),
+        }
+    }
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for Who {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// How to get to the appliance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Appliance {
+    pub(super) socket: PathBuf,
+}
+
+impl FromStr for Appliance {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            Some(("unix", "")) => Err("the path after `unix:` is missing"),
+            Some(("unix", path)) => Ok(Self {
+                socket: path.into(),
+            }),
+            Some(("http" | "https", _)) => Err(
+                "this version speaks only to the admin socket: run it on the appliance, with unix:PATH",
+            ),
+            _ => Err("is not of the form unix:PATH"),
+        }
+    }
+}
+
+impl fmt::Display for Appliance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unix:{}", self.socket.display())
+    }
+}
+
+/// `90`, `90s`, `15m` or `1h`.
+fn duration(text: &str) -> Result<Duration, &'static str> {
+    let (digits, unit) = match text.char_indices().last() {
+        Some((at, 's')) => (&text[..at], 1),
+        Some((at, 'm')) => (&text[..at], 60),
+        Some((at, 'h')) => (&text[..at], 3600),
+        _ => (text, 1),
+    };
+    digits
+        .parse::<u32>()
+        .map(|n| Duration::from_secs(u64::from(n) * unit))
+        .map_err(|_| "is not a time such as 90s, 15m or 1h")
+}
+
+pub(super) fn completions(shell: Shell) -> Answer {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "pxe-admin", &mut script);
+    let script = String::from_utf8_lossy(&script).into_owned();
+    Answer::new(&script, script.trim_end().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_machine_is_named_by_name_or_mac() {
+        for (text, want) in [
+            ("node1", "node1"),
+            ("52-54-00-12-34-56", "52-54-00-12-34-56"),
+            ("52:54:0:12:34:56", "52:54:00:12:34:56"),
+            ("5254.0012.3456", "52:54:00:12:34:56"),
+            (
+                "52:54:00",
+                "has 3 octets, a MAC address has 6 (like 52:54:00:12:34:56)",
+            ),
+            ("..", "has the character '.'; allowed are a-z, 0-9 and -"),
+            ("a/b", "has the character '/'; allowed are a-z, 0-9 and -"),
+            ("", "is empty"),
+        ] {
+            let got = text
+                .parse::<Who>()
+                .map_or_else(|e| e, |who| who.to_string());
+            assert_eq!(got, want, "{text}");
+        }
+    }
+
+    #[test]
+    fn times_are_read_with_a_unit_or_without() {
+        for (text, want) in [
+            ("90", Some(90)),
+            ("90s", Some(90)),
+            ("15m", Some(900)),
+            ("1h", Some(3600)),
+            ("", None),
+            ("m", None),
+            ("1.5h", None),
+            ("-1s", None),
+            ("5é", None),
+        ] {
+            let got = duration(text).ok().map(|d| d.as_secs());
+            assert_eq!(got, want, "{text}");
+        }
+    }
+}

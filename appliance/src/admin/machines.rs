@@ -1,0 +1,43 @@
+//! `machines`: all of them, one line each.
+
+use netboot::wire::Machines;
+
+use super::client::Client;
+use super::failure::Failure;
+use super::output::Answer;
+use super::words::{arch, or_dash, table};
+
+pub(super) async fn machines(client: &Client) -> Result<Answer, Failure> {
+    let answer: Machines = client.get(&["machines"]).await?;
+    if answer.machines.is_empty() {
+        return Ok(Answer::new(&answer, String::new())
+            .note("no machine has asked for anything to boot yet, and none is enrolled"));
+    }
+    let rows: Vec<[String; 8]> = answer
+        .machines
+        .iter()
+        .map(|machine| {
+            [
+                or_dash(machine.name.as_ref()),
+                machine.id.to_string(),
+                machine.state.to_string(),
+                machine.since.to_string(),
+                or_dash(machine.profile.as_ref()),
+                or_dash(machine.facts.arch.map(arch)),
+                or_dash(machine.facts.uuid.as_ref()),
+                or_dash(machine.facts.vendor_class.as_ref()),
+            ]
+        })
+        .collect();
+    let head = [
+        "NAME",
+        "MAC",
+        "STATE",
+        "SINCE",
+        "PROFILE",
+        "ARCH",
+        "UUID",
+        "VENDOR-CLASS",
+    ];
+    Ok(Answer::new(&answer, table(head, &rows)))
+}

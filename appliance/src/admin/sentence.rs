@@ -1,0 +1,145 @@
+//! What happened → one sentence for a person.
+
+use netboot::event::Happening;
+use netboot::hardware::{Disk, Hardware};
+use netboot::machine::{Facts, Generation};
+use netboot::plan::Plan;
+use netboot::report::{Outcome, Report};
+
+use super::words::{arch, bytes, bytes_of};
+
+/// One line, lower case, values in backquotes.
+pub(super) fn sentence(what: &Happening) -> String {
+    match what {
+        Happening::Seen { facts } => seen(facts),
+        Happening::Enrolled {
+            name,
+            profile,
+            until,
+            by,
+            ..
+        } => {
+            format!("enrolled as `{name}` with profile `{profile}` by {by}, in force until {until}")
+        }
+        Happening::Reimaged {
+            release, until, by, ..
+        } => {
+            let release = release.map_or_else(String::new, |n| format!(" with release {n}"));
+            format!("to be installed again{release}, by {by}, in force until {until}")
+        }
+        Happening::Forgotten { by } => format!("forgotten by {by}"),
+        Happening::Attempt { number, .. } => format!("attempt {number} begins"),
+        Happening::Served { .. } => "boot script sent, with the ticket".to_owned(),
+        Happening::Claimed { .. } => "an agent holds the ticket".to_owned(),
+        Happening::Inventoried { hardware } => format!("hardware: {}", inventory(hardware)),
+        Happening::Planned { plan } => planned(plan),
+        Happening::Reported { report } => reported(report),
+        Happening::Sealed { .. } => "secrets handed out, sealed to the agent's key".to_owned(),
+        Happening::Received => "secrets received".to_owned(),
+        Happening::Installed { generation, .. } => format!(
+            "installed {}; it boots from its own disk now",
+            of_generation(generation)
+        ),
+        Happening::GaveUp { reason } => format!("gave up: {reason}; it boots its own disk"),
+        Happening::Booted { generation } => format!("running {}", of_generation(generation)),
+        Happening::Joined { node } => format!("joined: k3s says that node `{node}` is Ready"),
+        Happening::Refused { code, reason, from } => {
+            format!("refused to {from}: {reason} ({code})")
+        }
+        Happening::Released { release } => format!(
+            "release {} of `{}`: {}, {}",
+            release.number,
+            release.system,
+            release.toplevel,
+            bytes(release.closure_size)
+        ),
+    }
+}
+
+fn seen(facts: &Facts) -> String {
+    let known: Vec<String> = [
+        facts.arch.map(arch),
+        facts
+            .vendor_class
+            .as_ref()
+            .map(|class| format!("`{class}`")),
+        facts.uuid.as_ref().map(|uuid| format!("uuid {uuid}")),
+        facts
+            .serial
+            .as_ref()
+            .map(|serial| format!("serial {serial}")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if known.is_empty() {
+        "asked for something to boot".to_owned()
+    } else {
+        format!("asked for something to boot ({})", known.join(", "))
+    }
+}
+
+/// The machine in a line: firmware, memory, disks.
+pub(super) fn inventory(hardware: &Hardware) -> String {
+    use netboot::hardware::Firmware;
+
+    let firmware = match hardware.firmware {
+        Firmware::Uefi => "UEFI",
+        Firmware::Bios => "BIOS",
+    };
+    let disks: Vec<String> = hardware.disks.iter().map(disk).collect();
+    let disks = if disks.is_empty() {
+        "no disk".to_owned()
+    } else {
+        disks.join(", ")
+    };
+    format!(
+        "{firmware} {}, {} of memory, {disks}",
+        hardware.arch,
+        bytes(hardware.memory)
+    )
+}
+
+fn disk(disk: &Disk) -> String {
+    format!("{} {}", disk.node, bytes(disk.size))
+}
+
+fn planned(plan: &Plan) -> String {
+    let what = [plan.disk.model.trim(), plan.disk.serial.trim()]
+        .into_iter()
+        .find(|text| !text.is_empty())
+        .map_or_else(String::new, |text| format!("{text}, "));
+    format!(
+        "plan: write release {} of `{}` to {} ({what}{})",
+        plan.release.number,
+        plan.release.system,
+        plan.disk.node,
+        bytes(plan.disk.size)
+    )
+}
+
+fn reported(report: &Report) -> String {
+    let step = report.step.sentence();
+    match &report.outcome {
+        Outcome::Started => step.to_owned(),
+        Outcome::Progress { done, total } => format!("{step}  {}", bytes_of(*done, *total)),
+        Outcome::Retry { attempt, cause } => {
+            format!("retry {attempt}: {cause}; {step} again")
+        }
+        Outcome::Done => format!("{step}: done"),
+        Outcome::Failed { causes } => format!("failed while {step}: {}", causes.join(": ")),
+        Outcome::Unknown => format!("{step}: a report of a newer agent"),
+    }
+}
+
+fn of_generation(generation: &Generation) -> String {
+    let about: Vec<&str> = [generation.label.as_str(), generation.kernel.as_str()]
+        .into_iter()
+        .filter(|text| !text.is_empty())
+        .collect();
+    let about = match about.len() {
+        0 => String::new(),
+        _ => format!(" ({})", about.join(", ")),
+    };
+    format!("generation {}{about}", generation.number)
+}

@@ -1,0 +1,148 @@
+//! Sizes, times and tables as people read them.
+
+use std::time::Duration;
+
+use netboot::request::Arch;
+
+const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+
+/// `1.2 GiB`; whole numbers below 1 KiB and from 100 on.
+pub(super) fn bytes(count: u64) -> String {
+    let unit = unit(count);
+    format!("{} {}", in_unit(count, unit), UNITS[unit])
+}
+
+/// `1.2 / 2.9 GiB`, both in the unit of the second.
+pub(super) fn bytes_of(done: u64, total: u64) -> String {
+    let unit = unit(total);
+    format!(
+        "{} / {} {}",
+        in_unit(done, unit),
+        in_unit(total, unit),
+        UNITS[unit]
+    )
+}
+
+fn unit(count: u64) -> usize {
+    // 999.95 KiB and more would print as 1000 KiB.
+    (1..UNITS.len())
+        .take_while(|unit| scaled(count, *unit) >= 0.976_5)
+        .last()
+        .unwrap_or(0)
+}
+
+fn scaled(count: u64, unit: usize) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let count = count as f64;
+    count / 1024_f64.powi(i32::try_from(unit).unwrap_or(0))
+}
+
+fn in_unit(count: u64, unit: usize) -> String {
+    let scaled = scaled(count, unit);
+    if unit == 0 || scaled >= 99.95 {
+        format!("{scaled:.0}")
+    } else {
+        format!("{scaled:.1}")
+    }
+}
+
+/// `02:20`; minutes go on beyond an hour.
+pub(super) fn elapsed(time: Duration) -> String {
+    let seconds = time.as_secs();
+    format!("{:02}:{:02}", seconds / 60, seconds % 60)
+}
+
+pub(super) fn arch(arch: Arch) -> String {
+    match arch {
+        Arch::Bios => "bios".to_owned(),
+        Arch::X64 => "x64".to_owned(),
+        Arch::Other(number) => format!("arch-{number}"),
+    }
+}
+
+/// The text, or `-` for what is not known.
+pub(super) fn or_dash(text: Option<impl ToString>) -> String {
+    text.map(|text| text.to_string())
+        .filter(|text| !text.is_empty())
+        .unwrap_or_else(|| "-".to_owned())
+}
+
+/// Columns aligned to the left, two blanks between them, no blanks at the end of a line.
+pub(super) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
+    let mut widths = head.map(width);
+    for row in rows {
+        for (widest, cell) in widths.iter_mut().zip(row) {
+            *widest = (*widest).max(width(cell));
+        }
+    }
+    let head = head.map(ToOwned::to_owned);
+    let lines: Vec<String> = std::iter::once(&head)
+        .chain(rows)
+        .map(|row| {
+            let cells: Vec<String> = row
+                .iter()
+                .zip(widths)
+                .map(|(cell, widest)| format!("{cell:widest$}"))
+                .collect();
+            cells.join("  ").trim_end().to_owned()
+        })
+        .collect();
+    lines.join("\n")
+}
+
+fn width(cell: &str) -> usize {
+    cell.chars().count()
+}
+
+/// `name  value` lines, values aligned, indented by two.
+pub(super) fn fields(rows: &[(&str, String)]) -> String {
+    let widest = rows.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
+    let lines: Vec<String> = rows
+        .iter()
+        .map(|(name, value)| format!("  {name:widest$}  {value}").trim_end().to_owned())
+        .collect();
+    lines.join("\n")
+}
+
+/// Indents every line by two.
+pub(super) fn indented(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(|line| format!("  {line}")).collect();
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_three_digits_at_most() {
+        for (count, want) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 KiB"),
+            (1024, "1.0 KiB"),
+            (1536, "1.5 KiB"),
+            (102_400, "100 KiB"),
+            (1_048_000, "1.0 MiB"),
+            (20 << 30, "20.0 GiB"),
+            (3 << 40, "3.0 TiB"),
+            (u64::MAX, "16777216 TiB"),
+        ] {
+            assert_eq!(bytes(count), want, "{count}");
+        }
+        assert_eq!(bytes_of(1 << 20, 3 << 30), "0.0 / 3.0 GiB");
+        assert_eq!(bytes_of(0, 0), "0 / 0 B");
+    }
+
+    #[test]
+    fn columns_are_aligned_and_lines_end_where_their_text_ends() {
+        let rows = [
+            ["a".to_owned(), "long cell".to_owned(), "-".to_owned()],
+            ["ö".to_owned(), "x".to_owned(), String::new()],
+        ];
+        assert_eq!(
+            table(["NAME", "B", "C"], &rows),
+            "NAME  B          C\na     long cell  -\nö     x"
+        );
+    }
+}
