@@ -34,7 +34,8 @@ kernel_version() { basename "$(echo "$PRACTICE_KERNEL_DIR"/lib/modules/*)"; }
 digest_of() { { sha256sum -- "$@" | cut -d' ' -f1; cat; } | sha256sum | cut -c1-32; }
 describe() { stat -L -c '%n %s %Y' -- "$@"; }
 
-is_dynamic() { ldd "$1" >/dev/null 2>&1; }
+# Of a static program that can lie anywhere in memory, ldd says "statically linked" and is content.
+is_dynamic() { case $(ldd "$1" 2>/dev/null) in */*) true ;; *) false ;; esac }
 # The shared objects a program needs, the loader included, as absolute paths.
 libraries() { ldd "$1" | grep -o '/[^ ]*' | sort -u; }
 

@@ -1,1 +1,4 @@
-//! The lab.
+//! What the demo and the end-to-end tests are made of.
+
+pub mod k3s;
+pub mod lab;

@@ -1,0 +1,236 @@
+//! The real `pxe-appliance` in its room, and the real `pxe-admin` beside it.
+
+use std::env;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use netboot::machine::Machine;
+use serde::de::DeserializeOwned;
+
+use super::enclose::output;
+use super::lan::{APPLIANCE, ROUTER, Room};
+use super::process::Process;
+use super::products::Products;
+use super::services::{Leases, Tokens, cluster_url};
+use super::wait::wait_for;
+
+/// What an operator would write down before the first start.
+pub struct Setting<'a> {
+    pub leases: Leases,
+    pub tokens: &'a Tokens,
+    /// The text of `hosts/profiles/worker.toml`.
+    pub profile: &'a str,
+}
+
+pub struct Appliance {
+    room: Room,
+    programs: PathBuf,
+    env: Vec<(String, String)>,
+    dir: PathBuf,
+    pub log: PathBuf,
+    process: Option<Process>,
+}
+
+/// What a command said.
+#[derive(Debug)]
+pub struct Said {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Appliance {
+    /// Writes configuration and profile into `dir`. It is started later.
+    pub fn new(
+        room: Room,
+        products: &Products,
+        setting: &Setting<'_>,
+        dir: PathBuf,
+    ) -> anyhow::Result<Self> {
+        fs::create_dir_all(dir.join("hosts/profiles"))?;
+        fs::write(
+            dir.join("appliance.toml"),
+            configuration(products, setting, &dir)?,
+        )?;
+        fs::write(dir.join("hosts/profiles/worker.toml"), setting.profile)?;
+        let mut env: Vec<_> = products.env.clone().into_iter().collect();
+        // Relative, because the path of a socket may have 107 characters and a clone may lie deep.
+        env.push(("PXE_APPLIANCE".to_owned(), "unix:admin.sock".to_owned()));
+        Ok(Self {
+            room,
+            programs: products.programs(),
+            env,
+            log: dir.join("appliance.log"),
+            dir,
+            process: None,
+        })
+    }
+
+    pub fn room(&self) -> &Room {
+        &self.room
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Starts the service and waits until it answers an operator.
+    pub fn start(&mut self) -> anyhow::Result<()> {
+        let mut command = self.room.command(self.programs.join("pxe-appliance"));
+        command
+            .args(["serve", "--config", "appliance.toml"])
+            .current_dir(&self.dir)
+            .envs(self.env.clone());
+        let mut process = Process::start("pxe-appliance", &mut command, &self.log)?;
+        let log = self.log.display().to_string();
+        wait_for("pxe-appliance to answer", Duration::from_secs(20), || {
+            process
+                .still_runs()
+                .with_context(|| format!("see `{log}`"))?;
+            Ok(self.admin("machines")?.status.success())
+        })?;
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// SIGTERM.
+    pub fn stop(&mut self) -> anyhow::Result<ExitStatus> {
+        let mut process = self.process.take().context("the appliance does not run")?;
+        process.stop(Duration::from_secs(10))
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.process
+            .take()
+            .context("the appliance does not run")?
+            .kill()
+    }
+
+    pub fn still_runs(&mut self) -> anyhow::Result<()> {
+        match &mut self.process {
+            Some(process) => process
+                .still_runs()
+                .with_context(|| format!("see `{}`", self.log.display())),
+            None => Ok(()),
+        }
+    }
+
+    pub fn process(&self) -> Option<&Process> {
+        self.process.as_ref()
+    }
+
+    /// `pxe-admin WORDS`, ready to run.
+    pub fn admin_command(&self, words: &str) -> Command {
+        let mut command = Command::new(self.programs.join("pxe-admin"));
+        command
+            .args(words.split(' '))
+            .current_dir(&self.dir)
+            .envs(self.env.clone());
+        command
+    }
+
+    /// `pxe-admin WORDS`
+    pub fn admin(&self, words: &str) -> anyhow::Result<Said> {
+        let output = self
+            .admin_command(words)
+            .output()
+            .context("cannot run pxe-admin")?;
+        Ok(Said {
+            status: output.status,
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+
+    /// `pxe-admin WORDS`, which must succeed; its stdout.
+    pub fn must(&self, words: &str) -> anyhow::Result<String> {
+        let said = self.admin(words)?;
+        if !said.status.success() {
+            bail!(
+                "`pxe-admin {words}` ended with {}:\n{}",
+                said.status,
+                said.stderr
+            );
+        }
+        Ok(said.stdout)
+    }
+
+    /// `pxe-admin --json WORDS`. `show` says with its status how far a machine is, so any status will do.
+    pub fn ask<T: DeserializeOwned>(&self, words: &str) -> anyhow::Result<T> {
+        let said = self.admin(&format!("--json {words}"))?;
+        serde_json::from_str(&said.stdout).with_context(|| {
+            format!(
+                "`pxe-admin --json {words}` said `{}` and `{}`",
+                said.stdout, said.stderr
+            )
+        })
+    }
+
+    /// All machines on record.
+    pub fn machines(&self) -> anyhow::Result<Vec<Machine>> {
+        Ok(self.ask::<netboot::wire::Machines>("machines")?.machines)
+    }
+
+    /// The machine with this MAC, if it is on record.
+    pub fn machine(&self, mac: &str) -> anyhow::Result<Option<Machine>> {
+        let found = self
+            .machines()?
+            .into_iter()
+            .find(|m| m.id.to_string() == mac);
+        Ok(found)
+    }
+
+    /// What any machine on the LAN gets at a URL path of `http.port`.
+    pub fn fetch(&self, path: &str) -> anyhow::Result<String> {
+        let url = format!("http://{APPLIANCE}:8080{path}");
+        output(
+            self.room
+                .command("curl")
+                .args(["-sS", "--max-time", "10", &url]),
+        )
+    }
+}
+
+/// `appliance.toml`. What is not said here is left to the defaults, which is most of it.
+fn configuration(products: &Products, setting: &Setting<'_>, dir: &Path) -> anyhow::Result<String> {
+    let cmdline = fs::read_to_string(products.installer("cmdline"))
+        .context("cannot read the command line")?;
+    let quoted = |path: PathBuf| toml_string(&path.display().to_string());
+    let token = |which| quoted(setting.tokens.file(which));
+    let mut text = String::new();
+    writeln!(text, "state-dir = {}", quoted(dir.join("state")))?;
+    writeln!(text, "\n[admin]\nsocket = \"admin.sock\"")?;
+    if setting.leases == Leases::ByAppliance {
+        writeln!(
+            text,
+            "\n[dhcp]\nmode = \"server\"\nrange = [\"10.77.0.100\", \"10.77.0.199\"]"
+        )?;
+        writeln!(text, "router = \"{ROUTER}\"")?;
+    }
+    if let Some(ipxe) = env::var_os("IPXE_DIR") {
+        writeln!(text, "\n[boot]\nipxe-dir = {}", quoted(PathBuf::from(ipxe)))?;
+    }
+    writeln!(text, "\n[images.installer]\narch = \"x86_64\"")?;
+    writeln!(text, "kernel = {}", quoted(products.installer("kernel")))?;
+    writeln!(text, "initrd = {}", quoted(products.installer("initrd")))?;
+    writeln!(text, "cmdline = {}", toml_string(cmdline.trim()))?;
+    writeln!(text, "\n[k3s]\nserver = \"{}\"", cluster_url())?;
+    writeln!(
+        text,
+        "token-file = {}\nagent-token-file = {}",
+        token("server"),
+        token("agent")
+    )?;
+    writeln!(text, "api-token-file = {}", token("api"))?;
+    Ok(text)
+}
+
+/// A basic string of TOML; JSON's escapes are among TOML's.
+fn toml_string(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

@@ -1,0 +1,99 @@
+//! The switch (a bridge in the lab's own namespace) and the rooms: network namespaces with one cable each.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::enclose::run;
+
+/// What each place on the LAN is called and has for an address.
+pub const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 254);
+pub const APPLIANCE: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
+pub const CLUSTER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 10);
+
+/// The bridge that everything is plugged into.
+pub const SWITCH: &str = "lan";
+
+/// Makes the switch. It has no address: the lab itself is not on the LAN.
+pub fn switch() -> anyhow::Result<()> {
+    // Ports forward at once, and multicast goes everywhere, as on the switch of a home.
+    ip("link add lan type bridge stp_state 0 forward_delay 0 mcast_snooping 0")?;
+    quiet(SWITCH);
+    ip("link set lan up")
+}
+
+/// A tap in the switch, for a machine's network card.
+pub fn tap(name: &str) -> anyhow::Result<()> {
+    ip(&format!("tuntap add {name} mode tap"))?;
+    quiet(name);
+    ip(&format!("link set {name} master {SWITCH} up"))
+}
+
+/// A network namespace with an interface `eth0` in the switch.
+pub struct Room {
+    name: String,
+    handle: PathBuf,
+}
+
+impl Room {
+    /// `handles` is a folder for the file that names the namespace.
+    pub fn new(name: &str, address: Ipv4Addr, handles: &Path) -> anyhow::Result<Self> {
+        fs::create_dir_all(handles)?;
+        let room = Self {
+            name: name.to_owned(),
+            handle: handles.join(name),
+        };
+        fs::write(&room.handle, "")?;
+        let handle = room.handle.display();
+        run(Command::new("unshare")
+            .arg(format!("--net={handle}"))
+            .arg("true"))?;
+        ip(&format!(
+            "link add {name} type veth peer name eth0 netns {handle}"
+        ))?;
+        quiet(name);
+        ip(&format!("link set {name} master {SWITCH} up"))?;
+        room.ip("link set lo up")?;
+        room.ip(&format!("address add {address}/24 dev eth0"))?;
+        room.ip("link set eth0 up")?;
+        if address != ROUTER {
+            room.ip(&format!("route add default via {ROUTER}"))?;
+        }
+        Ok(room)
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// `ip …` in the room.
+    pub fn ip(&self, words: &str) -> anyhow::Result<()> {
+        run(self.command("ip").args(words.split(' ')))
+    }
+
+    /// A command that will run in the room, with the room's own network in `/sys`.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new("nsenter");
+        command
+            .arg(format!("--net={}", self.handle.display()))
+            .args(["unshare", "--mount", "sh", "-c"])
+            // Where a container forbids a fresh /sys, the old one does for all but the kind of each interface.
+            .arg(r#"mount -t sysfs sysfs /sys 2>/dev/null; exec "$@""#)
+            .arg(&self.name)
+            .arg(program);
+        command
+    }
+}
+
+fn ip(words: &str) -> anyhow::Result<()> {
+    run(Command::new("ip").args(words.split(' ')))
+}
+
+/// Keeps the switch's own ends from chatting in IPv6. Where that cannot be, the capture is noisier, no more.
+fn quiet(interface: &str) {
+    let _ = fs::write(
+        format!("/proc/sys/net/ipv6/conf/{interface}/disable_ipv6"),
+        "1",
+    );
+}

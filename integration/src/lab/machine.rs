@@ -1,0 +1,288 @@
+//! A physical machine, played by QEMU: firmware, a network card in the switch, disks, a power switch.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, io};
+
+use anyhow::{Context as _, bail};
+
+use super::disk::Disk;
+use super::firmware::{Firmware, ovmf};
+use super::process::{Process, append};
+use super::qmp::Qmp;
+use super::wait::wait_for;
+use super::{lan, nvram};
+
+/// A slot on the PCI bus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place(pub u8);
+
+const CARD: Place = Place(3);
+const FIRST_DISK: u8 = 4;
+
+/// What it is made of; stays the same when it is off.
+#[derive(Debug, Clone)]
+pub struct Build {
+    pub firmware: Firmware,
+    pub mac: String,
+    pub uuid: String,
+    pub serial: String,
+    pub memory_mib: u32,
+    /// The first is the one it boots from.
+    pub disks: Vec<Disk>,
+}
+
+pub struct Machine {
+    build: Build,
+    tap: String,
+    /// OVMF's variables, its own.
+    vars: Option<PathBuf>,
+    /// Everything it ever wrote on its console, one power-on after the other.
+    console: PathBuf,
+    log: PathBuf,
+    on: Option<(Process, Qmp)>,
+    powered: Instant,
+    /// How much of the console was there at power-on.
+    since: u64,
+}
+
+impl Machine {
+    pub fn new(build: Build, tap: &str, dir: &Path) -> anyhow::Result<Self> {
+        lan::tap(tap)?;
+        let vars = match build.firmware {
+            Firmware::Bios => None,
+            Firmware::Uefi => {
+                let file = dir.join(format!("{tap}.vars"));
+                let mut vars = fs::read(ovmf()?.1)?;
+                nvram::network_first(&mut vars, octets(&build.mac)?, CARD, Place(FIRST_DISK))?;
+                fs::write(&file, vars)?;
+                Some(file)
+            }
+        };
+        Ok(Self {
+            build,
+            tap: tap.to_owned(),
+            vars,
+            console: dir.join(format!("{tap}.console")),
+            log: dir.join(format!("{tap}.qemu")),
+            on: None,
+            powered: Instant::now(),
+            since: 0,
+        })
+    }
+
+    pub fn build(&self) -> &Build {
+        &self.build
+    }
+
+    pub fn power_on(&mut self) -> anyhow::Result<()> {
+        if self.on.is_some() {
+            bail!("the machine is on already");
+        }
+        self.since = self.console_length()?;
+        let mut qemu = Command::new("qemu-system-x86_64");
+        qemu.args(arguments(
+            &self.build,
+            &self.tap,
+            self.vars.as_deref(),
+            &self.console,
+        )?)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(append(&self.log)?);
+        self.powered = Instant::now();
+        let mut process = Process::spawn("the machine (QEMU)", &mut qemu)?;
+        let qmp = Qmp::new(process.child())
+            .with_context(|| format!("the machine did not start; see `{}`", self.log.display()))?;
+        self.on = Some((process, qmp));
+        Ok(())
+    }
+
+    /// The plug is pulled: nothing gets a chance to write anything.
+    pub fn cut_power(&mut self) -> anyhow::Result<()> {
+        let (mut process, _) = self.on.take().context("the machine is off already")?;
+        process.kill()
+    }
+
+    /// The reset button.
+    pub fn reset(&mut self) -> anyhow::Result<()> {
+        let (_, qmp) = self.on.as_mut().context("the machine is off")?;
+        qmp.execute("system_reset").map(drop)
+    }
+
+    /// The power button, pressed shortly: the system shuts down if it listens.
+    pub fn shut_down(&mut self, limit: Duration) -> anyhow::Result<()> {
+        let (process, qmp) = self.on.as_mut().context("the machine is off")?;
+        qmp.execute("system_powerdown")?;
+        wait_for("the machine to turn itself off", limit, || {
+            Ok(process.ended()?.is_some())
+        })?;
+        self.on = None;
+        Ok(())
+    }
+
+    pub fn still_runs(&mut self) -> anyhow::Result<()> {
+        match &mut self.on {
+            Some((process, _)) => process.still_runs(),
+            None => bail!("the machine is off"),
+        }
+    }
+
+    /// Since it was last turned on.
+    pub fn uptime(&self) -> Duration {
+        self.powered.elapsed()
+    }
+
+    /// What it wrote on its console since it was last turned on.
+    pub fn console(&self) -> anyhow::Result<String> {
+        let bytes = match fs::read(&self.console) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            other => other?,
+        };
+        let since = usize::try_from(self.since)?.min(bytes.len());
+        Ok(String::from_utf8_lossy(&bytes[since..]).into_owned())
+    }
+
+    /// Waits for a text on the console of this power-on.
+    pub fn wait_for_console(&mut self, text: &str, limit: Duration) -> anyhow::Result<()> {
+        wait_for(&format!("`{text}` on the console"), limit, || {
+            self.still_runs()?;
+            Ok(self.console()?.contains(text))
+        })
+    }
+
+    fn console_length(&self) -> anyhow::Result<u64> {
+        match fs::metadata(&self.console) {
+            Ok(meta) => Ok(meta.len()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// QEMU's command line.
+fn arguments(
+    build: &Build,
+    tap: &str,
+    vars: Option<&Path>,
+    console: &Path,
+) -> anyhow::Result<Vec<String>> {
+    let accel = env::var("NETBOOT_ACCEL").unwrap_or_else(|_| "tcg".to_owned());
+    let mut args = words(&format!(
+        "-nodefaults -accel {accel} -cpu max -m {} -smp 1 -display none -vga none -qmp stdio",
+        build.memory_mib
+    ));
+    // The serial port is all there is to see; without graphics SeaBIOS and iPXE write there too.
+    args.extend(words(
+        "-machine q35,graphics=off,hpet=on -boot menu=off,strict=on",
+    ));
+    args.extend(words(&format!(
+        "-uuid {} -smbios type=1,serial={}",
+        build.uuid, build.serial
+    )));
+    args.push("-chardev".to_owned());
+    args.push(format!("file,id=console,append=on,path={}", comma(console)));
+    args.extend(words("-serial chardev:console"));
+    args.extend(words("-object rng-random,filename=/dev/urandom,id=noise -device virtio-rng-pci,rng=noise,addr=0x2"));
+    let uefi = build.firmware == Firmware::Uefi;
+    if let Some(vars) = vars {
+        let (code, _) = ovmf()?;
+        for (file, more) in [(code.as_path(), ",readonly=on"), (vars, "")] {
+            args.push("-drive".to_owned());
+            args.push(format!("if=pflash,format=raw{more},file={}", comma(file)));
+        }
+    }
+    args.extend(words(&format!(
+        "-netdev tap,id=lan,ifname={tap},script=no,downscript=no"
+    )));
+    args.push("-device".to_owned());
+    let Place(slot) = CARD;
+    // Without a ROM, OVMF uses its own PXE; SeaBIOS has none of its own.
+    let boot = if uefi { ",romfile=" } else { ",bootindex=1" };
+    args.push(format!(
+        "virtio-net-pci,netdev=lan,mac={},addr={slot:#x}{boot}",
+        build.mac
+    ));
+    for (number, disk) in (0_u8..).zip(&build.disks) {
+        args.push("-drive".to_owned());
+        // Nothing is to be gained from waiting for the host's disk: the power that is cut is the machine's.
+        args.push(format!(
+            "if=none,id=disk{number},format=raw,cache=unsafe,file={}",
+            comma(&disk.file)
+        ));
+        args.push("-device".to_owned());
+        let boot = if uefi || number > 0 {
+            ""
+        } else {
+            ",bootindex=2"
+        };
+        let slot = FIRST_DISK + number;
+        let serial = &disk.serial;
+        args.push(format!(
+            "virtio-blk-pci,drive=disk{number},serial={serial},addr={slot:#x}{boot}"
+        ));
+    }
+    Ok(args)
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split(' ').map(str::to_owned).collect()
+}
+
+/// In QEMU's options a comma is written twice.
+fn comma(path: &Path) -> String {
+    path.display().to_string().replace(',', ",,")
+}
+
+fn octets(mac: &str) -> anyhow::Result<[u8; 6]> {
+    let octets: Vec<u8> = mac
+        .split(':')
+        .map(|octet| u8::from_str_radix(octet, 16))
+        .collect::<Result<_, _>>()
+        .with_context(|| format!("`{mac}` is no MAC address"))?;
+    <[u8; 6]>::try_from(octets).map_err(|_| anyhow::anyhow!("`{mac}` is no MAC address"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_network_comes_before_the_disk() {
+        let disk = |serial: &str| Disk {
+            file: "/tmp/a,b".into(),
+            serial: serial.to_owned(),
+        };
+        let mut build = Build {
+            firmware: Firmware::Bios,
+            mac: "52:54:00:12:34:56".to_owned(),
+            uuid: "u".to_owned(),
+            serial: "s".to_owned(),
+            memory_mib: 1024,
+            disks: vec![disk("root"), disk("data")],
+        };
+        let args = arguments(&build, "tap0", None, Path::new("/tmp/c"))
+            .unwrap()
+            .join(" ");
+        assert!(
+            args.contains("mac=52:54:00:12:34:56,addr=0x3,bootindex=1"),
+            "{args}"
+        );
+        assert!(args.contains("serial=root,addr=0x4,bootindex=2"), "{args}");
+        assert!(
+            args.contains("serial=data,addr=0x5 ") || args.ends_with("serial=data,addr=0x5"),
+            "{args}"
+        );
+        assert!(args.contains("file=/tmp/a,,b"), "{args}");
+        build.firmware = Firmware::Uefi;
+        let args = arguments(&build, "tap0", None, Path::new("/tmp/c"))
+            .unwrap()
+            .join(" ");
+        assert!(
+            !args.contains("bootindex") && args.contains("romfile="),
+            "{args}"
+        );
+    }
+}

@@ -1,0 +1,31 @@
+//! One LAN in a box: a switch, a home router, the appliance, a cluster, and machines to power on.
+//!
+//! All of it lives in namespaces that [`enclose`] makes around this process: when the process ends, however
+//! it ends, the kernel takes everything down with it. Nothing is left on the host's network, and nothing
+//! there can be reached or disturbed.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`enclose`] | the namespaces around everything |
+//! | [`lan`] | the switch and the rooms (network namespaces) plugged into it |
+//! | [`process`], [`wait`] | children that end with their guard; waiting for a condition, with a limit |
+//! | [`services`] | the home router, the cluster of the k3s stand-in, the packet capture |
+//! | [`machine`], [`firmware`], [`nvram`], [`qmp`], [`disk`] | a machine in QEMU |
+//! | [`appliance`] | the real `pxe-appliance`, and the real `pxe-admin` |
+//! | [`scene`] | all of it together, with its folder |
+//! | [`search`] | looking for secrets where none may be |
+
+pub mod appliance;
+pub mod disk;
+pub mod enclose;
+pub mod firmware;
+pub mod lan;
+pub mod machine;
+pub mod nvram;
+pub mod process;
+pub mod products;
+pub mod qmp;
+pub mod scene;
+pub mod search;
+pub mod services;
+pub mod wait;

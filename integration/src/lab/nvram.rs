@@ -1,0 +1,190 @@
+//! A boot order in OVMF's variables: the network over IPv4, then the disk, as one sets it in a firmware's menu.
+//!
+//! QEMU's `bootindex` cannot say that: to OVMF it means PXE over IPv4, then IPv6, then HTTP boot over both,
+//! and each of them that nobody answers costs another minute.
+//! Formats: UEFI 2.10 §3.1.3 (load option), §10.3 (device paths); EDK2 `AuthenticatedVariableFormat.h`.
+
+use anyhow::{Context as _, bail};
+
+use super::machine::Place;
+
+/// EFI_GLOBAL_VARIABLE, 8BE4DF61-93CA-11D2-AA0D-00E098032B8C.
+const GLOBAL: [u8; 16] = [
+    0x61, 0xdf, 0xe4, 0x8b, 0xca, 0x93, 0xd2, 0x11, 0xaa, 0x0d, 0x00, 0xe0, 0x98, 0x03, 0x2b, 0x8c,
+];
+/// gEfiAuthenticatedVariableGuid, AAF32C78-947B-439A-A180-2E144EC37792.
+const STORE: [u8; 16] = [
+    0x78, 0x2c, 0xf3, 0xaa, 0x7b, 0x94, 0x9a, 0x43, 0xa1, 0x80, 0x2e, 0x14, 0x4e, 0xc3, 0x77, 0x92,
+];
+const STORE_HEADER: usize = 28;
+const VARIABLE_HEADER: usize = 60;
+const VARIABLE_ID: u16 = 0x55aa;
+/// The variable is complete and in force.
+const ADDED: u8 = 0x3f;
+/// Non-volatile, seen by boot services and at run time.
+const ATTRIBUTES: u32 = 7;
+/// Far from the numbers that OVMF gives to the options it finds by itself.
+const NUMBERS: [u16; 2] = [0x0100, 0x0101];
+
+/// Writes the order into a copy of OVMF's template of variables.
+pub fn network_first(
+    vars: &mut [u8],
+    mac: [u8; 6],
+    card: Place,
+    disk: Place,
+) -> anyhow::Result<()> {
+    let options = [
+        (
+            "Network (PXE over IPv4)",
+            device_path(card, &[mac_node(mac), ipv4_node()].concat()),
+        ),
+        ("Disk", device_path(disk, &[])),
+    ];
+    for (number, (name, path)) in NUMBERS.into_iter().zip(options) {
+        append(
+            vars,
+            &format!("Boot{number:04X}"),
+            &load_option(name, &path),
+        )?;
+    }
+    append(vars, "BootOrder", &NUMBERS.map(u16::to_le_bytes).concat())
+}
+
+fn append(vars: &mut [u8], name: &str, data: &[u8]) -> anyhow::Result<()> {
+    let at = end(vars)?;
+    let name = utf16(name);
+    let mut bytes = Vec::new();
+    bytes.extend(VARIABLE_ID.to_le_bytes());
+    bytes.extend([ADDED, 0]);
+    bytes.extend(ATTRIBUTES.to_le_bytes());
+    // Monotonic count, time and key: nothing is signed.
+    bytes.extend([0; 8 + 16 + 4]);
+    bytes.extend(u32::try_from(name.len())?.to_le_bytes());
+    bytes.extend(u32::try_from(data.len())?.to_le_bytes());
+    bytes.extend(GLOBAL);
+    bytes.extend(name);
+    bytes.extend(data);
+    let free = vars
+        .get_mut(at..at + bytes.len())
+        .context("the variables are full")?;
+    if free.iter().any(|byte| *byte != 0xff) {
+        bail!("the variables are not empty after the last one");
+    }
+    free.copy_from_slice(&bytes);
+    Ok(())
+}
+
+/// Where the next variable goes.
+fn end(vars: &[u8]) -> anyhow::Result<usize> {
+    let volume = usize::from(u16_at(vars, 0x30)?);
+    if vars.get(volume..volume + 16) != Some(&STORE) {
+        bail!("these are no variables of OVMF: another format after the volume's header");
+    }
+    let mut at = align(volume + STORE_HEADER);
+    while u16_at(vars, at)? == VARIABLE_ID {
+        let size = |offset| anyhow::Ok(usize::try_from(u32_at(vars, at + offset)?)?);
+        at = align(at + VARIABLE_HEADER + size(36)? + size(40)?);
+    }
+    Ok(at)
+}
+
+fn load_option(name: &str, path: &[u8]) -> Vec<u8> {
+    let active = 1_u32;
+    let length = u16::try_from(path.len()).unwrap_or(u16::MAX);
+    [
+        &active.to_le_bytes()[..],
+        &length.to_le_bytes(),
+        &utf16(name),
+        path,
+    ]
+    .concat()
+}
+
+/// `PciRoot(0x0)/Pci(device,0x0)/…` and the end.
+fn device_path(place: Place, rest: &[u8]) -> Vec<u8> {
+    let root = [2, 1, 12, 0, 0xd0, 0x41, 0x03, 0x0a, 0, 0, 0, 0];
+    let pci = [1, 1, 6, 0, 0, place.0];
+    [&root[..], &pci, rest, &[0x7f, 0xff, 4, 0]].concat()
+}
+
+fn mac_node(mac: [u8; 6]) -> Vec<u8> {
+    let mut node = vec![3, 11, 37, 0];
+    node.extend(mac);
+    node.extend([0; 26]);
+    // Ethernet.
+    node.push(1);
+    node
+}
+
+/// Addresses from DHCP: all zero.
+fn ipv4_node() -> Vec<u8> {
+    let mut node = vec![3, 12, 27, 0];
+    node.extend([0; 23]);
+    node
+}
+
+fn utf16(text: &str) -> Vec<u8> {
+    text.encode_utf16()
+        .chain([0])
+        .flat_map(u16::to_le_bytes)
+        .collect()
+}
+
+fn align(at: usize) -> usize {
+    at.next_multiple_of(4)
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> anyhow::Result<u16> {
+    let found = bytes.get(at..at + 2).context("the variables are cut off")?;
+    Ok(u16::from_le_bytes(found.try_into()?))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> anyhow::Result<u32> {
+    let found = bytes.get(at..at + 4).context("the variables are cut off")?;
+    Ok(u32::from_le_bytes(found.try_into()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn empty() -> Vec<u8> {
+        let mut vars = vec![0xff; 4096];
+        vars[0x30..0x32].copy_from_slice(&0x48_u16.to_le_bytes());
+        vars[0x48..0x58].copy_from_slice(&STORE);
+        vars
+    }
+
+    #[test]
+    fn variables_stand_one_after_the_other() {
+        let mut vars = empty();
+        let first = end(&vars).unwrap();
+        assert_eq!(first, 0x64);
+        append(&mut vars, "A", b"12345").unwrap();
+        // Header 60, name 4, data 5, rounded up.
+        assert_eq!(end(&vars).unwrap(), first + 72);
+        network_first(
+            &mut vars,
+            [0x52, 0x54, 0, 0x12, 0x34, 0x56],
+            Place(3),
+            Place(4),
+        )
+        .unwrap();
+        let order = utf16("BootOrder");
+        let at = vars.windows(order.len()).position(|w| w == order).unwrap();
+        assert_eq!(
+            vars[at + order.len()..at + order.len() + 4],
+            [0x00, 0x01, 0x01, 0x01]
+        );
+    }
+
+    #[test]
+    fn what_is_not_ovmf_s_is_left_alone() {
+        let mut other = vec![0; 4096];
+        assert!(network_first(&mut other, [0; 6], Place(3), Place(4)).is_err());
+        assert!(other.iter().all(|byte| *byte == 0));
+        let mut full = empty();
+        full.truncate(0x80);
+        assert!(network_first(&mut full, [0; 6], Place(3), Place(4)).is_err());
+    }
+}

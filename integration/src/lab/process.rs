@@ -1,0 +1,99 @@
+//! A child process that ends when its guard is dropped.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::wait::wait_until;
+
+/// Killed on drop. The lab's namespaces catch what a killed guard leaves.
+pub struct Process {
+    name: String,
+    child: Child,
+}
+
+impl Process {
+    /// Starts a command with stdout and stderr going to the end of `log`, and no stdin.
+    pub fn start(name: &str, command: &mut Command, log: &Path) -> anyhow::Result<Self> {
+        let out = append(log)?;
+        command
+            .stdin(Stdio::null())
+            .stdout(out.try_clone()?)
+            .stderr(out);
+        Self::spawn(name, command)
+    }
+
+    /// Starts a command with whatever it was given for input and output.
+    pub fn spawn(name: &str, command: &mut Command) -> anyhow::Result<Self> {
+        let child = command.spawn().with_context(|| {
+            format!(
+                "cannot start {name} (`{}`)",
+                command.get_program().to_string_lossy()
+            )
+        })?;
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+        })
+    }
+
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How it ended, if it did.
+    pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
+    /// An error if it ended: nothing that waits for it to do something need wait on.
+    pub fn still_runs(&mut self) -> anyhow::Result<()> {
+        match self.ended()? {
+            Some(status) => bail!("{} ended by itself: {status}", self.name),
+            None => Ok(()),
+        }
+    }
+
+    /// SIGTERM, and how it ended within the limit.
+    pub fn stop(&mut self, limit: Duration) -> anyhow::Result<ExitStatus> {
+        kill(self.pid()?, Signal::SIGTERM)?;
+        let what = format!("{} to stop", self.name);
+        wait_until(&what, limit, || self.ended())
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    fn pid(&self) -> anyhow::Result<Pid> {
+        Ok(Pid::from_raw(i32::try_from(self.child.id())?))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already, which is as good.
+        let _ = self.kill();
+    }
+}
+
+/// A file to write at the end of.
+pub fn append(path: &Path) -> anyhow::Result<File> {
+    fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .with_context(|| format!("cannot write `{}`", path.display()))
+}

@@ -1,0 +1,57 @@
+//! What `integration/build` made: the programs under test and the practice images.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use anyhow::{Context as _, bail};
+
+pub struct Products {
+    dir: PathBuf,
+    /// What a Nix that can publish needs in its environment.
+    pub env: BTreeMap<String, String>,
+}
+
+impl Products {
+    /// `NETBOOT_PRODUCTS`, or where `integration/build` leaves them by default.
+    pub fn find() -> anyhow::Result<Self> {
+        let usual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/products");
+        let dir = env::var_os("NETBOOT_PRODUCTS").map_or(usual, PathBuf::from);
+        let dir = dir.canonicalize().unwrap_or(dir);
+        let file = dir.join("env");
+        if !file.exists() {
+            bail!(
+                "nothing was built in `{}`\n\n  tip: integration/build",
+                dir.display()
+            );
+        }
+        let text = fs::read_to_string(&file).context("cannot read what was built")?;
+        let env = text.lines().filter_map(|line| line.split_once('='));
+        let env = env
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
+        Ok(Self { dir, env })
+    }
+
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.dir.join("bin").join(name)
+    }
+
+    /// The folder with all programs.
+    pub fn programs(&self) -> PathBuf {
+        self.dir.join("bin")
+    }
+
+    /// `kernel`, `initrd`, `cmdline`.
+    pub fn installer(&self, part: &str) -> PathBuf {
+        self.dir.join("installer").join(part)
+    }
+
+    /// The store path of the practice system.
+    pub fn toplevel(&self) -> anyhow::Result<String> {
+        let file = self.dir.join("toplevel");
+        let text = fs::read_to_string(&file)
+            .with_context(|| format!("cannot read `{}`", file.display()))?;
+        Ok(text.trim().to_owned())
+    }
+}

@@ -1,0 +1,225 @@
+//! A whole LAN, ready to power a machine on, with a folder for everything it writes down.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use std::{env, fs};
+
+use anyhow::{Context as _, bail};
+use netboot::machine::{Machine as Record, State};
+
+use super::appliance::{Appliance, Setting};
+use super::disk::Disk;
+use super::enclose::{enclose, output, run};
+use super::firmware::Firmware;
+use super::lan::{self, APPLIANCE, CLUSTER, ROUTER, Room};
+use super::machine::{Build, Machine};
+use super::process::Process;
+use super::products::Products;
+use super::services::{self, Cluster, Leases, Tokens};
+use super::wait::wait_until;
+
+/// The MAC of the first machine.
+pub const MAC: &str = "52:54:00:12:34:56";
+
+/// The profile that scenes use unless they bring another.
+pub const WORKER: &str = r#"system = "x86_64-linux"
+description = "k3s worker"
+
+[disk]
+select = { smallest = true, min-size = "2G" }
+layout = "ext4"
+
+[k3s]
+role = "agent"
+"#;
+
+/// How long one power-on may take: emulated machines are slow, and other tests run beside.
+pub const BOOT: Duration = Duration::from_secs(300);
+
+pub struct Scene {
+    pub appliance: Appliance,
+    pub cluster: Cluster,
+    pub machine: Machine,
+    pub tokens: Tokens,
+    pub dir: PathBuf,
+    pub capture: PathBuf,
+    pub products: Products,
+    /// Keep disks and capture when the scene ends, as after a failure.
+    pub keep: bool,
+    /// Ends with the scene.
+    pub router: Process,
+    _capture: Process,
+    rooms: [Room; 2],
+}
+
+/// What differs from scene to scene.
+pub struct Script<'a> {
+    pub name: &'a str,
+    pub firmware: Firmware,
+    pub leases: Leases,
+    pub profile: &'a str,
+    /// Made in the scene's folder; the first is the one it boots from.
+    pub disks: fn(&Path) -> anyhow::Result<Vec<Disk>>,
+}
+
+impl<'a> Script<'a> {
+    pub fn new(name: &'a str, firmware: Firmware, leases: Leases) -> Self {
+        Self {
+            name,
+            firmware,
+            leases,
+            profile: WORKER,
+            disks: |dir| Ok(vec![blank(dir)?]),
+        }
+    }
+}
+
+/// The disk of most machines: 4 GiB and blank.
+pub fn blank(dir: &Path) -> anyhow::Result<Disk> {
+    Disk::blank(dir.join("root.disk"), "root", 4096)
+}
+
+impl Scene {
+    /// Builds it all up to a running appliance; nothing is published and nothing powered on.
+    ///
+    /// Outside of namespaces of its own this does not return: see [`enclose`].
+    pub fn set(script: &Script<'_>) -> anyhow::Result<Self> {
+        enclose()?;
+        let products = Products::find()?;
+        let dir = folder(script.name)?;
+        let handles = dir.join("rooms");
+        lan::switch()?;
+        let room = |name, address| Room::new(name, address, &handles);
+        let (home, net, kube) = (
+            room("router", ROUTER)?,
+            room("appliance", APPLIANCE)?,
+            room("cluster", CLUSTER)?,
+        );
+        let capture = dir.join("lan.pcap");
+        let listening = services::capture(&capture, &dir)?;
+        let router = services::router(&home, script.leases, &dir)?;
+        let tokens = Tokens::new(dir.join("tokens"))?;
+        let cluster = services::cluster(&kube, &products.program("k3s-stand-in"), &tokens, &dir)?;
+        let setting = Setting {
+            leases: script.leases,
+            tokens: &tokens,
+            profile: script.profile,
+        };
+        let mut appliance = Appliance::new(net, &products, &setting, dir.join("appliance"))?;
+        appliance.start()?;
+        let build = Build {
+            firmware: script.firmware,
+            mac: MAC.to_owned(),
+            uuid: "5e0c1d6a-7a0b-4c3e-9a55-525400123456".to_owned(),
+            serial: "LAB-0001".to_owned(),
+            memory_mib: 1024,
+            disks: (script.disks)(&dir)?,
+        };
+        let machine = Machine::new(build, "tap0", &dir)?;
+        Ok(Self {
+            appliance,
+            cluster,
+            machine,
+            tokens,
+            dir,
+            capture,
+            products,
+            keep: env::var_os("NETBOOT_LAB_KEEP").is_some(),
+            router,
+            _capture: listening,
+            rooms: [home, kube],
+        })
+    }
+
+    /// `pxe-admin publish worker`
+    pub fn publish(&self) -> anyhow::Result<String> {
+        let toplevel = self.products.toplevel()?;
+        self.appliance
+            .must(&format!("publish worker --toplevel {toplevel}"))
+    }
+
+    /// Publishes, and has the machine installed as `node1` when it next boots.
+    pub fn enroll(&self) -> anyhow::Result<()> {
+        self.publish()?;
+        self.appliance
+            .must(&format!("enroll {MAC} --profile worker --name node1"))
+            .map(drop)
+    }
+
+    /// Waits until the machine's record is as wanted. A machine or an appliance that ended, and a state
+    /// `failed` that nobody waits for, end the wait at once.
+    pub fn wait_for(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        wanted: impl Fn(&Record) -> bool,
+    ) -> anyhow::Result<Record> {
+        let (appliance, machine) = (&mut self.appliance, &mut self.machine);
+        wait_until(what, limit, || {
+            machine.still_runs()?;
+            appliance.still_runs()?;
+            match appliance.machine(MAC)? {
+                Some(record) if wanted(&record) => Ok(Some(record)),
+                Some(record) if record.state == State::Failed => {
+                    bail!("the machine failed: {}", record.failure.join(": "))
+                }
+                _ => Ok(None),
+            }
+        })
+    }
+
+    /// The cluster's Node object, as anybody with the service account's token sees it.
+    pub fn node(&self, name: &str) -> anyhow::Result<serde_json::Value> {
+        let url = format!("{}/api/v1/nodes/{name}", services::cluster_url());
+        let bearer = format!("authorization: Bearer {}", self.tokens.api);
+        let curl = ["-sSk", "--max-time", "10", "-H", &bearer, &url];
+        let text = output(self.rooms[1].command("curl").args(curl))?;
+        serde_json::from_str(&text).with_context(|| format!("the cluster said `{text}`"))
+    }
+
+    /// Refuses connections to `http.port` from now on, or takes them again; the node API goes on.
+    pub fn block_http(&self, blocked: bool) -> anyhow::Result<()> {
+        let rules = if blocked {
+            "table inet lab { chain in { type filter hook input priority 0; iifname eth0 tcp dport 8080 reject with tcp reset; } }"
+        } else {
+            "delete table inet lab"
+        };
+        run(self.appliance.room().command("nft").arg(rules))
+    }
+
+    /// Waits until the machine joined, and says how long that took since it was powered on.
+    pub fn wait_for_joined(&mut self) -> anyhow::Result<Duration> {
+        self.wait_for("the machine to join", BOOT, |record| {
+            record.state == State::Joined
+        })?;
+        Ok(self.machine.uptime())
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        if self.keep || std::thread::panicking() {
+            eprintln!("logs, capture and disks are kept in {}", self.dir.display());
+            return;
+        }
+        // Logs stay; what is large goes. A leftover is no reason to fail.
+        let disks = self.machine.build().disks.iter().flat_map(Disk::files);
+        for file in disks.chain([self.capture.clone()]) {
+            let _ = fs::remove_file(file);
+        }
+        let _ = fs::remove_dir_all(self.appliance.dir().join("state"));
+    }
+}
+
+/// An empty folder below `target/lab`.
+fn folder(name: &str) -> anyhow::Result<PathBuf> {
+    let usual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/lab");
+    let dir = env::var_os("NETBOOT_LAB_DIR")
+        .map_or(usual, PathBuf::from)
+        .join(name);
+    if dir.exists() {
+        fs::remove_dir_all(&dir).with_context(|| format!("cannot clear `{}`", dir.display()))?;
+    }
+    fs::create_dir_all(&dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
+    Ok(dir.canonicalize()?)
+}

@@ -1,0 +1,145 @@
+//! What else is on the LAN: the home router, the cluster, and somebody who listens.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::lan::{CLUSTER, ROUTER, Room, SWITCH};
+use super::process::Process;
+use super::wait::wait_for;
+use crate::k3s::identity::random_hex;
+
+/// Whether the home router hands out addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leases {
+    ByRouter,
+    ByAppliance,
+}
+
+/// A router as in any home: it advertises itself (without that, iPXE waits 16 s for an IPv6 router at every
+/// boot), and hands out IPv4 addresses unless somebody else is to do it.
+pub fn router(room: &Room, leases: Leases, dir: &Path) -> anyhow::Result<Process> {
+    room.ip("address add fd77::1/64 dev eth0 nodad")?;
+    let mut dnsmasq = room.command("dnsmasq");
+    dnsmasq
+        .args("--keep-in-foreground --conf-file=/dev/null --port=0 --interface=eth0 --bind-interfaces".split(' '))
+        .args("--user=root --pid-file= --log-dhcp --log-facility=- --enable-ra --dhcp-range=fd77::,ra-only".split(' '))
+        .arg(format!("--dhcp-leasefile={}", dir.join("router.leases").display()));
+    if leases == Leases::ByRouter {
+        // Without the ping, which would hold back each first offer for three seconds.
+        dnsmasq.args(["--no-ping", "--dhcp-range=10.77.0.100,10.77.0.199,1h"]);
+        dnsmasq.arg(format!("--dhcp-option=option:router,{ROUTER}"));
+    }
+    let log = dir.join("router.log");
+    let mut process = Process::start("the home router (dnsmasq)", &mut dnsmasq, &log)?;
+    wait_for("the home router to start", Duration::from_secs(10), || {
+        process.still_runs()?;
+        Ok(fs::read_to_string(&log)?.contains("started"))
+    })?;
+    Ok(process)
+}
+
+/// The secrets of the cluster: what must be found nowhere afterwards.
+pub struct Tokens {
+    pub server: String,
+    pub agent: String,
+    pub api: String,
+    pub dir: PathBuf,
+}
+
+impl Tokens {
+    /// Draws them, and writes each into a file that only root may read.
+    pub fn new(dir: PathBuf) -> anyhow::Result<Self> {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::create_dir_all(&dir)?;
+        let tokens = Self {
+            server: random_hex(),
+            agent: random_hex(),
+            api: random_hex(),
+            dir,
+        };
+        for (file, secret) in [
+            ("server", &tokens.server),
+            ("agent", &tokens.agent),
+            ("api", &tokens.api),
+        ] {
+            let path = tokens.file(file);
+            fs::write(&path, secret)?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+        }
+        Ok(tokens)
+    }
+
+    pub fn file(&self, which: &str) -> PathBuf {
+        self.dir.join(format!("{which}-token"))
+    }
+}
+
+/// A cluster of the k3s stand-in.
+pub struct Cluster {
+    pub process: Process,
+    pub log: PathBuf,
+}
+
+/// The URL of the cluster's API.
+pub fn cluster_url() -> String {
+    format!("https://{CLUSTER}:6443")
+}
+
+pub fn cluster(
+    room: &Room,
+    stand_in: &Path,
+    tokens: &Tokens,
+    dir: &Path,
+) -> anyhow::Result<Cluster> {
+    let config = dir.join("cluster.yaml");
+    let file = |which| tokens.file(which).display().to_string();
+    let lines = [
+        ("token-file", file("server")),
+        ("agent-token-file", file("agent")),
+        ("stand-in-api-token-file", file("api")),
+        ("bind-address", CLUSTER.to_string()),
+        ("data-dir", dir.join("cluster").display().to_string()),
+        ("disable-agent", "true".to_owned()),
+    ];
+    fs::write(
+        &config,
+        lines
+            .map(|(key, value)| format!("{key}: {value}\n"))
+            .concat(),
+    )?;
+    let log = dir.join("cluster.log");
+    let mut command = room.command(stand_in);
+    command.args(["server", "--config"]).arg(&config);
+    let mut process = Process::start("the cluster (k3s stand-in)", &mut command, &log)?;
+    wait_for("the k3s stand-in to serve", Duration::from_secs(10), || {
+        process.still_runs()?;
+        Ok(fs::read_to_string(&log)?.contains("serves on"))
+    })?;
+    Ok(Cluster { process, log })
+}
+
+/// Everything that crosses the switch, written down from now on.
+pub fn capture(file: &Path, dir: &Path) -> anyhow::Result<Process> {
+    let log = dir.join("capture.log");
+    let mut tcpdump = Command::new("tcpdump");
+    tcpdump
+        .args([
+            "-i", SWITCH, "-U", "-s", "0", "-B", "16384", "-Z", "root", "-w",
+        ])
+        .arg(file);
+    let mut process = Process::start("the packet capture (tcpdump)", &mut tcpdump, &log)?;
+    wait_for(
+        "the packet capture to start",
+        Duration::from_secs(10),
+        || {
+            process.still_runs()?;
+            let said = fs::read_to_string(&log).context("no log of the capture")?;
+            Ok(said.contains("listening on"))
+        },
+    )?;
+    Ok(process)
+}

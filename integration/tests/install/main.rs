@@ -1,0 +1,185 @@
+//! The main job, for each firmware and each way to be on a LAN: blank machine, joined node, own disk, reimage, joined again.
+
+mod secrets;
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use integration::lab::disk::Disk;
+use integration::lab::firmware::Firmware::{self, Bios, Uefi};
+use integration::lab::scene::{BOOT, MAC, Scene, Script, blank};
+use integration::lab::services::Leases::{self, ByAppliance, ByRouter};
+use netboot::machine::{Machine, State};
+use netboot::request::Arch;
+
+#[test]
+fn a_blank_uefi_machine_joins_beside_a_home_router() -> anyhow::Result<()> {
+    joins_and_joins_again("uefi-proxy", Uefi, ByRouter)
+}
+
+#[test]
+fn a_blank_uefi_machine_joins_where_the_appliance_hands_out_addresses() -> anyhow::Result<()> {
+    joins_and_joins_again("uefi-server", Uefi, ByAppliance)
+}
+
+#[test]
+fn a_blank_bios_machine_joins_beside_a_home_router() -> anyhow::Result<()> {
+    joins_and_joins_again("bios-proxy", Bios, ByRouter)
+}
+
+#[test]
+fn a_blank_bios_machine_joins_where_the_appliance_hands_out_addresses() -> anyhow::Result<()> {
+    joins_and_joins_again("bios-server", Bios, ByAppliance)
+}
+
+fn joins_and_joins_again(name: &str, firmware: Firmware, leases: Leases) -> anyhow::Result<()> {
+    let mut script = Script::new(name, firmware, leases);
+    // The larger disk is full of somebody's data, and is not the one that the profile selects.
+    script.disks = |dir| {
+        Ok(vec![
+            blank(dir)?,
+            Disk::with_data(dir.join("data.disk"), "data", 5120)?,
+        ])
+    };
+    let mut scene = Scene::set(&script)?;
+    let said =
+        |what: &str, took: Duration| println!("{name}: {what} after {:.1} s", took.as_secs_f32());
+
+    is_a_stranger(&mut scene, firmware)?;
+    scene.machine.cut_power()?;
+
+    scene.enroll()?;
+    scene.machine.power_on()?;
+    scene.wait_for("the boot script to be sent", BOOT, |m| {
+        m.attempt.as_ref().is_some_and(|a| a.served.is_some())
+    })?;
+    // What anybody on the LAN can read while the ticket is in force.
+    let boot_script = scene.appliance.fetch(&format!("/boot.ipxe?mac={MAC}"))?;
+    said("joined", scene.wait_for_joined()?);
+    secrets::are_in_none_of(&scene, "the boot script", boot_script.as_bytes())?;
+    let first = record(&scene)?;
+    ensure!(
+        first
+            .ssh_host_key
+            .as_deref()
+            .is_some_and(|key| key.starts_with("ssh-ed25519 "))
+    );
+
+    // Off, on: its own disk, and the appliance hears of it.
+    scene.machine.cut_power()?;
+    scene.machine.power_on()?;
+    said(
+        "booted from its disk, known to the appliance",
+        hears_of_another_boot(&mut scene, &first)?,
+    );
+
+    // The appliance is away: the disk all the same.
+    scene.machine.cut_power()?;
+    scene.appliance.stop()?;
+    scene.machine.power_on()?;
+    scene.machine.wait_for_console("practice login:", BOOT)?;
+    said(
+        "booted while the appliance was away",
+        scene.machine.uptime(),
+    );
+    scene
+        .machine
+        .wait_for_console("k3s stand-in: node1 joined", BOOT)?;
+    scene.appliance.start()?;
+    let settled = record(&scene)?;
+    ensure!(
+        settled.state == State::Joined && settled.name == first.name,
+        "after a restart: {settled:?}"
+    );
+
+    // Wanted anew: the same name, the same node password, and k3s lets it in.
+    scene.machine.cut_power()?;
+    scene.appliance.must("reimage node1")?;
+    scene.machine.power_on()?;
+    said("joined again", scene.wait_for_joined()?);
+    is_ready_with_this_boot(&scene)?;
+    let second = record(&scene)?;
+    ensure!(
+        second.installed > first.installed,
+        "no second install on record: {second:?}"
+    );
+    ensure!(
+        second.generations.len() >= 2,
+        "generations: {:?}",
+        second.generations
+    );
+    let log = std::fs::read_to_string(&scene.cluster.log)?;
+    ensure!(
+        !log.contains("refused"),
+        "the cluster refused somebody:\n{log}"
+    );
+
+    scene.machine.cut_power()?;
+    scene.appliance.stop()?;
+    for disk in &scene.machine.build().disks[1..] {
+        disk.check_unchanged()?;
+    }
+    secrets::are_where_they_belong_and_nowhere_else(&scene)
+}
+
+/// It is written down with what its firmware said, and nothing is sent that it could boot.
+fn is_a_stranger(scene: &mut Scene, firmware: Firmware) -> anyhow::Result<()> {
+    scene.machine.power_on()?;
+    let seen = scene.wait_for("the stranger to be written down", BOOT, |m| {
+        m.state == State::Seen
+    })?;
+    let want = match firmware {
+        Uefi => Arch::X64,
+        Bios => Arch::Bios,
+    };
+    println!("a stranger: {:?}", seen.facts);
+    ensure!(
+        seen.facts.arch == Some(want),
+        "the architecture is {:?}",
+        seen.facts.arch
+    );
+    let class = seen.facts.vendor_class.as_deref();
+    ensure!(
+        class.is_some_and(|class| class.starts_with("PXEClient:Arch:")),
+        "vendor class {class:?}"
+    );
+    ensure!(seen.facts.uuid.as_deref() == Some(scene.machine.build().uuid.as_str()));
+    let script = scene.appliance.fetch(&format!("/boot.ipxe?mac={MAC}"))?;
+    ensure!(
+        !script.contains("kernel"),
+        "a stranger gets a kernel:\n{script}"
+    );
+    Ok(())
+}
+
+fn record(scene: &Scene) -> anyhow::Result<Machine> {
+    scene.appliance.ask("show node1")
+}
+
+/// The boot id of the last report is another than in `before`, and no installer ran for it.
+fn hears_of_another_boot(scene: &mut Scene, before: &Machine) -> anyhow::Result<Duration> {
+    let boot = |machine: &Machine| machine.generations.last().map(|g| g.boot_id.clone());
+    let old = boot(before);
+    scene.wait_for("a report of another boot", BOOT, |m| boot(m) != old)?;
+    ensure!(
+        !scene.machine.console()?.contains("practice installer"),
+        "it was installed again"
+    );
+    Ok(scene.machine.uptime())
+}
+
+/// `joined` must be the word of this boot: a node that was Ready a minute ago is still called Ready.
+fn is_ready_with_this_boot(scene: &Scene) -> anyhow::Result<()> {
+    let machine = record(scene)?;
+    let boot = machine
+        .generations
+        .last()
+        .map(|g| g.boot_id.clone())
+        .unwrap_or_default();
+    let node = scene.node("node1")?;
+    ensure!(
+        node["status"]["nodeInfo"]["bootID"] == boot.as_str(),
+        "`joined` was said of an earlier boot: the node runs {boot}, the cluster knows {node}"
+    );
+    Ok(())
+}

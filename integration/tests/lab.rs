@@ -1,0 +1,72 @@
+//! The lab itself: what a machine does on a LAN where nobody has anything to boot.
+
+use std::time::Duration;
+
+use integration::lab::disk::Disk;
+use integration::lab::enclose::{enclose, output};
+use integration::lab::firmware::Firmware;
+use integration::lab::lan::{self, ROUTER, Room};
+use integration::lab::machine::{Build, Machine};
+use integration::lab::scene::MAC;
+use integration::lab::services::{self, Leases};
+use integration::lab::wait::wait_until;
+
+/// How long a blank machine takes to ask, and to turn to its disk when nobody has an answer.
+fn ask_in_vain(firmware: Firmware) -> anyhow::Result<()> {
+    enclose()?;
+    let dir = tempfile::tempdir()?;
+    lan::switch()?;
+    let home = Room::new("router", ROUTER, &dir.path().join("rooms"))?;
+    let pcap = dir.path().join("lan.pcap");
+    let _capture = services::capture(&pcap, dir.path())?;
+    let _router = services::router(&home, Leases::ByRouter, dir.path())?;
+    let build = Build {
+        firmware,
+        mac: MAC.to_owned(),
+        uuid: "5e0c1d6a-7a0b-4c3e-9a55-525400123456".to_owned(),
+        serial: "LAB-0001".to_owned(),
+        memory_mib: 256,
+        disks: vec![Disk::blank(dir.path().join("disk"), "root", 1024)?],
+    };
+    let mut machine = Machine::new(build, "tap0", dir.path())?;
+    machine.power_on()?;
+    wait_until(
+        "a DISCOVER of a PXE client",
+        Duration::from_secs(60),
+        || {
+            machine.still_runs()?;
+            let mut tcpdump = std::process::Command::new("tcpdump");
+            let seen = output(
+                tcpdump
+                    .args(["-nvr"])
+                    .arg(&pcap)
+                    .args(["udp", "and", "port", "67"]),
+            )?;
+            Ok((seen.contains("PXEClient") && seen.contains(MAC)).then_some(()))
+        },
+    )?;
+    println!(
+        "{firmware}: {:.1} s to the first DISCOVER",
+        machine.uptime().as_secs_f32()
+    );
+    let disk = match firmware {
+        Firmware::Uefi => "\"Disk\"",
+        Firmware::Bios => "Booting from Hard Disk",
+    };
+    machine.wait_for_console(disk, Duration::from_secs(120))?;
+    println!(
+        "{firmware}: {:.1} s to the disk",
+        machine.uptime().as_secs_f32()
+    );
+    Ok(())
+}
+
+#[test]
+fn a_uefi_machine_that_nobody_answers_boots_its_disk() -> anyhow::Result<()> {
+    ask_in_vain(Firmware::Uefi)
+}
+
+#[test]
+fn a_bios_machine_that_nobody_answers_boots_its_disk() -> anyhow::Result<()> {
+    ask_in_vain(Firmware::Bios)
+}
