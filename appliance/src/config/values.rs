@@ -150,7 +150,7 @@ mod tests {
             ("https://a b", false),
             ("https://a:0", false),
             ("https://a:6443/x", false),
-            ("node1", false),
+            ("Node 1", false),
         ] {
             assert_eq!(cluster(text).is_ok(), good, "{text:?}");
         }
