@@ -83,10 +83,9 @@ fn joins_and_joins_again(name: &str, firmware: Firmware, leases: Leases) -> anyh
         scene.machine.uptime(),
     );
     if leases == ByRouter {
-        // Where the appliance hands out the addresses there is none to be had while it is away.
-        scene
-            .machine
-            .wait_for_console("k3s stand-in: node1 joined", BOOT)?;
+        // Where nobody else hands out addresses it has none now, and waits for one.
+        let joined = "k3s stand-in: node1 joined";
+        scene.machine.wait_for_console(joined, BOOT)?;
     }
     scene.appliance.start()?;
     let settled = record(&scene)?;

@@ -91,6 +91,7 @@ pub(crate) fn are_where_they_belong_and_nowhere_else(scene: &Scene) -> anyhow::R
             || inside(&scene.tokens.dir)
             || inside(&state.join("keys"))
             || inside(work.path())
+            || inside(&scene.dir.join("rooms"))
         {
             continue;
         }
