@@ -1,19 +1,29 @@
 //! The calls of a machine under installation → events, or a refusal that is put on record.
+//!
+//! In the order of the calls: [`see`] and [`serve`] before the agent runs, [`claim`], [`plan`], [`report`],
+//! [`secrets`], [`installed`], and [`booted`] and [`joined`] once the installed system does.
 
-use crate::decide::{Decision, Policy, Reason, decide};
+mod boot;
+mod node;
+mod sealing;
+
+use crate::decide::Policy;
 use crate::event::{Draft, Happening};
 use crate::hardware::Hardware;
 use crate::mac::Mac;
-use crate::machine::{Attempt, Claim, Facts, Generation, Machine, Origin, Secrets, State};
-use crate::name::HostName;
+use crate::machine::{Attempt, Claim, Generation, Machine, Origin, Secrets, State};
 use crate::plan::{Cache, Order, Plan};
-use crate::profile::{Profiles, Role};
+use crate::profile::Profiles;
 use crate::refusal::{Code, Refusal};
 use crate::report::{Outcome, Report, Step};
 use crate::timestamp::Timestamp;
-use crate::token::{Digest, Ticket};
-use crate::wire::{BootRequest, ClaimAnswer, ClaimRequest, InstalledRequest};
+use crate::token::Digest;
+use crate::wire::{ClaimAnswer, ClaimRequest, InstalledRequest};
 use crate::world::World;
+
+pub use boot::{see, serve};
+pub use node::{awaited, booted, joined};
+pub use sealing::{ToSeal, received, sealed, secrets};
 
 /// An answer, and what must be written down before it is given. A refusal may be written down too.
 #[must_use]
@@ -76,108 +86,6 @@ fn code_text(code: Code) -> String {
         .unwrap_or_default()
         .trim_matches('"')
         .to_owned()
-}
-
-/// A machine asked for something to boot: what is new about it. `most` bounds the strangers on record.
-/// Also the place where a machine whose attempts are used up is given up: in proxy mode it is answered
-/// with silence from here on, so no other door would ever hear of it.
-pub fn see(
-    world: &World,
-    mac: Mac,
-    facts: &Facts,
-    policy: &Policy,
-    now: Timestamp,
-    most: usize,
-) -> Verdict<()> {
-    let Some(machine) = world.by_mac(mac) else {
-        let strangers = world
-            .machines
-            .values()
-            .filter(|m| m.state == State::Seen)
-            .count();
-        let seen = Draft::of(
-            mac,
-            Happening::Seen {
-                facts: facts.clone(),
-            },
-        );
-        return Verdict::yes(
-            (),
-            if strangers < most {
-                vec![seen]
-            } else {
-                Vec::new()
-            },
-        );
-    };
-    let mut drafts = Vec::new();
-    if machine.facts.clone().learn(facts) {
-        drafts.push(Draft::of(
-            machine.id,
-            Happening::Seen {
-                facts: facts.clone(),
-            },
-        ));
-    }
-    drafts.extend(given_up(machine, &decide(Some(machine), policy, now)));
-    Verdict::yes((), drafts)
-}
-
-fn given_up(machine: &Machine, decision: &Decision) -> Option<Draft> {
-    match decision {
-        Decision::Disk(reason @ Reason::AttemptsUsed(_)) => Some(Draft::of(
-            machine.id,
-            Happening::GaveUp {
-                reason: reason.to_string(),
-            },
-        )),
-        _ => None,
-    }
-}
-
-/// The boot script door: decides, hands out the ticket, counts attempts. `fresh` is used only if a new
-/// attempt begins.
-pub fn serve(
-    world: &World,
-    mac: Mac,
-    policy: &Policy,
-    now: Timestamp,
-    fresh: Ticket,
-) -> Verdict<(Decision, Option<Ticket>)> {
-    let machine = world.by_mac(mac);
-    let decision = decide(machine, policy, now);
-    let Some(machine) = machine else {
-        return Verdict::yes((decision, None), Vec::new());
-    };
-    if decision != Decision::Install {
-        let drafts = given_up(machine, &decision).into_iter().collect();
-        return Verdict::yes((decision, None), drafts);
-    }
-    let draft = |what| Draft::of(machine.id, what);
-    let (ticket, drafts) = match &machine.attempt {
-        Some(attempt) if !attempt.is_spent(now) => {
-            let ticket = attempt.ticket.clone();
-            let first = attempt.served.is_none();
-            let served = first.then(|| {
-                draft(Happening::Served {
-                    ticket: ticket.clone(),
-                })
-            });
-            (ticket, served.into_iter().collect())
-        }
-        spent => {
-            let number = spent.as_ref().map_or(1, |a| a.number + 1);
-            let next = draft(Happening::Attempt {
-                number,
-                ticket: fresh.clone(),
-            });
-            let served = draft(Happening::Served {
-                ticket: fresh.clone(),
-            });
-            (fresh, vec![next, served])
-        }
-    };
-    Verdict::yes((decision, Some(ticket)), drafts)
 }
 
 /// `POST /node/v1/claim`. `session` is the hash of `request.session`; `from` is who asked, for the record.
@@ -402,102 +310,6 @@ pub fn report(
     Verdict::yes(machine.id, drafts)
 }
 
-/// What the appliance must seal for this machine; asked before [`sealed`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ToSeal {
-    /// Nothing to make: this ciphertext (base64) answers the retry.
-    Again(String),
-    /// Make secrets for this host name and role, seal them to the recipient, then call [`sealed`].
-    Fresh {
-        host_name: HostName,
-        role: Option<Role>,
-        recipient: String,
-    },
-}
-
-/// `POST /node/v1/secrets`, first half. Refused before the `configure` step and after "received".
-pub fn secrets(world: &World, session: &Digest, from: &str) -> Verdict<ToSeal> {
-    let (machine, attempt) = match running(world, session) {
-        Ok(held) => held,
-        Err(refusal) => return refused(world, None, refusal, from),
-    };
-    let on_record = |refusal| refused(world, Some(machine.id), refusal, from);
-    let due = attempt
-        .progress
-        .step
-        .is_some_and(|s| s >= Step::Configure && s != Step::Unknown);
-    match (&attempt.secrets, &attempt.plan, &attempt.claim) {
-        (Secrets::Received, ..) => on_record(Refusal::new(
-            Code::AlreadyReceived,
-            "the secrets of this attempt were received",
-        )),
-        (Secrets::Sealed { sealed }, ..) => Verdict::yes(ToSeal::Again(sealed.clone()), Vec::new()),
-        (Secrets::Kept, Some(plan), Some(claim)) if due => {
-            let role = plan.k3s.as_ref().map(|k3s| k3s.role);
-            let (host_name, recipient) = (plan.host_name.clone(), claim.recipient.clone());
-            Verdict::yes(
-                ToSeal::Fresh {
-                    host_name,
-                    role,
-                    recipient,
-                },
-                Vec::new(),
-            )
-        }
-        (Secrets::Kept, ..) => {
-            let refusal = Refusal::new(Code::TooEarly, "secrets are for the step `configure`");
-            on_record(refusal.fact("the agent has not reported that it got there"))
-        }
-    }
-}
-
-/// Second half: the ciphertext is made; keep it, or give the one that another call kept meanwhile.
-pub fn sealed(
-    world: &World,
-    session: &Digest,
-    sealed: String,
-    node_key: Digest,
-    from: &str,
-) -> Verdict<String> {
-    let Verdict { answer, drafts } = secrets(world, session, from);
-    match (answer, world.by_session(session)) {
-        (Ok(ToSeal::Again(kept)), _) => Verdict::yes(kept, drafts),
-        (Ok(ToSeal::Fresh { .. }), Some(machine)) => {
-            let what = Happening::Sealed {
-                sealed: sealed.clone(),
-                node_key,
-            };
-            Verdict::yes(sealed, vec![Draft::of(machine.id, what)])
-        }
-        (Ok(ToSeal::Fresh { .. }), None) => Verdict::no(Refusal::new(
-            Code::Unauthorized,
-            "no install attempt is held by this session",
-        )),
-        (Err(refusal), _) => Verdict {
-            answer: Err(refusal),
-            drafts,
-        },
-    }
-}
-
-/// `POST /node/v1/secrets/received`: from here on nobody gets them again.
-pub fn received(world: &World, session: &Digest, from: &str) -> Verdict<()> {
-    let (machine, attempt) = match running(world, session) {
-        Ok(held) => held,
-        Err(refusal) => return refused(world, None, refusal, from),
-    };
-    match attempt.secrets {
-        Secrets::Received => Verdict::yes((), Vec::new()),
-        Secrets::Sealed { .. } => {
-            Verdict::yes((), vec![Draft::of(machine.id, Happening::Received)])
-        }
-        Secrets::Kept => {
-            let refusal = Refusal::new(Code::TooEarly, "no secrets were handed out yet");
-            refused(world, Some(machine.id), refusal, from)
-        }
-    }
-}
-
 /// `POST /node/v1/installed`. A repeat is a success that changes nothing: a lost answer must not turn a
 /// finished install into a failure.
 pub fn installed(
@@ -554,76 +366,6 @@ pub fn installed(
         ssh_host_key,
     };
     Verdict::yes((), vec![Draft::of(machine.id, what)])
-}
-
-/// `POST /node/v1/boot`, by the hash of the node key. A repeat within one boot changes nothing.
-pub fn booted(
-    world: &World,
-    node_key: &Digest,
-    request: &BootRequest,
-    now: Timestamp,
-    from: &str,
-) -> Verdict<()> {
-    let Some(machine) = world.by_node_key(node_key) else {
-        let refusal = Refusal::new(Code::Unauthorized, "no installed machine has this key")
-            .fact("it was installed again, or forgotten, since");
-        return refused(world, None, refusal, from);
-    };
-    if machine.name.as_ref() != Some(&request.name) {
-        let refusal = Refusal::new(Code::Unauthorized, "this key belongs to another name");
-        return refused(world, Some(machine.id), refusal, from);
-    }
-    let release = world
-        .releases
-        .iter()
-        .rev()
-        .find(|r| r.toplevel == request.store_path);
-    let generation = Generation {
-        number: request.generation,
-        store_path: request.store_path.clone(),
-        label: request.label.clone(),
-        kernel: request.kernel.clone(),
-        origin: Origin::Switch,
-        release: release.map(|r| r.number),
-        activated: now,
-        booted: Some(now),
-        boot_id: request.boot_id.clone(),
-    };
-    let known = machine
-        .generations
-        .iter()
-        .rfind(|known| known.is_same(&generation));
-    let repeat = known.is_some_and(|known| known.boot_id == request.boot_id);
-    let settled = !matches!(machine.state, State::Installed | State::Failed);
-    if repeat && settled {
-        return Verdict::yes((), Vec::new());
-    }
-    Verdict::yes(
-        (),
-        vec![Draft::of(machine.id, Happening::Booted { generation })],
-    )
-}
-
-/// Kubernetes says that the node is Ready: the one thing that makes `joined`.
-pub fn joined(world: &World, machine: Mac) -> Verdict<()> {
-    let running = world
-        .machines
-        .get(&machine)
-        .filter(|m| m.state == State::Running);
-    let node = running.and_then(|m| m.name.clone());
-    let drafts = node.map(|node| Draft::of(machine, Happening::Joined { node }));
-    Verdict::yes((), drafts.into_iter().collect())
-}
-
-/// Machines whose node is looked for in the cluster: running, with a role.
-pub fn awaited<'a>(world: &'a World, profiles: &'a Profiles) -> impl Iterator<Item = &'a Machine> {
-    world.machines.values().filter(move |machine| {
-        let profile = machine
-            .profile
-            .as_ref()
-            .and_then(|name| profiles.by_name.get(name));
-        machine.state == State::Running && profile.is_some_and(|p| p.role.is_some())
-    })
 }
 
 #[cfg(test)]

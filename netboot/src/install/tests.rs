@@ -5,12 +5,14 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::decide::{Unknown, decide_image};
+use crate::decide::{Decision, Reason, Unknown, decide_image};
 use crate::event::Event;
-use crate::machine::Release;
+use crate::machine::{Facts, Release};
 use crate::operate::{self, About, Operator};
+use crate::profile::Role;
 use crate::store_path::StorePath;
-use crate::wire::EnrollRequest;
+use crate::token::Ticket;
+use crate::wire::{BootRequest, EnrollRequest};
 
 pub(crate) const PROFILE: &str = "system = \"x86_64-linux\"\n[disk]\nlayout = \"ext4\"\n\
      select = { smallest = true }\n[k3s]\nrole = \"agent\"\n";

@@ -1,0 +1,112 @@
+//! Before the agent runs: a machine is seen, and its boot script carries the ticket.
+
+use super::Verdict;
+use crate::decide::{Decision, Policy, Reason, decide};
+use crate::event::{Draft, Happening};
+use crate::mac::Mac;
+use crate::machine::{Facts, Machine, State};
+use crate::timestamp::Timestamp;
+use crate::token::Ticket;
+use crate::world::World;
+
+/// A machine asked for something to boot: what is new about it. `most` bounds the strangers on record.
+/// Also the place where a machine whose attempts are used up is given up: in proxy mode it is answered
+/// with silence from here on, so no other door would ever hear of it.
+pub fn see(
+    world: &World,
+    mac: Mac,
+    facts: &Facts,
+    policy: &Policy,
+    now: Timestamp,
+    most: usize,
+) -> Verdict<()> {
+    let Some(machine) = world.by_mac(mac) else {
+        let strangers = world
+            .machines
+            .values()
+            .filter(|m| m.state == State::Seen)
+            .count();
+        let seen = Draft::of(
+            mac,
+            Happening::Seen {
+                facts: facts.clone(),
+            },
+        );
+        return Verdict::yes(
+            (),
+            if strangers < most {
+                vec![seen]
+            } else {
+                Vec::new()
+            },
+        );
+    };
+    let mut drafts = Vec::new();
+    if machine.facts.clone().learn(facts) {
+        drafts.push(Draft::of(
+            machine.id,
+            Happening::Seen {
+                facts: facts.clone(),
+            },
+        ));
+    }
+    drafts.extend(given_up(machine, &decide(Some(machine), policy, now)));
+    Verdict::yes((), drafts)
+}
+
+fn given_up(machine: &Machine, decision: &Decision) -> Option<Draft> {
+    match decision {
+        Decision::Disk(reason @ Reason::AttemptsUsed(_)) => Some(Draft::of(
+            machine.id,
+            Happening::GaveUp {
+                reason: reason.to_string(),
+            },
+        )),
+        _ => None,
+    }
+}
+
+/// The boot script door: decides, hands out the ticket, counts attempts. `fresh` is used only if a new
+/// attempt begins.
+pub fn serve(
+    world: &World,
+    mac: Mac,
+    policy: &Policy,
+    now: Timestamp,
+    fresh: Ticket,
+) -> Verdict<(Decision, Option<Ticket>)> {
+    let machine = world.by_mac(mac);
+    let decision = decide(machine, policy, now);
+    let Some(machine) = machine else {
+        return Verdict::yes((decision, None), Vec::new());
+    };
+    if decision != Decision::Install {
+        let drafts = given_up(machine, &decision).into_iter().collect();
+        return Verdict::yes((decision, None), drafts);
+    }
+    let draft = |what| Draft::of(machine.id, what);
+    let (ticket, drafts) = match &machine.attempt {
+        Some(attempt) if !attempt.is_spent(now) => {
+            let ticket = attempt.ticket.clone();
+            let first = attempt.served.is_none();
+            let served = first.then(|| {
+                draft(Happening::Served {
+                    ticket: ticket.clone(),
+                })
+            });
+            (ticket, served.into_iter().collect())
+        }
+        spent => {
+            let number = spent.as_ref().map_or(1, |a| a.number + 1);
+            let next = draft(Happening::Attempt {
+                number,
+                ticket: fresh.clone(),
+            });
+            let served = draft(Happening::Served {
+                ticket: fresh.clone(),
+            });
+            (fresh, vec![next, served])
+        }
+    };
+    Verdict::yes((decision, Some(ticket)), drafts)
+}

@@ -1,0 +1,82 @@
+//! Once the installed system runs: its own word from its own disk, and the word of Kubernetes.
+
+use super::{Verdict, refused};
+use crate::event::{Draft, Happening};
+use crate::mac::Mac;
+use crate::machine::{Generation, Machine, Origin, State};
+use crate::profile::Profiles;
+use crate::refusal::{Code, Refusal};
+use crate::timestamp::Timestamp;
+use crate::token::Digest;
+use crate::wire::BootRequest;
+use crate::world::World;
+
+/// `POST /node/v1/boot`, by the hash of the node key. A repeat within one boot changes nothing.
+pub fn booted(
+    world: &World,
+    node_key: &Digest,
+    request: &BootRequest,
+    now: Timestamp,
+    from: &str,
+) -> Verdict<()> {
+    let Some(machine) = world.by_node_key(node_key) else {
+        let refusal = Refusal::new(Code::Unauthorized, "no installed machine has this key")
+            .fact("it was installed again, or forgotten, since");
+        return refused(world, None, refusal, from);
+    };
+    if machine.name.as_ref() != Some(&request.name) {
+        let refusal = Refusal::new(Code::Unauthorized, "this key belongs to another name");
+        return refused(world, Some(machine.id), refusal, from);
+    }
+    let release = world
+        .releases
+        .iter()
+        .rev()
+        .find(|r| r.toplevel == request.store_path);
+    let generation = Generation {
+        number: request.generation,
+        store_path: request.store_path.clone(),
+        label: request.label.clone(),
+        kernel: request.kernel.clone(),
+        origin: Origin::Switch,
+        release: release.map(|r| r.number),
+        activated: now,
+        booted: Some(now),
+        boot_id: request.boot_id.clone(),
+    };
+    let known = machine
+        .generations
+        .iter()
+        .rfind(|known| known.is_same(&generation));
+    let repeat = known.is_some_and(|known| known.boot_id == request.boot_id);
+    let settled = !matches!(machine.state, State::Installed | State::Failed);
+    if repeat && settled {
+        return Verdict::yes((), Vec::new());
+    }
+    Verdict::yes(
+        (),
+        vec![Draft::of(machine.id, Happening::Booted { generation })],
+    )
+}
+
+/// Kubernetes says that the node is Ready: the one thing that makes `joined`.
+pub fn joined(world: &World, machine: Mac) -> Verdict<()> {
+    let running = world
+        .machines
+        .get(&machine)
+        .filter(|m| m.state == State::Running);
+    let node = running.and_then(|m| m.name.clone());
+    let drafts = node.map(|node| Draft::of(machine, Happening::Joined { node }));
+    Verdict::yes((), drafts.into_iter().collect())
+}
+
+/// Machines whose node is looked for in the cluster: running, with a role.
+pub fn awaited<'a>(world: &'a World, profiles: &'a Profiles) -> impl Iterator<Item = &'a Machine> {
+    world.machines.values().filter(move |machine| {
+        let profile = machine
+            .profile
+            .as_ref()
+            .and_then(|name| profiles.by_name.get(name));
+        machine.state == State::Running && profile.is_some_and(|p| p.role.is_some())
+    })
+}
