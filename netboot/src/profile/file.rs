@@ -2,13 +2,16 @@
 //!
 //! The files are TOML 1.0 exactly, because Nix reads them too; what Nix would refuse is refused here.
 
+mod tables;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
-use serde::Deserialize;
 use toml::Spanned;
+
+use tables::{File, MachineTable, SelectTable};
 
 use super::{Listed, Pattern, Profile, Profiles, Role, Select};
 use crate::layout::Layout;
@@ -105,83 +108,6 @@ fn unique<K: Ord>(
             seen.insert(key, place.clone());
         }
     }
-}
-
-/// The file as it is written.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct File {
-    system: Spanned<String>,
-    #[serde(default)]
-    description: String,
-    confirm: Option<Spanned<String>>,
-    #[serde(default)]
-    machine: Vec<MachineTable>,
-    #[serde(default)]
-    r#match: MatchTable,
-    disk: DiskTable,
-    #[serde(default)]
-    k3s: K3sTable,
-    #[serde(default)]
-    nixos: NixosTable,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct MachineTable {
-    name: Spanned<String>,
-    mac: Spanned<Vec<Spanned<String>>>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct MatchTable {
-    #[serde(default)]
-    mac: Vec<Spanned<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct DiskTable {
-    select: Spanned<SelectTable>,
-    layout: Spanned<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct SelectTable {
-    by_id: Option<String>,
-    serial: Option<String>,
-    wwn: Option<String>,
-    model: Option<String>,
-    bus: Option<String>,
-    min_size: Option<Spanned<String>>,
-    max_size: Option<Spanned<String>>,
-    #[serde(default)]
-    smallest: bool,
-    #[serde(default)]
-    largest: bool,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct K3sTable {
-    role: Option<Spanned<String>>,
-    /// Read by the flake, which puts them into the system.
-    #[serde(default)]
-    #[allow(dead_code)]
-    labels: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct NixosTable {
-    /// Read by the flake.
-    #[serde(default)]
-    #[allow(dead_code)]
-    modules: Vec<String>,
-    #[serde(default)]
-    kernel_params: Vec<String>,
 }
 
 /// Collects problems of one file while it is taken apart.

@@ -1,0 +1,83 @@
+//! A profile as it is written: one struct for each table, nothing unknown let through.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+/// The file as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct File {
+    pub(super) system: Spanned<String>,
+    #[serde(default)]
+    pub(super) description: String,
+    pub(super) confirm: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) machine: Vec<MachineTable>,
+    #[serde(default)]
+    pub(super) r#match: MatchTable,
+    pub(super) disk: DiskTable,
+    #[serde(default)]
+    pub(super) k3s: K3sTable,
+    #[serde(default)]
+    pub(super) nixos: NixosTable,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct MachineTable {
+    pub(super) name: Spanned<String>,
+    pub(super) mac: Spanned<Vec<Spanned<String>>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct MatchTable {
+    #[serde(default)]
+    pub(super) mac: Vec<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct DiskTable {
+    pub(super) select: Spanned<SelectTable>,
+    pub(super) layout: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct SelectTable {
+    pub(super) by_id: Option<String>,
+    pub(super) serial: Option<String>,
+    pub(super) wwn: Option<String>,
+    pub(super) model: Option<String>,
+    pub(super) bus: Option<String>,
+    pub(super) min_size: Option<Spanned<String>>,
+    pub(super) max_size: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) smallest: bool,
+    #[serde(default)]
+    pub(super) largest: bool,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct K3sTable {
+    pub(super) role: Option<Spanned<String>>,
+    /// Read by the flake, which puts them into the system.
+    #[serde(default)]
+    #[allow(dead_code)]
+    pub(super) labels: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct NixosTable {
+    /// Read by the flake.
+    #[serde(default)]
+    #[allow(dead_code)]
+    pub(super) modules: Vec<String>,
+    #[serde(default)]
+    pub(super) kernel_params: Vec<String>,
+}
