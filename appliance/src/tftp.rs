@@ -22,7 +22,7 @@ use transfer::Transfer;
 /// Transfers at once. async-tftp has no limit of its own, and each transfer holds a socket.
 const TRANSFERS: usize = 256;
 
-/// The server, bound. It answers from the address it is bound to (protocol.md, trap 30).
+/// The server, bound. It answers from the address it is bound to, also on a host with several.
 pub struct Tftp {
     server: TftpServer<Shelf>,
 }

@@ -12,8 +12,8 @@ pub(super) struct Asked {
     pub(super) file: String,
 }
 
-/// Reads a name. Backslashes are slashes, and what firmware leaves behind the name is cut off
-/// (protocol.md, trap 29); whatever else is not exactly a machine's folder and a file is refused.
+/// Reads a name. Backslashes are slashes, as some ROMs write them, and the NUL or 0xff that firmware
+/// leaves behind a name is cut off; whatever else is not exactly a machine's folder and a file is refused.
 pub(super) fn read(path: &Path) -> Result<Asked, String> {
     const FORM: &str = "is not a machine's folder and a file in it";
 

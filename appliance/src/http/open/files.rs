@@ -16,7 +16,7 @@ use super::super::counted::{Parcel, counted};
 use super::super::error::{Refused, shut};
 use crate::app::App;
 
-/// Bytes read at once: with 64 KiB, the default, one download runs at half the speed (crates.md).
+/// Bytes read at once: with 64 KiB, the default, one download runs at half the speed.
 const CHUNK: usize = 256 * 1024;
 
 /// `/loaders/<file>?mac=`, from memory: UEFI HTTP boot, and people who look.
