@@ -26,7 +26,6 @@ fn ask_in_vain(firmware: Firmware) -> anyhow::Result<()> {
         uuid: "5e0c1d6a-7a0b-4c3e-9a55-525400123456".to_owned(),
         serial: "LAB-0001".to_owned(),
         memory_mib: 256,
-        cpus: 1,
         disks: vec![Disk::blank(dir.path().join("disk"), "root", 1024)?],
     };
     let mut machine = Machine::new(build, "tap0", dir.path())?;

@@ -49,7 +49,6 @@ fn run(options: &Options) -> anyhow::Result<()> {
     };
     let mut script = Script::new("demo", options.firmware, leases);
     script.disks = |dir| Ok(vec![Disk::blank(dir.join("root.disk"), "root", 8192)?]);
-    script.cpus = 2;
     let mut demo = Demo {
         scene: Scene::set(&script)?,
         start: Instant::now(),

@@ -30,7 +30,6 @@ pub struct Build {
     pub uuid: String,
     pub serial: String,
     pub memory_mib: u32,
-    pub cpus: u32,
     /// The first is the one it boots from.
     pub disks: Vec<Disk>,
 }
@@ -172,8 +171,8 @@ fn arguments(
 ) -> anyhow::Result<Vec<String>> {
     let accel = env::var("NETBOOT_ACCEL").unwrap_or_else(|_| "tcg".to_owned());
     let mut args = words(&format!(
-        "-nodefaults -accel {accel} -cpu max -m {} -smp {} -display none -vga none -qmp stdio",
-        build.memory_mib, build.cpus
+        "-nodefaults -accel {accel} -cpu max -m {} -smp 1 -display none -vga none -qmp stdio",
+        build.memory_mib
     ));
     // The serial port is all there is to see; without graphics SeaBIOS and iPXE write there too.
     args.extend(words(
@@ -262,7 +261,6 @@ mod tests {
             uuid: "u".to_owned(),
             serial: "s".to_owned(),
             memory_mib: 1024,
-            cpus: 1,
             disks: vec![disk("root"), disk("data")],
         };
         let args = arguments(&build, "tap0", None, Path::new("/tmp/c"))

@@ -58,7 +58,6 @@ pub struct Script<'a> {
     pub firmware: Firmware,
     pub leases: Leases,
     pub profile: &'a str,
-    pub cpus: u32,
     /// Made in the scene's folder; the first is the one it boots from.
     pub disks: fn(&Path) -> anyhow::Result<Vec<Disk>>,
 }
@@ -70,7 +69,6 @@ impl<'a> Script<'a> {
             firmware,
             leases,
             profile: WORKER,
-            cpus: 1,
             disks: |dir| Ok(vec![blank(dir)?]),
         }
     }
@@ -115,7 +113,6 @@ impl Scene {
             uuid: "5e0c1d6a-7a0b-4c3e-9a55-525400123456".to_owned(),
             serial: "LAB-0001".to_owned(),
             memory_mib: 1024,
-            cpus: script.cpus,
             disks: (script.disks)(&dir)?,
         };
         let machine = Machine::new(build, "tap0", &dir)?;
