@@ -48,7 +48,7 @@ fn an_install_completes_when_the_appliance_is_killed_in_the_middle_and_started_a
         "it took another attempt: {:?}",
         machine.attempt
     );
-    Ok(())
+    scene.passed()
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_machine_that_loses_power_while_copying_is_installed_by_its_second_attempt()
         "attempts: {:?}",
         machine.attempt
     );
-    Ok(())
+    scene.passed()
 }
 
 #[test]
@@ -108,5 +108,5 @@ fn a_machine_whose_three_attempts_all_end_in_a_power_cut_is_given_up_and_boots_i
     scene.appliance.must("reimage node1")?;
     let again = scene.appliance.machine(MAC)?;
     ensure!(again.is_some_and(|m| m.state == State::Enrolled && attempt(&m) == Some(1)));
-    Ok(())
+    scene.passed()
 }

@@ -53,11 +53,8 @@ fn run(options: &Options) -> anyhow::Result<()> {
         scene: Scene::set(&script)?,
         start: Instant::now(),
     };
-    demo.scene.keep = options.keep;
     let told = demo.tell(options);
-    if told.is_err() {
-        demo.scene.keep = true;
-    }
+    demo.scene.keep = options.keep || told.is_err();
     told
 }
 

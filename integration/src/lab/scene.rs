@@ -44,7 +44,7 @@ pub struct Scene {
     pub dir: PathBuf,
     pub capture: PathBuf,
     pub products: Products,
-    /// Keep disks and capture when the scene ends, as after a failure.
+    /// Disks and capture stay when the scene ends, unless somebody says that it went well.
     pub keep: bool,
     /// Ends with the scene.
     pub router: Process,
@@ -124,7 +124,7 @@ impl Scene {
             dir,
             capture,
             products,
-            keep: env::var_os("NETBOOT_LAB_KEEP").is_some(),
+            keep: true,
             router,
             _capture: listening,
             rooms: [home, kube],
@@ -196,9 +196,17 @@ impl Scene {
     }
 }
 
+impl Scene {
+    /// All went well: what is large goes, the logs stay. Whoever does not get here keeps everything.
+    pub fn passed(mut self) -> anyhow::Result<()> {
+        self.keep = env::var_os("NETBOOT_LAB_KEEP").is_some();
+        Ok(())
+    }
+}
+
 impl Drop for Scene {
     fn drop(&mut self) {
-        if self.keep || std::thread::panicking() {
+        if self.keep {
             eprintln!("logs, capture and disks are kept in {}", self.dir.display());
             return;
         }

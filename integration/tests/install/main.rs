@@ -121,7 +121,8 @@ fn joins_and_joins_again(name: &str, firmware: Firmware, leases: Leases) -> anyh
     for disk in &scene.machine.build().disks[1..] {
         disk.check_unchanged()?;
     }
-    secrets::are_where_they_belong_and_nowhere_else(&scene)
+    secrets::are_where_they_belong_and_nowhere_else(&scene)?;
+    scene.passed()
 }
 
 /// It is written down with what its firmware said, and nothing is sent that it could boot.
