@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
-const BETWEEN: Duration = Duration::from_millis(50);
+/// Short for a person, long for a program that is started to ask.
+const BETWEEN: Duration = Duration::from_millis(200);
 
 /// Asks `probe` until it gives something. `what` completes "waited 30 s for …".
 ///
