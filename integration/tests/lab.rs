@@ -7,6 +7,7 @@ use integration::lab::enclose::{enclose, output};
 use integration::lab::firmware::Firmware;
 use integration::lab::lan::{self, ROUTER, Room};
 use integration::lab::machine::{Build, Machine};
+use integration::lab::nvram::First;
 use integration::lab::scene::MAC;
 use integration::lab::services::{self, Leases};
 use integration::lab::wait::wait_until;
@@ -27,6 +28,7 @@ fn ask_in_vain(firmware: Firmware) -> anyhow::Result<()> {
         serial: "LAB-0001".to_owned(),
         memory_mib: 256,
         disks: vec![Disk::blank(dir.path().join("disk"), "root", 1024)?],
+        first: First::Network,
     };
     let mut machine = Machine::new(build, "tap0", dir.path())?;
     machine.power_on()?;

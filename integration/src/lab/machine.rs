@@ -10,10 +10,11 @@ use anyhow::{Context as _, bail};
 
 use super::disk::Disk;
 use super::firmware::{Firmware, ovmf};
+use super::lan;
+use super::nvram::{self, First};
 use super::process::{Process, append};
 use super::qmp::Qmp;
 use super::wait::wait_for;
-use super::{lan, nvram};
 
 /// A slot on the PCI bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct Build {
     pub memory_mib: u32,
     /// The first is the one it boots from.
     pub disks: Vec<Disk>,
+    /// UEFI only; SeaBIOS is told to try the network first.
+    pub first: First,
 }
 
 pub struct Machine {
@@ -56,7 +59,8 @@ impl Machine {
             Firmware::Uefi => {
                 let file = dir.join(format!("{tap}.vars"));
                 let mut vars = fs::read(ovmf()?.1)?;
-                nvram::network_first(&mut vars, octets(&build.mac)?, CARD, Place(FIRST_DISK))?;
+                let mac = octets(&build.mac)?;
+                nvram::boot_order(&mut vars, mac, CARD, Place(FIRST_DISK), build.first)?;
                 fs::write(&file, vars)?;
                 Some(file)
             }
@@ -98,6 +102,16 @@ impl Machine {
             .with_context(|| format!("the machine did not start; see `{}`", self.log.display()))?;
         self.on = Some((process, qmp));
         Ok(())
+    }
+
+    /// With a finger on the key that boots from the network this once.
+    pub fn power_on_from_network(&mut self) -> anyhow::Result<()> {
+        if let Some(file) = &self.vars {
+            let mut vars = fs::read(file)?;
+            nvram::network_next(&mut vars)?;
+            fs::write(file, vars)?;
+        }
+        self.power_on()
     }
 
     /// The plug is pulled: nothing gets a chance to write anything.
@@ -262,6 +276,7 @@ mod tests {
             serial: "s".to_owned(),
             memory_mib: 1024,
             disks: vec![disk("root"), disk("data")],
+            first: First::Network,
         };
         let args = arguments(&build, "tap0", None, Path::new("/tmp/c"))
             .unwrap()

@@ -1,4 +1,4 @@
-//! A boot order in OVMF's variables: the network over IPv4, then the disk, as one sets it in a firmware's menu.
+//! A boot order in OVMF's variables: network over IPv4 and disk, as one sets it in a firmware's menu.
 //!
 //! QEMU's `bootindex` cannot say that: to OVMF it means PXE over IPv4, then IPv6, then HTTP boot over both,
 //! and each of them that nobody answers costs another minute.
@@ -26,12 +26,20 @@ const ATTRIBUTES: u32 = 7;
 /// Far from the numbers that OVMF gives to the options it finds by itself.
 const NUMBERS: [u16; 2] = [0x0100, 0x0101];
 
+/// What is tried first at every power-on; the other follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum First {
+    Network,
+    Disk,
+}
+
 /// Writes the order into a copy of OVMF's template of variables.
-pub fn network_first(
+pub fn boot_order(
     vars: &mut [u8],
     mac: [u8; 6],
     card: Place,
     disk: Place,
+    first: First,
 ) -> anyhow::Result<()> {
     let options = [
         (
@@ -47,7 +55,16 @@ pub fn network_first(
             &load_option(name, &path),
         )?;
     }
-    append(vars, "BootOrder", &NUMBERS.map(u16::to_le_bytes).concat())
+    let mut order = NUMBERS;
+    if first == First::Disk {
+        order.reverse();
+    }
+    append(vars, "BootOrder", &order.map(u16::to_le_bytes).concat())
+}
+
+/// The network for the next power-on only: what the key for the boot menu does (UEFI 2.10 §3.1.2, `BootNext`).
+pub fn network_next(vars: &mut [u8]) -> anyhow::Result<()> {
+    append(vars, "BootNext", &NUMBERS[0].to_le_bytes())
 }
 
 fn append(vars: &mut [u8], name: &str, data: &[u8]) -> anyhow::Result<()> {
@@ -163,28 +180,31 @@ mod tests {
         append(&mut vars, "A", b"12345").unwrap();
         // Header 60, name 4, data 5, rounded up.
         assert_eq!(end(&vars).unwrap(), first + 72);
-        network_first(
-            &mut vars,
-            [0x52, 0x54, 0, 0x12, 0x34, 0x56],
-            Place(3),
-            Place(4),
-        )
-        .unwrap();
-        let order = utf16("BootOrder");
-        let at = vars.windows(order.len()).position(|w| w == order).unwrap();
-        assert_eq!(
-            vars[at + order.len()..at + order.len() + 4],
-            [0x00, 0x01, 0x01, 0x01]
-        );
+        let mac = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
+        for (first, want) in [
+            (First::Network, [0x00, 0x01, 0x01, 0x01]),
+            (First::Disk, [0x01, 0x01, 0x00, 0x01]),
+        ] {
+            let mut vars = vars.clone();
+            boot_order(&mut vars, mac, Place(3), Place(4), first).unwrap();
+            network_next(&mut vars).unwrap();
+            let order = utf16("BootOrder");
+            let at = vars.windows(order.len()).position(|w| w == order).unwrap();
+            assert_eq!(
+                vars[at + order.len()..at + order.len() + 4],
+                want,
+                "{first:?}"
+            );
+        }
     }
 
     #[test]
     fn what_is_not_ovmf_s_is_left_alone() {
         let mut other = vec![0; 4096];
-        assert!(network_first(&mut other, [0; 6], Place(3), Place(4)).is_err());
+        assert!(boot_order(&mut other, [0; 6], Place(3), Place(4), First::Network).is_err());
         assert!(other.iter().all(|byte| *byte == 0));
         let mut full = empty();
         full.truncate(0x80);
-        assert!(network_first(&mut full, [0; 6], Place(3), Place(4)).is_err());
+        assert!(boot_order(&mut full, [0; 6], Place(3), Place(4), First::Network).is_err());
     }
 }

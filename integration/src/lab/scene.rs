@@ -13,6 +13,7 @@ use super::enclose::{enclose, output, run};
 use super::firmware::Firmware;
 use super::lan::{self, APPLIANCE, CLUSTER, ROUTER, Room};
 use super::machine::{Build, Machine};
+use super::nvram::First;
 use super::process::Process;
 use super::products::Products;
 use super::services::{self, Cluster, Leases, Tokens};
@@ -60,6 +61,7 @@ pub struct Script<'a> {
     pub profile: &'a str,
     /// Made in the scene's folder; the first is the one it boots from.
     pub disks: fn(&Path) -> anyhow::Result<Vec<Disk>>,
+    pub first: First,
 }
 
 impl<'a> Script<'a> {
@@ -70,6 +72,7 @@ impl<'a> Script<'a> {
             leases,
             profile: WORKER,
             disks: |dir| Ok(vec![blank(dir)?]),
+            first: First::Network,
         }
     }
 }
@@ -114,6 +117,7 @@ impl Scene {
             serial: "LAB-0001".to_owned(),
             memory_mib: 1024,
             disks: (script.disks)(&dir)?,
+            first: script.first,
         };
         let machine = Machine::new(build, "tap0", &dir)?;
         Ok(Self {
