@@ -184,7 +184,9 @@ impl Scene {
     /// Refuses connections to `http.port` from now on, or takes them again; the node API goes on.
     pub fn block_http(&self, blocked: bool) -> anyhow::Result<()> {
         let rules = if blocked {
-            "table inet lab { chain in { type filter hook input priority 0; iifname eth0 tcp dport 8080 reject with tcp reset; } }"
+            "add table inet lab; \
+             add chain inet lab in { type filter hook input priority 0; }; \
+             add rule inet lab in iifname eth0 tcp dport 8080 reject with tcp reset"
         } else {
             "delete table inet lab"
         };
