@@ -199,7 +199,9 @@ impl Demo {
         );
         println!("    tail -f ../tap0.console        # the machine's console");
         println!("    tail -f appliance.log ../cluster.log ../router.log");
-        println!("    tcpdump -nr ../lan.pcap port 67 or port 4011");
+        if self.scene.capture.is_some() {
+            println!("    tcpdump -nr ../lan.pcap port 67 or port 4011");
+        }
         loop {
             self.scene.machine.still_runs()?;
             self.scene.appliance.still_runs()?;

@@ -43,13 +43,14 @@ pub struct Scene {
     pub machine: Machine,
     pub tokens: Tokens,
     pub dir: PathBuf,
-    pub capture: PathBuf,
+    /// Nothing where there could be none: see [`services::capture`].
+    pub capture: Option<PathBuf>,
     pub products: Products,
     /// Disks and capture stay when the scene ends, unless somebody says that it went well.
     pub keep: bool,
     /// Ends with the scene.
     pub router: Process,
-    _capture: Process,
+    _capture: Option<Process>,
     rooms: [Room; 2],
 }
 
@@ -126,7 +127,7 @@ impl Scene {
             machine,
             tokens,
             dir,
-            capture,
+            capture: listening.is_some().then_some(capture),
             products,
             keep: true,
             router,
@@ -218,7 +219,7 @@ impl Drop for Scene {
         }
         // Logs stay; what is large goes. A leftover is no reason to fail.
         let disks = self.machine.build().disks.iter().flat_map(Disk::files);
-        for file in disks.chain([self.capture.clone()]) {
+        for file in disks.chain(self.capture.clone()) {
             let _ = fs::remove_file(file);
         }
         let _ = fs::remove_dir_all(self.appliance.dir().join("state"));

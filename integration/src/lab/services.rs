@@ -122,8 +122,12 @@ pub fn cluster(
     Ok(Cluster { process, log })
 }
 
-/// Everything that crosses the switch, written down from now on.
-pub fn capture(file: &Path, dir: &Path) -> anyhow::Result<Process> {
+/// Everything that crosses the switch, written down from now on. Nothing where root is an ordinary user in a
+/// user namespace: tcpdump insists on setting its groups, which such a root may not.
+pub fn capture(file: &Path, dir: &Path) -> anyhow::Result<Option<Process>> {
+    if fs::read_to_string("/proc/self/setgroups").is_ok_and(|word| word.trim() == "deny") {
+        return Ok(None);
+    }
     let log = dir.join("capture.log");
     let mut tcpdump = Command::new("tcpdump");
     tcpdump
@@ -141,5 +145,5 @@ pub fn capture(file: &Path, dir: &Path) -> anyhow::Result<Process> {
             Ok(said.contains("listening on"))
         },
     )?;
-    Ok(process)
+    Ok(Some(process))
 }
