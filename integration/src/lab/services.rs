@@ -23,11 +23,18 @@ pub enum Leases {
 /// boot), and hands out IPv4 addresses unless somebody else is to do it.
 pub fn router(room: &Room, leases: Leases, dir: &Path) -> anyhow::Result<Process> {
     room.ip("address add fd77::1/64 dev eth0 nodad")?;
+    // `--no-daemon` also keeps it from changing its user, which root of a user namespace may not.
     let mut dnsmasq = room.command("dnsmasq");
     dnsmasq
-        .args("--keep-in-foreground --conf-file=/dev/null --port=0 --interface=eth0 --bind-interfaces".split(' '))
-        .args("--user=root --pid-file= --log-dhcp --log-facility=- --enable-ra --dhcp-range=fd77::,ra-only".split(' '))
-        .arg(format!("--dhcp-leasefile={}", dir.join("router.leases").display()));
+        .args(
+            "--no-daemon --conf-file=/dev/null --port=0 --interface=eth0 --bind-interfaces"
+                .split(' '),
+        )
+        .args("--log-dhcp --log-facility=- --enable-ra --dhcp-range=fd77::,ra-only".split(' '))
+        .arg(format!(
+            "--dhcp-leasefile={}",
+            dir.join("router.leases").display()
+        ));
     if leases == Leases::ByRouter {
         // Without the ping, which would hold back each first offer for three seconds.
         dnsmasq.args(["--no-ping", "--dhcp-range=10.77.0.100,10.77.0.199,1h"]);
