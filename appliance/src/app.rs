@@ -1,16 +1,20 @@
 //! What every door holds: the store, the keys, the configuration in force.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::net::SocketAddrV4;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use netboot::decide::{Address, Decision, Policy, decide, decide_image};
 use netboot::install;
 use netboot::mac::Mac;
-use netboot::machine::Facts;
+use netboot::machine::{Facts, State};
+use netboot::manner::Trials;
 use netboot::name::ProfileName;
 use netboot::operate::{self, Operator};
+use netboot::pcap::Packet;
 use netboot::profile::Profiles;
 use netboot::refusal::Refusal;
+use netboot::timeline::Mark;
 use netboot::wire::{EnrollRequest, Live};
 use netboot::world::World;
 use tokio::sync::watch;
@@ -20,8 +24,11 @@ use crate::clock;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::keys::Keys;
+use crate::lan::{Findings, Segment};
 use crate::loaders::Loaders;
+use crate::packets::Packets;
 use crate::store::Store;
+use crate::timelines::Timelines;
 
 /// How many strangers are kept on record: a flood of invented MACs must not fill the disk.
 const STRANGERS: usize = 1024;
@@ -35,14 +42,42 @@ pub struct App {
     /// The last good set of `hosts/profiles`.
     pub profiles: watch::Receiver<Arc<Profiles>>,
     pub policy: Policy,
-    pub address: Address,
+    /// The LANs that are served, in the order of the configuration; there is at least one.
+    pub segments: Vec<Arc<Segment>>,
     pub loaders: Loaders,
+    /// What is being tried with firmware that has not got through yet.
+    pub trials: Mutex<Trials>,
+    /// What was last seen of other servers and of the host's firewall.
+    pub findings: Findings,
     pub counters: Counters,
+    /// What machines were seen doing, and the packets that went with it.
+    pub timelines: Timelines,
+    pub packets: Packets,
 }
 
 impl App {
     pub fn profiles(&self) -> Arc<Profiles> {
         self.profiles.borrow().clone()
+    }
+
+    /// The address on the first LAN, for what no machine asked.
+    pub fn address(&self) -> &Address {
+        &self.segments[0].address
+    }
+
+    /// The appliance's own network cards: what they send is no machine's question.
+    pub fn cards(&self) -> Vec<Mac> {
+        self.segments.iter().filter_map(|s| s.lan.mac).collect()
+    }
+
+    /// The architectures of kernels that profiles are for (`x86_64`); the most usual one where there are no profiles.
+    pub fn kernels(&self) -> BTreeSet<String> {
+        let profiles = self.profiles();
+        let mut kernels: BTreeSet<_> = profiles.by_name.values().map(|p| p.arch.clone()).collect();
+        if kernels.is_empty() {
+            kernels.insert("x86_64".to_owned());
+        }
+        kernels
     }
 
     /// Writes down what a machine's packets say of it, if that is new. The usual case writes nothing.
@@ -89,40 +124,51 @@ impl App {
         self.store.decide(enroll).await.map(|_| ())
     }
 
-    /// Tells whoever watches what a machine was given before its agent can speak.
-    pub fn tell(&self, mac: Mac, stage: impl Into<String>) {
-        let machine = self.store.world().by_mac(mac).map_or(mac, |m| m.id);
-        self.store.tell(Live::Boot {
-            at: clock::now(),
-            machine,
-            stage: stage.into(),
-        });
+    /// The forms and loaders that are tried. A panic while they were held leaves them as good as before.
+    pub fn trials<T>(&self, of: impl FnOnce(&mut Trials) -> T) -> T {
+        of(&mut self.trials.lock().unwrap_or_else(PoisonError::into_inner))
     }
-}
 
-/// `sent snponly.efi (283 KiB in 0.2 s)`
-pub fn sent(what: &str, bytes: u64, took: Duration) -> String {
-    let size = match bytes {
-        0..1024 => format!("{bytes} bytes"),
-        1024..1_048_576 => format!("{} KiB", bytes / 1024),
-        _ => format!("{} MiB", bytes / 1_048_576),
-    };
-    format!("sent {what} ({size} in {:.1} s)", took.as_secs_f64())
-}
+    /// The machine asks for its script: what got it there is kept with it. Not worth failing a boot for.
+    pub async fn reached(&self, mac: Mac) {
+        let Some(manner) = self.trials(|trials| trials.arrived(mac)) else {
+            return;
+        };
+        let reached = move |world: &World, _| install::reached(world, mac, &manner);
+        if let Err(refusal) = self.store.decide(reached).await {
+            tracing::warn!(%mac, %refusal, "how its firmware got to its script is not kept");
+        }
+    }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// Takes down what a machine was seen doing, and tells whoever watches if it is news. Of a machine that is not on
+    /// record nothing is: strangers are only so many.
+    pub fn mark(&self, card: Mac, mark: Mark) {
+        let world = self.store.world();
+        let Some(machine) = world.by_mac(card) else {
+            return;
+        };
+        let (at, enrolled) = (self.timelines.now(), machine.state != State::Seen);
+        let since = machine.since;
+        if self.timelines.note(card, enrolled, since, at, mark.clone()) {
+            self.store.tell(Live::Boot {
+                at,
+                machine: machine.id,
+                mark,
+            });
+        }
+    }
 
-    #[test]
-    fn sizes_are_told_in_the_unit_that_fits() {
-        let took = Duration::from_millis(240);
-        for (bytes, want) in [
-            (17, "sent x (17 bytes in 0.2 s)"),
-            (289_792, "sent x (283 KiB in 0.2 s)"),
-            (9_437_184, "sent x (9 MiB in 0.2 s)"),
-        ] {
-            assert_eq!(sent("x", bytes, took), want);
+    /// Keeps a packet from or to a machine on record.
+    pub fn keep_packet(&self, card: Mac, from: SocketAddrV4, to: SocketAddrV4, payload: &[u8]) {
+        if let Some(machine) = self.store.world().by_mac(card) {
+            let packet = Packet {
+                at: self.timelines.now(),
+                from,
+                to,
+                payload: payload.to_vec(),
+            };
+            self.packets
+                .note(card, machine.state != State::Seen, packet);
         }
     }
 }

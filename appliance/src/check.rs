@@ -122,6 +122,7 @@ mod tests {
             loopback: false,
             ethernet: true,
             wireless: false,
+            default_route: false,
             part_of: None,
             mac: None,
             addresses: vec![(Ipv4Addr::new(10, 77, 0, 1), Ipv4Addr::new(255, 255, 255, 0))],

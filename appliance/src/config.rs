@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use netboot::decide::{Policy, Unknown};
-use netboot::lease::Pool;
+use netboot::lease::Site;
 use netboot::problem::{Problem, nearest};
 use netboot::profile::Profiles;
-use netboot::reply::Network;
+use netboot::rivals::Mode;
 use netboot::script::Image;
 
 use crate::lan::{Interface, Lan, NoLan};
@@ -22,12 +23,20 @@ mod values;
 pub struct Config {
     pub state_dir: PathBuf,
     pub hosts_dir: PathBuf,
-    pub lan: Lan,
+    /// At least one.
+    pub lans: Vec<Lan>,
     pub dhcp: Dhcp,
+    /// Another DHCP server on this host has UDP port 67: listen beside it.
+    pub share_port: bool,
+    /// Server mode may begin beside another DHCP server.
+    pub allow_second_server: bool,
     pub unknown: Unknown,
     pub attempts: u32,
     pub armed_for: Duration,
     pub ipxe_dir: PathBuf,
+    pub grub_dir: PathBuf,
+    /// The firmware of Raspberry Pi boards; without it none is installed.
+    pub raspberry_pi_dir: Option<PathBuf>,
     /// 0 lets the kernel choose; `serve` says which it was.
     pub http_port: u16,
     pub node_port: u16,
@@ -44,6 +53,15 @@ impl Config {
         Policy {
             unknown: self.unknown.clone(),
             attempts: self.attempts,
+        }
+    }
+
+    /// What it is beside other DHCP servers; nothing where it answers no DHCP at all.
+    pub fn mode(&self) -> Option<Mode> {
+        match self.dhcp {
+            Dhcp::Proxy => Some(Mode::Proxy),
+            Dhcp::Server { .. } => Some(Mode::Server),
+            Dhcp::Off => None,
         }
     }
 
@@ -74,7 +92,7 @@ impl Default for Ports {
 #[derive(Debug, Clone)]
 pub enum Dhcp {
     Proxy,
-    Server { pool: Pool, network: Network },
+    Server(Arc<Site>),
     Off,
 }
 
@@ -82,7 +100,7 @@ impl fmt::Display for Dhcp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Proxy => "proxy",
-            Self::Server { .. } => "server",
+            Self::Server(_) => "server",
             Self::Off => "off",
         })
     }

@@ -25,6 +25,7 @@ pub struct Counters {
     pub tftp_bytes: Counter,
     pub tftp_sent: Counter,
     pub tftp_refused: Counter,
+    pub tftp_broken_off: Counter,
     pub http_bytes: Counter,
     pub http_requests: Counter,
 }
@@ -50,6 +51,7 @@ impl Default for Counters {
             tftp_bytes: Counter::default(),
             tftp_sent: Counter::default(),
             tftp_refused: Counter::default(),
+            tftp_broken_off: Counter::default(),
             http_bytes: Counter::default(),
             http_requests: Counter::default(),
         }

@@ -8,27 +8,39 @@ use std::time::Duration;
 use futures_lite::FutureExt;
 use netboot::mac::Mac;
 use netboot::reply::{Answer, To};
+use netboot::timeline::Mark;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::app::App;
+use crate::lan::Segment;
 
 mod answer;
 mod judge;
+mod lease;
+mod link;
+mod packet;
 mod socket;
+mod witness;
 
 pub use judge::{Door, Reason};
+pub(crate) use packet::{Hears, PacketSocket};
 pub use socket::LanSocket;
+pub(crate) use socket::passes;
+use socket::{Destination, Received};
 
-/// Packets in work at once, for each door. More wait in the socket's buffer.
-const AT_ONCE: usize = 64;
+/// Packets in work at once, for each door. More wait in the socket's buffer. They share the store's writes,
+/// and those that ask the wire for an address wait for a while.
+const AT_ONCE: usize = 1024;
 
 /// What becomes of a packet.
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    Answer(Answer),
+    /// One, or two where the firmware wants address and boot file apart.
+    Answers(Vec<Answer>),
     Ignored(Reason),
     /// Our own fault; the one packet is lost, the service is not.
     Panicked,
@@ -40,30 +52,44 @@ pub enum Outcome {
 pub struct Judged {
     pub mac: Option<Mac>,
     pub xid: Option<u32>,
+    /// What the question says of a boot, if it is part of one.
+    pub asked: Option<Mark>,
+    /// Why the answer names no boot file to a machine that asked for one.
+    pub no_file: Option<Reason>,
     pub outcome: Outcome,
 }
 
-/// Answers packets until `stop`.
+/// Answers the packets of one LAN until `stop`.
 ///
 /// # Errors
 /// The socket is broken for good.
 pub async fn serve(
     app: Arc<App>,
+    segment: Arc<Segment>,
     socket: LanSocket,
     door: Door,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let socket = Arc::new(socket);
     let seats = Arc::new(Semaphore::new(AT_ONCE));
+    // Ends with this function.
+    let mut listening = JoinSet::new();
+    if let Some(link) = socket.link().cloned() {
+        listening.spawn(async move { link.listen().await });
+    }
     let mut buffer = [0; 4096];
     loop {
         let received = tokio::select! {
             received = socket.receive(&mut buffer) => received,
             () = stop.cancelled() => return Ok(()),
         };
-        let (length, from) = match received {
+        let Received {
+            payload,
+            from,
+            card,
+        } = match received {
             Ok(received) => received,
-            Err(error) if socket::passes(&error) => {
+            Err(error) if passes(&error) => {
                 tracing::warn!(%error, port = door.port(), "could not receive");
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
@@ -74,51 +100,50 @@ pub async fn serve(
             seat = seats.clone().acquire_owned() => seat,
             () = stop.cancelled() => return Ok(()),
         };
-        let packet = buffer[..length].to_vec();
-        let (app, socket) = (app.clone(), socket.clone());
+        let (app, segment, socket) = (app.clone(), segment.clone(), socket.clone());
         tokio::spawn(async move {
             let _seat = seat;
-            let judging = AssertUnwindSafe(answer::judge(&app, door, &packet));
+            let link = socket.link().map(Arc::as_ref);
+            let judging = AssertUnwindSafe(answer::judge(&app, &segment, door, &payload, link));
             let judged = judging.catch_unwind().await.unwrap_or(Judged {
                 mac: None,
                 xid: None,
+                asked: None,
+                no_file: None,
                 outcome: Outcome::Panicked,
             });
             let span = tracing::info_span!(
                 "dhcp",
                 mac = judged.mac.map(tracing::field::display),
                 xid = judged.xid.map(|x| tracing::field::display(format!("{x:08x}"))),
-                iface = %app.config.lan.interface,
+                iface = %segment.lan.interface,
                 port = door.port(),
             );
-            finish(&app, &socket, judged, from).instrument(span).await;
+            let here = segment.address.ip;
+            witness::came(&app, here, door, &payload, from, &judged);
+            let sending = finish(&app, here, &socket, door, judged, from, card);
+            sending.instrument(span).await;
         });
     }
 }
 
 /// Sends what is to be sent, and writes the one log line.
-async fn finish(app: &App, socket: &LanSocket, judged: Judged, from: SocketAddrV4) {
+async fn finish(
+    app: &App,
+    here: Ipv4Addr,
+    socket: &LanSocket,
+    door: Door,
+    judged: Judged,
+    from: SocketAddrV4,
+    card: Option<[u8; 6]>,
+) {
     let packets = &app.counters.packets;
-    match judged.outcome {
-        Outcome::Answer(answer) => {
-            let sent = match destination(answer.to, from) {
-                Some(to) => socket.send(&answer.bytes, to).await,
-                None => Err(std::io::Error::other("the sender has no address")),
-            };
-            match sent {
-                Ok(()) => {
-                    packets.sent.add(1);
-                    tracing::info!(given = answer.given, "answered");
-                    if let Some(mac) = judged.mac
-                        && app.store.world().by_mac(mac).is_some()
-                    {
-                        app.tell(mac, answer.given);
-                    }
-                }
-                Err(error) => {
-                    packets.failed.add(1);
-                    tracing::warn!(%error, given = answer.given, "could not answer");
-                }
+    match &judged.outcome {
+        Outcome::Answers(answers) => {
+            for answer in answers {
+                let to = destination(answer.to, from);
+                let sent = deliver(app, socket, answer, to, card).await;
+                witness::went(app, here, door, &judged, answer, sent);
             }
         }
         Outcome::Ignored(reason) => {
@@ -139,16 +164,47 @@ async fn finish(app: &App, socket: &LanSocket, judged: Judged, from: SocketAddrV
     }
 }
 
+/// Sends an answer; where it went to.
+async fn deliver(
+    app: &App,
+    socket: &LanSocket,
+    answer: &Answer,
+    to: Option<Destination>,
+    card: Option<[u8; 6]>,
+) -> std::io::Result<SocketAddrV4> {
+    let packets = &app.counters.packets;
+    let sent = match to {
+        Some(to) => {
+            let sent = socket.send(&answer.bytes, to, card).await;
+            sent.map(|()| to.address)
+        }
+        None => Err(std::io::Error::other("the sender has no address")),
+    };
+    match &sent {
+        Ok(_) => {
+            packets.sent.add(1);
+            tracing::info!(given = answer.given, "answered");
+        }
+        Err(error) => {
+            packets.failed.add(1);
+            tracing::warn!(%error, given = answer.given, "could not answer");
+        }
+    }
+    sent
+}
+
 /// RFC 2131 §4.1 for clients and relays; PXE clients on 4011 are answered where they asked from, because
 /// EDK2 asks from 4011 and ROMs from 68.
-fn destination(to: To, from: SocketAddrV4) -> Option<SocketAddrV4> {
-    match to {
-        To::Broadcast => Some(SocketAddrV4::new(Ipv4Addr::BROADCAST, 68)),
-        To::Client(address) => Some(SocketAddrV4::new(address, 68)),
-        To::Relay(address) => Some(SocketAddrV4::new(address, 67)),
-        To::Sender if from.ip().is_unspecified() || from.port() == 0 => None,
-        To::Sender => Some(from),
-    }
+fn destination(to: To, from: SocketAddrV4) -> Option<Destination> {
+    let (address, card) = match to {
+        To::Broadcast => (SocketAddrV4::new(Ipv4Addr::BROADCAST, 68), None),
+        To::Client(address) => (SocketAddrV4::new(address, 68), None),
+        To::Unconfigured { mac, address } => (SocketAddrV4::new(address, 68), Some(mac.octets())),
+        To::Relay(address) => (SocketAddrV4::new(address, 67), None),
+        To::Sender if from.ip().is_unspecified() || from.port() == 0 => return None,
+        To::Sender => (from, None),
+    };
+    Some(Destination { address, card })
 }
 
 #[cfg(test)]

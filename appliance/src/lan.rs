@@ -8,6 +8,17 @@ use netboot::mac::Mac;
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 
+mod findings;
+pub mod firewall;
+pub mod probe;
+mod route;
+mod segment;
+mod watch;
+
+pub use findings::{Findings, Look};
+pub use segment::Segment;
+pub use watch::watch;
+
 /// What is known of one network interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interface {
@@ -17,6 +28,8 @@ pub struct Interface {
     /// Not an Ethernet at all: tunnels, PPP, WireGuard.
     pub ethernet: bool,
     pub wireless: bool,
+    /// It leads to the rest of the world.
+    pub default_route: bool,
     /// The bridge or bond that it is a part of.
     pub part_of: Option<String>,
     pub mac: Option<Mac>,
@@ -32,6 +45,8 @@ pub struct Lan {
     pub netmask: Ipv4Addr,
     /// Its own card: packets from it are the appliance's own.
     pub mac: Option<Mac>,
+    pub wireless: bool,
+    pub default_route: bool,
     /// For the log line at start.
     pub why: String,
 }
@@ -204,6 +219,8 @@ fn take(interface: &Interface, address: Option<Ipv4Addr>, why: &str) -> Result<L
             address: *address,
             netmask: *netmask,
             mac: interface.mac,
+            wireless: interface.wireless,
+            default_route: interface.default_route,
             why: why.to_owned(),
         }),
         (None, Some(address), has @ [_, ..]) => Err(NoLan::OtherAddress {
@@ -225,12 +242,16 @@ pub fn interfaces() -> std::io::Result<Vec<Interface>> {
     const ETHERNET: u16 = 1; // ARPHRD_ETHER, linux/if_arp.h
 
     let mut found: Vec<Interface> = Vec::new();
+    let routed = route::default_interfaces();
     for entry in getifaddrs()? {
         let name = entry.interface_name;
         let at = match found.iter().position(|i| i.name == name) {
             Some(at) => at,
             None => {
-                found.push(seen(&name, entry.flags));
+                found.push(Interface {
+                    default_route: routed.contains(&name),
+                    ..seen(&name, entry.flags)
+                });
                 found.len() - 1
             }
         };
@@ -261,6 +282,7 @@ fn seen(name: &str, flags: InterfaceFlags) -> Interface {
         loopback: flags.contains(InterfaceFlags::IFF_LOOPBACK),
         ethernet: false,
         wireless: sys.join("wireless").exists() || sys.join("phy80211").exists(),
+        default_route: false,
         part_of: part_of.and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned())),
         mac: None,
         addresses: Vec::new(),

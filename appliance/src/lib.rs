@@ -11,17 +11,21 @@ pub mod lan;
 
 pub mod dhcp;
 pub mod http;
+pub mod script;
 pub mod tftp;
 
 pub mod cache;
 pub mod clock;
 pub mod counters;
+pub mod doctor;
 mod durable;
 pub mod k3s;
 pub mod keys;
 pub mod loaders;
+pub mod packets;
 pub mod seal;
 pub mod store;
+pub mod timelines;
 
 pub mod serve;
 

@@ -1,17 +1,16 @@
 //! Binds everything, runs it, stops it.
 
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use futures_lite::FutureExt;
-use netboot::decide::Address;
 use netboot::profile::Profiles;
-use tokio::net::TcpListener;
+use netboot::rivals::Mode;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -20,20 +19,22 @@ use crate::app::App;
 use crate::cache::Cache;
 use crate::check::Checked;
 use crate::clock;
-use crate::config::{Config, Dhcp, Loaded};
+use crate::config::{Config, Loaded};
 use crate::counters::Counters;
-use crate::dhcp::{self, Door, LanSocket};
-use crate::http::plain::serve_plain;
-use crate::http::tls::{self, serve_tls};
 use crate::http::unix::{AdminSocket, serve_unix};
-use crate::http::{admin, node, open};
+use crate::http::{admin, tls};
 use crate::keys::Keys;
+use crate::lan::{self, Findings, Segment};
 use crate::loaders::Loaders;
+use crate::packets::Packets;
 use crate::store::Store;
-use crate::tftp::Tftp;
+use crate::timelines::Timelines;
 use crate::{hosts, k3s};
 
+mod doors;
 pub mod notify;
+
+use doors::{Doors, Sockets};
 
 /// How long the listeners have to end. With [`STORE`], 2 s in all.
 const LISTENERS: Duration = Duration::from_millis(1300);
@@ -44,18 +45,17 @@ const STORE: Duration = Duration::from_millis(600);
 /// Everything opened and bound, nothing served yet.
 pub struct Bound {
     app: Arc<App>,
-    http: TcpListener,
-    node: TcpListener,
+    /// Of each LAN, in the order of the configuration.
+    doors: Vec<Doors>,
     tls: Arc<rustls::ServerConfig>,
     admin: AdminSocket,
-    tftp: Tftp,
-    dhcp: Vec<(Door, LanSocket)>,
     config: Loaded,
     profiles: watch::Sender<Arc<Profiles>>,
     reload: Arc<Notify>,
 }
 
-/// Opens the store, the keys and the cache, reads the loaders, and binds every socket.
+/// Looks whether server mode is alone, opens the store, the keys and the cache, reads the loaders, and binds every
+/// socket.
 ///
 /// # Errors
 /// The first thing that is not as it must be, by name.
@@ -66,20 +66,18 @@ pub async fn bind(checked: Checked) -> anyhow::Result<Bound> {
         ..
     } = checked;
     let config = loaded.config.clone();
+    // Before anything is made or bound: beside another server, nothing is.
+    let findings = Findings::default();
+    if config.mode() == Some(Mode::Server) && !config.allow_second_server {
+        lan::probe::alone(&config.lans, &findings).await?;
+    }
     make_private(&config.state_dir)?;
 
-    let ip = config.lan.address;
-    let http = tcp(ip, config.http_port, "http.port").await?;
-    let node = tcp(ip, config.node_port, "http.node-port").await?;
-    let tftp = udp(ip, config.ports.tftp)?;
-    let doors = match config.dhcp {
-        Dhcp::Off => Vec::new(),
-        Dhcp::Proxy | Dhcp::Server { .. } => vec![
-            lan_socket(&config, Door::Dhcp)?,
-            lan_socket(&config, Door::Binl)?,
-        ],
-    };
-    let loaders = Loaders::read(&config.ipxe_dir)?;
+    let mut sockets = Vec::new();
+    for lan in &config.lans {
+        sockets.push(Sockets::bind(&config, lan).await?);
+    }
+    let loaders = Loaders::read(&config.ipxe_dir, &config.grub_dir)?;
     let admin = admin_socket(&config.admin_socket)?;
 
     let opening = config.clone();
@@ -88,16 +86,13 @@ pub async fn bind(checked: Checked) -> anyhow::Result<Bound> {
         let keys = Keys::open(dir, &opening.k3s).context("cannot open the keys")?;
         let cache = Cache::open(dir, keys.cache_secret_file()).context("cannot open the cache")?;
         let store = Store::open(dir, clock::now).context("cannot open the store")?;
-        Ok((keys, cache, store))
+        let timelines = Timelines::open(dir, clock::now);
+        Ok((keys, cache, store, timelines))
     };
-    let (keys, cache, store) = tokio::task::spawn_blocking(open).await??;
+    let (keys, cache, store, timelines) = tokio::task::spawn_blocking(open).await??;
 
-    let address = Address {
-        ip,
-        http_port: http.local_addr()?.port(),
-        node_port: node.local_addr()?.port(),
-        pin: keys.pin().to_owned(),
-    };
+    let segments = sockets.iter().map(|s| s.segment(keys.pin()));
+    let segments = segments.collect::<anyhow::Result<Vec<_>>>()?;
     let tls = tls::server_config(&keys)?;
     let (sender, receiver) = watch::channel(Arc::new(profiles));
     let app = Arc::new(App {
@@ -107,18 +102,23 @@ pub async fn bind(checked: Checked) -> anyhow::Result<Bound> {
         keys,
         cache,
         profiles: receiver,
-        address,
+        segments: segments.clone(),
         loaders,
+        trials: Mutex::default(),
+        findings,
         counters: Counters::default(),
+        timelines,
+        packets: Packets::default(),
     });
+    let mut doors = Vec::new();
+    for (sockets, segment) in sockets.into_iter().zip(segments) {
+        doors.push(sockets.open(&app, segment)?);
+    }
     Ok(Bound {
-        tftp: Tftp::on(tftp, app.clone()).await?,
         app,
-        http,
-        node,
+        doors,
         tls,
         admin,
-        dhcp: doors,
         config: loaded,
         profiles: sender,
         reload: Arc::new(Notify::new()),
@@ -130,8 +130,9 @@ impl Bound {
         &self.app
     }
 
-    pub fn tftp(&self) -> anyhow::Result<SocketAddr> {
-        Ok(self.tftp.address()?)
+    /// Where TFTP is asked on the first LAN.
+    pub fn tftp(&self) -> SocketAddr {
+        self.doors[0].tftp()
     }
 
     /// Asks for a look at the profiles at once.
@@ -141,19 +142,16 @@ impl Bound {
 
     /// One line for each fact that an operator may look for.
     pub fn announce(&self) {
-        let Config {
-            lan, dhcp, images, ..
-        } = &self.app.config;
-        let Address {
-            http_port,
-            node_port,
-            ..
-        } = self.app.address;
+        let Config { dhcp, images, .. } = &self.app.config;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), "pxe-appliance");
-        tracing::info!(interface = lan.interface, address = %lan, why = lan.why, "LAN");
         tracing::info!(mode = %dhcp, "DHCP");
-        let tftp = self.tftp().map_or(0, |at| at.port());
-        tracing::info!(http_port, node_port, tftp_port = tftp, "listening");
+        for doors in &self.doors {
+            let Segment { lan, address } = doors.segment();
+            tracing::info!(interface = lan.interface, address = %lan, why = lan.why, "LAN");
+            let (iface, tftp_port) = (&lan.interface, doors.tftp().port());
+            let (http_port, node_port) = (address.http_port, address.node_port);
+            tracing::info!(iface, http_port, node_port, tftp_port, "listening");
+        }
         tracing::info!(socket = %self.app.config.admin_socket.display(), "admin API");
         tracing::info!(profiles = self.app.profiles().by_name.len(), "profiles");
         for image in images {
@@ -163,11 +161,25 @@ impl Bound {
         if images.is_empty() {
             tracing::warn!("no installer image is configured: nothing can be installed");
         }
-        let (found, missing) = (self.app.loaders.found(), self.app.loaders.missing());
-        tracing::info!(found = found.join(" "), "boot loaders");
-        if !missing.is_empty() {
-            let folder = self.app.config.ipxe_dir.display();
-            tracing::warn!(missing = missing.join(" "), %folder, "boot loaders are missing");
+        self.announce_loaders();
+    }
+
+    /// Those that are missing, for the architectures that profiles are for: nobody needs all there are.
+    fn announce_loaders(&self) {
+        let loaders = &self.app.loaders;
+        tracing::info!(found = loaders.found().join(" "), "boot loaders");
+        for kernel in self.app.kernels() {
+            for missing in loaders.missing(&kernel) {
+                let (loader, purpose) = (missing.name, missing.purpose);
+                tracing::info!(loader, purpose, "boot loader is not there");
+            }
+            for firmware in loaders.unserved(&kernel) {
+                let (ipxe, grub) = (
+                    self.app.config.ipxe_dir.display(),
+                    self.app.config.grub_dir.display(),
+                );
+                tracing::warn!(%firmware, ipxe_dir = %ipxe, grub_dir = %grub, "machines with this firmware get no boot loader: none is there");
+            }
         }
     }
 
@@ -178,37 +190,33 @@ impl Bound {
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let Self {
             app,
-            http,
-            node,
+            doors,
             tls,
             admin: admin_socket,
-            tftp,
-            dhcp: doors,
             config,
             profiles,
             reload,
         } = self;
         let all = stop.child_token();
         let mut tasks = Tasks::default();
-        let served = serve_plain(http, open::router(app.clone()), all.clone());
-        tasks.add("http.port", async { Ok(served.await?) });
-        let served = serve_tls(node, tls, node::router(app.clone()), all.clone());
-        tasks.add("http.node-port", async { Ok(served.await?) });
+        for doors in doors {
+            doors.serve(&app, &tls, &mut tasks, &all);
+        }
         let served = serve_unix(admin_socket, admin::router(app.clone()), all.clone());
         tasks.add("admin.socket", async { Ok(served.await?) });
-        let served = tftp.run(all.clone());
-        tasks.add("TFTP", async { Ok(served.await?) });
-        for (door, socket) in doors {
-            let served = dhcp::serve(app.clone(), socket, door, all.clone());
-            let name = match door {
-                Door::Dhcp => "DHCP on port 67",
-                Door::Binl => "DHCP on port 4011",
-            };
-            tasks.add(name, async { Ok(served.await?) });
-        }
         let watched = hosts::watch(config, profiles, hosts::EVERY, reload, all.clone());
         tasks.add("the watch over hosts-dir", async {
             watched.await;
+            Ok(())
+        });
+        let watched = lan::watch(app.clone(), all.clone());
+        tasks.add("the watch over the LANs", async {
+            watched.await;
+            Ok(())
+        });
+        let (keeper, told) = (app.clone(), all.clone());
+        tasks.add("the record of boots", async move {
+            keeper.timelines.keep(told).await;
             Ok(())
         });
         let watched = k3s::watch(app.clone(), all.clone());
@@ -245,15 +253,16 @@ impl Bound {
 /// The listeners by name. Dropping it ends them.
 #[derive(Default)]
 struct Tasks {
-    set: JoinSet<(&'static str, anyhow::Result<()>)>,
+    set: JoinSet<(String, anyhow::Result<()>)>,
 }
 
 impl Tasks {
     fn add(
         &mut self,
-        name: &'static str,
+        name: impl Into<String>,
         task: impl Future<Output = anyhow::Result<()>> + Send + 'static,
     ) {
+        let name = name.into();
         self.set.spawn(async move {
             let ended = AssertUnwindSafe(task).catch_unwind().await;
             (name, ended.unwrap_or_else(|_| Err(anyhow!("it panicked"))))
@@ -281,28 +290,6 @@ impl Tasks {
             }
         }
     }
-}
-
-async fn tcp(ip: Ipv4Addr, port: u16, key: &str) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(SocketAddrV4::new(ip, port)).await;
-    listener.with_context(|| format!("cannot listen on {ip}:{port} ({key})"))
-}
-
-fn udp(ip: Ipv4Addr, port: u16) -> anyhow::Result<std::net::UdpSocket> {
-    let socket = std::net::UdpSocket::bind(SocketAddrV4::new(ip, port));
-    socket.with_context(|| format!("cannot listen on {ip}, UDP port {port} (TFTP)"))
-}
-
-fn lan_socket(config: &Config, door: Door) -> anyhow::Result<(Door, LanSocket)> {
-    let port = match door {
-        Door::Dhcp => config.ports.dhcp,
-        Door::Binl => config.ports.binl,
-    };
-    let socket = LanSocket::bind(&config.lan, port);
-    let interface = &config.lan.interface;
-    let socket =
-        socket.with_context(|| format!("cannot listen on {interface}, UDP port {port} (DHCP)"))?;
-    Ok((door, socket))
 }
 
 fn admin_socket(path: &Path) -> anyhow::Result<AdminSocket> {

@@ -40,10 +40,15 @@ pub(crate) struct House {
 impl House {
     /// `more` is added to the configuration.
     pub(crate) fn new(more: &str) -> Self {
+        Self::with(more, &[])
+    }
+
+    /// With these files besides, such as `profiles/arm.toml`.
+    pub(crate) fn with(more: &str, files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let at = |name: &str| folder.path().join(name);
-        for dir in ["profiles", "ipxe"] {
-            std::fs::create_dir(at(dir)).expect("makes a folder");
+        for dir in ["profiles", "ipxe", "grub", "pi/overlays"] {
+            std::fs::create_dir_all(at(dir)).expect("makes a folder");
         }
         let mut kernel = (0..=250).collect::<Vec<u8>>().repeat(KERNEL / 251 + 1);
         kernel.truncate(KERNEL);
@@ -54,9 +59,18 @@ impl House {
             ("ipxe/secret", CANARY.as_bytes()),
             ("ipxe/undionly.kpxe", &[1; 70_000]),
             ("ipxe/snponly.efi", &kernel[..290_001]),
+            ("grub/shimx64.efi", b"shim"),
+            ("grub/grubx64.efi", b"GRUB"),
+            ("pi/bootcode.bin", b"bootcode"),
+            ("pi/start4.elf", b"start4"),
+            ("pi/secret.elf", CANARY.as_bytes()),
+            ("pi/overlays/vc4.dtbo", b"overlay"),
             ("profiles/worker.toml", WORKER.as_bytes()),
         ] {
             std::fs::write(at(name), bytes).expect("writes");
+        }
+        for (name, text) in files {
+            std::fs::write(at(name), text).expect("writes");
         }
         let text = format!("{CONFIG}{more}");
         let file = at("appliance.toml").display().to_string();
@@ -88,6 +102,18 @@ select = { smallest = true }
 layout = \"ext4\"
 ";
 
+/// A profile for machines of another architecture, and its installer.
+pub(crate) const ARM: (&str, &str) = (
+    "profiles/arm.toml",
+    "system = \"aarch64-linux\"\n[disk]\nselect = { smallest = true }\nlayout = \"ext4\"\n",
+);
+pub(crate) const ARM_IMAGE: &str = "[images.arm]
+kernel = \"pi/start4.elf\"
+initrd = \"initrd\"
+cmdline = \"console=ttyAMA0\"
+arch = \"aarch64\"
+";
+
 const CONFIG: &str = "state-dir = \"state\"
 hosts-dir = \"profiles\"
 [lan]
@@ -107,10 +133,14 @@ arch = \"x86_64\"
 
 /// Keys of `[boot]` that a test wants besides.
 pub(crate) fn boot(more: &str) -> String {
-    format!("[boot]\nipxe-dir = \"ipxe\"\n{more}\n")
+    format!("[boot]\nipxe-dir = \"ipxe\"\ngrub-dir = \"grub\"\nraspberry-pi-dir = \"pi\"\n{more}\n")
 }
 
 pub(crate) async fn enroll(app: &Arc<App>, mac: Mac) {
+    enroll_as(app, mac, "worker", "node1").await;
+}
+
+pub(crate) async fn enroll_as(app: &Arc<App>, mac: Mac, profile: &'static str, name: &'static str) {
     let profiles = app.profiles();
     let enroll = move |world: &World, now| {
         let operator = Operator {
@@ -122,8 +152,8 @@ pub(crate) async fn enroll(app: &Arc<App>, mac: Mac) {
         };
         let request = EnrollRequest {
             mac,
-            profile: Some("worker".parse().expect("a name")),
-            name: Some("node1".parse().expect("a name")),
+            profile: Some(profile.parse().expect("a name")),
+            name: Some(name.parse().expect("a name")),
         };
         operate::enroll(world, &operator, &request)
     };

@@ -13,7 +13,7 @@
 practice_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 export PRACTICE_TARGET=${PRACTICE_TARGET:-$(cd "$practice_root" && realpath -m "${CARGO_TARGET_DIR:-target}/practice")}
 # sfdisk, mkfs and friends live in sbin, which a normal user's PATH often lacks.
-export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin:$PRACTICE_TARGET/unpacked/usr/sbin:$PRACTICE_TARGET/unpacked/sbin"
 
 if [ ! -S /nix/var/nix/daemon-socket/socket ]; then
     mkdir -p "$PRACTICE_TARGET/nix-conf"

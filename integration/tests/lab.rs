@@ -6,7 +6,7 @@ use integration::lab::disk::Disk;
 use integration::lab::enclose::enclose;
 use integration::lab::firmware::Firmware;
 use integration::lab::lan::{self, ROUTER, Room};
-use integration::lab::machine::{Build, Machine};
+use integration::lab::machine::{Build, Card, Machine};
 use integration::lab::nvram::First;
 use integration::lab::scene::MAC;
 use integration::lab::services::{self, Leases};
@@ -27,6 +27,8 @@ fn ask_in_vain(firmware: Firmware) -> anyhow::Result<()> {
         memory_mib: 256,
         disks: vec![Disk::blank(dir.path().join("disk"), "root", 1024)?],
         first: First::Network,
+        card: Card::Virtio,
+        stray_card: false,
     };
     let mut machine = Machine::new(build, "tap0", dir.path())?;
     machine.power_on()?;
@@ -44,7 +46,7 @@ fn ask_in_vain(firmware: Firmware) -> anyhow::Result<()> {
         machine.uptime().as_secs_f32()
     );
     let disk = match firmware {
-        Firmware::Uefi => "\"Disk\"",
+        Firmware::Uefi | Firmware::SecureBoot => "\"Disk\"",
         Firmware::Bios => "Booting from Hard Disk",
     };
     machine.wait_for_console(disk, Duration::from_secs(120))?;

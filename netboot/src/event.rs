@@ -1,10 +1,13 @@
 //! What happened: the only thing that is ever written down as truth. Everything else is folded from it.
 
+use std::net::Ipv4Addr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::hardware::Hardware;
 use crate::mac::Mac;
 use crate::machine::{Claim, Facts, Generation, Release};
+use crate::manner::Manner;
 use crate::name::{HostName, ProfileName};
 use crate::plan::Plan;
 use crate::report::Report;
@@ -72,6 +75,10 @@ pub enum Happening {
         number: u32,
         ticket: Ticket,
     },
+    /// It asked for its boot script: this is how its firmware was got there.
+    Reached {
+        manner: Manner,
+    },
     /// A boot script carried the ticket for the first time.
     Served {
         ticket: Ticket,
@@ -121,6 +128,25 @@ pub enum Happening {
         code: String,
         reason: String,
         from: String,
+    },
+    /// Somebody was refused an address because none is free; told once, until it is over.
+    PoolExhausted {
+        first: Ipv4Addr,
+        last: Ipv4Addr,
+    },
+    /// Addresses are free again, and nobody was refused one for a while.
+    PoolRecovered {
+        first: Ipv4Addr,
+        last: Ipv4Addr,
+    },
+    /// An address that was to be offered is used by a card that has no lease of it; it rests.
+    AddressInUse {
+        address: Ipv4Addr,
+        by: Mac,
+    },
+    /// A client found its new address in use by another; it rests.
+    AddressDeclined {
+        address: Ipv4Addr,
     },
     /// A system went into the cache.
     Released {

@@ -21,7 +21,7 @@ use crate::token::Digest;
 use crate::wire::{ClaimAnswer, ClaimRequest, InstalledRequest};
 use crate::world::World;
 
-pub use boot::{see, serve};
+pub use boot::{reached, see, serve};
 pub use node::{awaited, booted, joined};
 pub use sealing::{ToSeal, received, sealed, secrets};
 
@@ -246,19 +246,17 @@ pub fn plan_for(
         ));
     };
     let wanted = machine.armed.as_ref().and_then(|armed| armed.release);
+    let system = profile.system_of(Some(host_name));
     let release = match wanted {
-        Some(number) => world.release(&profile.system, number),
-        None => world.newest(&profile.system),
+        Some(number) => world.release(system, number),
+        None => world.newest(system),
     };
     let Some(release) = release else {
         return Err(Refusal::new(
             Code::PlanRefused,
-            format!("system `{}` has no release", profile.system),
+            format!("system `{system}` has no release"),
         )
-        .tip(format!(
-            "pxe-admin publish {} --toplevel PATH",
-            profile.system
-        )));
+        .tip(format!("pxe-admin publish {system} --toplevel PATH")));
     };
     let Shelf {
         cache, k3s_server, ..

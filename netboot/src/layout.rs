@@ -1,7 +1,7 @@
 //! Named disk layouts: which partitions, in which order, for which firmware.
 //!
 //! Labels are those that disko gives (`disk-<disk>-<partition>`), because the built system's fstab names
-//! them; so the layout can be carried out here and described there without meeting.
+//! them. The flake makes that fstab from `layout.json`, which is these layouts written out.
 
 use serde::{Deserialize, Serialize};
 
@@ -94,5 +94,44 @@ impl Layout {
             mountpoint: Some("/"),
         };
         vec![start, root]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use expect_test::expect_file;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_flake_reads_these_very_layouts() {
+        let slot = |slot: Slot| {
+            json!({
+                "label": slot.label,
+                "type": slot.purpose.type_guid(),
+                "size": slot.size,
+                "filesystem": slot.filesystem,
+                "mountpoint": slot.mountpoint,
+            })
+        };
+        let layout = |name: &&'static str| {
+            let layout = Layout::named(name).expect("every name has its layout");
+            let slots = |firmware| {
+                layout
+                    .slots(firmware)
+                    .into_iter()
+                    .map(slot)
+                    .collect::<Vec<_>>()
+            };
+            let by_firmware =
+                json!({ "uefi": slots(Firmware::Uefi), "bios": slots(Firmware::Bios) });
+            (*name, by_firmware)
+        };
+        let all: BTreeMap<_, _> = Layout::NAMES.iter().map(layout).collect();
+        let text = serde_json::to_string_pretty(&all).expect("writes");
+        expect_file!["layout.json"].assert_eq(&(text + "\n"));
     }
 }

@@ -6,13 +6,22 @@
 //! |---|---|---|
 //! | [`request`] | a packet's bytes | a boot request, or the reason to ignore it |
 //! | [`decide`] | a machine and the policy | what it gets |
+//! | [`manner`] | what firmware took and what it ignored | the form and the loader to try next |
 //! | [`reply`], [`lease`] | the decision and the request | a DHCP answer |
-//! | [`script`] | the decision | an iPXE script |
+//! | [`frame`] | a datagram, a question about an address | an Ethernet frame, and back |
+//! | [`file`] | the name of a file | whose it is, and what |
+//! | [`tftp`] | a request for a file | its blocks, in time |
+//! | [`script`] | the decision | what a boot loader reads, in its language |
 //! | [`install`] | the calls of a machine under installation | events, or a refusal |
 //! | [`plan`] | hardware, profile, release | what will be done to the disks |
 //! | [`report`] | what the agent says | progress |
+//! | [`rivals`] | what other servers say | what an operator should know of the LAN |
+//! | [`firewall`] | the rules of the host's firewall | whether machines can get in |
 //! | [`operate`] | an operator's command | events, or a refusal |
 //! | [`world`] | events | everything the appliance knows |
+//! | [`timeline`] | what was seen of a boot | where it is stuck, and why that may be |
+//! | [`checkup`] | what was found on the appliance | what is in order, and what to do |
+//! | [`pcap`] | packets | a capture file |
 
 pub mod mac;
 pub mod name;
@@ -21,21 +30,32 @@ pub mod timestamp;
 pub mod token;
 
 pub mod decide;
+pub mod file;
+pub mod frame;
 pub mod lease;
+pub mod manner;
 pub mod reply;
 pub mod request;
 pub mod script;
+pub mod tftp;
 
 pub mod hardware;
 pub mod layout;
+pub mod nix_toml;
 pub mod plan;
 pub mod problem;
 pub mod profile;
 
+pub mod checkup;
 pub mod event;
 pub mod machine;
+pub mod pcap;
 pub mod report;
+pub mod timeline;
 pub mod world;
+
+pub mod firewall;
+pub mod rivals;
 
 pub mod install;
 pub mod operate;

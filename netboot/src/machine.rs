@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::hardware::Hardware;
 use crate::mac::Mac;
+use crate::manner::Manner;
 use crate::name::{HostName, ProfileName, SystemName};
 use crate::plan::Plan;
 use crate::report::Progress;
@@ -209,6 +210,9 @@ pub struct Machine {
     pub installed: Option<Timestamp>,
     #[serde(default)]
     pub facts: Facts,
+    /// How its firmware got to its boot script the last time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manner: Option<Manner>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hardware: Option<Hardware>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -224,6 +228,9 @@ pub struct Machine {
     /// Hash of the key with which the installed node proves itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_key: Option<Digest>,
+    /// `/proc/sys/kernel/random/boot_id` of the boot it last reported; empty if none.
+    #[serde(default)]
+    pub boot_id: String,
     #[serde(default)]
     pub generations: Vec<Generation>,
 }

@@ -228,9 +228,9 @@ fn try_reimage(
             "bring hosts/profiles/{name}.toml back, or forget and enroll it again"
         )));
     };
-    if let Some(number) = release.filter(|number| world.release(&profile.system, *number).is_none())
-    {
-        let known = world.releases.iter().filter(|r| r.system == profile.system);
+    let system = profile.system_of(machine.name.as_ref());
+    if let Some(number) = release.filter(|number| world.release(system, *number).is_none()) {
+        let known = world.releases.iter().filter(|r| r.system == *system);
         let known: Vec<String> = known.map(|r| r.number.to_string()).collect();
         let known = if known.is_empty() {
             "none".to_owned()
@@ -239,7 +239,7 @@ fn try_reimage(
         };
         return Err(Refusal::new(
             Code::UnknownRelease,
-            format!("system `{}` has no release {number}", profile.system),
+            format!("system `{system}` has no release {number}"),
         )
         .fact(format!("its releases: {known}"))
         .fact(NOTHING)
@@ -275,16 +275,21 @@ pub fn forget(world: &World, operator: &Operator<'_>, who: &str) -> Verdict<Abou
     }))
 }
 
-/// What keeps a machine of this profile from being installed now, in words.
-pub fn warnings(world: &World, profiles: &Profiles, profile: &ProfileName) -> Vec<String> {
+/// What keeps this machine, which is enrolled with `profile`, from being installed now, in words.
+pub fn warnings(
+    world: &World,
+    profiles: &Profiles,
+    profile: &ProfileName,
+    machine: Option<&HostName>,
+) -> Vec<String> {
     let Some(profile) = profiles.by_name.get(profile) else {
         return vec![format!("profile `{profile}` is not in hosts-dir any more")];
     };
-    match world.newest(&profile.system) {
+    let system = profile.system_of(machine);
+    match world.newest(system) {
         Some(_) => Vec::new(),
         None => vec![format!(
-            "system `{0}` has no release yet; run `pxe-admin publish {0} --toplevel PATH`",
-            profile.system
+            "system `{system}` has no release yet; run `pxe-admin publish {system} --toplevel PATH`"
         )],
     }
 }

@@ -54,6 +54,8 @@ pub struct Select {
 pub struct Listed {
     pub name: HostName,
     pub macs: Vec<Mac>,
+    /// Its own, if it has modules of its own.
+    pub system: Option<SystemName>,
 }
 
 /// One profile.
@@ -79,6 +81,17 @@ pub struct Profile {
 /// A MAC pattern such as `b8:27:eb:*`: the octets that must be equal, from the first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pattern(pub Vec<u8>);
+
+impl Profile {
+    /// What this machine is installed with: a system of its own if the profile gives it modules of its own, else the
+    /// one that it shares with the profile's others.
+    pub fn system_of(&self, machine: Option<&HostName>) -> &SystemName {
+        let listed = self.machines.iter().find(|m| Some(&m.name) == machine);
+        listed
+            .and_then(|m| m.system.as_ref())
+            .unwrap_or(&self.system)
+    }
+}
 
 /// All profiles of `hosts/profiles`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

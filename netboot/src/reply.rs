@@ -2,12 +2,22 @@
 
 use std::net::Ipv4Addr;
 
-use dhcproto::Encodable;
-use dhcproto::v4::{DhcpOption, Flags, Message, MessageType, Opcode, UnknownOption};
+use dhcproto::v4::{DhcpOption, UnknownOption};
 
 use crate::decide::Address;
-use crate::lease::Settled;
-use crate::request::{Arch, Boot, Kind, Request, Stage};
+use crate::mac::Mac;
+use crate::manner::Form;
+use crate::request::{Arch, Boot, Client, Request};
+use crate::script;
+
+mod fqdn;
+mod proxy;
+mod server;
+mod sheet;
+
+pub use proxy::{binl_ack, proxy_offer};
+pub use server::server_answers;
+use sheet::Sheet;
 
 /// Where an answer goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +26,9 @@ pub enum To {
     Broadcast,
     /// The client's own address, port 68.
     Client(Ipv4Addr),
+    /// The card of a client that has no address yet, with the address it is given, port 68: ARP would ask
+    /// for an address that nobody has (RFC 2131 §4.1).
+    Unconfigured { mac: Mac, address: Ipv4Addr },
     /// The relay that sent it, port 67.
     Relay(Ipv4Addr),
     /// The address and port that the packet came from (port 4011).
@@ -32,187 +45,91 @@ pub struct Answer {
     pub given: String,
 }
 
-/// The file a machine is told to load: the loader's path on TFTP, or the script's URL for iPXE.
+/// What a machine is told to load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BootFile {
-    /// `52-54-00-12-34-56/snponly.efi`: the machine's own folder, so that TFTP can ask for whom.
+    /// `52-54-00-12-34-56/snponly.efi`: on TFTP, in the machine's own folder, so that TFTP can ask for whom.
     Loader(String),
+    /// The same for UEFI HTTP boot, as an absolute URL: firmware without DNS cannot use names.
+    Url(String),
+    /// The boot script's URL, for iPXE.
     Script(String),
+    /// No file: the ROM knows its names by itself and only wants to know the server (Raspberry Pi, U-Boot).
+    Server,
 }
 
 impl BootFile {
     fn as_str(&self) -> &str {
         match self {
-            Self::Loader(text) | Self::Script(text) => text,
+            Self::Loader(text) | Self::Url(text) | Self::Script(text) => text,
+            Self::Server => "",
         }
     }
 
     /// For a log line: the loader's name without its folder, or `boot script`.
     fn words(&self) -> &str {
         match self {
-            Self::Loader(path) => path.rsplit('/').next().unwrap_or(path),
+            Self::Loader(path) | Self::Url(path) => path.rsplit('/').next().unwrap_or(path),
             Self::Script(_) => "boot script",
+            Self::Server => "the TFTP server",
         }
     }
 }
 
-/// The loader for firmware that cannot read a script, by architecture.
-pub fn loader(arch: Arch) -> Option<&'static str> {
-    match arch {
-        Arch::Bios => Some("undionly.kpxe"),
-        // Not ipxe.efi: its own drivers hang on some I219-V, Realtek and Broadcom cards (ipxe#541, #973).
-        Arch::X64 => Some("snponly.efi"),
-        Arch::Other(_) => None,
-    }
-}
-
-/// What `boot` needs; nothing if there is no loader for its architecture. Once iPXE talks it gets the
-/// script and never the loader again, or it would load itself for ever.
-pub fn boot_file(request: &Request, boot: &Boot, address: &Address) -> Option<BootFile> {
-    match boot.stage {
-        // iPXE fills in the variables before it asks (`expand_settings` on the boot file name).
-        Stage::Ipxe => Some(BootFile::Script(format!(
-            "{}/boot.ipxe?mac={}&uuid=${{uuid}}&serial=${{serial:uristring}}&arch=${{buildarch}}&platform=${{platform}}",
-            address.http(),
-            request.mac
-        ))),
-        Stage::Firmware => loader(boot.arch)
-            .map(|file| BootFile::Loader(format!("{}/{file}", request.mac.dashed()))),
-    }
-}
-
-/// Proxy mode, port 67: an offer without an address.
+/// The loaders for firmware that cannot read a script, best first; the next is tried when one did not get a machine
+/// to its script.
 ///
-/// BIOS ROMs take the boot file out of the offer when option 43 says so (PXE 2.1 §2.2.3, sub-option 6 = 8).
-/// UEFI must not see option 43: trees of EDK2 from 2014 to 2017 drop an offer that has it
-/// (tianocore/edk2#6944); without it the firmware comes again on port 4011.
-pub fn proxy_offer(request: &Request, boot: &Boot, file: &BootFile, address: &Address) -> Answer {
-    let mut message = answer_to(request, MessageType::Offer, address);
-    name_boot_file(&mut message, file, address);
-    pxe(&mut message);
-    if (boot.stage, boot.arch) == (Stage::Firmware, Arch::Bios) {
-        message
-            .opts_mut()
-            .insert(DhcpOption::VendorExtensions(vec![6, 1, 8, 255]));
-    }
-    Answer {
-        bytes: encode(&message),
-        to: relay_or(request, To::Broadcast),
-        given: format!("offered {}", file.words()),
-    }
-}
-
-/// Port 4011: the boot file, acknowledged to the sender. EDK2 asks from port 4011, BIOS ROMs from 68.
-pub fn binl_ack(request: &Request, file: &BootFile, address: &Address) -> Answer {
-    let mut message = answer_to(request, MessageType::Ack, address);
-    message.set_ciaddr(request.ciaddr);
-    name_boot_file(&mut message, file, address);
-    pxe(&mut message);
-    Answer {
-        bytes: encode(&message),
-        to: To::Sender,
-        given: format!("named {} on 4011", file.words()),
+/// `snponly.efi` before `ipxe.efi`, whose own drivers hang on some I219-V, Realtek and Broadcom cards (ipxe#541,
+/// #973). The signed forms come last: a machine with Secure Boot refuses what stands before them and takes those. First
+/// iPXE's own shim, which starts the `snponly.efi` or `ipxe.efi` of its name; then the shim of a distribution, whose
+/// GRUB loads everything over TFTP.
+pub fn loaders(boot: Boot) -> &'static [&'static str] {
+    match (boot.client, boot.arch) {
+        (Client::Pxe, Arch::Bios) => &["undionly.kpxe"],
+        (Client::Pxe, Arch::X64) => &[
+            "snponly.efi",
+            "ipxe.efi",
+            "snponly-shimx64.efi",
+            "ipxe-shimx64.efi",
+            "shimx64.efi",
+        ],
+        (Client::Http, Arch::X64) => &["snponly.efi", "ipxe.efi"],
+        (Client::Pxe, Arch::X86) => &["snponly-i386.efi", "ipxe-i386.efi", "shimia32.efi"],
+        (Client::Http, Arch::X86) => &["snponly-i386.efi", "ipxe-i386.efi"],
+        (Client::Pxe, Arch::Arm64) => &[
+            "snponly-arm64.efi",
+            "ipxe-arm64.efi",
+            "shimaa64.efi",
+            "grubaa64.efi",
+        ],
+        (Client::Http, Arch::Arm64) => &["snponly-arm64.efi", "ipxe-arm64.efi"],
+        (Client::Pxe, Arch::Riscv64) => &["snponly-riscv64.efi", "grubriscv64.efi"],
+        (Client::Http, Arch::Riscv64) => &["snponly-riscv64.efi"],
+        _ => &[],
     }
 }
 
-/// Server mode: what goes out with an address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Network {
-    pub netmask: Ipv4Addr,
-    pub router: Option<Ipv4Addr>,
-    pub dns: Vec<Ipv4Addr>,
-    pub domain: Option<String>,
-}
-
-/// Server mode: the answer to what `lease` settled; nothing where it settled on silence.
-pub fn server_answer(
+/// What `boot` is told to load; `loader` is the one chosen from [`loaders`]. Nothing if it needs a loader and has none.
+///
+/// Once iPXE talks it gets the script and never the loader again, or it would load itself for ever.
+pub fn boot_file(
     request: &Request,
-    settled: &Settled,
-    file: Option<&BootFile>,
-    network: &Network,
+    boot: Boot,
+    loader: Option<&str>,
     address: &Address,
-) -> Option<Answer> {
-    let (kind, lease, words) = match settled {
-        Settled::Silence(_) => return None,
-        Settled::Nak(why) => {
-            let mut message = answer_to(request, MessageType::Nak, address);
-            message.opts_mut().insert(DhcpOption::Message(why.clone()));
-            message.set_siaddr(Ipv4Addr::UNSPECIFIED);
-            let to = relay_or(request, To::Broadcast);
-            return Some(Answer {
-                bytes: encode(&message),
-                to,
-                given: format!("nak: {why}"),
-            });
-        }
-        Settled::Offer {
-            address,
-            lease_time,
-        } => (
-            MessageType::Offer,
-            Some((*address, *lease_time)),
-            format!("offered {address}"),
-        ),
-        Settled::Ack {
-            address,
-            lease_time,
-        } => (
-            MessageType::Ack,
-            Some((*address, *lease_time)),
-            format!("leased {address}"),
-        ),
-        Settled::Inform => (MessageType::Ack, None, "informed".to_owned()),
-    };
-    let mut message = answer_to(request, kind, address);
-    message.set_siaddr(Ipv4Addr::UNSPECIFIED);
-    if request.kind != Kind::Discover {
-        message.set_ciaddr(request.ciaddr);
+) -> Option<BootFile> {
+    let (http, mac) = (address.http(), request.mac);
+    match boot.client {
+        Client::Ipxe => Some(BootFile::Script(script::ipxe::url(address, mac))),
+        Client::Pxe => Some(BootFile::Loader(format!("{}/{}", mac.dashed(), loader?))),
+        // The file's kind is known by the end of its name (EDK2 HttpBootDxe), so the machine is a folder here too.
+        Client::Http => Some(BootFile::Url(format!(
+            "{http}/loaders/{}/{}",
+            mac.dashed(),
+            loader?
+        ))),
+        Client::RaspberryPi | Client::UBoot => Some(BootFile::Server),
     }
-    let options = message.opts_mut();
-    options.insert(DhcpOption::SubnetMask(network.netmask));
-    if let Some(router) = network.router {
-        options.insert(DhcpOption::Router(vec![router]));
-    }
-    if !network.dns.is_empty() {
-        options.insert(DhcpOption::DomainNameServer(network.dns.clone()));
-    }
-    if let Some(domain) = &network.domain {
-        options.insert(DhcpOption::DomainName(domain.clone()));
-    }
-    if let Some((leased, lease_time)) = lease {
-        let seconds = u32::try_from(lease_time.as_secs()).unwrap_or(u32::MAX);
-        // RFC 2131 §4.4.5: renew at half of the time, rebind at seven eighths.
-        options.insert(DhcpOption::AddressLeaseTime(seconds));
-        options.insert(DhcpOption::Renewal(seconds / 2));
-        options.insert(DhcpOption::Rebinding(
-            u32::try_from(u64::from(seconds) * 7 / 8).unwrap_or(seconds),
-        ));
-        message.set_yiaddr(leased);
-    }
-    let mut given = words;
-    if let Some(file) = file {
-        given = format!("{given} with {}", file.words());
-        name_boot_file(&mut message, file, address);
-        if matches!(file, BootFile::Script(_)) {
-            // iPXE would wait for a proxy offer that never comes (175.176, `no-pxedhcp`).
-            message
-                .opts_mut()
-                .insert(DhcpOption::Unknown(UnknownOption::new(
-                    175.into(),
-                    vec![176, 1, 1],
-                )));
-        }
-    }
-    let client = if request.ciaddr.is_unspecified() {
-        To::Broadcast
-    } else {
-        To::Client(request.ciaddr)
-    };
-    Some(Answer {
-        bytes: encode(&message),
-        to: relay_or(request, client),
-        given,
-    })
 }
 
 fn relay_or(request: &Request, to: To) -> To {
@@ -223,59 +140,61 @@ fn relay_or(request: &Request, to: To) -> To {
     }
 }
 
-/// What every answer has: RFC 2131 §4.3.1 table 3, and what was sent to be echoed.
-fn answer_to(request: &Request, kind: MessageType, address: &Address) -> Message {
-    let zero = Ipv4Addr::UNSPECIFIED;
-    let chaddr = request.mac.octets();
-    let mut message =
-        Message::new_with_id(request.xid, zero, zero, address.ip, request.giaddr, &chaddr);
-    message.set_opcode(Opcode::BootReply);
-    message.set_flags(Flags::new(request.flags));
-    let options = message.opts_mut();
-    options.insert(DhcpOption::MessageType(kind));
-    options.insert(DhcpOption::ServerIdentifier(address.ip));
-    if let Some(id) = &request.client_id {
-        options.insert(DhcpOption::ClientIdentifier(id.clone()));
+/// Where the boot file goes: into the header, where BIOS ROMs look; into options 66 and 67, where it may be longer; or,
+/// as long as nothing is known against it, into both.
+fn name_boot_file(sheet: &mut Sheet<'_>, file: &BootFile, form: Form, address: &Address) {
+    sheet.siaddr(address.ip);
+    if form != Form::InOptions {
+        sheet.file_in_header(file);
     }
-    if let Some(guid) = &request.guid {
-        options.insert(DhcpOption::ClientMachineIdentifier(guid.clone()));
+    if form == Form::InHeader {
+        return;
     }
-    message
+    let mut name = file.as_str().as_bytes().to_vec();
+    match file {
+        BootFile::Loader(_) => {
+            // EDK2 writes a NUL behind option 67 if it finds none, into the option that follows.
+            name.push(0);
+            sheet.need(tftp_server(address));
+            sheet.need(DhcpOption::BootfileName(name));
+        }
+        BootFile::Url(_) | BootFile::Script(_) => sheet.need(DhcpOption::BootfileName(name)),
+        BootFile::Server => sheet.need(tftp_server(address)),
+    }
 }
 
-/// Marks the answer as one for PXE; EDK2 and iPXE compare the first nine octets.
-fn pxe(message: &mut Message) {
-    message
-        .opts_mut()
-        .insert(DhcpOption::ClassIdentifier(b"PXEClient".to_vec()));
+fn tftp_server(address: &Address) -> DhcpOption {
+    DhcpOption::TFTPServerName(address.ip.to_string().into_bytes())
 }
 
-/// Names the file in the header, where BIOS ROMs look, and in option 67, where it may be longer.
-fn name_boot_file(message: &mut Message, file: &BootFile, address: &Address) {
-    message.set_siaddr(address.ip);
-    let name = file.as_str().as_bytes();
-    // The field is NUL-terminated: 127 octets at most (RFC 2131 §2).
-    if name.len() < 128 {
-        message.set_fname(name);
-    }
-    let mut option = name.to_vec();
-    if matches!(file, BootFile::Loader(_)) {
-        // EDK2 writes a NUL behind option 67 if it finds none, into the option that follows.
-        option.push(0);
-        message.opts_mut().insert(DhcpOption::TFTPServerName(
-            address.ip.to_string().into_bytes(),
-        ));
-    }
-    message.opts_mut().insert(DhcpOption::BootfileName(option));
+/// The class that the firmware compares, nine or ten octets of it, before it believes the rest: EDK2's PXE and iPXE want
+/// `PXEClient`, EDK2's HTTP boot wants `HTTPClient` in OFFER and ACK.
+fn class(boot: Boot) -> DhcpOption {
+    let class: &[u8] = match boot.client {
+        Client::Http => b"HTTPClient",
+        Client::Pxe | Client::Ipxe | Client::RaspberryPi | Client::UBoot => b"PXEClient",
+    };
+    DhcpOption::ClassIdentifier(class.to_vec())
 }
 
-/// RFC 1542 §2.1: at least 300 octets, or some relays and ROMs drop the packet.
-fn encode(message: &Message) -> Vec<u8> {
-    let mut bytes = message.to_vec().unwrap_or_default();
-    if bytes.len() < 300 {
-        bytes.resize(300, 0);
-    }
-    bytes
+/// PXE 2.1 §2.2.3: sub-option 6 = 8 says "take the file from this offer, ask nobody else".
+fn take_it_from_here() -> DhcpOption {
+    DhcpOption::VendorExtensions(vec![6, 1, 8, 255])
+}
+
+/// What the ROM of a Raspberry Pi looks for: a boot menu with one entry of this very name.
+fn raspberry_pi_menu() -> DhcpOption {
+    let name = b"Raspberry Pi Boot";
+    let mut menu = vec![6, 1, 3, 10, 4, 0, b'P', b'X', b'E'];
+    menu.extend([9, 20, 0, 0, 17]);
+    menu.extend_from_slice(name);
+    menu.push(255);
+    DhcpOption::VendorExtensions(menu)
+}
+
+/// iPXE would wait for a proxy offer that never comes (option 175.176, `no-pxedhcp`).
+fn no_proxy() -> DhcpOption {
+    DhcpOption::Unknown(UnknownOption::new(175.into(), vec![176, 1, 1]))
 }
 
 #[cfg(test)]

@@ -1,100 +1,120 @@
-//! The decision → an iPXE script. Nothing secret goes in: anybody on the LAN can read it.
+//! The decision → what a machine's boot loader reads, in the language of that loader. Nothing secret goes in: anybody
+//! on the LAN can read it.
+//!
+//! | module | for |
+//! |---|---|
+//! | [`ipxe`] | iPXE over HTTP, and the `autoexec.ipxe` of its signed form |
+//! | [`grub`] | GRUB behind the signed shim, and where there is no iPXE |
+//! | [`extlinux`] | U-Boot |
+//! | [`raspberry_pi`] | the ROM and firmware of a Raspberry Pi |
+//! | [`image`] | which installer a machine boots, or why none |
 
 use crate::decide::Address;
 use crate::mac::Mac;
 use crate::token::Ticket;
 
-/// What the script boots: `images.<name>` of the configuration.
+pub mod extlinux;
+pub mod grub;
+pub mod image;
+pub mod ipxe;
+pub mod raspberry_pi;
+
+pub use image::Image;
+
+/// What a machine boots. Every language says the same of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Image {
-    pub name: String,
-    pub arch: String,
-    pub cmdline: String,
+pub enum Entry {
+    Installer(Installer),
+    /// Its own disk, and the reason.
+    Disk(String),
+    /// How to enroll it; asks again, and boots the disk after ten minutes.
+    Wait,
 }
 
-/// Boots the installer with its ticket.
-pub fn installer(
-    address: &Address,
-    mac: Mac,
-    title: &str,
-    image: &Image,
-    ticket: &Ticket,
-) -> String {
-    let http = address.http();
-    let Image {
-        name,
-        arch,
-        cmdline,
-    } = image;
-    let netboot = format!(
-        "netboot.url={} netboot.ticket={ticket} netboot.pin={}",
-        address.node(),
-        address.pin
-    );
-    // The kernel parameter that names the card which booted; installers with several cards need it.
-    let bootif = format!("BOOTIF=01-{}", mac.dashed());
-    // UEFI finds the initrd by the name on the command line; a URL with a query is no name, so it gets one.
-    format!(
-        "#!ipxe
-echo Installing {title} ({mac}).
-imgfree
-kernel {http}/images/{name}/{arch}/kernel?mac={mac} initrd=initrd {bootif} {netboot} {cmdline} || goto again
-initrd --name initrd {http}/images/{name}/{arch}/initrd?mac={mac} || goto again
-boot || goto again
-:again
-echo The installer did not load; asking again in 5 seconds.
-sleep 5
-chain --replace {http}/boot.ipxe?mac={mac} || goto again
-"
-    )
+/// The installer with its ticket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installer {
+    /// What the machine is called on its screen.
+    pub title: String,
+    pub image: Image,
+    pub ticket: Ticket,
 }
 
-/// Leaves to the disk, saying why.
+/// An entry for one machine: what each language writes down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Script<'a> {
+    pub address: &'a Address,
+    pub mac: Mac,
+    pub entry: &'a Entry,
+}
+
+impl Script<'_> {
+    /// The kernel's command line, without the word that names the initrd, which not every loader needs.
+    fn arguments(&self, installer: &Installer) -> String {
+        let Installer { image, ticket, .. } = installer;
+        let address = self.address;
+        // BOOTIF names the card which booted; installers with several cards need it.
+        let ours = format!(
+            "BOOTIF=01-{} netboot.url={} netboot.ticket={ticket} netboot.pin={}",
+            self.mac.dashed(),
+            address.node(),
+            address.pin
+        );
+        // iPXE makes one space of several; so that all say the same, there are no others.
+        let more = image.cmdline.split(' ').filter(|word| !word.is_empty());
+        std::iter::once(ours.as_str())
+            .chain(more)
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+}
+
+/// A sentence for a screen: nothing in it that any of the languages reads as more than text.
+fn plain(text: &str) -> String {
+    text.chars()
+        .filter(|c| (' '..='~').contains(c) && !"$'\"\\".contains(*c))
+        .collect()
+}
+
+/// Whether a kernel command line means the same in every language.
 ///
-/// On UEFI, `exit 1` makes the boot manager go on to its next entry; after `exit 0` EDK2 shows its menu
-/// instead. On BIOS, SeaBIOS and most others do not come back from a boot ROM in a useful state, so the
-/// first disk is started from here.
-pub fn disk(why: &str) -> String {
-    let why: String = why
-        .chars()
-        .filter(|c| (' '..='~').contains(c) && *c != '$')
-        .collect();
-    format!(
-        "#!ipxe
-echo Nothing to install: {why}.
-iseq ${{platform}} efi && exit 1 ||
-sanboot --no-describe --drive 0x80 || exit 1
-"
-    )
-}
-
-/// Tells a stranger's owner how to enroll it, asks again, and boots the disk after ten minutes.
-pub fn wait(address: &Address, mac: Mac) -> String {
-    let http = address.http();
-    format!(
-        "#!ipxe
-isset ${{asked}} || set asked 0
-inc asked
-iseq ${{asked}} 120 && goto disk ||
-echo This machine is not enrolled. To install it: pxe-admin enroll {mac}
-:again
-sleep 5
-chain --replace {http}/boot.ipxe?mac={mac} || goto again
-:disk
-echo Nobody enrolled it; going on to its own disk.
-iseq ${{platform}} efi && exit 1 ||
-sanboot --no-describe --drive 0x80 || exit 1
-"
-    )
+/// # Errors
+/// What cannot be said in one of them: iPXE expands `${…}` and knows no quotes, so that `||`, `&&` and `;` standing
+/// alone end its command; U-Boot expands `${…}` and `$(…)` and takes backslashes and single quotes away; GRUB puts
+/// backslashes before both when it hands the line to the kernel.
+pub fn sayable(cmdline: &str) -> Result<(), String> {
+    if let Some(odd) = cmdline.chars().find(|c| !(' '..='~').contains(c)) {
+        return Err(format!(
+            "has the character {odd:?}; it must be one line of ASCII"
+        ));
+    }
+    if let Some(odd) = ["${", "$(", "\\", "'"]
+        .into_iter()
+        .find(|odd| cmdline.contains(odd))
+    {
+        return Err(format!("has `{odd}`, which boot loaders would change"));
+    }
+    let mut words = cmdline.split(' ');
+    if let Some(odd) =
+        words.find(|word| matches!(*word, "||" | "&&" | ";") || word.starts_with('#'))
+    {
+        return Err(format!(
+            "has the word `{odd}`, which iPXE would take for its own"
+        ));
+    }
+    match cmdline.matches('"').count() % 2 {
+        0 => Ok(()),
+        _ => Err("has a quote that does not end".to_owned()),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use expect_test::expect;
+pub(crate) mod tests {
+    use proptest::prelude::*;
 
     use super::*;
 
-    fn address() -> Address {
+    pub(crate) fn address() -> Address {
         Address {
             ip: [10, 77, 0, 1].into(),
             http_port: 8080,
@@ -103,59 +123,91 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_installer_script() {
-        let image = Image {
-            name: "installer".to_owned(),
-            arch: "x86_64".to_owned(),
-            cmdline: "console=ttyS0".to_owned(),
-        };
-        let mac = "52:54:00:12:34:56".parse().expect("a MAC");
-        let script = installer(&address(), mac, "node1", &image, &Ticket::new([7; 16]));
-        expect![[r#"
-            #!ipxe
-            echo Installing node1 (52:54:00:12:34:56).
-            imgfree
-            kernel http://10.77.0.1:8080/images/installer/x86_64/kernel?mac=52:54:00:12:34:56 initrd=initrd BOOTIF=01-52-54-00-12-34-56 netboot.url=https://10.77.0.1:8443 netboot.ticket=07070707070707070707070707070707 netboot.pin=sha256/abc= console=ttyS0 || goto again
-            initrd --name initrd http://10.77.0.1:8080/images/installer/x86_64/initrd?mac=52:54:00:12:34:56 || goto again
-            boot || goto again
-            :again
-            echo The installer did not load; asking again in 5 seconds.
-            sleep 5
-            chain --replace http://10.77.0.1:8080/boot.ipxe?mac=52:54:00:12:34:56 || goto again
-        "#]].assert_eq(&script);
+    pub(crate) fn mac() -> Mac {
+        "52:54:00:12:34:56".parse().expect("a MAC")
+    }
+
+    pub(crate) fn installer(cmdline: &str) -> Entry {
+        Entry::Installer(Installer {
+            title: "node1".to_owned(),
+            image: Image {
+                name: "installer".to_owned(),
+                arch: "x86_64".to_owned(),
+                cmdline: cmdline.to_owned(),
+            },
+            ticket: Ticket::new([7; 16]),
+        })
+    }
+
+    /// A reason that tries to be more than text, in every language.
+    pub(crate) fn hostile() -> Entry {
+        Entry::Disk("joined; boots its own disk\n#!ipxe ${net0/mac}' \"\\\nexit $(id)".to_owned())
+    }
+
+    /// What the kernel makes of a command line: words, with spaces where quotes allow them
+    /// (`next_arg` of Linux, lib/cmdline.c).
+    pub(crate) fn kernel_words(cmdline: &str) -> Vec<String> {
+        let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
+        for c in cmdline.chars() {
+            match c {
+                '"' => quoted = !quoted,
+                ' ' if !quoted => words.push(std::mem::take(&mut word)),
+                c => word.push(c),
+            }
+        }
+        words.push(word);
+        words.retain(|word| !word.is_empty());
+        words
     }
 
     #[test]
-    fn the_disk_script_takes_no_variables_from_its_reason() {
-        expect![[r#"
-            #!ipxe
-            echo Nothing to install: joined; boots its own disk#!ipxe {net0/mac}.
-            iseq ${platform} efi && exit 1 ||
-            sanboot --no-describe --drive 0x80 || exit 1
-        "#]]
-        .assert_eq(&disk("joined; boots its own disk\n#!ipxe ${net0/mac}"));
+    fn what_a_loader_would_change_is_no_command_line() {
+        for (name, cmdline, good) in [
+            ("nothing", "", true),
+            (
+                "the usual",
+                "init=/nix/store/x-y/init console=ttyS0,115200n8 quiet",
+                true,
+            ),
+            ("a dollar that starts nothing", "memmap=64M$1G", true),
+            (
+                "spaces in quotes",
+                "dyndbg=\"file foo +p; file bar +p\"",
+                true,
+            ),
+            ("a semicolon in a word", "a;b", true),
+            ("a variable of iPXE and U-Boot", "a=${net0/mac}", false),
+            ("a variable of U-Boot", "a=$(ip)", false),
+            ("the end of an iPXE command", "quiet || shell", false),
+            ("another", "quiet && shell", false),
+            ("and another", "quiet ; shell", false),
+            ("a comment", "quiet #x", false),
+            ("a second line", "quiet\n#!ipxe", false),
+            ("a tab", "quiet\tx", false),
+            ("a backslash", "a\\040b", false),
+            ("a single quote", "a='b c'", false),
+            ("half a quote", "a=\"b c", false),
+            ("no ASCII", "a=ä", false),
+        ] {
+            assert_eq!(sayable(cmdline).is_ok(), good, "{name}: {cmdline}");
+        }
     }
 
-    #[test]
-    fn the_waiting_script() {
-        expect![[r#"
-            #!ipxe
-            isset ${asked} || set asked 0
-            inc asked
-            iseq ${asked} 120 && goto disk ||
-            echo This machine is not enrolled. To install it: pxe-admin enroll 52:54:00:12:34:56
-            :again
-            sleep 5
-            chain --replace http://10.77.0.1:8080/boot.ipxe?mac=52:54:00:12:34:56 || goto again
-            :disk
-            echo Nobody enrolled it; going on to its own disk.
-            iseq ${platform} efi && exit 1 ||
-            sanboot --no-describe --drive 0x80 || exit 1
-        "#]]
-        .assert_eq(&wait(
-            &address(),
-            "52:54:00:12:34:56".parse().expect("a MAC"),
-        ));
+    proptest! {
+        /// Whatever is allowed on a command line, the kernel is told the same words by every loader.
+        #[test]
+        fn every_language_hands_over_the_same_words(cmdline in "[ -~]{0,60}") {
+            prop_assume!(sayable(&cmdline).is_ok());
+            let entry = installer(&cmdline);
+            let (address, mac) = (address(), mac());
+            let script = Script { address: &address, mac, entry: &entry };
+            let Entry::Installer(installer) = &entry else { unreachable!() };
+            let want = kernel_words(&script.arguments(installer));
+            prop_assert_eq!(kernel_words(&ipxe::tests::handed_over(&ipxe::text(&script))), want.clone(), "iPXE");
+            prop_assert_eq!(kernel_words(&grub::tests::handed_over(&grub::text(&script))), want.clone(), "GRUB");
+            prop_assert_eq!(kernel_words(&extlinux::tests::handed_over(&extlinux::text(&script))), want.clone(), "U-Boot");
+            let pi = raspberry_pi::cmdline(&script).unwrap_or_default();
+            prop_assert_eq!(kernel_words(pi.trim_end()), want, "Raspberry Pi");
+        }
     }
 }

@@ -13,11 +13,14 @@ use time::macros::format_description;
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    pub fn from_millis(millis: i64) -> Self {
+    /// Before every moment.
+    pub const MIN: Self = Self(i64::MIN);
+
+    pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    pub fn millis(self) -> i64 {
+    pub const fn millis(self) -> i64 {
         self.0
     }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::checkup::Check;
 use crate::event::Event;
 use crate::hardware::Hardware;
 use crate::mac::Mac;
@@ -11,6 +12,7 @@ use crate::profile::Role;
 use crate::refusal::Refusal;
 use crate::report::Step;
 use crate::store_path::StorePath;
+use crate::timeline::{Boot, Finding, Mark};
 use crate::timestamp::Timestamp;
 use crate::token::Ticket;
 
@@ -167,6 +169,23 @@ pub struct MachineGenerations {
     pub generations: Vec<Generation>,
 }
 
+/// `GET /admin/v1/machines/{who}/boots`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Boots {
+    /// What commands call the machine.
+    pub title: String,
+    /// Oldest first.
+    pub boots: Vec<Boot>,
+    /// How it stands with the last of them.
+    pub finding: Finding,
+}
+
+/// `GET /admin/v1/doctor`: the appliance itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkup {
+    pub checks: Vec<Check>,
+}
+
 /// `GET /admin/v1/releases`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Releases {
@@ -201,11 +220,11 @@ pub enum Live {
         done: u64,
         total: u64,
     },
-    /// A stage of the boot before the agent speaks, in words; not written down.
+    /// Something that a boot was seen doing for the first time; not written down for good.
     Boot {
         at: Timestamp,
         machine: Mac,
-        stage: String,
+        mark: Mark,
     },
     /// Nothing new; the connection lives.
     Alive,

@@ -9,6 +9,7 @@ use crate::name::SystemName;
 use crate::problem::nearest;
 use crate::refusal::{Code, Refusal};
 use crate::report::Progress;
+use crate::request::is_raspberry_pi_card;
 use crate::timestamp::Timestamp;
 use crate::token::{Digest, Ticket};
 
@@ -61,6 +62,26 @@ impl World {
         self.machines
             .get(&mac)
             .or_else(|| self.machines.values().find(|m| m.macs.contains(&mac)))
+    }
+
+    /// The Raspberry Pi whose firmware asks for files in the folder of this serial number, eight hexadecimal digits.
+    ///
+    /// A Pi 4 and later tell their serial number in option 97; Linux says all sixteen digits of it. A Pi 3 and older
+    /// tell none, but their MAC ends in the last six digits of it. Nothing if two answer to it.
+    pub fn by_raspberry_pi(&self, serial: &str) -> Option<&Machine> {
+        let told = |m: &Machine| {
+            let known = m.facts.serial.as_deref().unwrap_or_default();
+            known.len() >= serial.len() && known.to_ascii_lowercase().ends_with(serial)
+        };
+        let named = |mac: &Mac| {
+            let [vendor @ .., a, b, c] = mac.octets();
+            vendor == [0xb8, 0x27, 0xeb] && serial.ends_with(&format!("{a:02x}{b:02x}{c:02x}"))
+        };
+        let mut all = self.machines.values().filter(|m| {
+            m.macs.iter().copied().any(is_raspberry_pi_card)
+                && (told(m) || m.macs.iter().any(named))
+        });
+        all.next().filter(|_| all.next().is_none())
     }
 
     /// The machine of this name, or with this MAC in any spelling.
@@ -135,12 +156,14 @@ impl Machine {
             enrolled: None,
             installed: None,
             facts: Facts::default(),
+            manner: None,
             hardware: None,
             armed: None,
             attempt: None,
             failure: Vec::new(),
             ssh_host_key: None,
             node_key: None,
+            boot_id: String::new(),
             generations: Vec::new(),
         }
     }
@@ -165,6 +188,7 @@ impl Machine {
             Happening::Seen { facts } => {
                 self.facts.learn(facts);
             }
+            Happening::Reached { manner } => self.manner = Some(manner.clone()),
             Happening::Enrolled {
                 macs,
                 name,
@@ -264,6 +288,10 @@ impl Machine {
             Happening::Joined { .. }
             | Happening::Refused { .. }
             | Happening::Forgotten { .. }
+            | Happening::PoolExhausted { .. }
+            | Happening::PoolRecovered { .. }
+            | Happening::AddressInUse { .. }
+            | Happening::AddressDeclined { .. }
             | Happening::Released { .. } => {}
         }
     }
@@ -282,6 +310,7 @@ impl Machine {
             }
             None => self.generations.push(generation.clone()),
         }
+        self.boot_id.clone_from(&generation.boot_id);
         if matches!(self.state, State::Installed | State::Failed) {
             self.failure.clear();
             self.turn(State::Running, at);
@@ -327,4 +356,37 @@ pub(crate) fn sorted<T: Into<String>>(names: impl IntoIterator<Item = T>) -> Str
     let mut names: Vec<String> = names.into_iter().map(Into::into).collect();
     names.sort();
     names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_raspberry_pi_is_known_by_its_folder() {
+        let mut world = World::default();
+        let mut add = |mac: &str, serial: Option<&str>| {
+            let mac: Mac = mac.parse().expect("a MAC");
+            let mut machine = Machine::stranger(mac, Timestamp::default());
+            machine.facts.serial = serial.map(str::to_owned);
+            world.machines.insert(mac, machine);
+            mac
+        };
+        let three = add("b8:27:eb:12:34:56", None);
+        let four = add("dc:a6:32:00:00:04", Some("6d7e8f90"));
+        let installed = add("d8:3a:dd:00:00:05", Some("10000000CAFE0005"));
+        let _ = add("52:54:00:00:00:01", Some("deadbeef"));
+        let _ = add("2c:cf:67:00:00:01", Some("0badf00d"));
+        let _ = add("2c:cf:67:00:00:02", Some("0badf00d"));
+        for (name, serial, want) in [
+            ("by its MAC", "a1123456", Some(three)),
+            ("by what its ROM said", "6d7e8f90", Some(four)),
+            ("by what Linux said", "cafe0005", Some(installed)),
+            ("another kind of machine", "deadbeef", None),
+            ("two of one number", "0badf00d", None),
+            ("nobody's", "00000000", None),
+        ] {
+            assert_eq!(world.by_raspberry_pi(serial).map(|m| m.id), want, "{name}");
+        }
+    }
 }

@@ -41,7 +41,7 @@ pub(super) struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, or already so; 1 refused, nothing was changed; 2 wrong usage; 3 no usable answer.
-show and watch: 0 arrived, 4 not started, 5 in progress, 6 failed.";
+show and watch: 0 arrived, 4 not started, 5 in progress, 6 failed. doctor: 0 well, 1 something is wrong.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -57,8 +57,10 @@ pub(super) enum Command {
     Show(WhoArgs),
     /// Follow an installation until the machine joined, or all machines for ever
     Watch(WatchArgs),
-    /// Print the journal
+    /// Print the journal, or write a machine's last packets into a file
     Events(EventsArgs),
+    /// Say where a machine's boot is stuck and what to try; without a machine, look at the appliance
+    Doctor(DoctorArgs),
     /// Show what an installation does, or would do, to a machine's disks
     Plan(WhoArgs),
     /// Sign a built system into the cache and make a release of it
@@ -124,6 +126,21 @@ pub(super) struct EventsArgs {
     /// Only events after this number
     #[arg(long, default_value_t = 0, value_name = "NUMBER")]
     pub(super) after: u64,
+    /// Write the packets of this machine's last boots into a file, for tcpdump or Wireshark
+    #[arg(
+        long,
+        num_args = 2,
+        value_names = ["NAME|MAC", "FILE"],
+        conflicts_with_all = ["who", "follow", "after"]
+    )]
+    pub(super) pcap: Option<Vec<String>>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    /// The machine's name, or any of its MACs [default: the appliance itself]
+    #[arg(value_name = "NAME|MAC")]
+    pub(super) who: Option<Who>,
 }
 
 #[derive(Debug, Args)]

@@ -60,6 +60,20 @@ impl Client {
         self.answer(request, &call, self.answer_within, None).await
     }
 
+    /// Asks for something that is not JSON.
+    pub(super) async fn octets(&self, path: &[&str]) -> Result<Vec<u8>, Failure> {
+        let call = Call::new(Method::GET, path);
+        let within = self.answer_within;
+        let lost = |error: &reqwest::Error| self.no_answer(error, &call, within, None);
+        let request = self.request(&call).timeout(within);
+        let response = request.send().await.map_err(|error| lost(&error))?;
+        if !response.status().is_success() {
+            return Err(self.not_granted(response, &call).await);
+        }
+        let octets = response.bytes().await.map_err(|error| lost(&error))?;
+        Ok(octets.to_vec())
+    }
+
     /// Commands. `perhaps` is what may have happened if no answer comes: "enrolled 52:54:00:12:34:56".
     pub(super) async fn post<B: Serialize, T: DeserializeOwned>(
         &self,

@@ -1,8 +1,11 @@
-//! `events`: the journal, one line per event.
+//! `events`: the journal, one line per event; or the packets of a machine.
+
+use std::path::Path;
 
 use netboot::wire::Live;
+use serde_json::json;
 
-use super::cli::EventsArgs;
+use super::cli::{EventsArgs, Who};
 use super::client::Client;
 use super::failure::Failure;
 use super::follow::{Follow, Heard};
@@ -15,6 +18,9 @@ pub(super) async fn events(
     args: &EventsArgs,
     output: &mut Output,
 ) -> Result<Answer, Failure> {
+    if let Some([who, file]) = args.pcap.as_deref() {
+        return pcap(client, who, Path::new(file)).await;
+    }
     let who = args.who.as_ref().map(ToString::to_string);
     let mut follow = Follow::new(client, who, args.after, args.follow);
     while let Some(heard) = follow.next().await? {
@@ -25,6 +31,25 @@ pub(super) async fn events(
         }
     }
     Ok(Answer::printed(0))
+}
+
+/// Writes the packets that the appliance has of a machine.
+async fn pcap(client: &Client, who: &str, file: &Path) -> Result<Answer, Failure> {
+    let who: Who = who.parse().map_err(|error| Failure::Argument {
+        message: format!("`{who}` names no machine: it {error}"),
+        tip: "pxe-admin machines".to_owned(),
+    })?;
+    let capture = client
+        .octets(&["machines", who.as_ref(), "packets"])
+        .await?;
+    let name = file.display();
+    std::fs::write(file, &capture).map_err(|error| Failure::Argument {
+        message: format!("cannot write `{name}`: {error}"),
+        tip: format!("pxe-admin events --pcap {who} /tmp/{who}.pcap"),
+    })?;
+    let said = json!({"file": file, "octets": capture.len()});
+    let text = format!("wrote the last packets of {who} to {name}");
+    Ok(Answer::new(&said, text).note(format!("next: tcpdump -nvr {name}")))
 }
 
 fn print(live: &Live, raw: &str, output: &mut Output) -> Result<(), Failure> {

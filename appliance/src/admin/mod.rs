@@ -1,6 +1,7 @@
 //! `pxe-admin`: the operator's command line. Commands ask the appliance and return an answer; only
 //! `output` prints.
 
+mod boot;
 mod cli;
 mod client;
 mod failure;
@@ -9,6 +10,7 @@ mod output;
 mod sentence;
 mod words;
 
+mod doctor;
 mod enroll;
 mod events;
 mod generations;
@@ -62,6 +64,7 @@ async fn carry_out(cli: Cli, output: &mut Output) -> Result<Answer, Failure> {
         Command::Show(args) => show::show(&client, &args).await,
         Command::Watch(args) => watch::watch(&client, &args, output).await,
         Command::Events(args) => events::events(&client, &args, output).await,
+        Command::Doctor(args) => doctor::doctor(&client, &args).await,
         Command::Plan(args) => plan::plan(&client, &args).await,
         Command::Publish(args) => publish::publish(&client, args).await,
         Command::Releases => publish::releases(&client).await,

@@ -3,6 +3,7 @@
 use netboot::event::Happening;
 use netboot::hardware::{Disk, Hardware};
 use netboot::machine::{Facts, Generation};
+use netboot::manner::Manner;
 use netboot::plan::Plan;
 use netboot::report::{Outcome, Report};
 
@@ -29,6 +30,7 @@ pub(super) fn sentence(what: &Happening) -> String {
         }
         Happening::Forgotten { by } => format!("forgotten by {by}"),
         Happening::Attempt { number, .. } => format!("attempt {number} begins"),
+        Happening::Reached { manner } => reached(manner),
         Happening::Served { .. } => "boot script sent, with the ticket".to_owned(),
         Happening::Claimed { .. } => "an agent holds the ticket".to_owned(),
         Happening::Inventoried { hardware } => format!("hardware: {}", inventory(hardware)),
@@ -46,6 +48,20 @@ pub(super) fn sentence(what: &Happening) -> String {
         Happening::Refused { code, reason, from } => {
             format!("refused to {from}: {reason} ({code})")
         }
+        Happening::PoolExhausted { first, last } => format!(
+            "no address is free in {first} to {last}; who asks for one gets none until one is free"
+        ),
+        Happening::PoolRecovered { first, last } => {
+            format!("addresses are free again in {first} to {last}")
+        }
+        Happening::AddressInUse { address, by } => {
+            format!(
+                "{address} is used by {by}, which has no lease of it; the address rests for an hour"
+            )
+        }
+        Happening::AddressDeclined { address } => {
+            format!("declined {address}: another machine uses it; the address rests for an hour")
+        }
         Happening::Released { release } => format!(
             "release {} of `{}`: {}, {}",
             release.number,
@@ -54,6 +70,14 @@ pub(super) fn sentence(what: &Happening) -> String {
             bytes(release.closure_size)
         ),
     }
+}
+
+fn reached(manner: &Manner) -> String {
+    let loader = manner.loader.as_deref().unwrap_or("its loader");
+    format!(
+        "its firmware came to the boot script by {loader}{}",
+        manner.form.words()
+    )
 }
 
 fn seen(facts: &Facts) -> String {

@@ -3,7 +3,11 @@
 use netboot::hardware::Hardware;
 use netboot::machine::{Attempt, Generation, Machine, State};
 use netboot::report::Outcome;
+use netboot::timeline::Finding;
+use netboot::wire::Boots;
+use serde_json::{Value, json};
 
+use super::boot::timeline;
 use super::cli::WhoArgs;
 use super::client::Client;
 use super::failure::Failure;
@@ -18,9 +22,28 @@ pub(super) const IN_PROGRESS: u8 = 5;
 pub(super) const FAILED: u8 = 6;
 
 pub(super) async fn show(client: &Client, args: &WhoArgs) -> Result<Answer, Failure> {
-    let machine: Machine = client.get(&["machines", args.who.as_ref()]).await?;
-    let text = described(&machine);
-    Ok(Answer::new(&machine, text).exit(progress_of(&machine)))
+    let who = args.who.as_ref();
+    let machine: Machine = client.get(&["machines", who]).await?;
+    let boots: Boots = client.get(&["machines", who, "boots"]).await?;
+    let last = boots.boots.last().filter(|boot| !boot.is_order_only());
+    let mut text = described(&machine);
+    if let Some(boot) = last {
+        let begun = boot
+            .begun()
+            .map_or_else(String::new, |at| format!(", {at}"));
+        text = format!("{text}\nlast boot{begun}\n{}", indented(&timeline(boot)));
+    }
+    let mut answer = Answer::new(&machine, text).exit(progress_of(&machine));
+    if let Value::Object(json) = &mut answer.json {
+        json.insert("boot".to_owned(), json!(last));
+    }
+    Ok(match (&boots.finding, last) {
+        (Finding::Stuck(stuck), Some(_)) => answer.note(format!(
+            "stuck: {}; {}. Run `pxe-admin doctor {}`",
+            stuck.after, stuck.missing, boots.title
+        )),
+        _ => answer,
+    })
 }
 
 /// How far a machine is. One without a part in a cluster has arrived when it runs.

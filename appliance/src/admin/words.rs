@@ -55,7 +55,11 @@ pub(super) fn elapsed(time: Duration) -> String {
 pub(super) fn arch(arch: Arch) -> String {
     match arch {
         Arch::Bios => "bios".to_owned(),
+        Arch::X86 => "x86".to_owned(),
         Arch::X64 => "x64".to_owned(),
+        Arch::Arm32 => "arm32".to_owned(),
+        Arch::Arm64 => "arm64".to_owned(),
+        Arch::Riscv64 => "riscv64".to_owned(),
         Arch::Other(number) => format!("arch-{number}"),
     }
 }

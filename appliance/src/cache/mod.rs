@@ -1,6 +1,7 @@
 //! The binary cache: a folder of signed narinfos and NARs, filled by `publish`, read by installs.
 
 mod command;
+mod fault;
 mod publish;
 
 #[cfg(test)]

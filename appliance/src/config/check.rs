@@ -1,20 +1,19 @@
 //! The sections of `appliance.toml`, one after the other → the configuration, or all that is wrong.
 
-use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use netboot::decide::Unknown;
-use netboot::mac::Mac;
 use netboot::script::Image;
 
 use super::document::{Placed, Reader, Section, parse};
 use super::{Config, Dhcp, InstallerImage, K3sConfig, Ports, Source, Trouble, values};
-use crate::lan::{self, Interface, Lan, NoLan};
+use crate::lan::{Interface, Lan, NoLan};
 use crate::loaders;
 
+mod lans;
+mod safety;
 mod server;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -48,8 +47,8 @@ pub(super) fn check(
         "build the system and run `pxe-admin publish SYSTEM --toplevel PATH`",
     );
 
-    let lan = lan(&mut reader, &mut top, interfaces);
-    let dhcp = dhcp(&mut reader, &mut top, lan.as_ref().ok());
+    let lans = lans::read(&mut reader, &mut top, interfaces);
+    let (dhcp, beside) = dhcp(&mut reader, &mut top, lans.as_deref().ok());
     let boot = boot(&mut reader, &mut top, folder);
     let (http_port, node_port) = http(&mut reader, &mut top);
     let admin_socket = admin(&mut reader, &mut top, folder);
@@ -59,17 +58,21 @@ pub(super) fn check(
 
     let mut problems = reader.problems;
     problems.sort_by_key(|p| (p.line, p.column));
-    match (lan, dhcp, problems.as_slice()) {
-        (Ok(lan), Some(dhcp), []) => {
+    match (lans, dhcp, problems.as_slice()) {
+        (Ok(lans), Some(dhcp), []) => {
             let config = Config {
                 state_dir: or(state_dir, "/var/lib/pxe-appliance"),
                 hosts_dir: or(hosts_dir, HOSTS),
-                lan,
+                lans,
                 dhcp,
+                share_port: beside.share_port,
+                allow_second_server: beside.second_server,
                 unknown: boot.unknown.value,
                 attempts: boot.attempts,
                 armed_for: boot.armed_for,
                 ipxe_dir: boot.ipxe_dir,
+                grub_dir: boot.grub_dir,
+                raspberry_pi_dir: boot.raspberry_pi_dir,
                 http_port,
                 node_port,
                 ports: Ports::default(),
@@ -79,49 +82,28 @@ pub(super) fn check(
             };
             Ok((config, boot.unknown.at))
         }
-        (lan, _, _) => Err(Trouble {
+        (lans, _, _) => Err(Trouble {
             problems,
-            lan: lan.err().flatten(),
+            lan: lans.err().flatten(),
             hosts_dir: Some(or(hosts_dir, HOSTS)),
         }),
     }
 }
 
-/// The LAN; its error is only there if no key of the file is to blame.
-fn lan(
-    reader: &mut Reader<'_>,
-    top: &mut Section<'_>,
-    interfaces: &[Interface],
-) -> Result<Lan, Option<NoLan>> {
-    let known_problems = reader.problems.len();
-    let mut section = reader.section(top, "lan");
-    let interface = reader.text(&mut section, "interface");
-    let address = reader.parsed(&mut section, "address", values::address);
-    let unread = reader.problems.len() > known_problems;
-    reader.finish(&section);
-    if unread {
-        return Err(None);
-    }
-    let name = interface.as_ref().map(|i| i.value);
-    let chosen = lan::choose(interfaces, name, address.as_ref().map(|a| a.value));
-    chosen.map_err(|error| {
-        let place = match (&interface, &address, &error) {
-            (_, Some(address), NoLan::OtherAddress { .. } | NoLan::NobodyHas(_)) => &address.at,
-            (Some(interface), _, _) => &interface.at,
-            _ => return Some(error),
-        };
-        let facts = error
-            .facts()
-            .iter()
-            .map(|f| format!(" ({f})"))
-            .collect::<String>();
-        reader.problem_with_tip(place, format!("{error}{facts}"), error.tip());
-        None
-    })
+/// Which other servers it may stand beside.
+struct Beside {
+    /// One on this host, which has the port.
+    share_port: bool,
+    /// One on the LAN, in server mode.
+    second_server: bool,
 }
 
-/// `[dhcp]`; nothing if it is wrong, or if it cannot be judged without a LAN.
-fn dhcp(reader: &mut Reader<'_>, top: &mut Section<'_>, lan: Option<&Lan>) -> Option<Dhcp> {
+/// `[dhcp]`: the mode, nothing if it is wrong or cannot be judged without a LAN; and what it may stand beside.
+fn dhcp(
+    reader: &mut Reader<'_>,
+    top: &mut Section<'_>,
+    lans: Option<&[Lan]>,
+) -> (Option<Dhcp>, Beside) {
     const MODES: [&str; 3] = ["proxy", "server", "off"];
 
     let mut section = reader.section(top, "dhcp");
@@ -130,29 +112,42 @@ fn dhcp(reader: &mut Reader<'_>, top: &mut Section<'_>, lan: Option<&Lan>) -> Op
         known.ok_or_else(|| "is not a mode, expected one of `proxy`, `server`, `off`".to_owned())
     });
     let wrong = mode.is_none() && section.key_span("mode").is_some();
+    let share_port = reader.flag(&mut section, "share-port");
+    let mut beside = Beside {
+        share_port: share_port.is_some_and(|share| share.value),
+        second_server: false,
+    };
     let settled = match mode.map_or("proxy", |m| m.value) {
         // The other keys cannot be judged without knowing the mode; they are known, though.
         _ if wrong => {
+            safety::read(reader, &mut section, &[]);
             server::read(reader, &mut section, None);
             None
         }
-        "server" => server::read(reader, &mut section, lan),
+        "server" => {
+            if let Some([_, _, ..]) = lans {
+                let at = section.key_span("mode").unwrap_or_default();
+                let tip = "leave one [lan], or set mode = \"proxy\"";
+                reader.problem_with_tip(&at, "server mode serves one LAN", tip);
+            }
+            beside.second_server = safety::read(reader, &mut section, lans.unwrap_or_default());
+            server::read(reader, &mut section, lans.and_then(|l| l.first()))
+        }
         mode => {
             reader.refuse(
                 &mut section,
-                &server::KEYS,
+                &[&server::KEYS[..], &safety::KEYS].concat(),
                 &format!("has no effect in {mode} mode"),
                 "set mode = \"server\", or take the line out",
             );
-            Some(if mode == "off" {
-                Dhcp::Off
-            } else {
-                Dhcp::Proxy
+            Some(match mode {
+                "off" => Dhcp::Off,
+                _ => Dhcp::Proxy,
             })
         }
     };
     reader.finish(&section);
-    settled
+    (settled, beside)
 }
 
 struct Boot {
@@ -160,6 +155,8 @@ struct Boot {
     attempts: u32,
     armed_for: Duration,
     ipxe_dir: PathBuf,
+    grub_dir: PathBuf,
+    raspberry_pi_dir: Option<PathBuf>,
 }
 
 fn boot(reader: &mut Reader<'_>, top: &mut Section<'_>, folder: &Path) -> Boot {
@@ -168,20 +165,18 @@ fn boot(reader: &mut Reader<'_>, top: &mut Section<'_>, folder: &Path) -> Boot {
     let attempts = reader.number(&mut section, "attempts", &(1..=100));
     let armed_for = reader.parsed(&mut section, "armed-for", values::duration);
     let ipxe_dir = path(reader, &mut section, "ipxe-dir", folder);
-    if let Some(dir) = &ipxe_dir
-        && exists(reader, dir, Kind::Folder)
-        && !loaders::NAMES.iter().any(|n| dir.value.join(n).is_file())
-    {
-        let wanted = loaders::NAMES.map(|n| format!("`{n}`")).join(", ");
-        let message = format!("`{}` has none of {wanted}", dir.value.display());
-        reader.problem_with_tip(&dir.at, message, "on Debian: apt install ipxe");
-    }
-    reader.refuse(
-        &mut section,
-        &["grub-dir"],
-        LATER,
-        "this version boots machines by iPXE only: take the line out",
+    let grub_dir = path(reader, &mut section, "grub-dir", folder);
+    loaders_in(reader, ipxe_dir.as_ref(), loaders::no_ipxe, "ipxe");
+    loaders_in(
+        reader,
+        grub_dir.as_ref(),
+        loaders::no_grub,
+        "shim-signed grub-efi-amd64-signed",
     );
+    let raspberry_pi_dir = path(reader, &mut section, "raspberry-pi-dir", folder);
+    let raspberry_pi_dir = raspberry_pi_dir
+        .filter(|dir| exists(reader, dir, Kind::Folder))
+        .map(|dir| dir.value);
     reader.finish(&section);
     Boot {
         unknown: unknown.unwrap_or(Placed {
@@ -191,6 +186,25 @@ fn boot(reader: &mut Reader<'_>, top: &mut Section<'_>, folder: &Path) -> Boot {
         attempts: attempts.map_or(3, |n| n.value),
         armed_for: armed_for.map_or(24 * HOUR, |d| d.value),
         ipxe_dir: or(ipxe_dir, "/usr/lib/ipxe"),
+        grub_dir: or(grub_dir, "/usr/lib/grub"),
+        raspberry_pi_dir,
+    }
+}
+
+/// A folder that was named for its loaders must have one. `packages` are Debian's.
+fn loaders_in(
+    reader: &mut Reader<'_>,
+    dir: Option<&Placed<PathBuf>>,
+    lack: fn(&Path) -> Option<String>,
+    packages: &str,
+) {
+    if let Some(dir) = dir
+        && exists(reader, dir, Kind::Folder)
+        && let Some(wanted) = lack(&dir.value)
+    {
+        let message = format!("`{}` has none of {wanted}", dir.value.display());
+        let tip = format!("on Debian: apt install {packages}");
+        reader.problem_with_tip(&dir.at, message, tip);
     }
 }
 
@@ -248,7 +262,7 @@ fn images(reader: &mut Reader<'_>, top: &mut Section<'_>, folder: &Path) -> Vec<
             let file = path(reader, &mut section, key, folder)?;
             exists(reader, &file, Kind::File).then_some(file.value)
         });
-        let cmdline = reader.parsed(&mut section, "cmdline", values::one_line);
+        let cmdline = reader.parsed(&mut section, "cmdline", values::cmdline);
         let arch = reader.parsed(&mut section, "arch", values::arch);
         for key in ["kernel", "initrd", "arch"] {
             if section.key_span(key).is_none() {
@@ -338,6 +352,3 @@ fn exists(reader: &mut Reader<'_>, path: &Placed<PathBuf>, kind: Kind) -> bool {
 fn or(path: Option<Placed<PathBuf>>, default: &str) -> PathBuf {
     path.map_or_else(|| PathBuf::from(default), |p| p.value)
 }
-
-/// What `[dhcp.reservations]` says, by card.
-type Reservations = BTreeMap<Mac, Ipv4Addr>;

@@ -4,7 +4,7 @@
 use std::ops::{Range, RangeInclusive};
 
 use netboot::problem::{Problem, nearest};
-use toml_edit::{ImDocument, Item, TableLike, Value};
+use toml_edit::{ImDocument, Item, Table, TableLike, Value};
 
 /// A value and the bytes of the text it was read from.
 #[derive(Debug, Clone)]
@@ -18,6 +18,8 @@ pub(super) struct Section<'d> {
     /// `dhcp`; empty at the top.
     name: String,
     table: Option<&'d dyn TableLike>,
+    /// Its header; empty at the top and for one that is absent.
+    at: Range<usize>,
     known: Vec<&'static str>,
     /// Known, reported already, and not to be recommended.
     refused: Vec<&'static str>,
@@ -52,6 +54,7 @@ impl<'t> Reader<'t> {
         Section {
             name: String::new(),
             table: Some(document.as_table()),
+            at: 0..0,
             known: Vec::new(),
             refused: Vec::new(),
         }
@@ -89,8 +92,21 @@ impl<'t> Reader<'t> {
         Section {
             name: parent.path(key),
             table,
+            at: parent.key_span(key).unwrap_or_default(),
             known: Vec::new(),
             refused: Vec::new(),
+        }
+    }
+
+    /// The table at `key`, or several, each written `[[key]]`.
+    pub(super) fn one_or_several<'d>(
+        &mut self,
+        parent: &mut Section<'d>,
+        key: &'static str,
+    ) -> Vec<Section<'d>> {
+        match parent.table.and_then(|table| table.get(key)) {
+            Some(Item::ArrayOfTables(_)) => self.tables(parent, key),
+            _ => vec![self.section(parent, key)],
         }
     }
 
@@ -107,6 +123,7 @@ impl<'t> Reader<'t> {
                     Section {
                         name: parent.path(name.value),
                         table: Some(table),
+                        at: name.at.clone(),
                         known: Vec::new(),
                         refused: Vec::new(),
                     },
@@ -118,6 +135,45 @@ impl<'t> Reader<'t> {
             }
         }
         sections
+    }
+
+    /// The tables of an array, each written `[[name]]`.
+    pub(super) fn tables<'d>(
+        &mut self,
+        parent: &mut Section<'d>,
+        key: &'static str,
+    ) -> Vec<Section<'d>> {
+        let name = parent.path(key);
+        let Some(item) = parent.item(key) else {
+            return Vec::new();
+        };
+        let Some(tables) = item.as_array_of_tables() else {
+            self.wrong(item, &format!("must be tables, each written [[{name}]]"));
+            return Vec::new();
+        };
+        let section = |table: &'d Table| Section {
+            name: name.clone(),
+            table: Some(table),
+            at: table.span().unwrap_or_default(),
+            known: Vec::new(),
+            refused: Vec::new(),
+        };
+        tables.iter().map(section).collect()
+    }
+
+    /// `true` or `false`.
+    pub(super) fn flag(
+        &mut self,
+        section: &mut Section<'_>,
+        key: &'static str,
+    ) -> Option<Placed<bool>> {
+        let item = section.item(key)?;
+        let at = item.span().unwrap_or_default();
+        let value = item.as_bool();
+        if value.is_none() {
+            self.wrong(item, "must be true or false");
+        }
+        value.map(|value| Placed { value, at })
     }
 
     /// The strings below this table, by keys that the user chose.
@@ -306,6 +362,11 @@ impl<'d> Section<'d> {
                 (Placed { value: key, at }, item)
             })
             .collect()
+    }
+
+    /// Where the table begins.
+    pub(super) fn at(&self) -> Range<usize> {
+        self.at.clone()
     }
 
     pub(super) fn key_span(&self, key: &str) -> Option<Range<usize>> {

@@ -14,6 +14,7 @@ fn interfaces() -> Vec<Interface> {
         loopback: false,
         ethernet: true,
         wireless: false,
+        default_route: false,
         part_of: None,
         mac: None,
         addresses: vec![(address.into(), Ipv4Addr::new(255, 255, 255, 0))],
@@ -27,14 +28,32 @@ fn interfaces() -> Vec<Interface> {
     ]
 }
 
+/// A second card, for those who have one.
+fn interfaces_of_two_lans() -> Vec<Interface> {
+    let mut all = interfaces();
+    let second = Interface {
+        name: "enp2s0".to_owned(),
+        addresses: vec![(Ipv4Addr::new(10, 78, 0, 1), Ipv4Addr::new(255, 255, 255, 0))],
+        ..all[1].clone()
+    };
+    all.push(second);
+    all
+}
+
 /// A folder with all the files that the samples name.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let at = folder.path();
-    for dir in ["hosts/profiles", "ipxe", "no-loaders"] {
+    for dir in ["hosts/profiles", "ipxe", "grub", "pi", "no-loaders"] {
         std::fs::create_dir_all(at.join(dir)).expect("makes a folder");
     }
-    for file in ["ipxe/snponly.efi", "bzImage", "initrd", "token"] {
+    for file in [
+        "grub/shimx64.efi",
+        "ipxe/snponly.efi",
+        "bzImage",
+        "initrd",
+        "token",
+    ] {
         std::fs::write(at.join(file), "x").expect("writes");
     }
     folder
@@ -51,8 +70,15 @@ fn read(folder: &Path, text: &str) -> Result<Loaded, Trouble> {
 
 #[track_caller]
 fn problems(text: &str, want: &Expect) {
+    problems_among(&interfaces(), text, want);
+}
+
+#[track_caller]
+fn problems_among(interfaces: &[Interface], text: &str, want: &Expect) {
     let folder = folder();
-    let got = match read(folder.path(), text) {
+    let file = folder.path().join("appliance.toml").display().to_string();
+    let text = text.to_owned();
+    let got = match (Source { file, text }).check(interfaces) {
         Ok(_) => "valid\n".to_owned(),
         Err(Trouble { problems, lan, .. }) => problems
             .iter()
@@ -72,16 +98,25 @@ fn the_example_reads_as_it_is_written() {
     let folder = folder();
     let loaded = read(folder.path(), SERVER).unwrap_or_else(|t| panic!("{t:#?}"));
     let config = &loaded.config;
-    let Dhcp::Server { pool, network } = &config.dhcp else {
+    let Dhcp::Server(site) = &config.dhcp else {
         panic!("mode is {}", config.dhcp);
     };
-    assert_eq!(pool.first, Ipv4Addr::new(10, 77, 0, 50));
-    assert_eq!(pool.last, Ipv4Addr::new(10, 77, 0, 200));
-    assert_eq!(pool.server, Ipv4Addr::new(10, 77, 0, 1));
-    assert_eq!(pool.lease_time, Duration::from_secs(43_200));
-    assert_eq!(pool.reservations.len(), 1);
-    assert_eq!(network.router, Some(Ipv4Addr::new(10, 77, 0, 254)));
-    assert_eq!(network.domain.as_deref(), Some("lan"));
+    let lan = &site.lan;
+    assert_eq!(site.server, Ipv4Addr::new(10, 77, 0, 1));
+    assert_eq!(lan.first, Ipv4Addr::new(10, 77, 0, 50));
+    assert_eq!(lan.last, Ipv4Addr::new(10, 77, 0, 200));
+    assert_eq!(lan.lease_time, Duration::from_secs(43_200));
+    let reserved = lan.reservations.holder(Ipv4Addr::new(10, 77, 0, 10));
+    assert_eq!(reserved, "52:54:00:00:00:01".parse().ok());
+    assert_eq!(lan.network.router, Some(Ipv4Addr::new(10, 77, 0, 254)));
+    assert_eq!(lan.network.domain.as_deref(), Some("lan"));
+    let [attic] = &site.relayed[..] else {
+        panic!("{:?}", site.relayed);
+    };
+    assert_eq!(attic.first, Ipv4Addr::new(10, 78, 0, 50));
+    assert_eq!(attic.network.netmask, Ipv4Addr::new(255, 255, 255, 0));
+    assert_eq!(attic.network.router, Some(Ipv4Addr::new(10, 78, 0, 1)));
+    assert!(!config.share_port);
     assert_eq!(config.armed_for, Duration::from_secs(86_400));
     assert_eq!(config.attempts, 3);
     assert_eq!((config.http_port, config.node_port), (8080, 8443));
@@ -103,7 +138,7 @@ fn no_file_at_all_is_proxy_mode_on_the_obvious_interface() {
     let config = &loaded.config;
     assert!(matches!(config.dhcp, Dhcp::Proxy));
     assert_eq!(config.unknown, Unknown::Ignore);
-    assert_eq!(config.lan.interface, "enp1s0");
+    assert_eq!(config.lans[0].interface, "enp1s0");
     assert_eq!(config.state_dir, Path::new("/var/lib/pxe-appliance"));
     assert_eq!(config.ports, Ports::default());
 }
@@ -150,6 +185,8 @@ reservations = { "52:54:00:00:00" = "10.77.0.10", "01:00:5e:00:00:01" = "10.77.0
 unknown = "Wait!"
 attempts = 0
 ipxe-dir = "no-loaders"
+grub-dir = "no-loaders"
+raspberry-pi-dir = "no-pi"
 
 [http]
 port = 8443
@@ -178,12 +215,15 @@ token-file = "no-token"
             appliance.toml:15:12: `0` is not between 1 and 100
             appliance.toml:16:12: `no-loaders` has none of `undionly.kpxe`, `snponly.efi`, `ipxe.efi`
               tip: on Debian: apt install ipxe
-            appliance.toml:19:8: `port` and `node-port` are both 8443
-            appliance.toml:23:10: `missing` does not exist
-            appliance.toml:24:11: `quiet\nboom` has the character '\n'; it must be one line
-            appliance.toml:25:8: `amd64` is not an architecture (write "x86_64" or "aarch64")
-            appliance.toml:28:10: `http://10.77.0.10` is neither the URL of a cluster (like https://10.77.0.10:6443) nor a machine's name
-            appliance.toml:29:14: `no-token` does not exist
+            appliance.toml:17:12: `no-loaders` has none of `shimx64.efi`, `grubx64.efi`, `shimia32.efi`
+              tip: on Debian: apt install shim-signed grub-efi-amd64-signed
+            appliance.toml:18:20: `no-pi` does not exist
+            appliance.toml:21:8: `port` and `node-port` are both 8443
+            appliance.toml:25:10: `missing` does not exist
+            appliance.toml:26:11: `quiet\nboom` has the character '\n'; it must be one line of ASCII
+            appliance.toml:27:8: `amd64` is not an architecture (write "x86_64" or "aarch64")
+            appliance.toml:30:10: `http://10.77.0.10` is neither the URL of a cluster (like https://10.77.0.10:6443) nor a machine's name
+            appliance.toml:31:14: `no-token` does not exist
         "#]],
     );
 }
@@ -197,7 +237,6 @@ flake = "."
 range = ["10.77.0.50", "10.77.0.200"]
 [boot]
 unknown = "discover"
-grub-dir = "/usr/lib/grub"
 [admin]
 listen = "10.77.0.1:8444"
 token-file = "token"
@@ -208,11 +247,9 @@ token-file = "token"
             appliance.toml:4:1: `range` has no effect in proxy mode
               tip: set mode = "server", or take the line out
             appliance.toml:6:11: `discover` is not available in this version (use "ignore", "wait" or the name of a profile)
-            appliance.toml:7:1: `grub-dir` is not available in this version
-              tip: this version boots machines by iPXE only: take the line out
-            appliance.toml:9:1: `listen` is not available in this version
+            appliance.toml:8:1: `listen` is not available in this version
               tip: run `pxe-admin` on the appliance, or carry the socket over ssh
-            appliance.toml:10:1: `token-file` is not available in this version
+            appliance.toml:9:1: `token-file` is not available in this version
               tip: run `pxe-admin` on the appliance, or carry the socket over ssh
         "#]],
     );
@@ -276,6 +313,79 @@ lease-time = "5s"
 }
 
 #[test]
+fn a_relayed_subnet_has_a_network_of_its_own_and_a_way_back() {
+    let lan = "[dhcp]\nmode = \"server\"\nrange = [\"10.77.0.50\", \"10.77.0.60\"]\n";
+    for (text, want) in [
+        (
+            r#"subnet = "10.78.0.0/24""#,
+            expect![[r#"
+                appliance.toml:4:10: must be tables, each written [[dhcp.subnet]], found string
+            "#]],
+        ),
+        (
+            "[[dhcp.subnet]]",
+            expect![[r#"
+                appliance.toml:4:1: the subnet has no `network`
+                  tip: write it like network = "10.78.0.0/24"
+                appliance.toml:4:1: the subnet has no `router`: its machines could not reach the appliance
+                  tip: write the relay's address in that network, like router = "10.78.0.1"
+            "#]],
+        ),
+        (
+            r#"[[dhcp.subnet]]
+network = "10.78.0.0/24"
+router = "10.77.0.1"
+lease-time = "10s"
+"#,
+            expect![[r#"
+                appliance.toml:4:1: server mode needs a `range` of addresses
+                  tip: write it like range = ["10.78.0.50", "10.78.0.200"]
+                appliance.toml:6:10: `10.77.0.1` is outside of the network 10.78.0.0/24
+                appliance.toml:7:14: is shorter than a minute; clients would ask without end
+            "#]],
+        ),
+        (
+            r#"[[dhcp.subnet]]
+network = "10.77.0.0/16"
+range = ["10.77.9.1", "10.77.9.9"]
+router = "10.77.9.1"
+[[dhcp.subnet]]
+network = "10.77.9.128/25"
+range = ["10.77.9.130", "10.77.9.140"]
+router = "10.77.9.129"
+[[dhcp.subnet]]
+network = "10.79.0.1/24"
+range = ["10.79.0.5", "10.79.0.6"]
+router = "10.79.0.1"
+mode = "proxy"
+"#,
+            expect![[r#"
+                appliance.toml:5:11: the network 10.77.0.0/16 overlaps the LAN 10.77.0.1/24 of `enp1s0`
+                appliance.toml:7:10: the router `10.77.9.1` lies in `range`
+                appliance.toml:9:11: the network 10.77.9.128/25 overlaps the network 10.77.0.0/16
+                appliance.toml:13:11: `10.79.0.1/24` is an address in the network 10.79.0.0/24
+                appliance.toml:16:1: unknown field `mode`, expected one of `dns`, `domain`, `lease-time`, `network`, `range`, `reservations`, `router`
+            "#]],
+        ),
+    ] {
+        problems(&format!("{lan}{text}\n"), &want);
+    }
+}
+
+#[test]
+fn a_port_is_shared_in_so_many_words_only() {
+    problems(
+        "[dhcp]\nshare-port = \"yes\"\n",
+        &expect![[r#"
+            appliance.toml:2:14: must be true or false, found string
+        "#]],
+    );
+    let folder = folder();
+    let loaded = read(folder.path(), "[dhcp]\nshare-port = true\n");
+    assert!(loaded.expect("reads").config.share_port);
+}
+
+#[test]
 fn what_is_not_toml_is_located() {
     problems(
         "[dhcp\nmode = 1\n",
@@ -318,6 +428,109 @@ fn a_wrong_interface_is_located_where_it_is_written() {
         "[lan]\naddress = \"10.9.9\"\n",
         &expect![[r#"
         appliance.toml:2:11: `10.9.9` is not an IPv4 address (like 10.77.0.1)
+    "#]],
+    );
+}
+
+#[test]
+fn several_lans_are_a_list() {
+    let text = "[[lan]]\ninterface = \"enp2s0\"\n[[lan]]\naddress = \"10.77.0.1\"\n";
+    let source = Source {
+        file: String::new(),
+        text: text.to_owned(),
+    };
+    let loaded = source.check(&interfaces_of_two_lans());
+    let loaded = loaded.unwrap_or_else(|t| panic!("{t:#?}"));
+    let lans = loaded
+        .config
+        .lans
+        .iter()
+        .map(|l| format!("{} {l}", l.interface));
+    let lans: Vec<String> = lans.collect();
+    assert_eq!(lans, ["enp2s0 10.78.0.1/24", "enp1s0 10.77.0.1/24"]);
+}
+
+#[test]
+fn lans_must_be_told_apart() {
+    let wide = Interface {
+        name: "enp3s0".to_owned(),
+        addresses: vec![(Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(255, 0, 0, 0))],
+        ..interfaces()[1].clone()
+    };
+    let all = [interfaces_of_two_lans(), vec![wide]].concat();
+    problems_among(
+        &all,
+        "[[lan]]\ninterface = \"enp1s0\"\n[[lan]]\n[[lan]]\naddress = \"10.77.0.1\"\n\
+         [[lan]]\ninterface = \"enp3s0\"\nbogus = 1\n[[lan]]\ninterface = \"eth9\"\n",
+        &expect![[r#"
+            appliance.toml:3:1: one LAN of several must say which it is
+              tip: write interface = "enp1s0" below it
+            appliance.toml:4:1: `enp1s0` is served by another [[lan]] already
+            appliance.toml:6:1: the LAN 10.0.0.1/8 of `enp3s0` overlaps with 10.77.0.1/24 of `enp1s0`
+            appliance.toml:8:1: unknown field `bogus`, expected one of `address`, `interface`
+            appliance.toml:10:13: there is no network interface `eth9` on this machine (there are: lo, enp1s0, enp2s0, enp3s0)
+              tip: see `ip -brief address`
+        "#]],
+    );
+    problems_among(
+        &interfaces_of_two_lans(),
+        "lan = 7\n",
+        &expect![[r#"
+        appliance.toml:1:7: `lan` must be a table, written [lan], found integer
+        2 network interfaces could be the LAN: write into appliance.toml: [lan] interface = "enp1s0"
+    "#]],
+    );
+    problems_among(
+        &interfaces_of_two_lans(),
+        "[[lan]]\ninterface = \"enp1s0\"\n[[lan]]\ninterface = \"enp2s0\"\n\
+         [dhcp]\nmode = \"server\"\nrange = [\"10.77.0.50\", \"10.77.0.60\"]\n",
+        &expect![[r#"
+            appliance.toml:6:1: server mode serves one LAN
+              tip: leave one [lan], or set mode = "proxy"
+        "#]],
+    );
+}
+
+#[test]
+fn server_mode_is_refused_where_it_would_do_harm() {
+    let card = |wireless, default_route| {
+        let mut all = interfaces();
+        (all[1].wireless, all[1].default_route) = (wireless, default_route);
+        all
+    };
+    let server = |more: &str| {
+        format!(
+            "[lan]\ninterface = \"enp1s0\"\n[dhcp]\nmode = \"server\"\n\
+             range = [\"10.77.0.50\", \"10.77.0.60\"]\n{more}"
+        )
+    };
+    problems_among(
+        &card(true, true),
+        &server(""),
+        &expect![[r#"
+        appliance.toml:4:1: `enp1s0` is Wi-Fi: machines do not boot over it, phones are on it
+          tip: serve an Ethernet interface, or if it is meant: allow-wifi = true
+        appliance.toml:4:1: `enp1s0` has the default route: what is behind it usually hands out addresses already
+          tip: set mode = "proxy", or if this LAN has no other DHCP server: allow-default-route = true
+    "#]],
+    );
+    let valid = expect![["valid\n"]];
+    let allowed = "allow-wifi = true\nallow-default-route = true\nallow-second-server = true\n";
+    problems_among(&card(true, true), &server(allowed), &valid);
+    problems_among(&card(false, false), &server(""), &valid);
+    let proxy = "[lan]\ninterface = \"enp1s0\"\n";
+    problems_among(&card(true, true), proxy, &valid);
+    problems(
+        &server("allow-wifi = \"yes\"\n"),
+        &expect![[r#"
+        appliance.toml:6:14: must be true or false, found string
+    "#]],
+    );
+    problems(
+        "[dhcp]\nallow-second-server = true\n",
+        &expect![[r#"
+        appliance.toml:2:1: `allow-second-server` has no effect in proxy mode
+          tip: set mode = "server", or take the line out
     "#]],
     );
 }

@@ -38,6 +38,25 @@ pub(super) fn address(text: &str) -> Result<Ipv4Addr, String> {
         .map_err(|_| "is not an IPv4 address (like 10.77.0.1)".to_owned())
 }
 
+/// `10.78.0.0/24`: a network and its netmask. At least two bits for its machines.
+pub(super) fn network(text: &str) -> Result<(Ipv4Addr, Ipv4Addr), String> {
+    const FORM: &str = "is not an IPv4 network (like 10.78.0.0/24)";
+
+    let (address, length) = text.split_once('/').ok_or(FORM)?;
+    let address: Ipv4Addr = address.parse().map_err(|_| FORM)?;
+    let length: u32 = length.parse().map_err(|_| FORM)?;
+    if !(8..=30).contains(&length) || text.contains('+') {
+        return Err(FORM.to_owned());
+    }
+    let netmask = u32::MAX << (32 - length);
+    let network = Ipv4Addr::from(address.to_bits() & netmask);
+    if network == address {
+        Ok((network, netmask.into()))
+    } else {
+        Err(format!("is an address in the network {network}/{length}"))
+    }
+}
+
 /// A DNS name (RFC 1123 §2.1): what goes into option 15 must be one.
 pub(super) fn domain(text: &str) -> Result<String, String> {
     let label = |l: &str| {
@@ -77,12 +96,9 @@ pub(super) fn arch(text: &str) -> Result<String, String> {
     }
 }
 
-/// What goes into one line of a boot script.
-pub(super) fn one_line(text: &str) -> Result<String, String> {
-    match text.chars().find(|c| c.is_control()) {
-        None => Ok(text.to_owned()),
-        Some(odd) => Err(format!("has the character {odd:?}; it must be one line")),
-    }
+/// A kernel command line, which every boot loader hands over as it is.
+pub(super) fn cmdline(text: &str) -> Result<String, String> {
+    netboot::script::sayable(text).map(|()| text.to_owned())
 }
 
 /// The name in `[images.<name>]`: a part of URLs.
@@ -140,6 +156,24 @@ mod tests {
     }
 
     #[test]
+    fn a_network_has_an_address_and_a_length() {
+        for (text, want) in [
+            ("10.78.0.0/24", Some("255.255.255.0")),
+            ("10.0.0.0/8", Some("255.0.0.0")),
+            ("10.78.0.8/30", Some("255.255.255.252")),
+            ("10.78.0.1/24", None),
+            ("10.78.0.0", None),
+            ("10.78.0.0/31", None),
+            ("10.78.0.0/+24", None),
+            ("0.0.0.0/0", None),
+            ("10.78.0/24", None),
+        ] {
+            let mask = network(text).ok().map(|(_, mask)| mask.to_string());
+            assert_eq!(mask.as_deref(), want, "{text:?}");
+        }
+    }
+
+    #[test]
     fn an_https_url_or_a_machine_names_a_cluster() {
         for (text, good) in [
             ("https://10.77.0.10:6443", true),
@@ -158,9 +192,9 @@ mod tests {
 
     #[test]
     fn nothing_but_one_line_reaches_a_boot_script() {
-        assert!(one_line("console=ttyS0 init=/x").is_ok());
-        assert!(one_line("quiet\n#!ipxe").is_err());
-        assert!(one_line("a\u{1b}[2J").is_err());
+        assert!(cmdline("console=ttyS0 init=/x").is_ok());
+        assert!(cmdline("quiet\n#!ipxe").is_err());
+        assert!(cmdline("a\u{1b}[2J").is_err());
         assert!(image_name("installer").is_ok());
         assert!(image_name("../x").is_err());
     }

@@ -44,7 +44,7 @@ pub enum Reason {
     NotArmed,
     #[error("no loader for its architecture ({0})")]
     NoLoader(String),
-    #[error("the loader `{0}` is not in `boot.ipxe-dir`")]
+    #[error("no loader for it is in `boot.ipxe-dir` or `boot.grub-dir`: it needs `{0}`")]
     LoaderMissing(String),
     #[error("{0}")]
     Lease(String),
@@ -71,15 +71,10 @@ impl Reason {
     }
 }
 
-/// Which packets a door looks at in each mode. `own` is the card of the appliance.
-pub(super) fn sift(
-    packet: &[u8],
-    door: Door,
-    mode: &Dhcp,
-    own: Option<Mac>,
-) -> Result<Request, Reason> {
+/// Which packets a door looks at in each mode. `own` are the cards of the appliance.
+pub(super) fn sift(packet: &[u8], door: Door, mode: &Dhcp, own: &[Mac]) -> Result<Request, Reason> {
     let request = request::read(packet).map_err(Reason::Unreadable)?;
-    if own == Some(request.mac) {
+    if own.contains(&request.mac) {
         return Err(Reason::Own);
     }
     match (door, mode) {
@@ -97,6 +92,6 @@ pub(super) fn sift(
                 Err(Reason::ForTheServer)
             }
         },
-        (Door::Dhcp, Dhcp::Server { .. }) => Ok(request),
+        (Door::Dhcp, Dhcp::Server(_)) => Ok(request),
     }
 }

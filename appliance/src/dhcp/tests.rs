@@ -1,6 +1,7 @@
 //! Packets in, outcomes out; and a real socket where the test may have one.
 
 use netboot::machine::State;
+use netboot::manner::{Form, Manner};
 use netboot::request::Ignored;
 use proptest::prelude::*;
 
@@ -20,14 +21,24 @@ async fn app(more: &str) -> (House, Arc<App>) {
 /// The words of an outcome: what was given and where to, or why nothing was.
 fn words(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Answer(answer) => format!("{} → {:?}", answer.given, answer.to),
+        Outcome::Answers(answers) => {
+            let told = answers.iter().map(|a| match a.to {
+                To::Unconfigured { .. } => format!("{} → its card", a.given),
+                to => format!("{} → {to:?}", a.given),
+            });
+            told.collect::<Vec<_>>().join(", ")
+        }
         Outcome::Ignored(reason) => format!("ignored: {reason}"),
         Outcome::Panicked => "panicked".to_owned(),
     }
 }
 
 async fn judge(app: &App, door: Door, packet: &[u8]) -> String {
-    words(&answer::judge(app, door, packet).await.outcome)
+    words(
+        &answer::judge(app, &app.segments[0], door, packet, None)
+            .await
+            .outcome,
+    )
 }
 
 #[tokio::test]
@@ -120,10 +131,10 @@ async fn an_enrolled_machine_is_offered_what_it_can_run() {
             Door::Dhcp,
             DISCOVER,
             &[
-                (60, &b"PXEClient:Arch:00011:UNDI:003016"[..]),
-                (93, &[0, 11]),
+                (60, &b"PXEClient:Arch:00012:UNDI:003016"[..]),
+                (93, &[0, 12]),
             ][..],
-            "ignored: no loader for its architecture (Other(11))",
+            "ignored: no loader for its architecture (Other(12))",
         ),
     ] {
         let got = judge(&app, door, &packet(kind, MAC, options)).await;
@@ -134,7 +145,9 @@ async fn an_enrolled_machine_is_offered_what_it_can_run() {
 #[tokio::test]
 async fn a_loader_that_is_not_there_is_not_promised() {
     let (house, _) = app(&boot("")).await;
-    std::fs::remove_file(house.path().join("ipxe/snponly.efi")).expect("removes");
+    for loader in ["ipxe/snponly.efi", "grub/shimx64.efi"] {
+        std::fs::remove_file(house.path().join(loader)).expect("removes");
+    }
     std::fs::remove_dir_all(house.path().join("state")).expect("removes");
     std::fs::remove_file(house.path().join("admin.sock")).ok();
     let app = house.bind().await.app().clone();
@@ -142,8 +155,43 @@ async fn a_loader_that_is_not_there_is_not_promised() {
     let got = judge(&app, Door::Dhcp, &packet(DISCOVER, MAC, &UEFI)).await;
     assert_eq!(
         got,
-        "ignored: the loader `snponly.efi` is not in `boot.ipxe-dir`"
+        "ignored: no loader for it is in `boot.ipxe-dir` or `boot.grub-dir`: it needs `snponly.efi` or `ipxe.efi` \
+         or `snponly-shimx64.efi` or `ipxe-shimx64.efi` or `shimx64.efi`"
     );
+}
+
+#[tokio::test]
+async fn a_loader_that_led_nowhere_gives_way_and_the_one_that_worked_is_kept() {
+    let house = House::new(&boot(""));
+    std::fs::write(house.path().join("ipxe/ipxe.efi"), "a loader").expect("writes");
+    let app = house.bind().await.app().clone();
+    enroll(&app, mac(MAC)).await;
+    let discover = packet(DISCOVER, MAC, &UEFI);
+    for (name, want) in [
+        ("at first", "offered snponly.efi → Broadcast"),
+        ("a packet may be lost", "offered snponly.efi → Broadcast"),
+        (
+            "the form is at fault",
+            "offered snponly.efi (option 43 turned round) → Broadcast",
+        ),
+    ] {
+        assert_eq!(judge(&app, Door::Dhcp, &discover).await, want, "{name}");
+    }
+    app.trials(|trials| trials.loaded(mac(MAC)));
+    let got = judge(&app, Door::Dhcp, &discover).await;
+    let want = "offered ipxe.efi (option 43 turned round) → Broadcast";
+    assert_eq!(got, want, "loaded, and never heard of again");
+    app.trials(|trials| trials.loaded(mac(MAC)));
+    app.reached(mac(MAC)).await;
+    let world = app.store.world();
+    let kept = world.by_mac(mac(MAC)).and_then(|m| m.manner.clone());
+    let manner = Manner {
+        form: Form::Turned,
+        loader: Some("ipxe.efi".to_owned()),
+    };
+    assert_eq!(kept, Some(manner));
+    app.reached(mac(MAC)).await;
+    assert_eq!(app.store.world().seq, world.seq, "once a boot");
 }
 
 #[tokio::test]
@@ -166,25 +214,25 @@ async fn in_server_mode_everybody_has_an_address_but_strangers_no_boot() {
             "a phone",
             STRANGER,
             &[][..],
-            "offered 127.1.0.10 → Broadcast",
+            "offered 127.1.0.10 → its card",
         ),
         (
             "a stranger that netboots",
             STRANGER,
             &UEFI[..],
-            "ignored: not enrolled",
+            "offered 127.1.0.10, nothing to boot: not enrolled → its card",
         ),
         (
             "an enrolled machine",
             MAC,
             &UEFI[..],
-            "offered 127.1.0.11 with snponly.efi → Broadcast",
+            "offered 127.1.0.11 with snponly.efi → its card",
         ),
         (
             "an enrolled machine in iPXE",
             MAC,
             &IPXE[..],
-            "offered 127.1.0.11 with boot script → Broadcast",
+            "offered 127.1.0.11 with boot script → its card",
         ),
     ] {
         let got = judge(&app, Door::Dhcp, &packet(DISCOVER, mac, options)).await;
@@ -192,7 +240,7 @@ async fn in_server_mode_everybody_has_an_address_but_strangers_no_boot() {
     }
     let ask: Vec<(u8, &[u8])> = vec![(54, &[127, 0, 0, 1]), (50, &[127, 1, 0, 10])];
     let got = judge(&app, Door::Dhcp, &packet(REQUEST, STRANGER, &ask)).await;
-    assert_eq!(got, "leased 127.1.0.10 → Broadcast");
+    assert_eq!(got, "leased 127.1.0.10 → its card");
 }
 
 #[tokio::test]
@@ -212,13 +260,13 @@ async fn odd_packets_are_ignored_with_their_reason() {
         ("a group address", edit(28, 1)),
         ("empty", Vec::new()),
     ] {
-        let judged = answer::judge(&app, Door::Dhcp, &packet).await;
+        let judged = answer::judge(&app, &app.segments[0], Door::Dhcp, &packet, None).await;
         let Outcome::Ignored(Reason::Unreadable(_)) = judged.outcome else {
             panic!("{name}: {judged:?}");
         };
     }
     for length in 0..240 {
-        let judged = answer::judge(&app, Door::Dhcp, &good[..length]).await;
+        let judged = answer::judge(&app, &app.segments[0], Door::Dhcp, &good[..length], None).await;
         let want = Outcome::Ignored(Reason::Unreadable(Ignored::Short(length)));
         assert_eq!(judged.outcome, want);
     }
@@ -230,12 +278,12 @@ async fn odd_packets_are_ignored_with_their_reason() {
 
 #[test]
 fn the_appliances_own_packets_are_not_answered() {
-    let own = Some(mac(MAC));
+    let own = [mac(MAC)];
     let sifted = judge::sift(
         &packet(DISCOVER, MAC, &UEFI),
         Door::Dhcp,
         &crate::config::Dhcp::Proxy,
-        own,
+        &own,
     );
     assert_eq!(sifted, Err(Reason::Own));
 }
@@ -278,7 +326,9 @@ fn answers_go_where_the_rules_say() {
         ("nobody", To::Sender, "0.0.0.0:68", None),
         ("port 0", To::Sender, "10.0.0.5:0", None),
     ] {
-        assert_eq!(destination(to, from(sender)), want.map(from), "{name}");
+        let got = destination(to, from(sender)).map(|d| (d.address, d.card));
+        let want = want.map(|address| (from(address), None));
+        assert_eq!(got, want, "{name}");
     }
 }
 
@@ -287,7 +337,7 @@ fn answers_go_where_the_rules_say() {
 async fn on_4011_the_answer_goes_back_to_the_sender() {
     let (house, app) = app(&boot("")).await;
     enroll(&app, mac(MAC)).await;
-    let lan = &house.checked.config.config.lan;
+    let lan = &house.checked.config.config.lans[0];
     let socket = match LanSocket::bind(lan, 0) {
         Ok(socket) => socket,
         Err(error) => {
@@ -295,9 +345,15 @@ async fn on_4011_the_answer_goes_back_to_the_sender() {
             return;
         }
     };
-    let port = socket.port().expect("a port");
+    let port = socket.port();
     let stop = CancellationToken::new();
-    let serving = tokio::spawn(serve(app.clone(), socket, Door::Binl, stop.clone()));
+    let serving = tokio::spawn(serve(
+        app.clone(),
+        app.segments[0].clone(),
+        socket,
+        Door::Binl,
+        stop.clone(),
+    ));
     let client = tokio::net::UdpSocket::bind("127.0.0.1:0")
         .await
         .expect("binds");
@@ -330,7 +386,144 @@ proptest! {
         packet.truncate(at);
         packet.extend(bytes);
         for door in [Door::Dhcp, Door::Binl] {
-            let _ = judge::sift(&packet, door, &crate::config::Dhcp::Proxy, None);
+            let _ = judge::sift(&packet, door, &crate::config::Dhcp::Proxy, &[]);
         }
     }
+}
+
+/// What a packet and its answers leave in the sender's timeline, as a line of JSON each without the time.
+async fn left_behind(app: &App, door: Door, packet: &[u8], sends: bool) -> Vec<String> {
+    let judged = answer::judge(app, &app.segments[0], door, packet, None).await;
+    let here = app.address().ip;
+    let card = judged.mac.expect("a MAC");
+    let before = app.timelines.of(&[card]).len();
+    let from = "0.0.0.0:68".parse().expect("an address");
+    witness::came(app, here, door, packet, from, &judged);
+    if let Outcome::Answers(answers) = &judged.outcome {
+        for answer in answers {
+            let sent = match sends {
+                true => Ok(SocketAddrV4::new(Ipv4Addr::BROADCAST, 68)),
+                false => Err(std::io::Error::other("the cable is out")),
+            };
+            witness::went(app, here, door, &judged, answer, sent);
+        }
+    }
+    let notes = app.timelines.of(&[card]);
+    let json = |mark: &Mark| serde_json::to_string(mark).expect("writes");
+    notes[before..]
+        .iter()
+        .map(|note| json(&note.mark))
+        .collect()
+}
+
+#[tokio::test]
+async fn packets_leave_marks_and_stay_for_a_capture() {
+    let (_house, proxy) = app(&boot("")).await;
+    enroll(&proxy, mac(MAC)).await;
+    let (_other, server) = app(&format!("{}{SERVER}", boot(""))).await;
+    enroll(&server, mac(MAC)).await;
+    let odd = [
+        (60, &b"PXEClient:Arch:00012:UNDI:003016"[..]),
+        (93, &[0, 12]),
+    ];
+    for (name, app, door, packet, sends, want) in [
+        (
+            "a stranger",
+            &proxy,
+            Door::Dhcp,
+            packet(DISCOVER, STRANGER, &UEFI),
+            true,
+            &[
+                r#"{"mark":"discover","client":"pxe","arch":"x64"}"#,
+                r#"{"mark":"silence","why":"stranger","reason":"not enrolled"}"#,
+            ][..],
+        ),
+        (
+            "an offer",
+            &proxy,
+            Door::Dhcp,
+            packet(DISCOVER, MAC, &UEFI),
+            true,
+            &[
+                r#"{"mark":"discover","client":"pxe","arch":"x64"}"#,
+                r#"{"mark":"answered","given":"offered snponly.efi"}"#,
+            ],
+        ),
+        (
+            "the router's address",
+            &proxy,
+            Door::Dhcp,
+            packet(
+                REQUEST,
+                MAC,
+                &[
+                    UEFI[0],
+                    UEFI[1],
+                    (54, &[10, 77, 0, 254]),
+                    (50, &[10, 77, 0, 50]),
+                ],
+            ),
+            true,
+            &[r#"{"mark":"took-address","server":"10.77.0.254","address":"10.77.0.50"}"#],
+        ),
+        (
+            "port 4011",
+            &proxy,
+            Door::Binl,
+            packet(REQUEST, MAC, &UEFI),
+            true,
+            &[
+                r#"{"mark":"asked4011"}"#,
+                r#"{"mark":"answered4011","given":"named snponly.efi on 4011"}"#,
+            ],
+        ),
+        (
+            "an answer that does not get out",
+            &proxy,
+            Door::Dhcp,
+            packet(DISCOVER, MAC, &IPXE),
+            false,
+            &[
+                r#"{"mark":"discover","client":"ipxe","arch":"x64"}"#,
+                r#"{"mark":"silence","why":"trouble","reason":"the answer could not be sent: the cable is out"}"#,
+            ],
+        ),
+        (
+            "its installed system",
+            &proxy,
+            Door::Dhcp,
+            packet(DISCOVER, MAC, &[(60, b"udhcp")]),
+            true,
+            &[],
+        ),
+        (
+            "an address without a boot file",
+            &server,
+            Door::Dhcp,
+            packet(DISCOVER, MAC, &odd),
+            true,
+            &[
+                r#"{"mark":"discover","client":"pxe","arch":12}"#,
+                r#"{"mark":"silence","why":"no-loader","reason":"offered 127.1.0.10, nothing to boot: no loader for its architecture (Other(12))"}"#,
+            ],
+        ),
+    ] {
+        assert_eq!(left_behind(app, door, &packet, sends).await, want, "{name}");
+    }
+    // Both directions, and the installed system's too.
+    let kept = proxy.packets.of(&[mac(MAC)]);
+    let ports: Vec<(u16, u16)> = kept.iter().map(|p| (p.from.port(), p.to.port())).collect();
+    assert_eq!(
+        ports,
+        [
+            (68, 67),
+            (67, 68),
+            (68, 67),
+            (68, 4011),
+            (4011, 68),
+            (68, 67),
+            (68, 67)
+        ]
+    );
+    assert!(proxy.packets.of(&[mac("52:54:00:00:00:07")]).is_empty());
 }

@@ -1,5 +1,6 @@
 //! `/admin/v1/…`: what an operator commands and asks. The answers are of `netboot::wire`.
 
+mod boots;
 mod commands;
 mod events;
 mod questions;
@@ -27,6 +28,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/admin/v1/machines", get(questions::machines))
         .route("/admin/v1/machines/{who}", get(questions::machine))
         .route("/admin/v1/machines/{who}/plan", get(questions::plan))
+        .route("/admin/v1/machines/{who}/boots", get(boots::boots))
+        .route("/admin/v1/machines/{who}/packets", get(boots::packets))
+        .route("/admin/v1/doctor", get(boots::checkup))
         .route(
             "/admin/v1/machines/{who}/generations",
             get(questions::generations_of),

@@ -10,13 +10,15 @@ use axum::http::{StatusCode, header};
 use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
 use netboot::mac::Mac;
+use netboot::timeline::{Mark, Part, Via};
 
-use crate::app::{App, sent};
+use crate::app::App;
 
-/// Whom a file goes to, and what it is called for people.
+/// Whom a file goes to, what it is in a boot, and what it is called for people.
 #[derive(Debug, Clone)]
 pub(super) struct Parcel {
     pub(super) mac: Mac,
+    pub(super) part: Part,
     pub(super) name: String,
 }
 
@@ -26,18 +28,22 @@ struct Counted {
     bytes: u64,
     /// Bytes of all of it: nobody asks for a frame after the last, so the end is known by counting.
     whole: Option<u64>,
-    /// Set if the end of this response is worth telling.
+    /// Set if this response is worth telling.
     parcel: Option<Parcel>,
     begun: Instant,
 }
 
-/// Counts a response. A parcel is told about only when a whole file went out: a HEAD, a range or a broken
-/// connection is none.
+/// Counts a response. A parcel is told about when it begins and when it ends; a HEAD or a range is none.
 pub(super) fn counted(app: &Arc<App>, response: Response, parcel: Option<Parcel>) -> Response {
     app.counters.http_requests.add(1);
     let parcel = parcel.filter(|_| response.status() == StatusCode::OK);
     let length = response.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|l| l.to_str().ok()?.parse().ok());
+    if let Some(Parcel { mac, part, name }) = &parcel {
+        let (part, file) = (*part, name.clone());
+        let via = Via::Http;
+        app.mark(*mac, Mark::Begun { part, file, via });
+    }
     response.map(|inner| {
         Body::new(Counted {
             whole: length.or(inner.size_hint().exact()),
@@ -77,14 +83,37 @@ impl HttpBody for Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.app.counters.http_bytes.add(self.bytes);
-        if let Some(Parcel { mac, name }) = self.parcel.take()
-            && self.bytes > 0
-            && self.whole == Some(self.bytes)
-        {
-            let took = self.begun.elapsed();
-            let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-            tracing::info!(%mac, file = name, bytes = self.bytes, ms, "served");
-            self.app.tell(mac, sent(&name, self.bytes, took));
-        }
+        let Some(Parcel { mac, part, name }) = self.parcel.take() else {
+            return;
+        };
+        let (bytes, took) = (self.bytes, self.begun.elapsed());
+        let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let (file, via, resent) = (name.clone(), Via::Http, 0);
+        let mark = if self.whole == Some(bytes) {
+            tracing::info!(%mac, file = name, bytes, ms = millis, "served");
+            if self.app.loaders.get(&name).is_some() {
+                self.app.trials(|trials| trials.loaded(mac));
+            }
+            Mark::Sent {
+                part,
+                file,
+                via,
+                bytes,
+                millis,
+                resent,
+            }
+        } else {
+            tracing::info!(%mac, file = name, bytes, ms = millis, "broken off");
+            Mark::Broken {
+                part,
+                file,
+                via,
+                bytes,
+                millis,
+                resent,
+                why: "the connection ended".to_owned(),
+            }
+        };
+        self.app.mark(mac, mark);
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::post;
 use axum::{Json, Router, middleware};
+use netboot::decide::Address;
 use netboot::install::{self, Shelf, ToSeal};
 use netboot::name::HostName;
 use netboot::plan::{Cache, Plan};
@@ -19,13 +20,15 @@ use serde_json::{Value, json};
 
 use super::error::{Refused, broken, no_such_route};
 use super::request::{BODY_LIMIT, Bearer, Body, Peer, bad_json, hash, span};
+use super::state::Listener;
 use crate::app::App;
 use crate::clock;
 use crate::keys::Keys;
+use crate::lan::Segment;
 use crate::seal;
 
-/// The calls of machines, for the TLS port.
-pub fn router(app: Arc<App>) -> Router {
+/// The calls of machines, for the TLS port on one LAN.
+pub fn router(app: Arc<App>, segment: Arc<Segment>) -> Router {
     Router::new()
         .route("/node/v1/claim", post(claim))
         .route("/node/v1/plan", post(plan))
@@ -38,7 +41,7 @@ pub fn router(app: Arc<App>) -> Router {
         .method_not_allowed_fallback(no_such_route)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::from_fn(span))
-        .with_state(app)
+        .with_state(Listener { app, segment })
 }
 
 type Answer<T> = Result<Json<T>, Refused>;
@@ -71,12 +74,13 @@ async fn claim(
 
 async fn plan(
     State(app): State<Arc<App>>,
+    State(segment): State<Arc<Segment>>,
     Bearer(session): Bearer,
     Peer(from): Peer,
     Body(request): Body<PlanRequest>,
 ) -> Answer<Plan> {
     let profiles = app.profiles();
-    let cache = cache(&app);
+    let cache = cache(&app, &segment.address);
     let k3s_server = app.config.k3s.server.clone();
     let decided = app
         .store
@@ -92,10 +96,10 @@ async fn plan(
     Ok(Json(decided.answer))
 }
 
-/// Where machines copy systems from.
-pub(super) fn cache(app: &App) -> Cache {
+/// Where machines copy systems from that reach the appliance at this address.
+pub(super) fn cache(app: &App, address: &Address) -> Cache {
     Cache {
-        url: format!("{}/cache", app.address.http()),
+        url: format!("{}/cache", address.http()),
         public_key: app.keys.cache_public().to_owned(),
     }
 }

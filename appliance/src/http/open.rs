@@ -14,7 +14,9 @@ use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use super::error::{Refused, no_such_route};
+use super::state::Listener;
 use crate::app::App;
+use crate::lan::Segment;
 
 mod boot;
 mod dashboard;
@@ -27,12 +29,13 @@ const BODY: usize = 4096;
 /// Until the head of an answer; a download may then take as long as it takes.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// The routes. A boot script is never given to a HEAD: asking for it hands out the ticket.
-pub fn router(app: Arc<App>) -> Router {
+/// The routes on one LAN. A boot script is never given to a HEAD: asking for it hands out the ticket.
+pub fn router(app: Arc<App>, segment: Arc<Segment>) -> Router {
     Router::new()
         .route("/", get(dashboard::page))
-        .route("/boot.ipxe", get(boot::script).head(no_such_route))
+        .route("/boot.ipxe", get(boot::boot_script).head(no_such_route))
         .route("/loaders/{file}", get(files::loader))
+        .route("/loaders/{folder}/{file}", get(files::own_loader))
         .route("/images/{name}/{arch}/{file}", get(files::image))
         .route("/cache/{*path}", get(files::cached))
         .route("/healthz", get(status::health))
@@ -44,7 +47,7 @@ pub fn router(app: Arc<App>) -> Router {
             axum::http::StatusCode::SERVICE_UNAVAILABLE,
             ANSWER,
         ))
-        .with_state(app)
+        .with_state(Listener { app, segment })
 }
 
 /// The query of a request. What cannot be read is refused in words of our own.

@@ -1,7 +1,7 @@
 //! A whole appliance without its sockets, for tests: real store, keys and cache in a folder of its own.
 
 use std::net::Ipv4Addr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -27,9 +27,11 @@ use crate::clock;
 use crate::config::{Config, Dhcp, K3sConfig, Ports};
 use crate::counters::Counters;
 use crate::keys::Keys;
-use crate::lan::Lan;
+use crate::lan::{Findings, Lan, Segment};
 use crate::loaders::Loaders;
+use crate::packets::Packets;
 use crate::store::Store;
+use crate::timelines::Timelines;
 
 pub(crate) const MAC: &str = "52:54:00:12:34:56";
 pub(crate) const TOPLEVEL: &str =
@@ -61,15 +63,22 @@ impl Bench {
         let app = App {
             store: Store::open(folder.path(), stopped).expect("a store"),
             cache: Cache::open(folder.path(), keys.cache_secret_file()).expect("a cache"),
-            address: Address {
-                ip: Ipv4Addr::new(10, 77, 0, 1),
-                http_port: 8080,
-                node_port: 8443,
-                pin: keys.pin().to_owned(),
-            },
+            segments: vec![Arc::new(Segment {
+                lan: config.lans[0].clone(),
+                address: Address {
+                    ip: Ipv4Addr::new(10, 77, 0, 1),
+                    http_port: 8080,
+                    node_port: 8443,
+                    pin: keys.pin().to_owned(),
+                },
+            })],
             policy: config.policy(),
             loaders: Loaders::default(),
+            trials: Mutex::default(),
+            findings: Findings::default(),
             counters: Counters::default(),
+            timelines: Timelines::open(folder.path(), stopped),
+            packets: Packets::default(),
             config,
             keys,
             profiles,
@@ -137,7 +146,7 @@ impl Bench {
     /// k3s says that the node is Ready.
     pub(crate) async fn joins(&self, mac: &str) {
         let mac = parsed(mac);
-        let joined = move |world: &_, _| install::joined(world, mac);
+        let joined = move |world: &_, _| install::joined(world, mac, BOOT_ID);
         self.app.store.decide(joined).await.expect("joined");
     }
 }
@@ -165,19 +174,25 @@ fn config(state_dir: &std::path::Path, k3s: K3sConfig) -> Config {
     Config {
         state_dir: state_dir.to_owned(),
         hosts_dir: "hosts/profiles".into(),
-        lan: Lan {
+        lans: vec![Lan {
             interface: "lo".to_owned(),
             address: Ipv4Addr::LOCALHOST,
             netmask: Ipv4Addr::new(255, 0, 0, 0),
             mac: None,
+            wireless: false,
+            default_route: false,
             why: "the test says so".to_owned(),
-        },
+        }],
         ports: Ports::default(),
         dhcp: Dhcp::Off,
+        share_port: false,
+        allow_second_server: false,
         unknown: Unknown::Ignore,
         attempts: 3,
         armed_for: Duration::from_secs(24 * 3600),
         ipxe_dir: "/nowhere".into(),
+        grub_dir: "/nowhere".into(),
+        raspberry_pi_dir: None,
         http_port: 0,
         node_port: 0,
         admin_socket: state_dir.join("admin.sock"),
@@ -242,7 +257,7 @@ impl Agent {
     pub(crate) async fn claims(bench: &Bench, ticket: &Ticket) -> Self {
         let octets: [u8; 32] = clock::random();
         let agent = Self {
-            router: super::node::router(bench.app.clone()),
+            router: super::node::router(bench.app.clone(), bench.app.segments[0].clone()),
             session: octets.iter().map(|o| format!("{o:02x}")).collect(),
             key: age::x25519::Identity::generate(),
             number: 0,
@@ -321,11 +336,13 @@ impl Agent {
     }
 }
 
+const BOOT_ID: &str = "7d5f7a7e-0a0f-4c58-8b5f-3f4f5d1f7c11";
+
 /// The installed system says that it runs.
 pub(crate) async fn node_boots(bench: &Bench, key: &str, name: &str) -> (u16, Value) {
     let boot = json!({"name": name, "generation": 1, "store_path": TOPLEVEL,
         "label": "25.05.20260402", "kernel": "6.12.21",
-        "boot_id": "7d5f7a7e-0a0f-4c58-8b5f-3f4f5d1f7c11"});
-    let router = super::node::router(bench.app.clone());
+        "boot_id": BOOT_ID});
+    let router = super::node::router(bench.app.clone(), bench.app.segments[0].clone());
     post(&router, "/node/v1/boot", Some(key), boot.to_string()).await
 }

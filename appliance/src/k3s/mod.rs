@@ -65,6 +65,11 @@ pub async fn watch(app: Arc<App>, stop: CancellationToken) {
     }
 }
 
+/// Whether a k3s server answers at this URL, whoever it is.
+pub async fn reachable(url: &str) -> anyhow::Result<()> {
+    Api::certificates(url).await.map(|_| ())
+}
+
 /// Where the cluster is and what is trusted there.
 struct Lookout {
     server: String,
@@ -86,12 +91,10 @@ impl Lookout {
             .filter_map(|machine| Some((machine.id, machine.name.clone()?)))
             .collect();
         for (machine, name) in awaited {
-            match self.is_ready(&name).await {
-                Ok(ready) => {
+            let boot = match self.ready_boot(&name).await {
+                Ok(boot) => {
                     self.well();
-                    if !ready {
-                        continue;
-                    }
+                    boot
                 }
                 Err(error) => {
                     // The server may have been made anew: begin again with its certificates.
@@ -99,9 +102,10 @@ impl Lookout {
                     self.complain(&format!("{error:#}"));
                     return;
                 }
-            }
+            };
+            let Some(boot) = boot else { continue };
             match store
-                .decide(move |world, _| install::joined(world, machine))
+                .decide(move |world, _| install::joined(world, machine, &boot))
                 .await
             {
                 Ok(decided) if decided.changed => tracing::info!(%name, mac = %machine, "joined"),
@@ -113,7 +117,8 @@ impl Lookout {
         }
     }
 
-    async fn is_ready(&mut self, name: &HostName) -> anyhow::Result<bool> {
+    /// The boot in which the node is Ready, if it is.
+    async fn ready_boot(&mut self, name: &HostName) -> anyhow::Result<Option<String>> {
         let token = token(&self.token_file)?;
         let api = match &self.api {
             Some(api) => api,
@@ -127,8 +132,8 @@ impl Lookout {
             }
         };
         match api.node(name, &token).await? {
-            Some(json) => ready::is_ready(&json, name).context("the answer is not a node"),
-            None => Ok(false),
+            Some(json) => ready::ready_boot(&json, name).context("the answer is not a node"),
+            None => Ok(None),
         }
     }
 

@@ -20,6 +20,15 @@ struct Metadata {
 struct Status {
     #[serde(default)]
     conditions: Vec<Condition>,
+    #[serde(default, rename = "nodeInfo")]
+    node_info: NodeInfo,
+}
+
+#[derive(Default, Deserialize)]
+struct NodeInfo {
+    /// The boot its kubelet runs in, as `/proc/sys/kernel/random/boot_id` says it.
+    #[serde(default, rename = "bootID")]
+    boot_id: String,
 }
 
 #[derive(Deserialize)]
@@ -41,8 +50,8 @@ pub(super) enum NotANode {
     Name(String),
 }
 
-/// Whether the node of this name has the condition Ready.
-pub(super) fn is_ready(json: &[u8], name: &HostName) -> Result<bool, NotANode> {
+/// The boot in which the node of this name has the condition Ready; nothing if it has not.
+pub(super) fn ready_boot(json: &[u8], name: &HostName) -> Result<Option<String>, NotANode> {
     let node: Node = serde_json::from_slice(json).map_err(NotANode::Json)?;
     if node.kind != "Node" {
         return Err(NotANode::Kind(node.kind));
@@ -51,7 +60,8 @@ pub(super) fn is_ready(json: &[u8], name: &HostName) -> Result<bool, NotANode> {
         return Err(NotANode::Name(node.metadata.name));
     }
     let ready = |condition: &Condition| condition.kind == "Ready" && condition.status == "True";
-    Ok(node.status.conditions.iter().any(ready))
+    let is_ready = node.status.conditions.iter().any(ready);
+    Ok(is_ready.then_some(node.status.node_info.boot_id))
 }
 
 #[cfg(test)]
@@ -95,10 +105,19 @@ mod tests {
             ("no status yet", node(""), false),
         ] {
             assert_eq!(
-                is_ready(json.as_bytes(), &name).expect(what),
+                ready_boot(json.as_bytes(), &name).expect(what).is_some(),
                 want,
                 "{what}"
             );
+        }
+        for (what, info, want) in [
+            ("its boot", r#""nodeInfo":{"bootID":"b1"},"#, "b1"),
+            ("no boot", "", ""),
+        ] {
+            let list = condition("Ready", "True");
+            let json = node(&format!(r#","status":{{{info}"conditions":[{list}]}}"#));
+            let boot = ready_boot(json.as_bytes(), &name).expect(what);
+            assert_eq!(boot.as_deref(), Some(want), "{what}");
         }
         let deep = "[".repeat(100_000);
         for (what, json) in [
@@ -117,7 +136,7 @@ mod tests {
             ),
             ("brackets without end", &deep),
         ] {
-            assert!(is_ready(json.as_bytes(), &name).is_err(), "{what}");
+            assert!(ready_boot(json.as_bytes(), &name).is_err(), "{what}");
         }
     }
 }

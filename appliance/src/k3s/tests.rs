@@ -46,7 +46,7 @@ impl Cluster {
                 "200 OK",
                 format!(
                     r#"{{"kind":"Node","metadata":{{"name":"node1"}},
-                        "status":{{"conditions":[{{"type":"Ready","status":"{status}"}}]}}}}"#
+                        "status":{{"nodeInfo":{{"bootID":"one"}},"conditions":[{{"type":"Ready","status":"{status}"}}]}}}}"#
                 ),
             ),
             _ => ("404 Not Found", String::new()),

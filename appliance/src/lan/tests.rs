@@ -9,6 +9,7 @@ fn wired(name: &str, address: &str) -> Interface {
         loopback: false,
         ethernet: true,
         wireless: false,
+        default_route: false,
         part_of: None,
         mac: None,
         addresses: vec![(

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UdpSocket, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixStream};
 
 use super::*;
 use crate::testing::{House, KERNEL, MAC, boot, enroll, get, mac};
@@ -14,8 +14,8 @@ const STOPS_IN: Duration = Duration::from_secs(2);
 async fn it_stops_within_two_seconds_with_transfers_in_flight() {
     let house = House::new(&boot(""));
     let bound = house.bind().await;
-    let (app, tftp) = (bound.app().clone(), bound.tftp().expect("an address"));
-    let http = SocketAddr::from((app.address.ip, app.address.http_port));
+    let (app, tftp) = (bound.app().clone(), bound.tftp());
+    let http = SocketAddr::from((app.address().ip, app.address().http_port));
     enroll(&app, mac(MAC)).await;
     let stop = CancellationToken::new();
     let running = tokio::spawn(bound.run(stop.clone()));
@@ -76,7 +76,7 @@ async fn what_was_written_down_is_there_after_a_restart() {
         }
         let stop = CancellationToken::new();
         let running = tokio::spawn(bound.run(stop.clone()));
-        let to = SocketAddr::from((app.address.ip, app.address.http_port));
+        let to = SocketAddr::from((app.address().ip, app.address().http_port));
         let (head, body) = get(to, "/", "").await;
         assert!(head.starts_with("http/1.1 200"), "{round}: {head}");
         let page = String::from_utf8_lossy(&body);

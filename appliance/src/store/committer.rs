@@ -37,6 +37,8 @@ pub(super) struct Settled {
 /// Lease rules that were run, and who waits for it.
 pub(super) struct Ruled {
     pub changes: Vec<Change>,
+    /// For the operator. An answer does not depend on them.
+    pub drafts: Vec<Draft>,
     pub done: Done<()>,
 }
 
@@ -131,7 +133,6 @@ impl Committer {
 
     fn batch(&mut self, jobs: Vec<Job>, closers: &mut Vec<oneshot::Sender<()>>) {
         self.mend();
-        let offers = self.leases.offers.clone();
         let pending = self.prepare(jobs, closers);
         let Pending { decided, ruled, .. } = &pending;
         if decided.is_empty() && ruled.is_empty() {
@@ -140,8 +141,6 @@ impl Committer {
         let (kept, leased) = self.write(&pending);
         if leased.is_err() {
             self.unlease(&pending.changes);
-            // Who was offered an address asks again, and may still have it.
-            self.leases.offers = offers;
         }
         let world = self.shared.world();
         for waiting in pending.decided {
@@ -189,17 +188,7 @@ impl Committer {
         // A decision that panics must take neither the store nor its neighbours with it.
         let ran = catch_unwind(AssertUnwindSafe(|| {
             let Settled { drafts, done } = decision(&pending.world, now);
-            for draft in drafts {
-                let event = Event {
-                    seq: self.files.journal.seq + 1 + pending.events.len() as u64,
-                    at: now,
-                    machine: draft.machine,
-                    what: draft.what,
-                };
-                let payload = serde_json::to_string(&event)?;
-                Arc::make_mut(&mut pending.world).apply(&event);
-                pending.events.push((event, payload));
-            }
+            self.note(pending, now, drafts)?;
             Ok::<_, serde_json::Error>(done)
         }));
         match ran {
@@ -210,15 +199,40 @@ impl Committer {
             // Its caller sees that no answer comes.
             Ok(Err(_)) | Err(_) => {
                 tracing::error!("a decision failed; nothing of it was kept");
-                pending.events.truncate(before);
-                let mut world = World::clone(&self.shared.world());
-                pending
-                    .events
-                    .iter()
-                    .for_each(|(event, _)| world.apply(event));
-                pending.world = Arc::new(world);
+                self.unnote(pending, before);
             }
         }
+    }
+
+    /// Numbers the drafts and puts them into the batch.
+    fn note(
+        &self,
+        pending: &mut Pending,
+        now: Timestamp,
+        drafts: Vec<Draft>,
+    ) -> serde_json::Result<()> {
+        for draft in drafts {
+            let event = Event {
+                seq: self.files.journal.seq + 1 + pending.events.len() as u64,
+                at: now,
+                machine: draft.machine,
+                what: draft.what,
+            };
+            let payload = serde_json::to_string(&event)?;
+            Arc::make_mut(&mut pending.world).apply(&event);
+            pending.events.push((event, payload));
+        }
+        Ok(())
+    }
+
+    /// Takes all but the first `kept` events out of the batch again.
+    fn unnote(&self, pending: &mut Pending, kept: usize) {
+        pending.events.truncate(kept);
+        let mut world = World::clone(&self.shared.world());
+        for (event, _) in &pending.events {
+            world.apply(event);
+        }
+        pending.world = Arc::new(world);
     }
 
     fn rule(
@@ -228,16 +242,26 @@ impl Committer {
         rules: impl FnOnce(&mut Leases, Timestamp) -> Ruled,
     ) {
         match catch_unwind(AssertUnwindSafe(|| rules(&mut self.leases, now))) {
-            Ok(Ruled { changes, done }) => {
+            Ok(Ruled {
+                changes,
+                drafts,
+                done,
+            }) => {
                 pending.changes.extend(changes);
                 let needs_write = !pending.changes.is_empty();
                 pending.ruled.push(Waiting { done, needs_write });
+                let before = pending.events.len();
+                if let Err(error) = self.note(pending, now, drafts) {
+                    tracing::error!(%error, "what happened to a lease cannot be written down");
+                    self.unnote(pending, before);
+                }
             }
             Err(_) => {
                 tracing::error!("the lease rules failed; nothing of it was kept");
-                self.leases.by_address = self.durable.clone().unwrap_or_default();
+                let durable = self.durable.iter().flat_map(BTreeMap::values);
+                self.leases = durable.cloned().collect();
                 for change in &pending.changes {
-                    apply(&mut self.leases.by_address, change);
+                    self.leases.apply(change);
                 }
             }
         }
@@ -246,15 +270,10 @@ impl Committer {
     /// Takes back what could not be written.
     fn unlease(&mut self, changes: &[Change]) {
         let Some(durable) = &self.durable else { return };
+        let now = (self.clock)();
         for change in changes {
-            let address = match change {
-                Change::Put(lease) => lease.address,
-                Change::Drop(address) => *address,
-            };
-            match durable.get(&address) {
-                Some(lease) => self.leases.by_address.insert(address, lease.clone()),
-                None => self.leases.by_address.remove(&address),
-            };
+            let before = durable.get(&change.address());
+            self.leases.take_back(change, before, now);
         }
     }
 
@@ -265,7 +284,7 @@ impl Committer {
             turn,
         } = attached;
         if self.durable.is_none() {
-            self.leases.by_address.clone_from(&leases);
+            self.leases = leases.values().cloned().collect();
         }
         self.durable = Some(leases);
         self.turn = turn;

@@ -28,7 +28,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use netboot::event::Event;
 use netboot::install::Verdict;
-use netboot::lease::{Change, Leases};
+use netboot::lease::{Leases, Ruling};
 use netboot::mac::Mac;
 use netboot::refusal::{Code, Refusal};
 use netboot::timestamp::Timestamp;
@@ -121,20 +121,28 @@ impl Store {
         .await
     }
 
-    /// Runs the lease rules; the changes are durable before this returns. While nothing can be written,
-    /// only answers that change nothing are given: a promise that a restart would forget is none.
+    /// Runs the lease rules; the changes and the drafts are durable before this returns. While nothing can be
+    /// written, only answers that change nothing are given: a promise that a restart would forget is none.
     pub async fn lease<T, F>(&self, rules: F) -> Result<T, Refusal>
     where
         T: Send + 'static,
-        F: FnOnce(&mut Leases, Timestamp) -> (T, Vec<Change>) + Send + 'static,
+        F: FnOnce(&mut Leases, Timestamp) -> Ruling<T> + Send + 'static,
     {
         self.ask(|answered| {
             Job::Lease(Box::new(move |leases, now| {
-                let (answer, changes) = rules(leases, now);
+                let Ruling {
+                    answer,
+                    changes,
+                    drafts,
+                } = rules(leases, now);
                 let done = Box::new(move |outcome: Outcome<()>| {
                     let _ = answered.send(outcome.map(|()| answer));
                 });
-                Ruled { changes, done }
+                Ruled {
+                    changes,
+                    drafts,
+                    done,
+                }
             }))
         })
         .await

@@ -1,28 +1,36 @@
-//! The server on loopback, against a client that speaks RFC 1350 by hand.
+//! The loaders of an appliance on loopback: who gets them, who does not, and what is told of it.
 
-use tokio::net::UdpSocket as Client;
+use netboot::manner::Form;
+use netboot::request::{Arch, Boot, Client};
+use netboot::wire::Live;
+use tokio::sync::broadcast::Receiver;
 use tokio::task::JoinHandle;
 
+use super::testing::{Client as Peer, LIMIT, fetch, read, request, said};
 use super::*;
-use crate::testing::{House, MAC, STRANGER, boot, enroll, mac, wait_until};
-
-const LIMIT: Duration = Duration::from_secs(10);
+use crate::testing::{
+    ARM, ARM_IMAGE, DISCOVER, House, MAC, STRANGER, UEFI, boot, enroll, enroll_as, mac, packet,
+    wait_until,
+};
 
 struct Served {
     house: House,
     app: Arc<App>,
     at: SocketAddr,
     stop: CancellationToken,
-    serving: JoinHandle<Result<(), async_tftp::Error>>,
+    serving: JoinHandle<io::Result<()>>,
 }
 
 async fn served() -> Served {
-    let house = House::new(&boot(""));
+    serving(House::new(&boot(""))).await
+}
+
+async fn serving(house: House) -> Served {
     let app = house.bind().await.app().clone();
     enroll(&app, mac(MAC)).await;
     let socket = UdpSocket::bind("127.0.0.1:0").expect("binds");
-    let tftp = Tftp::on(socket, app.clone()).await.expect("starts");
-    let at = tftp.address().expect("an address");
+    let tftp = Tftp::on(socket, app.clone(), app.segments[0].clone()).expect("starts");
+    let at = tftp.address();
     let stop = CancellationToken::new();
     let serving = tokio::spawn(tftp.run(stop.clone()));
     Served {
@@ -34,64 +42,18 @@ async fn served() -> Served {
     }
 }
 
-fn ask(opcode: u8, name: &str, options: &[(&str, &str)]) -> Vec<u8> {
-    let mut packet = vec![0, opcode];
-    for text in [name, "octet"] {
-        packet.extend(text.as_bytes());
-        packet.push(0);
-    }
-    for (option, value) in options {
-        packet.extend([option.as_bytes(), b"\0", value.as_bytes(), b"\0"].concat());
-    }
-    packet
-}
-
-async fn receive(client: &Client) -> (Vec<u8>, SocketAddr) {
-    let mut buffer = vec![0; 70_000];
-    let received = tokio::time::timeout(LIMIT, client.recv_from(&mut buffer)).await;
-    let (length, from) = received.expect("an answer in time").expect("receives");
-    buffer.truncate(length);
-    (buffer, from)
-}
-
-/// The file, or the number of the error.
-async fn fetch(at: SocketAddr, name: &str, options: &[(&str, &str)]) -> Result<Vec<u8>, u8> {
-    let client = Client::bind("127.0.0.1:0").await.expect("binds");
-    client
-        .send_to(&ask(1, name, options), at)
-        .await
-        .expect("sends");
-    let (mut file, mut block) = (Vec::new(), 512);
-    let mut wanted: u16 = 1;
-    loop {
-        let (packet, from) = receive(&client).await;
-        match packet[..2] {
-            [0, 5] => return Err(packet[3]),
-            [0, 6] => {
-                let text = String::from_utf8_lossy(&packet[2..]).into_owned();
-                let mut words = text.split('\0');
-                while let (Some(option), Some(value)) = (words.next(), words.next()) {
-                    if option == "blksize" {
-                        block = value.parse().expect("a number");
-                    }
-                }
-                client.send_to(&[0, 4, 0, 0], from).await.expect("sends");
-            }
-            [0, 3] => {
-                let number = u16::from_be_bytes([packet[2], packet[3]]);
-                if number == wanted {
-                    file.extend(&packet[4..]);
-                    wanted += 1;
-                    let ack = [&[0, 4][..], &number.to_be_bytes()].concat();
-                    client.send_to(&ack, from).await.expect("sends");
-                    if packet.len() < block + 4 {
-                        return Ok(file);
-                    }
-                }
-            }
-            _ => panic!("{packet:?}"),
+/// What was told, as lines of JSON, when `what` was told so many times.
+async fn told(live: &mut Receiver<Live>, times: usize, what: &str) -> String {
+    let mut told = String::new();
+    wait_until(what, LIMIT, || {
+        while let Ok(line) = live.try_recv() {
+            told += &serde_json::to_string(&line).expect("writes");
+            told.push('\n');
         }
-    }
+        told.matches(what).count() == times
+    })
+    .await;
+    told
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,23 +67,42 @@ async fn an_armed_machine_gets_its_loader_whole() {
     } = served().await;
     let want = std::fs::read(house.path().join("ipxe/snponly.efi")).expect("reads");
     let dashed = mac(MAC).dashed();
+    let uefi = Boot {
+        arch: Arch::X64,
+        client: Client::Pxe,
+    };
+    let forms = Form::all(uefi, false);
+    let now = crate::clock::now();
+    let given = app.trials(|t| t.discover(mac(MAC), uefi, None, forms, &["snponly.efi"], now));
     let mut live = app.store.live();
     for (name, path, options) in [
         ("plain", format!("{dashed}/snponly.efi"), &[][..]),
         (
+            "as iPXE asks",
+            format!("{dashed}/snponly.efi"),
+            &[("blksize", "1432"), ("tsize", "0")],
+        ),
+        (
             "as EDK2 asks",
             format!("{dashed}/snponly.efi"),
-            &[("tsize", "0"), ("blksize", "1468")][..],
+            &[("blksize", "1468"), ("windowsize", "4")],
         ),
-        ("as WDS asks", format!("\\{dashed}\\snponly.efi"), &[][..]),
+        ("as WDS asks", format!("\\{dashed}\\snponly.efi"), &[]),
     ] {
         let got = fetch(at, &path, options).await;
         assert_eq!(got.as_deref(), Ok(want.as_slice()), "{name}");
     }
-    wait_until("three sent", LIMIT, || app.counters.tftp_sent.get() == 3).await;
-    let told = live.recv().await.expect("is told");
-    let told = serde_json::to_string(&told).expect("writes");
-    assert!(told.contains("sent snponly.efi (283 KiB in "), "{told}");
+    let told = told(&mut live, 4, r#""mark":"sent""#).await;
+    assert_eq!(app.counters.tftp_sent.get(), 4);
+    assert_eq!(app.counters.tftp_bytes.get(), 4 * 290_001);
+    let reached = app.trials(|trials| trials.arrived(mac(MAC)));
+    assert_eq!(
+        reached,
+        Some(given),
+        "what was loaded is what gets it to its script"
+    );
+    let sent = r#""mark":"sent","part":"loader","file":"snponly.efi","via":"tftp","bytes":290001"#;
+    assert_eq!(told.matches(sent).count(), 4, "{told}");
 
     stop.cancel();
     serving.await.expect("ends").expect("ends well");
@@ -154,6 +135,7 @@ async fn everybody_else_is_told_that_there_is_nothing() {
         assert_eq!(fetch(at, &path, &[]).await, Err(1), "{name}");
     }
     assert_eq!(app.counters.tftp_sent.get(), 0);
+    assert_eq!(app.counters.tftp_refused.get(), 9);
     stop.cancel();
 }
 
@@ -162,44 +144,12 @@ async fn nobody_writes() {
     let Served {
         at, stop, house, ..
     } = served().await;
-    let client = Client::bind("127.0.0.1:0").await.expect("binds");
+    let client = Peer::of(at).await;
     let name = format!("{}/snponly.efi", mac(MAC).dashed());
-    client
-        .send_to(&ask(2, &name, &[]), at)
-        .await
-        .expect("sends");
-    let (packet, _) = receive(&client).await;
-    assert_eq!(packet[..4], [0, 5, 0, 4], "illegal operation");
+    let answer = client.answer(&request(2, &name, "octet", &[])).await;
+    assert!(answer.starts_with("ERROR 4: "), "{answer}");
     let there = std::fs::read(house.path().join("ipxe/snponly.efi")).expect("reads");
     assert_eq!(there.len(), 290_001);
-    stop.cancel();
-}
-
-/// A block of 64 KiB is no frame, and a window of 65 535 of them is a flood that one packet sets off.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_client_may_ask_for_has_a_limit() {
-    let Served {
-        at,
-        stop,
-        house: _house,
-        ..
-    } = served().await;
-    let client = Client::bind("127.0.0.1:0").await.expect("binds");
-    let name = format!("{}/snponly.efi", mac(MAC).dashed());
-    let options = [
-        ("blksize", "65464"),
-        ("windowsize", "65535"),
-        ("timeout", "255"),
-    ];
-    client
-        .send_to(&ask(1, &name, &options), at)
-        .await
-        .expect("sends");
-    let (packet, _) = receive(&client).await;
-    let text = String::from_utf8_lossy(&packet).into_owned();
-    assert!(text.contains("blksize\x001468\0"), "{text:?}");
-    assert!(text.contains("windowsize\x0016\0"), "{text:?}");
-    assert!(!text.contains("timeout"), "{text:?}");
     stop.cancel();
 }
 
@@ -213,18 +163,304 @@ async fn a_probe_of_the_size_is_no_transfer() {
         house: _house,
         ..
     } = served().await;
-    let client = Client::bind("127.0.0.1:0").await.expect("binds");
+    let mut live = app.store.live();
+    let client = Peer::of(at).await;
     let name = format!("{}/snponly.efi", mac(MAC).dashed());
-    let probe = ask(1, &name, &[("tsize", "0")]);
-    client.send_to(&probe, at).await.expect("sends");
-    let (packet, from) = receive(&client).await;
-    assert!(String::from_utf8_lossy(&packet).contains("tsize\x00290001\0"));
-    client
-        .send_to(b"\0\x05\0\x08aborted\0", from)
-        .await
-        .expect("sends");
+    client.ask(&read(&name, &[("tsize", "0")])).await;
+    let (packet, from) = client.hear().await;
+    assert_eq!(said(&packet), "OACK tsize 290001");
+    client.say(b"\0\x05\0\x08aborted\0", from).await;
     let got = fetch(at, &name, &[("blksize", "1468")]).await;
     assert_eq!(got.map(|f| f.len()), Ok(290_001));
-    wait_until("one sent", LIMIT, || app.counters.tftp_sent.get() == 1).await;
+    let told = told(&mut live, 1, r#""mark":"sent""#).await;
+    assert_eq!(app.counters.tftp_sent.get(), 1);
+    assert_eq!(app.counters.tftp_broken_off.get(), 0);
+    assert_eq!(told.matches(r#""mark":"begun""#).count(), 1, "{told}");
+    assert!(!told.contains(r#""mark":"broken""#), "{told}");
+    // Request, sizes, the error; request, sizes.
+    let kept = app.packets.of(&[mac(MAC)]);
+    let kinds: Vec<u8> = kept.iter().map(|packet| packet.payload[1]).collect();
+    assert_eq!(kinds, [1, 6, 5, 1, 6]);
+    stop.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transfer_that_is_broken_off_is_told() {
+    let Served {
+        app,
+        at,
+        stop,
+        house: _house,
+        ..
+    } = served().await;
+    let mut live = app.store.live();
+    let client = Peer::of(at).await;
+    client
+        .ask(&read(&format!("{}/snponly.efi", mac(MAC).dashed()), &[]))
+        .await;
+    let (_, from) = client.hear().await;
+    client.acknowledge(1, from).await;
+    client.say(b"\0\x05\0\x03disk full\0", from).await;
+    let told = told(&mut live, 1, r#""mark":"broken""#).await;
+    for part in [r#""bytes":512"#, r#""why":"TFTP error 3 of the machine""#] {
+        assert!(told.contains(part), "{told}");
+    }
+    assert_eq!(app.counters.tftp_broken_off.get(), 1);
+    stop.cancel();
+}
+
+fn text(got: Result<Vec<u8>, u8>) -> String {
+    String::from_utf8(got.expect("a file")).expect("text")
+}
+
+/// What shim, GRUB and U-Boot ask for from power-on to the installer, and the ticket is one and the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_loader_is_led_to_the_installer() {
+    let Served {
+        house,
+        app,
+        at,
+        stop,
+        ..
+    } = served().await;
+    let dashed = mac(MAC).dashed();
+    for (name, want) in [("shimx64.efi", "shim"), ("grubx64.efi", "GRUB")] {
+        assert_eq!(
+            text(fetch(at, &format!("{dashed}/{name}"), &[]).await),
+            want
+        );
+    }
+    for probe in ["revocations_sku.efi", "shim_certificate_0.efi"] {
+        assert_eq!(
+            fetch(at, &format!("{dashed}/{probe}"), &[]).await,
+            Err(1),
+            "{probe}"
+        );
+    }
+    let menu = text(fetch(at, "/grub/grub.cfg", &[]).await);
+    assert!(
+        menu.contains("source (tftp,127.0.0.1)/grub/$net_default_mac.cfg"),
+        "{menu}"
+    );
+
+    let before = app
+        .store
+        .world()
+        .by_mac(mac(MAC))
+        .cloned()
+        .expect("is there");
+    assert!(
+        before.attempt.is_some_and(|a| a.served.is_none()),
+        "no ticket went out yet"
+    );
+    let grub = text(fetch(at, &format!("/grub/{MAC}.cfg"), &[]).await);
+    assert!(
+        grub.contains(&format!("linux (tftp,127.0.0.1)/{dashed}/kernel ")),
+        "{grub}"
+    );
+    let extlinux = text(fetch(at, &format!("pxelinux.cfg/01-{dashed}"), &[]).await);
+    assert!(
+        extlinux.contains(&format!("KERNEL {dashed}/kernel\n")),
+        "{extlinux}"
+    );
+    let attempt = app
+        .store
+        .world()
+        .by_mac(mac(MAC))
+        .and_then(|m| m.attempt.clone())
+        .expect("one");
+    assert_eq!(attempt.number, 1, "asked twice, one boot");
+    for script in [&grub, &extlinux] {
+        assert!(
+            script.contains(&format!("netboot.ticket={}", attempt.ticket)),
+            "{script}"
+        );
+    }
+    let autoexec = text(fetch(at, &format!("{dashed}/autoexec.ipxe"), &[]).await);
+    assert!(
+        autoexec.contains("dhcp ${card}") && !autoexec.contains("ticket"),
+        "{autoexec}"
+    );
+
+    let fast = [("blksize", "1468"), ("windowsize", "16")];
+    let kernel = fetch(at, &format!("{dashed}/kernel"), &fast)
+        .await
+        .expect("the kernel");
+    assert!(kernel == std::fs::read(house.path().join("kernel")).expect("reads"));
+    assert_eq!(
+        text(fetch(at, &format!("{dashed}/initrd"), &[]).await),
+        "initrd"
+    );
+    stop.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_is_not_to_install_gets_words_from_grub_and_nothing_else() {
+    let Served {
+        at,
+        stop,
+        house: _house,
+        ..
+    } = served().await;
+    let stranger = mac(STRANGER).dashed();
+    let grub = text(fetch(at, &format!("/grub/{STRANGER}.cfg"), &[]).await);
+    assert!(
+        grub.starts_with("echo 'Nothing to install: not enrolled.'\n"),
+        "{grub}"
+    );
+    assert!(!grub.contains("linux"), "{grub}");
+    for file in [
+        "kernel",
+        "initrd",
+        "autoexec.ipxe",
+        "shimx64.efi",
+        "grubx64.efi",
+    ] {
+        assert_eq!(
+            fetch(at, &format!("{stranger}/{file}"), &[]).await,
+            Err(1),
+            "{file}"
+        );
+    }
+    assert_eq!(
+        fetch(at, &format!("pxelinux.cfg/01-{stranger}"), &[]).await,
+        Err(1)
+    );
+    stop.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_with_a_disk_of_its_own_is_sent_there() {
+    let Served {
+        app,
+        at,
+        stop,
+        house: _house,
+        ..
+    } = served().await;
+    let retire = |world: &netboot::world::World, _| {
+        let machine = world.by_mac(mac(MAC)).expect("is there").id;
+        let reason = "for the test".to_owned();
+        let gave_up = netboot::event::Happening::GaveUp { reason };
+        netboot::install::Verdict {
+            answer: Ok(()),
+            drafts: vec![netboot::event::Draft::of(machine, gave_up)],
+        }
+    };
+    app.store.decide(retire).await.expect("decides");
+    let dashed = mac(MAC).dashed();
+    let grub = text(fetch(at, &format!("/grub/{MAC}.cfg"), &[]).await);
+    assert!(
+        grub.contains("chainloader") && !grub.contains("linux"),
+        "{grub}"
+    );
+    let extlinux = text(fetch(at, &format!("pxelinux.cfg/01-{dashed}"), &[]).await);
+    assert!(extlinux.contains("LOCALBOOT 1"), "{extlinux}");
+    for file in ["kernel", "initrd", "autoexec.ipxe", "snponly.efi"] {
+        assert_eq!(
+            fetch(at, &format!("{dashed}/{file}"), &[]).await,
+            Err(1),
+            "{file}"
+        );
+    }
+    stop.cancel();
+}
+
+const PI: &str = "dc:a6:32:00:00:04";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_raspberry_pi_gets_its_firmware_and_its_installer_by_its_serial_number() {
+    let house = House::with(&format!("{ARM_IMAGE}{}", boot("")), &[ARM]);
+    std::os::unix::fs::symlink("../secret", house.path().join("pi/start.elf")).expect("links");
+    let Served {
+        app,
+        at,
+        stop,
+        house: _house,
+        ..
+    } = serving(house).await;
+    // The ROM's GUID, and an address of the Foundation's.
+    let guid = b"\0RPi4\x11\x31\xc0\0\x32\0\0\x04\x90\x8f\x7e\x6d";
+    let discover = packet(
+        DISCOVER,
+        PI,
+        &[
+            (60, b"PXEClient:Arch:00000:UNDI:002001"),
+            (93, &[0, 0]),
+            (97, guid),
+        ],
+    );
+    let request = netboot::request::read(&discover).expect("reads");
+    app.see(mac(PI), &request.facts).await.expect("is seen");
+
+    for file in [
+        "bootcode.bin",
+        "6d7e8f90/start4.elf",
+        "6d7e8f90/config.txt",
+        "6d7e8f90/kernel",
+    ] {
+        assert_eq!(fetch(at, file, &[]).await, Err(1), "{file}, not enrolled");
+    }
+    enroll_as(&app, mac(PI), "arm", "pi1").await;
+    for (file, want) in [
+        ("bootcode.bin", "bootcode"),
+        ("6d7e8f90/start4.elf", "start4"),
+        ("6d7e8f90/overlays/vc4.dtbo", "overlay"),
+        ("6d7e8f90/kernel", "start4"),
+        ("6d7e8f90/initrd", "initrd"),
+    ] {
+        assert_eq!(text(fetch(at, file, &[]).await), want, "{file}");
+    }
+    let config = text(fetch(at, "6d7e8f90/config.txt", &[]).await);
+    assert!(config.contains("kernel=kernel\n"), "{config}");
+    let cmdline = text(fetch(at, "6d7e8f90/cmdline.txt", &[]).await);
+    assert!(
+        cmdline.starts_with("BOOTIF=01-dc-a6-32-00-00-04 ") && cmdline.contains("netboot.ticket="),
+        "{cmdline}"
+    );
+    for (name, file) in [
+        ("another board", "00000000/start4.elf"),
+        ("a link out of the folder", "6d7e8f90/start.elf"),
+        ("what is no firmware", "6d7e8f90/secret.elf"),
+        ("out of the folder", "6d7e8f90/../secret"),
+        ("what would write to its EEPROM", "6d7e8f90/pieeprom.upd"),
+    ] {
+        assert_eq!(fetch(at, file, &[]).await, Err(1), "{name}");
+    }
+    stop.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_never_gets_the_kernel_of_another_architecture() {
+    let house = House::with(&format!("{ARM_IMAGE}{}", boot("")), &[ARM]);
+    let Served {
+        app,
+        at,
+        stop,
+        house: _house,
+        ..
+    } = serving(house).await;
+    let other = "52:54:00:00:00:07";
+    let discover = packet(DISCOVER, other, &UEFI);
+    let request = netboot::request::read(&discover).expect("reads");
+    enroll_as(&app, mac(other), "arm", "arm1").await;
+    app.see(mac(other), &request.facts).await.expect("is seen");
+    let mut live = app.store.live();
+    let grub = text(fetch(at, &format!("/grub/{other}.cfg"), &[]).await);
+    let want = "its profile arm is for aarch64, and this machine boots as x86-64 UEFI";
+    assert!(grub.contains(want) && !grub.contains("linux"), "{grub}");
+    let told = serde_json::to_string(&live.recv().await.expect("is told")).expect("writes");
+    assert!(told.contains(want), "{told}");
+    let kernel = format!("{}/kernel", mac(other).dashed());
+    assert_eq!(fetch(at, &kernel, &[]).await, Err(1));
+    let attempt = app
+        .store
+        .world()
+        .by_mac(mac(other))
+        .and_then(|m| m.attempt.clone());
+    assert!(
+        attempt.is_some_and(|a| a.served.is_none()),
+        "no attempt is counted"
+    );
     stop.cancel();
 }

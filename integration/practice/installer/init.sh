@@ -11,6 +11,8 @@ mount -t tmpfs -o mode=755 tmpfs /run
 exec </dev/console >/dev/console 2>&1
 echo "<<< practice installer (a stand-in for the NixOS installer) >>> $(cut -d' ' -f1 /proc/uptime) s after the kernel"
 
+# Its own notices of this are below the console's level.
+dmesg | grep -o -i -E 'secure boot enabled|kernel is locked down.*'
 if [ -d /sys/firmware/efi ]; then
     modprobe efivarfs && mount -t efivarfs efivarfs /sys/firmware/efi/efivars
 fi

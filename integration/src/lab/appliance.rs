@@ -24,6 +24,8 @@ pub struct Setting<'a> {
     pub tokens: &'a Tokens,
     /// The text of `hosts/profiles/worker.toml`.
     pub profile: &'a str,
+    /// `[[dhcp.subnet]]` tables, for machines behind a relay.
+    pub subnets: &'a str,
 }
 
 pub struct Appliance {
@@ -51,12 +53,22 @@ impl Appliance {
         setting: &Setting<'_>,
         dir: PathBuf,
     ) -> anyhow::Result<Self> {
+        let text = configuration(products, setting, &dir)?;
+        let appliance = Self::configured(room, products, &text, dir)?;
+        let profile = appliance.dir.join("hosts/profiles/worker.toml");
+        fs::write(profile, setting.profile)?;
+        Ok(appliance)
+    }
+
+    /// With this `appliance.toml` and no profiles; its socket must be `admin.sock`.
+    pub fn configured(
+        room: Room,
+        products: &Products,
+        text: &str,
+        dir: PathBuf,
+    ) -> anyhow::Result<Self> {
         fs::create_dir_all(dir.join("hosts/profiles"))?;
-        fs::write(
-            dir.join("appliance.toml"),
-            configuration(products, setting, &dir)?,
-        )?;
-        fs::write(dir.join("hosts/profiles/worker.toml"), setting.profile)?;
+        fs::write(dir.join("appliance.toml"), text)?;
         let mut env: Vec<_> = products.env.clone().into_iter().collect();
         // Relative, because the path of a socket may have 107 characters and a clone may lie deep.
         env.push(("PXE_APPLIANCE".to_owned(), "unix:admin.sock".to_owned()));
@@ -68,6 +80,11 @@ impl Appliance {
             dir,
             process: None,
         })
+    }
+
+    /// Sets a variable of its environment for the next start.
+    pub fn set_env(&mut self, name: &str, value: &str) {
+        self.env.push((name.to_owned(), value.to_owned()));
     }
 
     pub fn room(&self) -> &Room {
@@ -210,7 +227,12 @@ fn configuration(products: &Products, setting: &Setting<'_>, dir: &Path) -> anyh
             text,
             "\n[dhcp]\nmode = \"server\"\nrange = [\"10.77.0.100\", \"10.77.0.199\"]"
         )?;
-        writeln!(text, "router = \"{ROUTER}\"")?;
+        // The home router leads to the rest of the world, and hands out no addresses here.
+        writeln!(
+            text,
+            "router = \"{ROUTER}\"\nallow-default-route = true\n{}",
+            setting.subnets
+        )?;
     }
     if let Some(ipxe) = env::var_os("IPXE_DIR") {
         writeln!(text, "\n[boot]\nipxe-dir = {}", quoted(PathBuf::from(ipxe)))?;

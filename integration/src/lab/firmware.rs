@@ -9,6 +9,8 @@ use anyhow::bail;
 pub enum Firmware {
     /// OVMF, with EDK2's own PXE.
     Uefi,
+    /// OVMF with Secure Boot in force: it runs what Microsoft's keys signed, and nothing else.
+    SecureBoot,
     /// SeaBIOS, with iPXE in the network card's ROM.
     Bios,
 }
@@ -17,26 +19,34 @@ impl fmt::Display for Firmware {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Uefi => "UEFI",
+            Self::SecureBoot => "UEFI with Secure Boot",
             Self::Bios => "BIOS",
         })
     }
 }
 
-/// OVMF's code and the template of its variables. `OVMF_DIR` says where, if not where Debian has it.
-pub fn ovmf() -> anyhow::Result<(PathBuf, PathBuf)> {
+/// OVMF's code and the template of its variables. `OVMF_DIR` says where, if not where Debian has it. With Secure Boot, the
+/// template holds Microsoft's keys.
+pub fn ovmf(firmware: Firmware) -> anyhow::Result<(PathBuf, PathBuf)> {
     let dir =
         env::var_os("OVMF_DIR").map_or_else(|| PathBuf::from("/usr/share/OVMF"), PathBuf::from);
-    for (code, vars) in [
-        ("OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd"),
-        ("OVMF_CODE.fd", "OVMF_VARS.fd"),
-    ] {
+    let kind = match firmware {
+        Firmware::SecureBoot => ".ms",
+        Firmware::Uefi | Firmware::Bios => "",
+    };
+    let names = ["_4M", ""].map(|size| {
+        let name = |part| format!("OVMF_{part}{size}{kind}.fd");
+        (name("CODE"), name("VARS"))
+    });
+    for (code, vars) in &names {
         let pair = (dir.join(code), dir.join(vars));
         if pair.0.exists() && pair.1.exists() {
             return Ok(pair);
         }
     }
+    let [(code, vars), _] = names;
     bail!(
-        "no OVMF_CODE_4M.fd and OVMF_VARS_4M.fd in `{}` (package ovmf; or set OVMF_DIR)",
+        "no {code} and {vars} in `{}` (package ovmf; or set OVMF_DIR)",
         dir.display()
     )
 }

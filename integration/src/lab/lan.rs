@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::enclose::run;
+use super::enclose::{output, run};
 
 /// What each place on the LAN is called and has for an address.
 pub const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 254);
@@ -17,10 +17,17 @@ pub const SWITCH: &str = "lan";
 
 /// Makes the switch. It has no address: the lab itself is not on the LAN.
 pub fn switch() -> anyhow::Result<()> {
+    another_switch(SWITCH)
+}
+
+/// Makes a switch that nothing connects with the LAN, unless a room has a cable in both.
+pub fn another_switch(name: &str) -> anyhow::Result<()> {
     // Ports forward at once, and multicast goes everywhere, as on the switch of a home.
-    ip("link add lan type bridge stp_state 0 forward_delay 0 mcast_snooping 0")?;
-    quiet(SWITCH);
-    ip("link set lan up")
+    ip(&format!(
+        "link add {name} type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
+    ))?;
+    quiet(name);
+    ip(&format!("link set {name} up"))
 }
 
 /// A tap in the switch, for a machine's network card.
@@ -28,6 +35,18 @@ pub fn tap(name: &str) -> anyhow::Result<()> {
     ip(&format!("tuntap add {name} mode tap"))?;
     quiet(name);
     ip(&format!("link set {name} master {SWITCH} up"))
+}
+
+/// A tap whose cable leads to nothing: the machine sees a link, and nobody answers.
+pub fn stray_tap(name: &str) -> anyhow::Result<()> {
+    ip(&format!("tuntap add {name} mode tap"))?;
+    quiet(name);
+    ip(&format!("link set {name} up"))
+}
+
+/// Pulls a tap's cable out of the LAN's switch and puts it into another.
+pub fn move_tap(name: &str, switch: &str) -> anyhow::Result<()> {
+    ip(&format!("link set {name} master {switch}"))
 }
 
 /// A network namespace with an interface `eth0` in the switch.
@@ -39,6 +58,16 @@ pub struct Room {
 impl Room {
     /// `handles` is a folder for the file that names the namespace.
     pub fn new(name: &str, address: Ipv4Addr, handles: &Path) -> anyhow::Result<Self> {
+        let room = Self::without_address(name, SWITCH, handles)?;
+        room.ip(&format!("address add {address}/24 dev eth0"))?;
+        if address != ROUTER {
+            room.ip(&format!("route add default via {ROUTER}"))?;
+        }
+        Ok(room)
+    }
+
+    /// A room that has yet to get an address, in this switch.
+    pub fn without_address(name: &str, switch: &str, handles: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(handles)?;
         let room = Self {
             name: name.to_owned(),
@@ -49,18 +78,33 @@ impl Room {
         run(Command::new("unshare")
             .arg(format!("--net={handle}"))
             .arg("true"))?;
-        ip(&format!(
-            "link add {name} type veth peer name eth0 netns {handle}"
-        ))?;
-        quiet(name);
-        ip(&format!("link set {name} master {SWITCH} up"))?;
         room.ip("link set lo up")?;
-        room.ip(&format!("address add {address}/24 dev eth0"))?;
-        room.ip("link set eth0 up")?;
-        if address != ROUTER {
-            room.ip(&format!("route add default via {ROUTER}"))?;
-        }
+        room.plug("eth0", name, switch)?;
         Ok(room)
+    }
+
+    /// One more cable: `interface` in the room, `end` in the switch.
+    pub fn plug(&self, interface: &str, end: &str, switch: &str) -> anyhow::Result<()> {
+        let handle = self.handle.display();
+        ip(&format!(
+            "link add {end} type veth peer name {interface} netns {handle}"
+        ))?;
+        quiet(end);
+        ip(&format!("link set {end} master {switch} up"))?;
+        self.ip(&format!("link set {interface} up"))
+    }
+
+    /// The IPv4 addresses of `eth0`.
+    pub fn addresses(&self) -> anyhow::Result<Vec<Ipv4Addr>> {
+        let text = output(
+            self.command("ip")
+                .args(["-4", "-o", "address", "show", "dev", "eth0"]),
+        )?;
+        let addresses = text.lines().filter_map(|line| {
+            let (_, after) = line.split_once(" inet ")?;
+            after.split('/').next()?.parse().ok()
+        });
+        Ok(addresses.collect())
     }
 
     pub fn name(&self) -> &str {

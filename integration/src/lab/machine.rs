@@ -20,8 +20,19 @@ use super::wait::wait_for;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place(pub u8);
 
+/// Before [`CARD`], so that firmware and Linux find it first.
+const STRAY_CARD: Place = Place(1);
 const CARD: Place = Place(3);
 const FIRST_DISK: u8 = 4;
+
+/// The kind of the network card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Card {
+    /// Firmware has a driver of its own for it.
+    Virtio,
+    /// An Intel 82540EM: UEFI takes the driver from the card's ROM.
+    E1000,
+}
 
 /// What it is made of; stays the same when it is off.
 #[derive(Debug, Clone)]
@@ -35,6 +46,9 @@ pub struct Build {
     pub disks: Vec<Disk>,
     /// UEFI only; SeaBIOS is told to try the network first.
     pub first: First,
+    pub card: Card,
+    /// A second card, found before the other, whose cable does not lead to the LAN.
+    pub stray_card: bool,
 }
 
 pub struct Machine {
@@ -54,11 +68,14 @@ pub struct Machine {
 impl Machine {
     pub fn new(build: Build, tap: &str, dir: &Path) -> anyhow::Result<Self> {
         lan::tap(tap)?;
+        if build.stray_card {
+            lan::stray_tap(&format!("{tap}-stray"))?;
+        }
         let vars = match build.firmware {
             Firmware::Bios => None,
-            Firmware::Uefi => {
+            Firmware::Uefi | Firmware::SecureBoot => {
                 let file = dir.join(format!("{tap}.vars"));
-                let mut vars = fs::read(ovmf()?.1)?;
+                let mut vars = fs::read(ovmf(build.firmware)?.1)?;
                 let mac = octets(&build.mac)?;
                 nvram::boot_order(&mut vars, mac, CARD, Place(FIRST_DISK), build.first)?;
                 fs::write(&file, vars)?;
@@ -192,6 +209,12 @@ fn arguments(
     args.extend(words(
         "-machine q35,graphics=off,hpet=on -boot menu=off,strict=on",
     ));
+    if build.firmware == Firmware::SecureBoot {
+        // Only the firmware itself, in system management mode, may write its variables.
+        args.extend(words(
+            "-machine smm=on -global driver=cfi.pflash01,property=secure,value=on",
+        ));
+    }
     args.extend(words(&format!(
         "-uuid {} -smbios type=1,serial={}",
         build.uuid, build.serial
@@ -200,23 +223,38 @@ fn arguments(
     args.push(format!("file,id=console,append=on,path={}", comma(console)));
     args.extend(words("-serial chardev:console"));
     args.extend(words("-object rng-random,filename=/dev/urandom,id=noise -device virtio-rng-pci,rng=noise,addr=0x2"));
-    let uefi = build.firmware == Firmware::Uefi;
+    let uefi = build.firmware != Firmware::Bios;
     if let Some(vars) = vars {
-        let (code, _) = ovmf()?;
+        let (code, _) = ovmf(build.firmware)?;
         for (file, more) in [(code.as_path(), ",readonly=on"), (vars, "")] {
             args.push("-drive".to_owned());
             args.push(format!("if=pflash,format=raw{more},file={}", comma(file)));
         }
+    }
+    if build.stray_card {
+        args.extend(words(&format!(
+            "-netdev tap,id=stray,ifname={tap}-stray,script=no,downscript=no"
+        )));
+        args.push("-device".to_owned());
+        let Place(slot) = STRAY_CARD;
+        args.push(format!(
+            "virtio-net-pci,netdev=stray,mac=52:54:00:5e:5e:5e,addr={slot:#x},romfile="
+        ));
     }
     args.extend(words(&format!(
         "-netdev tap,id=lan,ifname={tap},script=no,downscript=no"
     )));
     args.push("-device".to_owned());
     let Place(slot) = CARD;
-    // Without a ROM, OVMF uses its own PXE; SeaBIOS has none of its own.
-    let boot = if uefi { ",romfile=" } else { ",bootindex=1" };
+    let (card, boot) = match (build.card, uefi) {
+        // Without a ROM, OVMF uses its own PXE; SeaBIOS has none of its own.
+        (Card::Virtio, true) => ("virtio-net-pci", ",romfile="),
+        (Card::Virtio, false) => ("virtio-net-pci", ",bootindex=1"),
+        (Card::E1000, true) => ("e1000", ""),
+        (Card::E1000, false) => ("e1000", ",bootindex=1"),
+    };
     args.push(format!(
-        "virtio-net-pci,netdev=lan,mac={},addr={slot:#x}{boot}",
+        "{card},netdev=lan,mac={},addr={slot:#x}{boot}",
         build.mac
     ));
     for (number, disk) in (0_u8..).zip(&build.disks) {
@@ -277,6 +315,8 @@ mod tests {
             memory_mib: 1024,
             disks: vec![disk("root"), disk("data")],
             first: First::Network,
+            card: Card::Virtio,
+            stray_card: false,
         };
         let args = arguments(&build, "tap0", None, Path::new("/tmp/c"))
             .unwrap()

@@ -10,16 +10,21 @@
 //! | [`lan`] | the switch and the rooms (network namespaces) plugged into it |
 //! | [`process`], [`wait`] | children that end with their guard; waiting for a condition, with a limit |
 //! | [`services`] | the home router, the cluster of the k3s stand-in, the packet capture |
+//! | [`dhcp_client`] | real DHCP clients, each in its room |
 //! | [`machine`], [`firmware`], [`nvram`], [`qmp`], [`disk`] | a machine in QEMU |
 //! | [`appliance`] | the real `pxe-appliance`, and the real `pxe-admin` |
+//! | [`loaders`], [`loss`] | an appliance that sends loaders to whoever asks; packets that get lost |
 //! | [`scene`] | all of it together, with its folder |
 //! | [`search`] | looking for secrets where none may be |
 
 pub mod appliance;
+pub mod dhcp_client;
 pub mod disk;
 pub mod enclose;
 pub mod firmware;
 pub mod lan;
+pub mod loaders;
+pub mod loss;
 pub mod machine;
 pub mod nvram;
 pub mod process;

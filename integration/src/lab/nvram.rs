@@ -1,4 +1,4 @@
-//! A boot order in OVMF's variables: network over IPv4 and disk, as one sets it in a firmware's menu.
+//! A boot order in OVMF's variables: network over IPv4 (PXE or HTTP boot) and disk, as one sets it in a firmware's menu.
 //!
 //! QEMU's `bootindex` cannot say that: to OVMF it means PXE over IPv4, then IPv6, then HTTP boot over both,
 //! and each of them that nobody answers costs another minute.
@@ -30,6 +30,8 @@ const NUMBERS: [u16; 2] = [0x0100, 0x0101];
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum First {
     Network,
+    /// The network again, by UEFI HTTP boot: firmware that was told to do so does not try PXE.
+    Http,
     Disk,
 }
 
@@ -41,13 +43,15 @@ pub fn boot_order(
     disk: Place,
     first: First,
 ) -> anyhow::Result<()> {
-    let options = [
-        (
-            "Network (PXE over IPv4)",
-            device_path(card, &[mac_node(mac), ipv4_node()].concat()),
+    let ipv4 = [mac_node(mac), ipv4_node()].concat();
+    let network = match first {
+        First::Http => (
+            "Network (HTTP over IPv4)",
+            device_path(card, &[ipv4, uri_node()].concat()),
         ),
-        ("Disk", device_path(disk, &[])),
-    ];
+        First::Network | First::Disk => ("Network (PXE over IPv4)", device_path(card, &ipv4)),
+    };
+    let options = [network, ("Disk", device_path(disk, &[]))];
     for (number, (name, path)) in NUMBERS.into_iter().zip(options) {
         append(
             vars,
@@ -140,6 +144,11 @@ fn ipv4_node() -> Vec<u8> {
     node
 }
 
+/// No URI: the one that DHCP names.
+fn uri_node() -> Vec<u8> {
+    vec![3, 24, 4, 0]
+}
+
 fn utf16(text: &str) -> Vec<u8> {
     text.encode_utf16()
         .chain([0])
@@ -183,6 +192,7 @@ mod tests {
         let mac = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
         for (first, want) in [
             (First::Network, [0x00, 0x01, 0x01, 0x01]),
+            (First::Http, [0x00, 0x01, 0x01, 0x01]),
             (First::Disk, [0x01, 0x01, 0x00, 0x01]),
         ] {
             let mut vars = vars.clone();
@@ -195,6 +205,10 @@ mod tests {
                 want,
                 "{first:?}"
             );
+            let http = vars
+                .windows(8)
+                .any(|w| w == [3, 24, 4, 0, 0x7f, 0xff, 4, 0]);
+            assert_eq!(http, first == First::Http, "{first:?}");
         }
     }
 

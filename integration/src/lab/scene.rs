@@ -12,7 +12,7 @@ use super::disk::Disk;
 use super::enclose::{enclose, output, run};
 use super::firmware::Firmware;
 use super::lan::{self, APPLIANCE, CLUSTER, ROUTER, Room};
-use super::machine::{Build, Machine};
+use super::machine::{Build, Card, Machine};
 use super::nvram::First;
 use super::process::Process;
 use super::products::Products;
@@ -63,6 +63,10 @@ pub struct Script<'a> {
     /// Made in the scene's folder; the first is the one it boots from.
     pub disks: fn(&Path) -> anyhow::Result<Vec<Disk>>,
     pub first: First,
+    /// `[[dhcp.subnet]]` tables of the appliance.
+    pub subnets: &'a str,
+    /// Other parts than most machines have.
+    pub parts: fn(&mut Build),
 }
 
 impl<'a> Script<'a> {
@@ -74,6 +78,8 @@ impl<'a> Script<'a> {
             profile: WORKER,
             disks: |dir| Ok(vec![blank(dir)?]),
             first: First::Network,
+            subnets: "",
+            parts: |_| {},
         }
     }
 }
@@ -108,10 +114,11 @@ impl Scene {
             leases: script.leases,
             tokens: &tokens,
             profile: script.profile,
+            subnets: script.subnets,
         };
         let mut appliance = Appliance::new(net, &products, &setting, dir.join("appliance"))?;
         appliance.start()?;
-        let build = Build {
+        let mut build = Build {
             firmware: script.firmware,
             mac: MAC.to_owned(),
             uuid: "5e0c1d6a-7a0b-4c3e-9a55-525400123456".to_owned(),
@@ -119,7 +126,10 @@ impl Scene {
             memory_mib: 1024,
             disks: (script.disks)(&dir)?,
             first: script.first,
+            card: Card::Virtio,
+            stray_card: false,
         };
+        (script.parts)(&mut build);
         let machine = Machine::new(build, "tap0", &dir)?;
         Ok(Self {
             appliance,
@@ -180,6 +190,26 @@ impl Scene {
         let curl = ["-sSk", "--max-time", "10", "-H", &bearer, &url];
         let text = output(self.rooms[1].command("curl").args(curl))?;
         serde_json::from_str(&text).with_context(|| format!("the cluster said `{text}`"))
+    }
+
+    /// Drops what comes for TFTP from now on, as a firewall does that nobody thought of.
+    pub fn drop_tftp(&self) -> anyhow::Result<()> {
+        let rules = "add table inet tftp; \
+             add chain inet tftp in { type filter hook input priority 0; }; \
+             add rule inet tftp in iifname eth0 udp dport 69 counter drop";
+        run(self.appliance.room().command("nft").arg(rules))
+    }
+
+    /// How many packets were dropped since.
+    pub fn dropped_tftp(&self) -> anyhow::Result<u64> {
+        let list = ["-j", "list", "table", "inet", "tftp"];
+        let text = output(self.appliance.room().command("nft").args(list))?;
+        let table: serde_json::Value = serde_json::from_str(&text)?;
+        let rules = table["nftables"].as_array().into_iter().flatten();
+        let mut counts = rules.filter_map(|rule| rule["rule"]["expr"].as_array());
+        let counter =
+            counts.find_map(|expr| expr.iter().find_map(|e| e["counter"]["packets"].as_u64()));
+        counter.with_context(|| format!("no counter in `{text}`"))
     }
 
     /// Refuses connections to `http.port` from now on, or takes them again; the node API goes on.

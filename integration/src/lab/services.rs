@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::lan::{CLUSTER, ROUTER, Room, SWITCH};
+use super::lan::{APPLIANCE, CLUSTER, ROUTER, Room, SWITCH};
 use super::process::Process;
 use super::wait::wait_for;
 use crate::k3s::identity::random_hex;
@@ -16,6 +16,8 @@ use crate::k3s::identity::random_hex;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leases {
     ByRouter,
+    /// The same, and the router names the appliance as the next server: where GRUB 2.06 looks for its files.
+    ByRouterThatPointsHere,
     ByAppliance,
 }
 
@@ -35,10 +37,13 @@ pub fn router(room: &Room, leases: Leases, dir: &Path) -> anyhow::Result<Process
             "--dhcp-leasefile={}",
             dir.join("router.leases").display()
         ));
-    if leases == Leases::ByRouter {
+    if leases != Leases::ByAppliance {
         // Without the ping, which would hold back each first offer for three seconds.
         dnsmasq.args(["--no-ping", "--dhcp-range=10.77.0.100,10.77.0.199,1h"]);
         dnsmasq.arg(format!("--dhcp-option=option:router,{ROUTER}"));
+    }
+    if leases == Leases::ByRouterThatPointsHere {
+        dnsmasq.arg(format!("--dhcp-boot=,,{APPLIANCE}"));
     }
     let log = dir.join("router.log");
     let mut process = Process::start("the home router (dnsmasq)", &mut dnsmasq, &log)?;

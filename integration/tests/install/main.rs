@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use integration::lab::disk::Disk;
-use integration::lab::firmware::Firmware::{self, Bios, Uefi};
+use integration::lab::firmware::Firmware::{self, Bios, SecureBoot, Uefi};
 use integration::lab::scene::{BOOT, MAC, Scene, Script, blank};
 use integration::lab::services::Leases::{self, ByAppliance, ByRouter};
 use netboot::machine::{Machine, State};
+use netboot::report::Step;
 use netboot::request::Arch;
+use netboot::timeline::{Boot, Mark, Part};
 
 #[test]
 fn a_blank_uefi_machine_joins_beside_a_home_router() -> anyhow::Result<()> {
@@ -57,6 +59,7 @@ fn joins_and_joins_again(name: &str, firmware: Firmware, leases: Leases) -> anyh
     let boot_script = scene.appliance.fetch(&format!("/boot.ipxe?mac={MAC}"))?;
     said("joined", scene.wait_for_joined()?);
     secrets::are_in_none_of(&scene, "the boot script", boot_script.as_bytes())?;
+    is_told_from_its_first_packet_on(&scene, firmware)?;
     let first = record(&scene)?;
     ensure!(
         first
@@ -140,7 +143,7 @@ fn is_a_stranger(scene: &mut Scene, firmware: Firmware) -> anyhow::Result<()> {
         m.state == State::Seen
     })?;
     let want = match firmware {
-        Uefi => Arch::X64,
+        Uefi | SecureBoot => Arch::X64,
         Bios => Arch::Bios,
     };
     println!("a stranger: {:?}", seen.facts);
@@ -161,6 +164,56 @@ fn is_a_stranger(scene: &mut Scene, firmware: Firmware) -> anyhow::Result<()> {
         "a stranger gets a kernel:\n{script}"
     );
     Ok(())
+}
+
+/// A mark by name, and how to know it.
+type Wanted = (&'static str, fn(&Mark) -> bool);
+
+/// `show` has the whole boot, and `events --pcap` its packets.
+fn is_told_from_its_first_packet_on(scene: &Scene, firmware: Firmware) -> anyhow::Result<()> {
+    let shown: serde_json::Value = scene.appliance.ask("show node1")?;
+    let boot: Boot = serde_json::from_value(shown["boot"].clone())?;
+    let mut wanted: Vec<Wanted> = vec![
+        ("a DISCOVER", |mark| matches!(mark, Mark::Discover { .. })),
+        ("an answer", |mark| matches!(mark, Mark::Answered { .. })),
+        ("a script", |mark| matches!(mark, Mark::Script { .. })),
+        ("the kernel", |mark| is_sent(mark, Part::Kernel)),
+        ("the initrd", |mark| is_sent(mark, Part::Initrd)),
+        ("a claim", |mark| *mark == Mark::Claimed),
+        ("a step", |mark| *mark == Mark::Step { step: Step::Copy }),
+        ("the installation", |mark| *mark == Mark::Installed),
+        ("its own disk", |mark| matches!(mark, Mark::Booted { .. })),
+        ("the cluster", |mark| *mark == Mark::Joined),
+    ];
+    // SeaBIOS has iPXE in the card's ROM, which needs no loader.
+    if firmware == Uefi {
+        wanted.insert(2, ("its loader", |mark| is_sent(mark, Part::Loader)));
+    }
+    let mut marks = boot.notes.iter().map(|note| &note.mark);
+    for (name, is) in wanted {
+        ensure!(
+            marks.any(is),
+            "{name} is not told, or not in its place: {boot:#?}"
+        );
+    }
+    scene.appliance.must("doctor node1")?;
+
+    let file = scene.dir.join("node1.pcap");
+    let path = file.display();
+    scene
+        .appliance
+        .must(&format!("events --pcap node1 {path}"))?;
+    let capture = std::fs::read(&file)?;
+    let cookie = [99, 130, 83, 99];
+    ensure!(
+        capture.starts_with(&[0xd4, 0xc3, 0xb2, 0xa1]) && capture.windows(4).any(|w| w == cookie),
+        "{path} holds no DHCP packet"
+    );
+    Ok(())
+}
+
+fn is_sent(mark: &Mark, wanted: Part) -> bool {
+    matches!(mark, Mark::Sent { part, .. } if *part == wanted)
 }
 
 fn record(scene: &Scene) -> anyhow::Result<Machine> {

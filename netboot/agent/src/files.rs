@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use netboot::plan::Plan;
+use netboot::plan::{Cache, Plan};
 use netboot::profile::Role;
 use netboot::wire::{InstallSecrets, K3sSecrets, NodeIdentity};
 
@@ -24,8 +24,9 @@ const K3S_AGENT_TOKEN: &str = "var/lib/netboot/k3s-agent-token";
 const NODE_PASSWORD: &str = "etc/rancher/node/password";
 
 /// Folders with the access they are made with, parents first.
-pub(crate) const FOLDERS: [(&str, u32); 11] = [
+pub(crate) const FOLDERS: [(&str, u32); 12] = [
     ("etc", 0o755),
+    ("etc/nix", 0o755),
     ("etc/ssh", 0o755),
     ("etc/rancher", 0o755),
     ("etc/rancher/node", 0o700),
@@ -55,6 +56,7 @@ pub(crate) fn files(
         // The mark by which NixOS's own tools know their system.
         file("etc/NIXOS", 0o644, String::new()),
         file("var/lib/netboot/node.json", 0o644, json + "\n"),
+        file("etc/nix/netboot.conf", 0o644, nix_conf(&plan.cache)?),
         // Whole files are the secret: some readers do not strip a line end.
         file("var/lib/netboot/node-key", 0o600, secrets.node_key.clone()),
     ];
@@ -76,6 +78,22 @@ pub(crate) fn files(
         (None, Some(_)) => anyhow::bail!("the secrets have a part in a cluster, the plan has none"),
     }
     Ok(files)
+}
+
+/// What the node's `nix.conf` includes, so that it goes on taking what this appliance signed. Readable for all, as
+/// everybody's Nix reads it.
+fn nix_conf(cache: &Cache) -> anyhow::Result<String> {
+    let Cache { url, public_key } = cache;
+    let one_word = |text: &str| {
+        !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+    };
+    anyhow::ensure!(
+        one_word(url) && one_word(public_key),
+        "the cache's address and key are not one word each"
+    );
+    Ok(format!(
+        "extra-substituters = {url}\nextra-trusted-public-keys = {public_key}\n"
+    ))
 }
 
 /// Only servers need to know what agents join with.
@@ -177,6 +195,9 @@ mod tests {
               "pin": "sha256/A37o5NhNTzGscNBPrsk6xt+t17SIrH/vTrVYaGg/LIg=",
               "role": "agent"
             }
+            0644 etc/nix/netboot.conf
+            extra-substituters = http://10.77.0.1:8080/cache
+            extra-trusted-public-keys = appliance-1:a2V5
             0600 var/lib/netboot/node-key
             canary-node-key
             0644 var/lib/netboot/k3s-role
@@ -208,6 +229,9 @@ mod tests {
               "pin": "sha256/A37o5NhNTzGscNBPrsk6xt+t17SIrH/vTrVYaGg/LIg=",
               "role": "server-init"
             }
+            0644 etc/nix/netboot.conf
+            extra-substituters = http://10.77.0.1:8080/cache
+            extra-trusted-public-keys = appliance-1:a2V5
             0600 var/lib/netboot/node-key
             canary-node-key
             0644 var/lib/netboot/k3s-role
@@ -242,6 +266,23 @@ mod tests {
                 .iter()
                 .all(|f| !f.path.contains("k3s") && !f.path.contains("rancher"))
         );
+    }
+
+    #[test]
+    fn a_cache_cannot_bring_settings_of_its_own() {
+        for (url, key) in [
+            ("http://x/cache\nrequire-sigs = false", "k:1"),
+            ("http://x/cache", "k:1 other:2"),
+            ("", "k:1"),
+        ] {
+            let mut plan = plan(Firmware::Uefi);
+            plan.cache = Cache {
+                url: url.to_owned(),
+                public_key: key.to_owned(),
+            };
+            let files = files(&plan, &identity(Role::Agent), &secrets(Role::Agent));
+            assert!(files.is_err(), "{url:?} {key:?}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::decide::{Decision, Policy, Reason, decide};
 use crate::event::{Draft, Happening};
 use crate::mac::Mac;
 use crate::machine::{Facts, Machine, State};
+use crate::manner::Manner;
 use crate::timestamp::Timestamp;
 use crate::token::Ticket;
 use crate::world::World;
@@ -52,6 +53,17 @@ pub fn see(
     }
     drafts.extend(given_up(machine, &decide(Some(machine), policy, now)));
     Verdict::yes((), drafts)
+}
+
+/// The machine came to its boot script, by this form and loader: kept, so that its next boot begins with them.
+pub fn reached(world: &World, mac: Mac, manner: &Manner) -> Verdict<()> {
+    let machine = world.by_mac(mac);
+    let news = machine.filter(|machine| machine.manner.as_ref() != Some(manner));
+    let draft = news.map(|machine| {
+        let manner = manner.clone();
+        Draft::of(machine.id, Happening::Reached { manner })
+    });
+    Verdict::yes((), draft.into_iter().collect())
 }
 
 fn given_up(machine: &Machine, decision: &Decision) -> Option<Draft> {

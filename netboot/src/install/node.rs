@@ -60,11 +60,14 @@ pub fn booted(
 }
 
 /// Kubernetes says that the node is Ready: the one thing that makes `joined`.
-pub fn joined(world: &World, machine: Mac) -> Verdict<()> {
-    let running = world
-        .machines
-        .get(&machine)
-        .filter(|m| m.state == State::Running);
+///
+/// `boot_id` is the boot that the node's kubelet speaks of (`status.nodeInfo.bootID`). A node is called Ready for
+/// 40 s after its last heartbeat, so a machine that was installed again quickly could be judged by its former boot.
+pub fn joined(world: &World, machine: Mac, boot_id: &str) -> Verdict<()> {
+    let running = world.machines.get(&machine).filter(|m| {
+        let speaks_of_it = !m.boot_id.is_empty() && m.boot_id == boot_id;
+        m.state == State::Running && speaks_of_it
+    });
     let node = running.and_then(|m| m.name.clone());
     let drafts = node.map(|node| Draft::of(machine, Happening::Joined { node }));
     Verdict::yes((), drafts.into_iter().collect())

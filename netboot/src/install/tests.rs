@@ -308,7 +308,7 @@ fn a_stranger_becomes_a_joined_node_by_evidence_alone() {
     story.install(1);
     assert_eq!(story.machine().state, State::Installed);
     assert!(story.machine().armed.is_none(), "installed disarms");
-    let verdict = joined(&story.world, mac(0x56));
+    let verdict = joined(&story.world, mac(0x56), "b1");
     story.take(verdict).expect("answers");
     assert_eq!(
         story.machine().state,
@@ -321,9 +321,15 @@ fn a_stranger_becomes_a_joined_node_by_evidence_alone() {
         .map(Machine::title)
         .collect();
     assert_eq!(awaited, ["node1"]);
-    let verdict = joined(&story.world, mac(0x56));
-    story.take(verdict).expect("answers");
-    assert_eq!(story.machine().state, State::Joined);
+    for (what, boot_id, want) in [
+        ("the boot before, still called Ready", "b0", State::Running),
+        ("a node that does not say its boot", "", State::Running),
+        ("the boot that reported", "b1", State::Joined),
+    ] {
+        let verdict = joined(&story.world, mac(0x56), boot_id);
+        story.take(verdict).expect("answers");
+        assert_eq!(story.machine().state, want, "{what}");
+    }
     assert!(matches!(story.serve().0, Decision::Disk(_)));
     let generation = &story.machine().generations[0];
     assert_eq!(
@@ -662,7 +668,7 @@ proptest! {
                 4 => drop(story.sealed(agent, "x")),
                 5 => drop(story.installed(agent)),
                 6 => drop(story.booted(agent, "b")),
-                _ => { let verdict = joined(&story.world, mac(0x56)); let _ = story.take(verdict); }
+                _ => { let verdict = joined(&story.world, mac(0x56), "b"); let _ = story.take(verdict); }
             }
             let order = [State::Installed, State::Running, State::Joined];
             let place = |state| order.iter().position(|s| *s == state);

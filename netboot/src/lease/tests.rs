@@ -1,30 +1,52 @@
-//! The rules of RFC 2131 §4.3, one row each, and what must hold after any sequence of messages.
-
-use proptest::prelude::*;
+//! The rules of RFC 2131 §4.3, one row each.
 
 use super::*;
+use crate::event::Happening;
 use crate::machine::Facts;
+use crate::request::{Kind, Request};
 
-fn ip(last: u8) -> Ipv4Addr {
+pub(super) fn ip(last: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 77, 0, last)
 }
 
-fn mac(last: u8) -> Mac {
+pub(super) fn mac(last: u8) -> Mac {
     Mac::new([0x52, 0x54, 0, 0, 0, last]).expect("a MAC")
 }
 
-fn pool() -> Pool {
-    Pool {
-        first: ip(50),
-        last: ip(53),
-        netmask: [255, 255, 255, 0].into(),
-        server: ip(1),
+pub(super) fn reserved(pairs: &[(Mac, Ipv4Addr)]) -> Reservations {
+    let mut reservations = Reservations::default();
+    for (mac, address) in pairs {
+        reservations.reserve(*mac, *address).expect("reserves once");
+    }
+    reservations
+}
+
+pub(super) fn subnet(third: u8, reservations: Reservations) -> Subnet {
+    Subnet {
+        first: [10, third, 0, 50].into(),
+        last: [10, third, 0, 53].into(),
         lease_time: Duration::from_secs(3600),
-        reservations: BTreeMap::from([(mac(9), ip(10)), (mac(8), ip(53))]),
+        reservations,
+        network: Network {
+            netmask: [255, 255, 255, 0].into(),
+            router: None,
+            dns: Vec::new(),
+            domain: None,
+        },
     }
 }
 
-fn request(kind: Kind, client: u8) -> Request {
+/// 10.77.0.50 to .53, of which the last is kept for card 8; .10 is kept for card 9; 10.78.0.50 to .53 is
+/// behind a relay.
+pub(super) fn site() -> Site {
+    Site {
+        server: ip(1),
+        lan: subnet(77, reserved(&[(mac(9), ip(10)), (mac(8), ip(53))])),
+        relayed: vec![subnet(78, Reservations::default())],
+    }
+}
+
+pub(super) fn request(kind: Kind, client: u8) -> Request {
     Request {
         kind,
         xid: 1,
@@ -39,18 +61,23 @@ fn request(kind: Kind, client: u8) -> Request {
         client_id: None,
         guid: None,
         wanted: Vec::new(),
+        relay_agent: None,
+        client_fqdn: None,
+        max_size: None,
+        lease_time: None,
         boot: None,
         facts: Facts::default(),
     }
 }
 
-fn at(seconds: u64) -> Timestamp {
+pub(super) fn at(seconds: u64) -> Timestamp {
     Timestamp::default().plus(Duration::from_secs(seconds))
 }
 
 /// One word for what was settled.
 fn words(settled: &Settled) -> String {
     match settled {
+        Settled::Probe(address) => format!("probe {address}"),
         Settled::Offer { address, .. } => format!("offer {address}"),
         Settled::Ack { address, .. } => format!("ack {address}"),
         Settled::Inform => "inform".to_owned(),
@@ -60,22 +87,26 @@ fn words(settled: &Settled) -> String {
 }
 
 fn say(leases: &mut Leases, request: &Request, now: Timestamp) -> String {
-    words(&settle(leases, &pool(), request, now).0)
+    words(&settle(leases, &site(), request, Probe::Impossible, now).answer)
 }
 
 /// DISCOVER, then REQUEST for what was offered.
 fn lease_to(leases: &mut Leases, client: u8, now: Timestamp) -> Ipv4Addr {
-    let (offer, _) = settle(leases, &pool(), &request(Kind::Discover, client), now);
+    let discover = request(Kind::Discover, client);
+    let offer = settle(leases, &site(), &discover, Probe::Impossible, now).answer;
     let Settled::Offer { address, .. } = offer else {
         panic!("no offer: {offer:?}")
     };
     let asked = selecting(client, address);
-    let (ack, changes) = settle(leases, &pool(), &asked, now);
+    let Ruling {
+        answer, changes, ..
+    } = settle(leases, &site(), &asked, Probe::NotYet, now);
+    let lease_time = site().lan.lease_time;
     assert_eq!(
-        ack,
+        answer,
         Settled::Ack {
             address,
-            lease_time: pool().lease_time
+            lease_time
         }
     );
     assert!(
@@ -96,9 +127,10 @@ fn selecting(client: u8, wanted: Ipv4Addr) -> Request {
 #[test]
 fn an_offer_holds_nothing_durable_and_expires() {
     let mut leases = Leases::default();
-    let (offer, changes) = settle(&mut leases, &pool(), &request(Kind::Discover, 1), at(0));
+    let discover = request(Kind::Discover, 1);
+    let ruling = settle(&mut leases, &site(), &discover, Probe::Impossible, at(0));
     assert_eq!(
-        (words(&offer).as_str(), changes),
+        (words(&ruling.answer).as_str(), ruling.changes),
         ("offer 10.77.0.50", Vec::new())
     );
     assert_eq!(
@@ -131,7 +163,7 @@ fn one_machine_takes_one_lease_whatever_its_client_id() {
             "{name}"
         );
     }
-    assert_eq!(leases.by_address.len(), 1);
+    assert_eq!(leases.by_address().len(), 1);
 }
 
 #[test]
@@ -183,7 +215,7 @@ fn an_exhausted_pool_is_silence_and_the_longest_free_is_taken_first() {
     }
     let full = say(&mut leases, &request(Kind::Discover, 4), at(10));
     assert_eq!(
-        full, "silence: no address is free in `dhcp.range`",
+        full, "silence: no address is free in 10.77.0.50 to 10.77.0.53",
         "the fourth is reserved"
     );
     assert_eq!(
@@ -331,46 +363,302 @@ fn a_declined_address_rests_and_a_released_one_is_remembered() {
 }
 
 #[test]
-fn a_relay_of_another_subnet_is_not_served() {
-    let relayed = Request {
-        giaddr: [10, 78, 0, 1].into(),
-        ..request(Kind::Discover, 1)
+fn a_client_that_chose_another_server_frees_its_offer_at_once() {
+    let mut leases = Leases::default();
+    for client in 1..=3 {
+        let _ = say(&mut leases, &request(Kind::Discover, client), at(0));
+    }
+    let other = Request {
+        server: Some(ip(254)),
+        ..selecting(2, ip(200))
     };
-    let said = say(&mut Leases::default(), &relayed, at(0));
-    assert_eq!(said, "silence: relayed from a subnet that is not served");
+    assert_eq!(
+        say(&mut leases, &other, at(1)),
+        "silence: chose another server"
+    );
+    assert_eq!(
+        say(&mut leases, &request(Kind::Discover, 4), at(1)),
+        "offer 10.77.0.51"
+    );
 }
 
-proptest! {
-    /// Whatever clients say in whatever order: no address is in two hands, nobody holds two.
-    #[test]
-    fn no_address_is_ever_in_two_hands(
-        messages in prop::collection::vec((0..5u8, 1..10u8, 48..56u8, any::<bool>(), 0..4000u64), 1..60),
-    ) {
-        let mut leases = Leases::default();
-        let mut now = at(0);
-        let mut holders: BTreeMap<Ipv4Addr, (Mac, Timestamp)> = BTreeMap::new();
-        for (kind, client, last, ours, later) in messages {
-            now = now.plus(Duration::from_secs(later));
-            let kind = [Kind::Discover, Kind::Request, Kind::Decline, Kind::Release, Kind::Inform]
-                [usize::from(kind)];
-            let asked = Request {
-                requested: Some(ip(last)),
-                server: ours.then(|| ip(1)),
-                ciaddr: if kind == Kind::Release { ip(last) } else { Ipv4Addr::UNSPECIFIED },
-                ..request(kind, client)
-            };
-            let (settled, _) = settle(&mut leases, &pool(), &asked, now);
-            if let Settled::Ack { address, lease_time } = settled {
-                let before = holders.insert(address, (asked.mac, now.plus(lease_time)));
-                if let Some((holder, until)) = before {
-                    let released = !leases.by_address.values().any(|l| l.mac == holder && l.until > now);
-                    prop_assert!(holder == asked.mac || until <= now || released, "{address} given twice");
-                }
-            }
-            for client in 1..10 {
-                let held = leases.by_address.values().filter(|l| l.mac == mac(client) && !l.declined);
-                prop_assert!(held.count() <= 1, "one lease per machine");
-            }
-        }
+#[test]
+fn a_new_address_is_offered_only_after_nobody_answered_for_it() {
+    let discover = request(Kind::Discover, 1);
+    let squatter = mac(66);
+    let mut leases = Leases::default();
+    let mut ask = |probe, now| settle(&mut leases, &site(), &discover, probe, at(now));
+    let first = ask(Probe::NotYet, 0);
+    assert_eq!(words(&first.answer), "probe 10.77.0.50");
+    let second = ask(Probe::Answered(ip(50), squatter), 0);
+    assert_eq!(
+        words(&second.answer),
+        "probe 10.77.0.51",
+        "another is proposed"
+    );
+    let used = Happening::AddressInUse {
+        address: ip(50),
+        by: squatter,
+    };
+    assert_eq!(
+        second.drafts.iter().map(|d| &d.what).collect::<Vec<_>>(),
+        [&used]
+    );
+    assert!(
+        matches!(&second.changes[..], [Change::Put(rest)] if rest.declined && rest.address == ip(50)),
+        "it rests, also after a restart: {:?}",
+        second.changes
+    );
+    let third = ask(Probe::Silent(ip(51)), 0);
+    assert_eq!(words(&third.answer), "offer 10.77.0.51");
+    assert_eq!(
+        words(&ask(Probe::NotYet, 4).answer),
+        "offer 10.77.0.51",
+        "asked once"
+    );
+    let later = ask(Probe::NotYet, 3700);
+    assert_eq!(
+        words(&later.answer),
+        "probe 10.77.0.51",
+        "and again when the offer is long gone"
+    );
+}
+
+#[test]
+fn the_client_itself_may_answer_for_its_address() {
+    let mut leases = Leases::default();
+    let discover = request(Kind::Discover, 1);
+    let _ = settle(&mut leases, &site(), &discover, Probe::NotYet, at(0));
+    let own = Probe::Answered(ip(50), mac(1));
+    let ruling = settle(&mut leases, &site(), &discover, own, at(0));
+    assert_eq!(words(&ruling.answer), "offer 10.77.0.50");
+    assert_eq!((ruling.changes, ruling.drafts), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn an_address_that_was_leased_while_the_wire_was_asked_is_no_conflict() {
+    let mut leases = Leases::default();
+    let discover = request(Kind::Discover, 1);
+    let _ = settle(&mut leases, &site(), &discover, Probe::NotYet, at(0));
+    // A minute later the offer is gone, and another client has the address and uses it.
+    assert_eq!(
+        say(&mut leases, &selecting(2, ip(50)), at(61)),
+        "ack 10.77.0.50"
+    );
+    let late = Probe::Answered(ip(50), mac(2));
+    let ruling = settle(&mut leases, &site(), &discover, late, at(61));
+    assert_eq!(words(&ruling.answer), "probe 10.77.0.51");
+    assert_eq!((ruling.changes, ruling.drafts), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn who_holds_a_lease_is_not_probed_and_neither_is_who_is_behind_a_relay() {
+    let mut leases = Leases::default();
+    let held = lease_to(&mut leases, 1, at(0));
+    let again = request(Kind::Discover, 1);
+    let ruling = settle(&mut leases, &site(), &again, Probe::NotYet, at(9));
+    assert_eq!(words(&ruling.answer), format!("offer {held}"));
+    let relayed = Request {
+        giaddr: [10, 78, 0, 1].into(),
+        ..request(Kind::Discover, 2)
+    };
+    let ruling = settle(&mut leases, &site(), &relayed, Probe::NotYet, at(9));
+    assert_eq!(words(&ruling.answer), "offer 10.78.0.50");
+}
+
+#[test]
+fn a_subnet_is_chosen_by_the_relay_and_by_the_address_that_is_renewed() {
+    let relay = |giaddr: [u8; 4]| Request {
+        giaddr: giaddr.into(),
+        ..request(Kind::Discover, 1)
+    };
+    let mut leases = Leases::default();
+    let linked = Request {
+        relay_agent: Some(vec![1, 1, 9, 5, 4, 10, 78, 0, 0]),
+        ..relay([192, 168, 9, 9])
+    };
+    for (name, asked, want) in [
+        ("on the LAN", request(Kind::Discover, 1), "offer 10.77.0.50"),
+        (
+            "a relay on the LAN",
+            relay([10, 77, 0, 254]),
+            "offer 10.77.0.50",
+        ),
+        (
+            "a relay elsewhere",
+            relay([10, 78, 0, 1]),
+            "offer 10.78.0.50",
+        ),
+        (
+            "a relay of no subnet",
+            relay([10, 79, 0, 1]),
+            "silence: relayed from a subnet that is not served",
+        ),
+        (
+            "a relay that names the link (RFC 3527)",
+            linked,
+            "offer 10.78.0.50",
+        ),
+    ] {
+        assert_eq!(say(&mut leases, &asked, at(0)), want, "{name}");
     }
+    let selecting = Request {
+        requested: Some([10, 78, 0, 50].into()),
+        server: Some(ip(1)),
+        kind: Kind::Request,
+        ..relay([10, 78, 0, 1])
+    };
+    assert_eq!(say(&mut leases, &selecting, at(0)), "ack 10.78.0.50");
+    let renewing = Request {
+        ciaddr: [10, 78, 0, 50].into(),
+        ..request(Kind::Request, 1)
+    };
+    assert_eq!(
+        say(&mut leases, &renewing, at(60)),
+        "ack 10.78.0.50",
+        "by unicast, past the relay"
+    );
+    let moved = Request {
+        requested: Some([10, 78, 0, 50].into()),
+        ..request(Kind::Request, 1)
+    };
+    assert_eq!(
+        say(&mut leases, &moved, at(60)),
+        "nak: this address is not of this network",
+        "plugged into the LAN, it reboots with its old address"
+    );
+}
+
+#[test]
+fn one_card_may_have_an_address_in_each_subnet() {
+    // The VLANs of one card share its MAC.
+    let mut leases = Leases::default();
+    let lan = lease_to(&mut leases, 1, at(0));
+    let relayed = Request {
+        giaddr: [10, 78, 0, 1].into(),
+        ..selecting(1, [10, 78, 0, 50].into())
+    };
+    assert_eq!(say(&mut leases, &relayed, at(1)), "ack 10.78.0.50");
+    assert!(leases.holds(lan, mac(1)), "the other stays");
+}
+
+#[test]
+fn a_reserved_address_that_somebody_sits_on_does_not_leave_its_owner_without_any() {
+    let mut leases = Leases::default();
+    let discover = request(Kind::Discover, 9);
+    let mut ask =
+        |probe, now| words(&settle(&mut leases, &site(), &discover, probe, at(now)).answer);
+    assert_eq!(ask(Probe::NotYet, 0), "probe 10.77.0.10");
+    assert_eq!(ask(Probe::Answered(ip(10), mac(66)), 0), "probe 10.77.0.50");
+    assert_eq!(ask(Probe::Silent(ip(50)), 0), "offer 10.77.0.50");
+    assert_eq!(
+        say(&mut leases, &selecting(9, ip(50)), at(1)),
+        "ack 10.77.0.50"
+    );
+    let renewing = Request {
+        ciaddr: ip(50),
+        ..request(Kind::Request, 9)
+    };
+    assert_eq!(say(&mut leases, &renewing, at(1800)), "ack 10.77.0.50");
+    assert_eq!(
+        say(&mut leases, &renewing, at(3700)),
+        "nak: you hold another address",
+        "back to its own when that has rested"
+    );
+    assert_eq!(
+        say(&mut leases, &request(Kind::Discover, 9), at(3701)),
+        "offer 10.77.0.10"
+    );
+}
+
+#[test]
+fn an_exhausted_pool_is_told_once_and_once_when_it_is_over() {
+    let mut leases = Leases::default();
+    for client in 1..=3 {
+        lease_to(&mut leases, client, at(0));
+    }
+    let mut told = |client, now| {
+        let discover = request(Kind::Discover, client);
+        let ruling = settle(&mut leases, &site(), &discover, Probe::Impossible, at(now));
+        let drafts = ruling.drafts.into_iter().map(|d| d.what);
+        drafts.collect::<Vec<_>>()
+    };
+    let (first, last) = (ip(50), ip(53));
+    let exhausted = [Happening::PoolExhausted { first, last }];
+    assert_eq!(told(4, 1), exhausted);
+    assert_eq!(told(4, 2), [], "the second refusal is no news");
+    assert_eq!(told(5, 100), []);
+    assert_eq!(told(1, 500), [], "calm, but still full");
+    assert_eq!(told(4, 3599), [], "and so it refuses again");
+    assert_eq!(told(5, 3601), [], "free again, but not calm for long");
+    let recovered = [Happening::PoolRecovered { first, last }];
+    assert_eq!(
+        told(1, 3602 + 300),
+        recovered,
+        "an hour after the leases ended"
+    );
+    assert_eq!(told(1, 3603 + 300), [], "once");
+}
+
+#[test]
+fn a_client_may_ask_for_a_shorter_lease_but_not_for_a_longer_one() {
+    for (asked, want) in [
+        (None, 3600),
+        (Some(600), 600),
+        (Some(1), 60),
+        (Some(u32::MAX), 3600),
+    ] {
+        let discover = Request {
+            lease_time: asked.map(|s| Duration::from_secs(s.into())),
+            ..request(Kind::Discover, 1)
+        };
+        let ruling = settle(
+            &mut Leases::default(),
+            &site(),
+            &discover,
+            Probe::Impossible,
+            at(0),
+        );
+        let want = Settled::Offer {
+            address: ip(50),
+            lease_time: Duration::from_secs(want),
+        };
+        assert_eq!(ruling.answer, want, "asked for {asked:?}");
+    }
+}
+
+#[test]
+fn two_machines_with_one_client_id_do_not_share_a_lease() {
+    let cloned = |client| Request {
+        client_id: Some(b"\xffcloned disk image".to_vec()),
+        ..request(Kind::Discover, client)
+    };
+    let mut leases = Leases::default();
+    assert_eq!(say(&mut leases, &cloned(1), at(0)), "offer 10.77.0.50");
+    assert_eq!(say(&mut leases, &cloned(2), at(0)), "offer 10.77.0.51");
+}
+
+#[test]
+fn a_lease_that_could_not_be_written_down_is_taken_back_and_still_offered() {
+    let mut leases = Leases::default();
+    let ruling = settle(
+        &mut leases,
+        &site(),
+        &selecting(1, ip(50)),
+        Probe::NotYet,
+        at(0),
+    );
+    let [change] = &ruling.changes[..] else {
+        panic!("{ruling:?}")
+    };
+    leases.take_back(change, None, at(0));
+    assert!(leases.by_address().is_empty());
+    assert_eq!(
+        say(&mut leases, &request(Kind::Discover, 2), at(1)),
+        "offer 10.77.0.51"
+    );
+    assert_eq!(
+        say(&mut leases, &selecting(1, ip(50)), at(2)),
+        "ack 10.77.0.50"
+    );
 }

@@ -235,6 +235,7 @@ fn releases_are_numbered_per_system_and_the_same_toplevel_is_none() {
         &story.world,
         &story.profiles,
         &"db".parse().expect("a name"),
+        None,
     );
     assert_eq!(
         none,

@@ -11,12 +11,13 @@ use std::str::FromStr;
 
 use toml::Spanned;
 
-use tables::{File, MachineTable, SelectTable};
+use tables::{File, MachineTable, SelectTable, select_place};
 
 use super::{Listed, Pattern, Profile, Profiles, Role, Select};
 use crate::layout::Layout;
 use crate::mac::Mac;
 use crate::name::{HostName, ProfileName};
+use crate::nix_toml;
 use crate::problem::{Problem, nearest};
 
 /// Reads all files, then looks for what they say differently.
@@ -72,6 +73,25 @@ fn clashes(read: &[Read]) -> Vec<Problem> {
                 &format!("the name `{name}`"),
                 &mut problems,
             );
+        }
+        for machine in &one.profile.machines {
+            let Some(system) = &machine.system else {
+                continue;
+            };
+            let taken = read.iter().find(|other| other.profile.system == *system);
+            let place = one.names.iter().find(|(name, _)| *name == machine.name);
+            if let (Some(other), Some((name, place))) = (taken, place) {
+                let message = format!(
+                    "`{name}` has modules of its own, but its system's name is that of {}",
+                    other.profile.file
+                );
+                let tip = Some("give the machine another name".to_owned());
+                problems.push(Problem {
+                    message,
+                    tip,
+                    ..place.clone()
+                });
+            }
         }
         for (pattern, place) in &one.patterns {
             unique(
@@ -173,7 +193,7 @@ fn read_one(file: &str, text: &str) -> Result<Read, Vec<Problem>> {
     let mut reader = Reader {
         file,
         text,
-        problems: refused_by_nix(file, text),
+        problems: nix_toml::check(file, text),
     };
     let stem = file
         .rsplit('/')
@@ -200,7 +220,7 @@ fn read_one(file: &str, text: &str) -> Result<Read, Vec<Problem>> {
         .as_ref()
         .and_then(|role| reader.word(role, "role", ROLES))
         .flatten();
-    let select = selection(&mut reader, &written.disk.select);
+    let select = selection(&mut reader, &written.disk.select, &select_place(text));
     let (machines, macs, names) = machines(&mut reader, &written.machine);
     let mut patterns = Vec::new();
     for text in &written.r#match.mac {
@@ -265,17 +285,19 @@ fn machines(reader: &mut Reader<'_>, tables: &[MachineTable]) -> Machines {
         }
         if let Some(name) = reader.parse::<HostName>(&table.name, "the name") {
             names.push((name.clone(), reader.place(&table.name.span())));
+            // The flake calls such a machine's system as the machine.
+            let own = (!table.modules.is_empty()).then(|| name.as_str().parse().ok());
             listed.push(Listed {
                 name,
                 macs: of_this,
+                system: own.flatten(),
             });
         }
     }
     (listed, macs, names)
 }
 
-fn selection(reader: &mut Reader<'_>, table: &Spanned<SelectTable>) -> Select {
-    let written = table.get_ref();
+fn selection(reader: &mut Reader<'_>, written: &SelectTable, place: &Range<usize>) -> Select {
     let mut size = |text: &Option<Spanned<String>>| {
         let text = text.as_ref()?;
         let bytes = bytes(text.get_ref());
@@ -301,13 +323,10 @@ fn selection(reader: &mut Reader<'_>, table: &Spanned<SelectTable>) -> Select {
     };
     if select == Select::default() {
         let tip = "say which disk is meant, like { smallest = true, min-size = \"20G\" }";
-        reader.wrong(&table.span(), "selects no disk").tip = Some(tip.to_owned());
+        reader.wrong(place, "selects no disk").tip = Some(tip.to_owned());
     }
     if select.smallest && select.largest {
-        reader.wrong(
-            &table.span(),
-            "a disk cannot be the smallest and the largest",
-        );
+        reader.wrong(place, "a disk cannot be the smallest and the largest");
     }
     select
 }
@@ -327,34 +346,6 @@ fn bytes(text: &str) -> Option<u64> {
         _ => return None,
     };
     digits.parse::<u64>().ok()?.checked_mul(1 << shift)
-}
-
-/// A NUL character, which this TOML reader takes and Nix's does not: one such file would break the
-/// evaluation of every host. (Dates, the other such thing, fit no key here.)
-fn refused_by_nix(file: &str, text: &str) -> Vec<Problem> {
-    fn has_nul(value: &toml::Value) -> bool {
-        match value {
-            toml::Value::String(text) => text.contains('\0'),
-            toml::Value::Array(all) => all.iter().any(has_nul),
-            toml::Value::Table(all) => all
-                .iter()
-                .any(|(key, value)| key.contains('\0') || has_nul(value)),
-            _ => false,
-        }
-    }
-    if !toml::from_str::<toml::Value>(text).is_ok_and(|whole| has_nul(&whole)) {
-        return Vec::new();
-    }
-    let start = text
-        .find("\\u0000")
-        .or_else(|| text.find("\\U00000000"))
-        .unwrap_or(0);
-    vec![Problem::at(
-        file,
-        text,
-        &(start..start),
-        "holds a NUL character, which Nix refuses to read",
-    )]
 }
 
 #[cfg(test)]

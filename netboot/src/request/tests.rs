@@ -37,13 +37,13 @@ fn what_asks_to_netboot_is_recognised() {
     let firmware = |arch| {
         Some(Boot {
             arch,
-            stage: Stage::Firmware,
+            client: Client::Pxe,
         })
     };
     let ipxe = |arch| {
         Some(Boot {
             arch,
-            stage: Stage::Ipxe,
+            client: Client::Ipxe,
         })
     };
     let rows: &[Row] = &[
@@ -82,7 +82,15 @@ fn what_asks_to_netboot_is_recognised() {
         (
             "ARM64",
             &[(60, b"PXEClient"), (93, &[0, 11])],
-            firmware(Arch::Other(11)),
+            firmware(Arch::Arm64),
+        ),
+        (
+            "U-Boot, by its first releases with a small b",
+            &[(60, b"U-boot.armv8"), (93, &[1, 0])],
+            Some(Boot {
+                arch: Arch::Other(256),
+                client: Client::UBoot,
+            }),
         ),
         (
             "iPXE, bare user class",

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use netboot::request::{Arch, Client};
+use netboot::timeline::{Mark, Why};
 use serde_json::json;
 
 use super::Served;
@@ -33,7 +35,11 @@ impl Session {
             redacted(&text.replace(&cache_key, "[key]"))
         };
         let (stdout, stderr) = (redact(stdout), redact(stderr));
-        let _ = writeln!(self.text, "$ pxe-admin {line}\nexit {exit}");
+        let _ = writeln!(
+            self.text,
+            "$ pxe-admin {}\nexit {exit}",
+            redact(line.to_owned())
+        );
         for (name, text) in [("stdout", stdout), ("stderr", stderr)] {
             if !text.is_empty() {
                 let _ = writeln!(self.text, "--- {name}\n{}", text.trim_end_matches('\n'));
@@ -102,6 +108,7 @@ async fn help() {
         "publish",
         "releases",
         "generations",
+        "doctor",
         "completions",
     ] {
         session.run(&format!("{command} --help")).await;
@@ -124,6 +131,9 @@ async fn usage() {
         "show 52:54:00",
         "watch node1 --timeout soon",
         "events --after x",
+        "events --pcap node1",
+        "events --pcap node_1 /dev/null",
+        "events node1 --pcap node1 /dev/null",
         "publish worker",
         "publish worker --toplevel /etc/passwd",
         "--appliance https://10.77.0.1:8444 machines",
@@ -297,6 +307,56 @@ async fn three_attempts_that_fail() {
 }
 
 #[tokio::test]
+async fn what_happened() {
+    let mut session = Session::new();
+    let asked = Mark::Discover {
+        client: Client::Pxe,
+        arch: Arch::X64,
+    };
+    let app = session.served.bench.app.clone();
+    let mac = MAC.parse().expect("a MAC");
+    session.run("doctor 52:54:00:12:34:56").await;
+    session.run("doctor node1").await;
+
+    session.served.bench.seen(MAC).await;
+    app.mark(mac, asked.clone());
+    let silence = Mark::Silence {
+        why: Why::Stranger,
+        reason: "not enrolled".to_owned(),
+    };
+    app.mark(mac, silence);
+    session.meanwhile("52:54:00:12:34:56 asked for something to boot");
+    for line in [
+        "show 52:54:00:12:34:56",
+        "doctor 52:54:00:12:34:56",
+        "doctor 52:54:00:12:34:56 --json",
+        "events --pcap 52:54:00:12:34:56 /nowhere/x.pcap",
+    ] {
+        session.run(line).await;
+    }
+
+    session.served.bench.enroll(MAC, "worker", "node1").await;
+    session.meanwhile("it was enrolled as node1");
+    session.run("doctor node1").await;
+    app.mark(mac, asked);
+    let given = "offered snponly.efi".to_owned();
+    app.mark(mac, Mark::Answered { given });
+    let (from, to) = ("0.0.0.0:68", "255.255.255.255:67");
+    let (from, to) = (from.parse().expect("one"), to.parse().expect("one"));
+    app.keep_packet(mac, from, to, b"discover");
+    session.meanwhile("it boots");
+    session.run("show node1").await;
+    session.run("doctor node1").await;
+    let file = session.served.bench.folder.path().join("node1.pcap");
+    let line = format!("events --pcap node1 {}", file.display());
+    session.run(&line).await;
+    let octets = std::fs::read(&file).expect("was written");
+    assert!(octets.ends_with(b"discover"), "{octets:?}");
+    session.run("watch node1 --timeout 0s").await;
+    session.check("happened");
+}
+
+#[tokio::test]
 async fn publish() {
     let mut session = Session::new();
     let absent = format!("publish worker --toplevel {TOPLEVEL}");
@@ -317,6 +377,8 @@ async fn json_is_one_document() {
     for line in [
         "machines",
         "show node1",
+        "doctor",
+        "doctor node1",
         "plan node1",
         "releases",
         "generations",

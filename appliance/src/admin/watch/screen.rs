@@ -10,6 +10,7 @@ use netboot::timestamp::Timestamp;
 use netboot::wire::Live;
 use netboot::world::World;
 
+use crate::admin::boot::words;
 use crate::admin::sentence::sentence;
 use crate::admin::words::{bytes, bytes_of, elapsed};
 
@@ -88,10 +89,10 @@ impl Screen {
                 done,
                 total,
             } => self.progress(*at, *machine, *step, *done, *total),
-            Live::Boot { at, machine, stage } => {
+            Live::Boot { at, machine, mark } => {
                 let run = self.runs.entry(*machine).or_default();
                 run.begun.get_or_insert(*at);
-                Some(Line::Lasting(self.line(*machine, *at, None, stage)))
+                Some(Line::Lasting(self.line(*machine, *at, None, &words(mark))))
             }
             Live::Alive => {
                 self.current = true;

@@ -102,7 +102,7 @@ where
             .map(|profile| profile.file.clone()),
         warnings: match profile {
             Some(profile) if decided.world.by_mac(id).is_some() => {
-                operate::warnings(&decided.world, &profiles, profile)
+                operate::warnings(&decided.world, &profiles, profile, machine.name.as_ref())
             }
             _ => Vec::new(),
         },

@@ -54,7 +54,7 @@ pub(super) async fn plan(
         ))
         .into());
     };
-    let (profiles, cache) = (app.profiles(), node::cache(&app));
+    let (profiles, cache) = (app.profiles(), node::cache(&app, app.address()));
     let shelf = Shelf {
         profiles: &profiles,
         cache: &cache,

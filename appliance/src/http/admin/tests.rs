@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Method, Request};
+use netboot::timeline::Mark;
 use netboot::wire::Live;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -12,7 +13,7 @@ use super::super::testing::{Bench, MAC, TOPLEVEL, send};
 use super::super::unix::{AdminSocket, serve_unix};
 use super::*;
 
-const ROUTES: [(Method, &str); 11] = [
+const ROUTES: [(Method, &str); 14] = [
     (Method::POST, "/admin/v1/enroll"),
     (Method::POST, "/admin/v1/machines/node1/reimage"),
     (Method::POST, "/admin/v1/machines/node1/forget"),
@@ -20,6 +21,9 @@ const ROUTES: [(Method, &str); 11] = [
     (Method::GET, "/admin/v1/machines"),
     (Method::GET, "/admin/v1/machines/node1"),
     (Method::GET, "/admin/v1/machines/node1/plan"),
+    (Method::GET, "/admin/v1/machines/node1/boots"),
+    (Method::GET, "/admin/v1/machines/node1/packets"),
+    (Method::GET, "/admin/v1/doctor"),
     (Method::GET, "/admin/v1/machines/node1/generations"),
     (Method::GET, "/admin/v1/generations"),
     (Method::GET, "/admin/v1/releases"),
@@ -153,7 +157,9 @@ async fn a_reader_that_fell_behind_reads_on_from_the_journal() {
         served.bench.app.store.tell(Live::Boot {
             at: netboot::timestamp::Timestamp::from_millis(n),
             machine: MAC.parse().expect("a MAC"),
-            stage: "x".repeat(200),
+            mark: Mark::Answered {
+                given: "x".repeat(200),
+            },
         });
     }
     releases(&served.bench, 0, 50).await;

@@ -124,7 +124,7 @@ async fn a_ticket_is_good_for_one_claim_and_its_repeats() {
 #[tokio::test]
 async fn of_two_claims_at_once_one_wins() {
     let (bench, ticket) = armed("worker").await;
-    let router = router(bench.app.clone());
+    let router = router(bench.app.clone(), bench.app.segments[0].clone());
     let claims: Vec<_> = (0..20)
         .map(|n| {
             let recipient = age::x25519::Identity::generate().to_public().to_string();
@@ -203,7 +203,7 @@ async fn bytes_of_progress_are_told_and_not_written_down() {
 #[tokio::test]
 async fn what_is_no_call_is_refused_in_our_words() {
     let bench = Bench::new();
-    let router = router(bench.app.clone());
+    let router = router(bench.app.clone(), bench.app.segments[0].clone());
     for path in [
         "/",
         "/node/v1/plans",

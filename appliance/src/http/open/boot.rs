@@ -1,4 +1,4 @@
-//! `/boot.ipxe`: decides, hands out the ticket, and says it in a script.
+//! `/boot.ipxe`: what iPXE says of the machine, and the script that it gets.
 
 use std::sync::Arc;
 
@@ -6,20 +6,16 @@ use axum::extract::State;
 use axum::http::{Uri, header};
 use axum::response::{IntoResponse, Response};
 use netboot::decide::Decision;
-use netboot::install;
-use netboot::mac::Mac;
 use netboot::machine::Facts;
-use netboot::refusal::{Code, Refusal};
 use netboot::request::Arch;
-use netboot::script;
-use netboot::world::World;
+use netboot::script::{Script, ipxe};
 use serde::Deserialize;
 
 use super::super::counted::counted;
 use super::super::error::Refused;
 use crate::app::App;
-use crate::clock;
-use crate::config::InstallerImage;
+use crate::lan::Segment;
+use crate::script;
 
 /// What iPXE says of the machine. Only the MAC reaches a script, and only as a MAC.
 #[derive(Deserialize)]
@@ -31,84 +27,26 @@ struct Asked {
     platform: Option<String>,
 }
 
-pub(super) async fn script(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Refused> {
+pub(super) async fn boot_script(
+    State(app): State<Arc<App>>,
+    State(segment): State<Arc<Segment>>,
+    uri: Uri,
+) -> Result<Response, Refused> {
     let asked: Asked = super::query(&uri)?;
     let mac = super::read_mac(asked.mac.as_deref())?;
     app.see(mac, &facts(&asked)).await?;
+    app.reached(mac).await;
     if let Decision::Enroll(profile) = app.decision(mac) {
         app.enroll_stranger(mac, profile).await?;
     }
-    let text = match app.decision(mac) {
-        Decision::Install => install(&app, mac).await?,
-        other => leave(&app, mac, &other),
-    };
+    let entry = script::entry(&app, mac).await?;
+    let text = ipxe::text(&Script {
+        address: &segment.address,
+        mac,
+        entry: &entry,
+    });
     let plain = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
     Ok(counted(&app, (plain, text).into_response(), None))
-}
-
-/// The installer with its ticket. The image is looked for first: without one no attempt is counted.
-async fn install(app: &App, mac: Mac) -> Result<String, Refused> {
-    let image = match image(app, &app.store.world(), mac) {
-        Ok(image) => image.image.clone(),
-        Err(why) => {
-            tracing::warn!(%mac, reason = why, "cannot install");
-            return Ok(script::disk(&why));
-        }
-    };
-    let (policy, fresh) = (app.policy.clone(), clock::ticket());
-    let serve = move |world: &World, now| install::serve(world, mac, &policy, now, fresh);
-    let decided = app.store.decide(serve).await?;
-    match decided.answer {
-        (Decision::Install, Some(ticket)) => {
-            let machine = decided.world.by_mac(mac);
-            let title = machine.map_or_else(|| mac.to_string(), |m| m.title());
-            tracing::info!(%mac, %title, "boot script with a ticket");
-            app.tell(mac, "sent the boot script");
-            Ok(script::installer(
-                &app.address,
-                mac,
-                &title,
-                &image,
-                &ticket,
-            ))
-        }
-        (Decision::Install, None) => {
-            Err(Refusal::new(Code::Internal, "an install was decided without a ticket").into())
-        }
-        // Its last attempt ran out, or its order expired, between the two questions.
-        (other, _) => Ok(leave(app, mac, &other)),
-    }
-}
-
-/// What iPXE gets that is to install nothing. It is talking already, so even silence has words here.
-fn leave(app: &App, mac: Mac, decision: &Decision) -> String {
-    match decision {
-        Decision::Wait => {
-            tracing::info!(%mac, "screen for strangers");
-            script::wait(&app.address, mac)
-        }
-        Decision::Disk(reason) | Decision::Silence(reason) => {
-            tracing::info!(%mac, %reason, "boots its own disk");
-            script::disk(&reason.to_string())
-        }
-        Decision::Install | Decision::Enroll(_) => {
-            tracing::warn!(%mac, "enrolling it by `boot.unknown` did not arm it");
-            script::disk("not enrolled")
-        }
-    }
-}
-
-/// The installer for the architecture that the machine's profile names.
-fn image<'a>(app: &'a App, world: &World, mac: Mac) -> Result<&'a InstallerImage, String> {
-    let profiles = app.profiles();
-    let profile = world
-        .by_mac(mac)
-        .and_then(|m| m.profile.as_ref())
-        .ok_or("it has no profile")?;
-    let arch = profiles.by_name.get(profile).map(|p| p.arch.as_str());
-    let arch = arch.ok_or_else(|| format!("its profile {profile} does not exist any more"))?;
-    let image = app.config.image_for(arch);
-    image.ok_or_else(|| format!("no installer image for {arch} is configured"))
 }
 
 /// What iPXE tells, as far as it is what it should be. `${uuid}` that nobody filled in is nothing.
@@ -116,6 +54,9 @@ fn facts(asked: &Asked) -> Facts {
     let arch = match (asked.platform.as_deref(), asked.arch.as_deref()) {
         (Some("pcbios"), _) => Some(Arch::Bios),
         (Some("efi"), Some("x86_64")) => Some(Arch::X64),
+        (Some("efi"), Some("i386")) => Some(Arch::X86),
+        (Some("efi"), Some("arm64")) => Some(Arch::Arm64),
+        (Some("efi"), Some("riscv64")) => Some(Arch::Riscv64),
         _ => None,
     };
     let uuid = asked.uuid.as_deref().filter(|text| {

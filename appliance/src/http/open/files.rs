@@ -9,17 +9,19 @@ use axum::response::{IntoResponse, Response};
 use netboot::decide::Decision;
 use netboot::mac::Mac;
 use netboot::refusal::{Code, Refusal};
+use netboot::timeline::Part;
 use tower::ServiceExt;
 use tower_http::services::ServeFile;
 
 use super::super::counted::{Parcel, counted};
 use super::super::error::{Refused, shut};
 use crate::app::App;
+use crate::script;
 
 /// Bytes read at once: with 64 KiB, the default, one download runs at half the speed.
 const CHUNK: usize = 256 * 1024;
 
-/// `/loaders/<file>?mac=`, from memory: UEFI HTTP boot, and people who look.
+/// `/loaders/<file>?mac=`, for people who look.
 pub(super) async fn loader(
     State(app): State<Arc<App>>,
     Path(file): Path<String>,
@@ -27,15 +29,38 @@ pub(super) async fn loader(
     uri: Uri,
 ) -> Result<Response, Refused> {
     let mac = super::for_mac(&uri)?;
-    let Some((name, bytes)) = app.loaders.get(&file) else {
+    from_memory(&app, mac, &file, &method)
+}
+
+/// `/loaders/52-54-00-12-34-56/<file>`, for UEFI HTTP boot, which knows a file's kind by the end of its URL.
+pub(super) async fn own_loader(
+    State(app): State<Arc<App>>,
+    Path((folder, file)): Path<(String, String)>,
+    method: Method,
+) -> Result<Response, Refused> {
+    let mac = super::read_mac(Some(&folder))?;
+    if !folder.eq_ignore_ascii_case(&mac.dashed()) {
+        return Err(not_found("that is not how a machine's folder is written"));
+    }
+    from_memory(&app, mac, &file, &method)
+}
+
+fn from_memory(app: &Arc<App>, mac: Mac, file: &str, method: &Method) -> Result<Response, Refused> {
+    let Some((name, bytes)) = app.loaders.get(file) else {
         return Err(not_found("there is no such loader"));
     };
-    if let Some(no) = refusal(&app, mac, Files::Loader) {
+    if let Some(no) = refusal(app, mac, Files::Loader) {
         return Ok(shut(no));
     }
-    let octets = [(header::CONTENT_TYPE, "application/octet-stream")];
-    let parcel = parcel(mac, name, &method);
-    Ok(counted(&app, (octets, bytes).into_response(), parcel))
+    app.trials(|trials| trials.taken(mac));
+    let kind = if name.ends_with(".efi") {
+        "application/efi"
+    } else {
+        "application/octet-stream"
+    };
+    let kind = [(header::CONTENT_TYPE, kind)];
+    let parcel = parcel(mac, Part::Loader, name, method);
+    Ok(counted(app, (kind, bytes).into_response(), parcel))
 }
 
 /// `/images/<name>/<arch>/{kernel,initrd}?mac=`
@@ -50,15 +75,24 @@ pub(super) async fn image(
         .images
         .iter()
         .find(|i| i.image.name == name && i.image.arch == arch);
-    let path = match (found, file.as_str()) {
-        (Some(image), "kernel") => image.kernel.clone(),
-        (Some(image), "initrd") => image.initrd.clone(),
+    let (path, part) = match (found, file.as_str()) {
+        (Some(image), "kernel") => (image.kernel.clone(), Part::Kernel),
+        (Some(image), "initrd") => (image.initrd.clone(), Part::Initrd),
         _ => return Err(not_found("there is no such image")),
     };
     if let Some(no) = refusal(&app, mac, Files::Image) {
         return Ok(shut(no));
     }
-    let parcel = parcel(mac, &file, request.method());
+    let own = script::image(&app, mac).map(|own| own.image.arch == arch);
+    if own != Ok(true) {
+        let why = own.err().map_or_else(
+            || "its profile is for another".to_owned(),
+            |why| why.to_string(),
+        );
+        let message = format!("{mac} does not boot the installer for {arch}: {why}");
+        return Ok(shut(Refusal::new(Code::WrongState, message)));
+    }
+    let parcel = parcel(mac, part, &file, request.method());
     let response = send(path, request).await?;
     Ok(counted(&app, response, parcel))
 }
@@ -102,10 +136,11 @@ fn not_found(message: &str) -> Refused {
     Refusal::new(Code::NotFound, message).into()
 }
 
-/// A file is told about when it went out to a GET.
-fn parcel(mac: Mac, name: &str, method: &Method) -> Option<Parcel> {
+/// A file is told about when it goes out to a GET.
+fn parcel(mac: Mac, part: Part, name: &str, method: &Method) -> Option<Parcel> {
     (method == Method::GET).then(|| Parcel {
         mac,
+        part,
         name: name.to_owned(),
     })
 }

@@ -7,12 +7,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use netboot::firewall::Answer;
 use netboot::machine::State as MachineState;
 use netboot::wire::Health;
 use netboot::world::World;
 
 use crate::app::App;
 use crate::counters::Counters;
+use crate::lan::Findings;
 
 /// 200 while everything works, 503 while the store takes no writes.
 pub(super) async fn health(State(app): State<Arc<App>>) -> Response {
@@ -31,7 +33,7 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Response {
 }
 
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
-    let text = render(&app.store.world(), &app.counters);
+    let text = render(&app.store.world(), &app.counters, &app.findings);
     let kind = [(
         header::CONTENT_TYPE,
         "text/plain; version=0.0.4; charset=utf-8",
@@ -51,13 +53,14 @@ const STATES: [MachineState; 8] = [
 ];
 
 /// The Prometheus text format, version 0.0.4.
-fn render(world: &World, counters: &Counters) -> String {
+fn render(world: &World, counters: &Counters, findings: &Findings) -> String {
     let Counters {
         started,
         packets,
         tftp_bytes,
         tftp_sent,
         tftp_refused,
+        tftp_broken_off,
         http_bytes,
         http_requests,
     } = counters;
@@ -79,6 +82,27 @@ fn render(world: &World, counters: &Counters) -> String {
         "Machines on record, by state.",
         &states,
     );
+    family(
+        "pxe_other_servers",
+        "gauge",
+        "Other servers that answered on a LAN when it was last looked at, by what they do.",
+        &others(findings),
+    );
+    let closed = findings.doors().into_iter().filter_map(|door| {
+        let closed = u64::from(matches!(door.answer, Answer::Closed(_)));
+        let unclear = matches!(door.answer, Answer::Unclear(_));
+        let labels = format!(
+            "{{interface=\"{}\",door=\"{}\"}}",
+            door.interface, door.what
+        );
+        (!unclear).then_some((labels, closed))
+    });
+    family(
+        "pxe_firewall_closed",
+        "gauge",
+        "1 where the host's firewall stops machines, 0 where it lets them in; absent where it cannot be told.",
+        &closed.collect::<Vec<_>>(),
+    );
     let outcomes = [
         ("sent", &packets.sent),
         ("ignored", &packets.ignored),
@@ -93,12 +117,16 @@ fn render(world: &World, counters: &Counters) -> String {
         "Packets on UDP 67 and 4011, by what became of them.",
         &outcomes,
     );
-    let transfers = [("sent", tftp_sent), ("refused", tftp_refused)]
-        .map(|(outcome, n)| (format!("{{outcome=\"{outcome}\"}}"), n.get()));
+    let transfers = [
+        ("sent", tftp_sent),
+        ("refused", tftp_refused),
+        ("broken-off", tftp_broken_off),
+    ]
+    .map(|(outcome, n)| (format!("{{outcome=\"{outcome}\"}}"), n.get()));
     family(
         "pxe_tftp_transfers_total",
         "counter",
-        "TFTP requests that were served to the end, or refused.",
+        "TFTP requests, by what became of them. A question for the size alone is none.",
         &transfers,
     );
     for (name, help, value) in [
@@ -129,6 +157,24 @@ fn render(world: &World, counters: &Counters) -> String {
     text
 }
 
+/// Rows for each LAN that could be looked at.
+fn others(findings: &Findings) -> Vec<(String, u64)> {
+    let mut rows = Vec::new();
+    for look in findings.looks() {
+        let Ok(rivals) = look.rivals else { continue };
+        let interface = look.interface;
+        let dhcp = rivals.iter().filter(|r| r.dhcp).count();
+        let pxe = rivals.iter().filter(|r| r.pxe).count();
+        for (does, n) in [("dhcp", dhcp), ("pxe", pxe)] {
+            rows.push((
+                format!("{{interface=\"{interface}\",does=\"{does}\"}}"),
+                n as u64,
+            ));
+        }
+    }
+    rows
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,7 +183,7 @@ mod tests {
     fn every_line_is_a_comment_or_a_name_with_a_number() {
         let counters = Counters::default();
         counters.packets.ignored.add(3);
-        let text = render(&World::default(), &counters);
+        let text = render(&World::default(), &counters, &Findings::default());
         assert!(
             text.contains("pxe_dhcp_packets_total{outcome=\"ignored\"} 3\n"),
             "{text}"

@@ -22,7 +22,7 @@ async fn served(more: &str) -> Served {
     let house = House::new(more);
     let bound = house.bind().await;
     let app = bound.app().clone();
-    let at = SocketAddr::from((app.address.ip, app.address.http_port));
+    let at = SocketAddr::from((app.address().ip, app.address().http_port));
     let stop = CancellationToken::new();
     let _serving = tokio::spawn(bound.run(stop.clone()));
     Served {
@@ -104,7 +104,9 @@ async fn a_boot_from_script_to_image() {
         while let Ok(line) = live.try_recv() {
             told += &serde_json::to_string(&line).expect("writes");
         }
-        told.contains("sent kernel (16 MiB in ")
+        told.contains(
+            r#""mark":"sent","part":"kernel","file":"kernel","via":"http","bytes":16777216"#,
+        )
     })
     .await;
     stop.cancel();
@@ -149,6 +151,16 @@ async fn files_have_heads_and_ranges() {
     assert!(body.is_empty());
     assert_eq!(get(at, &loader, "").await.1.len(), 290_001);
 
+    // As EDK2's HTTP boot asks: by the folder, the size first.
+    let own = format!("/loaders/{}/snponly.efi", mac(MAC).dashed());
+    let (answer, body) = http(at, &head(&own)).await;
+    assert!(answer.contains("content-length: 290001"), "{answer}");
+    assert!(answer.contains("content-type: application/efi"), "{answer}");
+    assert!(body.is_empty());
+    assert_eq!(get(at, &own, "").await.1.len(), 290_001);
+    let spelled = get(at, &own.replace("52-54", "52:54"), "").await;
+    text(&spelled, 404);
+
     // A HEAD for the script would hand out the ticket.
     let (answer, _) = http(at, &head(&format!("/boot.ipxe?mac={MAC}"))).await;
     assert!(answer.starts_with("http/1.1 404"), "{answer}");
@@ -174,6 +186,8 @@ async fn who_is_not_to_install_gets_no_image_and_a_script_that_says_so() {
             "{script}"
         );
         assert!(!script.contains("ticket"), "{script}");
+        let own = format!("/loaders/{}/snponly.efi", mac(who).dashed());
+        text(&get(at, &own, "").await, 403);
         for path in ["images/installer/x86_64/kernel", "loaders/snponly.efi"] {
             let body = text(&get(at, &format!("/{path}?mac={who}"), "").await, 403);
             assert!(body.contains("not enrolled"), "{body}");
@@ -213,7 +227,7 @@ async fn without_an_image_for_its_architecture_no_attempt_is_counted() {
     let bound = house.bind().await;
     let app = bound.app().clone();
     enroll(&app, mac(MAC)).await;
-    let at = SocketAddr::from((app.address.ip, app.address.http_port));
+    let at = SocketAddr::from((app.address().ip, app.address().http_port));
     let stop = CancellationToken::new();
     let running = tokio::spawn(bound.run(stop.clone()));
     let before = app.store.world();

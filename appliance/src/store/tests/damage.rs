@@ -28,7 +28,7 @@ async fn opens_whole(dir: &Path, what: &str) -> usize {
             "{what}"
         );
         assert_eq!(store.trouble(), None, "{what}");
-        kept = leases(&store).await.by_address.len();
+        kept = leases(&store).await.by_address().len();
         let n = u32::try_from(EVENTS).expect("few");
         lease(&store, n - 1).await.expect("takes writes");
         store.close().await;

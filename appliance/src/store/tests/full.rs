@@ -107,7 +107,7 @@ async fn a_full_disk_refuses_and_heals() {
         put.is_err()
     })
     .await;
-    let known = leases(&store).await.by_address;
+    let known = leases(&store).await.by_address().clone();
     assert_eq!(
         known.len(),
         told_leases,
@@ -126,12 +126,12 @@ async fn a_full_disk_refuses_and_heals() {
     .await;
     wait_until("the trouble is over", async || store.trouble().is_none()).await;
     assert_eq!(all(noted(&store)), told);
-    let known = leases(&store).await.by_address;
+    let known = leases(&store).await.by_address().clone();
     store.close().await;
     let store = open(&dir);
     assert_eq!(all(noted(&store)), told, "after opening again");
     assert_eq!(
-        leases(&store).await.by_address,
+        *leases(&store).await.by_address(),
         known,
         "after opening again"
     );
@@ -157,7 +157,7 @@ async fn a_store_on_a_full_disk_opens_for_reading() {
         store.trouble().is_none() && lease(&store, 7).await.is_ok()
     })
     .await;
-    assert_eq!(leases(&store).await.by_address.len(), 30);
+    assert_eq!(leases(&store).await.by_address().len(), 30);
     assert_eq!(
         aside(&dir),
         Vec::<PathBuf>::new(),

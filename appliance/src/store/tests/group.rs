@@ -23,7 +23,7 @@ async fn two_hundred_at_once_are_all_answered_and_durable() {
     copy_dir(&dir.path().join("store"), &copy.path().join("store"));
     let crashed = open(copy.path());
     assert_eq!(all(noted(&crashed)), all(0..200));
-    assert_eq!(leases(&crashed).await.by_address.len(), 200);
+    assert_eq!(leases(&crashed).await.by_address().len(), 200);
     assert_eq!(aside(copy.path()), Vec::<PathBuf>::new());
     crashed.close().await;
     store.close().await;

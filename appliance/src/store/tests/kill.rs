@@ -47,7 +47,7 @@ async fn nothing_acknowledged_is_lost_by_sigkill() {
         let leases = leases(&store).await;
         let lost: Vec<_> = addresses
             .iter()
-            .filter(|a| !leases.by_address.contains_key(a))
+            .filter(|a| !leases.by_address().contains_key(a))
             .collect();
         assert!(lost.is_empty(), "kill {kill}: lost leases {lost:?}");
         assert_eq!(aside(dir.path()), Vec::<PathBuf>::new(), "kill {kill}");

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use netboot::event::{Draft, Event, Happening};
 use netboot::install::Verdict;
-use netboot::lease::{Change, Lease, Leases};
+use netboot::lease::{Change, Lease, Leases, Ruling};
 use netboot::mac::Mac;
 use netboot::machine::Facts;
 use netboot::refusal::Refusal;
@@ -53,8 +53,11 @@ async fn lease(store: &Store, n: u32) -> Result<(), Refusal> {
     store
         .lease(move |leases, _| {
             let lease = numbered_lease(n);
-            leases.by_address.insert(lease.address, lease.clone());
-            ((), vec![Change::Put(lease)])
+            leases.put(lease.clone());
+            Ruling {
+                changes: vec![Change::Put(lease)],
+                ..Ruling::only(())
+            }
         })
         .await
 }
@@ -93,7 +96,7 @@ fn number(event: &Event) -> Option<u64> {
 /// All leases in force.
 async fn leases(store: &Store) -> Leases {
     store
-        .lease(|leases, _| (leases.clone(), Vec::new()))
+        .lease(|leases, _| Ruling::only(leases.clone()))
         .await
         .expect("leases")
 }

@@ -94,7 +94,7 @@ async fn nothing_acknowledged_is_lost_by_a_power_cut() {
         let leases = leases(&store).await;
         let lost = addresses
             .iter()
-            .find(|a| !leases.by_address.contains_key(a));
+            .find(|a| !leases.by_address().contains_key(a));
         assert_eq!(lost, None, "cut {cut}: lost a lease");
         rebuilt += aside(&state).len();
         store.close().await;

@@ -17,8 +17,8 @@ async fn reopening_sees_everything_acknowledged() {
     let serial = store.world().machines[&mac(7)].facts.serial.clone();
     assert_eq!(serial.as_deref(), Some("287"));
     let leases = leases(&store).await;
-    assert_eq!(leases.by_address.len(), 256);
-    assert_eq!(leases.by_address[&address(3)], numbered_lease(259));
+    assert_eq!(leases.by_address().len(), 256);
+    assert_eq!(leases.by_address()[&address(3)], numbered_lease(259));
     assert_eq!(aside(dir.path()), Vec::<PathBuf>::new());
     note(&store, 300).await.expect("goes on");
     assert_eq!(store.world().seq, 301);
@@ -111,7 +111,7 @@ async fn a_decision_that_panics_leaves_no_trace() {
     assert_eq!(failed.code, Code::Internal);
     let failed = store
         .lease::<(), _>(|leases, _| {
-            leases.by_address.clear();
+            *leases = Leases::default();
             panic!("a mistake in the rules")
         })
         .await
@@ -119,7 +119,7 @@ async fn a_decision_that_panics_leaves_no_trace() {
     assert_eq!(failed.code, Code::Internal);
     note(&store, 1).await.expect("the store lives");
     assert_eq!(noted(&store), [0, 1]);
-    assert_eq!(leases(&store).await.by_address.len(), 1);
+    assert_eq!(leases(&store).await.by_address().len(), 1);
     store.close().await;
 }
 

@@ -1,8 +1,10 @@
 //! A profile as it is written: one struct for each table, nothing unknown let through.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use toml::Spanned;
 
 /// The file as it is written.
@@ -29,6 +31,9 @@ pub(super) struct File {
 pub(super) struct MachineTable {
     pub(super) name: Spanned<String>,
     pub(super) mac: Spanned<Vec<Spanned<String>>>,
+    /// Read by the flake; here it matters that there are any.
+    #[serde(default)]
+    pub(super) modules: Vec<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -41,7 +46,7 @@ pub(super) struct MatchTable {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct DiskTable {
-    pub(super) select: Spanned<SelectTable>,
+    pub(super) select: SelectTable,
     pub(super) layout: Spanned<String>,
 }
 
@@ -59,6 +64,26 @@ pub(super) struct SelectTable {
     pub(super) smallest: bool,
     #[serde(default)]
     pub(super) largest: bool,
+}
+
+/// Where `[disk] select` stands. Read apart, because a table written with dotted keys (`select.smallest = true`) has no
+/// place, and asking for it fails.
+#[derive(Deserialize)]
+struct SelectPlace {
+    disk: DiskPlace,
+}
+
+#[derive(Deserialize)]
+struct DiskPlace {
+    select: Spanned<IgnoredAny>,
+}
+
+/// The bytes of the `select` table; of one with dotted keys, those of the first.
+pub(super) fn select_place(text: &str) -> Range<usize> {
+    match toml::from_str::<SelectPlace>(text) {
+        Ok(place) => place.disk.select.span(),
+        Err(error) => error.span().unwrap_or(0..0),
+    }
 }
 
 #[derive(Deserialize, Default)]

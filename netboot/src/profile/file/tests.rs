@@ -157,6 +157,72 @@ fn what_two_files_say_differently_names_both_places() {
 }
 
 #[test]
+fn a_machine_with_modules_of_its_own_has_a_system_of_its_own() {
+    let own = WORKER.replace(
+        "mac = [\"52",
+        "modules = [\"machines/node1.nix\"]\nmac = [\"52",
+    );
+    let profiles = read(&[("worker.toml", &own)]).expect("is fine");
+    let worker = profiles.by_name.values().next().expect("one");
+    let name = |text: &str| text.parse::<HostName>().expect("a name");
+    for (machine, system) in [
+        (Some(name("node1")), "node1"),
+        (Some(name("node2")), "worker"),
+        (None, "worker"),
+    ] {
+        assert_eq!(worker.system_of(machine.as_ref()).as_str(), system);
+    }
+}
+
+#[test]
+fn a_system_is_one_machine_s_or_one_profile_s() {
+    let own = WORKER.replace("node1", "db").replace(
+        "mac = [\"52",
+        "modules = [\"machines/db.nix\"]\nmac = [\"52",
+    );
+    let db =
+        "system = \"x86_64-linux\"\ndisk = { select = { smallest = true }, layout = \"ext4\" }\n";
+    problems(
+        &[("worker.toml", &own), ("db.toml", db)],
+        expect![[r#"
+            hosts/profiles/worker.toml:6:8: `db` has modules of its own, but its system's name is that of hosts/profiles/db.toml
+              tip: give the machine another name
+        "#]],
+    );
+}
+
+#[test]
+fn a_table_may_be_written_with_dotted_keys() {
+    let inline = "select = { smallest = true, min-size = \"20G\" }";
+    assert!(WORKER.contains(inline));
+    for (name, dotted) in [
+        (
+            "in its table",
+            "select.smallest = true\nselect.min-size = \"20G\"",
+        ),
+        (
+            "over two lines",
+            "select.smallest = true\n\nselect.min-size = '20G'",
+        ),
+    ] {
+        let text = WORKER.replace(inline, dotted);
+        let whole = read(&[("worker.toml", WORKER)]).expect("is fine");
+        assert_eq!(
+            read(&[("worker.toml", &text)]).expect(name),
+            whole,
+            "{name}"
+        );
+    }
+    let both = WORKER.replace(inline, "select.smallest = true\nselect.largest = true");
+    problems(
+        &[("a.toml", &both)],
+        expect![[r#"
+            hosts/profiles/a.toml:13:8: a disk cannot be the smallest and the largest
+        "#]],
+    );
+}
+
+#[test]
 fn a_disk_must_be_selected() {
     let none = WORKER.replace("smallest = true, min-size = \"20G\"", "");
     problems(

@@ -3,6 +3,7 @@
 use expect_test::{Expect, expect};
 use netboot::event::{Event, Happening};
 use netboot::report::Report;
+use netboot::timeline::Mark;
 use serde_json::json;
 
 use super::*;
@@ -93,7 +94,9 @@ fn an_installation_is_told_step_by_step() {
         Live::Boot {
             at: at(0),
             machine: mac(),
-            stage: "boot loader sent (ipxe.efi)".to_owned(),
+            mark: Mark::Answered {
+                given: "offered ipxe.efi".to_owned(),
+            },
         },
         event(2000, json!({"event": "served", "ticket": "00".repeat(16)})),
         claimed(41_000),
@@ -121,7 +124,7 @@ fn an_installation_is_told_step_by_step() {
         &lives,
         &expect![[r#"
         node1  --:--         enrolled as `node1` with profile `worker` by uid 0, in force until 2026-04-03 10:14:07 UTC
-        node1  00:00         boot loader sent (ipxe.efi)
+        node1  00:00         offered ipxe.efi
         node1  00:02         boot script sent, with the ticket
         node1  00:41         an agent holds the ticket
         node1  00:41   7/10  copying the system

@@ -1,0 +1,66 @@
+//! A whole appliance on loopback is looked at, as it is and after something was broken.
+
+use netboot::checkup::Verdict;
+
+use super::*;
+use crate::testing::{House, MAC, boot, enroll, mac};
+
+#[track_caller]
+fn verdict(checkup: &Checkup, name: &str, verdict: Verdict, said: &str) {
+    let check = checkup.checks.iter().find(|check| check.name == name);
+    let check = check.unwrap_or_else(|| panic!("{name} was not looked at"));
+    let text = check.what.join("\n");
+    assert_eq!(check.verdict, verdict, "{name}: {text}");
+    assert!(text.contains(said), "{name}: {text}");
+}
+
+#[tokio::test]
+async fn what_is_in_order_and_what_is_broken_is_told_apart() {
+    let house = House::new(&boot(""));
+    let bound = house.bind().await;
+    let app = bound.app().clone();
+    enroll(&app, mac(MAC)).await;
+
+    let found = checkup(&app).await;
+    verdict(&found, "lan", Verdict::Ok, "`lo` has 127.0.0.1/8");
+    verdict(&found, "ports", Verdict::Ok, "(HTTP)");
+    verdict(&found, "loaders", Verdict::Warning, "`ipxe.efi` is missing");
+    verdict(
+        &found,
+        "installer",
+        Verdict::Ok,
+        "installer for x86_64: 16 MiB",
+    );
+    verdict(&found, "profiles", Verdict::Ok, "1 profile");
+    verdict(&found, "cache", Verdict::Problem, "`worker` has no release");
+    verdict(&found, "store", Verdict::Ok, "on record");
+    verdict(&found, "k3s", Verdict::Ok, "join no cluster");
+
+    std::fs::remove_file(house.path().join("initrd")).expect("removes");
+    std::fs::write(house.path().join("profiles/more.toml"), "dsik = 1").expect("writes");
+    let found = checkup(&app).await;
+    verdict(
+        &found,
+        "installer",
+        Verdict::Problem,
+        "initrd` cannot be read",
+    );
+    verdict(&found, "profiles", Verdict::Problem, "unknown field `dsik`");
+
+    // Its listeners end with it; who still looks is told.
+    drop(bound);
+    let found = checkup(&app).await;
+    verdict(&found, "ports", Verdict::Problem, "nothing listens on TCP");
+}
+
+#[tokio::test]
+async fn a_cluster_that_does_not_answer_is_named_with_its_cause() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
+    let port = listener.local_addr().expect("an address").port();
+    drop(listener);
+    let more = format!("{}[k3s]\nserver = \"https://127.0.0.1:{port}\"\n", boot(""));
+    let house = House::new(&more);
+    let app = house.bind().await.app().clone();
+    let found = checkup(&app).await;
+    verdict(&found, "k3s", Verdict::Warning, "Connection refused");
+}

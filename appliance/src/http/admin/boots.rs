@@ -1,0 +1,111 @@
+//! What happened: the boots of a machine, their packets, and the appliance's own health.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use netboot::mac::Mac;
+use netboot::machine::{Machine, State as MachineState};
+use netboot::pcap;
+use netboot::refusal::{Code, Refusal};
+use netboot::timeline::{Mark, Note, Setting, boots as told, diagnose};
+use netboot::wire::{Boots, Checkup};
+use netboot::world::World;
+
+use super::Operator;
+use crate::app::App;
+use crate::config::Dhcp;
+use crate::doctor;
+use crate::http::error::Refused;
+
+/// Events of one machine that are read at once.
+const PAGE: usize = 1024;
+
+pub(super) async fn boots(
+    State(app): State<Arc<App>>,
+    Path(who): Path<String>,
+    _: Operator,
+) -> Result<Json<Boots>, Refused> {
+    let world = app.store.world();
+    let setting = setting(&app, &world, &who)?;
+    let cards = cards(&world, &setting);
+    let boots = told(app.timelines.of(&cards), journal(&app, setting.mac)?);
+    let finding = diagnose(boots.last(), &setting);
+    Ok(Json(Boots {
+        title: setting.title,
+        boots,
+        finding,
+    }))
+}
+
+/// Everything that the journal says of this machine's boots.
+fn journal(app: &App, machine: Mac) -> Result<Vec<Note>, Refusal> {
+    let mut notes = Vec::new();
+    let mut after = 0;
+    loop {
+        let page = app.store.events(Some(machine), after, PAGE)?;
+        let marks = page
+            .iter()
+            .filter_map(|e| Some(Note::once(e.at, Mark::of(e)?)));
+        notes.extend(marks);
+        match page.last() {
+            Some(last) if page.len() == PAGE => after = last.seq,
+            _ => return Ok(notes),
+        }
+    }
+}
+
+/// A MAC that never asked for anything is no error here: that is what is asked about.
+fn setting(app: &App, world: &World, who: &str) -> Result<Setting, Refusal> {
+    let (machine, mac) = match (world.find(who), who.parse()) {
+        (Ok(machine), _) => (Some(machine), machine.id),
+        (Err(_), Ok(mac)) => (None, mac),
+        (Err(refusal), Err(_)) => return Err(refusal),
+    };
+    let plan = machine.and_then(|m| m.attempt.as_ref()?.plan.as_ref());
+    Ok(Setting {
+        now: app.timelines.now(),
+        title: machine.map_or_else(|| mac.to_string(), Machine::title),
+        mac,
+        state: machine.map_or(MachineState::Seen, |m| m.state),
+        failure: machine.map_or_else(Vec::new, |m| m.failure.clone()),
+        joins: plan.is_some_and(|plan| plan.k3s.is_some()),
+        proxy: matches!(app.config.dhcp, Dhcp::Proxy),
+        address: app.address().ip,
+        http_port: app.address().http_port,
+        node_port: app.address().node_port,
+    })
+}
+
+fn cards(world: &World, setting: &Setting) -> Vec<Mac> {
+    let machine = world.by_mac(setting.mac);
+    machine.map_or_else(|| vec![setting.mac], |m| m.macs.clone())
+}
+
+/// The last packets between this machine and the appliance, as a capture file.
+pub(super) async fn packets(
+    State(app): State<Arc<App>>,
+    Path(who): Path<String>,
+    _: Operator,
+) -> Result<Response, Refused> {
+    let world = app.store.world();
+    let setting = setting(&app, &world, &who)?;
+    let packets = app.packets.of(&cards(&world, &setting));
+    if packets.is_empty() {
+        let title = &setting.title;
+        let refusal = Refusal::new(Code::NotFound, format!("there are no packets of {title}"))
+            .fact("packets are kept since the appliance was started, of machines on record only")
+            .tip(format!(
+                "have it boot from the network, then `pxe-admin doctor {title}`"
+            ));
+        return Err(refusal.into());
+    }
+    let kind = [(CONTENT_TYPE, "application/vnd.tcpdump.pcap")];
+    Ok((kind, pcap::file(&packets)).into_response())
+}
+
+pub(super) async fn checkup(State(app): State<Arc<App>>, _: Operator) -> Json<Checkup> {
+    Json(doctor::checkup(&app).await)
+}

@@ -1,0 +1,98 @@
+//! What a machine boots, settled for every door that hands out a script: the ticket, the attempt, the reason.
+
+use netboot::decide::Decision;
+use netboot::install;
+use netboot::mac::Mac;
+use netboot::refusal::{Code, Refusal};
+use netboot::script::image::{self, NoImage};
+use netboot::script::{Entry, Installer};
+use netboot::timeline::{Mark, Script as Given};
+
+use crate::app::App;
+use crate::clock;
+use crate::config::InstallerImage;
+
+/// Settles what a machine boots that asks for its script. Hands out the ticket and counts the attempt, both durable when
+/// this returns; a script that is asked for again within the same boot says the same.
+///
+/// # Errors
+/// The store refused.
+pub async fn entry(app: &App, mac: Mac) -> Result<Entry, Refusal> {
+    match app.decision(mac) {
+        Decision::Install => install(app, mac).await,
+        other => Ok(leave(app, mac, &other)),
+    }
+}
+
+/// The installer that this machine may boot.
+///
+/// # Errors
+/// There is none for it, in words for its screen.
+pub fn image(app: &App, mac: Mac) -> Result<&InstallerImage, NoImage> {
+    let (world, profiles) = (app.store.world(), app.profiles());
+    let arch = image::wanted(world.by_mac(mac), &profiles)?;
+    let image = app.config.image_for(arch);
+    image.ok_or_else(|| NoImage::NotConfigured(arch.to_owned()))
+}
+
+/// The installer with its ticket. The image is looked for first: without one no attempt is counted.
+async fn install(app: &App, mac: Mac) -> Result<Entry, Refusal> {
+    let image = match image(app, mac) {
+        Ok(image) => image.image.clone(),
+        Err(why) => {
+            tracing::warn!(%mac, reason = %why, "cannot install");
+            return Ok(to_disk(app, mac, why.to_string()));
+        }
+    };
+    let (policy, fresh) = (app.policy.clone(), clock::ticket());
+    let serve = move |world: &_, now| install::serve(world, mac, &policy, now, fresh);
+    let decided = app.store.decide(serve).await?;
+    match decided.answer {
+        (Decision::Install, Some(ticket)) => {
+            let machine = decided.world.by_mac(mac);
+            let title = machine.map_or_else(|| mac.to_string(), |m| m.title());
+            tracing::info!(%mac, %title, "boot script with a ticket");
+            let given = Given::Installer;
+            app.mark(mac, Mark::Script { given });
+            Ok(Entry::Installer(Installer {
+                title,
+                image,
+                ticket,
+            }))
+        }
+        (Decision::Install, None) => {
+            let refusal = Refusal::new(Code::Internal, "an install was decided without a ticket");
+            Err(refusal)
+        }
+        // Its last attempt ran out, or its order expired, between the two questions.
+        (other, _) => Ok(leave(app, mac, &other)),
+    }
+}
+
+/// What a machine gets that is to install nothing. Its loader is talking already, so even silence has words here.
+fn leave(app: &App, mac: Mac, decision: &Decision) -> Entry {
+    match decision {
+        Decision::Wait => {
+            tracing::info!(%mac, "screen for strangers");
+            let given = Given::Wait;
+            app.mark(mac, Mark::Script { given });
+            Entry::Wait
+        }
+        Decision::Disk(reason) | Decision::Silence(reason) => {
+            tracing::info!(%mac, %reason, "boots its own disk");
+            to_disk(app, mac, reason.to_string())
+        }
+        Decision::Install | Decision::Enroll(_) => {
+            tracing::warn!(%mac, "enrolling it by `boot.unknown` did not arm it");
+            to_disk(app, mac, "not enrolled".to_owned())
+        }
+    }
+}
+
+fn to_disk(app: &App, mac: Mac, reason: String) -> Entry {
+    let given = Given::Disk {
+        reason: reason.clone(),
+    };
+    app.mark(mac, Mark::Script { given });
+    Entry::Disk(reason)
+}

@@ -1,0 +1,89 @@
+//! Secure Boot in force: what is not signed is refused by the firmware, and what is leads to a kernel that says so.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::ensure;
+use integration::lab::firmware::Firmware::SecureBoot;
+use integration::lab::scene::{BOOT, MAC, Scene, Script};
+use integration::lab::services::Leases::{self, ByAppliance, ByRouterThatPointsHere};
+use integration::lab::wait::wait_until;
+
+/// What the kernel says of itself, once it was started by what is signed.
+const LOCKED: &str = "Kernel is locked down from EFI Secure Boot";
+
+/// Where the appliance looks for it by default.
+const SHIM: &str = "/usr/lib/shim/shimx64.efi.signed";
+
+#[test]
+fn a_machine_with_secure_boot_is_led_to_the_signed_loader_beside_a_home_router_that_points_here()
+-> anyhow::Result<()> {
+    is_led_to_its_installer("secure-boot-proxy", ByRouterThatPointsHere)
+}
+
+#[test]
+fn a_machine_with_secure_boot_is_led_to_the_signed_loader_where_the_appliance_hands_out_addresses()
+-> anyhow::Result<()> {
+    is_led_to_its_installer("secure-boot-server", ByAppliance)
+}
+
+/// Debian's iPXE is not signed, and the firmware says so only on its screen; each power-on brings the next loader, until
+/// one is Debian's shim. That one is kept with the machine.
+fn is_led_to_its_installer(name: &str, leases: Leases) -> anyhow::Result<()> {
+    if !Path::new(SHIM).exists() {
+        println!("skipped: no `{SHIM}` (Debian's packages shim-signed and grub-efi-amd64-signed)");
+        return Ok(());
+    }
+    let mut scene = Scene::set(&Script::new(name, SecureBoot, leases))?;
+    scene
+        .appliance
+        .must(&format!("enroll {MAC} --profile worker --name node1"))?;
+    let mut refused = 0;
+    loop {
+        scene.machine.power_on()?;
+        let machine = &mut scene.machine;
+        let runs = wait_until("the firmware to take or refuse a loader", BOOT, || {
+            machine.still_runs()?;
+            let console = machine.console()?;
+            let runs = console.contains(LOCKED);
+            let refused = console.contains("Access Denied");
+            Ok((runs || refused).then_some(runs))
+        })?;
+        if runs {
+            break;
+        }
+        refused += 1;
+        ensure!(refused < 3, "it refused {refused} loaders");
+        scene.machine.cut_power()?;
+    }
+    ensure!(
+        refused == 2,
+        "snponly.efi and ipxe.efi are not signed, and {refused} were refused"
+    );
+    let machine = scene.wait_for("the claim", BOOT, |m| {
+        m.attempt.as_ref().is_some_and(|a| a.claim.is_some())
+    })?;
+    println!(
+        "{name}: claimed {:.1} s after power-on",
+        scene.machine.uptime().as_secs_f32()
+    );
+    ensure!(
+        machine.attempt.as_ref().is_some_and(|a| a.number == 1),
+        "it took another attempt: {:?}",
+        machine.attempt
+    );
+    let loader = machine.manner.and_then(|manner| manner.loader);
+    ensure!(
+        loader.as_deref() == Some("shimx64.efi"),
+        "the loader that is kept is {loader:?}"
+    );
+
+    // The next time, it is the first that is offered.
+    scene.machine.cut_power()?;
+    scene.appliance.must("reimage node1")?;
+    scene.machine.power_on()?;
+    scene
+        .machine
+        .wait_for_console(LOCKED, Duration::from_secs(120))?;
+    scene.passed()
+}

@@ -1,0 +1,330 @@
+//! The host's firewall → whether it lets a machine's packets in, as far as its rules can be understood.
+//!
+//! Rules are read from what `nft -j list ruleset` ([`nft`]) and `iptables -S` ([`iptables`]) print, and walked
+//! with one packet at a time. A rule that asks for something nobody here knows (a mark, a helper, an
+//! extension) may match or not; where that decides, the answer is that it cannot be told.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
+
+pub mod iptables;
+pub mod nft;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    Udp,
+    Tcp,
+}
+
+/// A packet that must come in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Knock {
+    pub protocol: Protocol,
+    /// The port it is for.
+    pub port: u16,
+    /// The port it comes from, where that is known.
+    pub from_port: Option<u16>,
+    /// The interface that it comes in on.
+    pub interface: String,
+    /// The appliance's address there, and the length of its network's prefix.
+    pub address: Ipv4Addr,
+    pub prefix: u8,
+    /// To everybody, from a machine without an address (0.0.0.0), rather than between two addresses.
+    pub broadcast: bool,
+    /// Part of a conversation that the appliance began, or the first packet of a new one.
+    pub established: bool,
+}
+
+/// Whether it gets in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    Open,
+    /// And what stops it.
+    Closed(String),
+    /// And what could not be understood.
+    Unclear(String),
+}
+
+/// All rules that a packet to this host meets.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ruleset {
+    chains: BTreeMap<String, Vec<Rule>>,
+    /// Where packets enter. Each chain must let them pass.
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    chain: String,
+    /// Whether what comes to the end of the chain is let in.
+    accepts: bool,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Rule {
+    /// All of them must hold.
+    tests: Vec<Test>,
+    verdict: Option<Verdict>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Verdict {
+    Accept,
+    Drop,
+    Return,
+    Jump(String),
+    Goto(String),
+    /// It goes to where the rules do not say what becomes of it.
+    Unclear(String),
+}
+
+/// What a rule asks of a packet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Test {
+    /// The name, or its beginning if that is followed by `*`.
+    Interface(String),
+    Protocol(Protocol),
+    Port(RangeInclusive<u16>),
+    FromPort(RangeInclusive<u16>),
+    /// A word of conntrack: `new`, `established`.
+    State(String),
+    /// `unicast`, `broadcast`, `multicast`.
+    Kind(String),
+    /// From this network.
+    From(Ipv4Addr, u8),
+    /// To this network.
+    To(Ipv4Addr, u8),
+    Always,
+    Never,
+    Not(Box<Test>),
+    All(Vec<Test>),
+    Any(Vec<Test>),
+    /// Something that nobody here knows, by its name.
+    Unclear(String),
+}
+
+/// What may become of a packet in a chain.
+#[derive(Debug, Clone, Default)]
+struct Fate {
+    /// It may be let in.
+    accepted: bool,
+    /// It may be dropped, by which chain.
+    dropped: Option<String>,
+    /// It may come to the end of the chain.
+    passed: bool,
+}
+
+/// Chains deeper than the kernel allows are a circle.
+const DEEPEST: u32 = 16;
+
+impl Ruleset {
+    /// The rules of both: every packet meets them all.
+    pub fn and(mut self, other: Self) -> Self {
+        self.chains.extend(other.chains);
+        self.entries.extend(other.entries);
+        self
+    }
+
+    pub fn admits(&self, knock: &Knock) -> Answer {
+        let mut doubt = None;
+        for entry in &self.entries {
+            let mut unclear = None;
+            let mut fate = self.walk(&entry.chain, knock, DEEPEST, &mut unclear);
+            if fate.passed {
+                match entry.accepts {
+                    true => fate.accepted = true,
+                    false => {
+                        let policy = || format!("nothing in `{}` accepts it", entry.chain);
+                        fate.dropped.get_or_insert_with(policy);
+                    }
+                }
+            }
+            match (fate.accepted, fate.dropped) {
+                (false, Some(by)) => return Answer::Closed(by),
+                (true, None) => {}
+                _ => {
+                    let unknown = || format!("`{}` has rules that nobody here knows", entry.chain);
+                    doubt.get_or_insert_with(|| unclear.unwrap_or_else(unknown));
+                }
+            }
+        }
+        doubt.map_or(Answer::Open, Answer::Unclear)
+    }
+
+    fn walk(&self, chain: &str, knock: &Knock, depth: u32, doubt: &mut Option<String>) -> Fate {
+        let mut fate = Fate::default();
+        let Some(rules) = self.chains.get(chain).filter(|_| depth > 0) else {
+            doubt.get_or_insert_with(|| format!("the chain `{chain}` cannot be followed"));
+            return Fate {
+                accepted: true,
+                dropped: Some(format!("`{chain}`")),
+                passed: true,
+            };
+        };
+        for rule in rules {
+            let holds = rule.holds(knock);
+            let (Some(verdict), true) = (&rule.verdict, holds != Some(false)) else {
+                continue;
+            };
+            if holds.is_none() {
+                let what = rule.tests.iter().find_map(|t| t.unknown(knock));
+                let what = what.unwrap_or_default();
+                doubt.get_or_insert_with(|| format!("a rule of `{chain}` depends on {what}"));
+            }
+            // Whether the packet certainly goes no further in this chain, if the rule holds.
+            let ends = match verdict {
+                Verdict::Accept => {
+                    fate.accepted = true;
+                    true
+                }
+                Verdict::Drop => {
+                    fate.dropped
+                        .get_or_insert_with(|| format!("`{chain}` drops it"));
+                    true
+                }
+                Verdict::Return => {
+                    fate.passed = true;
+                    true
+                }
+                Verdict::Jump(to) | Verdict::Goto(to) => {
+                    let inner = self.walk(to, knock, depth - 1, doubt);
+                    fate.accepted |= inner.accepted;
+                    fate.dropped = fate.dropped.or(inner.dropped);
+                    let leaves = matches!(verdict, Verdict::Goto(_));
+                    fate.passed |= inner.passed && leaves;
+                    leaves || !inner.passed
+                }
+                Verdict::Unclear(what) => {
+                    doubt.get_or_insert_with(|| format!("`{chain}` hands it to {what}"));
+                    fate.accepted = true;
+                    fate.dropped.get_or_insert_with(|| format!("`{chain}`"));
+                    true
+                }
+            };
+            if ends && holds == Some(true) {
+                return fate;
+            }
+        }
+        fate.passed = true;
+        fate
+    }
+}
+
+impl Rule {
+    fn holds(&self, knock: &Knock) -> Option<bool> {
+        all(self.tests.iter().map(|test| test.holds(knock)))
+    }
+}
+
+impl Test {
+    /// Nothing where it cannot be told.
+    fn holds(&self, knock: &Knock) -> Option<bool> {
+        match self {
+            Self::Always => Some(true),
+            Self::Never => Some(false),
+            Self::Unclear(_) => None,
+            Self::Not(test) => test.holds(knock).map(|holds| !holds),
+            Self::All(tests) => all(tests.iter().map(|test| test.holds(knock))),
+            Self::Any(tests) => {
+                all(tests.iter().map(|t| t.holds(knock).map(|h| !h))).map(|none| !none)
+            }
+            Self::Interface(name) => Some(match name.strip_suffix('*') {
+                Some(beginning) => knock.interface.starts_with(beginning),
+                None => knock.interface == *name,
+            }),
+            Self::Protocol(protocol) => Some(knock.protocol == *protocol),
+            Self::Port(ports) => Some(ports.contains(&knock.port)),
+            Self::FromPort(ports) => match knock.from_port {
+                Some(port) => Some(ports.contains(&port)),
+                None if *ports == (0..=u16::MAX) => Some(true),
+                None => None,
+            },
+            Self::State(word) => Some(match word.as_str() {
+                "new" => !knock.established,
+                "established" => knock.established,
+                _ => false,
+            }),
+            Self::Kind(kind) => Some(match kind.as_str() {
+                "broadcast" => knock.broadcast,
+                "unicast" | "host" | "local" => !knock.broadcast,
+                _ => false,
+            }),
+            Self::From(network, prefix) => from(knock, *network, *prefix),
+            Self::To(network, prefix) => {
+                let to = match knock.broadcast {
+                    true => Ipv4Addr::BROADCAST,
+                    false => knock.address,
+                };
+                Some(same(to, *network, *prefix))
+            }
+        }
+    }
+
+    /// What it is that cannot be told.
+    fn unknown(&self, knock: &Knock) -> Option<String> {
+        match self {
+            Self::Unclear(what) => Some(what.clone()),
+            Self::Not(test) => test.unknown(knock),
+            Self::All(tests) | Self::Any(tests) => tests.iter().find_map(|t| t.unknown(knock)),
+            Self::FromPort(_) if self.holds(knock).is_none() => Some("the source port".to_owned()),
+            Self::From(..) if self.holds(knock).is_none() => Some("the source address".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// One that does not hold decides; then one that cannot be told.
+fn all(holds: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    let mut certain = true;
+    for one in holds {
+        match one {
+            Some(false) => return Some(false),
+            Some(true) => {}
+            None => certain = false,
+        }
+    }
+    certain.then_some(true)
+}
+
+/// Machines of the LAN have any address of it; one that has none yet says 0.0.0.0.
+fn from(knock: &Knock, network: Ipv4Addr, prefix: u8) -> Option<bool> {
+    if knock.broadcast {
+        return Some(same(Ipv4Addr::UNSPECIFIED, network, prefix));
+    }
+    if !same(knock.address, network, prefix.min(knock.prefix)) {
+        Some(false)
+    } else if prefix <= knock.prefix {
+        Some(true)
+    } else {
+        None
+    }
+}
+
+fn same(one: Ipv4Addr, other: Ipv4Addr, prefix: u8) -> bool {
+    let mask = u32::MAX
+        .checked_shl(32 - u32::from(prefix.min(32)))
+        .unwrap_or(0);
+    one.to_bits() & mask == other.to_bits() & mask
+}
+
+/// `10.0.0.0/8`, `10.77.0.1`
+fn network(text: &str) -> Option<(Ipv4Addr, u8)> {
+    match text.split_once('/') {
+        None => Some((text.parse().ok()?, 32)),
+        Some((address, prefix)) => {
+            let prefix = match prefix.parse::<Ipv4Addr>() {
+                // iptables also takes a netmask, and prints one that is no prefix.
+                Ok(mask) if mask.to_bits().leading_ones() == mask.to_bits().count_ones() => {
+                    u8::try_from(mask.to_bits().count_ones()).ok()?
+                }
+                Ok(_) => return None,
+                Err(_) => prefix.parse().ok().filter(|p| *p <= 32)?,
+            };
+            Some((address.parse().ok()?, prefix))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+//! What `iptables -S` prints → the rules of its INPUT chain.
+
+use std::ops::RangeInclusive;
+
+use super::{Entry, Protocol, Rule, Ruleset, Test, Verdict, network};
+
+/// Reads the filter table. What cannot be read is a rule that may hold or not.
+pub fn read(text: &str) -> Ruleset {
+    let mut ruleset = Ruleset::default();
+    for line in text.lines() {
+        let words = words(line);
+        let mut words = words.iter().map(String::as_str);
+        let (Some(command), Some(chain)) = (words.next(), words.next()) else {
+            continue;
+        };
+        let rules = ruleset.chains.entry(named(chain)).or_default();
+        match command {
+            "-A" => rules.push(rule(&words.collect::<Vec<_>>())),
+            "-P" if chain == "INPUT" => ruleset.entries.push(Entry {
+                chain: named(chain),
+                accepts: words.next() == Some("ACCEPT"),
+            }),
+            _ => {}
+        }
+    }
+    ruleset
+}
+
+/// Chains of nftables have other names, so that both can stand beside each other.
+fn named(chain: &str) -> String {
+    format!("iptables {chain}")
+}
+
+/// What is quoted (comments, the beginnings of log lines) is one word that nobody looks at: whoever wrote it
+/// may have written options there.
+fn words(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    let mut chars = line.chars();
+    while let (Some(c), Some(word)) = (chars.next(), words.last_mut()) {
+        match c {
+            '\\' if quoted => drop(chars.next()),
+            '"' => {
+                quoted = !quoted;
+                word.push(c);
+            }
+            _ if quoted => {}
+            c if c.is_whitespace() => words.push(String::new()),
+            c => word.push(c),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// Options whose value says nothing about whether the rule holds.
+const SILENT: [&str; 12] = [
+    "-m",
+    "--comment",
+    "--reject-with",
+    "--limit",
+    "--limit-burst",
+    "--log-prefix",
+    "--log-level",
+    "--nflog-prefix",
+    "--nflog-group",
+    "--set-xmark",
+    "--set-mark",
+    "-c",
+];
+
+fn rule(words: &[&str]) -> Rule {
+    let mut rule = Rule::default();
+    let mut rest = words;
+    while let [option, after @ ..] = rest {
+        let (negated, option, after) = match (*option, after) {
+            ("!", [option, after @ ..]) => (true, *option, after),
+            (option, after) => (false, option, after),
+        };
+        let values = after
+            .iter()
+            .take_while(|w| !w.starts_with('-') && **w != "!");
+        let count = values.count();
+        let value = after.first().filter(|_| count > 0).copied().unwrap_or("");
+        rest = &after[count..];
+        if SILENT.contains(&option) {
+            continue;
+        }
+        if let "-j" | "-g" = option {
+            rule.verdict = verdict(option, value);
+            continue;
+        }
+        let test = match count {
+            0 | 1 => test(option, value),
+            _ => Test::Unclear(format!("`{option}`")),
+        };
+        rule.tests.push(match negated {
+            true => Test::Not(Box::new(test)),
+            false => test,
+        });
+    }
+    rule
+}
+
+fn verdict(option: &str, target: &str) -> Option<Verdict> {
+    match target {
+        "ACCEPT" => Some(Verdict::Accept),
+        "DROP" | "REJECT" => Some(Verdict::Drop),
+        "RETURN" => Some(Verdict::Return),
+        "LOG" | "NFLOG" | "MARK" | "CONNMARK" | "TRACE" | "CT" | "AUDIT" => None,
+        "QUEUE" | "NFQUEUE" => Some(Verdict::Unclear("a program (NFQUEUE)".to_owned())),
+        chain if option == "-g" => Some(Verdict::Goto(named(chain))),
+        chain => Some(Verdict::Jump(named(chain))),
+    }
+}
+
+fn test(option: &str, value: &str) -> Test {
+    let unclear = || Test::Unclear(format!("`{option} {value}`"));
+    let any = |of: fn(String) -> Test, value: &str| {
+        let words = value.split(',').map(|w| of(w.to_ascii_lowercase()));
+        Test::Any(words.collect())
+    };
+    match option {
+        // The sign for "any name that begins so" is `+` here.
+        "-i" => Test::Interface(value.replace('+', "*")),
+        "-p" => match value {
+            "udp" | "17" => Test::Protocol(Protocol::Udp),
+            "tcp" | "6" => Test::Protocol(Protocol::Tcp),
+            "all" | "0" => Test::Always,
+            _ => Test::Never,
+        },
+        "--dport" | "--dports" => ports(value, Test::Port).unwrap_or_else(unclear),
+        "--sport" | "--sports" => ports(value, Test::FromPort).unwrap_or_else(unclear),
+        "--ctstate" | "--state" => any(Test::State, value),
+        "--pkt-type" | "--dst-type" => any(Test::Kind, value),
+        "-s" => network(value).map_or_else(unclear, |(ip, prefix)| Test::From(ip, prefix)),
+        "-d" => network(value).map_or_else(unclear, |(ip, prefix)| Test::To(ip, prefix)),
+        // A first packet of TCP is a SYN.
+        "--syn" => Test::State("new".to_owned()),
+        "--icmp-type" => Test::Never,
+        _ => unclear(),
+    }
+}
+
+/// `67`, `67:69`, `67,69,4011`
+fn ports(value: &str, test: fn(RangeInclusive<u16>) -> Test) -> Option<Test> {
+    let range = |text: &str| {
+        let (first, last) = text.split_once(':').unwrap_or((text, text));
+        Some(test(first.parse().ok()?..=last.parse().ok()?))
+    };
+    value
+        .split(',')
+        .map(range)
+        .collect::<Option<_>>()
+        .map(Test::Any)
+}

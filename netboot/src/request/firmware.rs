@@ -1,0 +1,237 @@
+//! Which firmware is asking: its architecture, and the form of answer that it understands.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::options::{Options, code};
+use crate::mac::Mac;
+
+/// What a machine's firmware can run, as far as policy may see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Arch {
+    /// x86 BIOS.
+    Bios,
+    /// 32-bit x86 UEFI, as on some Atom tablets and mini PCs with a 64-bit processor.
+    X86,
+    /// x86-64 UEFI.
+    X64,
+    Arm32,
+    Arm64,
+    /// RISC-V, 64 bits.
+    Riscv64,
+    /// Anything else, by its number in the IANA registry of processor architecture types.
+    #[serde(untagged)]
+    Other(u16),
+}
+
+impl Arch {
+    /// RFC 4578 §2.1 and the IANA registry, where UEFI HTTP boot has numbers of its own. 9 is "EBC" since erratum
+    /// 4624 swapped it with 7; firmware that was written by the first text says 9 and means x64. 41 is the ROM of
+    /// a Raspberry Pi, which is as old as BIOS to a loader: it takes none.
+    pub fn from_registry(number: u16) -> Self {
+        match number {
+            0 | 20 => Self::Bios,
+            6 | 15 => Self::X86,
+            7 | 9 | 16 | 17 => Self::X64,
+            10 | 18 | 21 | 23 => Self::Arm32,
+            11 | 19 | 22 | 24 | 41 => Self::Arm64,
+            27 | 28 => Self::Riscv64,
+            other => Self::Other(other),
+        }
+    }
+
+    /// The kernel that this firmware can start, as `uname -m` says it; nothing where there is no installer for it. A
+    /// 64-bit kernel starts from 32-bit UEFI, too.
+    pub fn kernel(self) -> Option<&'static str> {
+        match self {
+            Self::Bios | Self::X86 | Self::X64 => Some("x86_64"),
+            Self::Arm64 => Some("aarch64"),
+            Self::Arm32 | Self::Riscv64 | Self::Other(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Arch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bios => "x86 BIOS",
+            Self::X86 => "32-bit x86 UEFI",
+            Self::X64 => "x86-64 UEFI",
+            Self::Arm32 => "32-bit ARM",
+            Self::Arm64 => "64-bit ARM",
+            Self::Riscv64 => "64-bit RISC-V",
+            Self::Other(number) => return write!(f, "architecture {number}"),
+        })
+    }
+}
+
+/// What is talking: decides the form of the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Client {
+    /// A PXE ROM, or UEFI's PXE: it wants a loader over TFTP.
+    Pxe,
+    /// UEFI HTTP boot: it wants a loader's URL, and its class echoed.
+    Http,
+    /// iPXE, whichever way it came to run: it wants the script.
+    Ipxe,
+    /// The boot ROM of a Raspberry Pi: it wants its firmware over TFTP, by serial number.
+    RaspberryPi,
+    /// U-Boot: it wants `pxelinux.cfg` over TFTP from the server that gave it its address.
+    UBoot,
+}
+
+/// The netboot part of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Boot {
+    pub arch: Arch,
+    pub client: Client,
+}
+
+/// The address blocks that Raspberry Pi boards have (IEEE registry).
+const RASPBERRY_PI: [[u8; 3]; 6] = [
+    [0xb8, 0x27, 0xeb],
+    [0xdc, 0xa6, 0x32],
+    [0xe4, 0x5f, 0x01],
+    [0x28, 0xcd, 0xc1],
+    [0xd8, 0x3a, 0xdd],
+    [0x2c, 0xcf, 0x67],
+];
+
+/// Whether a card is one that Raspberry Pi boards have.
+pub fn is_raspberry_pi_card(mac: Mac) -> bool {
+    let octets = mac.octets();
+    RASPBERRY_PI.iter().any(|block| octets.starts_with(block))
+}
+
+impl Boot {
+    /// Nothing if it does not want to netboot.
+    pub(super) fn read(options: &Options, mac: Mac) -> Option<Self> {
+        let class = options.bytes(code::VENDOR_CLASS).unwrap_or_default();
+        // The option is a list (RFC 4578 §2.1); the first is the one that runs. Without it, the class says it
+        // in decimal; without both, the machine is of the time when there was only BIOS.
+        let listed = options
+            .bytes(code::ARCH)
+            .and_then(|value| value.first_chunk::<2>());
+        let number = listed
+            .map(|pair| u16::from_be_bytes(*pair))
+            .or_else(|| arch_of_class(class));
+        let client = if options.bytes(code::USER_CLASS).is_some_and(is_ipxe) {
+            Client::Ipxe
+        } else if is_u_boot(class) {
+            Client::UBoot
+        } else if is_raspberry_pi(options, mac, number) {
+            Client::RaspberryPi
+        } else if class.starts_with(b"HTTPClient") {
+            Client::Http
+        } else if class.starts_with(b"PXEClient") {
+            Client::Pxe
+        } else {
+            return None;
+        };
+        let arch = match client {
+            Client::RaspberryPi => Arch::Arm64,
+            _ => Arch::from_registry(number.unwrap_or(0)),
+        };
+        Some(Self { arch, client })
+    }
+}
+
+/// `U-Boot.armv8`; releases of 2014 to 2016 wrote `U-boot.armv8`.
+fn is_u_boot(class: &[u8]) -> bool {
+    class
+        .get(..6)
+        .is_some_and(|name| name.eq_ignore_ascii_case(b"U-Boot"))
+}
+
+/// The ROM says architecture 0 like a BIOS (a Pi 5 in its first releases, too), or 41; its REQUEST has no class at
+/// all, so the board is known by its address or by the form of its GUID. UEFI on a Pi says 11 and is ordinary; Linux
+/// on it sends neither architecture nor GUID.
+fn is_raspberry_pi(options: &Options, mac: Mac, number: Option<u16>) -> bool {
+    let guid = options.bytes(code::GUID);
+    let board = is_raspberry_pi_card(mac);
+    match number {
+        Some(41) => true,
+        None | Some(0) => {
+            guid.is_some_and(|guid| raspberry_pi_serial(guid).is_some())
+                || board && (guid.is_some() || number.is_some())
+        }
+        Some(_) => false,
+    }
+}
+
+/// Option 97 of a Pi 4 and later: the letters `RPi` and the model, the board's revision, four octets of its MAC, and its
+/// serial number, little-endian. The result is the folder that the ROM asks TFTP for.
+pub(super) fn raspberry_pi_serial(guid: &[u8]) -> Option<String> {
+    let [
+        0,
+        b'R',
+        b'P',
+        b'i',
+        b'4'..=b'9',
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        a,
+        b,
+        c,
+        d,
+    ] = guid
+    else {
+        return None;
+    };
+    Some(format!("{d:02x}{c:02x}{b:02x}{a:02x}"))
+}
+
+/// iPXE sends its user class bare, not as RFC 3004 wants it; other builds follow the RFC. Both count.
+fn is_ipxe(user_class: &[u8]) -> bool {
+    let mut rest = user_class;
+    if rest.starts_with(b"iPXE") {
+        return true;
+    }
+    while let [length, after @ ..] = rest {
+        let Some((class, after)) = after.split_at_checked(usize::from(*length)) else {
+            return false;
+        };
+        if class == b"iPXE" {
+            return true;
+        }
+        rest = after;
+    }
+    false
+}
+
+/// `PXEClient:Arch:00007:UNDI:003016` → 7; the same with `HTTPClient`.
+fn arch_of_class(class: &[u8]) -> Option<u16> {
+    let digits = class
+        .strip_prefix(b"PXEClient:Arch:")
+        .or_else(|| class.strip_prefix(b"HTTPClient:Arch:"))?
+        .get(..5)?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// The uuid as SMBIOS tools print it: the first three fields are little-endian (RFC 4578 §2.3, SMBIOS
+/// §7.2.1). Nothing for another length, for one that says nothing, or for a Raspberry Pi's own form.
+pub(super) fn smbios_uuid(option: &[u8]) -> Option<String> {
+    if raspberry_pi_serial(option).is_some() {
+        return None;
+    }
+    let [0, uuid @ ..] = option else { return None };
+    let [a, b, c, d, e, f, g, h, rest @ ..] = <[u8; 16]>::try_from(uuid).ok()?;
+    let mut all = [a, b, c, d, e, f, g, h].into_iter().chain(rest);
+    // A Pi 3 says 0x44 sixteen times, other boards 0 or 0xff: all the same octet names no machine.
+    if all.all(|octet| octet == a) {
+        return None;
+    }
+    let [i, j, k, l, m, n, o, p] = rest;
+    Some(format!(
+        "{d:02x}{c:02x}{b:02x}{a:02x}-{f:02x}{e:02x}-{h:02x}{g:02x}-{i:02x}{j:02x}-{k:02x}{l:02x}{m:02x}{n:02x}{o:02x}{p:02x}"
+    ))
+}

@@ -1,0 +1,212 @@
+//! A script for iPXE.
+
+use super::{Entry, Installer, Script, plain};
+use crate::decide::Address;
+use crate::mac::Mac;
+
+/// `/boot.ipxe`
+pub fn text(script: &Script<'_>) -> String {
+    match script.entry {
+        Entry::Installer(installer) => install(script, installer),
+        Entry::Disk(why) => disk(why),
+        Entry::Wait => wait(script),
+    }
+}
+
+/// The URL of a machine's script. iPXE fills in the variables before it asks (`expand_settings`).
+pub fn url(address: &Address, mac: Mac) -> String {
+    let http = address.http();
+    format!(
+        "{http}/boot.ipxe?mac={mac}&uuid=${{uuid}}&serial=${{serial:uristring}}&arch=${{buildarch}}&platform=${{platform}}"
+    )
+}
+
+/// `autoexec.ipxe`, which iPXE looks for beside itself: the only script that its signed form has.
+///
+/// It runs before any DHCP of iPXE's own (ipxe#593), so it does that first, on the card that the machine is known by;
+/// where there is none of that address, on the first that has an answer. Then it asks for the real script.
+pub fn autoexec(address: &Address, mac: Mac) -> String {
+    use std::fmt::Write as _;
+
+    let mut text = "#!ipxe\n".to_owned();
+    for card in 0..8 {
+        let _ = writeln!(
+            text,
+            "iseq ${{net{card}/mac}} {mac} && set card net{card} ||"
+        );
+    }
+    let url = url(address, mac);
+    let _ = write!(
+        text,
+        ":again
+dhcp ${{card}} || goto failed
+chain --replace {url} || goto failed
+:failed
+echo The boot script did not load; asking again in 5 seconds.
+sleep 5
+goto again
+"
+    );
+    text
+}
+
+fn install(script: &Script<'_>, installer: &Installer) -> String {
+    let (http, mac) = (script.address.http(), script.mac);
+    let Installer { title, image, .. } = installer;
+    let (name, arch) = (&image.name, &image.arch);
+    let arguments = script.arguments(installer);
+    let title = plain(title);
+    // UEFI finds the initrd by the name on the command line; a URL with a query is no name, so it gets one.
+    format!(
+        "#!ipxe
+echo Installing {title} ({mac}).
+imgfree
+kernel {http}/images/{name}/{arch}/kernel?mac={mac} initrd=initrd {arguments} || goto again
+initrd --name initrd {http}/images/{name}/{arch}/initrd?mac={mac} || goto again
+boot || goto again
+:again
+echo The installer did not load; asking again in 5 seconds.
+sleep 5
+chain --replace {http}/boot.ipxe?mac={mac} || goto again
+"
+    )
+}
+
+/// On UEFI, `exit 1` makes the boot manager go on to its next entry; after `exit 0` EDK2 shows its menu
+/// instead. On BIOS, SeaBIOS and most others do not come back from a boot ROM in a useful state, so the
+/// first disk is started from here.
+fn disk(why: &str) -> String {
+    let why = plain(why);
+    format!(
+        "#!ipxe
+echo Nothing to install: {why}.
+iseq ${{platform}} efi && exit 1 ||
+sanboot --no-describe --drive 0x80 || exit 1
+"
+    )
+}
+
+/// Asks again every five seconds.
+fn wait(script: &Script<'_>) -> String {
+    let (http, mac) = (script.address.http(), script.mac);
+    format!(
+        "#!ipxe
+isset ${{asked}} || set asked 0
+inc asked
+iseq ${{asked}} 120 && goto disk ||
+echo This machine is not enrolled. To install it: pxe-admin enroll {mac}
+:again
+sleep 5
+chain --replace {http}/boot.ipxe?mac={mac} || goto again
+:disk
+echo Nobody enrolled it; going on to its own disk.
+iseq ${{platform}} efi && exit 1 ||
+sanboot --no-describe --drive 0x80 || exit 1
+"
+    )
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use expect_test::expect;
+
+    use super::super::tests::{address, hostile, installer, mac};
+    use super::*;
+
+    /// The command line that the kernel gets: iPXE splits at whitespace, ends a command at words of its own, and
+    /// joins what is left with single spaces.
+    pub(crate) fn handed_over(text: &str) -> String {
+        let kernel = text.lines().find_map(|line| line.strip_prefix("kernel "));
+        let kernel = kernel.expect("a kernel");
+        assert!(!kernel.contains("${"), "a variable: {kernel}");
+        let ends = |word: &&str| !matches!(*word, "||" | "&&" | ";") && !word.starts_with('#');
+        let words: Vec<&str> = kernel
+            .split_ascii_whitespace()
+            .skip(1)
+            .take_while(ends)
+            .collect();
+        let words = words.join(" ");
+        words
+            .strip_prefix("initrd=initrd ")
+            .expect("the initrd's name")
+            .to_owned()
+    }
+
+    fn said(entry: &Entry) -> String {
+        let address = address();
+        text(&Script {
+            address: &address,
+            mac: mac(),
+            entry,
+        })
+    }
+
+    #[test]
+    fn the_installer_script() {
+        expect![[r#"
+            #!ipxe
+            echo Installing node1 (52:54:00:12:34:56).
+            imgfree
+            kernel http://10.77.0.1:8080/images/installer/x86_64/kernel?mac=52:54:00:12:34:56 initrd=initrd BOOTIF=01-52-54-00-12-34-56 netboot.url=https://10.77.0.1:8443 netboot.ticket=07070707070707070707070707070707 netboot.pin=sha256/abc= console=ttyS0 || goto again
+            initrd --name initrd http://10.77.0.1:8080/images/installer/x86_64/initrd?mac=52:54:00:12:34:56 || goto again
+            boot || goto again
+            :again
+            echo The installer did not load; asking again in 5 seconds.
+            sleep 5
+            chain --replace http://10.77.0.1:8080/boot.ipxe?mac=52:54:00:12:34:56 || goto again
+        "#]].assert_eq(&said(&installer("console=ttyS0")));
+    }
+
+    #[test]
+    fn the_disk_script_takes_no_variables_from_its_reason() {
+        expect![[r#"
+            #!ipxe
+            echo Nothing to install: joined; boots its own disk#!ipxe {net0/mac} exit (id).
+            iseq ${platform} efi && exit 1 ||
+            sanboot --no-describe --drive 0x80 || exit 1
+        "#]]
+        .assert_eq(&said(&hostile()));
+    }
+
+    #[test]
+    fn the_waiting_script() {
+        expect![[r#"
+            #!ipxe
+            isset ${asked} || set asked 0
+            inc asked
+            iseq ${asked} 120 && goto disk ||
+            echo This machine is not enrolled. To install it: pxe-admin enroll 52:54:00:12:34:56
+            :again
+            sleep 5
+            chain --replace http://10.77.0.1:8080/boot.ipxe?mac=52:54:00:12:34:56 || goto again
+            :disk
+            echo Nobody enrolled it; going on to its own disk.
+            iseq ${platform} efi && exit 1 ||
+            sanboot --no-describe --drive 0x80 || exit 1
+        "#]]
+        .assert_eq(&said(&Entry::Wait));
+    }
+
+    #[test]
+    fn the_script_beside_the_loader_asks_for_an_address_first() {
+        expect![[r#"
+            #!ipxe
+            iseq ${net0/mac} 52:54:00:12:34:56 && set card net0 ||
+            iseq ${net1/mac} 52:54:00:12:34:56 && set card net1 ||
+            iseq ${net2/mac} 52:54:00:12:34:56 && set card net2 ||
+            iseq ${net3/mac} 52:54:00:12:34:56 && set card net3 ||
+            iseq ${net4/mac} 52:54:00:12:34:56 && set card net4 ||
+            iseq ${net5/mac} 52:54:00:12:34:56 && set card net5 ||
+            iseq ${net6/mac} 52:54:00:12:34:56 && set card net6 ||
+            iseq ${net7/mac} 52:54:00:12:34:56 && set card net7 ||
+            :again
+            dhcp ${card} || goto failed
+            chain --replace http://10.77.0.1:8080/boot.ipxe?mac=52:54:00:12:34:56&uuid=${uuid}&serial=${serial:uristring}&arch=${buildarch}&platform=${platform} || goto failed
+            :failed
+            echo The boot script did not load; asking again in 5 seconds.
+            sleep 5
+            goto again
+        "#]]
+        .assert_eq(&autoexec(&address(), mac()));
+    }
+}
