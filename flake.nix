@@ -1,69 +1,55 @@
-# The development shell: everything that `integration/demo` and `integration/test` need, from nixpkgs.
+# The whole lab as one declaration: programs, boot loaders, the installer, a system for every profile of hosts/, and the
+# NixOS modules they are made of. Each output is made in a file of its own, next to what it is about.
 {
   description = "A netboot appliance: plug in a box, power it on, and it joins the cluster";
 
-  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-unstable";
+  inputs = {
+    # Everything that is installed, and what it is built with.
+    nixpkgs.url = "github:NixOS/nixpkgs/nixos-26.05";
+    # Layouts → file systems of the installed system, in the schema that NixOS users know.
+    disko.url = "github:nix-community/disko/master";
+    disko.inputs.nixpkgs.follows = "nixpkgs";
+  };
 
   outputs =
-    { nixpkgs, ... }:
+    inputs@{ self, nixpkgs, ... }:
     let
-      # The practice machines are x86-64: their firmware, kernel and boot loaders are.
-      system = "x86_64-linux";
-      pkgs = nixpkgs.legacyPackages.${system};
+      forEach = nixpkgs.lib.genAttrs [
+        "x86_64-linux"
+        "aarch64-linux"
+      ];
+      pkgs = forEach (system: nixpkgs.legacyPackages.${system});
     in
     {
-      devShells.${system}.default = pkgs.mkShell {
-        packages = with pkgs; [
-          cargo
-          cargo-nextest
-          clippy
-          rustc
-          rustfmt
+      # hosts/ → nixosConfigurations. A flake of one's own calls it too: see templates.default.
+      lib.systemsFrom = import ./netboot/images/systems.nix inputs;
 
-          busybox
-          cpio
-          curl
-          dnsmasq
-          dosfstools
-          e2fsprogs
-          iproute2
-          jq
-          kmod
-          lz4
-          nftables
-          nix
-          openssh
-          openssl
-          qemu_kvm
-          socat
-          systemd
-          tcpdump
-          util-linux
-          xz
-          zstd
-        ];
+      nixosConfigurations = self.lib.systemsFrom ./hosts;
 
-        # A static binary of every crate is built against the C library's static archive.
-        buildInputs = [ pkgs.glibc.static ];
+      nixosModules = {
+        appliance = import ./appliance/module.nix self;
+        node = import ./netboot/images/node.nix inputs;
+        installer = import ./netboot/images/installer.nix self;
+      };
 
-        OVMF_DIR = "${pkgs.OVMF.fd}/FV";
-        IPXE_DIR = "${pkgs.ipxe}";
-        SEABIOS_DIR = "${pkgs.qemu_kvm}/share/qemu";
-        QEMU_ROM_DIR = "${pkgs.qemu_kvm}/share/qemu";
-        SYSTEMD_BOOT_EFI = "${pkgs.systemd}/lib/systemd/boot/efi/systemd-bootx64.efi";
-        GRUB_PC_DIR = "${pkgs.grub2}/lib/grub/i386-pc";
-        UDEV_DIR = "${pkgs.systemd}/lib/udev";
-        BUSYBOX_STATIC = "${pkgs.pkgsStatic.busybox}/bin/busybox";
-        PRACTICE_KERNEL_DIR = pkgs.linkFarm "practice-kernel" [
-          {
-            name = "bzImage";
-            path = "${pkgs.linux}/bzImage";
-          }
-          {
-            name = "lib/modules";
-            path = "${pkgs.linux.modules or pkgs.linux}/lib/modules";
-          }
-        ];
+      packages = forEach (
+        system:
+        import ./netboot/images/programs.nix pkgs.${system}
+        // {
+          ipxe = import ./netboot/images/ipxe.nix pkgs.${system};
+          installer = import ./netboot/images/installer-files.nix inputs system;
+        }
+      );
+
+      devShells = forEach (system: {
+        default = import ./integration/nix/dev-shell.nix pkgs.${system};
+      });
+
+      checks = forEach (system: import ./integration/nix/checks.nix inputs system);
+
+      templates.default = {
+        path = ./hosts/template;
+        description = "A lab of your own: profiles and roles here, everything else from this flake";
       };
     };
 }

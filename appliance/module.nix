@@ -1,0 +1,197 @@
+# nixosModules.appliance: `services.pxe-appliance`, every option of appliance.toml typed, in a unit that may do little.
+self:
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  cfg = config.services.pxe-appliance;
+  packages = self.packages.${pkgs.stdenv.hostPlatform.system};
+  toml = pkgs.formats.toml { };
+
+  # Files of secrets, by their place in the settings. systemd reads them as root and hands them to the unit, whose own
+  # user may not; the settings that the service sees name that copy.
+  secrets =
+    lib.filterAttrs (_: file: file != null) {
+      k3s-token = cfg.settings.k3s.token-file;
+      k3s-agent-token = cfg.settings.k3s.agent-token-file;
+      admin-token = cfg.settings.admin.token-file;
+    };
+  handed = name: if secrets ? ${name} then "/run/credentials/pxe-appliance.service/${name}" else null;
+  settings =
+    lib.recursiveUpdate cfg.settings {
+      k3s.token-file = handed "k3s-token";
+      k3s.agent-token-file = handed "k3s-agent-token";
+      admin.token-file = handed "admin-token";
+    }
+    // lib.optionalAttrs (cfg.lans != [ ]) { lan = cfg.lans; };
+
+  # TOML has no null: what is not set is not written, and the service's own default holds.
+  written =
+    value:
+    if lib.isAttrs value then
+      lib.filterAttrs (_: inner: inner != null && inner != { }) (lib.mapAttrs (_: written) value)
+    else if lib.isList value then
+      map written value
+    else
+      value;
+  file = toml.generate "appliance.toml" (written settings);
+
+  interfaces = lib.filter (name: name != null) (
+    map (lan: lan.interface) (if cfg.lans != [ ] then cfg.lans else [ cfg.settings.lan ])
+  );
+  tcp = lib.filter (port: port != 0) (
+    [
+      cfg.settings.http.port
+      cfg.settings.http.node-port
+    ]
+    ++ lib.optional (cfg.settings.admin.listen != null) (
+      lib.toInt (lib.last (lib.splitString ":" cfg.settings.admin.listen))
+    )
+  );
+  doors = {
+    # DHCP, TFTP, and the second door of PXE. Data of TFTP comes back on connections that are known by then.
+    allowedUDPPorts = [
+      67
+      69
+      4011
+    ];
+    allowedTCPPorts = tcp;
+  };
+in
+{
+  imports = [ ./options.nix ];
+
+  options.services.pxe-appliance = {
+    enable = lib.mkEnableOption "the netboot appliance";
+
+    package = lib.mkOption {
+      type = lib.types.package;
+      default = packages.pxe-appliance;
+      defaultText = lib.literalMD "`pxe-appliance` of this flake";
+      description = "The package with the service.";
+    };
+
+    adminPackage = lib.mkOption {
+      type = lib.types.package;
+      default = packages.pxe-admin;
+      defaultText = lib.literalMD "`pxe-admin` of this flake";
+      description = "The package with the command line.";
+    };
+
+    installers = lib.mkOption {
+      type = lib.types.listOf lib.types.package;
+      default = [ packages.installer ];
+      defaultText = lib.literalMD "the `installer` of this flake for the appliance's own architecture";
+      description = "Installer images to serve, at most one for each architecture.";
+    };
+
+    openFirewall = lib.mkOption {
+      type = lib.types.bool;
+      default = true;
+      description = ''
+        Whether to open UDP 67, 69 and 4011 and the HTTP ports: on the interfaces of the LANs if they are named, else on
+        every interface.
+      '';
+    };
+  };
+
+  config = lib.mkIf cfg.enable {
+    services.pxe-appliance.settings = {
+      boot.ipxe-dir = lib.mkDefault "${packages.ipxe}";
+      images = lib.listToAttrs (
+        map (
+          image:
+          lib.nameValuePair "installer-${lib.replaceStrings [ "_" ] [ "-" ] image.arch}" {
+            kernel = "${image}/kernel";
+            initrd = "${image}/initrd";
+            inherit (image) cmdline arch;
+          }
+        ) cfg.installers
+      );
+    };
+
+    environment.systemPackages = [ cfg.adminPackage ];
+    environment.etc."pxe-appliance/appliance.toml".source = file;
+
+    # Who is in this group may use `pxe-admin`: the socket is theirs.
+    users.groups.pxe-admin = { };
+
+    networking.firewall = lib.mkIf cfg.openFirewall (
+      if interfaces == [ ] then doors else { interfaces = lib.genAttrs interfaces (_: doors); }
+    );
+
+    systemd.services.pxe-appliance = {
+      description = "Netboot appliance";
+      wantedBy = [ "multi-user.target" ];
+      # It asks the interface for its address.
+      wants = [ "network-online.target" ];
+      after = [ "network-online.target" ];
+      # `publish` copies closures with the machine's own Nix.
+      path = [ config.nix.package ];
+      environment.HOME = "/var/lib/pxe-appliance";
+      serviceConfig = {
+        Type = "notify";
+        ExecStart = "${cfg.package}/bin/pxe-appliance serve --config ${file}";
+        ExecReload = "${pkgs.coreutils}/bin/kill -HUP $MAINPID";
+        Restart = "on-failure";
+        RestartSec = "2s";
+        LoadCredential = lib.mapAttrsToList (name: path: "${name}:${path}") secrets;
+
+        DynamicUser = true;
+        Group = "pxe-admin";
+        StateDirectory = "pxe-appliance";
+        StateDirectoryMode = "0700";
+        RuntimeDirectory = "pxe-appliance";
+        RuntimeDirectoryMode = "0750";
+        UMask = "0077";
+        LimitCORE = 0;
+
+        # Ports below 1024, one interface; frames to a client that has no address yet.
+        AmbientCapabilities = [
+          "CAP_NET_BIND_SERVICE"
+          "CAP_NET_RAW"
+        ];
+        CapabilityBoundingSet = [
+          "CAP_NET_BIND_SERVICE"
+          "CAP_NET_RAW"
+        ];
+        RestrictAddressFamilies = [
+          "AF_INET"
+          "AF_INET6"
+          "AF_UNIX"
+          "AF_PACKET"
+          "AF_NETLINK"
+        ];
+
+        LockPersonality = true;
+        MemoryDenyWriteExecute = true;
+        NoNewPrivileges = true;
+        PrivateDevices = true;
+        PrivateTmp = true;
+        ProtectClock = true;
+        ProtectControlGroups = true;
+        ProtectHome = true;
+        ProtectHostname = true;
+        ProtectKernelLogs = true;
+        ProtectKernelModules = true;
+        ProtectKernelTunables = true;
+        # Not ProcSubset: which ports are taken, and by what kind of firewall, is told by /proc/net.
+        ProtectProc = "invisible";
+        ProtectSystem = "strict";
+        RestrictNamespaces = true;
+        RestrictRealtime = true;
+        RestrictSUIDSGID = true;
+        SystemCallArchitectures = "native";
+        SystemCallFilter = [
+          "@system-service"
+          "~@privileged @resources"
+        ];
+        # Nix tries to raise its own limits and lives without: refused, not killed.
+        SystemCallErrorNumber = "EPERM";
+      };
+    };
+  };
+}

@@ -1,0 +1,4 @@
+# What every machine of the tests' lab has.
+{
+  time.timeZone = "UTC";
+}

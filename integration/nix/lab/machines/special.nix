@@ -1,0 +1,4 @@
+# One machine's own.
+{
+  test.own = true;
+}

@@ -1,0 +1,367 @@
+# What the flake's outputs are, evaluated with a stand-in for nixpkgs → the names of the rows that do not hold.
+#
+# With NIXPKGS_LIB set to the folder of nixpkgs' own `lib`, the same rows are evaluated by the real module system.
+let
+  real = builtins.getEnv "NIXPKGS_LIB";
+  lib = if real == "" then import ./stub/lib.nix else import (/. + real);
+  nixpkgs = import ./stub/nixpkgs.nix lib;
+
+  root = ../..;
+  inputs = {
+    inherit nixpkgs;
+    self = flake // {
+      outPath = root;
+    };
+    disko.nixosModules.disko = { };
+  };
+  flake = (import ../../flake.nix).outputs inputs;
+  x86 = flake.packages.x86_64-linux;
+
+  # A lab whose files are written here.
+  lab = ./lab;
+  systems = flake.lib.systemsFrom lab;
+  of = name: systems.${name}.config;
+  fails = value: !(builtins.tryEval (builtins.deepSeq value value)).success;
+  # Not defined, whichever way a module system says so.
+  absent = value: fails value || value == null;
+
+  appliance =
+    settings:
+    (nixpkgs.lib.nixosSystem {
+      modules = [
+        flake.nixosModules.appliance
+        {
+          nixpkgs.hostPlatform = "x86_64-linux";
+          services.pxe-appliance = {
+            enable = true;
+            inherit settings;
+          };
+        }
+      ];
+    }).config;
+  written = settings: (appliance settings).environment.etc."pxe-appliance/appliance.toml".source.value;
+  sample = builtins.fromTOML (builtins.readFile ../../appliance/src/config/samples/server.toml);
+
+  # The paths of all keys of a TOML document, tables that the user names left out.
+  keys =
+    prefix: table:
+    lib.concatMapAttrs (
+      name: value:
+      let
+        path = "${prefix}${name}";
+      in
+      if builtins.isList value && value != [ ] && builtins.isAttrs (builtins.head value) then
+        keys "${path}." (builtins.head value)
+      else if name == "reservations" || !builtins.isAttrs value then
+        { ${path} = true; }
+      else
+        keys "${if path == "images.installer" then "images.*" else path}." value
+    ) table;
+
+  installer = nixpkgs.lib.nixosSystem {
+    modules = [
+      flake.nixosModules.installer
+      { nixpkgs.hostPlatform = "x86_64-linux"; }
+    ];
+  };
+  unit = (appliance { }).systemd.services.pxe-appliance.serviceConfig;
+
+  rows = {
+    # --- outputs ---
+    "every output is there for both architectures" =
+      map (kind: builtins.attrNames flake.${kind}) [ "packages" "devShells" "checks" ]
+      == builtins.genList (_: [ "aarch64-linux" "x86_64-linux" ]) 3;
+    "the packages are those of the contract" =
+      builtins.attrNames x86 == [ "installer" "ipxe" "netboot-agent" "pxe-admin" "pxe-appliance" ];
+    "the template has a flake" = builtins.pathExists (flake.templates.default.path + "/flake.nix");
+    "the template's hosts make systems" =
+      builtins.attrNames (flake.lib.systemsFrom (flake.templates.default.path + "/hosts")) == [ "server" "worker" ];
+    "a program is built from the lock file, by its own name" =
+      let
+        inherit (x86.netboot-agent) pname version cargoLock cargoBuildFlags;
+      in
+      pname == "netboot-agent"
+      && version == (builtins.fromTOML (builtins.readFile ../../Cargo.toml)).workspace.package.version
+      && builtins.pathExists cargoLock.lockFile
+      && cargoBuildFlags == [ "--package=netboot-agent" "--bin=netboot-agent" ];
+    "every loader has a name that the appliance looks for" =
+      let
+        reply = builtins.readFile ../../netboot/src/reply.rs;
+        known = name: builtins.length (builtins.split "\"${name}\"" reply) > 1;
+      in
+      builtins.all known (builtins.attrNames x86.ipxe.entries) && builtins.attrNames x86.ipxe.entries != [ ];
+    "the loaders for arm64 come from an arm64 build, on either machine" =
+      map (system: "${flake.packages.${system}.ipxe.entries."snponly-arm64.efi"}") [ "x86_64-linux" "aarch64-linux" ]
+      == [ "/stub/ipxe-aarch64/snponly.efi" "/stub/ipxe-aarch64/snponly.efi" ];
+
+    "every system is evaluated by the check of its architecture" =
+      map (system: flake.checks.${system}.systems.text) [ "x86_64-linux" "aarch64-linux" ]
+      == [ "server /stub/toplevel-server.drv\nworker /stub/toplevel-worker.drv\n" "" ];
+    "the installed machine of the checks runs the worker's system, and its appliance's settings hold" =
+      let
+        install = flake.checks.x86_64-linux.install-bios;
+        has = part: builtins.length (builtins.split part install.testScript) > 1;
+        machine = nixpkgs.lib.nixosSystem {
+          modules = [
+            install.nodes.appliance
+            { nixpkgs.hostPlatform = "x86_64-linux"; }
+          ];
+        };
+        inherit (machine.config.environment.etc."pxe-appliance/appliance.toml".source) value;
+      in
+      has "publish worker --toplevel /stub/toplevel-worker\""
+      && !(has "OVMF")
+      && value.dhcp.mode == "server"
+      && value.k3s.agent-token-file == "/run/credentials/pxe-appliance.service/k3s-agent-token";
+
+    # --- hosts → systems ---
+    "one system for each profile, and one for the machine with modules of its own" =
+      builtins.attrNames systems == [ "alone" "old" "server" "special" "worker" ];
+    "this repository's own hosts make systems" = builtins.attrNames flake.nixosConfigurations == [ "server" "worker" ];
+    "a draft is no profile" = !(systems ? draft);
+    "a system is called as its profile" = (of "worker").system.name == "worker";
+    "a machine's own modules come on top of its profile's" =
+      (of "special").test.own && (of "special").services.k3s.role == "agent" && (of "special").system.name == "special";
+    "no other machine has them" = !((of "worker") ? test);
+    "what is common is in every system" = builtins.all (name: (of name).time.timeZone == "UTC") (builtins.attrNames systems);
+    "a module of this flake is found where the lab has none by that name" = (of "alone").virtualisation.libvirtd.enable;
+    "a module that nobody has is refused" = fails (flake.lib.systemsFrom ./lab-missing).worker.config.netboot.k3s.role;
+    "a machine with modules of its own may not be called as a profile" =
+      fails (builtins.attrNames (flake.lib.systemsFrom ./lab-twice));
+    "the kernel parameters are the profile's" = (of "worker").boot.kernelParams == [ "console=ttyS0" ];
+    "an unknown layout is refused" = fails (of "old").disko.devices;
+    "a system has no machine's name" = builtins.all (name: (of name).networking.hostName == "") (builtins.attrNames systems);
+
+    # --- disk and boot loader ---
+    "what the agent formats is what is mounted" =
+      let
+        partitions = (of "worker").disko.devices.disk.main.content.partitions;
+      in
+      builtins.mapAttrs (_: p: "${p.label} ${p.type} ${p.size} ${toString p.priority} ${p.content.format} ${p.content.mountpoint}") partitions
+      == {
+        ESP = "disk-main-ESP C12A7328-F81F-11D2-BA4B-00A0C93EC93B 512M 1 vfat /boot";
+        root = "disk-main-root 0FC63DAF-8483-4772-8E79-3D69D8477DE4 100% 2 ext4 /";
+      };
+    "a BIOS disk has the partition of GRUB's core, and nothing to mount there" =
+      let
+        inherit ((import ../../netboot/images/layouts.nix lib).ext4.bios.disk.main.content.partitions) boot;
+      in
+      boot == {
+        label = "disk-main-boot";
+        type = "21686148-6449-6E6F-744E-656564454649";
+        size = "1M";
+        priority = 1;
+      };
+    "an x86 system asks the machine which boot loader it needs" =
+      let
+        hook = (of "worker").boot.loader.external.installHook.text;
+        has = part: builtins.length (builtins.split part hook) > 1;
+      in
+      has "/sys/firmware/efi" && has "/stub/systemd-boot" && has "/stub/grub" && has "/dev/disk/netboot/system";
+    "a BIOS machine does not wait for an ESP" = builtins.elem "nofail" (of "worker").fileSystems."/boot".options;
+    "an arm64 system knows" =
+      (of "alone").boot.loader.systemd-boot.enable && !(of "alone").boot.loader.external.enable;
+    "the order of the firmware's boot entries is left alone" = !(of "worker").boot.loader.efi.canTouchEfiVariables;
+
+    # --- cluster ---
+    "roles of k3s" =
+      map
+        (name: {
+          inherit ((of name).services.k3s) role clusterInit;
+        })
+        [ "server" "worker" ] == [
+          {
+            role = "server";
+            clusterInit = true;
+          }
+          {
+            role = "agent";
+            clusterInit = false;
+          }
+        ];
+    "secrets are files that the agent wrote" =
+      let
+        files = builtins.readFile ../../netboot/agent/src/files.rs;
+        writes = path: builtins.length (builtins.split "\"${lib.removePrefix "/" path}\"" files) > 1;
+        k3s = (of "server").services.k3s;
+      in
+      builtins.all writes [ k3s.tokenFile k3s.agentTokenFile k3s.configPath ];
+    "an agent has no agent token file" = absent ((of "worker").services.k3s.agentTokenFile or null);
+    "labels reach the kubelet" = (of "worker").services.k3s.nodeLabel == [ "tier=worker" ];
+    "ports of an agent" =
+      let
+        inherit ((of "worker").networking) firewall;
+      in
+      firewall.allowedTCPPorts == [ 10250 ]
+      && firewall.allowedUDPPorts == [ 8472 ]
+      && firewall.trustedInterfaces == [ "cni0" "flannel.1" ]
+      && firewall.allowedTCPPortRanges == [ ];
+    "ports of a server" =
+      let
+        inherit ((of "server").networking) firewall;
+      in
+      firewall.allowedTCPPorts == [ 10250 6443 5473 ]
+      && firewall.allowedTCPPortRanges == [
+        {
+          from = 2379;
+          to = 2380;
+        }
+      ];
+    "another CNI is one setting" =
+      let
+        inherit ((of "server").services) k3s;
+      in
+      k3s.extraFlags == [ "--flannel-backend=none" "--disable-network-policy" ]
+      && k3s.manifests.calico.content.spec.chart == "tigera-operator"
+      && !(k3s.manifests.calico.content.spec ? values)
+      && (builtins.fromJSON k3s.manifests.calico.content.spec.valuesContent).installation.calicoNetwork != { };
+    "charts are the first server's to deploy" =
+      absent
+        ((systems.worker.extendModules { modules = [ { netboot.k3s.cni = "calico"; } ]; })
+          .config.services.k3s.manifests.calico or null
+        );
+    "flannel needs no flags" = (of "worker").services.k3s.extraFlags == [ ];
+    "objects declared with a role come beside ours" =
+      builtins.attrNames (of "server").services.k3s.manifests == [ "calico" "hello" "netboot-appliance" ];
+    "k3s waits for an install" = (of "worker").systemd.services.k3s.unitConfig.ConditionPathExists == "/etc/rancher/k3s/config.yaml";
+    "images of k3s come with the system" = builtins.length (of "worker").services.k3s.images == 1;
+    "a machine outside of the cluster has no k3s" = absent ((of "alone").services.k3s.enable or null);
+    "a bridge takes the address that the card had" =
+      let
+        inherit ((of "alone").systemd.network) networks;
+      in
+      networks."40-lan".networkConfig == {
+        Bridge = "br0";
+        DHCP = "no";
+      }
+      && networks."50-br0".networkConfig.DHCP == "yes";
+    "a card asks by its MAC" = (of "worker").systemd.network.networks."40-lan".dhcpV4Config.ClientIdentifier == "mac";
+
+    # --- node ---
+    "the report starts where the agent left an identity" =
+      let
+        service = (of "worker").systemd.services.netboot-report;
+      in
+      service.unitConfig.ConditionPathExists == "/var/lib/netboot/node.json"
+      && service.serviceConfig.ExecStart == "/stub/netboot-agent/bin/netboot-agent report";
+    "the agent of a system is that of its architecture" = (of "alone").netboot.agent == flake.packages.aarch64-linux.netboot-agent;
+
+    # --- installer ---
+    "kernel, initrd and command line are of one build" =
+      let
+        inherit (x86.installer) cmdline arch script;
+        has = part: builtins.length (builtins.split part script) > 1;
+      in
+      arch == "x86_64"
+      && cmdline == "init=/stub/toplevel-unnamed/init console=ttyS0,115200 console=tty0"
+      && has "/stub/kernel/bzImage"
+      && has "/stub/ramdisk/initrd";
+    "the agent is the installer's job, if there is a ticket" =
+      let
+        service = installer.config.systemd.services.netboot-agent;
+      in
+      service.unitConfig.ConditionKernelCommandLine == "netboot.ticket"
+      && service.serviceConfig.ExecStart == "/stub/netboot-agent/bin/netboot-agent install";
+
+    # --- appliance ---
+    "every key of the sample has a typed option" =
+      let
+        declared = builtins.attrNames (keys "" (import ./option-keys.nix lib));
+      in
+      builtins.all (key: builtins.elem key declared) (builtins.attrNames (keys "" sample));
+    "the sample goes in and comes out" =
+      let
+        settings = sample // {
+          k3s = removeAttrs sample.k3s [ "token-file" ];
+          images = { };
+        };
+        out = written settings;
+      in
+      removeAttrs out [ "images" ] == removeAttrs settings [ "images" ];
+    "without settings only what the module knows is written" =
+      written { } == {
+        boot.ipxe-dir = "/stub/ipxe-loaders";
+        http = {
+          port = 8080;
+          node-port = 8443;
+        };
+        images.installer-x86-64 = {
+          kernel = "/stub/netboot-installer-x86_64/kernel";
+          initrd = "/stub/netboot-installer-x86_64/initrd";
+          cmdline = "init=/stub/toplevel-unnamed/init console=ttyS0,115200 console=tty0";
+          arch = "x86_64";
+        };
+      };
+    "a secret is handed over, and never in the store" =
+      let
+        config = appliance { k3s.token-file = "/etc/pxe-appliance/k3s.token"; };
+      in
+      config.systemd.services.pxe-appliance.serviceConfig.LoadCredential == [ "k3s-token:/etc/pxe-appliance/k3s.token" ]
+      && config.environment.etc."pxe-appliance/appliance.toml".source.value.k3s.token-file
+        == "/run/credentials/pxe-appliance.service/k3s-token";
+    "a secret of the store is refused" = fails (written { k3s.token-file = "${builtins.storeDir}/00000000000000000000000000000000-token"; });
+    "a wrong type is refused" = fails (written { http.port = "8080"; });
+    "a mode that does not exist is refused" = fails (written { dhcp.mode = "relay"; });
+    "a key of a newer service is passed on" =
+      (written { boot.newer = true; }).boot.newer;
+    "the doors are open on the LAN's interface only" =
+      (appliance { lan.interface = "enp1s0"; }).networking.firewall == {
+        interfaces.enp1s0 = {
+          allowedUDPPorts = [ 67 69 4011 ];
+          allowedTCPPorts = [ 8080 8443 ];
+        };
+      };
+    "several LANs are a list, and each has its doors" =
+      let
+        config =
+          (nixpkgs.lib.nixosSystem {
+            modules = [
+              flake.nixosModules.appliance
+              {
+                nixpkgs.hostPlatform = "x86_64-linux";
+                services.pxe-appliance = {
+                  enable = true;
+                  lans = [
+                    { interface = "enp1s0"; }
+                    {
+                      interface = "enp2s0";
+                      address = "10.78.0.1";
+                    }
+                  ];
+                };
+              }
+            ];
+          }).config;
+      in
+      config.environment.etc."pxe-appliance/appliance.toml".source.value.lan == [
+        { interface = "enp1s0"; }
+        {
+          interface = "enp2s0";
+          address = "10.78.0.1";
+        }
+      ]
+      && builtins.attrNames config.networking.firewall.interfaces == [ "enp1s0" "enp2s0" ];
+    "a subnet without a network is refused" = fails (written { dhcp.subnet = [ { router = "10.78.0.1"; } ]; });
+    "without an interface they are open on all, and admin's too if it listens" =
+      (appliance { admin.listen = "10.77.0.1:8444"; }).networking.firewall == {
+        allowedUDPPorts = [ 67 69 4011 ];
+        allowedTCPPorts = [ 8080 8443 8444 ];
+      };
+    "the unit may bind ports and send frames, and nothing else of root's" =
+      unit.CapabilityBoundingSet == [ "CAP_NET_BIND_SERVICE" "CAP_NET_RAW" ]
+      && unit.AmbientCapabilities == unit.CapabilityBoundingSet
+      && unit.DynamicUser
+      && unit.ProtectSystem == "strict"
+      && unit.UMask == "0077";
+    "the service is not there unless enabled" = absent ((nixpkgs.lib.nixosSystem {
+      modules = [
+        flake.nixosModules.appliance
+        { nixpkgs.hostPlatform = "x86_64-linux"; }
+      ];
+    }).config.systemd.services.pxe-appliance or null);
+  };
+in
+{
+  checked = builtins.length (builtins.attrNames rows);
+  failed = builtins.filter (name: rows.${name} != true) (builtins.attrNames rows);
+}

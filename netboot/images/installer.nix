@@ -1,0 +1,65 @@
+# nixosModules.installer: NixOS in RAM with one job, the agent.
+self:
+{
+  config,
+  lib,
+  modulesPath,
+  pkgs,
+  ...
+}:
+let
+  agent = self.packages.${pkgs.stdenv.hostPlatform.system}.netboot-agent;
+in
+{
+  imports = [
+    (modulesPath + "/installer/netboot/netboot.nix")
+    (modulesPath + "/profiles/minimal.nix")
+    ./node/network.nix
+  ];
+
+  networking.hostName = "installer";
+
+  # A machine's disks and cards are not known before it runs.
+  hardware.enableAllHardware = true;
+  # Half a gigabyte in every machine's RAM. A card that does not work without its firmware needs this line to be true.
+  hardware.enableRedistributableFirmware = lib.mkForce false;
+
+  # The whole image goes over the network and into RAM: small, and quick to unpack.
+  netboot.squashfsCompression = "zstd -Xcompression-level 6";
+
+  # The last one is /dev/console. Boxes without a serial port are more common than boxes without a screen.
+  boot.kernelParams = [
+    (if pkgs.stdenv.hostPlatform.isx86 then "console=ttyS0,115200" else "console=ttyAMA0,115200")
+    "console=tty0"
+  ];
+
+  systemd.services.netboot-agent = {
+    description = "Install this machine as the appliance plans it";
+    wantedBy = [ "multi-user.target" ];
+    wants = [ "network-online.target" ];
+    after = [ "network-online.target" ];
+    # Without a ticket there is no order to install: the image is only looked at.
+    unitConfig.ConditionKernelCommandLine = "netboot.ticket";
+    path = [
+      config.nix.package
+      pkgs.bash
+      pkgs.dosfstools
+      pkgs.e2fsprogs
+      pkgs.lvm2
+      pkgs.mdadm
+      pkgs.openssh
+      pkgs.util-linux
+    ];
+    serviceConfig = {
+      # It does not return from an install that began; a machine that failed is held as it is.
+      ExecStart = "${agent}/bin/netboot-agent install";
+      StandardOutput = "journal+console";
+      StandardError = "journal+console";
+    };
+  };
+
+  environment.systemPackages = [ agent ];
+
+  # It keeps no state: there is nothing to be compatible with.
+  system.stateVersion = lib.mkDefault config.system.nixos.release;
+}
