@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use integration::lab::appliance::Appliance;
 use integration::lab::lan::{APPLIANCE, Room};
+use integration::lab::peers;
 use integration::lab::process::Process;
 use integration::lab::products::Products;
 use integration::lab::wait::wait_for;
@@ -91,6 +92,7 @@ pub(crate) fn start(kind: Kind, dir: &Path) -> anyhow::Result<Server> {
         _room: None,
         end: name.to_owned(),
     };
+    let program = peers::find(kind.program()).unwrap_or_else(|| kind.program().into());
     let (mut command, ready) = match kind {
         Kind::Appliance => {
             let products = Products::find()?;
@@ -105,7 +107,7 @@ pub(crate) fn start(kind: Kind, dir: &Path) -> anyhow::Result<Server> {
                 &config,
                 KEA.replace("LEASES", &leases.display().to_string()),
             )?;
-            let mut command = room.command("kea-dhcp4");
+            let mut command = room.command(&program);
             command
                 .env("KEA_PIDFILE_DIR", &own)
                 .env("KEA_LOCKFILE_DIR", &own);
@@ -113,7 +115,7 @@ pub(crate) fn start(kind: Kind, dir: &Path) -> anyhow::Result<Server> {
             (command, None)
         }
         Kind::Dnsmasq => {
-            let mut command = room.command("dnsmasq");
+            let mut command = room.command(&program);
             command
                 .args(
                     "--no-daemon --conf-file=/dev/null --port=0 --interface=eth0 --log-facility=-"

@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use integration::lab::enclose::run;
 use integration::lab::loaders::{FOLDER, Loaders};
+use integration::lab::peers;
 use integration::lab::process::Process;
 use integration::lab::products::Products;
 use integration::lab::wait::wait_for;
@@ -69,7 +70,7 @@ pub(crate) fn start(files: &[(&str, &[u8])], dir: &Path) -> anyhow::Result<Vec<S
             format!("-L -u root -a 127.0.0.4:69 -s {shown}"),
         ),
     ] {
-        let Some(path) = find(program) else {
+        let Some(path) = peers::find(program) else {
             println!(
                 "without {name}: `{program}` is not there (integration/benches/peers fetches it)"
             );
@@ -111,21 +112,6 @@ pub(crate) fn start(files: &[(&str, &[u8])], dir: &Path) -> anyhow::Result<Vec<S
         }
     }
     Ok(servers)
-}
-
-/// Where `integration/benches/peers` put it, or where commands are.
-fn find(program: &str) -> Option<PathBuf> {
-    let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/peers/usr/sbin");
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let usual = ["/usr/sbin".into(), "/sbin".into()];
-    let mut folders = [peers]
-        .into_iter()
-        .chain(std::env::split_paths(&path))
-        .chain(usual);
-    folders.find_map(|folder| {
-        let file = folder.join(program);
-        file.exists().then_some(file)
-    })
 }
 
 /// Whether a socket is bound there, as the kernel lists them: address and port in the hexadecimal of the machine.

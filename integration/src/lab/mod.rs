@@ -27,6 +27,7 @@ pub mod loaders;
 pub mod loss;
 pub mod machine;
 pub mod nvram;
+pub mod peers;
 pub mod process;
 pub mod products;
 pub mod qmp;
