@@ -2,8 +2,10 @@
 pkgs: with pkgs; [
   atftp
   tftp-hpa # before busybox, which has a `tftp` of its own
+  btrfs-progs
   busybox
   cpio
+  cryptsetup
   curl
   dhcpcd
   dnsmasq
@@ -13,7 +15,9 @@ pkgs: with pkgs; [
   jq
   kea
   kmod
+  lvm2
   lz4
+  mdadm
   nftables
   nix
   openssh
@@ -23,6 +27,7 @@ pkgs: with pkgs; [
   systemd
   tcpdump
   util-linux
+  xfsprogs
   xz
   zstd
 ]

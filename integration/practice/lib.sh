@@ -77,35 +77,50 @@ WRAP
     chmod 755 "$dir/bin/$name"
 }
 
-# put_modules ROOT MODULE…: the modules and what they need, under ROOT/lib/modules/VERSION, with `load-order` for a
-# first stage that has no udev. What is built into the kernel, or not made for it, is passed over.
+# put_modules ROOT FIRST LATER: these modules and what they need, under ROOT/lib/modules/VERSION, with `load-order` of the
+# FIRST ones for a first stage that has no udev. What is built into the kernel, or not made for it, is passed over.
 put_modules() {
-    local root=$1 version dir module file
-    shift
+    local root=$1 version dir
     version=$(kernel_version)
     dir=$root/lib/modules/$version
     mkdir -p "$dir"
     cp "$PRACTICE_KERNEL_DIR/lib/modules/$version"/modules.{order,builtin,builtin.modinfo} "$dir/"
     [ -f "$PRACTICE_KERNEL_DIR/lib/modules/$version/modules.dep" ] ||
         depmod -b "$PRACTICE_KERNEL_DIR" "$version"
+    # shellcheck disable=SC2086
+    copy_modules "$dir" $2 >"$dir/load-order"
+    # shellcheck disable=SC2086
+    copy_modules "$dir" $3 >/dev/null
+    depmod -b "$root" "$version" 2>/dev/null
+}
+
+# copy_modules DIR MODULE…: unpacked, and their names below DIR in the order in which they can be loaded.
+copy_modules() {
+    local dir=$1 from module file
+    from=$PRACTICE_KERNEL_DIR/lib/modules/$(kernel_version)
+    shift
     for module in "$@"; do
-        { modprobe -d "$PRACTICE_KERNEL_DIR" -S "$version" --show-depends "$module" 2>/dev/null || true; } |
+        { modprobe -d "$PRACTICE_KERNEL_DIR" -S "$(kernel_version)" --show-depends "$module" 2>/dev/null || true; } |
             sed -n 's/^insmod \([^ ]*\).*/\1/p'
     done | awk '!seen[$0]++' | while read -r file; do
-        file=${file#"$PRACTICE_KERNEL_DIR/lib/modules/$version/"}
+        file=${file#"$from/"}
         mkdir -p "$dir/$(dirname "$file")"
         case $file in
-            *.xz) xz -dc "$PRACTICE_KERNEL_DIR/lib/modules/$version/$file" >"$dir/${file%.xz}" ;;
-            *.zst) zstd -qdc "$PRACTICE_KERNEL_DIR/lib/modules/$version/$file" >"$dir/${file%.zst}" ;;
-            *) cp "$PRACTICE_KERNEL_DIR/lib/modules/$version/$file" "$dir/$file" ;;
+            *.xz) xz -dc "$from/$file" >"$dir/${file%.xz}" ;;
+            *.zst) zstd -qdc "$from/$file" >"$dir/${file%.zst}" ;;
+            *) cp "$from/$file" "$dir/$file" ;;
         esac
         file=${file%.xz}
-        echo "${file%.zst}" >>"$dir/load-order"
+        echo "${file%.zst}"
     done
-    depmod -b "$root" "$version" 2>/dev/null
 }
 
 # shellcheck disable=SC2034
 # Disks, NICs and file systems that a practice machine may have.
-practice_modules="virtio_pci virtio_blk virtio_scsi sd_mod sr_mod virtio_net virtio_rng nvme ahci ata_piix e1000 e1000e igb r8169
-    ext4 vfat nls_cp437 nls_ascii nls_iso8859-1 nls_utf8 efivarfs button evdev"
+practice_modules="virtio_pci virtio_blk virtio_scsi sd_mod sr_mod virtio_net virtio_rng nvme ahci ata_piix
+    xhci_pci usb_storage uas e1000 e1000e igb r8169 ext4 vfat nls_cp437 nls_ascii nls_iso8859-1 nls_utf8 efivarfs button evdev"
+# shellcheck disable=SC2034
+# What only some of them need, and a slow machine takes long to load: asked for by the kernel or by a program.
+practice_later_modules="md_mod raid0 raid1 raid10 raid456 linear dm_mod dm_crypt dm_snapshot dm_thin_pool dm_mirror dm_raid
+    bcache xfs btrfs algif_skcipher algif_hash xts cbc essiv aesni_intel aes_generic sha256_generic sha512_generic
+    tpm_tis tpm_crb loop"

@@ -6,6 +6,7 @@
   busybox, # static, with a link for each applet
   kernel, # bzImage
   modules, # lib/modules/VERSION, load-order
+  storage, # mdadm, cryptsetup and blkid for the first stage, with their libraries where the loader looks
   bootloaders, # systemd-boot's program; GRUB for BIOS with its libraries
   agent, # bin/netboot-agent
   k3s, # bin/k3s: a stand-in
@@ -44,10 +45,13 @@ let
   };
 
   stage1 = build "practice-initrd-${kernelVersion}" { init = fill parts ./toplevel/stage-1.sh; } ''
-    mkdir -p root/bin root/proc root/sys root/dev root/run root/sysroot "$out"
+    cp -r ${part storage} root
+    chmod -R u+w root
+    mkdir -p root/proc root/sys root/dev root/run root/sysroot "$out"
     cp ${bb}/bin/busybox root/bin/
     ln -s busybox root/bin/sh
-    cp -r ${part modules}/lib root/lib
+    mkdir -p root/lib
+    cp -r ${part modules}/lib/modules root/lib/
     printf '%s' "$init" >root/init
     chmod 755 root/init
     cd root

@@ -18,7 +18,7 @@ if [ -d /sys/firmware/efi ]; then
 fi
 /lib/systemd/systemd-udevd --daemon
 # Only what leads to disks and network cards: an emulated machine takes seconds over the terminals and the rest.
-udevadm trigger --action=add --subsystem-match=pci --subsystem-match=virtio --subsystem-match=scsi --subsystem-match=block --subsystem-match=net
+udevadm trigger --action=add --subsystem-match=pci --subsystem-match=virtio --subsystem-match=usb --subsystem-match=scsi --subsystem-match=block --subsystem-match=net
 udevadm settle
 ip link set lo up
 hostname installer

@@ -1,5 +1,6 @@
 #!/bin/sh
-# First stage, in the initrd: finds the root partition by its GPT label, mounts it, hands over to `init=`.
+# First stage, in the initrd: finds the root file system by the label of its partition, through RAID and LUKS where they are
+# on the way, mounts it, hands over to `init=`.
 export PATH=/bin
 /bin/busybox --install -s /bin
 mount -t proc proc /proc
@@ -10,32 +11,78 @@ exec </dev/console >/dev/console 2>&1
 echo "<<< practice system (a stand-in for NixOS), stage 1 >>>"
 
 for module in $(cat /lib/modules/*/load-order); do insmod /lib/modules/*/"$module" 2>/dev/null; done
+# The others when they are asked for.
+echo /bin/modprobe >/proc/sys/kernel/modprobe
 
 init=
 for word in $(cat /proc/cmdline); do
     case $word in init=*) init=${word#init=} ;; esac
 done
 
-# The device whose partition is called $1, or nothing.
-by_partlabel() {
-    for uevent in $(grep -lx "PARTNAME=$1" /sys/class/block/*/uevent 2>/dev/null); do
+# The partitions of the layout's disks that are called so: `disk-main-root` for `root`.
+labelled() {
+    for uevent in $(grep -lxE "PARTNAME=disk-[^-]+-$1" /sys/class/block/*/uevent 2>/dev/null); do
         sed -n 's,^DEVNAME=,/dev/,p' "$uevent"
-        return
     done
 }
+kind() { /bin/real/blkid -p -o value -s TYPE "$1"; }
+
+# The device that a part of an array leads to, or nothing as long as the array lacks parts. What is not there after a
+# few seconds is taken for gone.
+array() {
+    set -- "$1" /sys/class/block/"${1##*/}"/holders/md*
+    [ -e "$2" ] || { modprobe raid1; mdadm --quiet --incremental "$1" >/dev/null; return; }
+    md=/dev/${2##*/}
+    case $(cat "$2/md/array_state") in
+        inactive | clear) [ $tries -lt 80 ] || { echo "stage 1: $md is started without the disks that are missing" >&2; mdadm --quiet --run "$md"; } ;;
+        *) echo "$md" ;;
+    esac
+}
+
 root=
-told=
+tries=0
 until [ -n "$root" ]; do
-    root=$(by_partlabel disk-main-root)
-    [ -n "$root" ] && break
+    for part in $(labelled root); do
+        case $(kind "$part") in
+            linux_raid_member) root=$(array "$part") ;;
+            ?*) root=$part ;;
+        esac
+        [ -z "$root" ] || break 2
+    done
+    tries=$((tries + 1))
     # Said once, so that a machine with no disk explains itself.
-    [ -n "$told" ] || { told=1; echo "stage 1: waiting for a partition labelled disk-main-root"; }
+    [ $tries != 2 ] || echo "stage 1: waiting for a partition labelled disk-main-root"
     usleep 50000
 done
-mount -t ext4 "$root" /sysroot || { echo "stage 1: cannot mount $root"; exec sh; }
+
+if [ "$(kind "$root")" = crypto_LUKS ]; then
+    modprobe dm_crypt
+    echo "stage 1: $root is encrypted"
+    until cryptsetup open "$root" root; do echo "stage 1: $root stays closed"; done
+    root=/dev/mapper/root
+fi
+
+type=$(kind "$root")
+case $type in
+    btrfs)
+        # Subvolumes are called as what they are mounted on; `root`, or the volume itself, is `/`.
+        mkdir -p /volume
+        mount -t btrfs -o subvolid=5 "$root" /volume
+        subvolume=/
+        [ ! -d /volume/root ] || subvolume=root
+        mount -t btrfs -o "subvol=$subvolume" "$root" /sysroot || { echo "stage 1: cannot mount $root"; exec sh; }
+        for name in nix home var; do
+            [ -d "/volume/$name" ] && [ "$subvolume" != / ] || continue
+            mkdir -p "/sysroot/$name"
+            mount -t btrfs -o "subvol=$name" "$root" "/sysroot/$name"
+        done
+        umount /volume
+        ;;
+    *) mount -t "$type" "$root" /sysroot || { echo "stage 1: cannot mount $root"; exec sh; } ;;
+esac
 for m in proc sys dev run; do
     mkdir -p /sysroot/$m
     mount --move /$m /sysroot/$m
 done
-echo "stage 1: root is $root, handing over to $init"
+echo "stage 1: root is $root ($type), handing over to $init"
 exec switch_root /sysroot "$init"

@@ -6,13 +6,24 @@ exec </dev/console >/dev/console 2>&1
 echo "<<< practice system (a stand-in for NixOS), stage 2 >>>"
 mount -o remount,rw /
 
-# fstab of the layout: the ESP on /boot where there is firmware to read it.
+# fstab of the layout: the ESP on /boot where there is firmware to read it, else the partition for it if there is a file
+# system in it (else it is GRUB's own); swap.
+labelled() {
+    for uevent in $(grep -lxE "PARTNAME=disk-[^-]+-$1" /sys/class/block/*/uevent); do
+        sed -n 's,^DEVNAME=,/dev/,p' "$uevent"
+    done
+}
+mkdir -p /boot
 if [ -d /sys/firmware/efi ]; then
-    mkdir -p /boot
-    for uevent in $(grep -lx PARTNAME=disk-main-ESP /sys/class/block/*/uevent); do
-        mount -t vfat -o umask=0077 "$(sed -n 's,^DEVNAME=,/dev/,p' "$uevent")" /boot && break
+    for part in $(labelled ESP); do mount -t vfat -o umask=0077 "$part" /boot && break; done
+else
+    for part in $(labelled boot); do
+        case $(blkid "$part") in *'TYPE="ext4"'*) mount -t ext4 "$part" /boot && break ;; esac
     done
 fi
+for part in $(labelled swap); do
+    case $(blkid "$part") in *'TYPE="swap"'*) swapon "$part" ;; esac
+done
 
 @out@/activate
 ln -sfn @out@ /run/booted-system

@@ -71,19 +71,35 @@ grub() {
             --locales= --themes= --fonts= --no-floppy "$disk"
     fi
     mkdir -p /boot/grub
-    # GRUB reads kernel and initrd from the store itself, since it lies on the same file system.
+    # GRUB reads kernel and initrd from the store itself where that lies on the same file system, else from copies.
+    copies=
+    kept=
+    ! grep -q " /boot " /proc/mounts || copies=/kernels
+    for link in $(generations | cut -d' ' -f2); do
+        for file in kernel initrd; do
+            [ -n "$copies" ] || continue
+            mkdir -p /boot/kernels
+            name=$(esp_name "$link/$file")
+            [ -e "/boot/kernels/$name" ] || put "/boot/kernels/$name" <"$link/$file"
+            kept="$kept $name"
+        done
+    done
+    for file in /boot/kernels/*; do
+        case " $kept " in *" ${file##*/} "*) ;; *) rm -f "$file" ;; esac
+    done
+    grub_name() { if [ -n "$copies" ]; then echo "$copies/$(esp_name "$1")"; else readlink -f "$1"; fi; }
     {
         echo "serial --unit=0 --speed=115200"
         echo "terminal_input serial console"
         echo "terminal_output serial console"
         echo "set timeout=0"
         echo "set default=nixos-generation-$(default_generation)"
-        echo "search --no-floppy --set=root --file $(readlink -f @out@/kernel)"
+        echo "search --no-floppy --set=root --file $(grub_name @out@/kernel)"
         generations | while read -r number link; do
             cat <<CONF
 menuentry "NixOS - generation $number $(cat "$link/nixos-version") (practice stand-in)" --id nixos-generation-$number {
-  linux $(readlink -f "$link/kernel") init=$(readlink -f "$link")/init $(cat "$link/kernel-params")
-  initrd $(readlink -f "$link/initrd")
+  linux $(grub_name "$link/kernel") init=$(readlink -f "$link")/init $(cat "$link/kernel-params")
+  initrd $(grub_name "$link/initrd")
 }
 CONF
         done
