@@ -18,6 +18,8 @@
 //! | [`rivals`] | what other servers say | what an operator should know of the LAN |
 //! | [`firewall`] | the rules of the host's firewall | whether machines can get in |
 //! | [`operate`] | an operator's command | events, or a refusal |
+//! | [`nix_log`] | what Nix says | progress, and the words for a failure |
+//! | [`closure`] | two closures | what becomes of each package |
 //! | [`world`] | events | everything the appliance knows |
 //! | [`timeline`] | what was seen of a boot | where it is stuck, and why that may be |
 //! | [`checkup`] | what was found on the appliance | what is in order, and what to do |
@@ -56,6 +58,9 @@ pub mod world;
 
 pub mod firewall;
 pub mod rivals;
+
+pub mod closure;
+pub mod nix_log;
 
 pub mod install;
 pub mod operate;

@@ -13,7 +13,6 @@ mod install;
 #[cfg(test)]
 mod install_tests;
 mod inventory;
-mod nix_log;
 mod node;
 mod outside;
 mod pin;

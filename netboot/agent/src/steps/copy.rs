@@ -4,12 +4,12 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context as _;
+use netboot::nix_log::{Cause, CopyLog};
 use netboot::plan::Plan;
 use netboot::refusal::{Code, Refusal};
 use netboot::report::{Outcome, Step};
 
 use crate::commands::{self, PROFILE};
-use crate::nix_log::{Cause, NixLog};
 use crate::outside::{Command, CommandError, start};
 use crate::run::Run;
 use crate::talk::Backoff;
@@ -57,7 +57,7 @@ fn fetch(install: &mut Run<'_>, plan: &Plan) -> anyhow::Result<()> {
     let own_store = install.roots.nix.join("var/nix/db/db.sqlite").exists();
     let (toplevel, cache) = (&plan.release.toplevel, &plan.cache);
     let command = commands::copy(install.roots, toplevel, cache, own_store);
-    let mut log = NixLog::default();
+    let mut log = CopyLog::default();
     let mut backoff = Backoff::default();
     let (mut attempt, mut fruitless, mut most) = (1, 0, 0);
     loop {
@@ -104,7 +104,7 @@ fn fetch(install: &mut Run<'_>, plan: &Plan) -> anyhow::Result<()> {
 fn once(
     install: &mut Run<'_>,
     command: &Command,
-    log: &mut NixLog,
+    log: &mut CopyLog,
     plan: &Plan,
 ) -> Result<(), CommandError> {
     let total = plan.release.closure_size;

@@ -1,21 +1,15 @@
-//! Nix's `--log-format internal-json` → bytes copied, and the words for a failure.
+//! A copy of store paths → bytes that have arrived, and whether to try again.
 
 use std::collections::{BTreeMap, VecDeque};
 
-use serde::Deserialize;
+use super::line::{COPY_PATH, COPY_PATHS, Said, WARNING, on_one_line};
 
-/// Activity types "a path is copied" and "paths are copied", result type "progress" (nix, `src/libutil/logging.hh`).
-const COPY_PATH: u64 = 100;
-const COPY_PATHS: u64 = 103;
-const PROGRESS: u64 = 105;
-/// Errors and warnings.
-const WARNING: u64 = 1;
 const WORDS: usize = 8;
 
-/// What the runs of `nix-env` have said so far. One value outlives all tries, since what one try has copied,
+/// What the runs of one copy have said so far. One value outlives all tries, since what one try has copied,
 /// the next does not copy again.
 #[derive(Debug, Default)]
-pub(crate) struct NixLog {
+pub struct CopyLog {
     /// Bytes of the NARs of paths that are there.
     complete: u64,
     /// Paths that are there.
@@ -31,7 +25,7 @@ pub(crate) struct NixLog {
 
 /// Whether it makes sense to try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cause {
+pub enum Cause {
     /// The network, the cache, a NAR that was cut.
     Passing,
     /// The cache holds what its key did not sign.
@@ -40,24 +34,9 @@ pub(crate) enum Cause {
     Disk,
 }
 
-#[derive(Deserialize)]
-struct Line {
-    action: String,
-    #[serde(default)]
-    id: u64,
-    #[serde(rename = "type", default)]
-    kind: u64,
-    #[serde(default)]
-    fields: Vec<serde_json::Value>,
-    #[serde(default)]
-    level: u64,
-    #[serde(default)]
-    msg: String,
-}
-
-impl NixLog {
+impl CopyLog {
     /// Forgets what a try did not finish; call before each.
-    pub(crate) fn begin(&mut self) {
+    pub fn begin(&mut self) {
         self.open.clear();
         self.arrived.clear();
         self.tally = None;
@@ -65,46 +44,28 @@ impl NixLog {
     }
 
     /// Takes in a line of stderr; true if more bytes are there than before.
-    pub(crate) fn take(&mut self, text: &str) -> bool {
-        let Some(json) = text.strip_prefix("@nix ") else {
-            self.word(text);
-            return false;
-        };
-        let Ok(line) = serde_json::from_str::<Line>(json) else {
-            return false;
-        };
-        match line.action.as_str() {
-            "start" if line.kind == COPY_PATH => {
-                self.open.insert(line.id, (0, 0));
-                false
+    pub fn take(&mut self, text: &str) -> bool {
+        match Said::read(text) {
+            Said::Start { id, kind, .. } if kind == COPY_PATH => {
+                self.open.insert(id, (0, 0));
             }
-            "start" if line.kind == COPY_PATHS => {
-                self.tally = Some((line.id, 0));
-                false
-            }
-            "result" if line.kind == PROGRESS => self.progress(&line),
-            "stop" => {
+            Said::Start { id, kind, .. } if kind == COPY_PATHS => self.tally = Some((id, 0)),
+            Said::Progress { id, done, expected } => return self.progress(id, done, expected),
+            Said::Stop { id } => {
                 // A copy that broke off stops, too; and the last bytes of a good one are not told of.
-                if let Some((_, expected)) = self.open.remove(&line.id) {
+                if let Some((_, expected)) = self.open.remove(&id) {
                     self.arrived.push_back(expected);
                 }
-                false
             }
-            "msg" if line.level <= WARNING => {
-                self.word(&line.msg);
-                false
-            }
-            _ => false,
+            Said::Word { level, text } if level <= WARNING => self.word(&text),
+            Said::Start { .. } | Said::Log { .. } | Said::Word { .. } | Said::Other => {}
         }
+        false
     }
 
-    fn progress(&mut self, line: &Line) -> bool {
-        let field = |n: usize| line.fields.get(n).and_then(serde_json::Value::as_u64);
-        let (Some(done), Some(expected)) = (field(0), field(1)) else {
-            return false;
-        };
-        if let Some((id, counted)) = &mut self.tally
-            && *id == line.id
+    fn progress(&mut self, id: u64, done: u64, expected: u64) -> bool {
+        if let Some((tally, counted)) = &mut self.tally
+            && *tally == id
         {
             for _ in *counted..done {
                 self.paths += 1;
@@ -113,7 +74,7 @@ impl NixLog {
             *counted = done.max(*counted);
             return false;
         }
-        match self.open.get_mut(&line.id) {
+        match self.open.get_mut(&id) {
             Some(copy) => {
                 let more = done > copy.0;
                 *copy = (done, expected);
@@ -124,7 +85,7 @@ impl NixLog {
     }
 
     fn word(&mut self, text: &str) {
-        let text = plain(text);
+        let text = on_one_line(text);
         let passing = text.is_empty() || text.contains("; retrying in ");
         if !passing && !self.words.contains(&text) {
             if self.words.len() == WORDS {
@@ -135,29 +96,29 @@ impl NixLog {
     }
 
     /// Bytes of NARs, unpacked, that have arrived.
-    pub(crate) fn done(&self) -> u64 {
+    pub fn done(&self) -> u64 {
         let open = self.open.values().map(|(done, _)| done);
         self.complete + open.chain(&self.arrived).sum::<u64>()
     }
 
     /// Paths that need not be fetched again.
-    pub(crate) fn paths(&self) -> u64 {
+    pub fn paths(&self) -> u64 {
         self.paths
     }
 
     /// Nix's own words, in the order it said them.
-    pub(crate) fn words(&self) -> &[String] {
+    pub fn words(&self) -> &[String] {
         &self.words
     }
 
     /// The word that says most: Nix ends with one that only names the path.
-    pub(crate) fn reason(&self) -> Option<&str> {
+    pub fn reason(&self) -> Option<&str> {
         let telling = |word: &&String| !word.starts_with("error: build of ");
         let word = self.words.iter().find(telling).or(self.words.last());
         word.map(String::as_str)
     }
 
-    pub(crate) fn cause(&self) -> Cause {
+    pub fn cause(&self) -> Cause {
         // 2.8 to 2.34 have four ways to say it.
         const SIGNATURE: [&str; 4] = [
             "is not signed by any of the keys in 'trusted-public-keys'",
@@ -181,25 +142,12 @@ impl NixLog {
     }
 }
 
-/// Without colours (ECMA-48 `ESC [ … letter`), on one line.
-fn plain(text: &str) -> String {
-    let mut parts = text.split('\u{1b}');
-    let mut out = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let end = part
-            .find(|c: char| c.is_ascii_alphabetic())
-            .map_or(part.len(), |n| n + 1);
-        out.push_str(&part[end..]);
-    }
-    out.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// The lines of one path, as 2.8 writes them: its last bytes are not told of.
-    fn copied(log: &mut NixLog, id: u64, done: u64, of: u64) {
+    fn copied(log: &mut CopyLog, id: u64, done: u64, of: u64) {
         for line in [
             format!(
                 r#"{{"action":"start","id":{id},"type":100,"level":3,"fields":["/nix/store/x"],"text":"copying"}}"#
@@ -211,14 +159,14 @@ mod tests {
         }
     }
 
-    fn counted(log: &mut NixLog, paths: u64) {
+    fn counted(log: &mut CopyLog, paths: u64) {
         log.take(&format!(
             r#"@nix {{"action":"result","id":7,"type":105,"fields":[{paths},9,0,0]}}"#
         ));
     }
 
-    fn begun() -> NixLog {
-        let mut log = NixLog::default();
+    fn begun() -> CopyLog {
+        let mut log = CopyLog::default();
         log.take(r#"@nix {"action":"start","id":7,"type":103,"fields":[],"text":""}"#);
         log
     }
@@ -276,7 +224,7 @@ mod tests {
                 Cause::Disk,
             ),
         ] {
-            let mut log = NixLog::default();
+            let mut log = CopyLog::default();
             log.take(&format!(
                 r#"@nix {{"action":"msg","level":1,"msg":"{message}"}}"#
             ));
@@ -291,7 +239,7 @@ mod tests {
 
     #[test]
     fn odd_lines_are_survived() {
-        let mut log = NixLog::default();
+        let mut log = CopyLog::default();
         for line in [
             "",
             "@nix ",

@@ -1,0 +1,14 @@
+//! What Nix says with `--log-format internal-json` → how far it is, and the words for a failure.
+//!
+//! | module | is for |
+//! |---|---|
+//! | `line` | one line of it |
+//! | [`BuildLog`] | a person who waits for a build |
+//! | [`CopyLog`] | the agent, which copies a system and tries again |
+
+mod build;
+mod copy;
+mod line;
+
+pub use build::{BuildLog, Count, News};
+pub use copy::{Cause, CopyLog};
