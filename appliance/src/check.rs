@@ -11,6 +11,10 @@ use crate::config::{Loaded, Source, Trouble};
 use crate::hosts;
 use crate::lan::{Interface, NoLan};
 
+mod untracked;
+
+pub use untracked::untracked;
+
 /// Good for a start.
 #[derive(Debug, Clone)]
 pub struct Checked {

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use appliance::check::{Checked, check};
+use appliance::check::{Checked, check, untracked};
 use appliance::config::Source;
 use appliance::lan;
 use appliance::serve::{bind, notify};
@@ -48,6 +48,11 @@ fn main() -> ExitCode {
         Command::Check { config } => match read(config.as_deref()) {
             Ok(checked) => {
                 println!("{checked} is valid");
+                for file in untracked(&checked.config.config.hosts_dir) {
+                    let file = file.display();
+                    eprintln!("warning: {file}: Git does not know it, so a flake does not see it");
+                    eprintln!("  tip: git add {file}");
+                }
                 ExitCode::SUCCESS
             }
             Err(text) => {
