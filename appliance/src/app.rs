@@ -23,6 +23,7 @@ use crate::cache::Cache;
 use crate::clock;
 use crate::config::Config;
 use crate::counters::Counters;
+use crate::installers::Installers;
 use crate::keys::Keys;
 use crate::lan::{Findings, Segment};
 use crate::loaders::Loaders;
@@ -45,6 +46,7 @@ pub struct App {
     /// The LANs that are served, in the order of the configuration; there is at least one.
     pub segments: Vec<Arc<Segment>>,
     pub loaders: Loaders,
+    pub installers: Installers,
     /// What is being tried with firmware that has not got through yet.
     pub trials: Mutex<Trials>,
     /// What was last seen of other servers and of the host's firewall.

@@ -23,6 +23,8 @@ mod values;
 pub struct Config {
     pub state_dir: PathBuf,
     pub hosts_dir: PathBuf,
+    /// What `pxe-admin publish` builds: a flake URL, or an absolute path.
+    pub flake: Option<String>,
     /// At least one.
     pub lans: Vec<Lan>,
     pub dhcp: Dhcp,
@@ -42,7 +44,7 @@ pub struct Config {
     pub node_port: u16,
     pub ports: Ports,
     pub admin_socket: PathBuf,
-    /// One per architecture.
+    /// One per architecture; they go before those that are published.
     pub images: Vec<InstallerImage>,
     pub k3s: K3sConfig,
 }
@@ -63,11 +65,6 @@ impl Config {
             Dhcp::Server { .. } => Some(Mode::Server),
             Dhcp::Off => None,
         }
-    }
-
-    /// The installer for machines of this architecture (`x86_64`).
-    pub fn image_for(&self, arch: &str) -> Option<&InstallerImage> {
-        self.images.iter().find(|i| i.image.arch == arch)
     }
 }
 

@@ -49,7 +49,7 @@ fn look(app: &App) -> Vec<Check> {
         checkup::firewall(&firewall(app)),
         checkup::others(app.config.mode(), &others(app)),
         checkup::loaders(&loaders(app), &folder),
-        checkup::images(&images::look(&app.config.images)),
+        checkup::images(&images::look(&app.installers.all())),
         checkup::hosts(&problems, profiles),
         checkup::cache(&cached, &needed),
         checkup::store(app.store.trouble().as_deref(), world.seq),

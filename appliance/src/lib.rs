@@ -19,6 +19,8 @@ pub mod clock;
 pub mod counters;
 pub mod doctor;
 mod durable;
+pub mod flake;
+pub mod installers;
 pub mod k3s;
 pub mod keys;
 pub mod loaders;

@@ -28,17 +28,17 @@ pub async fn entry(app: &App, mac: Mac) -> Result<Entry, Refusal> {
 ///
 /// # Errors
 /// There is none for it, in words for its screen.
-pub fn image(app: &App, mac: Mac) -> Result<&InstallerImage, NoImage> {
+pub fn image(app: &App, mac: Mac) -> Result<InstallerImage, NoImage> {
     let (world, profiles) = (app.store.world(), app.profiles());
     let arch = image::wanted(world.by_mac(mac), &profiles)?;
-    let image = app.config.image_for(arch);
+    let image = app.installers.for_arch(arch);
     image.ok_or_else(|| NoImage::NotConfigured(arch.to_owned()))
 }
 
 /// The installer with its ticket. The image is looked for first: without one no attempt is counted.
 async fn install(app: &App, mac: Mac) -> Result<Entry, Refusal> {
     let image = match image(app, mac) {
-        Ok(image) => image.image.clone(),
+        Ok(image) => image.image,
         Err(why) => {
             tracing::warn!(%mac, reason = %why, "cannot install");
             return Ok(to_disk(app, mac, why.to_string()));

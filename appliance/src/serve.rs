@@ -23,6 +23,7 @@ use crate::config::{Config, Loaded};
 use crate::counters::Counters;
 use crate::http::unix::{AdminSocket, serve_unix};
 use crate::http::{admin, tls};
+use crate::installers::Installers;
 use crate::keys::Keys;
 use crate::lan::{self, Findings, Segment};
 use crate::loaders::Loaders;
@@ -87,9 +88,10 @@ pub async fn bind(checked: Checked) -> anyhow::Result<Bound> {
         let cache = Cache::open(dir, keys.cache_secret_file()).context("cannot open the cache")?;
         let store = Store::open(dir, clock::now).context("cannot open the store")?;
         let timelines = Timelines::open(dir, clock::now);
-        Ok((keys, cache, store, timelines))
+        let installers = Installers::open(dir, &opening.images)?;
+        Ok((keys, cache, store, timelines, installers))
     };
-    let (keys, cache, store, timelines) = tokio::task::spawn_blocking(open).await??;
+    let (keys, cache, store, timelines, installers) = tokio::task::spawn_blocking(open).await??;
 
     let segments = sockets.iter().map(|s| s.segment(keys.pin()));
     let segments = segments.collect::<anyhow::Result<Vec<_>>>()?;
@@ -104,6 +106,7 @@ pub async fn bind(checked: Checked) -> anyhow::Result<Bound> {
         profiles: receiver,
         segments: segments.clone(),
         loaders,
+        installers,
         trials: Mutex::default(),
         findings,
         counters: Counters::default(),
@@ -142,7 +145,7 @@ impl Bound {
 
     /// One line for each fact that an operator may look for.
     pub fn announce(&self) {
-        let Config { dhcp, images, .. } = &self.app.config;
+        let Config { dhcp, .. } = &self.app.config;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), "pxe-appliance");
         tracing::info!(mode = %dhcp, "DHCP");
         for doors in &self.doors {
@@ -154,12 +157,15 @@ impl Bound {
         }
         tracing::info!(socket = %self.app.config.admin_socket.display(), "admin API");
         tracing::info!(profiles = self.app.profiles().by_name.len(), "profiles");
-        for image in images {
+        let images = self.app.installers.all();
+        for image in &images {
             let (name, arch) = (&image.image.name, &image.image.arch);
             tracing::info!(name, arch, "installer image");
         }
         if images.is_empty() {
-            tracing::warn!("no installer image is configured: nothing can be installed");
+            tracing::warn!(
+                "there is no installer image: nothing can be installed before `pxe-admin publish`"
+            );
         }
         self.announce_loaders();
     }

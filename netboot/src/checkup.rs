@@ -376,7 +376,7 @@ pub fn cache(cached: &[Cached], needed: &[String]) -> Check {
     if cached.is_empty() && needed.is_empty() {
         return check
             .judged(Verdict::Warning, "no system was published yet")
-            .tip("pxe-admin publish SYSTEM --toplevel PATH");
+            .tip("pxe-admin publish");
     }
     for Cached {
         release,
@@ -390,7 +390,7 @@ pub fn cache(cached: &[Cached], needed: &[String]) -> Check {
             )),
             Some(fault) => check
                 .judged(Verdict::Problem, format!("{release}: {fault}"))
-                .tip(format!("pxe-admin publish {system} --toplevel PATH")),
+                .tip(format!("pxe-admin publish {system}")),
         };
     }
     for system in needed {
@@ -399,7 +399,7 @@ pub fn cache(cached: &[Cached], needed: &[String]) -> Check {
                 Verdict::Problem,
                 format!("`{system}` has no release, and machines are to get it"),
             )
-            .tip(format!("pxe-admin publish {system} --toplevel PATH"));
+            .tip(format!("pxe-admin publish {system}"));
     }
     check
 }

@@ -256,7 +256,7 @@ pub fn plan_for(
             Code::PlanRefused,
             format!("system `{system}` has no release"),
         )
-        .tip(format!("pxe-admin publish {system} --toplevel PATH")));
+        .tip(format!("pxe-admin publish {system}")));
     };
     let Shelf {
         cache, k3s_server, ..

@@ -261,6 +261,9 @@ pub struct Release {
     /// The flake revision it was built from, where one is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
+    /// The flake had changes beyond that revision that were not committed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dirty: bool,
     /// `nixos-version` of the system, where it has one.
     #[serde(default)]
     pub label: String,

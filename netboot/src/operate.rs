@@ -13,7 +13,7 @@ use crate::refusal::{Code, Refusal};
 use crate::store_path::StorePath;
 use crate::timestamp::Timestamp;
 use crate::token::Ticket;
-use crate::wire::EnrollRequest;
+use crate::wire::{EnrollRequest, Source};
 use crate::world::{World, sorted};
 
 const NOTHING: &str = "nothing was changed";
@@ -289,35 +289,42 @@ pub fn warnings(
     match world.newest(system) {
         Some(_) => Vec::new(),
         None => vec![format!(
-            "system `{system}` has no release yet; run `pxe-admin publish {system} --toplevel PATH`"
+            "system `{system}` has no release yet; run `pxe-admin publish {system}`"
         )],
     }
 }
 
+/// A system that was built, and is in the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Built {
+    pub system: SystemName,
+    pub toplevel: StorePath,
+    /// Bytes of all NARs of the closure, unpacked.
+    pub closure_size: u64,
+    /// Its `nixos-version`.
+    pub label: String,
+    pub source: Source,
+}
+
 /// Makes the next release of a system. The toplevel of the newest one is no new release.
-pub fn release(
-    world: &World,
-    system: &SystemName,
-    toplevel: &StorePath,
-    closure_size: u64,
-    label: &str,
-    now: Timestamp,
-) -> Verdict<Release> {
-    let newest = world.newest(system);
-    if let Some(newest) = newest.filter(|r| r.toplevel == *toplevel) {
+pub fn release(world: &World, built: Built, now: Timestamp) -> Verdict<Release> {
+    let newest = world.newest(&built.system);
+    if let Some(newest) = newest.filter(|r| r.toplevel == built.toplevel) {
         return Verdict {
             answer: Ok(newest.clone()),
             drafts: Vec::new(),
         };
     }
+    let Source { revision, dirty } = built.source;
     let release = Release {
-        system: system.clone(),
+        system: built.system,
         number: newest.map_or(1, |r| r.number + 1),
-        toplevel: toplevel.clone(),
-        closure_size,
+        toplevel: built.toplevel,
+        closure_size: built.closure_size,
         published: now,
-        revision: None,
-        label: label.to_owned(),
+        revision,
+        dirty,
+        label: built.label,
     };
     let draft = Draft {
         machine: None,

@@ -2,7 +2,7 @@
 
 mod file;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -100,6 +100,22 @@ pub struct Profiles {
 }
 
 impl Profiles {
+    /// The systems that machines of these profiles are installed with, sorted.
+    pub fn systems(&self) -> Vec<SystemName> {
+        let profiles = self.by_name.values();
+        let own = |profile: &Profile| {
+            profile
+                .machines
+                .iter()
+                .filter_map(|m| m.system.clone())
+                .collect::<Vec<_>>()
+        };
+        let all: BTreeSet<SystemName> = profiles
+            .flat_map(|profile| std::iter::once(profile.system.clone()).chain(own(profile)))
+            .collect();
+        all.into_iter().collect()
+    }
+
     /// Reads all files (path as it is to be shown, text), reporting every problem in them.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::checkup::Check;
+use crate::closure::Member;
 use crate::event::Event;
 use crate::hardware::Hardware;
 use crate::mac::Mac;
@@ -192,11 +193,24 @@ pub struct Releases {
     pub releases: Vec<Release>,
 }
 
+/// What something was built from.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Source {
+    /// The flake's revision; with `dirty`, the one that it was changed from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// The flake had changes that were not committed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dirty: bool,
+}
+
 /// `POST /admin/v1/publish` → one [`Published`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublishRequest {
     pub system: SystemName,
     pub toplevel: StorePath,
+    #[serde(default)]
+    pub source: Source,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -204,6 +218,69 @@ pub struct Published {
     pub release: Release,
     /// False: the newest release was this very path already.
     pub changed: bool,
+}
+
+/// `GET /admin/v1/publishing`: what there is to publish for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Publishing {
+    /// `flake` of the configuration: a URL, or an absolute path on the appliance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flake: Option<String>,
+    /// The systems that profiles use, sorted.
+    pub systems: Vec<SystemName>,
+    /// The installers for the architectures of profiles.
+    pub installers: Vec<InstallerFor>,
+}
+
+/// The installer that machines of an architecture boot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstallerFor {
+    /// As `uname -m` says it.
+    pub arch: String,
+    /// It is `images.<name>` of the configuration; none is published beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configured: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<Installer>,
+}
+
+/// An installer that was built from the flake.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Installer {
+    /// As `uname -m` says it.
+    pub arch: String,
+    /// The folder that it was taken from.
+    pub path: StorePath,
+    pub published: Timestamp,
+    #[serde(default)]
+    pub source: Source,
+}
+
+/// `POST /admin/v1/publish/installer` → one [`InstallerPublished`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstallerRequest {
+    /// A folder with `kernel`, `initrd`, `cmdline` and `arch`.
+    pub path: StorePath,
+    #[serde(default)]
+    pub source: Source,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstallerPublished {
+    pub installer: Installer,
+    /// False: machines boot this very one already.
+    pub changed: bool,
+}
+
+/// `GET /admin/v1/releases/{system}/closure`: the newest release as it is in the cache.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closure {
+    /// None: there is no release yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<Release>,
+    /// Every path is in the cache.
+    pub whole: bool,
+    pub paths: Vec<Member>,
 }
 
 /// One line of `GET /admin/v1/events?machine=&after=&follow=` (newline-delimited JSON).

@@ -63,7 +63,7 @@ pub(super) enum Command {
     Doctor(DoctorArgs),
     /// Show what an installation does, or would do, to a machine's disks
     Plan(WhoArgs),
-    /// Sign a built system into the cache and make a release of it
+    /// Build the flake's systems and installer, sign them into the cache and make releases of them
     Publish(PublishArgs),
     /// List the releases of all systems
     Releases,
@@ -145,11 +145,18 @@ pub(super) struct DoctorArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct PublishArgs {
-    /// The system's name, as in `nixosConfigurations.<name>`
-    pub(super) system: SystemName,
-    /// Its built toplevel: a store path, or a link to one such as ./result
-    #[arg(long, value_name = "PATH")]
-    pub(super) toplevel: PathBuf,
+    /// Names as in `nixosConfigurations.<name>` [default: all that profiles use, and the installers]
+    #[arg(value_name = "SYSTEM")]
+    pub(super) systems: Vec<SystemName>,
+    /// The flake: a path or a URL, as `nix build` takes it [default: `flake` of appliance.toml]
+    #[arg(long, value_name = "REF")]
+    pub(super) flake: Option<String>,
+    /// Build, and say what publishing would change; on the appliance nothing changes
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Build nothing: one system's toplevel, a store path or a link to one such as ./result
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["flake", "dry_run"])]
+    pub(super) toplevel: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

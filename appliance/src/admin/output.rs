@@ -59,6 +59,9 @@ pub struct Output {
     verbose: bool,
     /// The cursor stands behind a line that the next one replaces.
     passing: bool,
+    /// The same for stderr, and whether that is a terminal.
+    stderr_terminal: bool,
+    progress: bool,
 }
 
 impl Output {
@@ -66,6 +69,7 @@ impl Output {
     pub fn real() -> Self {
         Self {
             terminal: io::stdout().is_terminal(),
+            stderr_terminal: io::stderr().is_terminal(),
             ..Self::to(Box::new(io::stdout()), Box::new(io::stderr()))
         }
     }
@@ -79,6 +83,8 @@ impl Output {
             json: false,
             verbose: false,
             passing: false,
+            stderr_terminal: false,
+            progress: false,
         }
     }
 
@@ -93,6 +99,27 @@ impl Output {
     pub(super) fn speak(&mut self, json: bool, verbose: bool) {
         self.json = json;
         self.verbose = verbose;
+    }
+
+    /// How far something is, beside the answer: where stderr is a terminal, the next one takes its place; elsewhere it
+    /// would only fill a log.
+    pub(super) fn progress(&mut self, text: &str) {
+        if self.stderr_terminal {
+            self.progress = true;
+            let text = printable(text);
+            let _ = write!(self.stderr, "\r\x1b[K{text}").and_then(|()| self.stderr.flush());
+        }
+    }
+
+    /// Takes the progress away.
+    pub(super) fn progress_over(&mut self) {
+        if std::mem::take(&mut self.progress) {
+            let _ = write!(self.stderr, "\r\x1b[K").and_then(|()| self.stderr.flush());
+        }
+    }
+
+    pub(super) fn shows_progress(&self) -> bool {
+        self.stderr_terminal
     }
 
     /// Prints clap's own words: help and version are answers, the rest is not.
@@ -159,6 +186,7 @@ impl Output {
     }
 
     fn write(&mut self, text: &str) -> Result<(), Failure> {
+        self.progress_over();
         self.stdout
             .write_all(text.as_bytes())
             .and_then(|()| self.stdout.flush())
@@ -170,6 +198,7 @@ impl Output {
         if std::mem::take(&mut self.passing) {
             let _ = self.write("\n");
         }
+        self.progress_over();
         // With stderr gone there is nobody to tell.
         let _ = writeln!(self.stderr, "{}", printable(text));
     }

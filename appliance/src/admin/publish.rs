@@ -1,44 +1,43 @@
 //! `publish` and `releases`.
 
+mod from_flake;
+mod hand_over;
+mod told;
+
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 
 use netboot::store_path::StorePath;
-use netboot::wire::{PublishRequest, Published, Releases};
+use netboot::wire::{Releases, Source};
 
 use super::cli::PublishArgs;
-use super::client::{Client, PUBLISH_WITHIN};
+use super::client::Client;
 use super::failure::Failure;
-use super::output::Answer;
+use super::output::{Answer, Output};
 use super::words::{bytes, or_dash, table};
 
-pub(super) async fn publish(client: &Client, args: PublishArgs) -> Result<Answer, Failure> {
-    let PublishArgs { system, toplevel } = args;
-    let request = PublishRequest {
-        toplevel: store_path(&toplevel)?,
-        system,
+pub(super) async fn publish(
+    client: &Client,
+    args: PublishArgs,
+    output: &mut Output,
+) -> Result<Answer, Failure> {
+    let Some(toplevel) = &args.toplevel else {
+        return from_flake::publish(client, &args, output).await;
     };
-    let perhaps = format!("published {}", request.toplevel);
-    let answer: Published = client
-        .post(&["publish"], &request, Some(PUBLISH_WITHIN), &perhaps)
-        .await?;
-    let release = &answer.release;
-    let text = if answer.changed {
-        format!(
-            "release {} of `{}`: {} ({})",
-            release.number,
-            release.system,
-            release.toplevel,
-            bytes(release.closure_size)
-        )
-    } else {
-        format!(
-            "{} is release {} of `{}` already; nothing changed",
-            release.toplevel, release.number, release.system
-        )
+    let [system] = args.systems.as_slice() else {
+        return Err(Failure::Argument {
+            message: "`--toplevel` is the toplevel of one system".to_owned(),
+            tip: "pxe-admin publish SYSTEM --toplevel PATH".to_owned(),
+        });
     };
-    let answer = Answer::new(&answer, text);
-    Ok(answer
-        .note("next: machines install it from now on; for one that runs, `pxe-admin reimage NAME`"))
+    let toplevel = store_path(toplevel)?;
+    let published = hand_over::system(client, system, &toplevel, Source::default()).await?;
+    Ok(told::published(&told::Document {
+        systems: vec![published],
+        ..told::Document::default()
+    }))
 }
 
 /// The store path that was typed, or that a link such as `./result` leads to.
@@ -53,8 +52,7 @@ fn store_path(typed: &Path) -> Result<StorePath, Failure> {
             "`{}` is neither a path of the Nix store nor a link to one",
             typed.display()
         ),
-        tip: "build the system first: `nix build .#nixosConfigurations.NAME.config.system.build.toplevel`, then `--toplevel ./result`"
-            .to_owned(),
+        tip: "pxe-admin publish SYSTEM --flake ., which builds the system first".to_owned(),
     })
 }
 
@@ -63,7 +61,7 @@ pub(super) async fn releases(client: &Client) -> Result<Answer, Failure> {
     if answer.releases.is_empty() {
         return Ok(Answer::new(&answer, String::new())
             .note("nothing was published yet")
-            .note("next: `pxe-admin publish SYSTEM --toplevel PATH`"));
+            .note("next: `pxe-admin publish`"));
     }
     let rows: Vec<[String; 7]> = answer
         .releases
@@ -75,7 +73,7 @@ pub(super) async fn releases(client: &Client) -> Result<Answer, Failure> {
                 or_dash(Some(&release.label)),
                 bytes(release.closure_size),
                 release.published.to_string(),
-                or_dash(release.revision.as_ref()),
+                told::revision(release.revision.as_deref(), release.dirty),
                 release.toplevel.to_string(),
             ]
         })
@@ -90,30 +88,4 @@ pub(super) async fn releases(client: &Client) -> Result<Answer, Failure> {
         "TOPLEVEL",
     ];
     Ok(Answer::new(&answer, table(head, &rows)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_published_is_a_store_path() {
-        let path = "/nix/store/0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq-nixos-system-worker-25.05";
-        let taken = store_path(Path::new(path)).expect("taken as typed, be it here or not");
-        assert_eq!(taken.as_str(), path);
-
-        let folder = tempfile::tempdir().expect("a folder");
-        let link = folder.path().join("result");
-        std::os::unix::fs::symlink(folder.path(), &link).expect("a link");
-        for wrong in [link.as_path(), Path::new("/nix/store"), Path::new("absent")] {
-            let failure = store_path(wrong).expect_err("not a store path");
-            let notice = failure.notice().expect("words");
-            assert_eq!(notice.exit, 2);
-            assert!(
-                notice
-                    .message
-                    .ends_with("is neither a path of the Nix store nor a link to one")
-            );
-        }
-    }
 }

@@ -41,13 +41,13 @@ impl Write for Printed {
 }
 
 /// An appliance that answers on its socket, and can go away and come back.
-struct Served {
-    bench: Bench,
+pub(super) struct Served {
+    pub(super) bench: Bench,
     running: Option<(CancellationToken, JoinHandle<io::Result<()>>)>,
 }
 
 impl Served {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut served = Self {
             bench: Bench::new(),
             running: None,
@@ -85,7 +85,7 @@ impl Served {
     }
 
     /// Exit code, stdout, stderr.
-    async fn run(&self, line: &str) -> (u8, String, String) {
+    pub(super) async fn run(&self, line: &str) -> (u8, String, String) {
         let (stdout, stderr) = (Printed::default(), Printed::default());
         let mut output = Output::to(Box::new(stdout.clone()), Box::new(stderr.clone()));
         let exit = run(self.args(line), &mut output).await;

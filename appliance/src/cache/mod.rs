@@ -1,5 +1,6 @@
 //! The binary cache: a folder of signed narinfos and NARs, filled by `publish`, read by installs.
 
+mod closure;
 mod command;
 mod fault;
 mod publish;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use netboot::closure::Member;
 use netboot::refusal::Refusal;
 use netboot::store_path::StorePath;
 use tokio::sync::Mutex;
@@ -40,6 +42,22 @@ pub struct Measured {
     pub closure_size: u64,
     /// Its `nixos-version`.
     pub label: String,
+}
+
+/// The label of a built system (`nixos-version`).
+///
+/// # Errors
+/// It is not in this machine's Nix store, or not a NixOS toplevel.
+pub fn look_at(toplevel: &StorePath) -> Result<String, Refusal> {
+    publish::look_at(toplevel)
+}
+
+/// The closure of a path of this machine's Nix store, sorted.
+///
+/// # Errors
+/// Nix does not know it, in its own words.
+pub async fn in_store(path: &StorePath) -> Result<Vec<Member>, Refusal> {
+    publish::closure(path).await
 }
 
 impl Cache {

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
+use netboot::closure::Member;
 use netboot::refusal::Refusal;
 use netboot::store_path::StorePath;
 
@@ -24,9 +25,8 @@ const RESERVE: u64 = 64 << 20;
 
 pub(super) async fn publish(cache: &Cache, toplevel: &StorePath) -> Result<Measured, Refusal> {
     let label = look_at(toplevel)?;
-    let closure = closure(toplevel).await?;
-    let (sizes, missing) = measure(cache, &closure).await?;
-    fits(cache, missing)?;
+    let members = closure(toplevel).await?;
+    fits(cache, missing(cache, &members))?;
     let to = format!(
         "file://{}?secret-key={}&compression=zstd&parallel-compression=true",
         cache.dir.display(),
@@ -43,13 +43,13 @@ pub(super) async fn publish(cache: &Cache, toplevel: &StorePath) -> Result<Measu
     run("nix", arguments, "copying into the cache").await?;
     verify(cache, toplevel)?;
     Ok(Measured {
-        closure_size: sizes,
+        closure_size: netboot::closure::size(&members),
         label,
     })
 }
 
 /// The system's label, if it is a system.
-fn look_at(toplevel: &StorePath) -> Result<String, Refusal> {
+pub(super) fn look_at(toplevel: &StorePath) -> Result<String, Refusal> {
     let path = Path::new(toplevel.as_str());
     if !path.exists() {
         return Err(
@@ -74,36 +74,39 @@ fn look_at(toplevel: &StorePath) -> Result<String, Refusal> {
     Ok(label.take(128).collect())
 }
 
-async fn closure(toplevel: &StorePath) -> Result<Vec<StorePath>, Refusal> {
+pub(super) async fn closure(toplevel: &StorePath) -> Result<Vec<Member>, Refusal> {
     let arguments = ["--query", "--requisites", toplevel.as_str()];
     let text = run("nix-store", arguments, "asking for the closure").await?;
-    text.lines()
+    let mut paths: Vec<StorePath> = text
+        .lines()
         .map(|line| {
             line.parse()
                 .map_err(|error| refused(&format!("`nix-store` named `{line}`, which {error}")))
         })
-        .collect()
-}
-
-/// Bytes of all NARs, and of those that the cache does not have.
-async fn measure(cache: &Cache, closure: &[StorePath]) -> Result<(u64, u64), Refusal> {
+        .collect::<Result<_, _>>()?;
+    paths.sort();
     let arguments = ["--query", "--size"]
         .into_iter()
-        .chain(closure.iter().map(StorePath::as_str));
+        .chain(paths.iter().map(StorePath::as_str));
     let text = run("nix-store", arguments, "measuring the closure").await?;
     let sizes: Vec<u64> = text
         .lines()
         .filter_map(|line| line.trim().parse().ok())
         .collect();
-    if sizes.len() != closure.len() {
+    if sizes.len() != paths.len() {
         return Err(refused("`nix-store` did not give one size for each path"));
     }
-    let missing = closure.iter().zip(&sizes).filter(|(path, _)| {
-        let narinfo = format!("{}.narinfo", path.hash());
+    let members = paths.into_iter().zip(sizes);
+    Ok(members.map(|(path, size)| Member { path, size }).collect())
+}
+
+/// Bytes of all NARs that the cache does not have.
+fn missing(cache: &Cache, closure: &[Member]) -> u64 {
+    let missing = closure.iter().filter(|member| {
+        let narinfo = format!("{}.narinfo", member.path.hash());
         cache.file(&narinfo).is_none()
     });
-    let missing = missing.map(|(_, size)| size).sum();
-    Ok((sizes.iter().sum(), missing))
+    missing.map(|member| member.size).sum()
 }
 
 /// zstd leaves about a third of a NixOS system; half of it free is a fair demand.

@@ -40,12 +40,7 @@ pub(super) fn check(
     if let Some(dir) = &hosts_dir {
         exists(&mut reader, dir, Kind::Folder);
     }
-    reader.refuse(
-        &mut top,
-        &["flake"],
-        LATER,
-        "build the system and run `pxe-admin publish SYSTEM --toplevel PATH`",
-    );
+    let flake = flake(&mut reader, &mut top, folder);
 
     let lans = lans::read(&mut reader, &mut top, interfaces);
     let (dhcp, beside) = dhcp(&mut reader, &mut top, lans.as_deref().ok());
@@ -63,6 +58,7 @@ pub(super) fn check(
             let config = Config {
                 state_dir: or(state_dir, "/var/lib/pxe-appliance"),
                 hosts_dir: or(hosts_dir, HOSTS),
+                flake,
                 lans,
                 dhcp,
                 share_port: beside.share_port,
@@ -325,6 +321,20 @@ fn path(
             Ok(folder.join(text))
         }
     })
+}
+
+/// A flake URL as it is; a path made absolute, because `pxe-admin` runs elsewhere.
+fn flake(reader: &mut Reader<'_>, top: &mut Section<'_>, folder: &Path) -> Option<String> {
+    let written = reader.parsed(top, "flake", values::flake)?;
+    if values::is_url(&written.value) {
+        return Some(written.value);
+    }
+    let path = std::path::absolute(folder.join(&written.value));
+    let path = Placed {
+        value: path.unwrap_or_else(|_| folder.join(&written.value)),
+        at: written.at,
+    };
+    exists(reader, &path, Kind::Folder).then(|| path.value.display().to_string())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -120,10 +120,17 @@ fn the_example_reads_as_it_is_written() {
     assert_eq!(config.armed_for, Duration::from_secs(86_400));
     assert_eq!(config.attempts, 3);
     assert_eq!((config.http_port, config.node_port), (8080, 8443));
-    let image = config.image_for("x86_64").expect("the image is there");
-    assert_eq!(image.image.name, "installer");
+    let [image] = &config.images[..] else {
+        panic!("{:?}", config.images);
+    };
+    assert_eq!(
+        (&*image.image.name, &*image.image.arch),
+        ("installer", "x86_64")
+    );
     assert_eq!(image.kernel, folder.path().join("bzImage"));
-    assert!(config.image_for("aarch64").is_none());
+    // `pxe-admin` is told, and runs in another folder.
+    let flake = folder.path().display().to_string();
+    assert_eq!(config.flake, Some(flake));
     assert_eq!(
         config.k3s.server.as_deref(),
         Some("https://10.77.0.10:6443")
@@ -203,7 +210,7 @@ token-file = "no-token"
 "#,
         &expect![[r#"
             appliance.toml:2:13: must be a string in quotes, found integer
-            appliance.toml:3:1: unknown field `hosts-dri`, expected one of `admin`, `boot`, `dhcp`, `hosts-dir`, `http`, `images`, `k3s`, `lan`, `state-dir`
+            appliance.toml:3:1: unknown field `hosts-dri`, expected one of `admin`, `boot`, `dhcp`, `flake`, `hosts-dir`, `http`, `images`, `k3s`, `lan`, `state-dir`
               tip: did you mean `hosts-dir`?
             appliance.toml:7:9: `10.77.0.200` comes after `10.77.0.50`
             appliance.toml:8:14: `12x` is not a duration (write it like 30s, 15m, 12h or 7d)
@@ -232,7 +239,6 @@ token-file = "no-token"
 fn a_key_without_effect_is_refused_and_not_ignored() {
     problems(
         r#"
-flake = "."
 [dhcp]
 range = ["10.77.0.50", "10.77.0.200"]
 [boot]
@@ -242,15 +248,29 @@ listen = "10.77.0.1:8444"
 token-file = "token"
 "#,
         &expect![[r#"
-            appliance.toml:2:1: `flake` is not available in this version
-              tip: build the system and run `pxe-admin publish SYSTEM --toplevel PATH`
-            appliance.toml:4:1: `range` has no effect in proxy mode
+            appliance.toml:3:1: `range` has no effect in proxy mode
               tip: set mode = "server", or take the line out
-            appliance.toml:6:11: `discover` is not available in this version (use "ignore", "wait" or the name of a profile)
-            appliance.toml:8:1: `listen` is not available in this version
+            appliance.toml:5:11: `discover` is not available in this version (use "ignore", "wait" or the name of a profile)
+            appliance.toml:7:1: `listen` is not available in this version
               tip: run `pxe-admin` on the appliance, or carry the socket over ssh
-            appliance.toml:9:1: `token-file` is not available in this version
+            appliance.toml:8:1: `token-file` is not available in this version
               tip: run `pxe-admin` on the appliance, or carry the socket over ssh
+        "#]],
+    );
+}
+
+#[test]
+fn a_flake_is_there_or_is_a_url() {
+    problems(
+        "flake = \"nowhere\"\n",
+        &expect![[r#"
+            appliance.toml:1:9: `nowhere` does not exist
+        "#]],
+    );
+    problems(
+        "flake = \".#worker\"\n",
+        &expect![[r#"
+            appliance.toml:1:9: `.#worker` is neither a path nor a flake URL (like git+https://example.org/lab)
         "#]],
     );
 }

@@ -88,6 +88,28 @@ pub(super) fn unknown(text: &str) -> Result<Unknown, String> {
     }
 }
 
+/// `flake`: a path, or a flake URL such as `git+https://example.org/lab`; no output of it.
+pub(super) fn flake(text: &str) -> Result<String, String> {
+    let odd = |c: char| c.is_control() || c == '#' || c == ' ';
+    if text.is_empty() || text.starts_with('-') || text.contains(odd) {
+        return Err(
+            "is neither a path nor a flake URL (like git+https://example.org/lab)".to_owned(),
+        );
+    }
+    Ok(text.to_owned())
+}
+
+/// Whether a flake is given by URL: a scheme comes before any slash (RFC 3986 §3.1).
+pub(super) fn is_url(flake: &str) -> bool {
+    let scheme = flake.split_once(':').map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| {
+        scheme
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+            && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+    })
+}
+
 /// `uname -m` of a machine that an image is for.
 pub(super) fn arch(text: &str) -> Result<String, String> {
     match text {
@@ -187,6 +209,26 @@ mod tests {
             ("Node 1", false),
         ] {
             assert_eq!(cluster(text).is_ok(), good, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_flake_is_a_path_or_a_url() {
+        for (text, good, url) in [
+            (".", true, false),
+            ("../lab", true, false),
+            ("/srv/lab", true, false),
+            ("/srv/a:b", true, false),
+            ("github:me/lab", true, true),
+            ("git+https://example.org/lab?ref=main", true, true),
+            ("path:/srv/lab", true, true),
+            (".#worker", false, false),
+            ("", false, false),
+            ("--impure", false, false),
+            ("a b", false, false),
+        ] {
+            assert_eq!(flake(text).is_ok(), good, "{text:?}");
+            assert_eq!(is_url(text), url, "{text:?}");
         }
     }
 

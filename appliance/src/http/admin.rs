@@ -3,6 +3,7 @@
 mod boots;
 mod commands;
 mod events;
+mod publish;
 mod questions;
 
 use std::sync::Arc;
@@ -24,7 +25,10 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/admin/v1/enroll", post(commands::enroll))
         .route("/admin/v1/machines/{who}/reimage", post(commands::reimage))
         .route("/admin/v1/machines/{who}/forget", post(commands::forget))
-        .route("/admin/v1/publish", post(commands::publish))
+        .route("/admin/v1/publish", post(publish::system))
+        .route("/admin/v1/publish/installer", post(publish::installer))
+        .route("/admin/v1/publishing", get(publish::publishing))
+        .route("/admin/v1/releases/{system}/closure", get(publish::closure))
         .route("/admin/v1/machines", get(questions::machines))
         .route("/admin/v1/machines/{who}", get(questions::machine))
         .route("/admin/v1/machines/{who}/plan", get(questions::plan))

@@ -26,6 +26,7 @@ use crate::cache::Cache;
 use crate::clock;
 use crate::config::{Config, Dhcp, K3sConfig, Ports};
 use crate::counters::Counters;
+use crate::installers::Installers;
 use crate::keys::Keys;
 use crate::lan::{Findings, Lan, Segment};
 use crate::loaders::Loaders;
@@ -74,6 +75,7 @@ impl Bench {
             })],
             policy: config.policy(),
             loaders: Loaders::default(),
+            installers: Installers::open(folder.path(), &config.images).expect("installers"),
             trials: Mutex::default(),
             findings: Findings::default(),
             counters: Counters::default(),
@@ -104,11 +106,14 @@ impl Bench {
 
     /// The system of a profile is published; without Nix, so nothing is in the cache.
     pub(crate) async fn release(&self, system: &str, toplevel: &str) {
-        let system = system.parse().expect("a system");
-        let toplevel = toplevel.parse().expect("a store path");
-        let release = move |world: &_, now| {
-            operate::release(world, &system, &toplevel, 3 << 30, "25.05.20260402", now)
+        let built = operate::Built {
+            system: system.parse().expect("a system"),
+            toplevel: toplevel.parse().expect("a store path"),
+            closure_size: 3 << 30,
+            label: "25.05.20260402".to_owned(),
+            source: netboot::wire::Source::default(),
         };
+        let release = move |world: &_, now| operate::release(world, built, now);
         self.app.store.decide(release).await.expect("a release");
     }
 
@@ -174,6 +179,7 @@ fn config(state_dir: &std::path::Path, k3s: K3sConfig) -> Config {
     Config {
         state_dir: state_dir.to_owned(),
         hosts_dir: "hosts/profiles".into(),
+        flake: None,
         lans: vec![Lan {
             interface: "lo".to_owned(),
             address: Ipv4Addr::LOCALHOST,

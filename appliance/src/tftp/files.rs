@@ -154,7 +154,7 @@ fn image(
 ) -> Result<Content, String> {
     installs(app, mac)?;
     let image = script::image(app, mac).map_err(|why| why.to_string())?;
-    Content::on_disk(part(image)).map_err(|error| format!("cannot open the image: {error}"))
+    Content::on_disk(part(&image)).map_err(|error| format!("cannot open the image: {error}"))
 }
 
 fn text(text: String) -> Content {

@@ -12,7 +12,7 @@ use crate::operate::{self, About, Operator};
 use crate::profile::Role;
 use crate::store_path::StorePath;
 use crate::token::Ticket;
-use crate::wire::{BootRequest, EnrollRequest};
+use crate::wire::{BootRequest, EnrollRequest, Source};
 
 pub(crate) const PROFILE: &str = "system = \"x86_64-linux\"\n[disk]\nlayout = \"ext4\"\n\
      select = { smallest = true }\n[k3s]\nrole = \"agent\"\n";
@@ -135,15 +135,14 @@ impl Story {
     }
 
     pub(crate) fn publish(&mut self, name: &str) -> Release {
-        let system = "worker".parse().expect("a name");
-        let verdict = operate::release(
-            &self.world,
-            &system,
-            &toplevel(name),
-            1 << 20,
-            "25.05",
-            self.now,
-        );
+        let built = operate::Built {
+            system: "worker".parse().expect("a name"),
+            toplevel: toplevel(name),
+            closure_size: 1 << 20,
+            label: "25.05".to_owned(),
+            source: Source::default(),
+        };
+        let verdict = operate::release(&self.world, built, self.now);
         self.take(verdict).expect("is released")
     }
 

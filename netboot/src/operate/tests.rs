@@ -239,6 +239,6 @@ fn releases_are_numbered_per_system_and_the_same_toplevel_is_none() {
     );
     assert_eq!(
         none,
-        ["system `db` has no release yet; run `pxe-admin publish db --toplevel PATH`"]
+        ["system `db` has no release yet; run `pxe-admin publish db`"]
     );
 }

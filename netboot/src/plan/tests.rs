@@ -63,6 +63,7 @@ fn plan_with(hardware: &Hardware, select: &str) -> Result<Plan, Refusal> {
         closure_size: GIB,
         published: Timestamp::default(),
         revision: None,
+        dirty: false,
         label: String::new(),
     };
     let cache = Cache {

@@ -43,7 +43,7 @@ fn an_appliance_with_problems_names_each_and_what_to_do() {
                           `undionly.kpxe` is missing: machines that boot in BIOS mode get no loader
                           tip: put it into `/usr/lib/ipxe`, then systemctl restart pxe-appliance
         problem  cache    release 3 of `worker`: its NAR is not in the cache
-                          tip: pxe-admin publish worker --toplevel PATH"#]]
+                          tip: pxe-admin publish worker"#]]
     .assert_eq(&answer.text);
 
     let fine = Checkup {

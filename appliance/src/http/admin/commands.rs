@@ -1,4 +1,4 @@
-//! The calls that change something: enroll, reimage, forget, publish.
+//! The calls that change machines: enroll, reimage, forget.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use netboot::machine::Machine;
 use netboot::operate::{self, About};
 use netboot::refusal::{Code, Refusal};
 use netboot::timestamp::Timestamp;
-use netboot::wire::{Changed, EnrollRequest, PublishRequest, Published, ReimageRequest};
+use netboot::wire::{Changed, EnrollRequest, ReimageRequest};
 use netboot::world::World;
 
 use super::Operator;
@@ -108,41 +108,4 @@ where
         },
         machine,
     })
-}
-
-pub(super) async fn publish(
-    State(app): State<Arc<App>>,
-    operator: Operator,
-    Body(request): Body<PublishRequest>,
-) -> Result<Response, Refused> {
-    let measured = app.cache.publish(&request.toplevel).await?;
-    let PublishRequest { system, toplevel } = request;
-    let decided = app
-        .store
-        .decide(move |world, now| {
-            operate::release(
-                world,
-                &system,
-                &toplevel,
-                measured.closure_size,
-                &measured.label,
-                now,
-            )
-        })
-        .await?;
-    let release = decided.answer;
-    tracing::info!(
-        command = "publish",
-        system = %release.system,
-        number = release.number,
-        by = operator.by,
-        changed = decided.changed,
-    );
-    Ok(changed(
-        decided.changed,
-        Published {
-            release,
-            changed: decided.changed,
-        },
-    ))
 }

@@ -70,14 +70,10 @@ pub(super) async fn image(
     request: Request,
 ) -> Result<Response, Refused> {
     let mac = super::for_mac(request.uri())?;
-    let found = app
-        .config
-        .images
-        .iter()
-        .find(|i| i.image.name == name && i.image.arch == arch);
+    let found = app.installers.named(&name, &arch);
     let (path, part) = match (found, file.as_str()) {
-        (Some(image), "kernel") => (image.kernel.clone(), Part::Kernel),
-        (Some(image), "initrd") => (image.initrd.clone(), Part::Initrd),
+        (Some(image), "kernel") => (image.kernel, Part::Kernel),
+        (Some(image), "initrd") => (image.initrd, Part::Initrd),
         _ => return Err(not_found("there is no such image")),
     };
     if let Some(no) = refusal(&app, mac, Files::Image) {

@@ -1,0 +1,235 @@
+//! What `publish` did, or would do, in words and in JSON.
+
+use netboot::closure::{Change, Changes};
+use netboot::machine::Release;
+use netboot::name::SystemName;
+use netboot::store_path::StorePath;
+use netboot::wire::{InstallerPublished, Published};
+use serde::Serialize;
+
+use crate::admin::output::Answer;
+use crate::admin::words::{bytes, indented};
+
+/// The answer to `publish`.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Document {
+    pub(super) systems: Vec<Published>,
+    pub(super) installers: Vec<InstallerPublished>,
+}
+
+/// The answer to `publish --dry-run`.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Forecast {
+    pub(super) systems: Vec<SystemForecast>,
+    pub(super) installers: Vec<InstallerForecast>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct SystemForecast {
+    pub(super) system: SystemName,
+    pub(super) toplevel: StorePath,
+    /// The newest release as it is; if it has this very toplevel, there is no next one.
+    pub(super) newest: Option<Release>,
+    pub(super) changed: bool,
+    /// Bytes of all NARs of the closure, unpacked.
+    pub(super) closure_size: u64,
+    /// Bytes of those that the newest release does not have, unpacked.
+    pub(super) to_copy: u64,
+    pub(super) changes: Changes,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct InstallerForecast {
+    pub(super) arch: String,
+    pub(super) path: StorePath,
+    pub(super) changed: bool,
+}
+
+pub(super) fn published(document: &Document) -> Answer {
+    let systems = document.systems.iter().map(system);
+    let installers = document.installers.iter().map(installer);
+    let lines: Vec<String> = systems.chain(installers).collect();
+    let answer = Answer::new(document, lines.join("\n"));
+    if document.systems.is_empty() {
+        return answer;
+    }
+    answer
+        .note("next: machines install it from now on; for one that runs, `pxe-admin reimage NAME`")
+}
+
+fn system(published: &Published) -> String {
+    let release = &published.release;
+    if !published.changed {
+        return format!(
+            "{} is release {} of `{}` already; nothing changed",
+            release.toplevel, release.number, release.system
+        );
+    }
+    let from = match release.revision.as_deref() {
+        Some(_) => format!(
+            ", from {}",
+            revision(release.revision.as_deref(), release.dirty)
+        ),
+        None => String::new(),
+    };
+    format!(
+        "release {} of `{}`: {} ({}){from}",
+        release.number,
+        release.system,
+        release.toplevel,
+        bytes(release.closure_size)
+    )
+}
+
+fn installer(published: &InstallerPublished) -> String {
+    let installer = &published.installer;
+    let (arch, path) = (&installer.arch, &installer.path);
+    if published.changed {
+        format!("installer for {arch}: {path}")
+    } else {
+        format!("{path} is the installer for {arch} already; nothing changed")
+    }
+}
+
+/// `1a2b3c4d5e6f`, as long as Git's own short form in a large repository; `1a2b3c4d5e6f-dirty` with changes.
+pub(super) fn revision(revision: Option<&str>, dirty: bool) -> String {
+    match (revision, dirty) {
+        (None, false) => "-".to_owned(),
+        (None, true) => "dirty".to_owned(),
+        (Some(revision), dirty) => {
+            let short: String = revision.chars().take(12).collect();
+            format!("{short}{}", if dirty { "-dirty" } else { "" })
+        }
+    }
+}
+
+pub(super) fn forecast(forecast: &Forecast) -> Answer {
+    let systems = forecast.systems.iter().map(of_system);
+    let installers = forecast.installers.iter().map(|installer| {
+        let InstallerForecast {
+            arch,
+            path,
+            changed,
+        } = installer;
+        let becomes = if *changed { "would be" } else { "is already" };
+        format!("the installer for {arch} {becomes} {path}")
+    });
+    let lines: Vec<String> = systems.chain(installers).collect();
+    Answer::new(forecast, lines.join("\n")).note("nothing was changed")
+}
+
+fn of_system(forecast: &SystemForecast) -> String {
+    let SystemForecast {
+        system,
+        newest,
+        changes,
+        ..
+    } = forecast;
+    if let Some(newest) = newest
+        && !forecast.changed
+    {
+        return format!("`{system}` is release {} already", newest.number);
+    }
+    let size = match newest {
+        Some(newest) => format!(
+            "{}, before {}",
+            bytes(forecast.closure_size),
+            bytes(newest.closure_size)
+        ),
+        None => bytes(forecast.closure_size),
+    };
+    let number = newest.as_ref().map_or(1, |newest| newest.number + 1);
+    let head = format!(
+        "`{system}` would get release {number}: {} ({size}; {} to copy)",
+        forecast.toplevel,
+        bytes(forecast.to_copy)
+    );
+    // Against nothing, every package is new: a list of them all says nothing.
+    if newest.is_none() {
+        return format!(
+            "{head}\n  {} packages, all of them new",
+            changes.added.len()
+        );
+    }
+    let mut lines = Vec::new();
+    for (what, all) in [
+        ("added", &changes.added),
+        ("removed", &changes.removed),
+        ("updated", &changes.updated),
+    ] {
+        lines.extend(
+            all.iter()
+                .map(|change| format!("{what:7}  {}", of_change(change))),
+        );
+    }
+    if changes.rebuilt > 0 {
+        let n = changes.rebuilt;
+        let s = if n == 1 { "" } else { "s" };
+        lines.push(format!("{n} package{s} built anew, of the same version"));
+    }
+    format!("{head}\n{}", indented(&lines.join("\n")))
+}
+
+/// `linux 6.12.20 -> 6.12.21, +1.2 MiB`
+fn of_change(change: &Change) -> String {
+    let versions = |all: &[String]| {
+        let all: Vec<&str> = all
+            .iter()
+            .map(String::as_str)
+            .filter(|v| !v.is_empty())
+            .collect();
+        all.join(", ")
+    };
+    let (before, after) = (versions(&change.before), versions(&change.after));
+    let arrow = match (before.as_str(), after.as_str()) {
+        ("", "") => String::new(),
+        (only, "") | ("", only) => format!(" {only}"),
+        (before, after) => format!(" {before} -> {after}"),
+    };
+    let sign = if change.bytes < 0 { '-' } else { '+' };
+    let size = bytes(change.bytes.unsigned_abs());
+    format!("{}{arrow}, {sign}{size}", change.package)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_a_line() {
+        let change = |before: &[&str], after: &[&str], bytes| Change {
+            package: "linux".to_owned(),
+            before: before.iter().map(|v| (*v).to_owned()).collect(),
+            after: after.iter().map(|v| (*v).to_owned()).collect(),
+            bytes,
+        };
+        for (change, want) in [
+            (
+                change(&["6.12.20"], &["6.12.21"], 1_258_291),
+                "linux 6.12.20 -> 6.12.21, +1.2 MiB",
+            ),
+            (change(&[], &["6.12"], 10), "linux 6.12, +10 B"),
+            (
+                change(&["6.12", "6.6"], &[], -2048),
+                "linux 6.12, 6.6, -2.0 KiB",
+            ),
+            (change(&[""], &[], -5), "linux, -5 B"),
+            (change(&["1"], &["1", "2"], 0), "linux 1 -> 1, 2, +0 B"),
+        ] {
+            assert_eq!(of_change(&change), want);
+        }
+    }
+
+    #[test]
+    fn a_revision_is_short_and_says_that_there_was_more() {
+        let commit = "98f5d3d44863881ed45a0e3cb6f6c8ce68d933d0";
+        for (text, dirty, want) in [
+            (Some(commit), false, "98f5d3d44863"),
+            (Some(commit), true, "98f5d3d44863-dirty"),
+            (None, true, "dirty"),
+            (None, false, "-"),
+        ] {
+            assert_eq!(revision(text, dirty), want);
+        }
+    }
+}

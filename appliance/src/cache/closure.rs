@@ -1,0 +1,46 @@
+//! What a release consists of, as the cache has it: the narinfos from its toplevel on.
+
+use std::collections::BTreeSet;
+
+use netboot::closure::Member;
+use netboot::store_path::StorePath;
+
+use super::Cache;
+use super::fault::field;
+
+impl Cache {
+    /// The paths of a closure with their sizes, sorted; and whether the cache has them all.
+    pub fn closure(&self, toplevel: &StorePath) -> (Vec<Member>, bool) {
+        let mut members = Vec::new();
+        let mut whole = true;
+        let mut seen = BTreeSet::from([toplevel.clone()]);
+        let mut left = vec![toplevel.clone()];
+        while let Some(path) = left.pop() {
+            let Some((size, references)) = self.entry(&path) else {
+                whole = false;
+                continue;
+            };
+            members.push(Member { path, size });
+            for reference in references {
+                if seen.insert(reference.clone()) {
+                    left.push(reference);
+                }
+            }
+        }
+        members.sort_by(|a, b| a.path.cmp(&b.path));
+        (members, whole)
+    }
+
+    /// Size and references of a path whose narinfo and NAR are there.
+    fn entry(&self, path: &StorePath) -> Option<(u64, Vec<StorePath>)> {
+        let file = self.file(&format!("{}.narinfo", path.hash()))?;
+        let info = std::fs::read_to_string(file).ok()?;
+        self.file(field(&info, "URL")?)?;
+        let size = field(&info, "NarSize")?.parse().ok()?;
+        let references = field(&info, "References").unwrap_or_default();
+        let references = references
+            .split_ascii_whitespace()
+            .map(|name| format!("/nix/store/{name}").parse().ok());
+        Some((size, references.collect::<Option<_>>()?))
+    }
+}

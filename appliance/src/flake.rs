@@ -1,0 +1,292 @@
+//! The user's flake: what it declares, and what Nix builds of it. For whoever publishes: `pxe-admin`, and the service when
+//! it follows a branch.
+//!
+//! Nothing is written into the flake: a lock that is not there, or does not fit, stays so.
+
+mod git;
+mod run;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write as _;
+
+use netboot::name::SystemName;
+use netboot::nix_log::{BuildLog, News};
+use netboot::refusal::{Code, Refusal};
+use netboot::store_path::StorePath;
+use netboot::wire::Source;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tempfile::TempDir;
+
+use run::{nix, refused};
+
+/// Told about every line of Nix that brought something.
+pub type Listener<'a> = &'a mut (dyn FnMut(&BuildLog, &News) + Send);
+
+/// A flake as it is now. If it has a revision, everything is built of that one, whatever happens in it meanwhile.
+#[derive(Debug, Clone)]
+pub struct Flake {
+    /// A flake reference that Nix takes from any folder.
+    reference: String,
+    source: Source,
+}
+
+/// What a flake declares.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Offers {
+    /// `nixosConfigurations.<name>`
+    pub systems: Vec<String>,
+    /// Architectures with `packages.<architecture>-linux.installer`, as `uname -m` says them.
+    pub installers: Vec<String>,
+}
+
+/// What to build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    System(SystemName),
+    /// The installer for an architecture.
+    Installer(String),
+}
+
+/// An output that was evaluated: what it will be is known, and it may not be built yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evaluated {
+    pub output: Output,
+    pub path: StorePath,
+    derivation: StorePath,
+}
+
+/// Built outputs; Nix deletes none of them while this lives.
+#[derive(Debug)]
+pub struct Built {
+    /// What Nix had to say, such as warnings of an evaluation.
+    pub words: Vec<String>,
+    _roots: TempDir,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    url: String,
+    #[serde(rename = "resolvedUrl")]
+    resolved_url: String,
+    revision: Option<String>,
+    /// Since Nix 2.17: `<revision>-dirty`.
+    #[serde(rename = "dirtyRevision")]
+    dirty_revision: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Place {
+    derivation: StorePath,
+    path: StorePath,
+}
+
+impl Flake {
+    /// Finds out what the reference stands for now. `reference` is a path or a flake URL, as `nix build` takes it, without
+    /// an output.
+    ///
+    /// # Errors
+    /// Nix cannot be run, or there is no flake, in Nix's own words.
+    pub async fn open(reference: &str) -> Result<Self, Refusal> {
+        if reference.contains('#') || reference.is_empty() || reference.starts_with('-') {
+            return Err(refused(&format!("`{reference}` does not name a flake"))
+                .fact("nothing was changed")
+                .tip("give a path or a flake URL, without `#` and an output: `--flake .`"));
+        }
+        let arguments = ["flake", "metadata", "--json", "--no-write-lock-file"];
+        let arguments = arguments.into_iter().chain([reference]);
+        let told = nix("nix", arguments, &mut |_, _| {}).await;
+        let told = told.map_err(|failed| {
+            failed.refusal(&format!(
+                "Nix finds no flake that it can read at `{reference}`"
+            ))
+        })?;
+        let found: Metadata = read(&told.stdout)?;
+        let local = git::folder(&found.resolved_url);
+        let source = match (found.revision, found.dirty_revision, local) {
+            (Some(revision), ..) => Source {
+                revision: Some(revision),
+                dirty: false,
+            },
+            (None, Some(dirty), _) => Source {
+                revision: Some(dirty.trim_end_matches("-dirty").to_owned()),
+                dirty: true,
+            },
+            (None, None, Some(folder)) => Source {
+                revision: git::head(&folder).await,
+                dirty: true,
+            },
+            // Not under version control.
+            (None, None, None) => Source::default(),
+        };
+        let pinned = source.revision.is_some() && !source.dirty;
+        Ok(Self {
+            reference: if pinned {
+                found.url
+            } else {
+                found.resolved_url
+            },
+            source,
+        })
+    }
+
+    pub fn reference(&self) -> &str {
+        &self.reference
+    }
+
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// What it declares, by name: nothing of it is evaluated further.
+    ///
+    /// # Errors
+    /// It does not evaluate, in Nix's own words.
+    pub async fn offers(&self) -> Result<Offers, Refusal> {
+        let expression = format!(
+            r#"let flake = builtins.getFlake {}; packages = flake.packages or {{ }};
+               architecture = system: builtins.head (builtins.split "-" system);
+               fits = system: packages.${{system}} ? installer && builtins.match ".*-linux" system != null;
+            in {{
+              systems = builtins.attrNames (flake.nixosConfigurations or {{ }});
+              installers = map architecture (builtins.filter fits (builtins.attrNames packages));
+            }}"#,
+            quoted(&self.reference)
+        );
+        // Impure, because a flake with changes cannot be named otherwise. What is built is evaluated purely.
+        let arguments = ["eval", "--json", "--impure", "--expr", &expression];
+        let told = nix("nix", arguments, &mut |_, _| {}).await;
+        let told = told.map_err(|failed| failed.refusal("the flake does not evaluate"))?;
+        read(&told.stdout)
+    }
+
+    /// What these outputs will be, without building them.
+    ///
+    /// # Errors
+    /// One does not evaluate, in Nix's own words.
+    pub async fn evaluate(&self, outputs: &[Output]) -> Result<Vec<Evaluated>, Refusal> {
+        let systems = outputs.iter().filter(|o| matches!(o, Output::System(_)));
+        let installers = outputs.iter().filter(|o| matches!(o, Output::Installer(_)));
+        let mut all = self.places("nixosConfigurations", systems).await?;
+        all.extend(self.places("packages", installers).await?);
+        Ok(all)
+    }
+
+    /// Those below one attribute of the flake, in one evaluation.
+    async fn places(
+        &self,
+        below: &str,
+        outputs: impl Iterator<Item = &Output>,
+    ) -> Result<Vec<Evaluated>, Refusal> {
+        let outputs: Vec<&Output> = outputs.collect();
+        if outputs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut list = String::new();
+        for output in &outputs {
+            let attribute = match output {
+                Output::System(name) => {
+                    format!("{}.config.system.build.toplevel", quoted(name.as_str()))
+                }
+                Output::Installer(arch) => {
+                    format!("{}.installer", quoted(&format!("{arch}-linux")))
+                }
+            };
+            let _ = write!(list, "(all.{attribute}) ");
+        }
+        let apply = format!(
+            "all: map (built: {{ derivation = built.drvPath; path = built.outPath; }}) [ {list}]"
+        );
+        let installable = format!("{}#{below}", self.reference);
+        let arguments = [
+            "eval",
+            "--json",
+            "--no-write-lock-file",
+            &installable,
+            "--apply",
+            &apply,
+        ];
+        let told = nix("nix", arguments, &mut |_, _| {}).await;
+        let told = told.map_err(|failed| failed.refusal("the flake does not evaluate"))?;
+        let places: Vec<Place> = read(&told.stdout)?;
+        if places.len() != outputs.len() {
+            return Err(refused(
+                "Nix evaluated another number of outputs than it was asked for",
+            ));
+        }
+        let evaluated = outputs.into_iter().zip(places);
+        let evaluated = evaluated.map(|(output, Place { derivation, path })| Evaluated {
+            output: output.clone(),
+            path,
+            derivation,
+        });
+        Ok(evaluated.collect())
+    }
+}
+
+/// Builds or fetches them all, or says why one cannot be.
+///
+/// # Errors
+/// A build failed, in Nix's own words with the last lines of the builder.
+pub async fn build(wanted: &[&Evaluated], listener: Listener<'_>) -> Result<Built, Refusal> {
+    let roots = tempfile::tempdir()
+        .map_err(|error| refused(&format!("a temporary folder cannot be made: {error}")))?;
+    if wanted.is_empty() {
+        return Ok(Built {
+            words: Vec::new(),
+            _roots: roots,
+        });
+    }
+    let root = roots.path().join("result").display().to_string();
+    // `nix build` has named derivations in two ways; this one is the same in all versions.
+    let arguments = ["--realise", "--add-root", &root].into_iter();
+    let arguments = arguments.chain(wanted.iter().map(|built| built.derivation.as_str()));
+    let told = nix("nix-store", arguments, listener).await;
+    let told = told.map_err(|failed| {
+        let names: Vec<String> = wanted.iter().map(|w| w.output.to_string()).collect();
+        failed.refusal(&format!("{} cannot be built", names.join(", ")))
+    })?;
+    let absent = wanted
+        .iter()
+        .find(|built| !std::path::Path::new(built.path.as_str()).exists());
+    if let Some(absent) = absent {
+        return Err(refused(&format!(
+            "Nix said that it built `{}`, but it is not in this machine's Nix store",
+            absent.path
+        )));
+    }
+    Ok(Built {
+        words: told.words,
+        _roots: roots,
+    })
+}
+
+impl std::fmt::Display for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::System(name) => write!(f, "`{name}`"),
+            Self::Installer(arch) => write!(f, "the installer for {arch}"),
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(stdout: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(stdout).map_err(|error| {
+        Refusal::new(
+            Code::PublishFailed,
+            format!("Nix answered with something else than was asked for: {error}"),
+        )
+        .fact("this may be a version of Nix that is not known yet")
+    })
+}
+
+/// A string of the Nix language.
+fn quoted(text: &str) -> String {
+    let escaped = text
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace("${", "\\${");
+    format!("\"{escaped}\"")
+}
