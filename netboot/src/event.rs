@@ -8,7 +8,7 @@ use crate::hardware::Hardware;
 use crate::mac::Mac;
 use crate::machine::{Claim, Facts, Generation, Release};
 use crate::manner::Manner;
-use crate::name::{HostName, ProfileName};
+use crate::name::{HostName, ProfileName, SystemName};
 use crate::plan::Plan;
 use crate::report::Report;
 use crate::timestamp::Timestamp;
@@ -151,5 +151,11 @@ pub enum Happening {
     /// A system went into the cache.
     Released {
         release: Release,
+    },
+    /// A release is no longer in the cache; its number stays taken.
+    Pruned {
+        system: SystemName,
+        number: u32,
+        by: String,
     },
 }

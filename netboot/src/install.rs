@@ -248,7 +248,7 @@ pub fn plan_for(
     let wanted = machine.armed.as_ref().and_then(|armed| armed.release);
     let system = profile.system_of(Some(host_name));
     let release = match wanted {
-        Some(number) => world.release(system, number),
+        Some(number) => world.release(system, number).filter(|r| r.pruned.is_none()),
         None => world.newest(system),
     };
     let Some(release) = release else {

@@ -20,6 +20,7 @@
 //! | [`operate`] | an operator's command | events, or a refusal |
 //! | [`nix_log`] | what Nix says | progress, and the words for a failure |
 //! | [`closure`] | two closures | what becomes of each package |
+//! | [`retention`] | releases, and what machines do | what stays in the cache |
 //! | [`world`] | events | everything the appliance knows |
 //! | [`timeline`] | what was seen of a boot | where it is stuck, and why that may be |
 //! | [`checkup`] | what was found on the appliance | what is in order, and what to do |
@@ -65,4 +66,5 @@ pub mod nix_log;
 pub mod install;
 pub mod operate;
 pub mod refusal;
+pub mod retention;
 pub mod wire;

@@ -267,4 +267,7 @@ pub struct Release {
     /// `nixos-version` of the system, where it has one.
     #[serde(default)]
     pub label: String,
+    /// When it was taken out of the cache; nothing while it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pruned: Option<Timestamp>,
 }

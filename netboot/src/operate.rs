@@ -229,21 +229,9 @@ fn try_reimage(
         )));
     };
     let system = profile.system_of(machine.name.as_ref());
-    if let Some(number) = release.filter(|number| world.release(system, *number).is_none()) {
-        let known = world.releases.iter().filter(|r| r.system == *system);
-        let known: Vec<String> = known.map(|r| r.number.to_string()).collect();
-        let known = if known.is_empty() {
-            "none".to_owned()
-        } else {
-            known.join(", ")
-        };
-        return Err(Refusal::new(
-            Code::UnknownRelease,
-            format!("system `{system}` has no release {number}"),
-        )
-        .fact(format!("its releases: {known}"))
-        .fact(NOTHING)
-        .tip("pxe-admin releases"));
+    if let Some(number) = release {
+        let again = format!("pxe-admin reimage {} --release", machine.title());
+        in_cache(world, system, number, &again)?;
     }
     let untouched = machine
         .attempt
@@ -263,6 +251,56 @@ fn try_reimage(
         by: operator.by.to_owned(),
     };
     Ok((About(machine.id), vec![Draft::of(machine.id, reimaged)]))
+}
+
+/// A release that an operator asks for by number, if it is there to be installed. `again` is the command that took the
+/// number, up to it.
+pub fn in_cache<'a>(
+    world: &'a World,
+    system: &SystemName,
+    number: u32,
+    again: &str,
+) -> Result<&'a Release, Refusal> {
+    let there = || {
+        let numbers: Vec<String> = world
+            .in_cache(system)
+            .map(|r| r.number.to_string())
+            .collect();
+        if numbers.is_empty() {
+            "none".to_owned()
+        } else {
+            numbers.join(", ")
+        }
+    };
+    match world.release(system, number) {
+        Some(release) if release.pruned.is_none() => Ok(release),
+        Some(pruned) => {
+            let message = format!("release {number} of `{system}` was pruned from the cache");
+            let same = world
+                .in_cache(system)
+                .rfind(|r| r.toplevel == pruned.toplevel);
+            let refusal = Refusal::new(Code::UnknownRelease, message)
+                .fact(format!("releases in the cache: {}", there()))
+                .fact(NOTHING);
+            let refusal = match same {
+                Some(Release { number, .. }) => refusal.tip(format!(
+                    "release {number} is the same system: {again} {number}"
+                )),
+                None => refusal.tip(format!(
+                    "to have it again, run `pxe-admin publish {system} --toplevel {}`",
+                    pruned.toplevel
+                )),
+            };
+            Err(refusal.tip("pxe-admin releases"))
+        }
+        None => Err(Refusal::new(
+            Code::UnknownRelease,
+            format!("system `{system}` has no release {number}"),
+        )
+        .fact(format!("its releases: {}", there()))
+        .fact(NOTHING)
+        .tip("pxe-admin releases")),
+    }
 }
 
 /// Takes a machine out of the records; what the journal says of it stays.
@@ -316,15 +354,18 @@ pub fn release(world: &World, built: Built, now: Timestamp) -> Verdict<Release> 
         };
     }
     let Source { revision, dirty } = built.source;
+    // A number that was pruned stays taken.
+    let last = world.releases.iter().rfind(|r| r.system == built.system);
     let release = Release {
         system: built.system,
-        number: newest.map_or(1, |r| r.number + 1),
+        number: last.map_or(1, |r| r.number + 1),
         toplevel: built.toplevel,
         closure_size: built.closure_size,
         published: now,
         revision,
         dirty,
         label: built.label,
+        pruned: None,
     };
     let draft = Draft {
         machine: None,

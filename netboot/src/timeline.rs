@@ -228,6 +228,7 @@ impl Mark {
             | Happening::Received
             | Happening::Refused { .. }
             | Happening::Released { .. }
+            | Happening::Pruned { .. }
             | Happening::PoolExhausted { .. }
             | Happening::PoolRecovered { .. }
             | Happening::AddressInUse { .. }

@@ -12,6 +12,7 @@ use crate::name::{HostName, ProfileName, SystemName};
 use crate::profile::Role;
 use crate::refusal::Refusal;
 use crate::report::Step;
+use crate::retention::Judged;
 use crate::store_path::StorePath;
 use crate::timeline::{Boot, Finding, Mark};
 use crate::timestamp::Timestamp;
@@ -185,6 +186,34 @@ pub struct Boots {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkup {
     pub checks: Vec<Check>,
+}
+
+/// `POST /admin/v1/releases/prune` → [`PruneAnswer`]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PruneRequest {
+    /// How many releases of each system stay in any case; without it, `publish.keep`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<u32>,
+    /// Say what would go, and change nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PruneAnswer {
+    /// Those that were in the cache, oldest first; the ones without a reason are gone.
+    pub releases: Vec<Judged>,
+    /// Store paths that were deleted, or would be.
+    pub paths: u64,
+    /// Bytes of files that were freed, or would be.
+    pub bytes: u64,
+    /// Store paths of no release that stay because they came within the last hour.
+    #[serde(default)]
+    pub spared: u64,
+    pub dry_run: bool,
+    /// Releases that stay but cannot be installed.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// `GET /admin/v1/releases`

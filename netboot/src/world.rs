@@ -31,6 +31,12 @@ impl World {
         self.seq = event.seq;
         match (&event.what, event.machine) {
             (Happening::Released { release }, _) => self.releases.push(release.clone()),
+            (Happening::Pruned { system, number, .. }, _) => {
+                let of = |r: &&mut Release| r.system == *system && r.number == *number;
+                if let Some(release) = self.releases.iter_mut().find(of) {
+                    release.pruned = Some(event.at);
+                }
+            }
             (Happening::Refused { .. }, None) => self.stray_refusals += 1,
             (Happening::Forgotten { .. }, Some(id)) => {
                 self.machines.remove(&id);
@@ -103,12 +109,18 @@ impl World {
         })
     }
 
-    /// The newest release of a system.
+    /// The newest release of a system that is in the cache.
     pub fn newest(&self, system: &SystemName) -> Option<&Release> {
-        self.releases.iter().rev().find(|r| r.system == *system)
+        self.in_cache(system).next_back()
     }
 
-    /// One release of a system.
+    /// The releases of a system that were not pruned, oldest first.
+    pub fn in_cache(&self, system: &SystemName) -> impl DoubleEndedIterator<Item = &Release> {
+        let there = move |r: &&Release| r.system == *system && r.pruned.is_none();
+        self.releases.iter().filter(there)
+    }
+
+    /// One release of a system, pruned or not.
     pub fn release(&self, system: &SystemName, number: u32) -> Option<&Release> {
         self.releases
             .iter()
@@ -292,7 +304,8 @@ impl Machine {
             | Happening::PoolRecovered { .. }
             | Happening::AddressInUse { .. }
             | Happening::AddressDeclined { .. }
-            | Happening::Released { .. } => {}
+            | Happening::Released { .. }
+            | Happening::Pruned { .. } => {}
         }
     }
 

@@ -62,6 +62,9 @@ pub(super) fn sentence(what: &Happening) -> String {
         Happening::AddressDeclined { address } => {
             format!("declined {address}: another machine uses it; the address rests for an hour")
         }
+        Happening::Pruned { system, number, by } => {
+            format!("release {number} of `{system}` was taken out of the cache by {by}")
+        }
         Happening::Released { release } => format!(
             "release {} of `{}`: {}, {}",
             release.number,

@@ -146,13 +146,13 @@ impl Story {
         self.take(verdict).expect("is released")
     }
 
-    fn serve(&mut self) -> (Decision, Option<Ticket>) {
+    pub(crate) fn serve(&mut self) -> (Decision, Option<Ticket>) {
         let fresh = self.ticket();
         let verdict = serve(&self.world, mac(0x56), &policy(), self.now, fresh);
         self.take(verdict).expect("answers")
     }
 
-    fn claim(&mut self, ticket: &Ticket, agent: u8) -> Result<ClaimAnswer, Refusal> {
+    pub(crate) fn claim(&mut self, ticket: &Ticket, agent: u8) -> Result<ClaimAnswer, Refusal> {
         let request = ClaimRequest {
             ticket: ticket.clone(),
             session: String::new(),
@@ -169,7 +169,7 @@ impl Story {
         self.take(verdict)
     }
 
-    fn plan(&mut self, agent: u8) -> Result<Plan, Refusal> {
+    pub(crate) fn plan(&mut self, agent: u8) -> Result<Plan, Refusal> {
         let (profiles, cache) = (self.profiles.clone(), cache());
         let shelf = Shelf {
             profiles: &profiles,
@@ -228,7 +228,7 @@ impl Story {
         self.take(verdict)
     }
 
-    fn booted(&mut self, agent: u8, boot_id: &str) -> Result<(), Refusal> {
+    pub(crate) fn booted(&mut self, agent: u8, boot_id: &str) -> Result<(), Refusal> {
         let request = BootRequest {
             name: "node1".parse().expect("a name"),
             generation: 1,

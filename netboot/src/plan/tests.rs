@@ -57,6 +57,7 @@ fn plan_with(hardware: &Hardware, select: &str) -> Result<Plan, Refusal> {
         Profiles::read(&[("hosts/profiles/worker.toml".to_owned(), text)]).expect("reads");
     let toplevel = "/nix/store/0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq-nixos-system-worker";
     let release = Release {
+        pruned: None,
         system: "worker".parse().expect("a name"),
         number: 3,
         toplevel: toplevel.parse().expect("a path"),
