@@ -5,6 +5,7 @@ use std::net::SocketAddrV4;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use netboot::decide::{Address, Decision, Policy, decide, decide_image};
+use netboot::event::BY_POLICY;
 use netboot::install;
 use netboot::mac::Mac;
 use netboot::machine::{Facts, State};
@@ -114,7 +115,7 @@ impl App {
                 armed_for,
                 now,
                 ticket: clock::ticket(),
-                by: "boot.unknown",
+                by: BY_POLICY,
             };
             let request = EnrollRequest {
                 mac,

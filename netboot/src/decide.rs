@@ -105,7 +105,7 @@ fn install(machine: &Machine, policy: &Policy, now: Timestamp) -> Decision {
     let spent = machine
         .attempt
         .as_ref()
-        .filter(|a| a.number >= policy.attempts && a.is_spent(now));
+        .filter(|a| a.next_number() > policy.attempts && a.is_spent(now));
     match (&machine.armed, spent) {
         (_, Some(attempt)) => Decision::Disk(Reason::AttemptsUsed(attempt.number)),
         (Some(armed), None) if now >= armed.until => Decision::Disk(Reason::Expired(armed.until)),

@@ -4,9 +4,10 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::consent::Found;
 use crate::hardware::Hardware;
 use crate::mac::Mac;
-use crate::machine::{Claim, Facts, Generation, Release};
+use crate::machine::{Claim, Facts, Generation, Release, Waits};
 use crate::manner::Manner;
 use crate::name::{HostName, ProfileName, SystemName};
 use crate::plan::Plan;
@@ -40,6 +41,9 @@ impl Draft {
         }
     }
 }
+
+/// `by` of a machine that was enrolled because `boot.unknown` names a profile.
+pub const BY_POLICY: &str = "boot.unknown";
 
 /// The kinds of event. Names are for good: old journals must stay readable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +98,17 @@ pub enum Happening {
     },
     Planned {
         plan: Box<Plan>,
+    },
+    /// Nothing is written before an operator says so.
+    Waits {
+        #[serde(flatten)]
+        waits: Waits,
+    },
+    /// An operator lets these disks be wiped with what they hold.
+    Confirmed {
+        disks: Vec<Found>,
+        until: Timestamp,
+        by: String,
     },
     /// The agent reported a step; progress of bytes is not written down.
     Reported {

@@ -7,11 +7,12 @@ mod boot;
 mod node;
 mod sealing;
 
+use crate::consent::{self, Wipe};
 use crate::decide::Policy;
 use crate::event::{Draft, Happening};
 use crate::hardware::Hardware;
 use crate::mac::Mac;
-use crate::machine::{Attempt, Claim, Generation, Machine, Origin, Secrets, State};
+use crate::machine::{Attempt, Claim, Generation, Machine, Origin, Secrets, State, Waits};
 use crate::plan::{Cache, Order, Plan};
 use crate::profile::Profiles;
 use crate::refusal::{Code, Refusal};
@@ -215,14 +216,41 @@ pub fn plan(
         ));
     }
     let answer = plan_for(world, machine, hardware, shelf);
-    match &answer {
-        Ok(plan) if attempt.plan.as_ref() != Some(plan) => {
-            let plan = Box::new(plan.clone());
-            drafts.push(Draft::of(machine.id, Happening::Planned { plan }));
+    let asks = match &answer {
+        Ok(plan) => asks(machine, plan, hardware, shelf.profiles),
+        Err(_) => Vec::new(),
+    };
+    let news = match &answer {
+        Ok(_) if !asks.is_empty() => {
+            let waits = Waits::Wipe {
+                disks: asks.clone(),
+            };
+            (attempt.waits.as_ref() != Some(&waits)).then_some(Happening::Waits { waits })
         }
-        _ => {}
-    }
+        Ok(plan) => (attempt.plan.as_ref() != Some(plan)).then(|| Happening::Planned {
+            plan: Box::new(plan.clone()),
+        }),
+        Err(_) => None,
+    };
+    drafts.extend(news.map(|what| Draft::of(machine.id, what)));
+    let answer = match asks.is_empty() {
+        true => answer,
+        false => Err(consent::refusal(&machine.title(), &asks)),
+    };
     Verdict { answer, drafts }
+}
+
+/// What an operator must say yes to before this plan is given out.
+pub(crate) fn asks(
+    machine: &Machine,
+    plan: &Plan,
+    hardware: &Hardware,
+    profiles: &Profiles,
+) -> Vec<consent::Found> {
+    let profile = machine.profile.as_ref();
+    let profile = profile.and_then(|name| profiles.by_name.get(name));
+    let wipe = Wipe::of(profile.and_then(|p| p.wipe), machine);
+    consent::question(wipe, machine, plan, hardware)
 }
 
 /// The plan that a machine would get on this hardware: what `pxe-admin plan` shows, too.

@@ -14,6 +14,7 @@
 //! | [`script`] | the decision | what a boot loader reads, in its language |
 //! | [`install`] | the calls of a machine under installation | events, or a refusal |
 //! | [`plan`] | hardware, profile, release | what will be done to the disks |
+//! | [`consent`] | what is on the disks | what an operator must say yes to first |
 //! | [`report`] | what the agent says | progress |
 //! | [`rivals`] | what other servers say | what an operator should know of the LAN |
 //! | [`firewall`] | the rules of the host's firewall | whether machines can get in |
@@ -42,6 +43,7 @@ pub mod request;
 pub mod script;
 pub mod tftp;
 
+pub mod consent;
 pub mod hardware;
 pub mod layout;
 pub mod nix_toml;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::consent::{Found, Written};
 use crate::hardware::Hardware;
 use crate::mac::Mac;
 use crate::manner::Manner;
@@ -112,6 +113,9 @@ pub struct Attempt {
     pub claim: Option<Claim>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
+    /// Set if it had to wait for an operator before anything was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Waits>,
     #[serde(default)]
     pub progress: Progress,
     #[serde(default)]
@@ -130,6 +134,29 @@ impl Attempt {
                 .served
                 .is_some_and(|at| now.since(at) > Self::SAME_BOOT)
     }
+
+    /// Whether it only ever waited for an operator: such an attempt does not count, however often the machine is
+    /// switched off and on while it waits.
+    pub fn only_waited(&self) -> bool {
+        self.waits.is_some() && self.plan.is_none() && !self.progress.ended()
+    }
+
+    /// What the next attempt is called.
+    pub fn next_number(&self) -> u32 {
+        if self.only_waited() {
+            self.number
+        } else {
+            self.number + 1
+        }
+    }
+}
+
+/// What an attempt waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "for", rename_all = "kebab-case")]
+pub enum Waits {
+    /// `pxe-admin confirm`: these disks hold what this appliance did not put there.
+    Wipe { disks: Vec<Found> },
 }
 
 /// Who holds the ticket: the first to ask, bound to a key that never left its RAM.
@@ -206,6 +233,9 @@ pub struct Machine {
     pub first_seen: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enrolled: Option<Timestamp>,
+    /// No operator did: `boot.unknown` names a profile.
+    #[serde(default)]
+    pub enrolled_itself: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub installed: Option<Timestamp>,
     #[serde(default)]
@@ -219,6 +249,12 @@ pub struct Machine {
     pub armed: Option<Armed>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<Attempt>,
+    /// What this appliance wrote to its disks, so that it knows it again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub written: Vec<Written>,
+    /// What an operator let it wipe; good for the order in force.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub confirmed: Vec<Found>,
     /// Why it is `failed`, outermost cause first.
     #[serde(default)]
     pub failure: Vec<String>,
@@ -241,6 +277,15 @@ impl Machine {
         self.name
             .as_ref()
             .map_or_else(|| self.id.to_string(), ToString::to_string)
+    }
+
+    /// What it waits for now, until an operator says it.
+    pub fn waiting(&self) -> Option<&Waits> {
+        let attempt = self.attempt.as_ref().filter(|a| a.only_waited())?;
+        let open = matches!(self.state, State::Enrolled | State::Installing);
+        let waits = attempt.waits.as_ref().filter(|_| open)?;
+        let Waits::Wipe { disks } = waits;
+        (self.confirmed != *disks).then_some(waits)
     }
 
     /// Whether an order to install is in force at `now`.

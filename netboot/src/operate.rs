@@ -1,5 +1,8 @@
 //! An operator's command → events, or a refusal that says what to do instead.
 
+mod confirm;
+mod preview;
+
 use std::time::Duration;
 
 use crate::event::{Draft, Happening};
@@ -15,6 +18,9 @@ use crate::timestamp::Timestamp;
 use crate::token::Ticket;
 use crate::wire::{EnrollRequest, Source};
 use crate::world::{World, sorted};
+
+pub use confirm::confirm;
+pub use preview::preview;
 
 const NOTHING: &str = "nothing was changed";
 

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::consent::Wipe;
 use crate::layout::Layout;
 use crate::mac::Mac;
 use crate::name::{HostName, ProfileName, SystemName};
@@ -73,6 +74,8 @@ pub struct Profile {
     pub patterns: Vec<Pattern>,
     pub select: Select,
     pub layout: Layout,
+    /// As written; see [`Wipe::of`] for what holds where nothing is.
+    pub wipe: Option<Wipe>,
     /// Nothing: not part of a cluster.
     pub role: Option<Role>,
     pub kernel_params: Vec<String>,

@@ -26,6 +26,8 @@ pub enum Code {
     /// The agent must stop and touch nothing more.
     InstallSuperseded,
     PlanRefused,
+    /// An operator must say yes first: asking again later may help.
+    ConfirmFirst,
     PublishFailed,
     NotFound,
     TooLarge,

@@ -74,6 +74,8 @@ pub enum Mark {
     Script { given: Script },
     /// An agent holds the ticket.
     Claimed,
+    /// Nothing is written before an operator says so.
+    Waits,
     /// A step of the installation begins.
     Step { step: Step },
     /// A step begins again after something passing.
@@ -179,6 +181,7 @@ impl Mark {
             }
             Self::Script { .. } => Phase::Script,
             Self::Claimed
+            | Self::Waits
             | Self::Step { .. }
             | Self::Retried { .. }
             | Self::Failed { .. }
@@ -193,6 +196,7 @@ impl Mark {
         Some(match &event.what {
             Happening::Enrolled { .. } | Happening::Reimaged { .. } => Self::Ordered,
             Happening::Claimed { .. } => Self::Claimed,
+            Happening::Waits { .. } => Self::Waits,
             Happening::Reported { report } => {
                 let step = report.step;
                 match &report.outcome {
@@ -224,6 +228,7 @@ impl Mark {
             | Happening::Served { .. }
             | Happening::Inventoried { .. }
             | Happening::Planned { .. }
+            | Happening::Confirmed { .. }
             | Happening::Sealed { .. }
             | Happening::Received
             | Happening::Refused { .. }

@@ -4,11 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkup::Check;
 use crate::closure::Member;
+use crate::consent::Found;
 use crate::event::Event;
 use crate::hardware::Hardware;
 use crate::mac::Mac;
 use crate::machine::{Generation, Machine, Release};
 use crate::name::{HostName, ProfileName, SystemName};
+use crate::plan::Plan;
 use crate::profile::Role;
 use crate::refusal::Refusal;
 use crate::report::Step;
@@ -214,6 +216,16 @@ pub struct PruneAnswer {
     /// Releases that stay but cannot be installed.
     #[serde(default)]
     pub warnings: Vec<String>,
+}
+
+/// `GET /admin/v1/machines/{who}/plan?profile=`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preview {
+    #[serde(flatten)]
+    pub plan: Plan,
+    /// What it asks an operator for before it is carried out, with `pxe-admin confirm`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asks: Vec<Found>,
 }
 
 /// `GET /admin/v1/releases`

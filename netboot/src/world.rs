@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::{Event, Happening};
+use crate::consent::Written;
+use crate::event::{BY_POLICY, Event, Happening};
 use crate::mac::Mac;
 use crate::machine::{Armed, Attempt, Facts, Generation, Machine, Release, Secrets, State};
 use crate::name::SystemName;
 use crate::problem::nearest;
 use crate::refusal::{Code, Refusal};
-use crate::report::Progress;
+use crate::report::{Outcome, Progress, Report, Step};
 use crate::request::is_raspberry_pi_card;
 use crate::timestamp::Timestamp;
 use crate::token::{Digest, Ticket};
@@ -166,12 +167,15 @@ impl Machine {
             since: at,
             first_seen: at,
             enrolled: None,
+            enrolled_itself: false,
             installed: None,
             facts: Facts::default(),
             manner: None,
             hardware: None,
             armed: None,
             attempt: None,
+            written: Vec::new(),
+            confirmed: Vec::new(),
             failure: Vec::new(),
             ssh_host_key: None,
             node_key: None,
@@ -190,6 +194,7 @@ impl Machine {
     fn arm(&mut self, armed: Armed, ticket: &Ticket, at: Timestamp) {
         self.armed = Some(armed);
         self.attempt = Some(Attempt::new(1, ticket.clone()));
+        self.confirmed.clear();
         self.failure.clear();
         self.turn(State::Enrolled, at);
     }
@@ -207,13 +212,14 @@ impl Machine {
                 profile,
                 until,
                 ticket,
-                by: _,
+                by,
             } => {
                 let others = macs.iter().filter(|mac| **mac != self.id);
                 self.macs = std::iter::once(&self.id).chain(others).copied().collect();
                 self.name = Some(name.clone());
                 self.profile = Some(profile.clone());
                 self.enrolled = Some(at);
+                self.enrolled_itself = by == BY_POLICY;
                 self.arm(
                     Armed {
                         until: *until,
@@ -260,10 +266,20 @@ impl Machine {
             Happening::Planned { plan } => {
                 self.in_attempt(|a| a.plan = Some((**plan).clone()));
             }
+            Happening::Waits { waits } => {
+                self.in_attempt(|a| a.waits = Some(waits.clone()));
+            }
+            Happening::Confirmed { disks, until, .. } => {
+                self.confirmed.clone_from(disks);
+                if let Some(armed) = &mut self.armed {
+                    armed.until = armed.until.max(*until);
+                }
+            }
             Happening::Reported { report } => {
-                if let crate::report::Outcome::Failed { causes } = &report.outcome {
+                if let Outcome::Failed { causes } = &report.outcome {
                     self.failure.clone_from(causes);
                 }
+                self.remember_written(report);
                 self.in_attempt(|a| {
                     a.progress.fold(report);
                 });
@@ -285,6 +301,8 @@ impl Machine {
                 self.ssh_host_key = Some(ssh_host_key.clone());
                 self.installed = Some(at);
                 self.armed = None;
+                self.confirmed.clear();
+                self.forget_overwritten();
                 self.failure.clear();
                 self.turn(State::Installed, at);
             }
@@ -307,6 +325,28 @@ impl Machine {
             | Happening::Released { .. }
             | Happening::Pruned { .. } => {}
         }
+    }
+
+    /// The agent begins to write: what is found on these disks from here on is this appliance's doing. Durable before
+    /// it begins, because it waits for the answer to this report.
+    fn remember_written(&mut self, report: &Report) {
+        let plan = self.attempt.as_ref().and_then(|a| a.plan.as_ref());
+        let begins = report.step == Step::TearDown && report.outcome == Outcome::Started;
+        for written in plan.filter(|_| begins).map(Written::by).unwrap_or_default() {
+            if !self.written.iter().any(|old| old.is(&written)) {
+                self.written.push(written);
+            }
+        }
+    }
+
+    /// Of a disk that was installed, only what is on it now is worth knowing again.
+    fn forget_overwritten(&mut self) {
+        let plan = self.attempt.as_ref().and_then(|a| a.plan.as_ref());
+        let now = plan.map(Written::by).unwrap_or_default();
+        self.written.retain(|old| {
+            let again = now.iter().find(|new| new.is_on(&old.disk));
+            again.is_none_or(|new| new.is(old))
+        });
     }
 
     /// An installed system runs. A machine that is to be installed again stays so: it is the old system.
@@ -351,6 +391,7 @@ impl Attempt {
             served: None,
             claim: None,
             plan: None,
+            waits: None,
             progress: Progress::default(),
             secrets: Secrets::default(),
         }

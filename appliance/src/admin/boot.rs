@@ -101,6 +101,7 @@ pub(super) fn words(mark: &Mark) -> String {
             Script::Unknown => "sent a boot script".to_owned(),
         },
         Mark::Claimed => "an agent holds the ticket".to_owned(),
+        Mark::Waits => "waits for `pxe-admin confirm`".to_owned(),
         Mark::Step { step } => step.sentence().to_owned(),
         Mark::Retried { step, cause } => format!("{} again: {cause}", step.sentence()),
         Mark::Failed { step, causes } => {

@@ -62,7 +62,9 @@ pub(super) enum Command {
     /// Say where a machine's boot is stuck and what to try; without a machine, look at the appliance
     Doctor(DoctorArgs),
     /// Show what an installation does, or would do, to a machine's disks
-    Plan(WhoArgs),
+    Plan(PlanArgs),
+    /// Let a machine wipe what it waits with, because this appliance did not put it there
+    Confirm(WhoArgs),
     /// Build the flake's systems and installer, sign them into the cache and make releases of them
     Publish(PublishArgs),
     /// List the releases of all systems
@@ -103,6 +105,16 @@ pub(super) struct WhoArgs {
     /// The machine's name, or any of its MACs
     #[arg(value_name = "NAME|MAC")]
     pub(super) who: Who,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    /// The machine's name, or any of its MACs
+    #[arg(value_name = "NAME|MAC")]
+    pub(super) who: Who,
+    /// As if it were enrolled with this profile [default: its own, or the one that is for this MAC]
+    #[arg(long)]
+    pub(super) profile: Option<ProfileName>,
 }
 
 #[derive(Debug, Args)]

@@ -60,6 +60,17 @@ impl Client {
         self.answer(request, &call, self.answer_within, None).await
     }
 
+    /// Asks with a query. Nothing changes by it.
+    pub(super) async fn ask<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+    ) -> Result<T, Failure> {
+        let call = Call::new(Method::GET, path);
+        let request = self.request(&call).query(query).timeout(self.answer_within);
+        self.answer(request, &call, self.answer_within, None).await
+    }
+
     /// Asks for something that is not JSON.
     pub(super) async fn octets(&self, path: &[&str]) -> Result<Vec<u8>, Failure> {
         let call = Call::new(Method::GET, path);

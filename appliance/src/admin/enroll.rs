@@ -1,4 +1,4 @@
-//! `enroll`, `reimage`, `forget`.
+//! `enroll`, `reimage`, `confirm`, `forget`.
 
 use netboot::machine::{Machine, State};
 use netboot::wire::{Changed, EnrollRequest, ReimageRequest};
@@ -68,6 +68,26 @@ pub(super) async fn reimage(client: &Client, args: ReimageArgs) -> Result<Answer
         &changed,
         "switch the machine off and on, booting from the network",
     ))
+}
+
+pub(super) async fn confirm(client: &Client, args: &WhoArgs) -> Result<Answer, Failure> {
+    let who = args.who.as_ref();
+    let perhaps = format!("let {who} wipe what it asked about");
+    let path = ["machines", who, "confirm"];
+    let changed: Changed = client.post(&path, &json!({}), None, &perhaps).await?;
+    let title = changed.machine.title();
+    let disks = changed.machine.confirmed.iter();
+    let disks: Vec<String> = disks.map(|disk| format!("\n  {disk}")).collect();
+    let text = if changed.changed {
+        format!("{title} may wipe what is on{}", disks.concat())
+    } else {
+        format!(
+            "{title} was let wipe already what is on{}; nothing changed",
+            disks.concat()
+        )
+    };
+    let next = format!("next: `pxe-admin watch {title}`; if it is off, switch it on");
+    Ok(Answer::new(&changed, text).note(next))
 }
 
 pub(super) async fn forget(client: &Client, args: &WhoArgs) -> Result<Answer, Failure> {

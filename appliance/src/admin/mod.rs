@@ -66,6 +66,7 @@ async fn carry_out(cli: Cli, output: &mut Output) -> Result<Answer, Failure> {
         Command::Events(args) => events::events(&client, &args, output).await,
         Command::Doctor(args) => doctor::doctor(&client, &args).await,
         Command::Plan(args) => plan::plan(&client, &args).await,
+        Command::Confirm(args) => enroll::confirm(&client, &args).await,
         Command::Publish(args) => publish::publish(&client, args, output).await,
         Command::Releases => publish::releases(&client).await,
         Command::Generations(args) => generations::generations(&client, &args).await,

@@ -2,17 +2,26 @@
 
 use netboot::layout::{Filesystem, Purpose};
 use netboot::plan::{Partition, Plan};
+use netboot::wire::Preview;
 
-use super::cli::WhoArgs;
+use super::cli::PlanArgs;
 use super::client::Client;
 use super::failure::Failure;
 use super::output::Answer;
+use super::show::asked;
 use super::words::{bytes, fields, indented, or_dash, table};
 
-pub(super) async fn plan(client: &Client, args: &WhoArgs) -> Result<Answer, Failure> {
-    let plan: Plan = client.get(&["machines", args.who.as_ref(), "plan"]).await?;
-    let text = described(&plan);
-    Ok(Answer::new(&plan, text))
+pub(super) async fn plan(client: &Client, args: &PlanArgs) -> Result<Answer, Failure> {
+    let path = ["machines", args.who.as_ref(), "plan"];
+    let profile = args.profile.as_ref();
+    let query = profile.map(|profile| ("profile", profile.to_string()));
+    let preview: Preview = client.ask(&path, query.as_slice()).await?;
+    let mut text = described(&preview.plan);
+    if !preview.asks.is_empty() {
+        let asked = asked(preview.plan.host_name.as_str(), &preview.asks);
+        text = format!("{text}\n{asked}");
+    }
+    Ok(Answer::new(&preview, text))
 }
 
 fn described(plan: &Plan) -> String {

@@ -1,8 +1,9 @@
 //! What happened → one sentence for a person.
 
+use netboot::consent::Found;
 use netboot::event::Happening;
 use netboot::hardware::{Disk, Hardware};
-use netboot::machine::{Facts, Generation};
+use netboot::machine::{Facts, Generation, Waits};
 use netboot::manner::Manner;
 use netboot::plan::Plan;
 use netboot::report::{Outcome, Report};
@@ -35,6 +36,16 @@ pub(super) fn sentence(what: &Happening) -> String {
         Happening::Claimed { .. } => "an agent holds the ticket".to_owned(),
         Happening::Inventoried { hardware } => format!("hardware: {}", inventory(hardware)),
         Happening::Planned { plan } => planned(plan),
+        Happening::Waits {
+            waits: Waits::Wipe { disks },
+        } => format!(
+            "waits: this appliance did not put there what is on {}",
+            found(disks)
+        ),
+        Happening::Confirmed { disks, until, by } => format!(
+            "may be wiped, by {by}: {}; in force until {until}",
+            found(disks)
+        ),
         Happening::Reported { report } => reported(report),
         Happening::Sealed { .. } => "secrets handed out, sealed to the agent's key".to_owned(),
         Happening::Received => "secrets received".to_owned(),
@@ -143,6 +154,11 @@ fn planned(plan: &Plan) -> String {
         plan.disk.node,
         bytes(plan.disk.size)
     )
+}
+
+fn found(disks: &[Found]) -> String {
+    let disks: Vec<String> = disks.iter().map(ToString::to_string).collect();
+    disks.join(", and ")
 }
 
 fn reported(report: &Report) -> String {

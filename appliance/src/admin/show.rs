@@ -1,7 +1,8 @@
 //! `show`: all that is known of one machine, and how far it is as an exit code.
 
+use netboot::consent::Found;
 use netboot::hardware::Hardware;
-use netboot::machine::{Attempt, Generation, Machine, State};
+use netboot::machine::{Attempt, Generation, Machine, State, Waits};
 use netboot::report::Outcome;
 use netboot::timeline::Finding;
 use netboot::wire::Boots;
@@ -72,6 +73,9 @@ fn described(machine: &Machine) -> String {
     let title = machine.title();
     let head = format!("{title} is {} since {}", machine.state, machine.since);
     let mut parts = vec![head, fields(&facts(machine))];
+    if let Some(Waits::Wipe { disks }) = machine.waiting() {
+        parts.push(asked(&title, disks));
+    }
     if let Some(attempt) = &machine.attempt {
         parts.push(format!("attempt\n{}", fields(&of_attempt(attempt))));
     }
@@ -90,6 +94,15 @@ fn described(machine: &Machine) -> String {
         parts.push(format!("generations\n{}", indented(&listed(&rows))));
     }
     parts.join("\n")
+}
+
+/// What is asked of the operator before anything is written; `plan` says the same.
+pub(super) fn asked(title: &str, disks: &[Found]) -> String {
+    let disks: Vec<String> = disks.iter().map(ToString::to_string).collect();
+    format!(
+        "waits\n  this appliance did not put there what would be wiped:\n{}\n  to have it wiped: pxe-admin confirm {title}",
+        indented(&indented(&disks.join("\n")))
+    )
 }
 
 fn facts(machine: &Machine) -> Vec<(&'static str, String)> {

@@ -24,6 +24,7 @@ pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/admin/v1/enroll", post(commands::enroll))
         .route("/admin/v1/machines/{who}/reimage", post(commands::reimage))
+        .route("/admin/v1/machines/{who}/confirm", post(commands::confirm))
         .route("/admin/v1/machines/{who}/forget", post(commands::forget))
         .route("/admin/v1/publish", post(publish::system))
         .route("/admin/v1/publish/installer", post(publish::installer))

@@ -33,7 +33,8 @@ fn status(code: Code) -> StatusCode {
         | Code::DuplicateName
         | Code::WrongState
         | Code::TicketUsed
-        | Code::TooEarly => StatusCode::CONFLICT,
+        | Code::TooEarly
+        | Code::ConfirmFirst => StatusCode::CONFLICT,
         Code::AlreadyReceived | Code::InstallSuperseded => StatusCode::GONE,
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::UnknownProfile
@@ -67,6 +68,10 @@ impl IntoResponse for Refused {
         let error = if status.is_server_error() {
             tracing::error!(?code, cause = %message, ?facts, "failed");
             outside(*code)
+        } else if *code == Code::ConfirmFirst {
+            // Asked again every few seconds; the journal has it once.
+            tracing::debug!(?code, reason = %message, "waits");
+            self.0
         } else {
             tracing::warn!(?code, reason = %message, "refused");
             self.0
@@ -162,6 +167,7 @@ mod tests {
             (Code::WrongState, 409),
             (Code::TicketUsed, 409),
             (Code::TooEarly, 409),
+            (Code::ConfirmFirst, 409),
             (Code::AlreadyReceived, 410),
             (Code::InstallSuperseded, 410),
             (Code::TooLarge, 413),

@@ -4,16 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Query;
 use axum::http::Uri;
 use axum::routing::get;
 use netboot::mac::Mac;
 use netboot::refusal::{Code, Refusal};
-use serde::de::DeserializeOwned;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use super::error::{Refused, no_such_route};
+use super::request::query;
 use super::state::Listener;
 use crate::app::App;
 use crate::lan::Segment;
@@ -48,18 +47,6 @@ pub fn router(app: Arc<App>, segment: Arc<Segment>) -> Router {
             ANSWER,
         ))
         .with_state(Listener { app, segment })
-}
-
-/// The query of a request. What cannot be read is refused in words of our own.
-fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refused> {
-    match Query::try_from_uri(uri) {
-        Ok(Query(query)) => Ok(query),
-        Err(_) => Err(Refusal::new(
-            Code::BadJson,
-            "the part of the URL behind `?` is not readable",
-        )
-        .into()),
-    }
 }
 
 /// `?mac=`, which says for whom a file is asked.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
-use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Query, Request};
+use axum::http::Uri;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::middleware::Next;
@@ -50,6 +51,14 @@ fn unread(rejection: &BytesRejection) -> Refused {
             ))
         }
         _ => bad_json("the body broke off"),
+    }
+}
+
+/// The query of a request. What cannot be read is refused in words of our own.
+pub fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refused> {
+    match Query::try_from_uri(uri) {
+        Ok(Query(query)) => Ok(query),
+        Err(_) => Err(bad_json("the part of the URL behind `?` is not readable")),
     }
 }
 

@@ -4,7 +4,7 @@ use super::Verdict;
 use crate::decide::{Decision, Policy, Reason, decide};
 use crate::event::{Draft, Happening};
 use crate::mac::Mac;
-use crate::machine::{Facts, Machine, State};
+use crate::machine::{Attempt, Facts, Machine, State};
 use crate::manner::Manner;
 use crate::timestamp::Timestamp;
 use crate::token::Ticket;
@@ -109,7 +109,7 @@ pub fn serve(
             (ticket, served.into_iter().collect())
         }
         spent => {
-            let number = spent.as_ref().map_or(1, |a| a.number + 1);
+            let number = spent.as_ref().map_or(1, Attempt::next_number);
             let next = draft(Happening::Attempt {
                 number,
                 ticket: fresh.clone(),

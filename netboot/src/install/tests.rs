@@ -1,5 +1,7 @@
 //! One install from stranger to joined, and everything that may go wrong on the way.
 
+mod waiting;
+
 use std::time::Duration;
 
 use proptest::prelude::*;

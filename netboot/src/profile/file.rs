@@ -14,6 +14,7 @@ use toml::Spanned;
 use tables::{File, MachineTable, SelectTable, select_place};
 
 use super::{Listed, Pattern, Profile, Profiles, Role, Select};
+use crate::consent::Wipe;
 use crate::layout::Layout;
 use crate::mac::Mac;
 use crate::name::{HostName, ProfileName};
@@ -210,6 +211,10 @@ fn read_one(file: &str, text: &str) -> Result<Read, Vec<Problem>> {
         &[("x86_64-linux", "x86_64"), ("aarch64-linux", "aarch64")],
     );
     let layout = reader.word(&written.disk.layout, "layout", &[("ext4", Layout::Ext4)]);
+    let wipe = written.disk.wipe.as_ref().and_then(|wipe| {
+        let words = [("allow", Wipe::Allow), ("ask", Wipe::Ask)];
+        reader.word(wipe, "answer to `wipe`", &words)
+    });
     if let Some(confirm) = &written.confirm {
         // The other two words of the contract are refused until they do what they say.
         reader.word(confirm, "available way to confirm", &[("auto", ())]);
@@ -246,6 +251,7 @@ fn read_one(file: &str, text: &str) -> Result<Read, Vec<Problem>> {
                     .collect(),
                 select,
                 layout,
+                wipe,
                 role,
                 kernel_params: written.nixos.kernel_params,
             };

@@ -22,6 +22,7 @@ pub(super) fn causes(point: &Point, case: &Case<'_>) -> Vec<Cause> {
         Point::KernelNotFetched | Point::InitrdNotFetched => image_not_fetched(case),
         Point::ImageBroken => image_broken(),
         Point::NoClaim => no_claim(case),
+        Point::Waits => waits(case),
         Point::Step(step) => step_hangs(*step, case),
         Point::Failed(_, said) => failed(said, case),
         Point::GivenUp(said) => given_up(said, case),
@@ -29,6 +30,16 @@ pub(super) fn causes(point: &Point, case: &Case<'_>) -> Vec<Cause> {
         Point::OldSystem => old_system(),
         Point::NotJoined => not_joined(case),
     }
+}
+
+fn waits(case: &Case<'_>) -> Vec<Cause> {
+    let title = case.title();
+    vec![
+        cause("its profile says `wipe = \"ask\"`, or it enrolled itself; the machine waits, on or off")
+            .tip(format!("see what would be gone: pxe-admin plan {title}"))
+            .tip(format!("to have it wiped: pxe-admin confirm {title}"))
+            .tip(format!("to leave it as it is: pxe-admin forget {title}")),
+    ]
 }
 
 fn cause(what: impl Into<String>) -> Cause {

@@ -101,6 +101,8 @@ pub(super) enum Point {
     InitrdNotFetched,
     /// Kernel and initrd went out and no agent spoke.
     NoClaim,
+    /// It waits for an operator.
+    Waits,
     /// A step goes on and on.
     Step(Step),
     /// A step failed; the agent says why.
@@ -241,6 +243,7 @@ fn stands(boot: &Boot, setting: &Setting) -> Stands {
         } => At(Point::Unanswered(Why::Stranger, "not enrolled".to_owned())),
         Mark::Script { .. } => At(Point::KernelNotFetched),
         Mark::Claimed => At(Point::Step(Step::Claim)),
+        Mark::Waits => At(Point::Waits),
         Mark::Step { step } | Mark::Retried { step, .. } => At(Point::Step(*step)),
         Mark::Failed { step, causes } => At(Point::Failed(*step, causes.clone())),
         Mark::GaveUp { reason } => At(Point::GivenUp(vec![reason.clone()])),
@@ -258,7 +261,7 @@ fn stands(boot: &Boot, setting: &Setting) -> Stands {
 fn patience(point: &Point) -> Option<Duration> {
     let seconds = match point {
         Point::Unseen | Point::Failed(..) | Point::GivenUp(_) | Point::NoFile(..) => return None,
-        Point::Unanswered(..) | Point::OldSystem => return None,
+        Point::Unanswered(..) | Point::OldSystem | Point::Waits => return None,
         // EDK2 tries for a minute, and only then do people look.
         Point::OfferIgnored | Point::FileNotFetched => 20,
         // ROMs ask again after 4 s, and some start anew after a minute.
@@ -349,6 +352,11 @@ fn words(point: &Point) -> Words {
             "kernel and initrd went out",
             "the installer never called the appliance",
             "the installer's first call",
+        ),
+        Point::Waits => said(
+            "the installer found what this appliance did not put there",
+            "it waits for an operator's word before it wipes that",
+            "",
         ),
         Point::Step(step) => said(
             &format!("the installer was {}", step.sentence()),

@@ -142,7 +142,13 @@ impl Screen {
             }
             _ => None,
         };
-        let text = sentence(&event.what);
+        let mut text = sentence(&event.what);
+        if matches!(event.what, Happening::Waits { .. }) {
+            let title = self
+                .machine(mac)
+                .map_or_else(|| mac.to_string(), Machine::title);
+            text.push_str(&format!("; to have it wiped: pxe-admin confirm {title}"));
+        }
         Some(Line::Lasting(self.line(mac, event.at, step, &text)))
     }
 

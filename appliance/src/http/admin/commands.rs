@@ -1,4 +1,4 @@
-//! The calls that change machines: enroll, reimage, forget.
+//! The calls that change machines: enroll, reimage, confirm, forget.
 
 use std::sync::Arc;
 
@@ -38,6 +38,18 @@ pub(super) async fn reimage(
 ) -> Result<Response, Refused> {
     let answer = command(&app, operator, "reimage", move |world, operator| {
         operate::reimage(world, operator, &who, request.release)
+    })
+    .await?;
+    Ok(changed(answer.changed, answer))
+}
+
+pub(super) async fn confirm(
+    State(app): State<Arc<App>>,
+    Path(who): Path<String>,
+    operator: Operator,
+) -> Result<Response, Refused> {
+    let answer = command(&app, operator, "confirm", move |world, operator| {
+        operate::confirm(world, operator, &who)
     })
     .await?;
     Ok(changed(answer.changed, answer))

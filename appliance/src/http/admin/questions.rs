@@ -4,16 +4,19 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use netboot::install::{Shelf, plan_for};
+use axum::http::Uri;
+use netboot::install::Shelf;
 use netboot::machine::Machine;
-use netboot::plan::Plan;
-use netboot::refusal::{Code, Refusal};
-use netboot::wire::{Generations, MachineGenerations, Machines, Releases};
+use netboot::name::ProfileName;
+use netboot::operate;
+use netboot::wire::{Generations, MachineGenerations, Machines, Preview, Releases};
+use serde::Deserialize;
 
 use super::Operator;
 use crate::app::App;
 use crate::http::error::Refused;
 use crate::http::node;
+use crate::http::request::query;
 
 type Answer<T> = Result<Json<T>, Refused>;
 
@@ -30,37 +33,30 @@ pub(super) async fn machine(
     Ok(Json(app.store.world().find(&who)?.clone()))
 }
 
-/// The plan that the attempt was given, or the one that the next attempt would be given on the hardware
-/// that the machine had last.
+/// `?profile=worker`
+#[derive(Deserialize)]
+pub(super) struct AsIf {
+    profile: Option<ProfileName>,
+}
+
+/// See [`operate::preview`].
 pub(super) async fn plan(
     State(app): State<Arc<App>>,
     Path(who): Path<String>,
+    uri: Uri,
     _: Operator,
-) -> Answer<Plan> {
+) -> Answer<Preview> {
+    let as_if: AsIf = query(&uri)?;
     let world = app.store.world();
     let machine = world.find(&who)?;
-    if let Some(plan) = machine.attempt.as_ref().and_then(|a| a.plan.clone()) {
-        return Ok(Json(plan));
-    }
-    let Some(hardware) = &machine.hardware else {
-        let title = machine.title();
-        return Err(Refusal::new(
-            Code::WrongState,
-            format!("the hardware of {title} is not known yet, so there is no plan for it"),
-        )
-        .fact("it is known after the machine booted the installer once")
-        .tip(format!(
-            "network-boot the machine, then `pxe-admin watch {title}`"
-        ))
-        .into());
-    };
     let (profiles, cache) = (app.profiles(), node::cache(&app, app.address()));
     let shelf = Shelf {
         profiles: &profiles,
         cache: &cache,
         k3s_server: app.config.k3s.server.as_deref(),
     };
-    Ok(Json(plan_for(&world, machine, hardware, &shelf)?))
+    let preview = operate::preview(&world, machine, as_if.profile.as_ref(), &shelf)?;
+    Ok(Json(preview))
 }
 
 pub(super) async fn generations_of(

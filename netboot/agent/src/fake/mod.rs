@@ -48,6 +48,7 @@ pub(crate) struct Fake {
     pub fail_at: Option<usize>,
     /// What tries of `nix-env` say before they fail.
     pub nix_fails: VecDeque<Vec<String>>,
+    on_sleep: Option<fn(&mut Fake)>,
     /// Files of the toplevel that the copy lacks.
     pub lacking: Option<&'static str>,
 }
@@ -68,6 +69,7 @@ impl Fake {
             marks: Vec::new(),
             fail_at: None,
             nix_fails: VecDeque::new(),
+            on_sleep: None,
             lacking: None,
         };
         fake.write(
@@ -131,6 +133,11 @@ impl Fake {
             .entry(path.to_owned())
             .or_default()
             .push_back(say);
+    }
+
+    /// What happens while the agent sleeps for the first time.
+    pub(crate) fn on_sleep(&mut self, change: fn(&mut Self)) {
+        self.on_sleep = Some(change);
     }
 
     pub(crate) fn away(&mut self, path: &str, times: usize) {
@@ -264,6 +271,9 @@ impl Outside for Fake {
 
     fn sleep(&mut self, time: Duration) {
         self.clock += time;
+        if let Some(change) = self.on_sleep.take() {
+            change(self);
+        }
     }
 
     fn say(&mut self, line: &str) {

@@ -1,5 +1,6 @@
 //! The whole install against a world of folders: what it does, in which order, and what it does not do.
 
+mod consent;
 mod copying;
 mod course;
 mod faults;

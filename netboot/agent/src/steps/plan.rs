@@ -1,21 +1,24 @@
 //! Tells the appliance what is in this machine, and gets the plan; refuses one that cannot be carried out.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
+use netboot::hardware::Hardware;
 use netboot::plan::Plan;
+use netboot::refusal::{Code, Refusal};
 use netboot::wire::{ClaimAnswer, PlanRequest};
 
 use crate::check::check;
 use crate::inventory::inventory;
 use crate::run::Run;
+use crate::talk::CallError;
 use crate::target::Target;
 
+/// Between two questions while an operator has to say yes first.
+const AGAIN: Duration = Duration::from_secs(5);
+
 pub(crate) fn plan(run: &mut Run<'_>, claim: &ClaimAnswer) -> anyhow::Result<Plan> {
-    let hardware = inventory(run.outside, run.roots);
-    let request = PlanRequest { hardware };
-    let plan: Plan = run
-        .ask("/node/v1/plan", &request)
-        .context("there is no plan for this machine")?;
-    let hardware = request.hardware;
+    let (plan, hardware) = granted(run)?;
     check(&plan, hardware.firmware).context("the plan cannot be carried out")?;
     anyhow::ensure!(
         plan.host_name == claim.name,
@@ -37,4 +40,37 @@ pub(crate) fn plan(run: &mut Run<'_>, claim: &ClaimAnswer) -> anyhow::Result<Pla
         run.say(&format!("  will be gone: {gone}"));
     }
     Ok(plan)
+}
+
+/// Asks for the plan until an operator said yes to what it wipes, each time with what is in the machine by then: the yes
+/// is for what was on the disks when it was said.
+fn granted(run: &mut Run<'_>) -> anyhow::Result<(Plan, Hardware)> {
+    let mut told = None;
+    loop {
+        let hardware = inventory(run.outside, run.roots);
+        let request = PlanRequest { hardware };
+        match run.ask("/node/v1/plan", &request) {
+            Ok(plan) => return Ok((plan, request.hardware)),
+            Err(CallError::Refused(refusal)) if refusal.code == Code::ConfirmFirst => {
+                if told.as_ref() != Some(&refusal) {
+                    wait_for_a_word(run, &refusal);
+                    told = Some(refusal);
+                }
+                run.outside.sleep(AGAIN);
+            }
+            Err(error) => return Err(error).context("there is no plan for this machine"),
+        }
+    }
+}
+
+/// For whoever stands before the machine.
+fn wait_for_a_word(run: &mut Run<'_>, refusal: &Refusal) {
+    let bar = "#".repeat(72);
+    run.say(&bar);
+    run.say(&format!("### WAITING: {refusal}"));
+    for line in refusal.facts.iter().chain(&refusal.tips) {
+        run.say(&format!("###   {line}"));
+    }
+    run.say("### until then this machine may be switched off; it will ask again");
+    run.say(&bar);
 }

@@ -48,6 +48,7 @@ pub(super) struct MatchTable {
 pub(super) struct DiskTable {
     pub(super) select: SelectTable,
     pub(super) layout: Spanned<String>,
+    pub(super) wipe: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]

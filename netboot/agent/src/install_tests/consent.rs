@@ -1,0 +1,47 @@
+//! The machine waits for an operator's word, and touches nothing until it is said.
+
+use netboot::hardware::Firmware;
+use netboot::refusal::{Code, Refusal};
+use netboot::wire::PlanRequest;
+
+use super::{doings, run};
+use crate::fake::{DiskSpec, Fake, Say};
+
+fn first(what: &str) -> Say {
+    let refusal = Refusal::new(Code::ConfirmFirst, "node1 waits")
+        .fact(format!("on disk vda: {what}"))
+        .tip("to have it wiped: pxe-admin confirm node1");
+    Say::Refusal(409, refusal)
+}
+
+#[test]
+fn it_asks_until_it_may_and_shows_each_question_once() {
+    let mut fake = Fake::machine(Firmware::Uefi);
+    for what in ["photos", "photos", "thesis"] {
+        fake.answer("/node/v1/plan", first(what));
+    }
+    fake.away("/node/v1/plan", 2);
+    run(&mut fake).expect("installs");
+    assert_eq!(fake.calls("/node/v1/plan"), 6);
+    let said = |text: &str| fake.console.iter().filter(|l| l.contains(text)).count();
+    assert_eq!((said("WAITING"), said("photos"), said("thesis")), (2, 1, 1));
+    assert_eq!(said("pxe-admin confirm node1"), 2);
+}
+
+#[test]
+fn nothing_is_touched_while_it_waits_and_each_question_has_the_disks_of_that_moment() {
+    let mut fake = Fake::machine(Firmware::Uefi);
+    fake.answer("/node/v1/plan", first("photos"));
+    let refused = Refusal::new(Code::PlanRefused, "no disk matches");
+    fake.answer("/node/v1/plan", Say::Refusal(422, refused));
+    fake.on_sleep(|fake| fake.add_disk(&DiskSpec::virtio("vdc", 1 << 30, "late")));
+    run(&mut fake).expect_err("the second answer is the last word");
+    assert_eq!(doings(&fake), [""; 0]);
+    let disks: Vec<usize> = fake
+        .bodies("/node/v1/plan")
+        .into_iter()
+        .map(|body| serde_json::from_str::<PlanRequest>(body).expect("one"))
+        .map(|request| request.hardware.disks.len())
+        .collect();
+    assert_eq!(disks, [2, 3]);
+}

@@ -1,0 +1,208 @@
+//! What is on a machine's disks, against what this appliance put there → what an operator must say yes to first.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::hardware::{Disk, Hardware, Holding};
+use crate::machine::Machine;
+use crate::plan::{Plan, PlannedDisk, size_words};
+use crate::refusal::{Code, Refusal};
+
+/// `[disk] wipe`: what may happen to what an operator has on a chosen disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wipe {
+    /// The order to install is word enough.
+    Allow,
+    /// What this appliance did not put there is wiped only after `pxe-admin confirm`.
+    Ask,
+}
+
+impl Wipe {
+    /// What holds for a machine: what its profile says, and else what follows from who enrolled it. A person who typed
+    /// its MAC means it; a machine that enrolled itself may be anybody's laptop.
+    pub fn of(written: Option<Self>, machine: &Machine) -> Self {
+        match (written, machine.enrolled_itself) {
+            (Some(written), _) => written,
+            (None, true) => Self::Ask,
+            (None, false) => Self::Allow,
+        }
+    }
+}
+
+/// A disk, and the partitions that an attempt was going to write to it: what the appliance knows again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    pub disk: PlannedDisk,
+    pub partitions: Vec<WrittenPartition>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WrittenPartition {
+    /// From 1, the place in the GPT.
+    pub number: u32,
+    pub label: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+impl Written {
+    /// What a plan writes, disk by disk.
+    pub fn by(plan: &Plan) -> Vec<Self> {
+        let partitions = plan.partitions.iter().map(|partition| WrittenPartition {
+            number: partition.number,
+            label: partition.label.clone(),
+            size: partition.size,
+        });
+        vec![Self {
+            disk: plan.disk.clone(),
+            partitions: partitions.collect(),
+        }]
+    }
+
+    /// Whether both are the same partitions on the same disk.
+    pub fn is(&self, other: &Self) -> bool {
+        self.is_on(&other.disk) && self.partitions == other.partitions
+    }
+
+    /// Whether this is on the same disk, whatever the kernel called it then.
+    pub fn is_on(&self, disk: &PlannedDisk) -> bool {
+        is_same_disk(&self.disk, disk)
+    }
+
+    /// Whether this is a trace of what was written: the table, or one of its partitions, whatever is in it by now.
+    /// A disk that says nothing of itself cannot be known again, so nothing on it is.
+    fn explains(&self, disk: &Disk, held: &Holding) -> bool {
+        let named = !disk.serial.is_empty() || !disk.wwn.is_empty();
+        let ours = |number| {
+            let is = |p: &WrittenPartition| {
+                (p.number, p.size, p.label.as_str()) == (number, held.size, &held.partition_label)
+            };
+            self.partitions.iter().any(is)
+        };
+        named
+            && self.is_on(&PlannedDisk::from(disk))
+            && match place(&disk.node, held) {
+                Place::Whole => held.kind == "gpt",
+                Place::Partition(number) => ours(number),
+                Place::Unknown => false,
+            }
+    }
+}
+
+/// A disk with what is on it: what an operator is asked about, and what he said yes to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    pub disk: PlannedDisk,
+    /// In disk order; only what holds something.
+    pub holds: Vec<Holding>,
+}
+
+impl Found {
+    /// Whether this was looked at when the operator said yes. What is gone since, or wiped by an attempt that was cut
+    /// off, is no reason to ask again; anything else is.
+    fn covers(&self, disk: &Disk, held: &Holding) -> bool {
+        let same = |now: &str, then: &str| now.is_empty() || now == then;
+        is_same_disk(&self.disk, &PlannedDisk::from(disk))
+            && self.holds.iter().any(|then| {
+                let here = place(&disk.node, held);
+                here != Place::Unknown
+                    && here == place(&self.disk.node, then)
+                    && held.size == then.size
+                    && same(&held.kind, &then.kind)
+                    && same(&held.label, &then.label)
+                    && same(&held.partition_label, &then.partition_label)
+            })
+    }
+}
+
+/// For a person: `vda, 8.0 GiB, serial root: vda1: ext4 "photos", 7.9 GiB`.
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let PlannedDisk {
+            node,
+            size,
+            model,
+            serial,
+            wwn,
+            ..
+        } = &self.disk;
+        write!(f, "{node}, {}", size_words(*size))?;
+        for (name, text) in [("", model), ("serial ", serial), ("wwn ", wwn)] {
+            if !text.is_empty() {
+                write!(f, ", {name}{text}")?;
+            }
+        }
+        let holds: Vec<String> = self.holds.iter().map(Holding::words).collect();
+        write!(f, ": {}", holds.join("; "))
+    }
+}
+
+/// The disks that the plan would wipe and that hold something which neither this appliance put there for this machine
+/// nor an operator said yes to, with all that is on them. None: the plan may be carried out.
+pub fn question(wipe: Wipe, machine: &Machine, plan: &Plan, hardware: &Hardware) -> Vec<Found> {
+    if wipe == Wipe::Allow {
+        return Vec::new();
+    }
+    let asked = |disk: &&Disk| {
+        let answered = |held: &Holding| {
+            machine.written.iter().any(|w| w.explains(disk, held))
+                || machine.confirmed.iter().any(|f| f.covers(disk, held))
+        };
+        disk.holds.iter().any(|held| !answered(held))
+    };
+    let chosen = Written::by(plan).into_iter().filter_map(|written| {
+        let is = |disk: &&Disk| PlannedDisk::from(*disk) == written.disk;
+        hardware.disks.iter().find(is)
+    });
+    chosen
+        .filter(asked)
+        .map(|disk| Found {
+            disk: PlannedDisk::from(disk),
+            holds: disk.holds.clone(),
+        })
+        .collect()
+}
+
+/// What the agent is told, and shows on its console, until the operator has said yes.
+pub fn refusal(title: &str, asked: &[Found]) -> Refusal {
+    let message = format!("{title} waits: this appliance did not put there what would be wiped");
+    let refusal = Refusal::new(Code::ConfirmFirst, message);
+    let facts = asked.iter().map(|found| format!("on disk {found}"));
+    facts
+        .fold(refusal, Refusal::fact)
+        .fact("nothing was written")
+        .tip(format!("to have it wiped: pxe-admin confirm {title}"))
+}
+
+fn is_same_disk(known: &PlannedDisk, disk: &PlannedDisk) -> bool {
+    disk.size == known.size
+        && disk.sector == known.sector
+        && disk.model == known.model
+        && disk.serial == known.serial
+        && disk.wwn == known.wwn
+}
+
+/// Where on its disk something is; the kernel's names change from boot to boot, this does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Whole,
+    Partition(u32),
+    Unknown,
+}
+
+/// `vda` and `vda1`, `nvme0n1` and `nvme0n1p1`.
+fn place(disk: &str, held: &Holding) -> Place {
+    match held.node.strip_prefix(disk) {
+        Some("") => Place::Whole,
+        Some(rest) => match rest.strip_prefix('p').unwrap_or(rest).parse() {
+            Ok(number) => Place::Partition(number),
+            Err(_) => Place::Unknown,
+        },
+        None => Place::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,44 @@
+//! `confirm`: an operator lets a machine wipe what it asked about.
+
+use super::{About, NOTHING, Operator};
+use crate::event::{Draft, Happening};
+use crate::install::Verdict;
+use crate::machine::Waits;
+use crate::refusal::{Code, Refusal};
+use crate::world::World;
+
+/// Says yes to exactly the disks and contents that the machine waits with; the same again changes nothing. The order to
+/// install is in force from now on as if it had just been given.
+pub fn confirm(world: &World, operator: &Operator<'_>, who: &str) -> Verdict<About> {
+    Verdict::from(try_confirm(world, operator, who))
+}
+
+fn try_confirm(
+    world: &World,
+    operator: &Operator<'_>,
+    who: &str,
+) -> Result<(About, Vec<Draft>), Refusal> {
+    let machine = world.find(who)?;
+    match machine.waiting() {
+        Some(Waits::Wipe { disks }) => {
+            let confirmed = Happening::Confirmed {
+                disks: disks.clone(),
+                until: operator.now.plus(operator.armed_for),
+                by: operator.by.to_owned(),
+            };
+            Ok((About(machine.id), vec![Draft::of(machine.id, confirmed)]))
+        }
+        None if !machine.confirmed.is_empty() => Ok((About(machine.id), Vec::new())),
+        None => {
+            let title = machine.title();
+            let refusal = Refusal::new(
+                Code::WrongState,
+                format!("{title} does not wait for a word of yours"),
+            );
+            Err(refusal
+                .fact(format!("it is {} since {}", machine.state, machine.since))
+                .fact(NOTHING)
+                .tip(format!("pxe-admin show {title}")))
+        }
+    }
+}
