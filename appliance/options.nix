@@ -81,7 +81,8 @@ in
           The folder with the profiles. A path of the flake is copied into the store: profiles hold nothing secret.
         '';
         flake = key types.str "git+https://example.org/lab" ''
-          What `pxe-admin publish` builds: a path or a flake URL.
+          What `pxe-admin publish` builds: a path or a flake URL. `pxe-admin` reads it where it runs, with the rights of
+          whoever runs it.
         '';
 
         lan = section lan;

@@ -11,6 +11,7 @@ pkgs: with pkgs; [
   dnsmasq
   dosfstools
   e2fsprogs
+  git
   iproute2
   jq
   kea

@@ -1,8 +1,8 @@
 # The practice system: a stand-in for a NixOS system, with the files and commands of a NixOS toplevel, built without nixpkgs.
 #
-# Its parts come as store paths that integration/practice/system has added. Names between @…@ in the scripts of toplevel/
-# are filled in here, as nixpkgs fills in its own templates.
+# Names between @…@ in the scripts of toplevel/ are filled in here, as nixpkgs fills in its own templates.
 {
+  # Store paths that integration/practice/flake has added.
   busybox, # static, with a link for each applet
   kernel, # bzImage
   modules, # lib/modules/VERSION, load-order
@@ -10,14 +10,13 @@
   bootloaders, # systemd-boot's program; GRUB for BIOS with its libraries
   agent, # bin/netboot-agent
   k3s, # bin/k3s: a stand-in
-  ballast, # directories of noise, so that copying a closure takes a while; separated by spaces
+  ballast, # directories of noise, so that copying a closure takes a while
   kernelVersion,
   label,
   kernelParams,
 }:
 let
-  part = path: builtins.storePath path;
-  bb = part busybox;
+  bb = busybox;
 
   build =
     name: environment: script:
@@ -39,19 +38,17 @@ let
     );
 
   parts = {
-    busybox = bb;
-    modules = part modules;
-    bootloaders = part bootloaders;
+    inherit busybox modules bootloaders;
   };
 
   stage1 = build "practice-initrd-${kernelVersion}" { init = fill parts ./toplevel/stage-1.sh; } ''
-    cp -r ${part storage} root
+    cp -r ${storage} root
     chmod -R u+w root
     mkdir -p root/proc root/sys root/dev root/run root/sysroot "$out"
     cp ${bb}/bin/busybox root/bin/
     ln -s busybox root/bin/sh
     mkdir -p root/lib
-    cp -r ${part modules}/lib/modules root/lib/
+    cp -r ${modules}/lib/modules root/lib/
     printf '%s' "$init" >root/init
     chmod 755 root/init
     cd root
@@ -63,7 +60,7 @@ let
   # sw: what is in PATH on the installed machine.
   systemPath = build "practice-system-path" { } ''
     mkdir -p "$out/bin"
-    for p in ${bb} ${part agent} ${part k3s}; do
+    for p in ${bb} ${agent} ${k3s}; do
       for f in $p/bin/*; do ln -sfn "$f" "$out/bin/''${f##*/}"; done
     done
   '';
@@ -110,9 +107,9 @@ build "nixos-system-practice-${label}" {
   script "$prompt" "$out/practice/login-prompt"
   script "$lease" "$out/practice/lease"
 
-  ln -s ${part kernel}/bzImage "$out/kernel"
+  ln -s ${kernel}/bzImage "$out/kernel"
   ln -s ${stage1}/initrd "$out/initrd"
-  ln -s ${part modules} "$out/kernel-modules"
+  ln -s ${modules} "$out/kernel-modules"
   ln -s ${etc}/etc "$out/etc"
   ln -s ${systemPath} "$out/sw"
   printf '%s' "$kernelParams" >"$out/kernel-params"
@@ -120,11 +117,11 @@ build "nixos-system-practice-${label}" {
   printf '%s' x86_64-linux >"$out/system"
   printf '%s' 10 >"$out/init-interface-version"
   # References alone pull these into the closure, as extraDependencies do in NixOS.
-  echo ${builtins.concatStringsSep " " (map part (builtins.filter builtins.isString (builtins.split " " ballast)))} >"$out/extra-dependencies"
+  echo ${toString ballast} >"$out/extra-dependencies"
 
   params=
   for p in $kernelParams; do params="$params''${params:+,}\"$p\""; done
   cat >"$out/boot.json" <<JSON
-  {"org.nixos.bootspec.v1":{"init":"$out/init","initrd":"${stage1}/initrd","kernel":"${part kernel}/bzImage","kernelParams":[$params],"label":"NixOS practice stand-in $label (Linux ${kernelVersion})","system":"x86_64-linux","toplevel":"$out"},"org.nixos.specialisation.v1":{}}
+  {"org.nixos.bootspec.v1":{"init":"$out/init","initrd":"${stage1}/initrd","kernel":"${kernel}/bzImage","kernelParams":[$params],"label":"NixOS practice stand-in $label (Linux ${kernelVersion})","system":"x86_64-linux","toplevel":"$out"},"org.nixos.specialisation.v1":{}}
   JSON
 ''

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use integration::lab::firmware::Firmware::SecureBoot;
-use integration::lab::scene::{BOOT, MAC, Scene, Script};
+use integration::lab::scene::{BOOT, Scene, Script};
 use integration::lab::services::Leases::{self, ByAppliance, ByRouterThatPointsHere};
 use integration::lab::wait::wait_until;
 
@@ -35,9 +35,7 @@ fn is_led_to_its_installer(name: &str, leases: Leases) -> anyhow::Result<()> {
         return Ok(());
     }
     let mut scene = Scene::set(&Script::new(name, SecureBoot, leases))?;
-    scene
-        .appliance
-        .must(&format!("enroll {MAC} --profile worker --name node1"))?;
+    scene.enroll()?;
     let mut refused = 0;
     loop {
         scene.machine.power_on()?;

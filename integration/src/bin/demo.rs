@@ -102,11 +102,10 @@ impl Demo {
             "pxe-appliance serve --config appliance.toml    # at {APPLIANCE}"
         ));
         self.show(&fs::read_to_string(&self.scene.appliance.log)?)?;
-        let toplevel = self.scene.products.toplevel()?;
         self.say(
-            "a practice system, a stand-in for a NixOS system, goes into the appliance's own cache",
+            "the flake beside appliance.toml is built: a practice system, a stand-in for a NixOS system, and the installer",
         );
-        self.admin(&format!("publish worker --toplevel {toplevel}"))
+        self.admin("publish")
     }
 
     fn stranger(&mut self) -> anyhow::Result<()> {

@@ -15,6 +15,7 @@ use super::enclose::output;
 use super::lan::{APPLIANCE, ROUTER, Room};
 use super::process::Process;
 use super::products::Products;
+use super::repository::Repository;
 use super::services::{Leases, Tokens, cluster_url};
 use super::wait::wait_for;
 
@@ -46,17 +47,18 @@ pub struct Said {
 }
 
 impl Appliance {
-    /// Writes configuration and profile into `dir`. It is started later.
+    /// Writes configuration, profile and flake into `dir`. It is started later, and nothing is published.
     pub fn new(
         room: Room,
         products: &Products,
         setting: &Setting<'_>,
         dir: PathBuf,
     ) -> anyhow::Result<Self> {
-        let text = configuration(products, setting, &dir)?;
+        let text = configuration(setting, &dir)?;
+        let repository = Repository::begin(&dir, products)?;
+        repository.write("hosts/profiles/worker.toml", setting.profile)?;
         let appliance = Self::configured(room, products, &text, dir)?;
-        let profile = appliance.dir.join("hosts/profiles/worker.toml");
-        fs::write(profile, setting.profile)?;
+        repository.commit("the lab as it begins")?;
         Ok(appliance)
     }
 
@@ -214,13 +216,12 @@ impl Appliance {
 }
 
 /// `appliance.toml`. What is not said here is left to the defaults, which is most of it.
-fn configuration(products: &Products, setting: &Setting<'_>, dir: &Path) -> anyhow::Result<String> {
-    let cmdline = fs::read_to_string(products.installer("cmdline"))
-        .context("cannot read the command line")?;
+fn configuration(setting: &Setting<'_>, dir: &Path) -> anyhow::Result<String> {
     let quoted = |path: PathBuf| toml_string(&path.display().to_string());
     let token = |which| quoted(setting.tokens.file(which));
     let mut text = String::new();
     writeln!(text, "state-dir = {}", quoted(dir.join("state")))?;
+    writeln!(text, "flake = \".\"")?;
     writeln!(text, "\n[admin]\nsocket = \"admin.sock\"")?;
     if setting.leases == Leases::ByAppliance {
         writeln!(
@@ -237,10 +238,6 @@ fn configuration(products: &Products, setting: &Setting<'_>, dir: &Path) -> anyh
     if let Some(ipxe) = env::var_os("IPXE_DIR") {
         writeln!(text, "\n[boot]\nipxe-dir = {}", quoted(PathBuf::from(ipxe)))?;
     }
-    writeln!(text, "\n[images.installer]\narch = \"x86_64\"")?;
-    writeln!(text, "kernel = {}", quoted(products.installer("kernel")))?;
-    writeln!(text, "initrd = {}", quoted(products.installer("initrd")))?;
-    writeln!(text, "cmdline = {}", toml_string(cmdline.trim()))?;
     writeln!(text, "\n[k3s]\nserver = \"{}\"", cluster_url())?;
     writeln!(
         text,

@@ -13,6 +13,7 @@
 //! | [`dhcp_client`] | real DHCP clients, each in its room |
 //! | [`machine`], [`firmware`], [`nvram`], [`qmp`], [`disk`] | a machine in QEMU |
 //! | [`appliance`] | the real `pxe-appliance`, and the real `pxe-admin` |
+//! | [`repository`] | the folder that its owner keeps in Git: configuration, profiles, flake |
 //! | [`loaders`], [`loss`] | an appliance that sends loaders to whoever asks; packets that get lost |
 //! | [`scene`] | all of it together, with its folder |
 //! | [`search`] | looking for secrets where none may be |
@@ -31,6 +32,7 @@ pub mod peers;
 pub mod process;
 pub mod products;
 pub mod qmp;
+pub mod repository;
 pub mod scene;
 pub mod search;
 pub mod services;

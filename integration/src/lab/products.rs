@@ -47,11 +47,8 @@ impl Products {
         self.dir.join("installer").join(part)
     }
 
-    /// The store path of the practice system.
-    pub fn toplevel(&self) -> anyhow::Result<String> {
-        let file = self.dir.join("toplevel");
-        let text = fs::read_to_string(&file)
-            .with_context(|| format!("cannot read `{}`", file.display()))?;
-        Ok(text.trim().to_owned())
+    /// The practice lab, without profiles.
+    pub fn flake(&self) -> PathBuf {
+        self.dir.join("flake")
     }
 }

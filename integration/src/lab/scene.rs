@@ -146,11 +146,9 @@ impl Scene {
         })
     }
 
-    /// `pxe-admin publish worker`
+    /// Builds the flake of the appliance's folder: the profile's system, and the installer.
     pub fn publish(&self) -> anyhow::Result<String> {
-        let toplevel = self.products.toplevel()?;
-        self.appliance
-            .must(&format!("publish worker --toplevel {toplevel}"))
+        self.appliance.must("publish")
     }
 
     /// Publishes, and has the machine installed as `node1` when it next boots.
@@ -257,7 +255,7 @@ impl Drop for Scene {
 }
 
 /// An empty folder below `target/lab`.
-fn folder(name: &str) -> anyhow::Result<PathBuf> {
+pub fn folder(name: &str) -> anyhow::Result<PathBuf> {
     let usual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/lab");
     let dir = env::var_os("NETBOOT_LAB_DIR")
         .map_or(usual, PathBuf::from)
