@@ -58,10 +58,19 @@ pub struct Evaluated {
     derivation: StorePath,
 }
 
+/// Outputs that were evaluated.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Evaluation {
+    /// Systems first, else in the order in which they were asked for.
+    pub outputs: Vec<Evaluated>,
+    /// What Nix had to say, such as warnings of modules.
+    pub words: Vec<String>,
+}
+
 /// Built outputs; Nix deletes none of them while this lives.
 #[derive(Debug)]
 pub struct Built {
-    /// What Nix had to say, such as warnings of an evaluation.
+    /// What Nix had to say.
     pub words: Vec<String>,
     _roots: TempDir,
 }
@@ -166,11 +175,13 @@ impl Flake {
     ///
     /// # Errors
     /// One does not evaluate, in Nix's own words.
-    pub async fn evaluate(&self, outputs: &[Output]) -> Result<Vec<Evaluated>, Refusal> {
+    pub async fn evaluate(&self, outputs: &[Output]) -> Result<Evaluation, Refusal> {
         let systems = outputs.iter().filter(|o| matches!(o, Output::System(_)));
         let installers = outputs.iter().filter(|o| matches!(o, Output::Installer(_)));
         let mut all = self.places("nixosConfigurations", systems).await?;
-        all.extend(self.places("packages", installers).await?);
+        let more = self.places("packages", installers).await?;
+        all.outputs.extend(more.outputs);
+        all.words.extend(more.words);
         Ok(all)
     }
 
@@ -179,10 +190,10 @@ impl Flake {
         &self,
         below: &str,
         outputs: impl Iterator<Item = &Output>,
-    ) -> Result<Vec<Evaluated>, Refusal> {
+    ) -> Result<Evaluation, Refusal> {
         let outputs: Vec<&Output> = outputs.collect();
         if outputs.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Evaluation::default());
         }
         let mut list = String::new();
         for output in &outputs {
@@ -222,7 +233,10 @@ impl Flake {
             path,
             derivation,
         });
-        Ok(evaluated.collect())
+        Ok(Evaluation {
+            outputs: evaluated.collect(),
+            words: told.words,
+        })
     }
 }
 

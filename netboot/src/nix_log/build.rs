@@ -98,9 +98,7 @@ impl BuildLog {
                     ..Tail::default()
                 };
                 self.running.insert(id, tail);
-                return Some(News::Builds(
-                    name(about).trim_end_matches(".drv").to_owned(),
-                ));
+                return Some(News::Builds(name(about).to_owned()));
             }
             COPY_PATH => {
                 self.open.insert(id, 0);
@@ -157,6 +155,12 @@ impl BuildLog {
         self.builds.1
     }
 
+    /// The name of one that is being built now.
+    pub fn building(&self) -> Option<&str> {
+        let last = self.running.values().next_back()?;
+        Some(name(&last.derivation))
+    }
+
     /// Paths that came from a cache, of those that must.
     pub fn copies(&self) -> Count {
         self.copies.1
@@ -173,11 +177,12 @@ impl BuildLog {
     }
 }
 
-/// `/nix/store/<hash>-name` → `name`; anything else as it is.
+/// `/nix/store/<hash>-name.drv` → `name`; anything else as it is.
 fn name(path: &str) -> &str {
     let base = path.strip_prefix("/nix/store/");
-    base.and_then(|base| base.split_once('-'))
-        .map_or(path, |(_, name)| name)
+    let name = base.and_then(|base| base.split_once('-'));
+    let name = name.map_or(path, |(_, name)| name);
+    name.strip_suffix(".drv").unwrap_or(name)
 }
 
 #[cfg(test)]
@@ -240,6 +245,7 @@ mod tests {
             log.take(&start(9, 105, "nixos-system-worker-25.05.drv")),
             Some(News::Builds("nixos-system-worker-25.05".to_owned()))
         );
+        assert_eq!(log.building(), Some("nixos-system-worker-25.05"));
         assert_eq!(
             log.take(&start(10, 100, "linux-6.12.21")),
             Some(News::Copies("linux-6.12.21".to_owned()))

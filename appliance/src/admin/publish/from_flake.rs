@@ -63,9 +63,9 @@ pub(super) async fn publish(
     let offers = flake.offers().await.map_err(here)?;
     let outputs = wanted(args, &publishing, &offers, &flake, output)?;
     output.progress(&format!("evaluating {}", listed(&outputs)));
-    let evaluated = flake.evaluate(&outputs).await.map_err(here)?;
+    let evaluation = flake.evaluate(&outputs).await.map_err(here)?;
     let mut items = Vec::new();
-    for evaluated in evaluated {
+    for evaluated in evaluation.outputs {
         let state = match &evaluated.output {
             flake::Output::System(name) => {
                 let call = ["releases", name.as_str(), "closure"];
@@ -84,7 +84,7 @@ pub(super) async fn publish(
         .map(|item| &item.evaluated)
         .collect();
     let built = build(&new, output).await?;
-    for word in &built.words {
+    for word in evaluation.words.iter().chain(&built.words) {
         // Said in our own words at the end.
         if !(word.starts_with("warning: Git tree '") && word.ends_with("is dirty")) {
             output.note(&format!("nix: {word}"));
@@ -206,7 +206,7 @@ async fn build(new: &[&Evaluated], output: &mut Output) -> Result<flake::Built, 
         if output.shows_progress() {
             if shown.elapsed() >= EVERY {
                 shown = Instant::now();
-                output.progress(&sentence(log, news));
+                output.progress(&sentence(log));
             }
         } else if let News::Builds(name) = news {
             output.note(&format!("building {name}"));
@@ -217,15 +217,14 @@ async fn build(new: &[&Evaluated], output: &mut Output) -> Result<flake::Built, 
     Ok(built)
 }
 
-/// `building 3 of 12: nixos-system-worker; fetched 7 of 40 paths, 120 MiB`
-fn sentence(log: &BuildLog, news: &News) -> String {
+/// `built 3 of 12: nixos-system-worker; fetched 7 of 40 paths, 120 MiB`
+fn sentence(log: &BuildLog) -> String {
     let mut parts = Vec::new();
     let (builds, copies) = (log.builds(), log.copies());
     if builds.expected > 0 {
-        let name = match news {
-            News::Builds(name) => format!(": {name}"),
-            News::Copies(_) | News::Moved => String::new(),
-        };
+        let name = log
+            .building()
+            .map_or_else(String::new, |name| format!(": {name}"));
         parts.push(format!(
             "built {} of {}{name}",
             builds.done, builds.expected

@@ -52,7 +52,7 @@ const FLAKE: &str = r#"{
         worker = system { name = "worker"; parts = [ shared (part "k3s" "@k3s@") ]; };
         server = system { name = "server"; parts = [ shared ]; script = "@server@"; };
         half = system { name = "half"; parts = [ ]; script = "rm kernel init"; };
-        unused = system { name = "unused"; parts = [ ]; };
+        unused = builtins.trace "warning: an old option" (system { name = "unused"; parts = [ ]; });
       };
       installer = build "installer" ''
         mkdir $out; cd $out
@@ -237,6 +237,11 @@ async fn a_flake_becomes_releases_and_an_installer() {
     );
     let (_, out, _) = lab.served.run("releases").await;
     assert!(out.contains(&format!("{short}-dirty")), "{out}");
+
+    // What modules warn of is seen.
+    let (exit, _, err) = lab.publish("unused").await;
+    assert_eq!(exit, 0, "{err}");
+    assert!(err.contains("nix: trace: warning: an old option"), "{err}");
 
     // What the cache lost is put back, under the same release.
     let app = &lab.served.bench.app;
