@@ -79,9 +79,13 @@ impl Lab {
             served: Served::new(),
             folder: tempfile::tempdir().expect("a folder"),
         };
-        let probe = r#"derivation { name = "flake-probe"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo > $out" ]; }"#;
+        // Another one each time: what was built once proves nothing.
+        let probe = format!(
+            r#"derivation {{ name = "flake-probe"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo > $out" "{}" ]; }}"#,
+            lab.folder.path().display()
+        );
         let probe = Command::new("nix-build")
-            .args(["--no-out-link", "-E", probe])
+            .args(["--no-out-link", "-E", &probe])
             .output();
         let works = probe.is_ok_and(|output| output.status.success());
         if !works || !lab.git(&["init", "-q", "."]) {
