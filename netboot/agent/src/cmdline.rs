@@ -4,8 +4,7 @@ use std::net::IpAddr;
 
 use netboot::mac::Mac;
 use netboot::token::Ticket;
-
-use crate::pin::Pin;
+use netboot_pin::Pin;
 
 /// What the boot script told this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,7 +15,6 @@ mod install_tests;
 mod inventory;
 mod node;
 mod outside;
-mod pin;
 mod real;
 #[cfg(test)]
 mod real_tests;
@@ -23,7 +22,6 @@ mod run;
 mod steps;
 mod talk;
 mod target;
-mod tls;
 #[cfg(test)]
 mod tls_tests;
 

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::pin::ForeignKey;
+use netboot_pin::ForeignKey;
 
 /// A program to run.
 #[derive(Debug, Clone, PartialEq, Eq)]

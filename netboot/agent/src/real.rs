@@ -15,11 +15,10 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use netboot_pin::{Pin, Verdict};
 use nix::fcntl::OFlag;
 
 use crate::outside::{Answer, Call, Command, NoAnswer, Output, Outside, Running};
-use crate::pin::Pin;
-use crate::tls::{self, Verdict};
 
 /// How long a TCP and TLS handshake may take on a LAN.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -46,7 +45,8 @@ impl Real {
 
     /// The world with the appliance at `url` (`https://10.77.0.1:8443`), which holds the pinned key.
     pub(crate) fn new(url: &str, pin: Pin) -> anyhow::Result<Self> {
-        let (config, verdict) = tls::client(pin).context("cannot set up TLS")?;
+        let (config, verdict) =
+            netboot_pin::client(pin, "the boot script").context("cannot set up TLS")?;
         let http = reqwest::blocking::Client::builder()
             .use_preconfigured_tls(config)
             .https_only(true)

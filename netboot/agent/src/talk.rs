@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use netboot::refusal::{Code, Refusal};
 use netboot::wire::ErrorBody;
+use netboot_pin::ForeignKey;
 use serde::de::DeserializeOwned;
 
 use crate::outside::{Answer, Call, NoAnswer, Outside};
-use crate::pin::ForeignKey;
 
 /// The pauses between tries: 0.5 s, doubled up to 10 s.
 #[derive(Debug)]

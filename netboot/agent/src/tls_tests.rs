@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use netboot_pin::Pin;
 use rcgen::KeyPair;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -18,7 +19,6 @@ use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::outside::{Answer, Call, NoAnswer, Outside as _};
-use crate::pin::Pin;
 use crate::real::Real;
 
 /// Shows a certificate and signs with a key, which need not belong together.

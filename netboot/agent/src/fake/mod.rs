@@ -14,9 +14,9 @@ use std::time::Duration;
 use netboot::hardware::Firmware;
 use netboot::plan::Plan;
 use netboot::report::Report;
+use netboot_pin::ForeignKey;
 
 use crate::outside::{Answer, Call, Command, NoAnswer, Output, Outside, Roots, Running};
-use crate::pin::ForeignKey;
 
 pub(crate) use machine::DiskSpec;
 pub(crate) use samples::{TOPLEVEL, identity, plan, secrets};

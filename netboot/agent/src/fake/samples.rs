@@ -5,8 +5,7 @@ use netboot::layout::{Filesystem, Purpose};
 use netboot::plan::{Cache, K3s, Partition, Plan, PlannedDisk, PlannedRelease};
 use netboot::profile::Role;
 use netboot::wire::{InstallSecrets, K3sSecrets, NodeIdentity};
-
-use crate::pin::Pin;
+use netboot_pin::Pin;
 
 pub(crate) const TOPLEVEL: &str = "/nix/store/0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq-nixos-system-worker";
 const MIB: u64 = 1 << 20;

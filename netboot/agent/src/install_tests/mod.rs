@@ -7,11 +7,11 @@ mod faults;
 mod guard;
 
 use netboot::report::Step;
+use netboot_pin::Pin;
 
 use crate::cmdline::Orders;
 use crate::fake::Fake;
 use crate::install::install;
-use crate::pin::Pin;
 use crate::run::Stop;
 
 fn orders() -> Orders {

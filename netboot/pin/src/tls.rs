@@ -7,25 +7,31 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
-use crate::pin::{ForeignKey, Pin};
+use crate::{ForeignKey, Pin};
 
 /// Why the last handshake was ended, if it was because of the other side's key. `reqwest` buries the reason
 /// in layers of its own, and whether to ask again hangs on it.
-pub(crate) type Verdict = Arc<Mutex<Option<ForeignKey>>>;
+pub type Verdict = Arc<Mutex<Option<ForeignKey>>>;
 
 #[derive(Debug)]
 struct Pinned {
     pin: Pin,
+    told_by: &'static str,
     verdict: Verdict,
     provider: Arc<CryptoProvider>,
 }
 
-/// The client side of a connection to the holder of the pinned key. Names, dates and issuers do not count.
-pub(crate) fn client(pin: Pin) -> Result<(ClientConfig, Verdict), Error> {
+/// The client side of a connection to the holder of the pinned key. Names, dates and issuers do not count. `told_by` is
+/// what named the pin, such as "the boot script".
+///
+/// # Errors
+/// None with the ciphers that are built in.
+pub fn client(pin: Pin, told_by: &'static str) -> Result<(ClientConfig, Verdict), Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verdict = Verdict::default();
     let verifier = Arc::new(Pinned {
         pin,
+        told_by,
         verdict: Arc::clone(&verdict),
         provider: Arc::clone(&provider),
     });
@@ -73,8 +79,8 @@ impl ServerCertVerifier for Pinned {
             return Ok(ServerCertVerified::assertion());
         }
         self.foreign(format!(
-            "its key is `{seen}`, the boot script pinned `{}`",
-            self.pin
+            "its key is `{seen}`, {} pinned `{}`",
+            self.told_by, self.pin
         ));
         Err(Error::InvalidCertificate(
             CertificateError::ApplicationVerificationFailure,

@@ -1,4 +1,6 @@
-//! The pin: the one public key that the agent takes for the appliance's.
+//! The pin: the one public key that an agent or a workstation takes for the appliance's.
+
+mod tls;
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,23 +9,25 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
+pub use tls::{Verdict, client};
+
 /// The SHA-256 of a DER SubjectPublicKeyInfo, written `sha256/<base64>` (as in RFC 7469 §2.4, without quotes).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Pin([u8; 32]);
+pub struct Pin([u8; 32]);
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("is not `sha256/` and the base64 of 32 octets")]
-pub(crate) struct PinError;
+pub struct PinError;
 
-/// Somebody answered who is not the appliance this machine was told to trust. Asking again would not help.
+/// Somebody answered who is not the appliance that is to be trusted. Asking again would not help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("whoever answers is not the appliance: {what}")]
-pub(crate) struct ForeignKey {
+pub struct ForeignKey {
     pub what: String,
 }
 
 impl Pin {
-    pub(crate) fn of(spki: &[u8]) -> Self {
+    pub fn of(spki: &[u8]) -> Self {
         Self(Sha256::digest(spki).into())
     }
 }
