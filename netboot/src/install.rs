@@ -64,7 +64,12 @@ impl<T> From<Result<(T, Vec<Draft>), Refusal>> for Verdict<T> {
 const MOST_STRAY_REFUSALS: u32 = 1000;
 
 /// A refusal that goes on record with the machine it was about.
-fn refused<T>(world: &World, machine: Option<Mac>, refusal: Refusal, from: &str) -> Verdict<T> {
+pub(crate) fn refused<T>(
+    world: &World,
+    machine: Option<Mac>,
+    refusal: Refusal,
+    from: &str,
+) -> Verdict<T> {
     let what = Happening::Refused {
         code: code_text(refusal.code),
         reason: refusal.message.clone(),

@@ -22,6 +22,8 @@
 //! | [`nix_log`] | what Nix says | progress, and the words for a failure |
 //! | [`closure`] | two closures | what becomes of each package |
 //! | [`retention`] | releases, and what machines do | what stays in the cache |
+//! | [`attempts`] | calls with a wrong token | whether the next is listened to |
+//! | [`narinfo`], [`nar`] | what was put into the cache | what is signed, what is in it |
 //! | [`world`] | events | everything the appliance knows |
 //! | [`timeline`] | what was seen of a boot | where it is stuck, and why that may be |
 //! | [`checkup`] | what was found on the appliance | what is in order, and what to do |
@@ -59,6 +61,10 @@ pub mod report;
 pub mod timeline;
 pub mod world;
 
+pub mod nar;
+pub mod narinfo;
+
+pub mod attempts;
 pub mod firewall;
 pub mod rivals;
 

@@ -6,7 +6,7 @@ mod preview;
 use std::time::Duration;
 
 use crate::event::{Draft, Happening};
-use crate::install::Verdict;
+use crate::install::{self, Verdict};
 use crate::mac::Mac;
 use crate::machine::{Machine, Release, State};
 use crate::name::{HostName, ProfileName, SystemName};
@@ -383,6 +383,11 @@ pub fn release(world: &World, built: Built, now: Timestamp) -> Verdict<Release> 
         answer: Ok(release),
         drafts: vec![draft],
     }
+}
+
+/// Somebody came to the operators' door without its token.
+pub fn turned_away(world: &World, refusal: Refusal, from: &str) -> Verdict<()> {
+    install::refused(world, None, refusal, from)
 }
 
 /// The name a machine gets when nobody gives one: the profile and the end of the MAC.

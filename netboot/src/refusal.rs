@@ -10,6 +10,8 @@ pub enum Code {
     BadJson,
     BadName,
     Unauthorized,
+    /// Too many calls with a wrong token from this address; later ones are looked at again.
+    TooManyAttempts,
     UnknownHost,
     UnknownProfile,
     UnknownInstall,

@@ -1,7 +1,10 @@
 //! A refusal → an HTTP answer. The only module that knows status codes.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 use netboot::refusal::{Code, Refusal};
 use netboot::wire::ErrorBody;
@@ -37,6 +40,7 @@ fn status(code: Code) -> StatusCode {
         | Code::ConfirmFirst => StatusCode::CONFLICT,
         Code::AlreadyReceived | Code::InstallSuperseded => StatusCode::GONE,
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
         Code::UnknownProfile
         | Code::UnknownInstall
         | Code::UnknownRelease
@@ -102,6 +106,14 @@ pub fn too_slow() -> Response {
     let refusal = Refusal::new(Code::BadJson, "the body did not arrive in time");
     let mut response = Refused(refusal).into_response();
     *response.status_mut() = StatusCode::REQUEST_TIMEOUT;
+    response
+}
+
+/// A caller that is not listened to for a while, and how long that is.
+pub fn not_now(refusal: Refusal, wait: Duration) -> Response {
+    let mut response = Refused(refusal).into_response();
+    let seconds = wait.as_secs().max(1).into();
+    response.headers_mut().insert(RETRY_AFTER, seconds);
     response
 }
 
@@ -171,6 +183,7 @@ mod tests {
             (Code::AlreadyReceived, 410),
             (Code::InstallSuperseded, 410),
             (Code::TooLarge, 413),
+            (Code::TooManyAttempts, 429),
             (Code::UnknownProfile, 422),
             (Code::UnknownInstall, 422),
             (Code::PlanRefused, 422),

@@ -141,16 +141,16 @@ fn a_machine_without_a_name_gets_one_from_its_profile_and_mac() {
 fn a_listed_machine_brings_its_name_and_cards() {
     let listed = format!(
         "{}[[machine]]\nname = \"box\"\nmac = [\"52:54:00:12:34:56\", \"52:54:00:12:34:57\"]\n",
-        crate::install::tests::PROFILE
+        install::tests::PROFILE
     );
     let mut story = Story::new();
     story.profiles =
         Profiles::read(&[("hosts/profiles/lab.toml".to_owned(), listed)]).expect("reads");
-    let verdict = crate::install::see(
+    let verdict = install::see(
         &story.world,
         mac(0x57),
         &crate::machine::Facts::default(),
-        &crate::install::tests::policy(),
+        &install::tests::policy(),
         story.now,
         9,
     );
