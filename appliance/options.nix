@@ -147,11 +147,12 @@ in
           socket = key types.str "/run/pxe-appliance/admin.sock" ''
             The socket of `pxe-admin`. Members of the group `pxe-admin` may open it.
           '';
-          listen = key (types.strMatching ".+:[0-9]+") "10.77.0.1:8444" ''
-            The same API over TLS with a bearer token, for workstations.
+          listen = key (types.strMatching "[0-9]{1,3}(\\.[0-9]{1,3}){3}:[0-9]+") "10.77.0.1:8444" ''
+            The same API over TLS with a bearer token, for workstations: an IPv4 address and a port.
           '';
           token-file = key secret "/etc/pxe-appliance/admin.token" ''
-            The file with the bearer token of `listen`, readable for root alone.
+            The file with the bearer token of `listen`, readable for root alone. The appliance makes one in its state
+            directory if it is not set, which is also what a workstation needs a copy of.
           '';
         };
 

@@ -1,6 +1,7 @@
 //! `appliance.toml` → the configuration, with every problem located.
 
 use std::fmt;
+use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +45,8 @@ pub struct Config {
     pub node_port: u16,
     pub ports: Ports,
     pub admin_socket: PathBuf,
+    /// The operators' door on the network, if there is one.
+    pub admin_listen: Option<AdminListen>,
     /// One per architecture; they go before those that are published.
     pub images: Vec<InstallerImage>,
     pub k3s: K3sConfig,
@@ -101,6 +104,15 @@ impl fmt::Display for Dhcp {
             Self::Off => "off",
         })
     }
+}
+
+/// `[admin] listen`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminListen {
+    /// Port 0 lets the kernel choose.
+    pub address: SocketAddrV4,
+    /// The user's own; the appliance makes one in `state-dir` if nothing is said.
+    pub token_file: Option<PathBuf>,
 }
 
 /// `[images.installer]`

@@ -34,8 +34,10 @@ use crate::{hosts, k3s};
 
 mod doors;
 pub mod notify;
+mod remote;
 
 use doors::{Doors, Sockets};
+use remote::Remote;
 
 /// How long the listeners have to end. With [`STORE`], 2 s in all.
 const LISTENERS: Duration = Duration::from_millis(1300);
@@ -50,6 +52,8 @@ pub struct Bound {
     doors: Vec<Doors>,
     tls: Arc<rustls::ServerConfig>,
     admin: AdminSocket,
+    /// The operators' door on the network, if there is one.
+    remote: Option<Remote>,
     config: Loaded,
     profiles: watch::Sender<Arc<Profiles>>,
     reload: Arc<Notify>,
@@ -80,6 +84,10 @@ pub async fn bind(checked: Checked) -> anyhow::Result<Bound> {
     }
     let loaders = Loaders::read(&config.ipxe_dir, &config.grub_dir)?;
     let admin = admin_socket(&config.admin_socket)?;
+    let remote = match &config.admin_listen {
+        Some(listen) => Some(remote::Bound::bind(listen).await?),
+        None => None,
+    };
 
     let opening = config.clone();
     let open = move || -> anyhow::Result<_> {
@@ -93,6 +101,8 @@ pub async fn bind(checked: Checked) -> anyhow::Result<Bound> {
     };
     let (keys, cache, store, timelines, installers) = tokio::task::spawn_blocking(open).await??;
 
+    let remote = remote.map(|bound| bound.open(&config, &keys, &cache));
+    let remote = remote.transpose()?;
     let segments = sockets.iter().map(|s| s.segment(keys.pin()));
     let segments = segments.collect::<anyhow::Result<Vec<_>>>()?;
     let tls = tls::server_config(&keys)?;
@@ -122,6 +132,7 @@ pub async fn bind(checked: Checked) -> anyhow::Result<Bound> {
         doors,
         tls,
         admin,
+        remote,
         config: loaded,
         profiles: sender,
         reload: Arc::new(Notify::new()),
@@ -136,6 +147,11 @@ impl Bound {
     /// Where TFTP is asked on the first LAN.
     pub fn tftp(&self) -> SocketAddr {
         self.doors[0].tftp()
+    }
+
+    /// Where operators on the network are heard, if anywhere.
+    pub fn remote(&self) -> Option<SocketAddr> {
+        self.remote.as_ref()?.address().ok()
     }
 
     /// Asks for a look at the profiles at once.
@@ -156,6 +172,9 @@ impl Bound {
             tracing::info!(iface, http_port, node_port, tftp_port, "listening");
         }
         tracing::info!(socket = %self.app.config.admin_socket.display(), "admin API");
+        if let Some(remote) = &self.remote {
+            remote.announce();
+        }
         tracing::info!(profiles = self.app.profiles().by_name.len(), "profiles");
         let images = self.app.installers.all();
         for image in &images {
@@ -199,6 +218,7 @@ impl Bound {
             doors,
             tls,
             admin: admin_socket,
+            remote,
             config,
             profiles,
             reload,
@@ -210,6 +230,9 @@ impl Bound {
         }
         let served = serve_unix(admin_socket, admin::router(app.clone()), all.clone());
         tasks.add("admin.socket", async { Ok(served.await?) });
+        if let Some(remote) = remote {
+            remote.serve(&app, &tls, &mut tasks, &all);
+        }
         let watched = hosts::watch(config, profiles, hosts::EVERY, reload, all.clone());
         tasks.add("the watch over hosts-dir", async {
             watched.await;

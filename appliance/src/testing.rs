@@ -160,6 +160,18 @@ pub(crate) async fn enroll_as(app: &Arc<App>, mac: Mac, profile: &'static str, n
     app.store.decide(enroll).await.expect("enrolls");
 }
 
+/// A NAR of these strings, blanks between them; `~` is the empty one.
+pub(crate) fn archive(words: &str) -> Vec<u8> {
+    let mut octets = Vec::new();
+    for word in words.split_whitespace() {
+        let word = if word == "~" { "" } else { word };
+        octets.extend(u64::try_from(word.len()).expect("short").to_le_bytes());
+        octets.extend(word.as_bytes());
+        octets.resize(octets.len().next_multiple_of(8), 0);
+    }
+    octets
+}
+
 /// Waits until `probe` holds.
 #[track_caller]
 pub(crate) fn wait_until(

@@ -11,21 +11,32 @@ use netboot::mac::Mac;
 use netboot::name::{HostName, ProfileName, SystemName};
 
 use super::output::Answer;
+use super::way::Appliance;
 
 /// Install machines over the network, and see what became of them
 #[derive(Debug, Parser)]
 #[command(name = "pxe-admin", version, after_help = EXIT_CODES)]
 pub(super) struct Cli {
-    /// Where the appliance listens for operators
+    /// Where the appliance listens for operators [default: where the token file says, else
+    /// unix:/run/pxe-appliance/admin.sock]
     #[arg(
         long,
         global = true,
-        value_name = "unix:PATH",
+        value_name = "URL|unix:PATH",
         env = "PXE_APPLIANCE",
-        hide_env_values = true,
-        default_value = "unix:/run/pxe-appliance/admin.sock"
+        hide_env_values = true
     )]
-    pub(super) appliance: Appliance,
+    pub(super) appliance: Option<Appliance>,
+
+    /// A copy of the appliance's admin.token, which opens it from another machine
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "PXE_TOKEN_FILE",
+        hide_env_values = true
+    )]
+    pub(super) token_file: Option<PathBuf>,
 
     /// Print JSON: one document, or one per line where a command goes on
     #[arg(long, global = true)]
@@ -207,35 +218,6 @@ impl fmt::Display for Who {
 impl AsRef<str> for Who {
     fn as_ref(&self) -> &str {
         &self.0
-    }
-}
-
-/// How to get to the appliance.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Appliance {
-    pub(super) socket: PathBuf,
-}
-
-impl FromStr for Appliance {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.split_once(':') {
-            Some(("unix", "")) => Err("the path after `unix:` is missing"),
-            Some(("unix", path)) => Ok(Self {
-                socket: path.into(),
-            }),
-            Some(("http" | "https", _)) => Err(
-                "this version speaks only to the admin socket: run it on the appliance, with unix:PATH",
-            ),
-            _ => Err("is not of the form unix:PATH"),
-        }
-    }
-}
-
-impl fmt::Display for Appliance {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unix:{}", self.socket.display())
     }
 }
 

@@ -1,17 +1,22 @@
-//! Calls to the appliance over its admin socket, and what can go wrong with them.
+//! Calls to the appliance, over its socket or over TLS, and what can go wrong with them.
 
-use std::error::Error as _;
+mod causes;
+
 use std::io;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use netboot::refusal::{Code, Refusal};
 use netboot::wire::ErrorBody;
-use reqwest::{Method, RequestBuilder, Response, Url};
+use netboot_pin::Verdict;
+use reqwest::header::{AUTHORIZATION, HeaderMap};
+use reqwest::{Body, Method, RequestBuilder, Response, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::cli::Appliance;
+use self::causes::{cause, chain};
 use super::failure::{Failure, Unanswered};
+use super::way::Way;
 
 /// How long an answer may take: every call but `publish` is one write to a disk.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -19,32 +24,119 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// How long `publish` may take: it packs and signs gigabytes.
 pub(super) const PUBLISH_WITHIN: Duration = Duration::from_secs(3600);
 
-/// The way to one appliance.
+/// How long a TCP and TLS handshake may take on a LAN.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// Calls to one appliance.
+#[derive(Clone)]
 pub(super) struct Client {
     http: reqwest::Client,
-    appliance: Appliance,
+    base: Url,
+    /// As it is called in an error.
+    name: String,
+    /// Over TLS: why the other side's key was not the appliance's.
+    verdict: Option<Verdict>,
     answer_within: Duration,
 }
 
 impl Client {
-    pub(super) fn new(appliance: Appliance) -> Result<Self, Failure> {
+    pub(super) fn new(way: Way) -> Result<Self, Failure> {
         // The HTTP client insists on a provider even where it never speaks TLS. A second call is harmless.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .unix_socket(appliance.socket.as_path())
+        let name = way.to_string();
+        let builder = reqwest::Client::builder()
             .no_proxy()
-            .build()
-            .map_err(|error| Failure::Unreachable {
-                appliance: appliance.to_string(),
-                call: "none yet".to_owned(),
-                causes: chain(&error),
-                forbidden: false,
-            })?;
+            .redirect(reqwest::redirect::Policy::none());
+        let unusable = |causes| Failure::Unreachable {
+            appliance: name.clone(),
+            call: "none yet".to_owned(),
+            causes,
+            forbidden: false,
+        };
+        let (builder, base, verdict) = match way {
+            Way::Socket(path) => (
+                builder.unix_socket(path.as_path()),
+                "http://appliance/".to_owned(),
+                None,
+            ),
+            Way::Network {
+                url,
+                pin,
+                pinned_by,
+                bearer,
+            } => {
+                let pinned = netboot_pin::client(pin, pinned_by);
+                let (tls, verdict) = pinned.map_err(|error| unusable(vec![error.to_string()]))?;
+                let builder = builder
+                    .use_preconfigured_tls(tls)
+                    .https_only(true)
+                    .connect_timeout(CONNECT_WITHIN)
+                    .tcp_keepalive(Duration::from_secs(15))
+                    .default_headers(HeaderMap::from_iter([(AUTHORIZATION, bearer)]));
+                (builder, url, Some(verdict))
+            }
+        };
+        let http = builder.build().map_err(|error| unusable(chain(&error)))?;
+        let base = Url::parse(&base).map_err(|error| unusable(vec![error.to_string()]))?;
         Ok(Self {
             http,
-            appliance,
+            base,
+            name,
+            verdict,
             answer_within: ANSWER_WITHIN,
         })
+    }
+
+    /// Whether the appliance is not on this machine.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        self.verdict.is_some()
+    }
+
+    /// As it is called in an error.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the appliance's cache takes what is built here: fails if the door is shut or not there.
+    pub(super) async fn cache_info(&self) -> Result<(), Failure> {
+        let call = Call::at(Method::GET, "/cache/nix-cache-info");
+        let within = self.answer_within;
+        let response = self.request(&call).timeout(within).send().await;
+        let response = response.map_err(|error| self.no_answer(&error, &call, within, None))?;
+        if response.status().is_success() {
+            Ok(())
+        } else {
+            Err(self.not_granted(response, &call).await)
+        }
+    }
+
+    /// A call of somebody else, as it is. It takes the time that it takes.
+    pub(super) async fn pass(
+        &self,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+        body: Option<Body>,
+    ) -> Result<Response, Failure> {
+        let call = Call::at(method, path);
+        let request = self.request(&call).headers(headers);
+        let request = match body {
+            Some(body) => request.body(body),
+            None => request,
+        };
+        let sent = request.send().await;
+        sent.map_err(|error| self.no_answer(&error, &call, self.answer_within, None))
+    }
+
+    /// Why a call of somebody else has no answer of 2xx.
+    pub(super) async fn not_passed(
+        &self,
+        response: Response,
+        method: &Method,
+        path: &str,
+    ) -> Failure {
+        self.not_granted(response, &Call::at(method.clone(), path))
+            .await
     }
 
     #[cfg(test)]
@@ -113,7 +205,7 @@ impl Client {
             Ok(Err(error)) => return Err(self.no_answer(&error, &call, self.answer_within, None)),
             Err(_) => {
                 return Err(Failure::Unanswered {
-                    appliance: self.appliance.to_string(),
+                    appliance: self.name.clone(),
                     call: call.to_string(),
                     why: Unanswered::Timeout(self.answer_within),
                     perhaps: None,
@@ -133,7 +225,9 @@ impl Client {
     }
 
     fn request(&self, call: &Call) -> RequestBuilder {
-        self.http.request(call.method.clone(), call.url.clone())
+        let mut url = self.base.clone();
+        url.set_path(call.url.path());
+        self.http.request(call.method.clone(), url)
     }
 
     async fn answer<T: DeserializeOwned>(
@@ -177,7 +271,18 @@ impl Client {
         perhaps: Option<&str>,
     ) -> Failure {
         let causes = chain(error);
-        let (appliance, call_text) = (self.appliance.to_string(), call.to_string());
+        let (appliance, call_text) = (self.name.clone(), call.to_string());
+        let verdict = self.verdict.as_ref().and_then(|verdict| {
+            let mut verdict = verdict.lock().unwrap_or_else(PoisonError::into_inner);
+            verdict.take()
+        });
+        if let Some(foreign) = verdict {
+            return Failure::ForeignKey {
+                appliance,
+                call: call_text,
+                what: foreign.what,
+            };
+        }
         if error.is_connect() {
             return Failure::Unreachable {
                 appliance,
@@ -206,7 +311,7 @@ impl Client {
 
     fn foreign(&self, call: &Call, what: String) -> Failure {
         Failure::Foreign {
-            appliance: self.appliance.to_string(),
+            appliance: self.name.clone(),
             call: call.to_string(),
             what,
         }
@@ -262,10 +367,16 @@ struct Call {
 
 impl Call {
     fn new(method: Method, path: &[&str]) -> Self {
-        let mut url = Url::parse("http://appliance/").expect("a constant URL is one");
-        if let Ok(mut segments) = url.path_segments_mut() {
+        let mut call = Self::at(method, "/");
+        if let Ok(mut segments) = call.url.path_segments_mut() {
             segments.clear().extend(["admin", "v1"]).extend(path);
         }
+        call
+    }
+
+    fn at(method: Method, path: &str) -> Self {
+        let mut url = Url::parse("http://appliance/").expect("a constant URL is one");
+        url.set_path(path);
         Self { method, url }
     }
 }
@@ -283,37 +394,6 @@ pub(super) fn refused_here(message: &str, tips: &[String]) -> Failure {
         refusal: tips.iter().fold(refusal, |refusal, tip| refusal.tip(tip)),
         call: "none".to_owned(),
     }
-}
-
-/// The first cause of a kind.
-fn cause<E: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&E> {
-    causes(error).find_map(|error| error.downcast_ref::<E>())
-}
-
-/// All causes, outermost first, each only once, in our words where we have some.
-fn chain(error: &reqwest::Error) -> Vec<String> {
-    let mut said: Vec<String> = Vec::new();
-    for cause in causes(error) {
-        let text = match cause.downcast_ref::<io::Error>().map(io::Error::kind) {
-            Some(io::ErrorKind::NotFound) => "there is no such socket".to_owned(),
-            Some(io::ErrorKind::ConnectionRefused) => "connection refused".to_owned(),
-            Some(io::ErrorKind::PermissionDenied) => "permission denied".to_owned(),
-            _ => cause.to_string(),
-        };
-        if said.last() != Some(&text) {
-            said.push(text);
-        }
-    }
-    said
-}
-
-fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
-    let mut next = error.source();
-    std::iter::from_fn(move || {
-        let cause = next?;
-        next = cause.source();
-        Some(cause)
-    })
 }
 
 #[cfg(test)]

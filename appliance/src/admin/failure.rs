@@ -28,6 +28,12 @@ pub(super) enum Failure {
         perhaps: Option<String>,
         causes: Vec<String>,
     },
+    /// Somebody answered who is not the appliance that is pinned. Nothing was sent.
+    ForeignKey {
+        appliance: String,
+        call: String,
+        what: String,
+    },
     /// Something answered, but not an appliance of a version that this one understands.
     Foreign {
         appliance: String,
@@ -112,6 +118,22 @@ impl Failure {
                 perhaps,
                 causes,
             } => unanswered(appliance, call, why, perhaps.as_deref(), causes),
+            Self::ForeignKey {
+                appliance,
+                call,
+                what,
+            } => Notice {
+                exit: NO_ANSWER,
+                code: "foreign_key".to_owned(),
+                message: format!("whoever answers at {appliance} is not your appliance"),
+                facts: vec![what.clone(), "nothing was sent".to_owned()],
+                tips: vec![
+                    "if the appliance was set up anew, copy its token file to this machine again"
+                        .to_owned(),
+                    "if not, find out who has its address: `ip neigh` tells the MAC".to_owned(),
+                ],
+                details: called(call),
+            },
             Self::Foreign {
                 appliance,
                 call,

@@ -7,7 +7,10 @@ mod client;
 mod failure;
 mod follow;
 mod output;
+mod passage;
 mod sentence;
+mod upload;
+mod way;
 mod words;
 
 mod doctor;
@@ -55,7 +58,10 @@ pub async fn run(args: impl IntoIterator<Item = OsString>, output: &mut Output) 
 }
 
 async fn carry_out(cli: Cli, output: &mut Output) -> Result<Answer, Failure> {
-    let client = Client::new(cli.appliance)?;
+    if let Command::Completions { shell } = cli.command {
+        return Ok(cli::completions(shell));
+    }
+    let client = Client::new(way::way(cli.appliance, cli.token_file.as_deref())?)?;
     match cli.command {
         Command::Enroll(args) => enroll::enroll(&client, args).await,
         Command::Reimage(args) => enroll::reimage(&client, args).await,

@@ -33,7 +33,7 @@ pub(super) async fn publish(
         });
     };
     let toplevel = store_path(toplevel)?;
-    let published = hand_over::system(client, system, &toplevel, Source::default()).await?;
+    let published = hand_over::system(client, system, &toplevel, Source::default(), output).await?;
     Ok(told::published(&told::Document {
         systems: vec![published],
         ..told::Document::default()

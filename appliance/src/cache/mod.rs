@@ -3,7 +3,10 @@
 mod closure;
 mod command;
 mod fault;
+mod held;
 mod publish;
+mod unpack;
+mod upload;
 
 #[cfg(test)]
 mod tests;
@@ -18,6 +21,8 @@ use netboot::store_path::StorePath;
 use tokio::sync::Mutex;
 
 use crate::durable;
+
+pub use self::upload::{Receiving, Uploads};
 
 /// What `nix copy` writes has `StoreDir` alone; the rest lets clients ask for many paths at once, and
 /// prefers this cache to the one on the internet (40).

@@ -13,7 +13,7 @@ use crate::durable;
 
 /// What makes a store path a NixOS toplevel: without these, an install ends in a machine that does not
 /// boot, and Nix would not mind.
-const PARTS: [&str; 4] = [
+pub(super) const PARTS: [&str; 4] = [
     "init",
     "kernel",
     "nixos-version",
@@ -63,15 +63,24 @@ pub(super) fn look_at(toplevel: &StorePath) -> Result<String, Refusal> {
         .filter(|part| !path.join(part).exists())
         .collect();
     if !absent.is_empty() {
-        return Err(refused(&format!("`{toplevel}` is not a NixOS system"))
-            .fact(format!("it has no {}", absent.join(", ")))
-            .fact("nothing was changed")
-            .tip("give the path of `config.system.build.toplevel`"));
+        return Err(not_a_system(toplevel, &absent));
     }
-    let label = std::fs::read_to_string(path.join("nixos-version"))
+    let text = std::fs::read_to_string(path.join("nixos-version"))
         .map_err(|error| refused(&format!("its `nixos-version` cannot be read: {error}")))?;
-    let label = label.trim().chars().filter(|c| !c.is_control());
-    Ok(label.take(128).collect())
+    Ok(label(&text))
+}
+
+/// The text of `nixos-version`, fit to be printed.
+pub(super) fn label(text: &str) -> String {
+    let printable = text.trim().chars().filter(|c| !c.is_control());
+    printable.take(128).collect()
+}
+
+pub(super) fn not_a_system(toplevel: &StorePath, absent: &[&str]) -> Refusal {
+    refused(&format!("`{toplevel}` is not a NixOS system"))
+        .fact(format!("it has no {}", absent.join(", ")))
+        .fact("nothing was changed")
+        .tip("give the path of `config.system.build.toplevel`")
 }
 
 pub(super) async fn closure(toplevel: &StorePath) -> Result<Vec<Member>, Refusal> {

@@ -8,7 +8,7 @@ use netboot::decide::Unknown;
 use netboot::script::Image;
 
 use super::document::{Placed, Reader, Section, parse};
-use super::{Config, Dhcp, InstallerImage, K3sConfig, Ports, Source, Trouble, values};
+use super::{AdminListen, Config, Dhcp, InstallerImage, K3sConfig, Ports, Source, Trouble, values};
 use crate::lan::{Interface, Lan, NoLan};
 use crate::loaders;
 
@@ -19,9 +19,6 @@ mod server;
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
 const HOSTS: &str = "hosts/profiles";
-
-/// Why a key of a later version is refused: a person who wrote it expects something of it.
-const LATER: &str = "is not available in this version";
 
 pub(super) fn check(
     source: &Source,
@@ -46,7 +43,11 @@ pub(super) fn check(
     let (dhcp, beside) = dhcp(&mut reader, &mut top, lans.as_deref().ok());
     let boot = boot(&mut reader, &mut top, folder);
     let (http_port, node_port) = http(&mut reader, &mut top);
-    let admin_socket = admin(&mut reader, &mut top, folder);
+    let mut admin = reader.section(&mut top, "admin");
+    let admin_socket = admin_socket(&mut reader, &mut admin, folder);
+    let taken = [("http.port", http_port), ("http.node-port", node_port)];
+    let admin_listen = admin_listen(&mut reader, &mut admin, folder, &taken);
+    reader.finish(&admin);
     let images = images(&mut reader, &mut top, folder);
     let k3s = k3s(&mut reader, &mut top, folder);
     reader.finish(&top);
@@ -73,6 +74,7 @@ pub(super) fn check(
                 node_port,
                 ports: Ports::default(),
                 admin_socket,
+                admin_listen,
                 images,
                 k3s,
             };
@@ -224,12 +226,11 @@ fn http(reader: &mut Reader<'_>, top: &mut Section<'_>) -> (u16, u16) {
     numbers
 }
 
-fn admin(reader: &mut Reader<'_>, top: &mut Section<'_>, folder: &Path) -> PathBuf {
+fn admin_socket(reader: &mut Reader<'_>, section: &mut Section<'_>, folder: &Path) -> PathBuf {
     // sun_path of unix(7) has 108 octets, one of them the NUL.
     const LONGEST: usize = 107;
 
-    let mut section = reader.section(top, "admin");
-    let socket = path(reader, &mut section, "socket", folder);
+    let socket = path(reader, section, "socket", folder);
     if let Some(socket) = &socket {
         let length = socket.value.as_os_str().len();
         if length > LONGEST {
@@ -237,14 +238,41 @@ fn admin(reader: &mut Reader<'_>, top: &mut Section<'_>, folder: &Path) -> PathB
             reader.problem(&socket.at, message);
         }
     }
-    reader.refuse(
-        &mut section,
-        &["listen", "token-file"],
-        LATER,
-        "run `pxe-admin` on the appliance, or carry the socket over ssh",
-    );
-    reader.finish(&section);
     or(socket, "/run/pxe-appliance/admin.sock")
+}
+
+/// `taken` are the TCP ports of the LANs, and the keys that name them.
+fn admin_listen(
+    reader: &mut Reader<'_>,
+    section: &mut Section<'_>,
+    folder: &Path,
+    taken: &[(&str, u16)],
+) -> Option<AdminListen> {
+    let listen = reader.parsed(section, "listen", values::listen);
+    if section.key_span("listen").is_none() {
+        let tip = "write listen = \"10.77.0.1:8444\", or take the line out";
+        reader.refuse(
+            section,
+            &["token-file"],
+            "has no effect without `listen`",
+            tip,
+        );
+        return None;
+    }
+    // It is made if it is not there, so all that can be wrong with it now is its kind.
+    let token_file = path(reader, section, "token-file", folder);
+    let token_file =
+        token_file.filter(|file| !file.value.exists() || exists(reader, file, Kind::File));
+    let Placed { value: address, at } = listen?;
+    for (key, port) in taken {
+        if *port == address.port() && *port != 0 {
+            reader.problem(&at, format!("port {port} is that of `{key}`"));
+        }
+    }
+    Some(AdminListen {
+        address,
+        token_file: token_file.map(|file| file.value),
+    })
 }
 
 fn images(reader: &mut Reader<'_>, top: &mut Section<'_>, folder: &Path) -> Vec<InstallerImage> {

@@ -131,6 +131,9 @@ fn the_example_reads_as_it_is_written() {
     // `pxe-admin` is told, and runs in another folder.
     let flake = folder.path().display().to_string();
     assert_eq!(config.flake, Some(flake));
+    let listen = config.admin_listen.as_ref().expect("it listens");
+    assert_eq!(listen.address.to_string(), "10.77.0.1:8444");
+    assert_eq!(listen.token_file, Some(folder.path().join("admin.token")));
     assert_eq!(
         config.k3s.server.as_deref(),
         Some("https://10.77.0.10:6443")
@@ -147,6 +150,7 @@ fn no_file_at_all_is_proxy_mode_on_the_obvious_interface() {
     assert_eq!(config.unknown, Unknown::Ignore);
     assert_eq!(config.lans[0].interface, "enp1s0");
     assert_eq!(config.state_dir, Path::new("/var/lib/pxe-appliance"));
+    assert_eq!(config.admin_listen, None, "nobody on the LAN commands");
     assert_eq!(config.ports, Ports::default());
 }
 
@@ -244,17 +248,14 @@ range = ["10.77.0.50", "10.77.0.200"]
 [boot]
 unknown = "discover"
 [admin]
-listen = "10.77.0.1:8444"
 token-file = "token"
 "#,
         &expect![[r#"
             appliance.toml:3:1: `range` has no effect in proxy mode
               tip: set mode = "server", or take the line out
             appliance.toml:5:11: `discover` is not available in this version (use "ignore", "wait" or the name of a profile)
-            appliance.toml:7:1: `listen` is not available in this version
-              tip: run `pxe-admin` on the appliance, or carry the socket over ssh
-            appliance.toml:8:1: `token-file` is not available in this version
-              tip: run `pxe-admin` on the appliance, or carry the socket over ssh
+            appliance.toml:7:1: `token-file` has no effect without `listen`
+              tip: write listen = "10.77.0.1:8444", or take the line out
         "#]],
     );
 }
@@ -273,6 +274,38 @@ fn a_flake_is_there_or_is_a_url() {
             appliance.toml:1:9: `.#worker` is neither a path nor a flake URL (like git+https://example.org/lab)
         "#]],
     );
+}
+
+#[test]
+fn the_door_on_the_network_is_an_address_and_a_port_of_its_own() {
+    for (listen, token_file, want) in [
+        (
+            "10.77.0.1:8443",
+            "token",
+            expect![[r#"
+                appliance.toml:3:10: port 8443 is that of `http.node-port`
+            "#]],
+        ),
+        (
+            "10.77.0.1",
+            "hosts",
+            expect![[r#"
+                appliance.toml:3:10: `10.77.0.1` is not an IPv4 address and a port (like 10.77.0.1:8444)
+                appliance.toml:4:14: `hosts` is not a file
+            "#]],
+        ),
+        (
+            "appliance.lan:8444",
+            "",
+            expect![[r#"
+                appliance.toml:3:10: `appliance.lan:8444` is not an IPv4 address and a port (like 10.77.0.1:8444)
+                appliance.toml:4:14: `` is not a path
+            "#]],
+        ),
+    ] {
+        let text = format!("\n[admin]\nlisten = \"{listen}\"\ntoken-file = \"{token_file}\"\n");
+        problems(&text, &want);
+    }
 }
 
 #[test]

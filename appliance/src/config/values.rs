@@ -1,6 +1,6 @@
 //! The words of the configuration → values, or what is wrong with them.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use netboot::decide::Unknown;
@@ -36,6 +36,12 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 pub(super) fn address(text: &str) -> Result<Ipv4Addr, String> {
     text.parse()
         .map_err(|_| "is not an IPv4 address (like 10.77.0.1)".to_owned())
+}
+
+/// `admin.listen`.
+pub(super) fn listen(text: &str) -> Result<SocketAddrV4, String> {
+    text.parse()
+        .map_err(|_| "is not an IPv4 address and a port (like 10.77.0.1:8444)".to_owned())
 }
 
 /// `10.78.0.0/24`: a network and its netmask. At least two bits for its machines.

@@ -3,8 +3,10 @@
 mod boots;
 mod commands;
 mod events;
+mod gate;
 mod publish;
 mod questions;
+mod upload;
 
 use std::sync::Arc;
 
@@ -18,9 +20,32 @@ use super::error::no_such_route;
 use super::request::{BODY_LIMIT, span};
 use super::unix::Caller;
 use crate::app::App;
+use crate::cache::Uploads;
 
-/// The calls of operators, for the admin socket.
+pub use self::gate::Gate;
+
+/// The calls of operators, for the admin socket: who may open it may command.
 pub fn router(app: Arc<App>) -> Router {
+    finished(calls().with_state(app))
+}
+
+/// The same calls for the network, and the cache to put systems into. All of it is behind the gate. What hands out or
+/// replaces the appliance's own secrets belongs to the socket alone.
+pub fn over_tls(app: Arc<App>, uploads: Arc<Uploads>, gate: Gate) -> Router {
+    let calls = calls().with_state(app.clone());
+    let routes = finished(calls.merge(upload::router(app, uploads)));
+    routes.layer(middleware::from_fn_with_state(Arc::new(gate), gate::admit))
+}
+
+fn finished(routes: Router) -> Router {
+    routes
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(no_such_route)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::from_fn(span))
+}
+
+fn calls() -> Router<Arc<App>> {
     Router::new()
         .route("/admin/v1/enroll", post(commands::enroll))
         .route("/admin/v1/machines/{who}/reimage", post(commands::reimage))
@@ -43,16 +68,12 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/admin/v1/generations", get(questions::generations))
         .route("/admin/v1/releases", get(questions::releases))
         .route("/admin/v1/events", get(events::events))
-        .fallback(no_such_route)
-        .method_not_allowed_fallback(no_such_route)
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(middleware::from_fn(span))
-        .with_state(app)
 }
 
-/// Who commands, as the kernel says it.
+/// Who commands: as the kernel says it on the socket, as the gate says it on the network.
+#[derive(Debug, Clone)]
 struct Operator {
-    /// `uid 1000`
+    /// `uid 1000`, `token from 10.77.0.9`
     by: String,
     stop: CancellationToken,
 }
@@ -63,12 +84,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Operator {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         use netboot::refusal::{Code, Refusal};
 
+        if let Some(admitted) = parts.extensions.get::<Self>() {
+            return Ok(admitted.clone());
+        }
         match parts.extensions.get::<ConnectInfo<Caller>>() {
             Some(ConnectInfo(Caller { uid, stop })) => Ok(Self {
                 by: format!("uid {uid}"),
                 stop: stop.clone(),
             }),
-            // Only reachable if these routes were put behind another door than the socket.
+            // Only reachable if these routes were put behind a door without a gate.
             None => Err(Refusal::new(
                 Code::Unauthorized,
                 "operators are known by the admin socket, and this is another way in",

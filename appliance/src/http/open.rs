@@ -19,7 +19,7 @@ use crate::lan::Segment;
 
 mod boot;
 mod dashboard;
-mod files;
+pub(super) mod files;
 mod status;
 
 /// Nobody has anything to send here.

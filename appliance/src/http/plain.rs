@@ -61,7 +61,7 @@ pub async fn serve_plain(
 }
 
 /// Without NODELAY, Nagle and delayed acknowledgements add 40 ms to each small answer.
-fn tune(stream: &TcpStream) {
+pub(super) fn tune(stream: &TcpStream) {
     let socket = socket2::SockRef::from(stream);
     for set in [
         socket.set_tcp_nodelay(true),

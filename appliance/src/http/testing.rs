@@ -202,6 +202,7 @@ fn config(state_dir: &std::path::Path, k3s: K3sConfig) -> Config {
         http_port: 0,
         node_port: 0,
         admin_socket: state_dir.join("admin.sock"),
+        admin_listen: None,
         images: Vec::new(),
         k3s,
     }

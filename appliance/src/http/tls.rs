@@ -1,4 +1,4 @@
-//! HTTP over TLS, for the calls of agents and nodes.
+//! HTTP over TLS, for the calls of agents and nodes, and of operators elsewhere.
 
 use std::io;
 use std::net::SocketAddr;
@@ -101,9 +101,7 @@ async fn serve(
     router: Router,
     stop: CancellationToken,
 ) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "could not tune a connection");
-    }
+    plain::tune(&stream);
     let shaken = tokio::select! {
         shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)) => shaken,
         () = stop.cancelled() => return,

@@ -3,6 +3,7 @@
 //! Nothing here has `Debug` or `Display`, and no error quotes what a file holds: a secret that cannot be
 //! printed cannot reach a log.
 
+pub mod access;
 mod file;
 mod signing;
 mod tls;
@@ -62,6 +63,11 @@ impl Keys {
     /// The cache's public key, `name:base64`.
     pub fn cache_public(&self) -> &str {
         &self.signing.public
+    }
+
+    /// The cache's signature of a text: `name:base64`.
+    pub fn sign(&self, text: &str) -> String {
+        self.signing.sign(text)
     }
 
     /// Where Nix reads the cache's secret key.

@@ -15,12 +15,13 @@ pub(super) struct SigningKey {
     pub file: PathBuf,
     /// `name:base64`, what installs trust.
     pub public: String,
+    pair: Ed25519KeyPair,
 }
 
 impl SigningKey {
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
         let text = file::read_or_make(path, || Ok(make()?.into_bytes()))?;
-        let public = public(&text).ok_or_else(|| {
+        let (public, pair) = halves(&text).ok_or_else(|| {
             anyhow!(
                 "`{}` is not a secret key of a Nix cache: restore it from a backup; it was not replaced",
                 path.display()
@@ -30,7 +31,14 @@ impl SigningKey {
             // Nix gets it as part of a URL, from wherever it runs.
             file: std::path::absolute(path)?,
             public,
+            pair,
         })
+    }
+
+    pub(super) fn sign(&self, text: &str) -> String {
+        let (name, _) = self.public.split_once(':').unwrap_or_default();
+        let signature = self.pair.sign(text.as_bytes());
+        format!("{name}:{}", STANDARD.encode(signature))
     }
 }
 
@@ -44,12 +52,12 @@ fn make() -> anyhow::Result<String> {
     Ok(format!("pxe-appliance-{id}-1:{}", STANDARD.encode(both)))
 }
 
-/// The public half, if the two halves belong together.
-fn public(secret: &[u8]) -> Option<String> {
+/// The public half as text, and the pair, if the two halves belong together.
+fn halves(secret: &[u8]) -> Option<(String, Ed25519KeyPair)> {
     let (name, key) = std::str::from_utf8(secret).ok()?.trim().split_once(':')?;
     let key = STANDARD.decode(key).ok()?;
     let (seed, public) = key.split_at_checked(32)?;
-    Ed25519KeyPair::from_seed_and_public_key(seed, public).ok()?;
+    let pair = Ed25519KeyPair::from_seed_and_public_key(seed, public).ok()?;
     let named = !name.is_empty() && name.chars().all(|c| c.is_ascii_graphic());
-    named.then(|| format!("{name}:{}", STANDARD.encode(public)))
+    named.then(|| (format!("{name}:{}", STANDARD.encode(public)), pair))
 }

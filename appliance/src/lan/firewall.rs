@@ -80,6 +80,10 @@ fn knocks(config: &Config, segment: &Segment) -> Vec<(&'static str, String, Knoc
         tcp("http.port", address.http_port),
         tcp("http.node-port", address.node_port),
     ]);
+    if let Some(listen) = &config.admin_listen {
+        let here = *listen.address.ip() == lan.address || listen.address.ip().is_unspecified();
+        knocks.extend(here.then(|| tcp("admin.listen", listen.address.port())));
+    }
     knocks
 }
 

@@ -40,7 +40,7 @@ impl Fake {
 }
 
 fn client(socket: PathBuf) -> Client {
-    Client::new(Appliance { socket }).expect("a client")
+    Client::new(Way::Socket(socket)).expect("a client")
 }
 
 async fn asked(client: &Client) -> super::super::failure::Notice {

@@ -55,7 +55,10 @@ pub(super) async fn publish(
     args: &PublishArgs,
     output: &mut Output,
 ) -> Result<Answer, Failure> {
-    let publishing: Publishing = client.get(&["publishing"]).await?;
+    let mut publishing: Publishing = client.get(&["publishing"]).await?;
+    if client.is_elsewhere() {
+        from_elsewhere(&mut publishing, output);
+    }
     let reference = args.flake.as_deref().or(publishing.flake.as_deref());
     let reference = reference.ok_or_else(no_flake)?;
     output.progress(&format!("looking at {reference}"));
@@ -106,6 +109,16 @@ pub(super) async fn publish(
         true => answer.note("the flake has changes that are not committed"),
         false => answer,
     })
+}
+
+/// What the appliance says of itself is not so on another machine: a folder of its own is no flake here, and it takes
+/// installers only out of its own Nix store.
+fn from_elsewhere(publishing: &mut Publishing, output: &mut Output) {
+    publishing.flake.take_if(|flake| flake.starts_with('/'));
+    if !publishing.installers.is_empty() {
+        publishing.installers.clear();
+        output.note("note: installers are published on the appliance itself; those that it has are left alone");
+    }
 }
 
 /// What is to be built: the systems that were named, or all that profiles use, with the installers for them.
@@ -262,7 +275,7 @@ async fn hand_over(
                     }));
             }
             State::System(name, _) => {
-                let published = hand_over::system(client, &name, path, source).await?;
+                let published = hand_over::system(client, &name, path, source, output).await?;
                 document.systems.push(published);
             }
             State::Installer(_, Some(installer)) if there => {

@@ -1,7 +1,7 @@
 //! The one step in which something built reaches the appliance.
 //!
-//! `pxe-admin` and the appliance share a Nix store: the appliance takes what was built out of it. Another way in, such as
-//! an upload from another machine, belongs here, before the call.
+//! Where `pxe-admin` and the appliance share a Nix store, the appliance takes what was built out of it. From another
+//! machine it is copied into the appliance's cache first.
 
 use netboot::name::SystemName;
 use netboot::store_path::StorePath;
@@ -9,6 +9,8 @@ use netboot::wire::{InstallerPublished, InstallerRequest, PublishRequest, Publis
 
 use crate::admin::client::{Client, PUBLISH_WITHIN};
 use crate::admin::failure::Failure;
+use crate::admin::output::Output;
+use crate::admin::upload::upload;
 
 /// Has a system's closure signed into the cache, and a release made of it.
 pub(super) async fn system(
@@ -16,7 +18,9 @@ pub(super) async fn system(
     system: &SystemName,
     toplevel: &StorePath,
     source: Source,
+    output: &mut Output,
 ) -> Result<Published, Failure> {
+    upload(client, toplevel, output).await?;
     let request = PublishRequest {
         system: system.clone(),
         toplevel: toplevel.clone(),

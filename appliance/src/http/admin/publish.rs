@@ -58,7 +58,11 @@ pub(super) async fn system(
     operator: Operator,
     Body(request): Body<PublishRequest>,
 ) -> Result<Response, Refused> {
-    let measured = app.cache.publish(&request.toplevel).await?;
+    let held = app.cache.held(&request.toplevel, app.keys.cache_public());
+    let measured = match held.await? {
+        Some(measured) => measured,
+        None => app.cache.publish(&request.toplevel).await?,
+    };
     let PublishRequest {
         system,
         toplevel,

@@ -13,7 +13,7 @@ use super::super::testing::{Bench, MAC, TOPLEVEL, send};
 use super::super::unix::{AdminSocket, serve_unix};
 use super::*;
 
-const ROUTES: [(Method, &str); 14] = [
+pub(super) const ROUTES: [(Method, &str); 14] = [
     (Method::POST, "/admin/v1/enroll"),
     (Method::POST, "/admin/v1/machines/node1/reimage"),
     (Method::POST, "/admin/v1/machines/node1/forget"),

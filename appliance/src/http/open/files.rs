@@ -94,7 +94,7 @@ pub(super) async fn image(
 }
 
 /// `/cache/…`: a Nix binary cache. What is in it is signed, and meant for anybody on the LAN.
-pub(super) async fn cached(
+pub(in crate::http) async fn cached(
     State(app): State<Arc<App>>,
     Path(path): Path<String>,
     request: Request,

@@ -1,0 +1,118 @@
+//! A system that is in the cache already and in no Nix store here: it came over the network. Looked at and measured as
+//! one of this machine's own.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use netboot::nar;
+use netboot::narinfo::NarInfo;
+use netboot::refusal::{Code, Refusal};
+use netboot::store_path::StorePath;
+
+use super::command::refused;
+use super::publish::{PARTS, label, not_a_system};
+use super::{Cache, Measured, unpack};
+
+/// Bytes of the largest toplevel that is looked into: it is a folder of links and a few scripts.
+const TOPLEVEL: u64 = 256 << 20;
+
+/// Paths that a refusal names.
+const NAMED: usize = 5;
+
+impl Cache {
+    /// What a system is that came over the network; nothing if it did not. `public` is `name:base64`.
+    ///
+    /// # Errors
+    /// Its closure is not all there, or it is not a NixOS toplevel.
+    pub async fn held(
+        &self,
+        toplevel: &StorePath,
+        public: &str,
+    ) -> Result<Option<Measured>, Refusal> {
+        let here = Path::new(toplevel.as_str()).exists();
+        if here || self.file(&format!("{}.narinfo", toplevel.hash())).is_none() {
+            return Ok(None);
+        }
+        let (cache, toplevel, public) = (self.clone(), toplevel.clone(), public.to_owned());
+        let measured = tokio::task::spawn_blocking(move || measure(&cache, &toplevel, &public));
+        let measured = measured.await.map_err(|error| {
+            Refusal::new(
+                Code::Internal,
+                format!("a system was not looked at: {error}"),
+            )
+        })?;
+        measured.map(Some)
+    }
+
+    fn narinfo(&self, path: &StorePath, public: &str) -> Option<NarInfo> {
+        if self.fault(path, public).is_some() {
+            return None;
+        }
+        let file = self.file(&format!("{}.narinfo", path.hash()))?;
+        std::fs::read_to_string(file).ok()?.parse().ok()
+    }
+}
+
+fn measure(cache: &Cache, toplevel: &StorePath, public: &str) -> Result<Measured, Refusal> {
+    let mut closure_size = 0_u64;
+    let mut absent: Vec<StorePath> = Vec::new();
+    let mut seen = BTreeSet::from([toplevel.clone()]);
+    let mut next = vec![toplevel.clone()];
+    let mut system = None;
+    while let Some(path) = next.pop() {
+        let Some(info) = cache.narinfo(&path, public) else {
+            absent.push(path);
+            continue;
+        };
+        closure_size = closure_size.saturating_add(info.nar_size);
+        let news = info
+            .references
+            .iter()
+            .filter(|path| seen.insert((*path).clone()));
+        next.extend(news.cloned());
+        system = system.or(Some(info));
+    }
+    let Some(system) = system.filter(|_| absent.is_empty()) else {
+        let refusal = refused(&format!(
+            "the cache has `{toplevel}`, and not {} of the paths that it needs",
+            absent.len()
+        ));
+        let refusal = absent
+            .iter()
+            .take(NAMED)
+            .fold(refusal, |refusal, path| refusal.fact(path.to_string()));
+        return Err(refusal
+            .fact("nothing was changed")
+            .tip("publish it from the machine that built it: what is missing is copied again"));
+    };
+    Ok(Measured {
+        closure_size,
+        label: look_at(cache, &system)?,
+    })
+}
+
+/// The label of a system, if it is one.
+fn look_at(cache: &Cache, info: &NarInfo) -> Result<String, Refusal> {
+    let limit = info.nar_size.min(TOPLEVEL);
+    let octets = cache
+        .file(&info.file.to_string())
+        .ok_or_else(|| refused("its NAR is not in the cache"))
+        .and_then(|file| {
+            let read = unpack::whole(&file, info.file.packed, limit);
+            read.map_err(|error| {
+                refused(&format!("`{}` cannot be looked into: {error}", info.path))
+            })
+        })?;
+    let root = nar::read(&octets)
+        .map_err(|error| refused(&format!("what is packed as `{}` {error}", info.path)))?;
+    let absent: Vec<&str> = PARTS
+        .into_iter()
+        .filter(|part| root.at(part).is_none())
+        .collect();
+    if !absent.is_empty() {
+        return Err(not_a_system(&info.path, &absent));
+    }
+    let version = root.at("nixos-version").and_then(nar::Node::content);
+    let version = version.ok_or_else(|| not_a_system(&info.path, &["nixos-version"]))?;
+    Ok(label(&String::from_utf8_lossy(version)))
+}

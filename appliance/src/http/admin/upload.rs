@@ -1,0 +1,150 @@
+//! `/cache/…` on the operators' door: where `nix copy --to` puts a system that was built elsewhere.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Bytes, to_bytes};
+use axum::extract::{Path, Request, State};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_LENGTH;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use futures_util::StreamExt;
+use netboot::narinfo::{NarFile, NarInfo};
+use netboot::refusal::{Code, Refusal};
+use serde_json::json;
+
+use super::Operator;
+use crate::app::App;
+use crate::cache::{Receiving, Uploads};
+use crate::http::error::{Refused, changed, too_slow};
+use crate::http::open::files;
+use crate::http::request::BODY_LIMIT;
+
+/// How long a client may send nothing in the middle of a body: then it is gone.
+const QUIET: Duration = Duration::from_secs(30);
+
+#[derive(Clone)]
+struct Door {
+    app: Arc<App>,
+    uploads: Arc<Uploads>,
+}
+
+pub(super) fn router(app: Arc<App>, uploads: Arc<Uploads>) -> Router {
+    Router::new()
+        .route("/cache/{*path}", get(given).put(taken))
+        .with_state(Door { app, uploads })
+}
+
+/// As `/cache/…` for machines; but an entry that no install could use is not there, so that it is sent again.
+async fn given(
+    State(Door { app, uploads }): State<Door>,
+    Path(path): Path<String>,
+    request: Request,
+) -> Result<Response, Refused> {
+    if let Some(hash) = path.strip_suffix(".narinfo")
+        && !uploads.has(hash, app.keys.cache_public())
+    {
+        let message = "the cache has no such path, or not all of it";
+        return Err(Refusal::new(Code::NotFound, message).into());
+    }
+    files::cached(State(app), Path(path), request).await
+}
+
+async fn taken(
+    State(door): State<Door>,
+    Path(path): Path<String>,
+    operator: Operator,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Response> {
+    match path.strip_suffix(".narinfo") {
+        Some(hash) => narinfo(door, hash, &operator, request).await,
+        None => nar(&door, &path, &headers, request).await,
+    }
+}
+
+async fn nar(
+    door: &Door,
+    path: &str,
+    headers: &HeaderMap,
+    request: Request,
+) -> Result<Response, Response> {
+    let name: NarFile = path.parse().map_err(|error| {
+        bad(
+            Code::BadName,
+            format!("the cache takes no file of this name: {error}"),
+        )
+    })?;
+    let length = headers.get(CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    let mut receiving = door
+        .uploads
+        .receive(name, length)
+        .await
+        .map_err(|refusal| Refused(refusal).into_response())?;
+    // What was received goes with `receiving`, whichever way this ends.
+    let mut body = request.into_body().into_data_stream();
+    while let Some(octets) = next(&mut body).await? {
+        taken_in(&mut receiving, &octets).await?;
+    }
+    receiving
+        .finish()
+        .await
+        .map_err(|refusal| Refused(refusal).into_response())?;
+    Ok(changed(true, json!({})))
+}
+
+async fn taken_in(receiving: &mut Receiving, octets: &[u8]) -> Result<(), Response> {
+    let taken = receiving.take(octets).await;
+    taken.map_err(|refusal| Refused(refusal).into_response())
+}
+
+async fn next(
+    body: &mut (impl futures_util::Stream<Item = Result<Bytes, axum::Error>> + Unpin),
+) -> Result<Option<Bytes>, Response> {
+    let next = tokio::time::timeout(QUIET, body.next()).await;
+    let next = next.map_err(|_| too_slow())?.transpose();
+    next.map_err(|_| bad(Code::BadJson, "the body broke off"))
+}
+
+async fn narinfo(
+    Door { app, uploads }: Door,
+    hash: &str,
+    operator: &Operator,
+    request: Request,
+) -> Result<Response, Response> {
+    let octets = tokio::time::timeout(QUIET, to_bytes(request.into_body(), BODY_LIMIT)).await;
+    let octets = octets.map_err(|_| too_slow())?.map_err(|_| {
+        bad(
+            Code::TooLarge,
+            format!("the narinfo broke off, or is larger than {BODY_LIMIT} bytes"),
+        )
+    })?;
+    let text = std::str::from_utf8(&octets).unwrap_or_default();
+    let info: NarInfo = text
+        .parse()
+        .map_err(|error| bad(Code::BadName, format!("this is not a narinfo: {error}")))?;
+    if info.path.hash() != hash {
+        let message = format!("the narinfo is of {}, not of what its name says", info.path);
+        return Err(bad(Code::BadName, message));
+    }
+    let path = info.path.clone();
+    let keys = app.clone();
+    let admitted = uploads
+        .admit(info, app.keys.cache_public().to_owned(), move |text| {
+            keys.keys.sign(text)
+        })
+        .await
+        .map_err(|refusal| Refused(refusal).into_response())?;
+    tracing::info!(command = "upload", %path, by = operator.by, changed = admitted);
+    Ok(changed(admitted, json!({})))
+}
+
+fn bad(code: Code, message: impl Into<String>) -> Response {
+    Refused(Refusal::new(code, message)).into_response()
+}
+
+#[cfg(test)]
+mod tests;
