@@ -26,6 +26,7 @@ fn ask_in_vain(firmware: Firmware) -> anyhow::Result<()> {
         serial: "LAB-0001".to_owned(),
         memory_mib: 256,
         disks: vec![Disk::blank(dir.path().join("disk"), "root", 1024)?],
+        disks_reversed: false,
         first: First::Network,
         card: Card::Virtio,
         stray_card: false,

@@ -12,23 +12,6 @@ use integration::lab::wait::wait_for;
 use netboot::machine::Machine;
 use netboot::report::{Outcome, Step};
 
-/// Waits until the attempt of this number failed, and gives what `pxe-admin show` says of it.
-fn failure(scene: &mut Scene, number: u32) -> anyhow::Result<String> {
-    scene.wait_for(&format!("attempt {number} to fail"), BOOT, |m| {
-        m.attempt
-            .as_ref()
-            .is_some_and(|a| a.number == number && a.progress.ended())
-    })?;
-    let shown = scene.appliance.admin("show node1")?;
-    println!("{}", shown.stdout);
-    ensure!(
-        shown.status.code() == Some(6),
-        "`show` ends with {}",
-        shown.status
-    );
-    Ok(shown.stdout)
-}
-
 /// Changes the disk that the profile selects, as an operator would, and waits until that is in force.
 fn select(scene: &Scene, select: &str) -> anyhow::Result<()> {
     let text = WORKER.replace(r#"{ smallest = true, min-size = "2G" }"#, select);
@@ -56,7 +39,7 @@ fn a_machine_without_the_one_disk_that_is_meant_is_left_as_it_is() -> anyhow::Re
     let mut scene = Scene::set(&script)?;
     scene.enroll()?;
     scene.machine.power_on()?;
-    let said = failure(&mut scene, 1)?;
+    let said = scene.wait_for_failure(1)?;
     ensure!(
         said.contains("no disk matches `select` of profile `worker`"),
         "{said}"
@@ -73,7 +56,7 @@ fn a_machine_without_the_one_disk_that_is_meant_is_left_as_it_is() -> anyhow::Re
 
     select(&scene, r#"{ min-size = "2G" }"#)?;
     scene.machine.power_on()?;
-    let said = failure(&mut scene, 2)?;
+    let said = scene.wait_for_failure(2)?;
     ensure!(
         said.contains("2 disks match `select` of profile `worker`"),
         "{said}"
@@ -109,7 +92,7 @@ fn a_system_that_the_appliance_did_not_sign_is_not_installed() -> anyhow::Result
     }
     ensure!(forged > 0, "no signature was there to be forged");
     scene.machine.power_on()?;
-    let said = failure(&mut scene, 1)?;
+    let said = scene.wait_for_failure(1)?;
     ensure!(
         said.contains("the cache holds a path that its key did not sign"),
         "{said}"

@@ -24,6 +24,10 @@ in
   # Half a gigabyte in every machine's RAM. A card that does not work without its firmware needs this line to be true.
   hardware.enableRedistributableFirmware = lib.mkForce false;
 
+  # To start an array or a volume group writes to its disks, and they may be somebody's.
+  boot.swraid.enable = false;
+  environment.etc."lvm/lvm.conf".text = "activation { auto_activation_volume_list = [] }";
+
   # The whole image goes over the network and into RAM: small, and quick to unpack.
   netboot.squashfsCompression = "zstd -Xcompression-level 6";
 
@@ -43,12 +47,15 @@ in
     path = [
       config.nix.package
       pkgs.bash
+      pkgs.btrfs-progs
+      pkgs.cryptsetup
       pkgs.dosfstools
       pkgs.e2fsprogs
       pkgs.lvm2
       pkgs.mdadm
       pkgs.openssh
       pkgs.util-linux
+      pkgs.xfsprogs
     ];
     serviceConfig = {
       # It does not return from an install that began; a machine that failed is held as it is.

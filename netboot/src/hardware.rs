@@ -55,22 +55,27 @@ pub struct Disk {
     pub removable: bool,
     #[serde(default)]
     pub read_only: bool,
+    /// Whether what runs now was started from it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub boot_medium: bool,
     /// Links under `/dev/disk/by-id/` that lead to the whole disk, without the folder, sorted.
     #[serde(default)]
     pub by_id: Vec<String>,
-    /// What is on it now: the whole disk and its partitions, in disk order; only what holds something.
+    /// What is on it now: the whole disk if it has a signature, then its partitions in disk order, each followed by what is
+    /// built on it and runs (arrays, volumes, opened LUKS).
     #[serde(default)]
     pub holds: Vec<Holding>,
 }
 
-/// One thing found on a disk.
+/// One thing found on a disk. A device with several signatures is there once for each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holding {
-    /// The kernel's name of the disk or partition: `vda1`.
+    /// The kernel's name of the disk, partition or array: `vda1`, `md127`; of a volume, its own name: `vg-root`.
     pub node: String,
     /// Bytes.
     pub size: u64,
-    /// What `blkid` calls it: `gpt`, `dos`, `ext4`, `vfat`, `LVM2_member`; empty for a partition without signature.
+    /// What `wipefs` and `blkid` call it: `gpt`, `dos`, `ext4`, `vfat`, `LVM2_member`; empty for a partition without
+    /// signature; `gpt-backup` for the copy at the end of a disk whose own GPT is gone.
     #[serde(default)]
     pub kind: String,
     /// The filesystem's label.
@@ -79,6 +84,17 @@ pub struct Holding {
     /// The GPT name of the partition.
     #[serde(default)]
     pub partition_label: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member_of: Option<Group>,
+}
+
+/// What several devices may be together: an array, a volume group, a pool, a filesystem on several disks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// As people call it.
+    pub name: String,
+    /// The same for all members, and for nothing else of this kind.
+    pub id: String,
 }
 
 /// A network card.

@@ -13,6 +13,7 @@
 //! | [`tftp`] | a request for a file | its blocks, in time |
 //! | [`script`] | the decision | what a boot loader reads, in its language |
 //! | [`install`] | the calls of a machine under installation | events, or a refusal |
+//! | [`span`] | chosen disks | what also lies on others, and so forbids it |
 //! | [`plan`] | hardware, profile, release | what will be done to the disks |
 //! | [`consent`] | what is on the disks | what an operator must say yes to first |
 //! | [`report`] | what the agent says | progress |
@@ -52,6 +53,7 @@ pub mod nix_toml;
 pub mod plan;
 pub mod problem;
 pub mod profile;
+pub mod span;
 
 pub mod checkup;
 pub mod event;

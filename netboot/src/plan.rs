@@ -109,6 +109,7 @@ pub fn plan(hardware: &Hardware, order: &Order<'_>) -> Result<Plan, Refusal> {
     }
     let disk = choose(&hardware.disks, profile)?;
     let slots = profile.layout.slots(hardware.firmware);
+    crate::span::check(&hardware.disks, &[&disk.node])?;
     same_labels_elsewhere(&hardware.disks, disk, &slots)?;
     let partitions = partitions(disk, &slots, order.release.closure_size)?;
     Ok(Plan {
@@ -219,7 +220,7 @@ fn by_id_name(id: &str) -> &str {
 
 impl Disk {
     fn may_be_chosen(&self) -> bool {
-        !self.removable && !self.read_only && self.bus != "usb"
+        !self.removable && !self.read_only && !self.boot_medium && self.bus != "usb"
     }
 
     /// The table that selects this disk and no other.
@@ -243,7 +244,11 @@ impl Disk {
         if !self.serial.is_empty() {
             words.push_str(&format!(", serial {}", self.serial));
         }
-        for (flag, word) in [(self.removable, "removable"), (self.read_only, "read-only")] {
+        for (flag, word) in [
+            (self.removable, "removable"),
+            (self.read_only, "read-only"),
+            (self.boot_medium, "the medium it booted from"),
+        ] {
             if flag {
                 words.push_str(&format!(", {word}"));
             }
@@ -276,7 +281,14 @@ impl Holding {
         } else {
             format!(" {label:?}")
         };
-        format!("{}: {kind}{label}, {}", self.node, size_words(self.size))
+        // An array's name is its label.
+        let group = match &self.member_of {
+            Some(group) if label.is_empty() && self.kind != "btrfs" => {
+                format!(" of `{}`", group.name)
+            }
+            _ => label,
+        };
+        format!("{}: {kind}{group}, {}", self.node, size_words(self.size))
     }
 }
 

@@ -11,9 +11,11 @@ let
 
   tools = lib.genAttrs [
     "bash"
+    "btrfs-progs"
     "cargo-nextest"
     "clippy"
     "coreutils"
+    "cryptsetup"
     "dosfstools"
     "e2fsprogs"
     "lvm2"
@@ -22,6 +24,7 @@ let
     "qemu_test"
     "rustfmt"
     "util-linux"
+    "xfsprogs"
   ] package;
   ipxe = platform: { override = given: builder "ipxe-${platform}" { inherit given; }; };
   rust = {

@@ -26,7 +26,15 @@ hostname installer
 # The card that netbooted, which iPXE and PXELINUX name in BOOTIF; without it, the first that has a cable in it.
 wanted=
 for word in $(cat /proc/cmdline); do
-    case $word in BOOTIF=01-*) wanted=$(echo "${word#BOOTIF=01-}" | tr A-F- a-f:) ;; esac
+    case $word in
+        BOOTIF=01-*) wanted=$(echo "${word#BOOTIF=01-}" | tr A-F- a-f:) ;;
+        # As if somebody had looked what is on the old disks.
+        practice.start-arrays)
+            mdadm --assemble --scan --run
+            vgchange --activate y
+            udevadm settle
+            ;;
+    esac
 done
 nic=
 told=

@@ -27,6 +27,8 @@ pub struct Setting<'a> {
     pub profile: &'a str,
     /// `[[dhcp.subnet]]` tables, for machines behind a relay.
     pub subnets: &'a str,
+    /// Words for the installer's kernel, besides those that it needs.
+    pub cmdline: &'a str,
 }
 
 pub struct Appliance {
@@ -54,7 +56,7 @@ impl Appliance {
         setting: &Setting<'_>,
         dir: PathBuf,
     ) -> anyhow::Result<Self> {
-        let text = configuration(setting, &dir)?;
+        let text = configuration(products, setting, &dir)?;
         let repository = Repository::begin(&dir, products)?;
         repository.write("hosts/profiles/worker.toml", setting.profile)?;
         let appliance = Self::configured(room, products, &text, dir)?;
@@ -216,7 +218,7 @@ impl Appliance {
 }
 
 /// `appliance.toml`. What is not said here is left to the defaults, which is most of it.
-fn configuration(setting: &Setting<'_>, dir: &Path) -> anyhow::Result<String> {
+fn configuration(products: &Products, setting: &Setting<'_>, dir: &Path) -> anyhow::Result<String> {
     let quoted = |path: PathBuf| toml_string(&path.display().to_string());
     let token = |which| quoted(setting.tokens.file(which));
     let mut text = String::new();
@@ -237,6 +239,21 @@ fn configuration(setting: &Setting<'_>, dir: &Path) -> anyhow::Result<String> {
     }
     if let Some(ipxe) = env::var_os("IPXE_DIR") {
         writeln!(text, "\n[boot]\nipxe-dir = {}", quoted(PathBuf::from(ipxe)))?;
+    }
+    if !setting.cmdline.is_empty() {
+        // What stands here comes before what was published.
+        let file = |name| quoted(products.installer(name));
+        let cmdline = fs::read_to_string(products.installer("cmdline"))
+            .context("cannot read the command line")?;
+        let cmdline = toml_string(&format!("{} {}", cmdline.trim(), setting.cmdline));
+        writeln!(text, "\n[images.installer]\narch = \"x86_64\"")?;
+        writeln!(
+            text,
+            "kernel = {}\ninitrd = {}",
+            file("kernel"),
+            file("initrd")
+        )?;
+        writeln!(text, "cmdline = {cmdline}")?;
     }
     writeln!(text, "\n[k3s]\nserver = \"{}\"", cluster_url())?;
     writeln!(

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
+use super::drive::Bus;
 use super::enclose::run;
 
 const PIECE: u64 = 8 << 20;
@@ -17,6 +18,11 @@ pub struct Disk {
     pub file: PathBuf,
     /// What the machine sees: at most 20 characters with virtio.
     pub serial: String,
+    pub bus: Bus,
+    /// The machine cannot write to it.
+    pub read_only: bool,
+    /// Which writes fail: a configuration of QEMU's blkdebug.
+    pub faults: Option<PathBuf>,
 }
 
 impl Disk {
@@ -28,7 +34,32 @@ impl Disk {
         Ok(Self {
             file,
             serial: serial.to_owned(),
+            bus: Bus::default(),
+            read_only: false,
+            faults: None,
         })
+    }
+
+    #[must_use]
+    pub fn on(mut self, bus: Bus) -> Self {
+        self.bus = bus;
+        self
+    }
+
+    /// Writes that touch one of these sectors of 512 octets fail, each time.
+    pub fn with_bad_sectors(
+        mut self,
+        sectors: impl IntoIterator<Item = u64>,
+    ) -> anyhow::Result<Self> {
+        let rules = sectors.into_iter().map(|sector| {
+            format!(
+                "[inject-error]\nevent = \"none\"\niotype = \"write\"\nsector = \"{sector}\"\nerrno = \"5\"\n"
+            )
+        });
+        let file = self.file.with_extension("faults");
+        std::fs::write(&file, rules.collect::<String>())?;
+        self.faults = Some(file);
+        Ok(self)
     }
 
     /// A disk with data at its beginning, in its middle and at its end: where partition tables and signatures
@@ -41,14 +72,19 @@ impl Disk {
             image.write_all(&noise(number, usize::try_from(PIECE)?))?;
         }
         drop(image);
-        run(Command::new("cp")
-            .arg("--sparse=always")
-            .arg(&disk.file)
-            .arg(disk.copy()))?;
+        disk.keep_copy()?;
         Ok(disk)
     }
 
-    /// Compares every byte with the copy that was made when the disk was.
+    /// Remembers what is on it now.
+    pub fn keep_copy(&self) -> anyhow::Result<()> {
+        run(Command::new("cp")
+            .arg("--sparse=always")
+            .arg(&self.file)
+            .arg(self.copy()))
+    }
+
+    /// Compares every byte with the copy that was kept.
     ///
     /// # Errors
     /// The first byte that differs.

@@ -9,6 +9,7 @@ use std::{env, io};
 use anyhow::{Context as _, bail};
 
 use super::disk::Disk;
+use super::drive::{self, comma};
 use super::firmware::{Firmware, ovmf};
 use super::lan;
 use super::nvram::{self, First};
@@ -44,6 +45,8 @@ pub struct Build {
     pub memory_mib: u32,
     /// The first is the one it boots from.
     pub disks: Vec<Disk>,
+    /// Somebody opened it and plugged the disks in the other way round: the last is found first.
+    pub disks_reversed: bool,
     /// UEFI only; SeaBIOS is told to try the network first.
     pub first: First,
     pub card: Card,
@@ -77,7 +80,9 @@ impl Machine {
                 let file = dir.join(format!("{tap}.vars"));
                 let mut vars = fs::read(ovmf(build.firmware)?.1)?;
                 let mac = octets(&build.mac)?;
-                nvram::boot_order(&mut vars, mac, CARD, Place(FIRST_DISK), build.first)?;
+                let nodes = build.disks.first().map(|d| d.bus.path_nodes());
+                let disk = (Place(FIRST_DISK), nodes.as_deref().unwrap_or_default());
+                nvram::boot_order(&mut vars, mac, CARD, disk, build.first)?;
                 fs::write(&file, vars)?;
                 Some(file)
             }
@@ -139,8 +144,32 @@ impl Machine {
 
     /// The reset button.
     pub fn reset(&mut self) -> anyhow::Result<()> {
-        let (_, qmp) = self.on.as_mut().context("the machine is off")?;
-        qmp.execute("system_reset").map(drop)
+        self.qmp()?.execute("system_reset").map(drop)
+    }
+
+    /// Pulls a disk out while it runs, by its place in the list of disks. See [`Bus::Scsi`].
+    pub fn pull_out(&mut self, number: u8) -> anyhow::Result<()> {
+        let id = serde_json::json!({ "id": format!("device{number}") });
+        self.qmp()?.execute_with("device_del", &id).map(drop)
+    }
+
+    /// Lets a virtio disk have another size from now on.
+    pub fn resize(&mut self, number: u8, mib: u64) -> anyhow::Result<()> {
+        let to = serde_json::json!({ "device": format!("disk{number}"), "size": mib << 20 });
+        self.qmp()?.execute_with("block_resize", &to).map(drop)
+    }
+
+    /// Opens it, while it is off.
+    pub fn reverse_disks(&mut self) -> anyhow::Result<()> {
+        if self.on.is_some() {
+            bail!("the machine is on");
+        }
+        self.build.disks_reversed = !self.build.disks_reversed;
+        Ok(())
+    }
+
+    fn qmp(&mut self) -> anyhow::Result<&mut Qmp> {
+        Ok(&mut self.on.as_mut().context("the machine is off")?.1)
     }
 
     /// The power button, pressed shortly: the system shuts down if it listens.
@@ -258,34 +287,24 @@ fn arguments(
         build.mac
     ));
     for (number, disk) in (0_u8..).zip(&build.disks) {
-        args.push("-drive".to_owned());
-        // Nothing is to be gained from waiting for the host's disk: the power that is cut is the machine's.
-        args.push(format!(
-            "if=none,id=disk{number},format=raw,cache=unsafe,file={}",
-            comma(&disk.file)
-        ));
-        args.push("-device".to_owned());
         let boot = if uefi || number > 0 {
             ""
         } else {
             ",bootindex=2"
         };
-        let slot = FIRST_DISK + number;
-        let serial = &disk.serial;
-        args.push(format!(
-            "virtio-blk-pci,drive=disk{number},serial={serial},addr={slot:#x}{boot}"
-        ));
+        let last = u8::try_from(build.disks.len())? - 1;
+        let place = if build.disks_reversed {
+            last - number
+        } else {
+            number
+        };
+        args.extend(drive::arguments(number, disk, FIRST_DISK + place, boot));
     }
     Ok(args)
 }
 
 fn words(text: &str) -> Vec<String> {
     text.split(' ').map(str::to_owned).collect()
-}
-
-/// In QEMU's options a comma is written twice.
-fn comma(path: &Path) -> String {
-    path.display().to_string().replace(',', ",,")
 }
 
 fn octets(mac: &str) -> anyhow::Result<[u8; 6]> {
@@ -306,6 +325,9 @@ mod tests {
         let disk = |serial: &str| Disk {
             file: "/tmp/a,b".into(),
             serial: serial.to_owned(),
+            bus: drive::Bus::Virtio,
+            read_only: false,
+            faults: None,
         };
         let mut build = Build {
             firmware: Firmware::Bios,
@@ -314,6 +336,7 @@ mod tests {
             serial: "s".to_owned(),
             memory_mib: 1024,
             disks: vec![disk("root"), disk("data")],
+            disks_reversed: false,
             first: First::Network,
             card: Card::Virtio,
             stray_card: false,
@@ -331,6 +354,15 @@ mod tests {
             "{args}"
         );
         assert!(args.contains("file=/tmp/a,,b"), "{args}");
+        build.disks_reversed = true;
+        let args = arguments(&build, "tap0", None, Path::new("/tmp/c"))
+            .unwrap()
+            .join(" ");
+        assert!(
+            args.contains("serial=root,addr=0x5,bootindex=2"),
+            "it boots from the same disk: {args}"
+        );
+        assert!(args.contains("serial=data,addr=0x4"), "{args}");
         build.firmware = Firmware::Uefi;
         let args = arguments(&build, "tap0", None, Path::new("/tmp/c"))
             .unwrap()

@@ -11,7 +11,8 @@
 //! | [`process`], [`wait`] | children that end with their guard; waiting for a condition, with a limit |
 //! | [`services`] | the home router, the cluster of the k3s stand-in, the packet capture |
 //! | [`dhcp_client`] | real DHCP clients, each in its room |
-//! | [`machine`], [`firmware`], [`nvram`], [`qmp`], [`disk`] | a machine in QEMU |
+//! | [`machine`], [`firmware`], [`nvram`], [`qmp`], [`disk`], [`drive`] | a machine in QEMU |
+//! | [`workshop`] | a machine with no network where disks are prepared, and looked at afterwards |
 //! | [`appliance`] | the real `pxe-appliance`, and the real `pxe-admin` |
 //! | [`repository`] | the folder that its owner keeps in Git: configuration, profiles, flake |
 //! | [`loaders`], [`loss`] | an appliance that sends loaders to whoever asks; packets that get lost |
@@ -21,6 +22,7 @@
 pub mod appliance;
 pub mod dhcp_client;
 pub mod disk;
+pub mod drive;
 pub mod enclose;
 pub mod firmware;
 pub mod lan;
@@ -37,3 +39,4 @@ pub mod scene;
 pub mod search;
 pub mod services;
 pub mod wait;
+pub mod workshop;

@@ -35,12 +35,12 @@ pub enum First {
     Disk,
 }
 
-/// Writes the order into a copy of OVMF's template of variables.
+/// Writes the order into a copy of OVMF's template of variables. The disk is the nodes below a slot.
 pub fn boot_order(
     vars: &mut [u8],
     mac: [u8; 6],
     card: Place,
-    disk: Place,
+    (disk, nodes): (Place, &[u8]),
     first: First,
 ) -> anyhow::Result<()> {
     let ipv4 = [mac_node(mac), ipv4_node()].concat();
@@ -51,7 +51,7 @@ pub fn boot_order(
         ),
         First::Network | First::Disk => ("Network (PXE over IPv4)", device_path(card, &ipv4)),
     };
-    let options = [network, ("Disk", device_path(disk, &[]))];
+    let options = [network, ("Disk", device_path(disk, nodes))];
     for (number, (name, path)) in NUMBERS.into_iter().zip(options) {
         append(
             vars,
@@ -196,7 +196,7 @@ mod tests {
             (First::Disk, [0x01, 0x01, 0x00, 0x01]),
         ] {
             let mut vars = vars.clone();
-            boot_order(&mut vars, mac, Place(3), Place(4), first).unwrap();
+            boot_order(&mut vars, mac, Place(3), (Place(4), &[]), first).unwrap();
             network_next(&mut vars).unwrap();
             let order = utf16("BootOrder");
             let at = vars.windows(order.len()).position(|w| w == order).unwrap();
@@ -215,10 +215,19 @@ mod tests {
     #[test]
     fn what_is_not_ovmf_s_is_left_alone() {
         let mut other = vec![0; 4096];
-        assert!(boot_order(&mut other, [0; 6], Place(3), Place(4), First::Network).is_err());
+        assert!(
+            boot_order(
+                &mut other,
+                [0; 6],
+                Place(3),
+                (Place(4), &[]),
+                First::Network
+            )
+            .is_err()
+        );
         assert!(other.iter().all(|byte| *byte == 0));
         let mut full = empty();
         full.truncate(0x80);
-        assert!(boot_order(&mut full, [0; 6], Place(3), Place(4), First::Network).is_err());
+        assert!(boot_order(&mut full, [0; 6], Place(3), (Place(4), &[]), First::Network).is_err());
     }
 }

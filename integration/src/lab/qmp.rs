@@ -1,4 +1,4 @@
-//! QEMU's machine protocol over its stdin and stdout: the power switch and the reset button.
+//! QEMU's machine protocol over its stdin and stdout: the power switch, the reset button, and hands on the disks.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin};
@@ -37,8 +37,12 @@ impl Qmp {
 
     /// Runs a command without arguments.
     pub fn execute(&mut self, command: &str) -> anyhow::Result<Value> {
-        writeln!(self.to, "{}", json!({ "execute": command }))
-            .context("QEMU does not listen any more")?;
+        self.execute_with(command, &json!({}))
+    }
+
+    pub fn execute_with(&mut self, command: &str, arguments: &Value) -> anyhow::Result<Value> {
+        let message = json!({ "execute": command, "arguments": arguments });
+        writeln!(self.to, "{message}").context("QEMU does not listen any more")?;
         let answer = self.answer(|m| m.get("return").is_some() || m.get("error").is_some())?;
         match answer.get("error") {
             Some(error) => bail!("QEMU refused `{command}`: {error}"),

@@ -65,6 +65,8 @@ pub struct Script<'a> {
     pub first: First,
     /// `[[dhcp.subnet]]` tables of the appliance.
     pub subnets: &'a str,
+    /// Words for the installer's kernel.
+    pub cmdline: &'a str,
     /// Other parts than most machines have.
     pub parts: fn(&mut Build),
 }
@@ -79,6 +81,7 @@ impl<'a> Script<'a> {
             disks: |dir| Ok(vec![blank(dir)?]),
             first: First::Network,
             subnets: "",
+            cmdline: "",
             parts: |_| {},
         }
     }
@@ -115,6 +118,7 @@ impl Scene {
             tokens: &tokens,
             profile: script.profile,
             subnets: script.subnets,
+            cmdline: script.cmdline,
         };
         let mut appliance = Appliance::new(net, &products, &setting, dir.join("appliance"))?;
         appliance.start()?;
@@ -125,6 +129,7 @@ impl Scene {
             serial: "LAB-0001".to_owned(),
             memory_mib: 1024,
             disks: (script.disks)(&dir)?,
+            disks_reversed: false,
             first: script.first,
             card: Card::Virtio,
             stray_card: false,
@@ -179,6 +184,21 @@ impl Scene {
                 _ => Ok(None),
             }
         })
+    }
+
+    /// Waits until the attempt of this number failed, and gives what `pxe-admin show` says of it.
+    pub fn wait_for_failure(&mut self, number: u32) -> anyhow::Result<String> {
+        self.wait_for(&format!("attempt {number} to fail"), BOOT, |m| {
+            m.attempt
+                .as_ref()
+                .is_some_and(|a| a.number == number && a.progress.ended())
+        })?;
+        let shown = self.appliance.admin("show node1")?;
+        println!("{}", shown.stdout);
+        if shown.status.code() != Some(6) {
+            bail!("`show` ends with {}", shown.status);
+        }
+        Ok(shown.stdout)
     }
 
     /// The cluster's Node object, as anybody with the service account's token sees it.

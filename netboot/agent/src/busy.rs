@@ -1,81 +1,97 @@
 //! What keeps a disk in use: mounts, swap, and devices built on it → how to let go of it, or why that is not ours to do.
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use netboot::refusal::{Code, Refusal};
 
+use crate::disk_facts::children;
 use crate::inventory::names;
 use crate::outside::{Command, Roots};
 use crate::real::text;
 
-/// The commands that make everything let go of `disk` (`vda`), in order.
+/// One thing to do, so that the disk is let go of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Release {
+    pub command: Command,
+    /// Whether the disk is let go of without it as well.
+    pub optional: bool,
+}
+
+/// The commands that make everything let go of `disk` (`vda`), in order. What is built on it is wiped before it is
+/// stopped: what comes to lie at the same place later must not show its old contents.
 ///
 /// # Errors
-/// A device on this disk lies on another disk, too: to stop it would touch what no plan names.
-pub(crate) fn release(roots: &Roots, disk: &str) -> Result<Vec<Command>, Refusal> {
-    let mut own = vec![disk.to_owned()];
-    own.extend(
-        crate::disk_facts::children(roots, disk)
-            .into_iter()
-            .map(|child| child.node),
-    );
+/// A device on this disk lies on another disk, too, to stop it would touch what no plan names; or it is of a kind that is
+/// not known here.
+pub(crate) fn release(roots: &Roots, disk: &str) -> Result<Vec<Release>, Refusal> {
+    let own = with_partitions(roots, disk);
     let stacked = stacked(roots, &own)?;
-    let all: Vec<&String> = own.iter().chain(&stacked).collect();
-
-    let numbers: BTreeSet<String> = all
+    let all: Vec<&str> = own
         .iter()
-        .filter_map(|name| text(class(roots, name).join("dev")))
+        .chain(stacked.iter().flat_map(|device| &device.nodes))
+        .map(String::as_str)
         .collect();
-    let mountinfo = text(roots.proc.join("self/mountinfo")).unwrap_or_default();
+
+    let needed = |command: Command| Release {
+        command,
+        optional: false,
+    };
+    let mut commands: Vec<Release> = Vec::new();
     let swaps = text(roots.proc.join("swaps")).unwrap_or_default();
-    let mut commands: Vec<Command> = Vec::new();
     for device in swaps
         .lines()
         .skip(1)
         .filter_map(|line| line.split_whitespace().next())
     {
         if all.iter().any(|name| leads_to(roots, device, name)) {
-            commands.push(Command::new("swapoff").arg(device));
+            commands.push(needed(Command::new("swapoff").arg(device)));
         }
     }
-    let mut mounts = mounts(&mountinfo, &numbers);
+    let mut mounts = mount_points(roots, &all);
     mounts.reverse();
-    commands.extend(
-        mounts
-            .into_iter()
-            .map(|path| Command::new("umount").arg(path)),
-    );
-    // What was put on top last goes first.
-    for name in stacked.iter().rev() {
-        let folder = class(roots, name);
-        let mapped = text(folder.join("dm/name"));
-        commands.push(match mapped {
-            Some(mapped) => Command::new("dmsetup").args(["remove", "--retry", mapped.as_str()]),
-            None => Command::new("mdadm")
-                .arg("--stop")
-                .path(&roots.dev.join(name)),
-        });
+    let umount = |path| needed(Command::new("umount").arg(path));
+    commands.extend(mounts.into_iter().map(umount));
+    for device in &stacked {
+        for node in device.nodes.iter().rev() {
+            if takes_writes(roots, node) {
+                commands.push(Release {
+                    command: crate::commands::wipe(&roots.dev.join(node)),
+                    optional: true,
+                });
+            }
+        }
+        commands.push(needed(device.stop.clone()));
     }
     Ok(commands)
 }
 
-/// Device mapper and RAID devices above these, lowest first.
-fn stacked(roots: &Roots, own: &[String]) -> Result<Vec<String>, Refusal> {
+/// A device mapper or RAID device.
+struct Stacked {
+    /// It, then its partitions.
+    nodes: Vec<String>,
+    stop: Command,
+}
+
+/// What lies above these, what is on top first: nothing stands before what is built on it.
+fn stacked(roots: &Roots, own: &[String]) -> Result<Vec<Stacked>, Refusal> {
     let mut found: Vec<String> = Vec::new();
     let mut below: Vec<String> = own.to_vec();
     while let Some(name) = below.pop() {
-        for holder in names(&class(roots, &name).join("holders")) {
+        for holder in holders(roots, &name) {
             if !found.contains(&holder) {
-                found.push(holder.clone());
-                below.insert(0, holder);
+                below.extend(with_partitions(roots, &holder));
+                found.push(holder);
             }
         }
     }
+    let nodes: Vec<String> = found
+        .iter()
+        .flat_map(|name| with_partitions(roots, name))
+        .collect();
     for holder in &found {
         let foreign = names(&class(roots, holder).join("slaves"))
             .into_iter()
-            .find(|slave| !own.contains(slave) && !found.contains(slave));
+            .find(|slave| !own.contains(slave) && !nodes.contains(slave));
         if let Some(foreign) = foreign {
             let disk = &own[0];
             return Err(Refusal::new(
@@ -88,22 +104,86 @@ fn stacked(roots: &Roots, own: &[String]) -> Result<Vec<String>, Refusal> {
             )));
         }
     }
-    Ok(found)
+    let mut order = Vec::new();
+    while !found.is_empty() {
+        let is_top = |name: &String| {
+            let parts = with_partitions(roots, name);
+            !parts
+                .iter()
+                .flat_map(|part| holders(roots, part))
+                .any(|holder| found.contains(&holder))
+        };
+        // There is always a top one; a sysfs that changes meanwhile must not hold this up.
+        let top = found.iter().position(is_top).unwrap_or(0);
+        let name = found.remove(top);
+        order.push(Stacked {
+            stop: stop(roots, &own[0], &name)?,
+            nodes: with_partitions(roots, &name),
+        });
+    }
+    Ok(order)
 }
 
-fn class(roots: &Roots, name: &str) -> std::path::PathBuf {
+fn stop(roots: &Roots, disk: &str, name: &str) -> Result<Command, Refusal> {
+    let folder = class(roots, name);
+    if let Some(mapped) = text(folder.join("dm/name")) {
+        return Ok(Command::new("dmsetup").args(["remove", "--retry", mapped.as_str()]));
+    }
+    if name.starts_with("md") {
+        return Ok(Command::new("mdadm")
+            .arg("--stop")
+            .path(&roots.dev.join(name)));
+    }
+    Err(Refusal::new(
+        Code::PlanRefused,
+        format!("`{disk}` is in use by `{name}`, and how to stop that is not known here"),
+    )
+    .tip(format!("stop `{name}` by hand, then reimage this machine")))
+}
+
+/// The device and the partitions that the kernel sees on it.
+fn with_partitions(roots: &Roots, name: &str) -> Vec<String> {
+    let mut all = vec![name.to_owned()];
+    all.extend(children(roots, name).into_iter().map(|child| child.node));
+    all
+}
+
+/// What is built on a device and runs: arrays, volumes, opened LUKS.
+pub(crate) fn holders(roots: &Roots, name: &str) -> Vec<String> {
+    names(&class(roots, name).join("holders"))
+}
+
+/// An array that lacks members has no size, and a snapshot's origin may be read-only.
+fn takes_writes(roots: &Roots, name: &str) -> bool {
+    let fact = |file: &str| text(class(roots, name).join(file)).unwrap_or_default();
+    fact("size") != "0" && fact("ro") != "1"
+}
+
+fn class(roots: &Roots, name: &str) -> PathBuf {
     roots.sys.join("class/block").join(name)
 }
 
-/// Mount points of the devices with these numbers (`254:1`), in the order they were mounted (proc(5), mountinfo).
-fn mounts(mountinfo: &str, numbers: &BTreeSet<String>) -> Vec<String> {
+/// Where these devices are mounted, in the order they were mounted (proc(5), mountinfo). A device is known by its number,
+/// or by its name: filesystems on several disks have numbers of their own.
+pub(crate) fn mount_points(roots: &Roots, devices: &[&str]) -> Vec<String> {
+    let numbers: Vec<String> = devices
+        .iter()
+        .filter_map(|name| text(class(roots, name).join("dev")))
+        .collect();
+    let mountinfo = text(roots.proc.join("self/mountinfo")).unwrap_or_default();
     let fields = mountinfo.lines().filter_map(|line| {
-        let mut fields = line.split(' ').skip(2);
-        Some((fields.next()?, fields.nth(1)?))
+        let (left, right) = line.split_once(" - ")?;
+        let mut left = left.split(' ').skip(2);
+        Some((left.next()?, left.nth(1)?, right.split(' ').nth(1)?))
     });
     fields
-        .filter(|(number, _)| numbers.contains(*number))
-        .map(|(_, path)| unescaped(path))
+        .filter(|(number, _, source)| {
+            let number = (*number).to_owned();
+            numbers.contains(&number)
+                || (source.starts_with('/')
+                    && devices.iter().any(|name| leads_to(roots, source, name)))
+        })
+        .map(|(_, path, _)| unescaped(path))
         .collect()
 }
 
@@ -156,7 +236,7 @@ mod tests {
         let commands = release(&fake.roots(), "vda").expect("releases");
         commands
             .iter()
-            .map(|c| fake.plain(&c.to_string()))
+            .map(|release| fake.plain(&release.command.to_string()))
             .collect()
     }
 
@@ -208,7 +288,9 @@ mod tests {
             released(&fake),
             [
                 "umount /old",
+                "wipefs --all --quiet /dev/dm-0",
                 "dmsetup remove --retry vg-old",
+                "wipefs --all --quiet /dev/md127",
                 "mdadm --stop /dev/md127"
             ]
         );
@@ -223,5 +305,56 @@ mod tests {
             refusal.message,
             "`vda` is a part of `md127`, which also lies on `vdb1`"
         );
+    }
+
+    #[test]
+    fn nothing_is_stopped_before_what_is_built_on_it() {
+        let fake = busy();
+        // A volume on an array's partition and on a partition beside it; found by the shorter way first.
+        fake.stack("md127", &["vda1"], None);
+        fake.write("sys/block/md127/md127p1/partition", "1");
+        fake.write("sys/block/md127/md127p1/start", "2048");
+        fake.write("sys/block/md127/md127p1/size", "2048");
+        fake.stack("dm-0", &["md127p1", "vda2"], Some("vg-old"));
+        fake.stack("dm-1", &["dm-0"], Some("opened"));
+        let stops: Vec<String> = released(&fake)
+            .into_iter()
+            .filter(|line| !line.starts_with("wipefs"))
+            .collect();
+        assert_eq!(
+            stops,
+            [
+                "dmsetup remove --retry opened",
+                "dmsetup remove --retry vg-old",
+                "mdadm --stop /dev/md127"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_array_that_did_not_start_is_stopped_without_being_wiped() {
+        let fake = busy();
+        fake.stack("md127", &["vda1"], None);
+        fake.write("sys/class/block/md127/size", "0");
+        assert_eq!(released(&fake), ["mdadm --stop /dev/md127"]);
+    }
+
+    #[test]
+    fn a_filesystem_with_a_number_of_its_own_is_known_by_its_device() {
+        let fake = busy();
+        let device = fake.roots().dev.join("vda1");
+        fake.write(
+            "proc/self/mountinfo",
+            &format!("21 1 0:42 / /old rw - btrfs {} rw\n", device.display()),
+        );
+        assert_eq!(released(&fake), ["umount /old"]);
+    }
+
+    #[test]
+    fn what_cannot_be_stopped_here_is_named() {
+        let fake = busy();
+        fake.stack("bcache0", &["vda1"], None);
+        let refusal = release(&fake.roots(), "vda").expect_err("refuses");
+        assert!(refusal.message.contains("`bcache0`"), "{refusal}");
     }
 }

@@ -1,19 +1,17 @@
-//! One disk, as sysfs, udev and `blkid` describe it.
+//! One disk, as sysfs and udev describe it.
 
 use std::fs;
 use std::path::Path;
 
-use netboot::hardware::{Disk, Holding};
+use netboot::hardware::Disk;
 
+use crate::boot_medium;
 use crate::inventory::names;
-use crate::outside::{Command, Outside, Roots, run};
+use crate::outside::Roots;
 use crate::real::text;
 
 /// What sysfs calls a sector, whatever the disk's own are (Documentation/ABI/stable/sysfs-block, `size`).
 pub(crate) const SYSFS_SECTOR: u64 = 512;
-
-/// What `blkid` ends with then.
-const NOTHING_FOUND: i32 = 2;
 
 /// A partition as the kernel shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,10 +55,11 @@ pub(crate) fn read(roots: &Roots, name: &str) -> Option<Disk> {
     };
     let first = |all: [String; 4]| all.into_iter().find(|s| !s.is_empty()).unwrap_or_default();
     let path = fs::canonicalize(&folder).unwrap_or_default();
+    let sector = fact("queue/logical_block_size").parse().unwrap_or(512);
     Some(Disk {
         node: name.to_owned(),
         size,
-        sector: fact("queue/logical_block_size").parse().unwrap_or(512),
+        sector,
         model: fact("device/model"),
         serial: first([
             fact("serial"),
@@ -77,13 +76,14 @@ pub(crate) fn read(roots: &Roots, name: &str) -> Option<Disk> {
         bus: bus(&path).to_owned(),
         removable: fact("removable") == "1",
         read_only: fact("ro") == "1",
+        boot_medium: boot_medium::is(roots, name, sector),
         by_id: by_id(roots, name),
         holds: Vec::new(),
     })
 }
 
 /// What udev knows of the device `dev` (`254:0`), if it runs.
-fn udev(roots: &Roots, dev: &str) -> Vec<String> {
+pub(crate) fn udev(roots: &Roots, dev: &str) -> Vec<String> {
     let known = text(roots.run.join(format!("udev/data/b{dev}"))).unwrap_or_default();
     known.lines().map(str::to_owned).collect()
 }
@@ -144,61 +144,4 @@ pub(crate) fn children(roots: &Roots, disk: &str) -> Vec<Child> {
         .collect();
     children.sort_by_key(|child| (child.start, child.number));
     children
-}
-
-/// What is on a disk: the disk itself if it has a signature, then its partitions.
-pub(crate) fn holdings(outside: &mut dyn Outside, roots: &Roots, disk: &Disk) -> Vec<Holding> {
-    let mut holds = Vec::new();
-    let whole = probe(outside, roots, &disk.node, disk.size);
-    if !whole.kind.is_empty() {
-        holds.push(whole);
-    }
-    for child in children(roots, &disk.node) {
-        let mut part = probe(outside, roots, &child.node, child.size);
-        let uevent = roots
-            .sys
-            .join("block")
-            .join(&disk.node)
-            .join(&child.node)
-            .join("uevent");
-        let uevent = text(uevent).unwrap_or_default();
-        let name = uevent.lines().find_map(|l| l.strip_prefix("PARTNAME="));
-        name.unwrap_or_default()
-            .clone_into(&mut part.partition_label);
-        holds.push(part);
-    }
-    holds
-}
-
-fn probe(outside: &mut dyn Outside, roots: &Roots, node: &str, size: u64) -> Holding {
-    let said = match run(outside, &blkid(&roots.dev.join(node))) {
-        Ok(said) => said,
-        Err(error) if error.status == Some(NOTHING_FOUND) => String::new(),
-        // Not the same as nothing: whoever approves of a plan must know.
-        Err(_) => "TYPE=unreadable".to_owned(),
-    };
-    let value = |key: &str| {
-        said.lines()
-            .find_map(|l| l.strip_prefix(key))
-            .unwrap_or("")
-            .to_owned()
-    };
-    let kind = match value("TYPE=") {
-        none if none.is_empty() => value("PTTYPE="),
-        kind => kind,
-    };
-    Holding {
-        node: node.to_owned(),
-        size,
-        kind,
-        label: value("LABEL="),
-        partition_label: String::new(),
-    }
-}
-
-/// `-p` looks at the device itself, not at what was known of it before.
-fn blkid(device: &Path) -> Command {
-    Command::new("blkid")
-        .args(["-p", "-o", "export"])
-        .path(device)
 }

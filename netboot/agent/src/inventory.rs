@@ -1,4 +1,4 @@
-//! The machine, as sysfs and `blkid` describe it → its inventory. Reads only.
+//! The machine, as sysfs and `wipefs` describe it → its inventory. Reads only.
 
 use std::fs;
 use std::path::Path;
@@ -6,6 +6,7 @@ use std::path::Path;
 use netboot::hardware::{Disk, Firmware, Hardware, Nic};
 
 use crate::disk_facts;
+use crate::holdings::{holdings, volume_groups};
 use crate::outside::{Outside, Roots};
 use crate::real::text;
 
@@ -39,10 +40,11 @@ fn disks(outside: &mut dyn Outside, roots: &Roots) -> Vec<Disk> {
         if disk_facts::is_whole_disk(&name)
             && let Some(mut disk) = disk_facts::read(roots, &name)
         {
-            disk.holds = disk_facts::holdings(outside, roots, &disk);
+            disk.holds = holdings(outside, roots, &disk);
             disks.push(disk);
         }
     }
+    volume_groups(outside, &mut disks);
     disks
 }
 
@@ -103,11 +105,8 @@ mod tests {
             ..DiskSpec::virtio("sda", 16 << 30, "")
         });
         fake.add_partition("vda", 1, 2048, 1 << 20, "disk-main-ESP");
-        fake.blkid("vda", "DEVNAME=/dev/vda\nPTUUID=1\nPTTYPE=gpt\n");
-        fake.blkid(
-            "vda1",
-            "DEVNAME=/dev/vda1\nLABEL=ESP\nTYPE=vfat\nUSAGE=filesystem\n",
-        );
+        fake.signatures("vda", &[("0x200", "gpt", "", "")]);
+        fake.signatures("vda1", &[("0x52", "vfat", "ESP", "AB-12")]);
         for odd in [
             "loop0",
             "ram0",

@@ -1,5 +1,6 @@
 //! Runs on the machine: installs it, and later reports what it boots.
 
+mod boot_medium;
 mod busy;
 mod check;
 mod cmdline;
@@ -9,6 +10,7 @@ mod dispatch;
 #[cfg(test)]
 mod fake;
 mod files;
+mod holdings;
 mod install;
 #[cfg(test)]
 mod install_tests;

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::outside::{Call, CommandError, Outside, Roots};
 use crate::talk::{self, CallError, PATIENCE};
+use crate::target::Target;
 
 /// How an attempt ends that does not end well. Nothing on the machine is touched after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub(crate) enum Stop {
 pub(crate) struct Run<'a> {
     pub outside: &'a mut dyn Outside,
     pub roots: &'a Roots,
+    /// The disks that this attempt writes to, as soon as it does.
+    pub targets: Vec<Target>,
     session: String,
     /// Of the last report.
     number: u64,
@@ -38,6 +41,7 @@ const BETWEEN_PROGRESS: Duration = Duration::from_millis(500);
 const AFTER_LOST_PROGRESS: Duration = Duration::from_secs(5);
 /// A report must not become too large to be taken.
 const MOST_CAUSES: usize = 24;
+const LEFT_FOR_DISKS: usize = 4;
 const LONGEST_CAUSE: usize = 1000;
 
 impl<'a> Run<'a> {
@@ -45,6 +49,7 @@ impl<'a> Run<'a> {
         Self {
             outside,
             roots,
+            targets: Vec::new(),
             session,
             number: 0,
             waiting: Some(Vec::new()),
@@ -85,10 +90,15 @@ impl<'a> Run<'a> {
 
     /// Ends the attempt: on the console first, for the appliance may be away.
     pub(crate) fn stop(&mut self, step: Step, error: &anyhow::Error) -> Stop {
-        let causes = causes(error);
+        let mut causes = causes(error);
         let call = error
             .chain()
             .find_map(|cause| cause.downcast_ref::<CallError>());
+        if call.is_none() {
+            causes.truncate(MOST_CAUSES - LEFT_FOR_DISKS);
+            causes.extend(self.targets.iter().flat_map(|disk| disk.words(self.roots)));
+            causes.truncate(MOST_CAUSES);
+        }
         let stop = match call {
             Some(CallError::Superseded(_)) => Stop::Superseded { step, causes },
             _ => Stop::Failed { step, causes },

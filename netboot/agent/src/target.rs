@@ -88,7 +88,7 @@ impl Target {
         if same {
             return Ok(());
         }
-        let seen = now.map_or_else(|| "nothing".to_owned(), |disk| of_disk(&disk));
+        let seen = now.map_or_else(|| "nothing: it is gone".to_owned(), |disk| of_disk(&disk));
         let message = format!("`{}` is not the disk of the plan any more", self.name);
         Err(Refusal::new(Code::PlanRefused, message)
             .fact(format!("the plan is for {}", of_planned(&self.planned)))
@@ -113,12 +113,24 @@ impl Target {
         self.planned.sector
     }
 
-    /// The device nodes of the partitions that are on it now, in disk order.
-    pub(crate) fn old_partitions(&self, roots: &Roots) -> Vec<PathBuf> {
+    /// The device nodes and sizes in bytes of the partitions that are on it now, in disk order.
+    pub(crate) fn old_partitions(&self, roots: &Roots) -> Vec<(PathBuf, u64)> {
         disk_facts::children(roots, &self.name)
             .into_iter()
-            .map(|child| roots.dev.join(child.node))
+            .map(|child| (roots.dev.join(child.node), child.size))
             .collect()
+    }
+
+    /// What it is, and what has become of it, for a report of something that went wrong.
+    pub(crate) fn words(&self, roots: &Roots) -> Vec<String> {
+        let mut words = vec![format!("the disk is {}", of_planned(&self.planned))];
+        if let Err(refusal) = self.still_it(roots) {
+            words.push(refusal.message);
+            words.extend(refusal.facts.into_iter().skip(1));
+        } else if disk_facts::read(roots, &self.name).is_some_and(|disk| disk.read_only) {
+            words.push(format!("`{}` has become read-only", self.name));
+        }
+        words
     }
 
     /// The planned partitions as the kernel shows them, or nothing as long as it shows anything else.

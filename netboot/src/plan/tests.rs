@@ -4,6 +4,7 @@ use expect_test::expect;
 use proptest::prelude::*;
 
 use super::*;
+use crate::hardware::Group;
 use crate::profile::Profiles;
 use crate::timestamp::Timestamp;
 
@@ -20,6 +21,7 @@ fn disk(node: &str, size: u64) -> Disk {
         bus: "virtio".to_owned(),
         removable: false,
         read_only: false,
+        boot_medium: false,
         by_id: vec![format!("virtio-serial-{node}")],
         holds: Vec::new(),
     }
@@ -32,6 +34,7 @@ fn holding(node: &str, kind: &str, partition_label: &str) -> Holding {
         kind: kind.to_owned(),
         label: String::new(),
         partition_label: partition_label.to_owned(),
+        member_of: None,
     }
 }
 
@@ -302,6 +305,40 @@ fn disks() -> impl Strategy<Value = Vec<Disk>> {
             })
             .collect()
     })
+}
+
+#[test]
+fn the_medium_it_booted_from_is_meant_only_when_it_is_named() {
+    let medium = Disk {
+        boot_medium: true,
+        ..disk("vda", 8 * GIB)
+    };
+    let machine = hardware(Firmware::Uefi, vec![medium, disk("vdb", 16 * GIB)]);
+    let chosen = |select: &str| plan_with(&machine, select).map(|plan| plan.disk.node);
+    assert_eq!(chosen("{ smallest = true }").as_deref(), Ok("vdb"));
+    let named = "{ serial = \"serial-vda\" }";
+    assert_eq!(chosen(named).as_deref(), Ok("vda"));
+}
+
+#[test]
+fn an_array_that_also_lies_on_another_disk_is_refused() {
+    let member = |node: &str| Holding {
+        member_of: Some(Group {
+            name: "nas:0".to_owned(),
+            id: "3a".to_owned(),
+        }),
+        ..holding(node, "linux_raid_member", "")
+    };
+    let with = |node: &str, size| Disk {
+        holds: vec![member(&format!("{node}1"))],
+        ..disk(node, size)
+    };
+    let machine = hardware(
+        Firmware::Uefi,
+        vec![with("vda", 8 * GIB), with("vdb", 16 * GIB)],
+    );
+    let refusal = plan_with(&machine, "{ smallest = true }").expect_err("is refused");
+    assert!(refusal.message.contains("array `nas:0`"), "{refusal}");
 }
 
 proptest! {

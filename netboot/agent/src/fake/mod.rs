@@ -34,7 +34,7 @@ pub(crate) struct Fake {
     dir: tempfile::TempDir,
     clock: Duration,
     minor: u32,
-    blkid: BTreeMap<String, String>,
+    signatures: BTreeMap<String, String>,
     instead: BTreeMap<String, VecDeque<Say>>,
     recipient: Option<String>,
     calls: Vec<(String, Option<String>, String)>,
@@ -42,6 +42,8 @@ pub(crate) struct Fake {
     /// Every command and write, as one would type it, with the test's folder left out.
     pub log: Vec<String>,
     pub console: Vec<String>,
+    /// What `pvs` prints.
+    pub physical_volumes: String,
     /// The length of `log` at each report.
     pub marks: Vec<usize>,
     /// The place in `log` of the command that fails.
@@ -59,7 +61,8 @@ impl Fake {
             dir: tempfile::tempdir().expect("tempdir"),
             clock: Duration::ZERO,
             minor: 0,
-            blkid: BTreeMap::new(),
+            signatures: BTreeMap::new(),
+            physical_volumes: String::new(),
             instead: BTreeMap::new(),
             recipient: None,
             calls: Vec::new(),
@@ -124,8 +127,25 @@ impl Fake {
         fs::write(path, text).expect("writes");
     }
 
-    pub(crate) fn blkid(&mut self, node: &str, export: &str) {
-        self.blkid.insert(node.to_owned(), export.to_owned());
+    pub(crate) fn write_octets(&self, path: &str, octets: &[u8]) {
+        self.write(path, "");
+        fs::write(self.base().join(path), octets).expect("writes");
+    }
+
+    /// What `wipefs` finds on a device: offset, type, label, UUID.
+    pub(crate) fn signatures(&mut self, node: &str, all: &[(&str, &str, &str, &str)]) {
+        let said = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let all: Vec<_> = all
+            .iter()
+            .map(|(offset, kind, label, uuid)| {
+                serde_json::json!({
+                    "device": node, "offset": offset, "type": kind,
+                    "uuid": said(uuid), "label": said(label),
+                })
+            })
+            .collect();
+        let list = serde_json::json!({ "signatures": all });
+        self.signatures.insert(node.to_owned(), list.to_string());
     }
 
     pub(crate) fn answer(&mut self, path: &str, say: Say) {

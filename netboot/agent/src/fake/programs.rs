@@ -30,10 +30,15 @@ impl Fake {
             stdout: String::new(),
         };
         match command.program {
-            "blkid" => match self.blkid.get(&name(arg(0))) {
-                Some(text) => output.stdout.clone_from(text),
-                None => output.status = Some(2),
-            },
+            "wipefs" => {
+                let device = name(arg(0));
+                if command.args[0] == "--all" {
+                    self.signatures.remove(&device);
+                } else if let Some(list) = self.signatures.get(&device) {
+                    output.stdout.clone_from(list);
+                }
+            }
+            "pvs" => output.stdout.clone_from(&self.physical_volumes),
             "blockdev" if command.args[0] == "--rereadpt" => {
                 let disk = self.base().join("sys/block").join(name(arg(0)));
                 for entry in fs::read_dir(disk).expect("a disk").flatten() {

@@ -23,34 +23,37 @@ fn the_commands_of_an_install_on_uefi() {
     check_commands(
         Firmware::Uefi,
         &expect![[r#"
-        wipefs --all --quiet /dev/vda1
-        wipefs --all --quiet /dev/vda
-        zero 1048576 bytes at both ends of /dev/vda (8589934592 bytes)
-        blockdev --rereadpt /dev/vda
-        sfdisk --quiet --lock=yes --wipe always --wipe-partitions always /dev/vda
-        label: gpt
-        unit: sectors
+            wipefs --all --quiet /dev/vda1
+            zero 1048576 bytes at both ends of /dev/vda1 (2097152 bytes)
+            wipefs --all --quiet /dev/vda
+            zero 1048576 bytes at both ends of /dev/vda (8589934592 bytes)
+            blockdev --rereadpt /dev/vda
+            sfdisk --quiet --lock=yes --wipe always --wipe-partitions always /dev/vda
+            label: gpt
+            unit: sectors
 
-        1 : start=2048, size=1048576, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B, name="disk-main-ESP"
-        2 : start=1050624, size=15724544, type=0FC63DAF-8483-4772-8E79-3D69D8477DE4, name="disk-main-root"
-        mkfs.vfat -F 32 -n ESP /dev/vda1
-        mkfs.ext4 -F -q -L root /dev/vda2
-        mount -t ext4 /dev/vda2 /mnt
-        mount -t vfat -o umask=0077 /dev/vda1 /mnt/boot
-        nix-env --log-format internal-json -v --store /mnt --option substituters http://10.77.0.1:8080/cache --option trusted-public-keys appliance-1:a2V5 --option require-sigs true --option narinfo-cache-negative-ttl 0 --option narinfo-cache-positive-ttl 0 --option stalled-download-timeout 30 --option connect-timeout 5 --option build-users-group '' --option max-jobs 0 -p /mnt/nix/var/nix/profiles/system --set /nix/store/0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq-nixos-system-worker
-        ssh-keygen -q -t ed25519 -N '' -C root@node1 -f /mnt/etc/ssh/ssh_host_ed25519_key
-        NIXOS_INSTALL_BOOTLOADER=1 unshare --fork --mount --uts --mount-proc --pid -- sh -c 'set -e
-        mount --make-rprivate /
-        mount --rbind /dev "$1/dev"
-        mount --rbind /sys "$1/sys"
-        IN_NIXOS_ENTER=1 chroot "$1" /nix/var/nix/profiles/system/activate >&2 ||
-            echo "warning: activate ended with status $?" >&2
-        exec chroot "$1" /nix/var/nix/profiles/system/bin/switch-to-configuration boot >&2' sh /mnt
-        sync
-        umount /mnt/boot
-        umount /mnt
-        blockdev --flushbufs /dev/vda
-    "#]],
+            1 : start=2048, size=1048576, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B, name="disk-main-ESP"
+            2 : start=1050624, size=15724544, type=0FC63DAF-8483-4772-8E79-3D69D8477DE4, name="disk-main-root"
+            zero 1048576 bytes at both ends of /dev/vda1 (536870912 bytes)
+            zero 1048576 bytes at both ends of /dev/vda2 (8050966528 bytes)
+            mkfs.vfat -F 32 -n ESP /dev/vda1
+            mkfs.ext4 -F -q -L root /dev/vda2
+            mount -t ext4 /dev/vda2 /mnt
+            mount -t vfat -o umask=0077 /dev/vda1 /mnt/boot
+            nix-env --log-format internal-json -v --store /mnt --option substituters http://10.77.0.1:8080/cache --option trusted-public-keys appliance-1:a2V5 --option require-sigs true --option narinfo-cache-negative-ttl 0 --option narinfo-cache-positive-ttl 0 --option stalled-download-timeout 30 --option connect-timeout 5 --option build-users-group '' --option max-jobs 0 -p /mnt/nix/var/nix/profiles/system --set /nix/store/0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq-nixos-system-worker
+            ssh-keygen -q -t ed25519 -N '' -C root@node1 -f /mnt/etc/ssh/ssh_host_ed25519_key
+            NIXOS_INSTALL_BOOTLOADER=1 unshare --fork --mount --uts --mount-proc --pid -- sh -c 'set -e
+            mount --make-rprivate /
+            mount --rbind /dev "$1/dev"
+            mount --rbind /sys "$1/sys"
+            IN_NIXOS_ENTER=1 chroot "$1" /nix/var/nix/profiles/system/activate >&2 ||
+                echo "warning: activate ended with status $?" >&2
+            exec chroot "$1" /nix/var/nix/profiles/system/bin/switch-to-configuration boot >&2' sh /mnt
+            sync -f /mnt
+            umount /mnt/boot
+            umount /mnt
+            blockdev --flushbufs /dev/vda
+        "#]],
     );
 }
 
@@ -59,31 +62,34 @@ fn the_commands_of_an_install_on_bios() {
     check_commands(
         Firmware::Bios,
         &expect![[r#"
-        wipefs --all --quiet /dev/vda1
-        wipefs --all --quiet /dev/vda
-        zero 1048576 bytes at both ends of /dev/vda (8589934592 bytes)
-        blockdev --rereadpt /dev/vda
-        sfdisk --quiet --lock=yes --wipe always --wipe-partitions always /dev/vda
-        label: gpt
-        unit: sectors
+            wipefs --all --quiet /dev/vda1
+            zero 1048576 bytes at both ends of /dev/vda1 (2097152 bytes)
+            wipefs --all --quiet /dev/vda
+            zero 1048576 bytes at both ends of /dev/vda (8589934592 bytes)
+            blockdev --rereadpt /dev/vda
+            sfdisk --quiet --lock=yes --wipe always --wipe-partitions always /dev/vda
+            label: gpt
+            unit: sectors
 
-        1 : start=2048, size=2048, type=21686148-6449-6E6F-744E-656564454649, name="disk-main-boot"
-        2 : start=4096, size=16771072, type=0FC63DAF-8483-4772-8E79-3D69D8477DE4, name="disk-main-root"
-        mkfs.ext4 -F -q -L root /dev/vda2
-        mount -t ext4 /dev/vda2 /mnt
-        nix-env --log-format internal-json -v --store /mnt --option substituters http://10.77.0.1:8080/cache --option trusted-public-keys appliance-1:a2V5 --option require-sigs true --option narinfo-cache-negative-ttl 0 --option narinfo-cache-positive-ttl 0 --option stalled-download-timeout 30 --option connect-timeout 5 --option build-users-group '' --option max-jobs 0 -p /mnt/nix/var/nix/profiles/system --set /nix/store/0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq-nixos-system-worker
-        ssh-keygen -q -t ed25519 -N '' -C root@node1 -f /mnt/etc/ssh/ssh_host_ed25519_key
-        NIXOS_INSTALL_BOOTLOADER=1 unshare --fork --mount --uts --mount-proc --pid -- sh -c 'set -e
-        mount --make-rprivate /
-        mount --rbind /dev "$1/dev"
-        mount --rbind /sys "$1/sys"
-        IN_NIXOS_ENTER=1 chroot "$1" /nix/var/nix/profiles/system/activate >&2 ||
-            echo "warning: activate ended with status $?" >&2
-        exec chroot "$1" /nix/var/nix/profiles/system/bin/switch-to-configuration boot >&2' sh /mnt
-        sync
-        umount /mnt
-        blockdev --flushbufs /dev/vda
-    "#]],
+            1 : start=2048, size=2048, type=21686148-6449-6E6F-744E-656564454649, name="disk-main-boot"
+            2 : start=4096, size=16771072, type=0FC63DAF-8483-4772-8E79-3D69D8477DE4, name="disk-main-root"
+            zero 1048576 bytes at both ends of /dev/vda1 (1048576 bytes)
+            zero 1048576 bytes at both ends of /dev/vda2 (8586788864 bytes)
+            mkfs.ext4 -F -q -L root /dev/vda2
+            mount -t ext4 /dev/vda2 /mnt
+            nix-env --log-format internal-json -v --store /mnt --option substituters http://10.77.0.1:8080/cache --option trusted-public-keys appliance-1:a2V5 --option require-sigs true --option narinfo-cache-negative-ttl 0 --option narinfo-cache-positive-ttl 0 --option stalled-download-timeout 30 --option connect-timeout 5 --option build-users-group '' --option max-jobs 0 -p /mnt/nix/var/nix/profiles/system --set /nix/store/0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq-nixos-system-worker
+            ssh-keygen -q -t ed25519 -N '' -C root@node1 -f /mnt/etc/ssh/ssh_host_ed25519_key
+            NIXOS_INSTALL_BOOTLOADER=1 unshare --fork --mount --uts --mount-proc --pid -- sh -c 'set -e
+            mount --make-rprivate /
+            mount --rbind /dev "$1/dev"
+            mount --rbind /sys "$1/sys"
+            IN_NIXOS_ENTER=1 chroot "$1" /nix/var/nix/profiles/system/activate >&2 ||
+                echo "warning: activate ended with status $?" >&2
+            exec chroot "$1" /nix/var/nix/profiles/system/bin/switch-to-configuration boot >&2' sh /mnt
+            sync -f /mnt
+            umount /mnt
+            blockdev --flushbufs /dev/vda
+        "#]],
     );
 }
 

@@ -4,7 +4,7 @@ use netboot::hardware::Firmware;
 use netboot::refusal::{Code, Refusal};
 use netboot::report::{Outcome, Step};
 
-use super::{doings, failed, run};
+use super::{doings, failed, looks, run};
 use crate::fake::{Fake, Say};
 use crate::run::Stop;
 
@@ -23,7 +23,7 @@ fn a_command_that_fails_ends_the_install_there_and_says_which() {
         // Looking may fail; and these are tried again, since a scanner may be at work.
         let again =
             command.starts_with("umount") || command.contains("--rereadpt") || first == "nix-env";
-        if ["blkid", "udevadm"].contains(&first) || again {
+        if looks(command) || again {
             done.unwrap_or_else(|stop| panic!("`{command}`: {stop:?}"));
             continue;
         }

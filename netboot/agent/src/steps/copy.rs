@@ -82,6 +82,10 @@ fn fetch(install: &mut Run<'_>, plan: &Plan) -> anyhow::Result<()> {
             Cause::Passing if error.absent => return Err(error.into()),
             Cause::Passing => {}
         }
+        // What is written to a disk that is gone may well be taken for a while.
+        for target in &install.targets {
+            target.still_it(install.roots)?;
+        }
         // A path that breaks off at the same byte, or has the wrong hash, every time is no headway.
         fruitless = if log.paths() > most { 0 } else { fruitless + 1 };
         most = log.paths();

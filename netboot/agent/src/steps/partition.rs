@@ -10,6 +10,7 @@ use crate::commands;
 use crate::disk_facts::children;
 use crate::outside::run;
 use crate::run::Run;
+use crate::steps::tear_down::zero_ends;
 use crate::target::{Target, TargetPartition};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -26,6 +27,11 @@ pub(crate) fn partition(
     let until = install.outside.elapsed() + LIMIT;
     loop {
         if let Some(partitions) = target.partitions(install.roots, plan) {
+            for partition in &partitions {
+                target.still_it(install.roots)?;
+                // Partitions of a table that is long gone may have begun or ended here.
+                zero_ends(install, partition.node(), partition.planned.size)?;
+            }
             return Ok(partitions);
         }
         if install.outside.elapsed() >= until {

@@ -1,45 +1,106 @@
 //! Finds the planned disk once more, makes everything let go of it, and removes every trace by which something could
 //! take its old contents for live ones: old signatures make formatting skip, and old RAID or LVM comes back (disko#576, #63).
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use netboot::hardware::Hardware;
 use netboot::plan::Plan;
 
+use crate::busy::release;
 use crate::commands;
 use crate::inventory::inventory;
-use crate::outside::run;
+use crate::outside::{Command, run};
 use crate::run::Run;
 use crate::target::Target;
 
-/// What holds a GPT at either end, and boot loaders before the first partition.
-const SPAN: u64 = 1 << 20;
+/// What holds a GPT at either end, boot loaders before the first partition, all four labels of ZFS (two in the first
+/// 512 KiB, two in the last whole ones), and the superblocks of mdraid wherever its versions put them.
+pub(crate) const SPAN: u64 = 1 << 20;
 const REREADS: u32 = 10;
+/// An array that was just stopped may be started again by udev before its superblocks are gone.
+const ROUNDS: u32 = 5;
 
 pub(crate) fn tear_down(install: &mut Run<'_>, plan: &Plan) -> anyhow::Result<Target> {
     super::settle(install.outside);
     let hardware = inventory(install.outside, install.roots);
     let target = Target::identify(plan, &hardware, install.roots)?;
+    netboot::span::check(&hardware.disks, &[target.name()])?;
+    install.targets = vec![target.clone()];
+    leave_pools(install, &hardware, &target)?;
+    let mut round = 1;
+    while let Err(error) = clear(install, &target) {
+        if round == ROUNDS || release(install.roots, target.name())?.is_empty() {
+            return Err(error);
+        }
+        install.say(&format!("  the disk is in use again, once more: {error:#}"));
+        round += 1;
+        install.outside.sleep(Duration::from_secs(1));
+    }
+    Ok(target)
+}
 
-    for command in crate::busy::release(install.roots, target.name())? {
-        run(install.outside, &command)
-            .context("the disk is in use, and what uses it does not let go")?;
+/// A pool holds its disks without showing in sysfs.
+fn leave_pools(install: &mut Run<'_>, hardware: &Hardware, target: &Target) -> anyhow::Result<()> {
+    let own = hardware.disks.iter().filter(|d| d.node == target.name());
+    let pools: Vec<&str> = own
+        .flat_map(|disk| &disk.holds)
+        .filter(|held| held.kind == "zfs_member")
+        .map(|held| held.label.as_str())
+        .collect();
+    if pools.is_empty() {
+        return Ok(());
+    }
+    // Where there is no `zpool`, no pool is in use.
+    let list = Command::new("zpool").args(["list", "-H", "-o", "name"]);
+    let imported = run(install.outside, &list).unwrap_or_default();
+    for pool in imported.lines().filter(|name| pools.contains(name)) {
+        let export = Command::new("zpool").args(["export", "-f", pool]);
+        run(install.outside, &export)
+            .with_context(|| format!("the pool `{pool}` does not let go of the disk"))?;
+    }
+    Ok(())
+}
+
+/// One go at it: everything lets go, everything is wiped, and the kernel has forgotten the old partitions.
+fn clear(install: &mut Run<'_>, target: &Target) -> anyhow::Result<()> {
+    super::settle(install.outside);
+    for release in release(install.roots, target.name())? {
+        target.still_it(install.roots)?;
+        match run(install.outside, &release.command) {
+            Ok(_) => {}
+            Err(error) if release.optional => install.say(&format!("  warning: {error}")),
+            Err(error) => {
+                return Err(error).context("the disk is in use, and what uses it does not let go");
+            }
+        }
+        // Whoever looks at what just changed is done before the next is stopped.
+        super::settle(install.outside);
     }
     // The last first: a logical partition lies inside an extended one.
-    for partition in target.old_partitions(install.roots).iter().rev() {
+    for (partition, size) in target.old_partitions(install.roots).iter().rev() {
         target.still_it(install.roots)?;
         run(install.outside, &commands::wipe(partition))
             .context("an old partition cannot be wiped")?;
+        zero_ends(install, partition, *size)?;
     }
     target.still_it(install.roots)?;
     run(install.outside, &commands::wipe(target.node())).context("the disk cannot be wiped")?;
+    zero_ends(install, target.node(), target.size())?;
+    reread(install, target)?;
+    super::settle(install.outside);
+    let back = release(install.roots, target.name())?;
+    anyhow::ensure!(back.is_empty(), "what was stopped came back");
+    Ok(())
+}
+
+/// What `wipefs` leaves: it erases what makes a signature known, and some tools know it by less.
+pub(crate) fn zero_ends(install: &mut Run<'_>, device: &Path, size: u64) -> anyhow::Result<()> {
     install
         .outside
-        .zero_ends(target.node(), target.size(), SPAN)
-        .with_context(|| format!("cannot overwrite the ends of `{}`", target.node().display()))?;
-    reread(install, &target)?;
-    super::settle(install.outside);
-    Ok(target)
+        .zero_ends(device, size, SPAN)
+        .with_context(|| format!("cannot overwrite the ends of `{}`", device.display()))
 }
 
 /// The kernel will not forget partitions that udev is just looking at.

@@ -21,7 +21,11 @@ pub(crate) fn unmount(
     target: &Target,
     mounts: &[PathBuf],
 ) -> anyhow::Result<()> {
-    run(install.outside, &Command::new("sync")).context("not everything could be written out")?;
+    for path in mounts {
+        // Asked of one filesystem, it says what could not be written since it was mounted (syncfs(2)).
+        let write_out = Command::new("sync").arg("-f").path(path);
+        run(install.outside, &write_out).context("not everything could be written out")?;
+    }
     for path in mounts.iter().rev() {
         let mut tries = 1;
         // A scanner of new filesystems may be looking at it.

@@ -1,0 +1,18 @@
+#!/bin/sh
+# Pid 1 of the workshop: the practice installer's tools and udev, no network; then the script, and power off.
+export PATH=/bin HOME=/root
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+mkdir -p /dev/shm /run /tmp /mnt
+mount -t tmpfs tmpfs /dev/shm
+mount -t tmpfs -o mode=755 tmpfs /run
+exec </dev/null >/dev/console 2>&1
+/lib/systemd/systemd-udevd --daemon
+udevadm trigger --action=add --subsystem-match=pci --subsystem-match=virtio --subsystem-match=scsi --subsystem-match=block
+udevadm settle
+echo "workshop: begins"
+sh -e /workshop.sh
+echo "workshop: ended with status $?"
+sync
+exec busybox poweroff -f

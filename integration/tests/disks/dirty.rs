@@ -1,0 +1,193 @@
+//! Disks with a past: arrays, volumes, keys and tables of other lives.
+
+use std::path::Path;
+
+use anyhow::ensure;
+use integration::lab::disk::Disk;
+use integration::lab::firmware::Firmware::{self, Bios, Uefi};
+use integration::lab::scene::{BOOT, Scene, Script, blank};
+use integration::lab::services::Leases::ByRouter;
+use integration::lab::workshop::work;
+use netboot::machine::Machine;
+
+use crate::zfs::write_labels;
+use crate::{is_long, the_others_are_unchanged};
+
+/// Sectors of the partition that a pool lies on, in the table below.
+const POOL: [u64; 2] = [2_056_192, 262_144];
+
+/// First a GPT, whose copy at the end stays behind; then a DOS table with logical partitions. In them: LVM on an array of one
+/// version, XFS on an array of another, LUKS, swap, btrfs.
+const OLD_ROOT: &str = "
+printf 'label: gpt\\nstart=2048, name=stale\\n' | sfdisk --quiet /dev/vda
+udevadm settle
+sfdisk --quiet --wipe never --wipe-partitions never /dev/vda <<TABLE
+label: dos
+start=2048, size=1228800, type=fd
+start=1232896, size=819200, type=83
+start=2054144, type=5
+start=2056192, size=262144, type=83
+start=2320384, size=819200, type=fd
+start=3141632, size=131072, type=82
+start=3274752, size=614400, type=83
+TABLE
+udevadm settle
+mdadm --create /dev/md/old --metadata=1.2 --level=1 --raid-devices=2 --run /dev/vda1 missing
+mdadm --create /dev/md/end --metadata=1.0 --level=1 --raid-devices=2 --run /dev/vda6 missing
+pvcreate --yes /dev/md/old
+vgcreate oldvg /dev/md/old
+lvcreate --yes --name data --size 100M oldvg
+mkfs.ext4 -q -L olddata /dev/oldvg/data
+mkfs.xfs -q -L end /dev/md/end
+printf secret | cryptsetup luksFormat --batch-mode --pbkdf pbkdf2 --iter-time 100 /dev/vda2 -
+mkswap -L oldswap /dev/vda7
+mkfs.btrfs --quiet -L oldbtrfs /dev/vda8
+";
+
+/// A volume group of its own, with a filesystem in use.
+const OTHER: &str = "
+pvcreate --yes /dev/vdb
+vgcreate othervg /dev/vdb
+lvcreate --yes --name data --size 1G othervg
+mkfs.ext4 -q -L data /dev/othervg/data
+mount /dev/othervg/data /mnt
+cp -r /bin /mnt
+umount /mnt
+";
+
+/// Everything that any tool knows by its signature on the disk `vda`.
+const WITNESSES: &str = "
+mdadm --examine --scan
+pvs --readonly --noheadings
+for device in /dev/vda*; do
+    wipefs --noheadings --output TYPE $device | sort -u | sed \"s,^,$device ,\"
+done
+";
+
+fn old_disks(dir: &Path) -> anyhow::Result<Vec<Disk>> {
+    let root = blank(dir)?;
+    let data = Disk::blank(dir.join("data.disk"), "data", 5120)?;
+    work(dir, &[&root, &data], &format!("{OLD_ROOT}{OTHER}"))?;
+    write_labels(&root.file, POOL[0] * 512, POOL[1] * 512, "oldpool")?;
+    let seen = work(dir, &[&root], WITNESSES)?;
+    for kind in [
+        "ARRAY",
+        "vda dos",
+        "vda gpt",
+        "vda1 linux_raid_member",
+        "vda2 crypto_LUKS",
+        "vda5 zfs_member",
+        "vda6 linux_raid_member",
+        "vda7 swap",
+        "vda8 btrfs",
+    ] {
+        ensure!(seen.contains(kind), "no {kind} was made:\n{seen}");
+    }
+    data.keep_copy()?;
+    Ok(vec![root, data])
+}
+
+fn installs_over_all_of_it(name: &str, firmware: Firmware, cmdline: &str) -> anyhow::Result<()> {
+    let mut script = Script::new(name, firmware, ByRouter);
+    script.disks = old_disks;
+    script.cmdline = cmdline;
+    let mut scene = Scene::set(&script)?;
+    scene.enroll()?;
+    scene.machine.power_on()?;
+    let joined = scene.wait_for_joined()?;
+    println!("{name}: joined after {:.1} s", joined.as_secs_f32());
+    let machine: Machine = scene.appliance.ask("show node1")?;
+    let plan = machine.attempt.and_then(|attempt| attempt.plan);
+    let destroys = plan.map_or_else(Vec::new, |plan| plan.destroys);
+    println!("{destroys:#?}");
+    for what in ["gpt-backup", "`oldvg`", "oldpool", "crypto_LUKS"] {
+        ensure!(
+            destroys.iter().any(|line| line.contains(what)),
+            "the plan does not say that `{what}` will be gone: {destroys:#?}"
+        );
+    }
+    // Only what runs can be seen into.
+    let inside = destroys.iter().any(|line| line.contains("olddata"));
+    ensure!(inside == !cmdline.is_empty(), "{destroys:#?}");
+    scene.machine.cut_power()?;
+    the_others_are_unchanged(&scene)?;
+    let root = &scene.machine.build().disks[0];
+    let left = work(&scene.dir, &[root], WITNESSES)?;
+    let mut want = vec!["/dev/vda PMBR", "/dev/vda gpt"];
+    want.extend(match firmware {
+        Bios => vec!["/dev/vda2 ext4"],
+        _ => vec!["/dev/vda1 vfat", "/dev/vda2 ext4"],
+    });
+    ensure!(left.lines().eq(want), "something is left:\n{left}");
+    scene.passed()
+}
+
+#[test]
+fn a_disk_whose_old_arrays_and_volumes_run_is_torn_down_and_installed() -> anyhow::Result<()> {
+    installs_over_all_of_it("dirty-running", Bios, "practice.start-arrays")
+}
+
+#[test]
+fn a_disk_full_of_old_signatures_is_installed_on_uefi() -> anyhow::Result<()> {
+    if !is_long() {
+        return Ok(());
+    }
+    installs_over_all_of_it("dirty-uefi", Uefi, "")
+}
+
+/// Half of a mirror, and one of two disks of a volume group.
+const SPANNING: [(&str, &str, &str); 2] = [
+    (
+        "array",
+        "mdadm --create /dev/md/nas --metadata=1.2 --level=1 --raid-devices=2 --run --assume-clean /dev/vda /dev/vdb\n\
+         mdadm --wait-clean --scan\nmdadm --stop --scan\n",
+        "part of the array",
+    ),
+    (
+        "volume group",
+        "pvcreate --yes /dev/vda /dev/vdb\nvgcreate both /dev/vda /dev/vdb\n\
+         lvcreate --yes --name data --extents 100%FREE both\nvgchange --activate n both\n",
+        "part of the volume group `both`",
+    ),
+];
+
+fn is_refused(which: usize, disks: fn(&Path) -> anyhow::Result<Vec<Disk>>) -> anyhow::Result<()> {
+    let (what, _, words) = SPANNING[which];
+    let name = format!("spanning-{}", what.replace(' ', "-"));
+    let mut script = Script::new(&name, Bios, ByRouter);
+    script.disks = disks;
+    let mut scene = Scene::set(&script)?;
+    scene.enroll()?;
+    scene.machine.power_on()?;
+    let said = scene.wait_for_failure(1)?;
+    ensure!(said.contains(words) && said.contains("`vdb`"), "{said}");
+    ensure!(said.contains("wipefs --all /dev/vdb"), "no tip: {said}");
+    scene.machine.wait_for_console(words, BOOT)?;
+    scene.machine.cut_power()?;
+    for disk in &scene.machine.build().disks {
+        disk.check_unchanged()?;
+    }
+    scene.passed()
+}
+
+fn spanned(dir: &Path, which: usize) -> anyhow::Result<Vec<Disk>> {
+    let root = blank(dir)?;
+    let data = Disk::blank(dir.join("data.disk"), "data", 5120)?;
+    work(dir, &[&root, &data], SPANNING[which].1)?;
+    root.keep_copy()?;
+    data.keep_copy()?;
+    Ok(vec![root, data])
+}
+
+#[test]
+fn half_of_a_mirror_is_not_installed_on() -> anyhow::Result<()> {
+    is_refused(0, |dir| spanned(dir, 0))
+}
+
+#[test]
+fn one_disk_of_a_volume_group_is_not_installed_on() -> anyhow::Result<()> {
+    if !is_long() {
+        return Ok(());
+    }
+    is_refused(1, |dir| spanned(dir, 1))
+}

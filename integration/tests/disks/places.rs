@@ -1,0 +1,108 @@
+//! Disks on other cables, and in another order than last time.
+
+use std::path::Path;
+
+use anyhow::{Context as _, ensure};
+use integration::lab::disk::Disk;
+use integration::lab::drive::Bus;
+use integration::lab::firmware::Firmware::{self, Bios, Uefi};
+use integration::lab::scene::{BOOT, MAC, Scene, Script, WORKER, blank};
+use integration::lab::services::Leases::ByRouter;
+use netboot::machine::Machine;
+
+use crate::{is_long, the_others_are_unchanged};
+
+fn with_data(dir: &Path, bus: Bus) -> anyhow::Result<Vec<Disk>> {
+    Ok(vec![
+        blank(dir)?.on(bus),
+        Disk::with_data(dir.join("data.disk"), "data", 5120)?.on(bus),
+    ])
+}
+
+fn record(scene: &Scene) -> anyhow::Result<Machine> {
+    scene.appliance.machine(MAC)?.context("not on record")
+}
+
+/// The name that the disk of the last plan had then.
+fn planned(scene: &Scene) -> anyhow::Result<String> {
+    let plan = record(scene)?.attempt.and_then(|attempt| attempt.plan);
+    Ok(plan.context("there is no plan")?.disk.node)
+}
+
+#[test]
+fn a_machine_whose_disks_change_places_boots_and_is_installed_on_the_same_disk()
+-> anyhow::Result<()> {
+    let mut script = Script::new("other-order", Bios, ByRouter);
+    script.disks = |dir| with_data(dir, Bus::Virtio);
+    let mut scene = Scene::set(&script)?;
+    scene.enroll()?;
+    scene.machine.power_on()?;
+    scene.wait_for_joined()?;
+    ensure!(planned(&scene)? == "vda");
+
+    scene.machine.cut_power()?;
+    scene.machine.reverse_disks()?;
+    let boot = |machine: &Machine| machine.generations.last().map(|g| g.boot_id.clone());
+    let before = boot(&record(&scene)?);
+    scene.machine.power_on()?;
+    scene.wait_for("a report of another boot", BOOT, |m| boot(m) != before)?;
+    let console = scene.machine.console()?;
+    ensure!(console.contains("root is /dev/vdb2"), "{console}");
+
+    scene.machine.cut_power()?;
+    scene.appliance.must("reimage node1")?;
+    scene.machine.power_on()?;
+    scene.wait_for_joined()?;
+    ensure!(planned(&scene)? == "vdb");
+    scene.machine.cut_power()?;
+    the_others_are_unchanged(&scene)?;
+    scene.passed()
+}
+
+/// From the disk that hangs on this bus, installed and then booted.
+fn joins_from(
+    name: &str,
+    firmware: Firmware,
+    disks: fn(&Path) -> anyhow::Result<Vec<Disk>>,
+) -> anyhow::Result<()> {
+    if !is_long() {
+        return Ok(());
+    }
+    let mut script = Script::new(name, firmware, ByRouter);
+    script.disks = disks;
+    // A stick is meant only where it is named.
+    let by_serial = WORKER.replace(r#"smallest = true, min-size = "2G""#, r#"serial = "root""#);
+    script.profile = &by_serial;
+    let mut scene = Scene::set(&script)?;
+    scene.enroll()?;
+    scene.machine.power_on()?;
+    let took = scene.wait_for_joined()?;
+    println!(
+        "{name}: joined after {:.1} s, from {}",
+        took.as_secs_f32(),
+        planned(&scene)?
+    );
+    scene.machine.cut_power()?;
+    the_others_are_unchanged(&scene)?;
+    scene.passed()
+}
+
+#[test]
+fn a_bios_machine_joins_from_nvme() -> anyhow::Result<()> {
+    joins_from("nvme-bios", Bios, |dir| with_data(dir, Bus::Nvme))
+}
+
+#[test]
+fn a_uefi_machine_joins_from_nvme() -> anyhow::Result<()> {
+    joins_from("nvme-uefi", Uefi, |dir| with_data(dir, Bus::Nvme))
+}
+
+#[test]
+fn a_bios_machine_joins_from_scsi() -> anyhow::Result<()> {
+    joins_from("scsi-bios", Bios, |dir| with_data(dir, Bus::Scsi))
+}
+
+#[test]
+fn a_uefi_machine_joins_from_scsi() -> anyhow::Result<()> {
+    joins_from("scsi-uefi", Uefi, |dir| with_data(dir, Bus::Scsi))
+}

@@ -1,0 +1,303 @@
+//! What is on a disk: its signatures, those of its partitions, and those of what is built on them, as `wipefs` finds them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use netboot::hardware::{Disk, Group, Holding};
+use serde::Deserialize;
+
+use crate::busy::holders;
+use crate::disk_facts::{SYSFS_SECTOR, children};
+use crate::outside::{Command, Outside, Roots, run};
+use crate::real::text;
+
+/// The disk itself if it has a signature, then its partitions, each followed by what is built on it and runs.
+pub(crate) fn holdings(outside: &mut dyn Outside, roots: &Roots, disk: &Disk) -> Vec<Holding> {
+    let mut holds = signatures(outside, roots, &disk.node, disk.size, disk.sector);
+    holds.retain(|held| !held.kind.is_empty());
+    built_on(outside, roots, &disk.node, &mut holds);
+    for child in children(roots, &disk.node) {
+        let mut parts = signatures(outside, roots, &child.node, child.size, disk.sector);
+        let folder = roots.sys.join("block").join(&disk.node).join(&child.node);
+        let uevent = text(folder.join("uevent")).unwrap_or_default();
+        let name = uevent.lines().find_map(|l| l.strip_prefix("PARTNAME="));
+        for part in &mut parts {
+            name.unwrap_or_default()
+                .clone_into(&mut part.partition_label);
+        }
+        holds.append(&mut parts);
+        built_on(outside, roots, &child.node, &mut holds);
+    }
+    holds
+}
+
+/// Arrays, volumes and opened LUKS above a device, from the bottom up; each once, though it may lie on several partitions.
+fn built_on(outside: &mut dyn Outside, roots: &Roots, below: &str, holds: &mut Vec<Holding>) {
+    for holder in holders(roots, below) {
+        let folder = roots.sys.join("class/block").join(&holder);
+        let size = |name: &str| {
+            let sectors = text(roots.sys.join("class/block").join(name).join("size"));
+            sectors.and_then(|s| s.parse::<u64>().ok()).unwrap_or(0) * SYSFS_SECTOR
+        };
+        let name = text(folder.join("dm/name")).unwrap_or_else(|| holder.clone());
+        if holds.iter().any(|held| held.node == name) {
+            continue;
+        }
+        // One that lacks members cannot be read, and its members are there already.
+        if size(&holder) > 0 {
+            for mut held in signatures(outside, roots, &holder, size(&holder), 512) {
+                held.node.clone_from(&name);
+                holds.push(held);
+            }
+        }
+        built_on(outside, roots, &holder, holds);
+        for part in children(roots, &holder) {
+            holds.append(&mut signatures(outside, roots, &part.node, part.size, 512));
+            built_on(outside, roots, &part.node, holds);
+        }
+    }
+}
+
+/// What `wipefs --json` prints.
+#[derive(Default, Deserialize)]
+struct Listed {
+    signatures: Vec<Signature>,
+}
+
+#[derive(Deserialize)]
+struct Signature {
+    /// `0x1fe`
+    offset: String,
+    #[serde(rename = "type")]
+    kind: String,
+    uuid: Option<String>,
+    label: Option<String>,
+}
+
+/// One for each kind of signature on the device, or one without a kind.
+fn signatures(
+    outside: &mut dyn Outside,
+    roots: &Roots,
+    node: &str,
+    size: u64,
+    sector: u32,
+) -> Vec<Holding> {
+    let plain = |kind: &str| Holding {
+        node: node.to_owned(),
+        size,
+        kind: kind.to_owned(),
+        label: String::new(),
+        partition_label: String::new(),
+        member_of: None,
+    };
+    let listed = run(outside, &list(&roots.dev.join(node)));
+    let listed = listed.ok().and_then(|said| match said.trim() {
+        "" => Some(Listed::default()),
+        said => serde_json::from_str(said).ok(),
+    });
+    // Not the same as nothing: whoever approves of a plan must know.
+    let Some(Listed { signatures }) = listed else {
+        return vec![plain("unreadable")];
+    };
+    let mut holds: Vec<Holding> = Vec::new();
+    let primary = format!("{sector:#x}");
+    let has_gpt = |at_start: bool| {
+        signatures
+            .iter()
+            .any(|s| s.kind == "gpt" && (s.offset == primary) == at_start)
+    };
+    for signature in &signatures {
+        let kind = match signature.kind.as_str() {
+            // The protective MBR is a part of a GPT.
+            "PMBR" if has_gpt(true) => continue,
+            "gpt" if !has_gpt(true) => "gpt-backup",
+            kind => kind,
+        };
+        // A filesystem has its magic in several places.
+        if holds.iter().any(|held| held.kind == kind) {
+            continue;
+        }
+        let said = |text: &Option<String>| text.clone().unwrap_or_default();
+        let label = said(&signature.label);
+        holds.push(Holding {
+            member_of: group(kind, &label, said(&signature.uuid)),
+            label,
+            ..plain(kind)
+        });
+    }
+    if holds.is_empty() {
+        holds.push(plain(""));
+    }
+    holds
+}
+
+/// The UUID of these is that of the whole; of a physical volume it is its own, until [`volume_groups`] knows better.
+fn group(kind: &str, label: &str, id: String) -> Option<Group> {
+    const KINDS: [&str; 4] = ["linux_raid_member", "zfs_member", "btrfs", "LVM2_member"];
+    (KINDS.contains(&kind) && !id.is_empty()).then(|| Group {
+        name: if label.is_empty() { &id } else { label }.to_owned(),
+        id,
+    })
+}
+
+/// Puts the volume group in the place of each physical volume's own UUID. Where LVM cannot say, all are taken to be one.
+pub(crate) fn volume_groups(outside: &mut dyn Outside, disks: &mut [Disk]) {
+    let mut members: Vec<&mut Holding> = disks
+        .iter_mut()
+        .flat_map(|disk| &mut disk.holds)
+        .filter(|held| held.kind == "LVM2_member")
+        .collect();
+    if members.is_empty() {
+        return;
+    }
+    let known = run(outside, &physical_volumes()).ok().map(|said| {
+        let lines = said.lines().filter_map(|line| {
+            let mut fields = line.trim().split('|');
+            Some((
+                fields.next()?.to_owned(),
+                fields.next()?.to_owned(),
+                fields.next()?.to_owned(),
+            ))
+        });
+        lines
+            .map(|(volume, name, id)| (volume, Group { name, id }))
+            .collect::<BTreeMap<_, _>>()
+    });
+    for held in &mut members {
+        held.member_of = match (&known, &held.member_of) {
+            (Some(known), Some(own)) => known.get(&own.id).filter(|g| !g.id.is_empty()).cloned(),
+            _ => Some(Group {
+                name: "of a name that cannot be read".to_owned(),
+                id: String::new(),
+            }),
+        };
+    }
+}
+
+/// Lists, and changes nothing.
+fn list(device: &Path) -> Command {
+    Command::new("wipefs").arg("--json").path(device)
+}
+
+/// Without locks, and so without repairs.
+fn physical_volumes() -> Command {
+    Command::new("pvs").args([
+        "--readonly",
+        "--noheadings",
+        "--separator",
+        "|",
+        "--options",
+        "pv_uuid,vg_name,vg_uuid",
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use netboot::hardware::Firmware;
+
+    use super::*;
+    use crate::fake::{DiskSpec, Fake};
+    use crate::inventory::inventory;
+
+    fn machine() -> Fake {
+        let mut fake = Fake::new(Firmware::Bios);
+        fake.add_disk(&DiskSpec::virtio("vda", 8 << 30, "root"));
+        fake.add_partition("vda", 1, 2048, 4096, "a");
+        fake.add_partition("vda", 2, 8192, 4096, "b");
+        fake
+    }
+
+    fn found(fake: &mut Fake) -> Vec<String> {
+        let roots = fake.roots();
+        let hardware = inventory(fake, &roots);
+        let holds = hardware.disks.iter().flat_map(|disk| &disk.holds);
+        holds
+            .map(|held| {
+                let group = held.member_of.as_ref();
+                let group = group.map_or(String::new(), |g| format!(" in {}={}", g.name, g.id));
+                format!("{} {} {:?}{group}", held.node, held.kind, held.label)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_backup_table_without_its_table_is_told_and_each_kind_once() {
+        let mut fake = machine();
+        fake.signatures(
+            "vda",
+            &[("0x1fe", "dos", "", ""), ("0x1ffffe00", "gpt", "", "")],
+        );
+        fake.signatures(
+            "vda1",
+            &[
+                ("0x52", "vfat", "ESP", "AB-12"),
+                ("0x0", "vfat", "ESP", "AB-12"),
+                ("0x1fe", "vfat", "ESP", "AB-12"),
+            ],
+        );
+        assert_eq!(
+            found(&mut fake),
+            [
+                r#"vda dos """#,
+                r#"vda gpt-backup """#,
+                r#"vda1 vfat "ESP""#,
+                r#"vda2  """#
+            ]
+        );
+        fake.signatures(
+            "vda",
+            &[
+                ("0x200", "gpt", "", ""),
+                ("0x1ffffe00", "gpt", "", ""),
+                ("0x1fe", "PMBR", "", ""),
+            ],
+        );
+        assert_eq!(found(&mut fake)[0], r#"vda gpt """#);
+    }
+
+    #[test]
+    fn arrays_and_volumes_are_listed_with_what_they_belong_to() {
+        let mut fake = machine();
+        fake.signatures("vda1", &[("0x1000", "linux_raid_member", "nas:0", "a1")]);
+        fake.signatures("vda2", &[("0x1000", "linux_raid_member", "nas:0", "a1")]);
+        fake.signatures("md127", &[("0x218", "LVM2_member", "", "pv-1")]);
+        fake.signatures("dm-0", &[("0x438", "ext4", "data", "f1")]);
+        fake.stack("md127", &["vda1", "vda2"], None);
+        fake.stack("dm-0", &["md127"], Some("old-data"));
+        for device in ["md127", "dm-0"] {
+            fake.write(&format!("sys/class/block/{device}/size"), "2048");
+        }
+        "  pv-0|other|v0\n  pv-1|old|v1\n".clone_into(&mut fake.physical_volumes);
+        assert_eq!(
+            found(&mut fake),
+            [
+                r#"vda1 linux_raid_member "nas:0" in nas:0=a1"#,
+                r#"md127 LVM2_member "" in old=v1"#,
+                r#"old-data ext4 "data""#,
+                r#"vda2 linux_raid_member "nas:0" in nas:0=a1"#
+            ]
+        );
+    }
+
+    #[test]
+    fn physical_volumes_of_groups_that_cannot_be_read_are_taken_for_one_and_orphans_for_none() {
+        let mut fake = machine();
+        fake.signatures("vda1", &[("0x218", "LVM2_member", "", "pv-1")]);
+        fake.signatures("vda2", &[("0x218", "LVM2_member", "", "pv-2")]);
+        "  pv-1||\n".clone_into(&mut fake.physical_volumes);
+        assert_eq!(
+            found(&mut fake),
+            [r#"vda1 LVM2_member """#, r#"vda2 LVM2_member """#]
+        );
+        // After three looks at signatures.
+        fake.fail_at = Some(fake.log.len() + 3);
+        let unknown = "in of a name that cannot be read=";
+        assert_eq!(
+            found(&mut fake),
+            [
+                format!(r#"vda1 LVM2_member "" {unknown}"#),
+                format!(r#"vda2 LVM2_member "" {unknown}"#)
+            ]
+        );
+    }
+}
