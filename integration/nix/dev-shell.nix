@@ -1,5 +1,18 @@
 # The development shell: everything that `integration/demo` and `integration/test` need.
 pkgs:
+let
+  # It has all drivers, and so is the small one as well.
+  kernel = pkgs.linkFarm "practice-kernel" [
+    {
+      name = "bzImage";
+      path = "${pkgs.linux}/bzImage";
+    }
+    {
+      name = "lib/modules";
+      path = "${pkgs.linux.modules or pkgs.linux}/lib/modules";
+    }
+  ];
+in
 pkgs.mkShell (
   {
     packages =
@@ -27,15 +40,7 @@ pkgs.mkShell (
     UDEV_DIR = "${pkgs.systemd}/lib/udev";
     SYSTEMD_NETWORKD = "${pkgs.systemd}/lib/systemd/systemd-networkd";
     BUSYBOX_STATIC = "${pkgs.pkgsStatic.busybox}/bin/busybox";
-    PRACTICE_KERNEL_DIR = pkgs.linkFarm "practice-kernel" [
-      {
-        name = "bzImage";
-        path = "${pkgs.linux}/bzImage";
-      }
-      {
-        name = "lib/modules";
-        path = "${pkgs.linux.modules or pkgs.linux}/lib/modules";
-      }
-    ];
+    PRACTICE_KERNEL_DIR = kernel;
+    PRACTICE_KERNEL_ALL_DIR = kernel;
   }
 )

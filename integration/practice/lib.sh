@@ -15,6 +15,7 @@ die() {
 
 # Where the parts lie on Debian; each can be told otherwise (a nix dev shell does).
 export PRACTICE_KERNEL_DIR=${PRACTICE_KERNEL_DIR:-$PRACTICE_TARGET/kernel}    # vmlinuz or bzImage, and lib/modules/VERSION
+export PRACTICE_KERNEL_ALL_DIR=${PRACTICE_KERNEL_ALL_DIR:-$PRACTICE_TARGET/kernel-all}    # the same, with all drivers
 export SYSTEMD_BOOT_EFI=${SYSTEMD_BOOT_EFI:-/usr/lib/systemd/boot/efi/systemd-bootx64.efi}
 export GRUB_PC_DIR=${GRUB_PC_DIR:-/usr/lib/grub/i386-pc}
 export UDEV_DIR=${UDEV_DIR:-/lib/udev}

@@ -1,9 +1,13 @@
-//! Installs that are cut short: by the appliance's end, by a power cut, by one power cut too many.
+//! Installs that are cut short: by the appliance's end, by a power cut, by one power cut too many, at any instant.
+
+use std::time::{Duration, SystemTime};
 
 use anyhow::ensure;
-use integration::lab::firmware::Firmware::Bios;
-use integration::lab::scene::{BOOT, MAC, Scene, Script};
+use integration::lab::disk::Disk;
+use integration::lab::firmware::Firmware::{self, Bios, Uefi};
+use integration::lab::scene::{BOOT, MAC, Scene, Script, blank};
 use integration::lab::services::Leases::ByRouter;
+use integration::lab::wait::wait_for;
 use netboot::machine::{Machine, State};
 use netboot::report::{Outcome, Step};
 
@@ -109,4 +113,88 @@ fn a_machine_whose_three_attempts_all_end_in_a_power_cut_is_given_up_and_boots_i
     let again = scene.appliance.machine(MAC)?;
     ensure!(again.is_some_and(|m| m.state == State::Enrolled && attempt(&m) == Some(1)));
     scene.passed()
+}
+
+const CUTS: u64 = 20;
+
+/// Random instants from the power button to the first boot of the installed system, one in each twentieth of that time, so
+/// that every step is met. `NETBOOT_SEED` repeats a run.
+fn instants(whole: Duration) -> Vec<Duration> {
+    let clock = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let given = std::env::var("NETBOOT_SEED")
+        .ok()
+        .and_then(|s| s.parse().ok());
+    let mut state: u64 =
+        given.unwrap_or_else(|| clock().map_or(1, |now| u64::from(now.subsec_micros())));
+    println!("NETBOOT_SEED={state}");
+    let part = whole / u32::try_from(CUTS).unwrap_or(1);
+    let instant = |number: u64| {
+        // Knuth's MMIX generator; its upper bits are the random ones.
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        part * u32::try_from(number).unwrap_or(0)
+            + part.mul_f64((state >> 40) as f64 / 2_f64.powi(24))
+    };
+    (0..CUTS).map(instant).collect()
+}
+
+fn survives_power_cuts(name: &str, firmware: Firmware) -> anyhow::Result<()> {
+    if std::env::var_os("NETBOOT_LONG").is_none() {
+        println!("skipped: twenty installs take long; they run with NETBOOT_LONG=1");
+        return Ok(());
+    }
+    let mut script = Script::new(name, firmware, ByRouter);
+    script.disks = |dir| {
+        let data = Disk::with_data(dir.join("data.disk"), "data", 5120)?;
+        Ok(vec![blank(dir)?, data])
+    };
+    let mut scene = Scene::set(&script)?;
+    scene.enroll()?;
+    scene.machine.power_on()?;
+    scene.wait_for("the first install", BOOT, |m| m.installed.is_some())?;
+    let whole = scene.machine.uptime();
+    scene.wait_for_joined()?;
+    println!("{name}: an install takes {:.1} s", whole.as_secs_f32());
+    for instant in instants(whole) {
+        scene.machine.cut_power()?;
+        scene.appliance.must("reimage node1")?;
+        scene.machine.power_on()?;
+        wait_for("the instant of the power cut", whole * 2, || {
+            Ok(scene.machine.uptime() >= instant)
+        })?;
+        let cut = scene.machine.uptime();
+        scene.machine.cut_power()?;
+        let step = |m: Machine| m.attempt.and_then(|a| a.progress.step);
+        let step = scene.appliance.machine(MAC)?.and_then(step);
+        scene.machine.power_on()?;
+        let ended = scene.wait_for("the install to end in any way", BOOT, |m| {
+            m.state == State::Joined || (m.state == State::Failed && !m.failure.is_empty())
+        })?;
+        println!(
+            "{name}: cut after {:.1} s ({step:?}): {:?}, attempt {:?} {}",
+            cut.as_secs_f32(),
+            ended.state,
+            attempt(&ended),
+            ended.failure.join("; ")
+        );
+        ensure!(
+            ended.state == State::Joined,
+            "one power cut is no reason to give up: {:?}",
+            ended.failure
+        );
+    }
+    scene.machine.cut_power()?;
+    scene.machine.build().disks[1].check_unchanged()?;
+    scene.passed()
+}
+
+#[test]
+fn a_bios_machine_survives_power_cuts_at_random_instants() -> anyhow::Result<()> {
+    survives_power_cuts("power-cuts-bios", Bios)
+}
+
+#[test]
+fn a_uefi_machine_survives_power_cuts_at_random_instants() -> anyhow::Result<()> {
+    survives_power_cuts("power-cuts-uefi", Uefi)
 }

@@ -57,7 +57,7 @@ pub(super) fn whole(file: &Path, packed: Packed, limit: u64) -> io::Result<Vec<u
     let mut nar = Vec::new();
     let mut source = Source::open(file)?;
     let read = through(&mut source, packed, limit, |octets| {
-        nar.extend_from_slice(octets)
+        nar.extend_from_slice(octets);
     });
     if let Some(error) = source.broken.take() {
         return Err(error);

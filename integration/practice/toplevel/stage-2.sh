@@ -17,13 +17,9 @@ mkdir -p /boot
 if [ -d /sys/firmware/efi ]; then
     for part in $(labelled ESP); do mount -t vfat -o umask=0077 "$part" /boot && break; done
 else
-    for part in $(labelled boot); do
-        case $(blkid "$part") in *'TYPE="ext4"'*) mount -t ext4 "$part" /boot && break ;; esac
-    done
+    for part in $(labelled boot); do mount -t ext4 "$part" /boot 2>/dev/null && break; done
 fi
-for part in $(labelled swap); do
-    case $(blkid "$part") in *'TYPE="swap"'*) swapon "$part" ;; esac
-done
+for part in $(labelled swap); do swapon "$part"; done
 
 @out@/activate
 ln -sfn @out@ /run/booted-system

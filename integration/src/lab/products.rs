@@ -8,6 +8,8 @@ use anyhow::{Context as _, bail};
 
 pub struct Products {
     dir: PathBuf,
+    /// Where the installer image and the system are.
+    images: PathBuf,
     /// What a Nix that can publish needs in its environment.
     pub env: BTreeMap<String, String>,
 }
@@ -30,7 +32,19 @@ impl Products {
         let env = env
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .collect();
-        Ok(Self { dir, env })
+        let images = dir.clone();
+        Ok(Self { dir, images, env })
+    }
+
+    /// With the images whose kernel has drivers for more than most machines here have.
+    pub fn with_all_drivers(mut self) -> anyhow::Result<Self> {
+        self.images = self.dir.join("all-drivers");
+        if !self.images.exists() {
+            bail!(
+                "the images with all drivers were not built\n\n  tip: export NETBOOT_LONG=1; integration/setup && integration/build"
+            );
+        }
+        Ok(self)
     }
 
     pub fn program(&self, name: &str) -> PathBuf {
@@ -44,11 +58,11 @@ impl Products {
 
     /// `kernel`, `initrd`, `cmdline`.
     pub fn installer(&self, part: &str) -> PathBuf {
-        self.dir.join("installer").join(part)
+        self.images.join("installer").join(part)
     }
 
     /// The practice lab, without profiles.
     pub fn flake(&self) -> PathBuf {
-        self.dir.join("flake")
+        self.images.join("flake")
     }
 }

@@ -67,6 +67,8 @@ pub struct Script<'a> {
     pub subnets: &'a str,
     /// Words for the installer's kernel.
     pub cmdline: &'a str,
+    /// With the images that know all hardware, see [`Products::with_all_drivers`].
+    pub all_drivers: bool,
     /// Other parts than most machines have.
     pub parts: fn(&mut Build),
 }
@@ -82,6 +84,7 @@ impl<'a> Script<'a> {
             first: First::Network,
             subnets: "",
             cmdline: "",
+            all_drivers: false,
             parts: |_| {},
         }
     }
@@ -98,7 +101,10 @@ impl Scene {
     /// Outside of namespaces of its own this does not return: see [`enclose`].
     pub fn set(script: &Script<'_>) -> anyhow::Result<Self> {
         enclose()?;
-        let products = Products::find()?;
+        let mut products = Products::find()?;
+        if script.all_drivers {
+            products = products.with_all_drivers()?;
+        }
         let dir = folder(script.name)?;
         let handles = dir.join("rooms");
         lan::switch()?;

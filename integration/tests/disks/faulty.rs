@@ -33,10 +33,9 @@ fn enrolled(name: &str, disks: fn(&Path) -> anyhow::Result<Vec<Disk>>) -> anyhow
 }
 
 fn begins_to_copy(scene: &mut Scene) -> anyhow::Result<()> {
-    scene.wait_for("the copy to have come somewhere", BOOT, |m| {
+    scene.wait_for("the copy to begin", BOOT, |m| {
         m.attempt.as_ref().is_some_and(|a| {
-            a.progress.step == Some(Step::Copy)
-                && matches!(a.progress.outcome, Some(Outcome::Progress { done, .. }) if done > 0)
+            a.progress.step == Some(Step::Copy) && a.progress.outcome != Some(Outcome::Done)
         })
     })?;
     Ok(())
@@ -82,11 +81,8 @@ fn a_disk_that_is_pulled_out_while_copying_is_named_as_gone() -> anyhow::Result<
         "it is gone",
         "serial `root`",
     ];
-    is_told(
-        scene,
-        &[Step::Copy, Step::Configure, Step::BootLoader],
-        &words,
-    )
+    let steps = [Step::Copy, Step::Configure, Step::BootLoader, Step::Unmount];
+    is_told(scene, &steps, &words)
 }
 
 /// The file system takes it, and only when it is asked at the end it says that it could not write.

@@ -63,6 +63,7 @@ fn a_machine_whose_disks_change_places_boots_and_is_installed_on_the_same_disk()
 fn joins_from(
     name: &str,
     firmware: Firmware,
+    needs_all_drivers: bool,
     disks: fn(&Path) -> anyhow::Result<Vec<Disk>>,
 ) -> anyhow::Result<()> {
     if !is_long() {
@@ -70,6 +71,7 @@ fn joins_from(
     }
     let mut script = Script::new(name, firmware, ByRouter);
     script.disks = disks;
+    script.all_drivers = needs_all_drivers;
     // A stick is meant only where it is named.
     let by_serial = WORKER.replace(r#"smallest = true, min-size = "2G""#, r#"serial = "root""#);
     script.profile = &by_serial;
@@ -89,20 +91,36 @@ fn joins_from(
 
 #[test]
 fn a_bios_machine_joins_from_nvme() -> anyhow::Result<()> {
-    joins_from("nvme-bios", Bios, |dir| with_data(dir, Bus::Nvme))
+    joins_from("nvme-bios", Bios, false, |dir| with_data(dir, Bus::Nvme))
 }
 
 #[test]
 fn a_uefi_machine_joins_from_nvme() -> anyhow::Result<()> {
-    joins_from("nvme-uefi", Uefi, |dir| with_data(dir, Bus::Nvme))
+    joins_from("nvme-uefi", Uefi, false, |dir| with_data(dir, Bus::Nvme))
 }
 
 #[test]
 fn a_bios_machine_joins_from_scsi() -> anyhow::Result<()> {
-    joins_from("scsi-bios", Bios, |dir| with_data(dir, Bus::Scsi))
+    joins_from("scsi-bios", Bios, false, |dir| with_data(dir, Bus::Scsi))
 }
 
 #[test]
 fn a_uefi_machine_joins_from_scsi() -> anyhow::Result<()> {
-    joins_from("scsi-uefi", Uefi, |dir| with_data(dir, Bus::Scsi))
+    joins_from("scsi-uefi", Uefi, false, |dir| with_data(dir, Bus::Scsi))
+}
+
+#[test]
+fn a_bios_machine_joins_from_sata() -> anyhow::Result<()> {
+    joins_from("sata-bios", Bios, true, |dir| with_data(dir, Bus::Sata))
+}
+
+#[test]
+fn a_uefi_machine_joins_from_sata() -> anyhow::Result<()> {
+    joins_from("sata-uefi", Uefi, true, |dir| with_data(dir, Bus::Sata))
+}
+
+/// Only because its serial number is in the profile.
+#[test]
+fn a_bios_machine_joins_from_a_usb_disk_that_is_named() -> anyhow::Result<()> {
+    joins_from("usb-bios", Bios, true, |dir| with_data(dir, Bus::Usb))
 }

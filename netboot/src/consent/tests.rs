@@ -16,6 +16,7 @@ fn held(node: &str, size: u64, kind: &str, label: &str, partition_label: &str) -
         kind: kind.to_owned(),
         label: label.to_owned(),
         partition_label: partition_label.to_owned(),
+        member_of: None,
     }
 }
 
