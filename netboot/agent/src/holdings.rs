@@ -195,7 +195,6 @@ fn physical_volumes() -> Command {
 mod tests {
     use netboot::hardware::Firmware;
 
-    use super::*;
     use crate::fake::{DiskSpec, Fake};
     use crate::inventory::inventory;
 

@@ -124,7 +124,7 @@ fn what_is_asked_about() {
                 .push(held("vda3", GIB, "ext4", "photos", "data"));
         }),
         ("a partition of another size", true, written, |_, h, _| {
-            h.disks[0].holds[2].size -= 1
+            h.disks[0].holds[2].size -= 1;
         }),
         ("a partition of another name", true, written, |_, h, _| {
             h.disks[0].holds[2].partition_label = "mine".to_owned();
