@@ -50,6 +50,7 @@ fn the_commands_of_an_install_on_uefi() {
                 echo "warning: activate ended with status $?" >&2
             exec chroot "$1" /nix/var/nix/profiles/system/bin/switch-to-configuration boot >&2' sh /mnt
             sync -f /mnt
+            sync -f /mnt/boot
             umount /mnt/boot
             umount /mnt
             blockdev --flushbufs /dev/vda
