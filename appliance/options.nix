@@ -110,7 +110,7 @@ in
               }
               // network;
             }
-          )) [ { network = "10.78.0.0/24"; } ] "Server mode: networks behind relay agents, chosen by the relay's address.";
+          )) [ { network = "10.78.0.0/24"; } ] "Server mode: where there are several LANs, what is leased on each; and networks behind relay agents.";
         }
         // network);
 

@@ -1,7 +1,7 @@
 //! `appliance.toml` → the configuration, with every problem located.
 
 use std::fmt;
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,8 +92,19 @@ impl Default for Ports {
 #[derive(Debug, Clone)]
 pub enum Dhcp {
     Proxy,
-    Server(Arc<Site>),
+    /// What each LAN is leased from, in the order of the LANs.
+    Server(Vec<Arc<Site>>),
     Off,
+}
+
+impl Dhcp {
+    /// What is leased to who asks the appliance by this address of its own; nothing where others lease.
+    pub fn site(&self, here: Ipv4Addr) -> Option<&Arc<Site>> {
+        match self {
+            Self::Server(sites) => sites.iter().find(|site| site.server == here),
+            Self::Proxy | Self::Off => None,
+        }
+    }
 }
 
 impl fmt::Display for Dhcp {

@@ -119,17 +119,12 @@ fn dhcp(
         // The other keys cannot be judged without knowing the mode; they are known, though.
         _ if wrong => {
             safety::read(reader, &mut section, &[]);
-            server::read(reader, &mut section, None);
+            server::read(reader, &mut section, &[]);
             None
         }
         "server" => {
-            if let Some([_, _, ..]) = lans {
-                let at = section.key_span("mode").unwrap_or_default();
-                let tip = "leave one [lan], or set mode = \"proxy\"";
-                reader.problem_with_tip(&at, "server mode serves one LAN", tip);
-            }
             beside.second_server = safety::read(reader, &mut section, lans.unwrap_or_default());
-            server::read(reader, &mut section, lans.and_then(|l| l.first()))
+            server::read(reader, &mut section, lans.unwrap_or_default())
         }
         mode => {
             reader.refuse(

@@ -7,6 +7,8 @@ use expect_test::{Expect, expect};
 
 use super::*;
 
+mod lans;
+
 fn interfaces() -> Vec<Interface> {
     let wired = |name: &str, address: [u8; 4]| Interface {
         name: name.to_owned(),
@@ -98,9 +100,8 @@ fn the_example_reads_as_it_is_written() {
     let folder = folder();
     let loaded = read(folder.path(), SERVER).unwrap_or_else(|t| panic!("{t:#?}"));
     let config = &loaded.config;
-    let Dhcp::Server(site) = &config.dhcp else {
-        panic!("mode is {}", config.dhcp);
-    };
+    let own = Ipv4Addr::new(10, 77, 0, 1);
+    let site = config.dhcp.site(own).expect("server mode");
     let lan = &site.lan;
     assert_eq!(site.server, Ipv4Addr::new(10, 77, 0, 1));
     assert_eq!(lan.first, Ipv4Addr::new(10, 77, 0, 50));
@@ -482,65 +483,6 @@ fn a_wrong_interface_is_located_where_it_is_written() {
         &expect![[r#"
         appliance.toml:2:11: `10.9.9` is not an IPv4 address (like 10.77.0.1)
     "#]],
-    );
-}
-
-#[test]
-fn several_lans_are_a_list() {
-    let text = "[[lan]]\ninterface = \"enp2s0\"\n[[lan]]\naddress = \"10.77.0.1\"\n";
-    let source = Source {
-        file: String::new(),
-        text: text.to_owned(),
-    };
-    let loaded = source.check(&interfaces_of_two_lans());
-    let loaded = loaded.unwrap_or_else(|t| panic!("{t:#?}"));
-    let lans = loaded
-        .config
-        .lans
-        .iter()
-        .map(|l| format!("{} {l}", l.interface));
-    let lans: Vec<String> = lans.collect();
-    assert_eq!(lans, ["enp2s0 10.78.0.1/24", "enp1s0 10.77.0.1/24"]);
-}
-
-#[test]
-fn lans_must_be_told_apart() {
-    let wide = Interface {
-        name: "enp3s0".to_owned(),
-        addresses: vec![(Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(255, 0, 0, 0))],
-        ..interfaces()[1].clone()
-    };
-    let all = [interfaces_of_two_lans(), vec![wide]].concat();
-    problems_among(
-        &all,
-        "[[lan]]\ninterface = \"enp1s0\"\n[[lan]]\n[[lan]]\naddress = \"10.77.0.1\"\n\
-         [[lan]]\ninterface = \"enp3s0\"\nbogus = 1\n[[lan]]\ninterface = \"eth9\"\n",
-        &expect![[r#"
-            appliance.toml:3:1: one LAN of several must say which it is
-              tip: write interface = "enp1s0" below it
-            appliance.toml:4:1: `enp1s0` is served by another [[lan]] already
-            appliance.toml:6:1: the LAN 10.0.0.1/8 of `enp3s0` overlaps with 10.77.0.1/24 of `enp1s0`
-            appliance.toml:8:1: unknown field `bogus`, expected one of `address`, `interface`
-            appliance.toml:10:13: there is no network interface `eth9` on this machine (there are: lo, enp1s0, enp2s0, enp3s0)
-              tip: see `ip -brief address`
-        "#]],
-    );
-    problems_among(
-        &interfaces_of_two_lans(),
-        "lan = 7\n",
-        &expect![[r#"
-        appliance.toml:1:7: `lan` must be a table, written [lan], found integer
-        2 network interfaces could be the LAN: write into appliance.toml: [lan] interface = "enp1s0"
-    "#]],
-    );
-    problems_among(
-        &interfaces_of_two_lans(),
-        "[[lan]]\ninterface = \"enp1s0\"\n[[lan]]\ninterface = \"enp2s0\"\n\
-         [dhcp]\nmode = \"server\"\nrange = [\"10.77.0.50\", \"10.77.0.60\"]\n",
-        &expect![[r#"
-            appliance.toml:6:1: server mode serves one LAN
-              tip: leave one [lan], or set mode = "proxy"
-        "#]],
     );
 }
 

@@ -66,14 +66,14 @@ async fn answer(
         Some(boot) => netboots(app, address, door, &request, boot).await,
         None => Err(Reason::NotNetboot),
     };
-    match (&app.config.dhcp, door) {
+    match (app.config.dhcp.site(address.ip), door) {
         (_, Door::Binl) => {
             let (boot, file, form) = told?;
             let ack = reply::binl_ack(&request, boot, &file, form, address);
             Ok((vec![ack], None))
         }
-        (Dhcp::Server(site), Door::Dhcp) => leased(app, address, site, &request, told, link).await,
-        (Dhcp::Proxy | Dhcp::Off, Door::Dhcp) => {
+        (Some(site), Door::Dhcp) => leased(app, address, site, &request, told, link).await,
+        (None, Door::Dhcp) => {
             let (boot, file, form) = told?;
             // It takes the next server from the offer that gives it its address, and would take ours for that.
             if boot.client == Client::UBoot {

@@ -152,7 +152,7 @@ impl Case<'_> {
         match request.server {
             // SELECTING
             Some(server) if server != site.server => {
-                self.leases.withdraw(mac);
+                self.leases.withdraw(mac, subnet);
                 return silence("chose another server");
             }
             Some(_) if !may_have || !is_free => return nak("this address is not for you"),
@@ -168,7 +168,7 @@ impl Case<'_> {
             None if !is_free => return nak("this address was given to another"),
             None => {}
         }
-        self.leases.withdraw(mac);
+        self.leases.withdraw(mac, subnet);
         let former = self.leases.bound(mac, subnet).filter(|a| *a != wanted);
         let mut changes: Vec<Change> = former.map(Change::Drop).collect();
         let lease_time = self.lease_time();

@@ -26,12 +26,13 @@ pub struct Subnet {
     pub network: Network,
 }
 
-/// Everything that is leased from: what `[dhcp]` says in server mode.
+/// Everything that is leased from by way of one LAN. What is asked on another LAN of the appliance is another
+/// site's: an address of there is of no use here, and is refused as any foreign one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Site {
-    /// The appliance's own address: never leased, and option 54.
+    /// The appliance's own address on this LAN: never leased, and option 54.
     pub server: Ipv4Addr,
-    /// The network that the appliance is on.
+    /// The LAN itself.
     pub lan: Subnet,
     /// Networks behind relay agents.
     pub relayed: Vec<Subnet>,

@@ -146,9 +146,11 @@ impl Leases {
         offered.is_some_and(|o| o.mac == mac && o.probed) || self.is_leased_to(address, mac, now)
     }
 
-    /// Takes back all that is offered to a card.
-    pub(super) fn withdraw(&mut self, mac: Mac) {
-        let all = (mac, Ipv4Addr::UNSPECIFIED)..=(mac, Ipv4Addr::BROADCAST);
+    /// Takes back all that is offered to a card in this subnet. In another one its offer stands: a broadcast may
+    /// be heard on two LANs of one appliance.
+    pub(super) fn withdraw(&mut self, mac: Mac, subnet: &Subnet) {
+        let (low, high) = subnet.span();
+        let all = (mac, low)..=(mac, high);
         let offered: Vec<Ipv4Addr> = self.offered_to.range(all).map(|(_, a)| *a).collect();
         for address in offered {
             self.offered_to.remove(&(mac, address));

@@ -12,6 +12,16 @@ use crate::config::document::{Placed, Reader, Section};
 use crate::config::{Dhcp, values};
 use crate::lan::Lan;
 
+/// What is said of one network.
+const OF_ONE: [&str; 6] = [
+    "range",
+    "lease-time",
+    "router",
+    "dns",
+    "domain",
+    "reservations",
+];
+
 /// The keys that mean something in server mode only.
 pub(super) const KEYS: [&str; 7] = [
     "range",
@@ -26,26 +36,45 @@ pub(super) const KEYS: [&str; 7] = [
 /// Nobody leases more machines than that from one appliance; a larger pool is a slip of the pen.
 const LARGEST: u32 = 1 << 16;
 
+/// Where one LAN is served, what is said of it stands in `[dhcp]` itself; each of several has a `[[dhcp.subnet]]`
+/// table, as the networks behind relay agents have.
 pub(super) fn read(
     reader: &mut Reader<'_>,
     section: &mut Section<'_>,
-    lan: Option<&Lan>,
+    lans: &[Lan],
 ) -> Option<Dhcp> {
-    let link = lan.map(Link::of);
-    let own = lan.map(|lan| lan.address);
-    let subnet = subnet(reader, section, link.as_ref(), own);
-    let relayed = relayed(reader, section, link.as_ref(), own);
-    Some(Dhcp::Server(Arc::new(Site {
-        server: own?,
-        lan: subnet?,
-        relayed: relayed?,
-    })))
+    let links: Vec<Link> = lans.iter().map(Link::of).collect();
+    let mut own: Vec<Option<Subnet>> = match links.as_slice() {
+        [] | [_] => vec![subnet(reader, section, links.first())],
+        [first, ..] => {
+            let why = format!("does not say which of the {} LANs it is for", links.len());
+            let tip = format!(
+                "write it below [[dhcp.subnet]] with network = \"{}\"",
+                first.network()
+            );
+            reader.refuse(section, &OF_ONE, &why, &tip);
+            links.iter().map(|_| None).collect()
+        }
+    };
+    let relayed = subnets(reader, section, &links, &mut own);
+    let sites = lans.iter().zip(own).map(|(lan, subnet)| {
+        let site = Site {
+            server: lan.address,
+            lan: subnet?,
+            relayed: relayed.clone()?,
+        };
+        Some(Arc::new(site))
+    });
+    let sites = sites.collect::<Option<Vec<_>>>()?;
+    (!sites.is_empty()).then_some(Dhcp::Server(sites))
 }
 
 /// A network as far as addresses are held against it.
 struct Link {
-    network: Ipv4Addr,
+    address: Ipv4Addr,
     netmask: Ipv4Addr,
+    /// The appliance's own address in it.
+    own: Option<Ipv4Addr>,
     /// For messages: `the LAN 10.77.0.1/24 of ``enp1s0```.
     name: String,
 }
@@ -53,81 +82,131 @@ struct Link {
 impl Link {
     fn of(lan: &Lan) -> Self {
         Self {
-            network: lan.address,
+            address: lan.address,
             netmask: lan.netmask,
+            own: Some(lan.address),
             name: format!("the LAN {lan} of `{}`", lan.interface),
         }
+    }
+
+    fn relayed((network, netmask): (Ipv4Addr, Ipv4Addr)) -> Self {
+        let mut link = Self {
+            address: network,
+            netmask,
+            own: None,
+            name: String::new(),
+        };
+        link.name = format!("the network {}", link.network());
+        link
     }
 
     /// An address in it, for tips.
     fn example(&self, host: u32) -> Ipv4Addr {
         let mask = self.netmask.to_bits();
-        Ipv4Addr::from((self.network.to_bits() & mask) | (host & !mask))
+        Ipv4Addr::from((self.address.to_bits() & mask) | (host & !mask))
+    }
+
+    /// `10.77.0.0/24`
+    fn network(&self) -> String {
+        let length = self.netmask.to_bits().count_ones();
+        format!("{}/{length}", self.example(0))
     }
 
     fn contains(&self, address: Ipv4Addr) -> bool {
         let mask = self.netmask.to_bits();
-        address.to_bits() & mask == self.network.to_bits() & mask
+        address.to_bits() & mask == self.address.to_bits() & mask
+    }
+
+    fn overlaps(&self, other: &Self) -> bool {
+        self.contains(other.address) || other.contains(self.address)
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self.netmask == other.netmask && self.contains(other.address)
     }
 }
 
-/// The `[[dhcp.subnet]]` tables: networks behind relay agents. Nothing if one of them is wrong.
-fn relayed(
+/// The `[[dhcp.subnet]]` tables: those of LANs into their places in `own`, the others, which are behind relay agents,
+/// as a list. No list if one of those is wrong.
+fn subnets(
     reader: &mut Reader<'_>,
     section: &mut Section<'_>,
-    lan: Option<&Link>,
-    own: Option<Ipv4Addr>,
+    lans: &[Link],
+    own: &mut [Option<Subnet>],
 ) -> Option<Vec<Subnet>> {
-    let mut links: Vec<Placed<Link>> = Vec::new();
-    let mut subnets = Some(Vec::new());
+    let several = lans.len() > 1;
+    let mut known: Vec<Link> = Vec::new();
+    let mut relayed = Some(Vec::new());
+    let mut unread = false;
+    let mut described = vec![!several; lans.len()];
     for mut table in reader.tables(section, "subnet") {
         let network = reader.parsed(&mut table, "network", values::network);
         if network.is_none() && table.key_span("network").is_none() {
             let tip = "write it like network = \"10.78.0.0/24\"";
             reader.problem_with_tip(&table.at(), "the subnet has no `network`", tip);
         }
-        if table.key_span("router").is_none() {
+        unread |= network.is_none();
+        let read = network.map(|Placed { value, at }| (Link::relayed(value), at));
+        let of_lan = read.as_ref().filter(|_| several);
+        let of_lan = of_lan.and_then(|(link, _)| lans.iter().position(|lan| lan.is(link)));
+        if let Some((link, at)) = &read {
+            let others = known.iter().chain(lans.iter().filter(|_| of_lan.is_none()));
+            for other in others.filter(|other| other.overlaps(link)) {
+                let message = format!("{} overlaps {}", link.name, other.name);
+                if other.is(link) && other.own.is_some() {
+                    let tip = "what is said of the only LAN stands in [dhcp] itself";
+                    reader.problem_with_tip(at, message, tip);
+                } else {
+                    reader.problem(at, message);
+                }
+            }
+        }
+        // Without knowing the LANs and its network, nobody can tell whether it is one of them.
+        let may_be_lan = lans.is_empty() || several && read.is_none();
+        if of_lan.is_none() && !may_be_lan && table.key_span("router").is_none() {
             let message = "the subnet has no `router`: its machines could not reach the appliance";
             let tip = "write the relay's address in that network, like router = \"10.78.0.1\"";
             reader.problem_with_tip(&table.at(), message, tip);
         }
-        let link = network.map(|Placed { value, at }| {
-            let (network, netmask) = value;
-            let length = netmask.to_bits().count_ones();
-            let name = format!("the network {network}/{length}");
-            let value = Link {
-                network,
-                netmask,
-                name,
-            };
-            Placed { value, at }
-        });
-        let subnet = subnet(reader, &mut table, link.as_ref().map(|l| &l.value), own);
+        let link = of_lan.and_then(|at| lans.get(at));
+        let link = link.or(read.as_ref().map(|(link, _)| link));
+        let subnet = subnet(reader, &mut table, link);
         reader.finish(&table);
-        if let Some(link) = &link {
-            let others = lan.into_iter().chain(links.iter().map(|l| &l.value));
-            for other in others {
-                if other.contains(link.value.network) || link.value.contains(other.network) {
-                    let message = format!("{} overlaps {}", link.value.name, other.name);
-                    reader.problem(&link.at, message);
-                }
+        match of_lan {
+            Some(at) => {
+                own[at] = subnet;
+                described[at] = true;
             }
+            None => match (subnet, &mut relayed) {
+                (Some(subnet), Some(all)) => all.push(subnet),
+                _ => relayed = None,
+            },
         }
-        links.extend(link);
-        match (subnet, &mut subnets) {
-            (Some(subnet), Some(all)) => all.push(subnet),
-            _ => subnets = None,
-        }
+        known.extend(read.map(|(link, _)| link));
     }
-    subnets
+    // One whose network cannot be read may be the one that is missed.
+    let missed = lans
+        .iter()
+        .zip(described)
+        .filter(|(_, described)| !described && !unread);
+    for (lan, _) in missed {
+        let at = section.key_span("mode").unwrap_or_else(|| section.at());
+        let [first, last] = [50, 200].map(|host| lan.example(host));
+        let message = format!("no [[dhcp.subnet]] says what is leased on {}", lan.name);
+        let tip = format!(
+            "write one with network = \"{}\" and range = [\"{first}\", \"{last}\"]",
+            lan.network()
+        );
+        reader.problem_with_tip(&at, message, tip);
+    }
+    relayed
 }
 
-/// The keys that the LAN and each subnet have. Nothing if they are wrong, or if `link` is not known.
+/// The keys that each network has. Nothing if they are wrong, or if `link` is not known.
 fn subnet(
     reader: &mut Reader<'_>,
     section: &mut Section<'_>,
     link: Option<&Link>,
-    own: Option<Ipv4Addr>,
 ) -> Option<Subnet> {
     let range = reader.list(section, "range", values::address);
     let lease_time = reader.parsed(section, "lease-time", values::duration);
@@ -146,7 +225,7 @@ fn subnet(
             "is shorter than a minute; clients would ask without end",
         );
     }
-    let reservations = reservations(reader, &reserved, link, own);
+    let reservations = reservations(reader, &reserved, link);
     let link = link?;
     let ends = ends(reader, section, range.as_ref(), link);
     let router_fits = router.as_ref().is_none_or(|r| fits(reader, r, link));
@@ -154,7 +233,7 @@ fn subnet(
     if let Some(router) = &router
         && router_fits
         && (first..=last).contains(&router.value)
-        && Some(router.value) != own
+        && Some(router.value) != link.own
     {
         let message = format!("the router `{}` lies in `range`", router.value);
         reader.problem(&router.at, message);
@@ -230,8 +309,8 @@ fn reservations(
     reader: &mut Reader<'_>,
     pairs: &[(Placed<&str>, Placed<&str>)],
     link: Option<&Link>,
-    own: Option<Ipv4Addr>,
 ) -> Reservations {
+    let own = link.and_then(|link| link.own);
     let mut reservations = Reservations::default();
     for (card, address) in pairs {
         let mac = match card.value.parse::<Mac>() {
