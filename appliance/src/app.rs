@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use netboot::decide::{Address, Decision, Policy, decide, decide_image};
 use netboot::event::BY_POLICY;
 use netboot::install;
+use netboot::lease::Standing;
 use netboot::mac::Mac;
 use netboot::machine::{Facts, State};
 use netboot::manner::Trials;
@@ -71,6 +72,16 @@ impl App {
     /// The appliance's own network cards: what they send is no machine's question.
     pub fn cards(&self) -> Vec<Mac> {
         self.segments.iter().filter_map(|s| s.lan.mac).collect()
+    }
+
+    /// What is known of a card apart from its leases; a stranger's if it is no card's address at all.
+    pub fn standing(&self, card: [u8; 6]) -> Standing {
+        let world = self.store.world();
+        let machine = Mac::new(card).ok().and_then(|mac| world.by_mac(mac));
+        match machine.is_some_and(|machine| machine.state != State::Seen) {
+            true => Standing::Enrolled,
+            false => Standing::Stranger,
+        }
     }
 
     /// The architectures of kernels that profiles are for (`x86_64`); the most usual one where there are no profiles.

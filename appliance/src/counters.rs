@@ -39,6 +39,8 @@ pub struct Packets {
     pub unreadable: Counter,
     /// An answer was made and could not be sent.
     pub failed: Counter,
+    /// There was no room for it: part of a flood, and not looked at.
+    pub dropped: Counter,
     /// Our own fault: the packet is in the log.
     pub panicked: Counter,
 }

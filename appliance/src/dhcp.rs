@@ -9,7 +9,6 @@ use futures_lite::FutureExt;
 use netboot::mac::Mac;
 use netboot::reply::{Answer, To};
 use netboot::timeline::Mark;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -22,18 +21,16 @@ mod judge;
 mod lease;
 mod link;
 mod packet;
+mod seats;
 mod socket;
 mod witness;
 
 pub use judge::{Door, Reason};
 pub(crate) use packet::{Hears, PacketSocket};
+use seats::{Asker, Seats};
 pub use socket::LanSocket;
 pub(crate) use socket::passes;
 use socket::{Destination, Received};
-
-/// Packets in work at once, for each door. More wait in the socket's buffer. They share the store's writes,
-/// and those that ask the wire for an address wait for a while.
-const AT_ONCE: usize = 1024;
 
 /// What becomes of a packet.
 #[must_use]
@@ -71,7 +68,7 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let socket = Arc::new(socket);
-    let seats = Arc::new(Semaphore::new(AT_ONCE));
+    let seats = Arc::new(Seats::default());
     // Ends with this function.
     let mut listening = JoinSet::new();
     if let Some(link) = socket.link().cloned() {
@@ -96,9 +93,17 @@ pub async fn serve(
             }
             Err(error) => return Err(error),
         };
-        let seat = tokio::select! {
-            seat = seats.clone().acquire_owned() => seat,
-            () = stop.cancelled() => return Ok(()),
+        let seat = match seats.take(Asker::of(&payload, |card| app.standing(card))) {
+            Ok(seat) => seat,
+            // One line for each packet would be part of the flood.
+            Err(full) => {
+                app.counters.packets.dropped.add(1);
+                if full.is_news {
+                    let (iface, port) = (&segment.lan.interface, door.port());
+                    tracing::warn!(iface, port, %from, "more packets than can be answered: some are dropped");
+                }
+                continue;
+            }
         };
         let (app, segment, socket) = (app.clone(), segment.clone(), socket.clone());
         tokio::spawn(async move {

@@ -41,6 +41,15 @@ pub struct Lease {
     pub host_name: Option<HostName>,
 }
 
+/// What the appliance knows of a machine apart from its leases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// An operator wants something of it: part of each pool is kept for such machines.
+    Enrolled,
+    /// Anybody. Cards are easily invented, so strangers can use up their own part only.
+    Stranger,
+}
+
 /// What is known on the wire of the address that is about to be offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {
@@ -113,6 +122,9 @@ impl<T> Ruling<T> {
         }
     }
 }
+
+/// One in so many addresses of a pool, its last ones, is for enrolled machines. A pool of fewer is for all alike.
+pub const KEPT: u32 = 8;
 
 /// How long an offered address is kept for the one it was offered to.
 pub const OFFER: Duration = Duration::from_secs(60);

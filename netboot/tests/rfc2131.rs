@@ -7,7 +7,9 @@ use dhcproto::v4::{DhcpOption as O, Message, MessageType, OptionCode};
 use dhcproto::{Decodable, Decoder};
 use netboot::decide::Address;
 use netboot::event::Happening;
-use netboot::lease::{Change, Leases, Network, Probe, Reservations, Settled, Site, Subnet, settle};
+use netboot::lease::{
+    Change, Leases, Network, Probe, Reservations, Settled, Site, Standing, Subnet, settle,
+};
 use netboot::mac::Mac;
 use netboot::reply::{To, server_answers};
 use netboot::request;
@@ -142,7 +144,14 @@ impl Server {
         let mut packet = ask.octets.clone();
         packet.push(255);
         let request = request::read(&packet).map_err(|why| why.to_string())?;
-        let ruling = settle(&mut self.leases, &self.site, &request, probe, self.now);
+        let ruling = settle(
+            &mut self.leases,
+            &self.site,
+            &request,
+            Standing::Stranger,
+            probe,
+            self.now,
+        );
         self.written = ruling.changes;
         self.told = ruling.drafts.into_iter().map(|draft| draft.what).collect();
         let settled = match ruling.answer {

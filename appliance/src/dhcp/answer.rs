@@ -94,7 +94,8 @@ async fn leased(
     told: Result<Told, Reason>,
     link: Option<&Link>,
 ) -> Result<Answered, Reason> {
-    let settled = lease::settled(app, site, request, link)
+    let standing = app.standing(request.mac.octets());
+    let settled = lease::settled(app, site, request, standing, link)
         .await
         .map_err(Reason::Refused)?;
     if let Settled::Silence(why) = settled {

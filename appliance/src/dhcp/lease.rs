@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use netboot::lease::{Probe, Settled, Site, settle};
+use netboot::lease::{Probe, Settled, Site, Standing, settle};
 use netboot::refusal::Refusal;
 use netboot::request::Request;
 
@@ -19,6 +19,7 @@ pub(super) async fn settled(
     app: &App,
     site: &Arc<Site>,
     request: &Request,
+    standing: Standing,
     link: Option<&Link>,
 ) -> Result<Settled, Refusal> {
     let mut probe = match link {
@@ -27,12 +28,12 @@ pub(super) async fn settled(
     };
     for _ in 0..=TRIES {
         let (site, asked) = (site.clone(), request.clone());
-        let rules = move |leases: &mut _, now| settle(leases, &site, &asked, probe, now);
+        let rules = move |leases: &mut _, now| settle(leases, &site, &asked, standing, probe, now);
         let settled = app.store.lease(rules).await?;
         let (Settled::Probe(address), Some(link)) = (&settled, link) else {
             return Ok(settled);
         };
-        probe = match link.who_has(*address).await {
+        probe = match link.who_has(*address, standing).await {
             Ok(None) => Probe::Silent(*address),
             Ok(Some(card)) => Probe::Answered(*address, card),
             Err(error) => {

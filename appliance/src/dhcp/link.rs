@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use netboot::frame::{self, Datagram};
+use netboot::lease::Standing;
 use netboot::mac::Mac;
 use tokio::sync::{Semaphore, oneshot};
 
@@ -21,11 +22,16 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// Addresses asked for at once. A flood of invented clients must not become a flood of broadcasts.
 const AT_ONCE: usize = 256;
 
+/// Those of them that strangers may have.
+const OF_STRANGERS: usize = 192;
+
 pub(super) struct Link {
     out: PacketSocket,
     arp: PacketSocket,
     waiting: Mutex<HashMap<Ipv4Addr, Vec<oneshot::Sender<Mac>>>>,
     seats: Semaphore,
+    /// Taken besides one of `seats`.
+    strangers: Semaphore,
 }
 
 impl Link {
@@ -37,6 +43,7 @@ impl Link {
             arp: PacketSocket::open(interface, Hears::Arp)?,
             waiting: Mutex::default(),
             seats: Semaphore::new(AT_ONCE),
+            strangers: Semaphore::new(OF_STRANGERS),
         })
     }
 
@@ -63,8 +70,16 @@ impl Link {
     ///
     /// # Errors
     /// The question could not be sent, or too many are under way.
-    pub(super) async fn who_has(&self, address: Ipv4Addr) -> io::Result<Option<Mac>> {
+    pub(super) async fn who_has(
+        &self,
+        address: Ipv4Addr,
+        standing: Standing,
+    ) -> io::Result<Option<Mac>> {
         let busy = |_| io::Error::other("too many addresses are being asked for");
+        let _stranger = match standing {
+            Standing::Stranger => Some(self.strangers.try_acquire().map_err(busy)?),
+            Standing::Enrolled => None,
+        };
         let _seat = self.seats.try_acquire().map_err(busy)?;
         let (heard, mut answer) = oneshot::channel();
         self.waiting().entry(address).or_default().push(heard);

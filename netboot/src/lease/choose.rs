@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::{Leases, Site, Subnet};
+use super::{Leases, Site, Standing, Subnet};
 use crate::mac::Mac;
 use crate::request::Request;
 use crate::timestamp::Timestamp;
@@ -13,6 +13,7 @@ pub(super) fn choose(
     site: &Site,
     subnet: &Subnet,
     request: &Request,
+    standing: Standing,
     now: Timestamp,
 ) -> Option<Ipv4Addr> {
     let mac = request.mac;
@@ -24,26 +25,35 @@ pub(super) fn choose(
         .chain(bound)
         .chain(asked.into_iter().flatten());
     let good = |address: &Ipv4Addr| {
-        may_have(leases, site, subnet, *address, mac, now) && leases.is_free(*address, mac, now)
+        may_have(leases, site, subnet, *address, (mac, standing), now)
+            && leases.is_free(*address, mac, now)
     };
     let known = known.into_iter().find(good);
-    known.or_else(|| free(leases, site, subnet))
+    known.or_else(|| free(leases, site, subnet, standing))
 }
 
 /// An address of the pool that is nobody's and kept for nobody.
-pub(super) fn free(leases: &mut Leases, site: &Site, subnet: &Subnet) -> Option<Ipv4Addr> {
-    let open = |address| address != site.server && subnet.reservations.holder(address).is_none();
-    leases.free(subnet, open)
+pub(super) fn free(
+    leases: &mut Leases,
+    site: &Site,
+    subnet: &Subnet,
+    standing: Standing,
+) -> Option<Ipv4Addr> {
+    let last = subnet.last_for(standing);
+    let open = |address| {
+        address <= last && address != site.server && subnet.reservations.holder(address).is_none()
+    };
+    leases.free(subnet, last, open)
 }
 
 /// Whether this card may ever have this address. One with a reservation has that address and no other, as
-/// long as nobody else sits on it.
+/// long as nobody else sits on it. What a card has had it may have again, whatever it is now.
 pub(super) fn may_have(
     leases: &Leases,
     site: &Site,
     subnet: &Subnet,
     address: Ipv4Addr,
-    mac: Mac,
+    (mac, standing): (Mac, Standing),
     now: Timestamp,
 ) -> bool {
     let reserved = subnet.reservations.of(mac);
@@ -56,5 +66,6 @@ pub(super) fn may_have(
         .reservations
         .holder(address)
         .is_some_and(|holder| holder != mac);
-    (subnet.first..=subnet.last).contains(&address) && address != site.server && !kept
+    let open = address <= subnet.last_for(standing) || leases.holds(address, mac);
+    (subnet.first..=subnet.last).contains(&address) && open && address != site.server && !kept
 }

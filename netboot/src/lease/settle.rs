@@ -4,7 +4,9 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::choose::{choose, free, may_have};
-use super::{Change, Lease, Leases, Probe, REST, Ruling, SHORTEST, Settled, Site, Subnet};
+use super::{
+    Change, Lease, Leases, Probe, REST, Ruling, SHORTEST, Settled, Site, Standing, Subnet,
+};
 use crate::event::{Draft, Happening};
 use crate::request::{Kind, Request};
 use crate::timestamp::Timestamp;
@@ -19,6 +21,7 @@ pub fn settle(
     leases: &mut Leases,
     site: &Site,
     request: &Request,
+    standing: Standing,
     probe: Probe,
     now: Timestamp,
 ) -> Ruling<Settled> {
@@ -31,6 +34,7 @@ pub fn settle(
         site,
         subnet,
         request,
+        standing,
         now,
     };
     let recovered = case.recovered();
@@ -51,12 +55,18 @@ struct Case<'a> {
     site: &'a Site,
     subnet: &'a Subnet,
     request: &'a Request,
+    standing: Standing,
     now: Timestamp,
 }
 
 impl Case<'_> {
     fn discover(&mut self, probe: Probe) -> Ruling<Settled> {
-        let Self { request, now, .. } = *self;
+        let Self {
+            request,
+            standing,
+            now,
+            ..
+        } = *self;
         let mac = request.mac;
         let mut changes = Vec::new();
         let mut drafts = Vec::new();
@@ -82,7 +92,7 @@ impl Case<'_> {
             }
             Probe::Answered(..) | Probe::NotYet | Probe::Impossible => {}
         }
-        let chosen = choose(self.leases, self.site, self.subnet, request, now);
+        let chosen = choose(self.leases, self.site, self.subnet, request, standing, now);
         let answer = match chosen {
             Some(address) => {
                 self.leases.offer(address, mac, now);
@@ -98,8 +108,8 @@ impl Case<'_> {
                 }
             }
             None => {
-                let (first, last) = (self.subnet.first, self.subnet.last);
-                if self.leases.exhausted.insert(first, now).is_none() {
+                let (first, last) = (self.subnet.first, self.subnet.last_for(standing));
+                if self.leases.exhausted.insert((first, last), now).is_none() {
                     drafts.push(Draft {
                         machine: None,
                         what: Happening::PoolExhausted { first, last },
@@ -116,17 +126,23 @@ impl Case<'_> {
     }
 
     /// An exhausted pool has free addresses again.
-    fn recovered(&mut self) -> Option<Draft> {
-        let (first, last) = (self.subnet.first, self.subnet.last);
-        let refused = *self.leases.exhausted.get(&first)?;
-        if self.now.since(refused) < CALM || free(self.leases, self.site, self.subnet).is_none() {
-            return None;
+    fn recovered(&mut self) -> Vec<Draft> {
+        let mut drafts = Vec::new();
+        for standing in [Standing::Stranger, Standing::Enrolled] {
+            let (first, last) = (self.subnet.first, self.subnet.last_for(standing));
+            let Some(refused) = self.leases.exhausted.get(&(first, last)) else {
+                continue;
+            };
+            let calm = self.now.since(*refused) >= CALM;
+            if calm && free(self.leases, self.site, self.subnet, standing).is_some() {
+                self.leases.exhausted.remove(&(first, last));
+                drafts.push(Draft {
+                    machine: None,
+                    what: Happening::PoolRecovered { first, last },
+                });
+            }
         }
-        self.leases.exhausted.remove(&first);
-        Some(Draft {
-            machine: None,
-            what: Happening::PoolRecovered { first, last },
-        })
+        drafts
     }
 
     fn request(&mut self) -> Ruling<Settled> {
@@ -134,6 +150,7 @@ impl Case<'_> {
             site,
             subnet,
             request,
+            standing,
             now,
             ..
         } = *self;
@@ -147,7 +164,7 @@ impl Case<'_> {
         let Some(wanted) = wanted else {
             return silence("asks for no address");
         };
-        let may_have = may_have(self.leases, site, subnet, wanted, mac, now);
+        let may_have = may_have(self.leases, site, subnet, wanted, (mac, standing), now);
         let is_free = self.leases.is_free(wanted, mac, now);
         match request.server {
             // SELECTING

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use super::{KEPT, Standing};
 use crate::mac::Mac;
 use crate::request::Request;
 
@@ -89,6 +90,14 @@ impl Subnet {
         let mask = self.network.netmask.to_bits();
         let low = self.first.to_bits() & mask;
         (low.into(), (low | !mask).into())
+    }
+
+    /// The last address of the pool for machines of this standing.
+    pub fn last_for(&self, standing: Standing) -> Ipv4Addr {
+        match standing {
+            Standing::Enrolled => self.last,
+            Standing::Stranger => (self.last.to_bits() - self.size() / KEPT).into(),
+        }
     }
 
     /// How many addresses the pool has.

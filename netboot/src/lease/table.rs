@@ -25,8 +25,8 @@ pub struct Leases {
     idle: BTreeSet<(Timestamp, Ipv4Addr)>,
     /// By the pool's first address: the next one that was never touched.
     untouched: BTreeMap<Ipv4Addr, u32>,
-    /// Pools that had to refuse somebody, by their first address: when they did last.
-    pub(super) exhausted: BTreeMap<Ipv4Addr, Timestamp>,
+    /// Pools that had to refuse somebody, by their first and last address: when they did last.
+    pub(super) exhausted: BTreeMap<(Ipv4Addr, Ipv4Addr), Timestamp>,
 }
 
 /// Offered, not yet asked for; forgotten after [`OFFER`] and at every restart.
@@ -203,14 +203,15 @@ impl Leases {
         offers.next().map(|(_, address)| *address)
     }
 
-    /// A free address of the pool that is `open`, to whomever: one that was never leased, else the one that
-    /// was given back longest ago.
+    /// A free address of the pool up to `last` that is `open`, to whomever: one that was never leased, else the one
+    /// that was given back longest ago.
     pub(super) fn free(
         &mut self,
         subnet: &Subnet,
+        last: Ipv4Addr,
         open: impl Fn(Ipv4Addr) -> bool,
     ) -> Option<Ipv4Addr> {
-        let pool = subnet.first..=subnet.last;
+        let pool = subnet.first..=last;
         let mut idle = self
             .idle
             .iter()
@@ -221,7 +222,7 @@ impl Leases {
         }
         let next = self.untouched.entry(subnet.first);
         let next = next.or_insert_with(|| subnet.first.to_bits());
-        while *next <= subnet.last.to_bits() {
+        while *next <= last.to_bits() {
             let address = Ipv4Addr::from(*next);
             let touched =
                 self.by_address.contains_key(&address) || self.offers.contains_key(&address);

@@ -5,6 +5,8 @@ use crate::event::Happening;
 use crate::machine::Facts;
 use crate::request::{Kind, Request};
 
+mod crowd;
+
 pub(super) fn ip(last: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 77, 0, last)
 }
@@ -86,21 +88,25 @@ fn words(settled: &Settled) -> String {
     }
 }
 
+fn ruled(leases: &mut Leases, request: &Request, probe: Probe, now: Timestamp) -> Ruling<Settled> {
+    settle(leases, &site(), request, Standing::Enrolled, probe, now)
+}
+
 fn say(leases: &mut Leases, request: &Request, now: Timestamp) -> String {
-    words(&settle(leases, &site(), request, Probe::Impossible, now).answer)
+    words(&ruled(leases, request, Probe::Impossible, now).answer)
 }
 
 /// DISCOVER, then REQUEST for what was offered.
 fn lease_to(leases: &mut Leases, client: u8, now: Timestamp) -> Ipv4Addr {
     let discover = request(Kind::Discover, client);
-    let offer = settle(leases, &site(), &discover, Probe::Impossible, now).answer;
+    let offer = ruled(leases, &discover, Probe::Impossible, now).answer;
     let Settled::Offer { address, .. } = offer else {
         panic!("no offer: {offer:?}")
     };
     let asked = selecting(client, address);
     let Ruling {
         answer, changes, ..
-    } = settle(leases, &site(), &asked, Probe::NotYet, now);
+    } = ruled(leases, &asked, Probe::NotYet, now);
     let lease_time = site().lan.lease_time;
     assert_eq!(
         answer,
@@ -128,7 +134,7 @@ fn selecting(client: u8, wanted: Ipv4Addr) -> Request {
 fn an_offer_holds_nothing_durable_and_expires() {
     let mut leases = Leases::default();
     let discover = request(Kind::Discover, 1);
-    let ruling = settle(&mut leases, &site(), &discover, Probe::Impossible, at(0));
+    let ruling = ruled(&mut leases, &discover, Probe::Impossible, at(0));
     assert_eq!(
         (words(&ruling.answer).as_str(), ruling.changes),
         ("offer 10.77.0.50", Vec::new())
@@ -387,7 +393,7 @@ fn a_new_address_is_offered_only_after_nobody_answered_for_it() {
     let discover = request(Kind::Discover, 1);
     let squatter = mac(66);
     let mut leases = Leases::default();
-    let mut ask = |probe, now| settle(&mut leases, &site(), &discover, probe, at(now));
+    let mut ask = |probe, now| ruled(&mut leases, &discover, probe, at(now));
     let first = ask(Probe::NotYet, 0);
     assert_eq!(words(&first.answer), "probe 10.77.0.50");
     let second = ask(Probe::Answered(ip(50), squatter), 0);
@@ -428,9 +434,9 @@ fn a_new_address_is_offered_only_after_nobody_answered_for_it() {
 fn the_client_itself_may_answer_for_its_address() {
     let mut leases = Leases::default();
     let discover = request(Kind::Discover, 1);
-    let _ = settle(&mut leases, &site(), &discover, Probe::NotYet, at(0));
+    let _ = ruled(&mut leases, &discover, Probe::NotYet, at(0));
     let own = Probe::Answered(ip(50), mac(1));
-    let ruling = settle(&mut leases, &site(), &discover, own, at(0));
+    let ruling = ruled(&mut leases, &discover, own, at(0));
     assert_eq!(words(&ruling.answer), "offer 10.77.0.50");
     assert_eq!((ruling.changes, ruling.drafts), (Vec::new(), Vec::new()));
 }
@@ -439,14 +445,14 @@ fn the_client_itself_may_answer_for_its_address() {
 fn an_address_that_was_leased_while_the_wire_was_asked_is_no_conflict() {
     let mut leases = Leases::default();
     let discover = request(Kind::Discover, 1);
-    let _ = settle(&mut leases, &site(), &discover, Probe::NotYet, at(0));
+    let _ = ruled(&mut leases, &discover, Probe::NotYet, at(0));
     // A minute later the offer is gone, and another client has the address and uses it.
     assert_eq!(
         say(&mut leases, &selecting(2, ip(50)), at(61)),
         "ack 10.77.0.50"
     );
     let late = Probe::Answered(ip(50), mac(2));
-    let ruling = settle(&mut leases, &site(), &discover, late, at(61));
+    let ruling = ruled(&mut leases, &discover, late, at(61));
     assert_eq!(words(&ruling.answer), "probe 10.77.0.51");
     assert_eq!((ruling.changes, ruling.drafts), (Vec::new(), Vec::new()));
 }
@@ -456,13 +462,13 @@ fn who_holds_a_lease_is_not_probed_and_neither_is_who_is_behind_a_relay() {
     let mut leases = Leases::default();
     let held = lease_to(&mut leases, 1, at(0));
     let again = request(Kind::Discover, 1);
-    let ruling = settle(&mut leases, &site(), &again, Probe::NotYet, at(9));
+    let ruling = ruled(&mut leases, &again, Probe::NotYet, at(9));
     assert_eq!(words(&ruling.answer), format!("offer {held}"));
     let relayed = Request {
         giaddr: [10, 78, 0, 1].into(),
         ..request(Kind::Discover, 2)
     };
-    let ruling = settle(&mut leases, &site(), &relayed, Probe::NotYet, at(9));
+    let ruling = ruled(&mut leases, &relayed, Probe::NotYet, at(9));
     assert_eq!(words(&ruling.answer), "offer 10.78.0.50");
 }
 
@@ -546,8 +552,7 @@ fn one_card_may_have_an_address_in_each_subnet() {
 fn a_reserved_address_that_somebody_sits_on_does_not_leave_its_owner_without_any() {
     let mut leases = Leases::default();
     let discover = request(Kind::Discover, 9);
-    let mut ask =
-        |probe, now| words(&settle(&mut leases, &site(), &discover, probe, at(now)).answer);
+    let mut ask = |probe, now| words(&ruled(&mut leases, &discover, probe, at(now)).answer);
     assert_eq!(ask(Probe::NotYet, 0), "probe 10.77.0.10");
     assert_eq!(ask(Probe::Answered(ip(10), mac(66)), 0), "probe 10.77.0.50");
     assert_eq!(ask(Probe::Silent(ip(50)), 0), "offer 10.77.0.50");
@@ -579,7 +584,7 @@ fn an_exhausted_pool_is_told_once_and_once_when_it_is_over() {
     }
     let mut told = |client, now| {
         let discover = request(Kind::Discover, client);
-        let ruling = settle(&mut leases, &site(), &discover, Probe::Impossible, at(now));
+        let ruling = ruled(&mut leases, &discover, Probe::Impossible, at(now));
         let drafts = ruling.drafts.into_iter().map(|d| d.what);
         drafts.collect::<Vec<_>>()
     };
@@ -612,13 +617,7 @@ fn a_client_may_ask_for_a_shorter_lease_but_not_for_a_longer_one() {
             lease_time: asked.map(|s| Duration::from_secs(s.into())),
             ..request(Kind::Discover, 1)
         };
-        let ruling = settle(
-            &mut Leases::default(),
-            &site(),
-            &discover,
-            Probe::Impossible,
-            at(0),
-        );
+        let ruling = ruled(&mut Leases::default(), &discover, Probe::Impossible, at(0));
         let want = Settled::Offer {
             address: ip(50),
             lease_time: Duration::from_secs(want),
@@ -641,13 +640,7 @@ fn two_machines_with_one_client_id_do_not_share_a_lease() {
 #[test]
 fn a_lease_that_could_not_be_written_down_is_taken_back_and_still_offered() {
     let mut leases = Leases::default();
-    let ruling = settle(
-        &mut leases,
-        &site(),
-        &selecting(1, ip(50)),
-        Probe::NotYet,
-        at(0),
-    );
+    let ruling = ruled(&mut leases, &selecting(1, ip(50)), Probe::NotYet, at(0));
     let [change] = &ruling.changes[..] else {
         panic!("{ruling:?}")
     };

@@ -108,6 +108,7 @@ fn render(world: &World, counters: &Counters, findings: &Findings) -> String {
         ("ignored", &packets.ignored),
         ("unreadable", &packets.unreadable),
         ("failed", &packets.failed),
+        ("dropped", &packets.dropped),
         ("panicked", &packets.panicked),
     ]
     .map(|(outcome, n)| (format!("{{outcome=\"{outcome}\"}}"), n.get()));
