@@ -22,6 +22,7 @@ use netboot::world::World;
 use tokio::sync::watch;
 
 use crate::cache::Cache;
+use crate::caller::Caller;
 use crate::clock;
 use crate::config::Config;
 use crate::counters::Counters;
@@ -143,8 +144,14 @@ impl App {
         of(&mut self.trials.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The machine asks for its script: what got it there is kept with it. Not worth failing a boot for.
-    pub async fn reached(&self, mac: Mac) {
+    /// The machine asks for its script: what got it there is kept with it. Not worth failing a boot for. Who is not
+    /// known to be the machine has not got anywhere.
+    pub async fn reached(&self, caller: &Caller) {
+        let mac = caller.mac;
+        if !caller.is_proven {
+            tracing::info!(%mac, "somebody who is not known to be it asks for its script");
+            return;
+        }
         let Some(manner) = self.trials(|trials| trials.arrived(mac)) else {
             return;
         };

@@ -4,6 +4,7 @@
 //! service that runs it all, the operator's side.
 
 pub mod app;
+pub mod caller;
 pub mod check;
 pub mod config;
 pub mod hosts;

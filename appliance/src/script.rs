@@ -9,6 +9,7 @@ use netboot::script::{Entry, Installer};
 use netboot::timeline::{Mark, Script as Given};
 
 use crate::app::App;
+use crate::caller::Caller;
 use crate::clock;
 use crate::config::InstallerImage;
 
@@ -17,10 +18,10 @@ use crate::config::InstallerImage;
 ///
 /// # Errors
 /// The store refused.
-pub async fn entry(app: &App, mac: Mac) -> Result<Entry, Refusal> {
-    match app.decision(mac) {
-        Decision::Install => install(app, mac).await,
-        other => Ok(leave(app, mac, &other)),
+pub async fn entry(app: &App, caller: &Caller) -> Result<Entry, Refusal> {
+    match app.decision(caller.mac) {
+        Decision::Install => install(app, caller).await,
+        other => Ok(leave(app, caller, &other)),
     }
 }
 
@@ -36,12 +37,13 @@ pub fn image(app: &App, mac: Mac) -> Result<InstallerImage, NoImage> {
 }
 
 /// The installer with its ticket. The image is looked for first: without one no attempt is counted.
-async fn install(app: &App, mac: Mac) -> Result<Entry, Refusal> {
+async fn install(app: &App, caller: &Caller) -> Result<Entry, Refusal> {
+    let mac = caller.mac;
     let image = match image(app, mac) {
         Ok(image) => image.image,
         Err(why) => {
             tracing::warn!(%mac, reason = %why, "cannot install");
-            return Ok(to_disk(app, mac, why.to_string()));
+            return Ok(to_disk(app, caller, why.to_string()));
         }
     };
     let (policy, fresh) = (app.policy.clone(), clock::ticket());
@@ -53,7 +55,7 @@ async fn install(app: &App, mac: Mac) -> Result<Entry, Refusal> {
             let title = machine.map_or_else(|| mac.to_string(), |m| m.title());
             tracing::info!(%mac, %title, "boot script with a ticket");
             let given = Given::Installer;
-            app.mark(mac, Mark::Script { given });
+            app.mark_of(caller, Mark::Script { given });
             Ok(Entry::Installer(Installer {
                 title,
                 image,
@@ -65,34 +67,35 @@ async fn install(app: &App, mac: Mac) -> Result<Entry, Refusal> {
             Err(refusal)
         }
         // Its last attempt ran out, or its order expired, between the two questions.
-        (other, _) => Ok(leave(app, mac, &other)),
+        (other, _) => Ok(leave(app, caller, &other)),
     }
 }
 
 /// What a machine gets that is to install nothing. Its loader is talking already, so even silence has words here.
-fn leave(app: &App, mac: Mac, decision: &Decision) -> Entry {
+fn leave(app: &App, caller: &Caller, decision: &Decision) -> Entry {
+    let mac = caller.mac;
     match decision {
         Decision::Wait => {
             tracing::info!(%mac, "screen for strangers");
             let given = Given::Wait;
-            app.mark(mac, Mark::Script { given });
+            app.mark_of(caller, Mark::Script { given });
             Entry::Wait
         }
         Decision::Disk(reason) | Decision::Silence(reason) => {
             tracing::info!(%mac, %reason, "boots its own disk");
-            to_disk(app, mac, reason.to_string())
+            to_disk(app, caller, reason.to_string())
         }
         Decision::Install | Decision::Enroll(_) => {
             tracing::warn!(%mac, "enrolling it by `boot.unknown` did not arm it");
-            to_disk(app, mac, "not enrolled".to_owned())
+            to_disk(app, caller, "not enrolled".to_owned())
         }
     }
 }
 
-fn to_disk(app: &App, mac: Mac, reason: String) -> Entry {
+fn to_disk(app: &App, caller: &Caller, reason: String) -> Entry {
     let given = Given::Disk {
         reason: reason.clone(),
     };
-    app.mark(mac, Mark::Script { given });
+    app.mark_of(caller, Mark::Script { given });
     Entry::Disk(reason)
 }

@@ -1,13 +1,14 @@
 //! A whole appliance on loopback, on ports of its own, in a folder of its own; and the packets of machines.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use netboot::mac::Mac;
 use netboot::operate::{self, Operator};
+use netboot::timeline::Mark;
 use netboot::wire::EnrollRequest;
 use netboot::world::World;
 use tempfile::TempDir;
@@ -170,6 +171,15 @@ pub(crate) fn archive(words: &str) -> Vec<u8> {
         octets.resize(octets.len().next_multiple_of(8), 0);
     }
     octets
+}
+
+/// The machine has the address that all tests call from: it was seen to take it.
+pub(crate) fn at_home(app: &App, mac: Mac) {
+    let took = Mark::TookAddress {
+        server: None,
+        address: Some(Ipv4Addr::LOCALHOST),
+    };
+    app.mark(mac, took);
 }
 
 /// Waits until `probe` holds.

@@ -5,7 +5,9 @@
 
 mod boots;
 mod causes;
+mod delivery;
 mod diagnosis;
+pub mod proof;
 
 use std::net::Ipv4Addr;
 
@@ -17,6 +19,7 @@ use crate::request::{Arch, Client};
 use crate::timestamp::Timestamp;
 
 pub use boots::{Boot, boots};
+pub use delivery::{Course, Delivery};
 pub use diagnosis::{Cause, Diagnosis, Finding, Setting, diagnose};
 
 /// Something that happened in a boot. Names are for good: logs of an older version must stay readable.
@@ -72,6 +75,8 @@ pub enum Mark {
     },
     /// iPXE fetched a script.
     Script { given: Script },
+    /// Somebody asked for a file in its name, from an address that is not known to be its own.
+    Unproven { from: Ipv4Addr, file: String },
     /// An agent holds the ticket.
     Claimed,
     /// Nothing is written before an operator says so.
@@ -171,6 +176,7 @@ impl Mark {
             | Self::Asked4011
             | Self::Answered4011 { .. }
             | Self::Silence { .. }
+            | Self::Unproven { .. }
             | Self::Unknown => Phase::Asking,
             Self::NoFile { .. } => Phase::Loader,
             Self::Begun { part, .. } | Self::Sent { part, .. } | Self::Broken { part, .. } => {
@@ -189,6 +195,23 @@ impl Mark {
             Self::Installed => Phase::Installed,
             Self::Booted { .. } | Self::Joined => Phase::Up,
         }
+    }
+
+    /// The same by somebody at `from` who is not known to be the machine. Nothing for the end of what began: the
+    /// beginning says it.
+    #[must_use]
+    pub fn unproven(self, from: Ipv4Addr) -> Option<Self> {
+        let file = match self {
+            Self::Begun { file, .. } | Self::NoFile { file, .. } => file,
+            Self::Script { .. } => "boot script".to_owned(),
+            _ => return None,
+        };
+        Some(Self::Unproven { from, file })
+    }
+
+    /// Whether it may be somebody else's.
+    pub fn is_unproven(&self) -> bool {
+        matches!(self, Self::Unproven { .. })
     }
 
     /// What the journal says of a boot.
@@ -275,6 +298,9 @@ impl Log {
     /// Notes that are kept: a boot makes about twenty.
     pub const MOST: usize = 160;
 
+    /// Those that may be somebody else's: they must not drive out the machine's own.
+    const UNPROVEN: usize = 8;
+
     /// Bytes of text that are kept of a mark: names come from machines, reasons may quote them.
     const TEXT: usize = 200;
 
@@ -282,11 +308,17 @@ impl Log {
     /// and a number; but what the machine did before `since`, when it came into its state, was another boot.
     pub fn note(&mut self, at: Timestamp, since: Timestamp, mut mark: Mark) -> bool {
         mark.shorten(Self::TEXT);
-        let phase = mark.phase();
-        let recent = self.notes.iter_mut().rev().take_while(|note| {
-            let is_recent = note.last >= since && at.since(note.last) <= boots::PAUSE;
-            is_recent && note.mark.phase() == phase
-        });
+        let (phase, unproven) = (mark.phase(), mark.is_unproven());
+        let alike = |note: &&mut Note| note.mark.is_unproven() == unproven;
+        let recent = self
+            .notes
+            .iter_mut()
+            .rev()
+            .filter(alike)
+            .take_while(|note| {
+                let is_recent = note.last >= since && at.since(note.last) <= boots::PAUSE;
+                is_recent && note.mark.phase() == phase
+            });
         for note in recent {
             if note.mark == mark {
                 note.last = note.last.max(at);
@@ -294,7 +326,10 @@ impl Log {
                 return false;
             }
         }
-        if self.notes.len() >= Self::MOST {
+        let mut others = (0..self.notes.len()).filter(|at| self.notes[*at].mark.is_unproven());
+        if unproven && others.clone().count() >= Self::UNPROVEN {
+            others.next().map(|oldest| self.notes.remove(oldest));
+        } else if self.notes.len() >= Self::MOST {
             self.notes.remove(0);
         }
         self.notes.push(Note::once(at, mark));
@@ -315,6 +350,7 @@ impl Mark {
             | Self::Silence { reason: text, .. }
             | Self::Begun { file: text, .. }
             | Self::Sent { file: text, .. }
+            | Self::Unproven { file: text, .. }
             | Self::Script {
                 given: Script::Disk { reason: text },
             } => vec![text],

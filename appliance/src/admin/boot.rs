@@ -100,6 +100,10 @@ pub(super) fn words(mark: &Mark) -> String {
             Script::Disk { reason } => format!("told iPXE to leave to the disk: {reason}"),
             Script::Unknown => "sent a boot script".to_owned(),
         },
+        Mark::Unproven { from, file } => format!(
+            "somebody at {from}, not known to be this machine, asked for `{}` in its name",
+            file.escape_debug()
+        ),
         Mark::Claimed => "an agent holds the ticket".to_owned(),
         Mark::Waits => "waits for `pxe-admin confirm`".to_owned(),
         Mark::Step { step } => step.sentence().to_owned(),

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::testing::{
-    BIOS, DISCOVER, House, IPXE, MAC, REQUEST, STRANGER, UEFI, boot, enroll, mac, packet,
+    BIOS, DISCOVER, House, IPXE, MAC, REQUEST, STRANGER, UEFI, at_home, boot, enroll, mac, packet,
 };
 
 const SERVER: &str = "[dhcp]\nmode = \"server\"\nrange = [\"127.1.0.10\", \"127.1.0.20\"]\n";
@@ -182,7 +182,14 @@ async fn a_loader_that_led_nowhere_gives_way_and_the_one_that_worked_is_kept() {
     let want = "offered ipxe.efi (option 43 turned round) → Broadcast";
     assert_eq!(got, want, "loaded, and never heard of again");
     app.trials(|trials| trials.loaded(mac(MAC)));
-    app.reached(mac(MAC)).await;
+    let stranger = app.caller(mac(MAC), Ipv4Addr::LOCALHOST);
+    app.reached(&stranger).await;
+    let world = app.store.world();
+    let kept = world.by_mac(mac(MAC)).and_then(|m| m.manner.clone());
+    assert_eq!(kept, None, "somebody says so in its name");
+    at_home(&app, mac(MAC));
+    let caller = app.caller(mac(MAC), Ipv4Addr::LOCALHOST);
+    app.reached(&caller).await;
     let world = app.store.world();
     let kept = world.by_mac(mac(MAC)).and_then(|m| m.manner.clone());
     let manner = Manner {
@@ -190,7 +197,7 @@ async fn a_loader_that_led_nowhere_gives_way_and_the_one_that_worked_is_kept() {
         loader: Some("ipxe.efi".to_owned()),
     };
     assert_eq!(kept, Some(manner));
-    app.reached(mac(MAC)).await;
+    app.reached(&caller).await;
     assert_eq!(app.store.world().seq, world.seq, "once a boot");
 }
 

@@ -9,17 +9,16 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{StatusCode, header};
 use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
-use netboot::mac::Mac;
-use netboot::timeline::{Mark, Part, Via};
+use netboot::timeline::{Course, Delivery};
 
 use crate::app::App;
+use crate::caller::Caller;
 
-/// Whom a file goes to, what it is in a boot, and what it is called for people.
+/// Whom a file goes to, and what it is.
 #[derive(Debug, Clone)]
 pub(super) struct Parcel {
-    pub(super) mac: Mac,
-    pub(super) part: Part,
-    pub(super) name: String,
+    pub(super) to: Caller,
+    pub(super) delivery: Delivery,
 }
 
 struct Counted {
@@ -39,10 +38,8 @@ pub(super) fn counted(app: &Arc<App>, response: Response, parcel: Option<Parcel>
     let parcel = parcel.filter(|_| response.status() == StatusCode::OK);
     let length = response.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|l| l.to_str().ok()?.parse().ok());
-    if let Some(Parcel { mac, part, name }) = &parcel {
-        let (part, file) = (*part, name.clone());
-        let via = Via::Http;
-        app.mark(*mac, Mark::Begun { part, file, via });
+    if let Some(Parcel { to, delivery }) = &parcel {
+        app.mark_of(to, delivery.begun());
     }
     response.map(|inner| {
         Body::new(Counted {
@@ -83,37 +80,27 @@ impl HttpBody for Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.app.counters.http_bytes.add(self.bytes);
-        let Some(Parcel { mac, part, name }) = self.parcel.take() else {
+        let Some(Parcel { to, delivery }) = self.parcel.take() else {
             return;
         };
+        let (mac, file) = (to.mac, &delivery.file);
         let (bytes, took) = (self.bytes, self.begun.elapsed());
-        let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        let (file, via, resent) = (name.clone(), Via::Http, 0);
-        let mark = if self.whole == Some(bytes) {
-            tracing::info!(%mac, file = name, bytes, ms = millis, "served");
-            if self.app.loaders.get(&name).is_some() {
-                self.app.trials(|trials| trials.loaded(mac));
-            }
-            Mark::Sent {
-                part,
-                file,
-                via,
-                bytes,
-                millis,
-                resent,
-            }
+        let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let whole = self.whole == Some(bytes);
+        if whole {
+            tracing::info!(%mac, file, bytes, ms, "served");
         } else {
-            tracing::info!(%mac, file = name, bytes, ms = millis, "broken off");
-            Mark::Broken {
-                part,
-                file,
-                via,
-                bytes,
-                millis,
-                resent,
-                why: "the connection ended".to_owned(),
-            }
+            tracing::info!(%mac, file, bytes, ms, "broken off");
+        }
+        if whole && to.is_proven && self.app.loaders.get(file).is_some() {
+            self.app.trials(|trials| trials.loaded(mac));
+        }
+        let course = Course {
+            bytes,
+            took,
+            resent: 0,
+            broken: (!whole).then(|| "the connection ended".to_owned()),
         };
-        self.app.mark(mac, mark);
+        self.app.mark_of(&to, delivery.ended(course));
     }
 }

@@ -1,6 +1,6 @@
 //! A request's parts → values that cannot be wrong, or the refusal: body, bearer, who asks.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -128,6 +128,21 @@ impl<S: Send + Sync> FromRequestParts<S> for Bearer {
 /// SHA-256 of a secret's text.
 pub fn hash(secret: &str) -> Digest {
     Digest::new(Sha256::digest(secret.as_bytes()).into())
+}
+
+/// The address that a request came from; unspecified where it came over no network.
+pub struct FromAddress(pub Ipv4Addr);
+
+impl<S: Send + Sync> FromRequestParts<S> for FromAddress {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let info = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        Ok(Self(match info.map(|ConnectInfo(peer)| peer.ip()) {
+            Some(IpAddr::V4(address)) => address,
+            Some(IpAddr::V6(_)) | None => Ipv4Addr::UNSPECIFIED,
+        }))
+    }
 }
 
 /// Who called over the network, for the record.

@@ -1,5 +1,7 @@
 //! A name that a machine asks for → the file, if the one decision lets it have that.
 
+use std::net::Ipv4Addr;
+
 use axum::body::Bytes;
 use netboot::decide::{Address, Decision};
 use netboot::file::{self, Asked, File, Whose};
@@ -11,13 +13,19 @@ use super::content::Content;
 use super::raspberry_pi;
 use super::shelf::Loan;
 use crate::app::App;
+use crate::caller::Caller;
 use crate::script;
 
-/// `address` is the one on the LAN where the client asks.
+/// `address` is the one on the LAN where the client asks, `from` is the client's.
 ///
 /// # Errors
 /// The reason for the log. The client learns only that there is no such file.
-pub(super) async fn open(app: &App, address: &Address, name: &[u8]) -> Result<Loan, String> {
+pub(super) async fn open(
+    app: &App,
+    address: &Address,
+    from: Ipv4Addr,
+    name: &[u8],
+) -> Result<Loan, String> {
     let (of, file) = match file::read(name).map_err(|why| why.to_string())? {
         Asked::GrubMenu => {
             let content = text(grub::menu(address));
@@ -43,18 +51,20 @@ pub(super) async fn open(app: &App, address: &Address, name: &[u8]) -> Result<Lo
         File::Initrd => Some(Part::Initrd),
         File::Autoexec | File::Grub | File::Extlinux | File::Cmdline | File::Config => None,
     };
-    let (name, content) = own(app, address, mac, file)
+    let caller = app.caller(mac, from);
+    let (name, content) = own(app, address, &caller, file)
         .await
         .map_err(|why| format!("{mac}: {why}"))?;
-    Ok(loan(Some(mac), &name, part, content))
+    Ok(loan(Some(caller), &name, part, content))
 }
 
 async fn own(
     app: &App,
     address: &Address,
-    mac: Mac,
+    caller: &Caller,
     file: File,
 ) -> Result<(String, Content), String> {
+    let mac = caller.mac;
     let (name, content) = match file {
         File::Loader(name) => {
             let (_, bytes) = app
@@ -62,7 +72,9 @@ async fn own(
                 .get(&name)
                 .ok_or("asks for a file that is not there")?;
             boots(app, mac)?;
-            app.trials(|trials| trials.taken(mac));
+            if caller.is_proven {
+                app.trials(|trials| trials.taken(mac));
+            }
             return Ok((name, Content::Memory(bytes)));
         }
         File::Firmware(name) => {
@@ -74,10 +86,10 @@ async fn own(
             ("autoexec.ipxe", text(ipxe::autoexec(address, mac)))
         }
         File::Grub => {
-            app.reached(mac).await;
+            app.reached(caller).await;
             (
                 "its grub.cfg",
-                written(app, address, mac, |script| Some(grub::text(script))).await?,
+                written(app, address, caller, |script| Some(grub::text(script))).await?,
             )
         }
         File::Extlinux => {
@@ -85,15 +97,15 @@ async fn own(
             if let Decision::Silence(reason) = app.decision(mac) {
                 return Err(reason.to_string());
             }
-            app.reached(mac).await;
+            app.reached(caller).await;
             (
                 "its pxelinux.cfg",
-                written(app, address, mac, |script| Some(extlinux::text(script))).await?,
+                written(app, address, caller, |script| Some(extlinux::text(script))).await?,
             )
         }
         File::Cmdline => (
             "cmdline.txt",
-            written(app, address, mac, pi::cmdline).await?,
+            written(app, address, caller, pi::cmdline).await?,
         ),
         File::Config => {
             installs(app, mac)?;
@@ -130,15 +142,15 @@ fn installs(app: &App, mac: Mac) -> Result<(), String> {
 async fn written(
     app: &App,
     address: &Address,
-    mac: Mac,
+    caller: &Caller,
     write: impl Fn(&Script<'_>) -> Option<String>,
 ) -> Result<Content, String> {
-    let entry = script::entry(app, mac)
+    let entry = script::entry(app, caller)
         .await
         .map_err(|refusal| refusal.to_string())?;
     let script = Script {
         address,
-        mac,
+        mac: caller.mac,
         entry: &entry,
     };
     write(&script).map(text).ok_or_else(|| match &entry {
@@ -161,9 +173,9 @@ fn text(text: String) -> Content {
     Content::Memory(Bytes::from(text))
 }
 
-fn loan(mac: Option<Mac>, name: &str, part: Option<Part>, content: Content) -> Loan {
+fn loan(caller: Option<Caller>, name: &str, part: Option<Part>, content: Content) -> Loan {
     Loan {
-        mac,
+        caller,
         name: name.to_owned(),
         part,
         content,

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use netboot::file::{self, Asked, Whose};
-use netboot::mac::Mac;
 use netboot::tftp::sender::End;
-use netboot::timeline::{Mark, Part, Via};
+use netboot::timeline::{self, Delivery, Mark, Part, Via};
 use tokio::runtime::Handle;
 
 use super::content::Content;
 use super::files;
 use crate::app::App;
+use crate::caller::Caller;
 use crate::lan::Segment;
 
 /// Where the files come from.
@@ -40,8 +40,8 @@ pub(super) trait Shelf: Send + Sync + 'static {
 /// A file for one transfer.
 #[derive(Debug, Clone)]
 pub(super) struct Loan {
-    /// Nothing for a file that is the same for all machines.
-    pub(super) mac: Option<Mac>,
+    /// In whose name it is asked for; nothing for a file that is the same for all machines.
+    pub(super) caller: Option<Caller>,
     pub(super) name: String,
     /// What it is in a boot; nothing for a script, which is a step of its own.
     pub(super) part: Option<Part>,
@@ -79,9 +79,9 @@ impl Files {
 }
 
 impl Shelf for Files {
-    fn open(&self, _client: SocketAddrV4, name: &[u8]) -> Result<Loan, String> {
+    fn open(&self, client: SocketAddrV4, name: &[u8]) -> Result<Loan, String> {
         // A transfer has a thread of its own, and a script must be durable before it goes out.
-        let found = files::open(&self.app, &self.segment.address, name);
+        let found = files::open(&self.app, &self.segment.address, *client.ip(), name);
         self.runtime.block_on(found)
     }
 
@@ -99,7 +99,8 @@ impl Shelf for Files {
                 ..
             }) => {
                 let (file, reason) = (shown(&file), reason.to_owned());
-                self.app.mark(mac, Mark::NoFile { file, reason });
+                let caller = self.app.caller(mac, *client.ip());
+                self.app.mark_of(&caller, Mark::NoFile { file, reason });
             }
             _ => {}
         }
@@ -107,21 +108,22 @@ impl Shelf for Files {
     }
 
     fn begun(&self, loan: &Loan) {
-        if let (Some(mac), Some(part)) = (loan.mac, loan.part) {
-            let (via, file) = (Via::Tftp, loan.name.clone());
-            self.app.mark(mac, Mark::Begun { part, file, via });
+        if let Some((caller, delivery)) = loan.delivery() {
+            self.app.mark_of(&caller, delivery.begun());
         }
     }
 
     fn passed(&self, loan: &Loan, from: SocketAddrV4, to: SocketAddrV4, packet: &[u8]) {
-        if let Some(mac) = loan.mac {
+        if let Some(Caller { mac, .. }) = loan.caller {
             self.app.keep_packet(mac, from, to, packet);
         }
     }
 
     fn ended(&self, client: SocketAddrV4, loan: &Loan, course: &Course) {
-        let Loan { mac, name, .. } = loan;
-        let mac = mac.as_ref().map(tracing::field::display);
+        let Loan { caller, name, .. } = loan;
+        let mac = caller
+            .as_ref()
+            .map(|caller| tracing::field::display(caller.mac));
         let Course {
             end,
             bytes,
@@ -134,10 +136,10 @@ impl Shelf for Files {
         match end {
             Ok(end @ (End::Complete | End::Unconfirmed)) => {
                 counters.tftp_sent.add(1);
-                if let Some(mac) = loan.mac
+                if let Some(caller) = caller.filter(|caller| caller.is_proven)
                     && self.app.loaders.get(name).is_some()
                 {
-                    self.app.trials(|trials| trials.loaded(mac));
+                    self.app.trials(|trials| trials.loaded(caller.mac));
                 }
                 tracing::info!(mac, %client, file = name, bytes, ms, resent, ?end, "file sent");
             }
@@ -154,8 +156,8 @@ impl Shelf for Files {
                 tracing::warn!(mac, %client, file = name, bytes, ms, resent, %error, "cannot read a file");
             }
         }
-        if let (Some(mac), Some(part)) = (loan.mac, loan.part) {
-            self.app.mark(mac, told(name, part, course));
+        if let Some((caller, delivery)) = loan.delivery() {
+            self.app.mark_of(&caller, delivery.ended(told(course)));
         }
     }
 }
@@ -167,36 +169,32 @@ fn shown(name: &str) -> String {
     name.chars().filter(printable).take(64).collect()
 }
 
-/// The mark in a machine's timeline.
-fn told(name: &str, part: Part, course: &Course) -> Mark {
-    let why = match &course.end {
+impl Loan {
+    /// Who gets it and as what, if it is a part of somebody's boot.
+    fn delivery(&self) -> Option<(Caller, Delivery)> {
+        let delivery = Delivery {
+            part: self.part?,
+            file: self.name.clone(),
+            via: Via::Tftp,
+        };
+        Some((self.caller?, delivery))
+    }
+}
+
+/// How it went, in the words of a timeline.
+fn told(course: &Course) -> timeline::Course {
+    let broken = match &course.end {
         Ok(End::Complete | End::Probed | End::Unconfirmed) => None,
         Ok(End::BrokenOff(code)) => Some(format!("TFTP error {code} of the machine")),
         Ok(End::Silent) => Some("the machine went silent".to_owned()),
         Ok(End::Anew) => Some("the machine asks anew".to_owned()),
         Err(_) => Some("it cannot be read any more".to_owned()),
     };
-    let (via, file) = (Via::Tftp, name.to_owned());
-    let (bytes, resent) = (course.bytes, course.resent);
-    let millis = u64::try_from(course.took.as_millis()).unwrap_or(u64::MAX);
-    match why {
-        None => Mark::Sent {
-            part,
-            file,
-            via,
-            bytes,
-            millis,
-            resent,
-        },
-        Some(why) => Mark::Broken {
-            part,
-            file,
-            via,
-            bytes,
-            millis,
-            resent,
-            why,
-        },
+    timeline::Course {
+        bytes: course.bytes,
+        took: course.took,
+        resent: course.resent,
+        broken,
     }
 }
 
@@ -224,7 +222,13 @@ mod tests {
                 took: Duration::from_millis(300),
                 resent,
             };
-            let mark = serde_json::to_value(told("x", Part::Loader, &course)).expect("writes");
+            let delivery = Delivery {
+                part: Part::Loader,
+                file: "x".to_owned(),
+                via: Via::Tftp,
+            };
+            let mark = delivery.ended(told(&course));
+            let mark = serde_json::to_value(mark).expect("writes");
             let name = if want.is_empty() { "sent" } else { "broken" };
             assert_eq!(mark["mark"], name);
             assert_eq!(mark["why"].as_str().unwrap_or_default(), want);

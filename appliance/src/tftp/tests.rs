@@ -9,8 +9,8 @@ use tokio::task::JoinHandle;
 use super::testing::{Client as Peer, LIMIT, fetch, read, request, said};
 use super::*;
 use crate::testing::{
-    ARM, ARM_IMAGE, DISCOVER, House, MAC, STRANGER, UEFI, boot, enroll, enroll_as, mac, packet,
-    wait_until,
+    ARM, ARM_IMAGE, DISCOVER, House, MAC, STRANGER, UEFI, at_home, boot, enroll, enroll_as, mac,
+    packet, wait_until,
 };
 
 struct Served {
@@ -28,6 +28,7 @@ async fn served() -> Served {
 async fn serving(house: House) -> Served {
     let app = house.bind().await.app().clone();
     enroll(&app, mac(MAC)).await;
+    at_home(&app, mac(MAC));
     let socket = UdpSocket::bind("127.0.0.1:0").expect("binds");
     let tftp = Tftp::on(socket, app.clone(), app.segments[0].clone()).expect("starts");
     let at = tftp.address();
@@ -449,6 +450,7 @@ async fn a_machine_never_gets_the_kernel_of_another_architecture() {
     let request = netboot::request::read(&discover).expect("reads");
     enroll_as(&app, mac(other), "arm", "arm1").await;
     app.see(mac(other), &request.facts).await.expect("is seen");
+    at_home(&app, mac(other));
     let mut live = app.store.live();
     let grub = text(fetch(at, &format!("/grub/{other}.cfg"), &[]).await);
     let want = "its profile arm is for aarch64, and this machine boots as x86-64 UEFI";

@@ -88,7 +88,7 @@ fn one<S: Shelf>(
         }
     };
     let (block, window) = (terms.block, terms.window);
-    tracing::debug!(%client, mac = loan.mac.as_ref().map(tracing::field::display), file = loan.name, size, block, window, "TFTP transfer begins");
+    tracing::debug!(%client, mac = loan.caller.map(|caller| tracing::field::display(caller.mac)), file = loan.name, size, block, window, "TFTP transfer begins");
     let accepted = terms.accepted.iter();
     let (sender, step) = Sender::new(size, &terms, Duration::ZERO);
     let mut transfer = Transfer {

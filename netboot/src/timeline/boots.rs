@@ -27,15 +27,21 @@ impl Boot {
     /// How many boots of a machine are told of.
     pub const KEPT: usize = 5;
 
-    /// The first sign of the machine itself; the order to install is none.
+    /// The first sign of the machine itself; the order to install is none, nor is what another may have done.
     pub fn begun(&self) -> Option<Timestamp> {
-        let own = self.notes.iter().find(|note| note.mark != Mark::Ordered);
+        let mut notes = self.notes.iter();
+        let own = notes.find(|note| note.mark != Mark::Ordered && !note.mark.is_unproven());
         own.or(self.notes.first()).map(|note| note.at)
     }
 
     /// The last sign of it.
     pub fn last(&self) -> Option<Timestamp> {
-        self.notes.iter().map(|note| note.last).max()
+        self.own().map(|note| note.last).max()
+    }
+
+    /// What is known to be the machine's own doing, or an order for it.
+    pub(super) fn own(&self) -> impl DoubleEndedIterator<Item = &Note> {
+        self.notes.iter().filter(|note| !note.mark.is_unproven())
     }
 
     /// What asked first: the firmware, or iPXE in the card's ROM.
@@ -48,7 +54,7 @@ impl Boot {
 
     /// Whether nothing was heard of the machine itself.
     pub fn is_order_only(&self) -> bool {
-        self.notes.iter().all(|note| note.mark == Mark::Ordered)
+        self.own().all(|note| note.mark == Mark::Ordered)
     }
 
     pub(super) fn has(&self, is: impl Fn(&Mark) -> bool) -> bool {

@@ -184,7 +184,7 @@ enum Stands {
 fn stands(boot: &Boot, setting: &Setting) -> Stands {
     use Stands::At;
 
-    let Some(Note { mark, .. }) = boot.notes.last() else {
+    let Some(Note { mark, .. }) = boot.own().next_back() else {
         return At(Point::Unseen);
     };
     let sent = |part: Part| {
@@ -212,6 +212,7 @@ fn stands(boot: &Boot, setting: &Setting) -> Stands {
         Mark::Discover { .. }
         | Mark::TookAddress { .. }
         | Mark::Answered { .. }
+        | Mark::Unproven { .. }
         | Mark::Unknown => {
             let asks = boot.notes.iter().rev().find_map(|note| match note.mark {
                 Mark::Discover { client, .. } => Some(client),

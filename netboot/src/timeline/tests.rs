@@ -273,6 +273,63 @@ fn only_the_last_boots_are_told_and_a_log_is_bounded() {
     assert_eq!(boots.last().and_then(Boot::last), Some(at(999 * 600 + 1)));
 }
 
+/// What another does in a machine's name neither becomes a step of its boot nor drives one out.
+#[test]
+fn what_others_did_in_its_name_changes_no_boot() {
+    let own = [
+        (0, uefi()),
+        (0, answered("offered snponly.efi")),
+        (1, begun(Part::Loader)),
+        (2, sent(Part::Loader)),
+    ];
+    let mut log = Log::default();
+    for (seconds, mark) in own.clone() {
+        assert!(log.note(at(seconds), at(0), mark));
+    }
+    for last in 0..=255 {
+        let from = Ipv4Addr::new(10, 77, 0, last);
+        for mark in [installer(), begun(Part::Kernel), sent(Part::Kernel)] {
+            if let Some(mark) = mark.unproven(from) {
+                log.note(at(3), at(0), mark);
+            }
+        }
+    }
+    // Said once more, with what others did in between.
+    assert!(!log.note(at(4), at(0), sent(Part::Loader)));
+    let of_others = |note: &&Note| note.mark.is_unproven();
+    assert_eq!(log.notes.iter().filter(of_others).count(), Log::UNPROVEN);
+    assert_eq!(log.notes.len(), own.len() + Log::UNPROVEN);
+
+    let boots = boots(log.notes, Vec::new());
+    let [boot] = boots.as_slice() else {
+        panic!("{}", text(&boots));
+    };
+    assert_eq!(boot.last(), Some(at(4)));
+    let without = [Boot {
+        notes: own
+            .map(|(seconds, mark)| Note::once(at(seconds), mark))
+            .to_vec(),
+    }];
+    let setting = setting(100, State::Installing);
+    assert_eq!(
+        said(&diagnose(Some(boot), &setting)),
+        said(&diagnose(without.last(), &setting)),
+    );
+    let alone = [Note::once(
+        at(0),
+        installer()
+            .unproven([10, 77, 0, 66].into())
+            .expect("a mark"),
+    )];
+    let boots = super::boots(alone.to_vec(), Vec::new());
+    let finding = diagnose(boots.last(), &setting);
+    assert_eq!(
+        said(&finding),
+        said(&diagnose(None, &setting)),
+        "it was never heard of"
+    );
+}
+
 #[test]
 fn names_of_machines_do_not_fill_a_log() {
     let mut log = Log::default();
@@ -749,6 +806,10 @@ fn every_mark() -> Vec<Mark> {
         },
         Mark::Script {
             given: Script::Disk { reason: reason() },
+        },
+        Mark::Unproven {
+            from: [10, 77, 0, 66].into(),
+            file: "kernel".to_owned(),
         },
         Mark::Claimed,
         Mark::Installed,

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::super::counted::counted;
 use super::super::error::Refused;
+use super::super::request::FromAddress;
 use crate::app::App;
 use crate::lan::Segment;
 use crate::script;
@@ -30,16 +31,18 @@ struct Asked {
 pub(super) async fn boot_script(
     State(app): State<Arc<App>>,
     State(segment): State<Arc<Segment>>,
+    FromAddress(from): FromAddress,
     uri: Uri,
 ) -> Result<Response, Refused> {
     let asked: Asked = super::query(&uri)?;
     let mac = super::read_mac(asked.mac.as_deref())?;
     app.see(mac, &facts(&asked)).await?;
-    app.reached(mac).await;
+    let caller = app.caller(mac, from);
+    app.reached(&caller).await;
     if let Decision::Enroll(profile) = app.decision(mac) {
         app.enroll_stranger(mac, profile).await?;
     }
-    let entry = script::entry(&app, mac).await?;
+    let entry = script::entry(&app, &caller).await?;
     let text = ipxe::text(&Script {
         address: &segment.address,
         mac,

@@ -9,13 +9,15 @@ use axum::response::{IntoResponse, Response};
 use netboot::decide::Decision;
 use netboot::mac::Mac;
 use netboot::refusal::{Code, Refusal};
-use netboot::timeline::Part;
+use netboot::timeline::{Delivery, Part, Via};
 use tower::ServiceExt;
 use tower_http::services::ServeFile;
 
 use super::super::counted::{Parcel, counted};
 use super::super::error::{Refused, shut};
+use super::super::request::FromAddress;
 use crate::app::App;
+use crate::caller::Caller;
 use crate::script;
 
 /// Bytes read at once: with 64 KiB, the default, one download runs at half the speed.
@@ -25,41 +27,50 @@ const CHUNK: usize = 256 * 1024;
 pub(super) async fn loader(
     State(app): State<Arc<App>>,
     Path(file): Path<String>,
+    FromAddress(from): FromAddress,
     method: Method,
     uri: Uri,
 ) -> Result<Response, Refused> {
-    let mac = super::for_mac(&uri)?;
-    from_memory(&app, mac, &file, &method)
+    let caller = app.caller(super::for_mac(&uri)?, from);
+    from_memory(&app, caller, &file, &method)
 }
 
 /// `/loaders/52-54-00-12-34-56/<file>`, for UEFI HTTP boot, which knows a file's kind by the end of its URL.
 pub(super) async fn own_loader(
     State(app): State<Arc<App>>,
     Path((folder, file)): Path<(String, String)>,
+    FromAddress(from): FromAddress,
     method: Method,
 ) -> Result<Response, Refused> {
     let mac = super::read_mac(Some(&folder))?;
     if !folder.eq_ignore_ascii_case(&mac.dashed()) {
         return Err(not_found("that is not how a machine's folder is written"));
     }
-    from_memory(&app, mac, &file, &method)
+    from_memory(&app, app.caller(mac, from), &file, &method)
 }
 
-fn from_memory(app: &Arc<App>, mac: Mac, file: &str, method: &Method) -> Result<Response, Refused> {
+fn from_memory(
+    app: &Arc<App>,
+    caller: Caller,
+    file: &str,
+    method: &Method,
+) -> Result<Response, Refused> {
     let Some((name, bytes)) = app.loaders.get(file) else {
         return Err(not_found("there is no such loader"));
     };
-    if let Some(no) = refusal(app, mac, Files::Loader) {
+    if let Some(no) = refusal(app, caller.mac, Files::Loader) {
         return Ok(shut(no));
     }
-    app.trials(|trials| trials.taken(mac));
+    if caller.is_proven {
+        app.trials(|trials| trials.taken(caller.mac));
+    }
     let kind = if name.ends_with(".efi") {
         "application/efi"
     } else {
         "application/octet-stream"
     };
     let kind = [(header::CONTENT_TYPE, kind)];
-    let parcel = parcel(mac, Part::Loader, name, method);
+    let parcel = parcel(caller, Part::Loader, name, method);
     Ok(counted(app, (kind, bytes).into_response(), parcel))
 }
 
@@ -67,6 +78,7 @@ fn from_memory(app: &Arc<App>, mac: Mac, file: &str, method: &Method) -> Result<
 pub(super) async fn image(
     State(app): State<Arc<App>>,
     Path((name, arch, file)): Path<(String, String, String)>,
+    FromAddress(from): FromAddress,
     request: Request,
 ) -> Result<Response, Refused> {
     let mac = super::for_mac(request.uri())?;
@@ -88,7 +100,7 @@ pub(super) async fn image(
         let message = format!("{mac} does not boot the installer for {arch}: {why}");
         return Ok(shut(Refusal::new(Code::WrongState, message)));
     }
-    let parcel = parcel(mac, part, &file, request.method());
+    let parcel = parcel(app.caller(mac, from), part, &file, request.method());
     let response = send(path, request).await?;
     Ok(counted(&app, response, parcel))
 }
@@ -133,11 +145,14 @@ fn not_found(message: &str) -> Refused {
 }
 
 /// A file is told about when it goes out to a GET.
-fn parcel(mac: Mac, part: Part, name: &str, method: &Method) -> Option<Parcel> {
+fn parcel(to: Caller, part: Part, name: &str, method: &Method) -> Option<Parcel> {
     (method == Method::GET).then(|| Parcel {
-        mac,
-        part,
-        name: name.to_owned(),
+        to,
+        delivery: Delivery {
+            part,
+            file: name.to_owned(),
+            via: Via::Http,
+        },
     })
 }
 

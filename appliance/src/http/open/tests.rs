@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::testing::{
-    CANARY, House, KERNEL, MAC, STRANGER, boot, enroll, get, http, mac, wait_until,
+    CANARY, House, KERNEL, MAC, STRANGER, at_home, boot, enroll, get, http, mac, wait_until,
 };
 
 struct Served {
@@ -57,6 +57,7 @@ async fn a_boot_from_script_to_image() {
         ..
     } = served(&boot("")).await;
     enroll(&app, mac(MAC)).await;
+    at_home(&app, mac(MAC));
     let mut live = app.store.live();
 
     let asked = "&uuid=a1b2c3d4-0000-1111-2222-333344445555&serial=PF2&arch=x86_64&platform=efi";
@@ -109,6 +110,50 @@ async fn a_boot_from_script_to_image() {
         )
     })
     .await;
+    stop.cancel();
+}
+
+/// Anybody can write a MAC into a URL: that is told as somebody's, and changes nothing of what is known of the machine.
+#[tokio::test]
+async fn what_others_fetch_in_a_machines_name_is_not_its_own_doing() {
+    let Served {
+        app,
+        at,
+        stop,
+        house: _house,
+        ..
+    } = served(&boot("")).await;
+    enroll(&app, mac(MAC)).await;
+    let uefi = netboot::request::Boot {
+        arch: netboot::request::Arch::X64,
+        client: netboot::request::Client::Pxe,
+    };
+    let names = ["snponly.efi"];
+    let forms = netboot::manner::Form::all(uefi, false);
+    let now = crate::clock::now();
+    app.trials(|trials| drop(trials.discover(mac(MAC), uefi, None, forms, &names, now)));
+    let loader = format!("/loaders/snponly.efi?mac={MAC}");
+    let script = format!("/boot.ipxe?mac={MAC}");
+    for _ in 0..3 {
+        for path in [loader.as_str(), &script, KERNEL_PATH] {
+            text(&get(at, path, "").await, 200);
+        }
+    }
+    let notes = app.timelines.of(&[mac(MAC)]);
+    let marks: Vec<_> = notes.iter().map(|n| (n.mark.clone(), n.times)).collect();
+    let somebody = |file: &str| {
+        let (from, file) = (std::net::Ipv4Addr::LOCALHOST, file.to_owned());
+        (netboot::timeline::Mark::Unproven { from, file }, 3)
+    };
+    let want = ["snponly.efi", "boot script", "kernel"].map(somebody);
+    assert_eq!(marks, want);
+    let world = app.store.world();
+    let machine = world.by_mac(mac(MAC)).expect("is on record");
+    assert_eq!(
+        machine.manner, None,
+        "nobody knows what gets it to its script"
+    );
+    assert_eq!(app.trials(|trials| trials.arrived(mac(MAC))), None);
     stop.cancel();
 }
 

@@ -1,0 +1,93 @@
+//! Who asks over IP in a machine's name, and whether the address is known to be that machine's.
+
+use std::net::Ipv4Addr;
+
+use netboot::mac::Mac;
+use netboot::timeline::{Mark, proof};
+
+use crate::app::App;
+
+/// Somebody who names a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    pub mac: Mac,
+    from: Ipv4Addr,
+    /// It is that machine, as far as DHCP and the link can tell.
+    pub is_proven: bool,
+}
+
+impl App {
+    /// Looks at the link as it is now.
+    pub fn caller(&self, mac: Mac, from: Ipv4Addr) -> Caller {
+        let world = self.store.world();
+        let one = [mac];
+        let cards = world.by_mac(mac).map_or(&one[..], |machine| &machine.macs);
+        // Of this thread: another may be in another network namespace.
+        let table = std::fs::read_to_string("/proc/thread-self/net/arp").unwrap_or_default();
+        let is_proven = proof::is_of(
+            from,
+            neighbour(&table, from),
+            cards,
+            &self.timelines.of(cards),
+        );
+        Caller {
+            mac,
+            from,
+            is_proven,
+        }
+    }
+
+    /// Takes down what was done in a machine's name; as somebody's who is not known to be it, if so it is.
+    pub fn mark_of(&self, caller: &Caller, mark: Mark) {
+        let mark = match caller.is_proven {
+            true => Some(mark),
+            false => mark.unproven(caller.from),
+        };
+        if let Some(mark) = mark {
+            self.mark(caller.mac, mark);
+        }
+    }
+}
+
+/// The card that has an address, from the kernel's table of neighbours (proc(5): address, type, flags, card, mask,
+/// interface).
+fn neighbour(table: &str, address: Ipv4Addr) -> Option<Mac> {
+    const ETHERNET: &str = "0x1"; // ARPHRD_ETHER, linux/if_arp.h
+    const COMPLETE: u32 = 2; // ATF_COM, linux/if_arp.h
+
+    table.lines().skip(1).find_map(|line| {
+        let mut columns = line.split_whitespace();
+        let (of, kind, flags) = (columns.next()?, columns.next()?, columns.next()?);
+        let flags = u32::from_str_radix(flags.strip_prefix("0x")?, 16).ok()?;
+        let known = of.parse() == Ok(address) && kind == ETHERNET && flags & COMPLETE != 0;
+        known.then(|| columns.next()?.parse().ok()).flatten()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_table_says_which_card_has_an_address() {
+        let table = "\
+IP address       HW type     Flags       HW address            Mask     Device
+10.77.0.50       0x1         0x2         52:54:00:12:34:56     *        enp1s0
+10.77.0.51       0x1         0x0         00:00:00:00:00:00     *        enp1s0
+10.77.0.52       0x20        0x2         52:54:00:12:34:57     *        ib0
+10.77.0.53       0x1         0x6         52:54:00:12:34:58     *        enp2s0
+odd line
+";
+        for (name, last, want) in [
+            ("a neighbour", 50, Some("52:54:00:12:34:56")),
+            ("one that does not answer", 51, None),
+            ("no Ethernet", 52, None),
+            ("one that was set by hand", 53, Some("52:54:00:12:34:58")),
+            ("nobody", 54, None),
+        ] {
+            let got = neighbour(table, Ipv4Addr::new(10, 77, 0, last));
+            let want = want.map(|mac| mac.parse::<Mac>().expect("a MAC"));
+            assert_eq!(got, want, "{name}");
+        }
+    }
+}
