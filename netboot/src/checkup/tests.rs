@@ -1,6 +1,12 @@
 //! Each finding with its verdict, and that whatever is not in order comes with something to do.
 
+use std::time::Duration;
+
+use super::host::BUILT;
 use super::*;
+use crate::firewall::Answer;
+use crate::rivals::{Mode, Rival};
+use crate::timestamp::Timestamp;
 
 #[track_caller]
 fn check(name: &str, check: &Check, verdict: Verdict, said: &str) {
