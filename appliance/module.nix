@@ -132,7 +132,7 @@ in
       # `publish` copies closures with the machine's own Nix.
       path = [ config.nix.package ];
       environment.HOME = "/var/lib/pxe-appliance";
-      serviceConfig = {
+      serviceConfig = import ../netboot/images/hardened.nix // {
         Type = "notify";
         ExecStart = "${cfg.package}/bin/pxe-appliance serve --config ${file}";
         ExecReload = "${pkgs.coreutils}/bin/kill -HUP $MAINPID";
@@ -146,7 +146,6 @@ in
         StateDirectoryMode = "0700";
         RuntimeDirectory = "pxe-appliance";
         RuntimeDirectoryMode = "0750";
-        UMask = "0077";
         LimitCORE = 0;
 
         # Ports below 1024, one interface; frames to a client that has no address yet.
@@ -166,29 +165,9 @@ in
           "AF_NETLINK"
         ];
 
-        LockPersonality = true;
-        MemoryDenyWriteExecute = true;
-        NoNewPrivileges = true;
-        PrivateDevices = true;
-        PrivateTmp = true;
-        ProtectClock = true;
-        ProtectControlGroups = true;
-        ProtectHome = true;
-        ProtectHostname = true;
-        ProtectKernelLogs = true;
-        ProtectKernelModules = true;
-        ProtectKernelTunables = true;
-        # Not ProcSubset: which ports are taken, and by what kind of firewall, is told by /proc/net.
+        # Not ProcSubset: which ports are taken, by what kind of firewall, and which card has an address, is told
+        # by /proc/net.
         ProtectProc = "invisible";
-        ProtectSystem = "strict";
-        RestrictNamespaces = true;
-        RestrictRealtime = true;
-        RestrictSUIDSGID = true;
-        SystemCallArchitectures = "native";
-        SystemCallFilter = [
-          "@system-service"
-          "~@privileged @resources"
-        ];
         # Nix tries to raise its own limits and lives without: refused, not killed.
         SystemCallErrorNumber = "EPERM";
       };

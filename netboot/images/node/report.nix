@@ -10,40 +10,18 @@
     after = [ "network-online.target" ];
     # A system that was not installed by an appliance has nobody to tell.
     unitConfig.ConditionPathExists = "/var/lib/netboot/node.json";
-    serviceConfig = {
+    serviceConfig = import ../hardened.nix // {
       # It waits for the appliance as long as it takes; the boot does not wait for it.
       Type = "exec";
       ExecStart = "${config.netboot.agent}/bin/netboot-agent report";
 
       # It reads /var/lib/netboot and links, and speaks to one address.
       CapabilityBoundingSet = "";
-      LockPersonality = true;
-      MemoryDenyWriteExecute = true;
-      NoNewPrivileges = true;
-      PrivateDevices = true;
-      PrivateTmp = true;
-      ProtectClock = true;
-      ProtectControlGroups = true;
-      ProtectHome = true;
-      ProtectHostname = true;
-      ProtectKernelLogs = true;
-      ProtectKernelModules = true;
-      ProtectKernelTunables = true;
-      ProtectSystem = "strict";
       RestrictAddressFamilies = [
         "AF_INET"
         "AF_INET6"
         "AF_UNIX"
       ];
-      RestrictNamespaces = true;
-      RestrictRealtime = true;
-      RestrictSUIDSGID = true;
-      SystemCallArchitectures = "native";
-      SystemCallFilter = [
-        "@system-service"
-        "~@privileged @resources"
-      ];
-      UMask = "0077";
     };
   };
 }
