@@ -213,6 +213,8 @@ fn destination(to: To, from: SocketAddrV4) -> Option<Destination> {
 }
 
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 mod on_a_lan;
 #[cfg(test)]
 mod tests;

@@ -606,3 +606,77 @@ proptest! {
         }
     }
 }
+
+/// EDK2's PxeBcDhcp4.c ends option 67 with a NUL of its own where there is none, one octet past its end.
+#[test]
+fn the_octet_that_edk2_writes_behind_the_file_name_does_no_harm() {
+    for form in [Form::Usual, Form::Turned, Form::InOptions, Form::Split] {
+        let boot = Boot {
+            arch: Arch::X64,
+            client: Client::Pxe,
+        };
+        let asked = request(Some(boot));
+        let file = file(&asked, boot);
+        for answer in [
+            proxy_offer(&asked, boot, &file, form, &address()),
+            binl_ack(&asked, boot, &file, form, &address()),
+        ] {
+            let name = named(&decoded(&answer));
+            assert!(name.ends_with('\0'), "{form:?}: {name:?}");
+        }
+    }
+}
+
+/// EDK2 takes an offer with `PXEClient` and without option 43 for one of a server that wants to be asked on port 4011.
+#[test]
+fn in_server_mode_the_class_stands_beside_option_43_or_not_at_all() {
+    for arch in [Arch::Bios, Arch::X64, Arch::Arm64] {
+        let boot = Boot {
+            arch,
+            client: Client::Pxe,
+        };
+        let asked = request(Some(boot));
+        let file = file(&asked, boot);
+        let offer = Settled::Offer {
+            address: [10, 77, 0, 50].into(),
+            lease_time: Duration::from_secs(60),
+        };
+        for form in Form::all(boot, true) {
+            let told = Some((boot, &file, *form));
+            for answer in server_answers(&asked, &offer, told, &network(), None, &address()) {
+                let message = decoded(&answer);
+                let class = option(&message, OptionCode::ClassIdentifier).is_some();
+                let menu = option(&message, OptionCode::VendorExtensions).is_some();
+                let leases = !message.yiaddr().is_unspecified();
+                assert!(!leases || class == menu, "{arch:?}, {form:?}");
+            }
+        }
+    }
+}
+
+/// Without both, iPXE would ask on port 4011 (dhcp.c); it looks into the header for neither.
+#[test]
+fn ipxe_takes_the_script_from_the_offer_itself() {
+    for arch in [Arch::Bios, Arch::X64, Arch::Arm64] {
+        let (message, _) = proxy(arch, Client::Ipxe);
+        assert_eq!(message.siaddr(), address().ip, "{arch:?}: the next server");
+        assert!(named(&message).starts_with("http://"), "{arch:?}: the file");
+    }
+}
+
+/// EDK2 takes the file from whom the offer is of, whatever next server it names (edk2#8558).
+#[test]
+fn the_next_server_is_the_one_that_offers() {
+    for (arch, client) in [
+        (Arch::Bios, Client::Pxe),
+        (Arch::X64, Client::Pxe),
+        (Arch::X64, Client::Http),
+        (Arch::X64, Client::Ipxe),
+        (Arch::Arm64, Client::RaspberryPi),
+    ] {
+        let (message, _) = proxy(arch, client);
+        let server = option(&message, OptionCode::ServerIdentifier);
+        let own = O::ServerIdentifier(message.siaddr());
+        assert_eq!(server, Some(&own), "{arch:?}, {client:?}");
+    }
+}

@@ -266,3 +266,63 @@ proptest! {
         let _ = read(&bytes);
     }
 }
+
+/// The whole registry as far as it is of use here, by number.
+#[test]
+fn architectures_are_those_of_the_iana_registry() {
+    let known = |number| match number {
+        0 | 20 => Arch::Bios,
+        6 | 15 => Arch::X86,
+        7 | 9 | 16 | 17 => Arch::X64,
+        10 | 18 | 21 | 23 => Arch::Arm32,
+        11 | 19 | 22 | 24 | 41 => Arch::Arm64,
+        27 | 28 => Arch::Riscv64,
+        other => Arch::Other(other),
+    };
+    for number in 0..=u16::MAX {
+        assert_eq!(Arch::from_registry(number), known(number), "{number}");
+    }
+    let started: Vec<u16> = (0..100)
+        .filter(|number| Arch::from_registry(*number).kernel().is_some())
+        .collect();
+    assert_eq!(started, [0, 6, 7, 9, 11, 15, 16, 17, 19, 20, 22, 24, 41]);
+}
+
+#[test]
+fn raspberry_pi_boards_are_known_by_their_address_blocks() {
+    for (card, want) in [
+        ("b8:27:eb:00:00:01", true),
+        ("dc:a6:32:00:00:01", true),
+        ("e4:5f:01:00:00:01", true),
+        ("28:cd:c1:00:00:01", true),
+        ("d8:3a:dd:00:00:01", true),
+        ("2c:cf:67:00:00:01", true),
+        ("b8:27:ec:00:00:01", false),
+        ("52:54:00:12:34:56", false),
+    ] {
+        let card = card.parse().expect("a MAC");
+        assert_eq!(is_raspberry_pi_card(card), want, "{card}");
+    }
+}
+
+/// Arithmetic on lengths is where DHCP servers were broken into (CVE-2026-4892 of dnsmasq and its kind).
+#[test]
+fn an_option_of_any_length_cut_at_any_octet_is_read_or_ignored() {
+    for number in [12, 43, 50, 52, 53, 60, 61, 77, 81, 82, 93, 97, 175] {
+        for length in 0..=255 {
+            let mut whole = discover(&[(60, b"PXEClient"), (93, &[0, 7])]);
+            whole.pop();
+            let behind = whole.len();
+            whole.extend([number, length]);
+            whole.extend(std::iter::repeat_n(7, length.into()));
+            for end in behind..=whole.len() {
+                let read = read(&whole[..end]);
+                // What is cut off is not believed; what stands before it is.
+                if end < whole.len() {
+                    let boot = read.expect("is a DISCOVER").boot.expect("netboots");
+                    assert_eq!(boot.arch, Arch::X64, "option {number}, {length}, {end}");
+                }
+            }
+        }
+    }
+}

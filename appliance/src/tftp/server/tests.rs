@@ -444,6 +444,33 @@ async fn the_answer_comes_from_the_address_that_was_asked() {
     library.close().await;
 }
 
+/// RFC 1123 §4.2.3.4: whoever asks everybody is told nothing.
+#[tokio::test]
+async fn a_broadcast_request_is_not_heard() {
+    let library = Library::open().await;
+    let client = UdpSocket::bind("127.0.0.1:0").await.expect("binds");
+    client.set_broadcast(true).expect("may broadcast");
+    let port = library.at.port();
+    for (to, file) in [("127.255.255.255", "long"), ("127.0.0.1", "short")] {
+        client
+            .send_to(&read(file, &[]), (to, port))
+            .await
+            .expect("sends");
+    }
+    let mut answer = [0; 600];
+    let hearing = client.recv_from(&mut answer);
+    let (length, _) = tokio::time::timeout(LIMIT, hearing)
+        .await
+        .expect("in time")
+        .expect("hears");
+    assert_eq!(
+        &answer[..length],
+        b"\0\x03\0\x01short",
+        "the second was the first"
+    );
+    library.close().await;
+}
+
 /// Block numbers have 16 bits: with 512 bytes they begin again after 32 MiB.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_clients_get_more_than_32_mib_in_small_blocks_from_memory_and_disk() {

@@ -1,0 +1,145 @@
+//! The packet corpus of the core, through the appliance's own doors: each packet has one outcome, in every mode and
+//! whoever sends it, and the log of it is text.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use super::*;
+use crate::counters::Counter;
+use crate::testing::{House, boot, enroll_as};
+
+/// One packet: its name, the door that it was sent to, its octets.
+type Packet = (String, Door, Vec<u8>);
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder of the corpus");
+    entries
+        .map(|entry| entry.expect("an entry").path())
+        .collect()
+}
+
+/// The packets as `netboot/tests/packets/README.md` describes them.
+fn corpus() -> Vec<Packet> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../netboot/tests/packets");
+    let folders = files(&folder).into_iter().filter(|path| path.is_dir());
+    let mut hex: Vec<PathBuf> = folders.flat_map(|folder| files(&folder)).collect();
+    hex.retain(|file| file.extension().is_some_and(|ending| ending == "hex"));
+    hex.sort();
+    assert!(hex.len() > 80, "the corpus is not where it should be");
+    let packet = |file: &PathBuf| {
+        let text = std::fs::read_to_string(file).expect("reads");
+        let lines = || text.lines().filter(|line| !line.starts_with('#'));
+        let door = match lines().any(|line| line == "port 4011") {
+            true => Door::Binl,
+            false => Door::Dhcp,
+        };
+        let octets = lines().filter(|line| !line.starts_with("port "));
+        let octets = octets.flat_map(str::split_whitespace);
+        let octets = octets.map(|octet| u8::from_str_radix(octet, 16).expect("an octet"));
+        (file.display().to_string(), door, octets.collect())
+    };
+    hex.iter().map(packet).collect()
+}
+
+/// All packets, those that are their sender's first enrolled or not.
+async fn house(mode: &str, enrolled: bool, packets: &[Packet]) -> (House, Arc<App>) {
+    let house = House::new(&format!("{}{mode}", boot("")));
+    let app = house.bind().await.app().clone();
+    let cards = packets.iter().filter_map(|(_, _, octets)| {
+        let request = netboot::request::read(octets).ok()?;
+        Some(request.mac)
+    });
+    let cards: std::collections::BTreeSet<Mac> = cards.filter(|_| enrolled).collect();
+    for (number, card) in cards.into_iter().enumerate() {
+        enroll_as(&app, card, "worker", format!("node{number}").leak()).await;
+    }
+    (house, app)
+}
+
+const SERVER: &str = "[dhcp]\nmode = \"server\"\nrange = [\"127.1.0.10\", \"127.1.0.40\"]\n";
+
+/// The log, with nothing left out of it.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        log.extend_from_slice(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Kea 0.9.2 fell over a packet only where it wrote everything down: so everything is written down here.
+#[tokio::test]
+async fn every_packet_of_the_corpus_has_one_outcome_at_every_door() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let packets = corpus();
+    let mut answered = 0;
+    for (mode, enrolled) in [("", false), ("", true), (SERVER, false), (SERVER, true)] {
+        let (_house, app) = house(mode, enrolled, &packets).await;
+        let total = || {
+            let counts = &app.counters.packets;
+            let all = [
+                &counts.sent,
+                &counts.ignored,
+                &counts.unreadable,
+                &counts.failed,
+                &counts.panicked,
+                &counts.dropped,
+            ];
+            all.map(Counter::get).iter().sum::<u64>()
+        };
+        let segment = app.segments[0].clone();
+        let socket = match LanSocket::bind(&segment.lan, 0) {
+            Ok(socket) => socket,
+            Err(error) => {
+                println!("skipped: this user may not bind to an interface: {error}");
+                return;
+            }
+        };
+        for (name, sent_to, packet) in &packets {
+            for door in [Door::Dhcp, Door::Binl] {
+                let judging = answer::judge(&app, &segment, door, packet, None);
+                let judged = AssertUnwindSafe(judging).catch_unwind().await;
+                let judged = judged.unwrap_or_else(|_| panic!("{name} on {door:?}"));
+                let answers = match &judged.outcome {
+                    Outcome::Answers(answers) => answers.len() as u64,
+                    Outcome::Ignored(_) => 1,
+                    Outcome::Panicked => 0,
+                };
+                assert!((1..=2).contains(&answers), "{name} on {door:?}: {answers}");
+                answered += u64::from(matches!(judged.outcome, Outcome::Answers(_)));
+                let before = total();
+                let from = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 68);
+                let here = segment.address.ip;
+                witness::came(&app, here, door, packet, from, &judged);
+                finish(&app, here, &socket, door, judged, from, None).await;
+                assert_eq!(
+                    total() - before,
+                    answers,
+                    "{name} on {door:?}, sent to {sent_to:?}"
+                );
+            }
+        }
+        assert_eq!(app.counters.packets.panicked.get(), 0);
+    }
+    assert!(answered > 100, "only {answered} were answered");
+    let log = log.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let log = String::from_utf8(log).expect("the log is text");
+    assert!(log.contains("ignored"), "nothing was written down");
+    let odd = log.lines().find(|line| line.chars().any(char::is_control));
+    assert_eq!(odd, None, "what a packet says is escaped");
+}
