@@ -24,6 +24,12 @@ fn is_claimed(scene: &mut Scene) -> anyhow::Result<()> {
         m.attempt.as_ref().is_some_and(|a| a.claim.is_some())
     })?;
     said(scene, "the installer claimed its install");
+    // All that was fetched is known to be its own doing: by the link, behind a router by its lease.
+    let shown = scene.appliance.admin("show node1")?.stdout;
+    ensure!(
+        shown.contains("sent kernel") && !shown.contains("not known to be this machine"),
+        "{shown}"
+    );
     Ok(())
 }
 
@@ -141,7 +147,7 @@ router = "10.78.0.1"
         relaying.still_runs()?;
         Ok(std::fs::read_to_string(&log)?.contains("Sending on   Socket/fallback"))
     })?;
-    lan::move_tap("tap0", "attic")?;
+    lan::move_cable("tap0", "attic")?;
     is_claimed(&mut scene)?;
     let log = log_of(&scene)?;
     ensure!(

@@ -38,6 +38,7 @@ pub struct Appliance {
     dir: PathBuf,
     pub log: PathBuf,
     process: Option<Process>,
+    raw_sockets: bool,
 }
 
 /// What a command said.
@@ -83,7 +84,13 @@ impl Appliance {
             log: dir.join("appliance.log"),
             dir,
             process: None,
+            raw_sockets: true,
         })
+    }
+
+    /// From the next start on it may not send frames, as a service without CAP_NET_RAW.
+    pub fn forbid_raw_sockets(&mut self) {
+        self.raw_sockets = false;
     }
 
     /// Sets a variable of its environment for the next start.
@@ -101,7 +108,14 @@ impl Appliance {
 
     /// Starts the service and waits until it answers an operator.
     pub fn start(&mut self) -> anyhow::Result<()> {
-        let mut command = self.room.command(self.programs.join("pxe-appliance"));
+        let program = self.programs.join("pxe-appliance");
+        let mut command = if self.raw_sockets {
+            self.room.command(program)
+        } else {
+            let mut command = self.room.command("setpriv");
+            command.arg("--bounding-set=-net_raw").arg(program);
+            command
+        };
         command
             .args(["serve", "--config", "appliance.toml"])
             .current_dir(&self.dir)

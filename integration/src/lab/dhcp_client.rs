@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::enclose::run;
-use super::lan::Room;
+use super::lan::{Room, move_cable};
 use super::process::Process;
 use super::wait::{wait_for, wait_until};
 
@@ -84,8 +84,28 @@ LLDP=no
 ";
 
 impl Client {
-    /// Starts it in a new room in `switch`. `number` makes its name and its MAC.
+    /// Starts it in a new room in `switch`. `number` makes its name and its MAC. It takes its address as it comes.
     pub fn start(program: Program, number: u8, switch: &str, dir: &Path) -> anyhow::Result<Self> {
+        Self::start_as(program, number, switch, dir, false)
+    }
+
+    /// The same, but it asks the wire whether somebody has the address, and declines it then: udhcpc and dhcpcd.
+    pub fn start_careful(
+        program: Program,
+        number: u8,
+        switch: &str,
+        dir: &Path,
+    ) -> anyhow::Result<Self> {
+        Self::start_as(program, number, switch, dir, true)
+    }
+
+    fn start_as(
+        program: Program,
+        number: u8,
+        switch: &str,
+        dir: &Path,
+        careful: bool,
+    ) -> anyhow::Result<Self> {
         let name = format!("pc{number}");
         let room = Room::without_address(&name, switch, &dir.join("rooms"))?;
         let mac = format!("52:54:00:aa:00:{number:02x}");
@@ -96,18 +116,19 @@ impl Client {
         fs::write(&hook, HOOK)?;
         fs::set_permissions(&hook, fs::Permissions::from_mode(0o755))?;
         fs::write(dir.join("eth0.network"), NETWORKD)?;
-        let conf = format!("noarp\nipv4only\nnoipv4ll\nscript {}\n", hook.display());
+        let noarp = if careful { "" } else { "noarp\n" };
+        let conf = format!("{noarp}ipv4only\nnoipv4ll\nscript {}\n", hook.display());
         fs::write(dir.join("dhcpcd.conf"), conf)?;
         fs::write(
             dir.join("dhclient.conf"),
             "initial-interval 1;\nretry 3;\nbackoff-cutoff 3;\n",
         )?;
         let log = dir.join("log");
-        let process = Process::start(
-            &format!("{program:?}"),
-            &mut command(program, &room, &dir),
-            &log,
-        )?;
+        let mut command = command(program, &room, &dir);
+        if careful && program == Program::Udhcpc {
+            command.arg("-a");
+        }
+        let process = Process::start(&format!("{program:?}"), &mut command, &log)?;
         Ok(Self {
             room,
             mac,
@@ -116,6 +137,13 @@ impl Client {
             dir,
             log,
         })
+    }
+
+    /// Pulls its cable out of the switch that it is in, and plugs it into another.
+    pub fn move_to(&self, switch: &str) -> anyhow::Result<()> {
+        self.room.ip("link set eth0 down")?;
+        move_cable(self.room.name(), switch)?;
+        self.room.ip("link set eth0 up")
     }
 
     pub fn program(&self) -> Program {

@@ -44,8 +44,9 @@ pub fn stray_tap(name: &str) -> anyhow::Result<()> {
     ip(&format!("link set {name} up"))
 }
 
-/// Pulls a tap's cable out of the LAN's switch and puts it into another.
-pub fn move_tap(name: &str, switch: &str) -> anyhow::Result<()> {
+/// Pulls a cable out of the switch that it is in and puts it into another. `name` is its end there: a tap, or the room
+/// whose first cable it is.
+pub fn move_cable(name: &str, switch: &str) -> anyhow::Result<()> {
     ip(&format!("link set {name} master {switch}"))
 }
 

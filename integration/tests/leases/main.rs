@@ -17,6 +17,8 @@ use integration::lab::products::Products;
 use integration::lab::services::{self, Leases};
 use integration::lab::wait::wait_for;
 
+mod contested;
+
 const SERVER: &str = r#"
 [dhcp]
 mode = "server"
@@ -229,68 +231,70 @@ fn forward(room: &Room) -> anyhow::Result<()> {
         .args(["-c", "echo 1 >/proc/sys/net/ipv4/ip_forward"]))
 }
 
-#[test]
-fn an_address_that_somebody_uses_is_not_offered() -> anyhow::Result<()> {
-    let dir = folder("leases-in-use")?;
-    let mut appliance = appliance(SERVER, &dir)?;
-    let first = Ipv4Addr::new(10, 77, 0, 100);
-    let _squatter = Room::new("squatter", first, &dir.join("rooms"))?;
-    appliance.start()?;
-    let mut client = Client::start(Program::Udhcpc, 1, SWITCH, &dir)?;
-    let address = client.wait_for_address()?;
-    ensure!(address == Ipv4Addr::new(10, 77, 0, 101), "it has {address}");
-    let events = appliance.must("events")?;
-    ensure!(events.contains("10.77.0.100 is used by"), "{events}");
-    Ok(())
+/// Two LANs that do not know of each other, and an appliance with a card in each.
+fn two_lans(dir: &Path) -> anyhow::Result<Appliance> {
+    let config = r#"
+[[lan]]
+interface = "eth0"
+[[lan]]
+interface = "eth1"
+[dhcp]
+mode = "server"
+allow-default-route = true
+[[dhcp.subnet]]
+network = "10.77.0.0/24"
+range = ["10.77.0.100", "10.77.0.199"]
+[[dhcp.subnet]]
+network = "10.78.0.0/24"
+range = ["10.78.0.50", "10.78.0.99"]
+"#;
+    let appliance = appliance(config, dir)?;
+    lan::another_switch(RACK)?;
+    appliance.room().plug("eth1", "appliance1", RACK)?;
+    appliance.room().ip("address add 10.78.0.1/24 dev eth1")?;
+    Ok(appliance)
 }
 
+const RACK: &str = "rack";
+
 #[test]
-fn five_hundred_exchanges_a_second_lose_nothing() -> anyhow::Result<()> {
-    let dir = folder("leases-load")?;
-    let subnet = r#"
-[[dhcp.subnet]]
-network = "10.80.0.0/16"
-range = ["10.80.1.0", "10.80.200.0"]
-router = "10.80.0.1"
-"#;
-    let mut appliance = appliance(&format!("{SERVER}{subnet}"), &dir)?;
-    // perfdhcp plays a relay with clients behind it.
-    let load = Room::new("load", Ipv4Addr::new(10, 77, 0, 2), &dir.join("rooms"))?;
-    load.ip("address add 10.80.0.1/16 dev eth0")?;
-    appliance.room().ip("route add 10.80.0.0/16 dev eth0")?;
-    appliance.set_env("RUST_LOG", "info");
+fn each_of_two_lans_has_addresses_of_its_own() -> anyhow::Result<()> {
+    let dir = folder("leases-two-lans")?;
+    let mut appliance = two_lans(&dir)?;
     appliance.start()?;
-    let mut perfdhcp = load.command("perfdhcp");
-    perfdhcp.args([
-        "-4",
-        "-l",
-        "10.80.0.1",
-        "-r",
-        "500",
-        "-R",
-        "20000",
-        "-p",
-        "6",
-        // Microseconds for the last answers.
-        "-W",
-        "2000000",
-    ]);
-    perfdhcp.arg(APPLIANCE.to_string());
-    let said = perfdhcp.output().context("cannot run `perfdhcp`")?;
-    let said = String::from_utf8_lossy(&said.stdout).into_owned();
-    println!("{said}");
-    let drops: Vec<&str> = said
-        .lines()
-        .filter_map(|l| l.strip_prefix("drops: "))
-        .collect();
-    ensure!(drops == ["0", "0"], "some exchanges were lost: {drops:?}");
-    let received = said
-        .lines()
-        .filter_map(|l| l.strip_prefix("received packets: "));
-    let received: Vec<u32> = received.filter_map(|n| n.parse().ok()).collect();
+    for (number, program) in (1..).zip(Program::all()) {
+        for (switch, network, number) in [(SWITCH, 77, number), (RACK, 78, 100 + number)] {
+            let mut client = Client::start(program, number, switch, &dir)?;
+            let address = client.wait_for_address()?;
+            println!("{program:?} on `{switch}`: {address}");
+            ensure!(
+                address.octets()[..3] == [10, network, 0],
+                "{program:?} on `{switch}` has {address}"
+            );
+            client.release()?;
+            wait_for_words(&appliance, &client, &format!("released {address}"), 10)?;
+        }
+    }
+    // Plugged into the other LAN, a client asks for its address first, which is of no use there.
+    let mut moving = Client::start(Program::Dhcpcd, 9, SWITCH, &dir)?;
+    let before = moving.wait_for_address()?;
+    moving.move_to(RACK)?;
+    wait_for(
+        "an address of the other LAN",
+        Duration::from_secs(30),
+        || {
+            let address = moving.address()?;
+            Ok(address.is_some_and(|address| address.octets()[..3] == [10, 78, 0]))
+        },
+    )
+    .with_context(|| format!("it had {before}; see `{}`", moving.log.display()))?;
     ensure!(
-        received.iter().all(|n| *n >= 2_000),
-        "too few for six seconds: {received:?}"
+        says(
+            &appliance,
+            &moving.mac,
+            "nak: this address is not of this network"
+        )?,
+        "nobody told it that {before} is of no use"
     );
     Ok(())
 }
