@@ -369,6 +369,12 @@ impl Model {
             );
         }
         prop_assert_eq!(self.leases.by_address().len(), self.durable.len());
+        let mut had = BTreeMap::new();
+        for lease in self.durable.values().filter(|lease| !lease.declined) {
+            let [_, subnet, ..] = lease.address.octets();
+            let other = had.insert((lease.mac, subnet), lease.address);
+            prop_assert_eq!(other, None, "{} has two addresses", lease.mac);
+        }
         Ok(())
     }
 }

@@ -626,6 +626,37 @@ fn a_client_may_ask_for_a_shorter_lease_but_not_for_a_longer_one() {
     }
 }
 
+/// Its lease is over, and the address was promised to somebody else meanwhile.
+#[test]
+fn a_former_holder_does_not_take_what_is_offered_to_another() {
+    let mut leases = Leases::default();
+    let address = lease_to(&mut leases, 1, at(0));
+    let wants_it = Request {
+        requested: Some(address),
+        ..request(Kind::Discover, 2)
+    };
+    assert_eq!(
+        say(&mut leases, &wants_it, at(4000)),
+        format!("offer {address}")
+    );
+    let reboots = Request {
+        requested: Some(address),
+        ..request(Kind::Request, 1)
+    };
+    let rebinds = Request {
+        ciaddr: address,
+        ..request(Kind::Request, 1)
+    };
+    for late in [reboots, rebinds] {
+        let got = say(&mut leases, &late, at(4001));
+        assert_eq!(got, "nak: this address was given to another");
+    }
+    assert_eq!(
+        say(&mut leases, &selecting(2, address), at(4002)),
+        format!("ack {address}")
+    );
+}
+
 #[test]
 fn two_machines_with_one_client_id_do_not_share_a_lease() {
     let cloned = |client| Request {
