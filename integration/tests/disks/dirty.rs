@@ -101,15 +101,17 @@ fn installs_over_all_of_it(name: &str, firmware: Firmware, cmdline: &str) -> any
     let plan = machine.attempt.and_then(|attempt| attempt.plan);
     let destroys = plan.map_or_else(Vec::new, |plan| plan.destroys);
     println!("{destroys:#?}");
-    for what in ["gpt-backup", "`oldvg`", "oldpool", "crypto_LUKS"] {
+    for what in ["gpt-backup", "linux_raid_member", "oldpool", "crypto_LUKS"] {
         ensure!(
             destroys.iter().any(|line| line.contains(what)),
             "the plan does not say that `{what}` will be gone: {destroys:#?}"
         );
     }
     // Only what runs can be seen into.
-    let inside = destroys.iter().any(|line| line.contains("olddata"));
-    ensure!(inside != cmdline.is_empty(), "{destroys:#?}");
+    for inside in ["`oldvg`", "olddata"] {
+        let seen = destroys.iter().any(|line| line.contains(inside));
+        ensure!(seen != cmdline.is_empty(), "`{inside}`: {destroys:#?}");
+    }
     scene.machine.cut_power()?;
     the_others_are_unchanged(&scene)?;
     let root = &scene.machine.build().disks[0];

@@ -53,7 +53,7 @@ pub(crate) fn read(roots: &Roots, name: &str) -> Option<Disk> {
             .unwrap_or("")
             .to_owned()
     };
-    let first = |all: [String; 4]| all.into_iter().find(|s| !s.is_empty()).unwrap_or_default();
+    let first = |all: [String; 5]| all.into_iter().find(|s| !s.is_empty()).unwrap_or_default();
     let path = fs::canonicalize(&folder).unwrap_or_default();
     let sector = fact("queue/logical_block_size").parse().unwrap_or(512);
     Some(Disk {
@@ -65,12 +65,14 @@ pub(crate) fn read(roots: &Roots, name: &str) -> Option<Disk> {
             fact("serial"),
             fact("device/serial"),
             vital_serial(&folder),
+            usb_serial(&path),
             udev("E:ID_SERIAL_SHORT="),
         ]),
         wwn: first([
             fact("wwid"),
             fact("device/wwid"),
             udev("E:ID_WWN="),
+            String::new(),
             String::new(),
         ]),
         bus: bus(&path).to_owned(),
@@ -95,6 +97,14 @@ fn vital_serial(folder: &Path) -> String {
     serial
         .trim_matches(|c: char| c.is_whitespace() || c == '\0')
         .to_owned()
+}
+
+/// Of the stick or the enclosure that the disk is in. Without udev, which may not yet be done with a disk that just came.
+fn usb_serial(path: &Path) -> String {
+    let mut above = path.ancestors();
+    let device = above.find(|folder| folder.join("idVendor").exists());
+    let serial = device.and_then(|device| text(device.join("serial")));
+    serial.unwrap_or_default()
 }
 
 /// By the nearest controller on the disk's path: a USB stick is also a SCSI disk.

@@ -104,6 +104,9 @@ mod tests {
             removable: true,
             ..DiskSpec::virtio("sda", 16 << 30, "")
         });
+        let stick = "sys/devices/pci0000:00/0000:00:14.0/usb1/1-1";
+        fake.write(&format!("{stick}/idVendor"), "0781\n");
+        fake.write(&format!("{stick}/serial"), "4C530001\n");
         fake.add_partition("vda", 1, 2048, 1 << 20, "disk-main-ESP");
         fake.signatures("vda", &[("0x200", "gpt", "", "")]);
         fake.signatures("vda1", &[("0x52", "vfat", "ESP", "AB-12")]);
@@ -151,7 +154,7 @@ mod tests {
                   "size": 17179869184,
                   "sector": 512,
                   "model": "Ultra Fit",
-                  "serial": "",
+                  "serial": "4C530001",
                   "wwn": "",
                   "bus": "usb",
                   "removable": true,

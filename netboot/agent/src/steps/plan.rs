@@ -47,6 +47,7 @@ pub(crate) fn plan(run: &mut Run<'_>, claim: &ClaimAnswer) -> anyhow::Result<Pla
 fn granted(run: &mut Run<'_>) -> anyhow::Result<(Plan, Hardware)> {
     let mut told = None;
     loop {
+        super::settle(run.outside);
         let hardware = inventory(run.outside, run.roots);
         let request = PlanRequest { hardware };
         match run.ask("/node/v1/plan", &request) {
