@@ -187,6 +187,12 @@ in
           );
         };
 
+        publish = section {
+          keep = key (types.ints.between 1 1000) 3 ''
+            How many releases of each system `pxe-admin releases --prune` leaves in the cache in any case.
+          '';
+        };
+
         k3s = section {
           server = key types.str "https://10.77.0.10:6443" ''
             The API server that nodes join: a URL, or the name of the machine whose role is `server-init`.

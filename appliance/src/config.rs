@@ -50,6 +50,7 @@ pub struct Config {
     /// One per architecture; they go before those that are published.
     pub images: Vec<InstallerImage>,
     pub k3s: K3sConfig,
+    pub publish: Publishing,
 }
 
 impl Config {
@@ -132,6 +133,19 @@ pub struct InstallerImage {
     pub kernel: PathBuf,
     pub initrd: PathBuf,
     pub image: Image,
+}
+
+/// `[publish]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Publishing {
+    /// How many releases of each system a prune leaves in the cache in any case; at least one.
+    pub keep: u32,
+}
+
+impl Default for Publishing {
+    fn default() -> Self {
+        Self { keep: 3 }
+    }
 }
 
 /// `[k3s]`

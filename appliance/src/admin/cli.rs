@@ -78,8 +78,8 @@ pub(super) enum Command {
     Confirm(WhoArgs),
     /// Build the flake's systems and installer, sign them into the cache and make releases of them
     Publish(PublishArgs),
-    /// List the releases of all systems
-    Releases,
+    /// List the releases of all systems, or delete old ones from the cache
+    Releases(ReleasesArgs),
     /// List what machines have run, oldest first
     Generations(GenerationsArgs),
     /// Print a completion script for a shell
@@ -180,6 +180,19 @@ pub(super) struct PublishArgs {
     /// Build nothing: one system's toplevel, a store path or a link to one such as ./result
     #[arg(long, value_name = "PATH", conflicts_with_all = ["flake", "dry_run"])]
     pub(super) toplevel: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReleasesArgs {
+    /// Delete from the cache what no machine runs or is to get and is not among the last of its system
+    #[arg(long)]
+    pub(super) prune: bool,
+    /// How many releases of each system stay in any case [default: publish.keep, 3]
+    #[arg(long, value_name = "N", requires = "prune", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(super) keep: Option<u32>,
+    /// Say what would be deleted, and change nothing
+    #[arg(long, requires = "prune")]
+    pub(super) dry_run: bool,
 }
 
 #[derive(Debug, Args)]

@@ -20,6 +20,7 @@ mod generations;
 mod machines;
 mod plan;
 mod publish;
+mod releases;
 mod show;
 mod watch;
 
@@ -74,7 +75,7 @@ async fn carry_out(cli: Cli, output: &mut Output) -> Result<Answer, Failure> {
         Command::Plan(args) => plan::plan(&client, &args).await,
         Command::Confirm(args) => enroll::confirm(&client, &args).await,
         Command::Publish(args) => publish::publish(&client, args, output).await,
-        Command::Releases => publish::releases(&client).await,
+        Command::Releases(args) => releases::releases(&client, &args).await,
         Command::Generations(args) => generations::generations(&client, &args).await,
         Command::Completions { shell } => Ok(cli::completions(shell)),
     }

@@ -1,8 +1,8 @@
-//! `publish` and `releases`.
+//! `publish`.
 
 mod from_flake;
 mod hand_over;
-mod told;
+pub(super) mod told;
 
 #[cfg(test)]
 mod tests;
@@ -10,13 +10,12 @@ mod tests;
 use std::path::Path;
 
 use netboot::store_path::StorePath;
-use netboot::wire::{Releases, Source};
+use netboot::wire::Source;
 
 use super::cli::PublishArgs;
 use super::client::Client;
 use super::failure::Failure;
 use super::output::{Answer, Output};
-use super::words::{bytes, or_dash, table};
 
 pub(super) async fn publish(
     client: &Client,
@@ -54,38 +53,4 @@ fn store_path(typed: &Path) -> Result<StorePath, Failure> {
         ),
         tip: "pxe-admin publish SYSTEM --flake ., which builds the system first".to_owned(),
     })
-}
-
-pub(super) async fn releases(client: &Client) -> Result<Answer, Failure> {
-    let answer: Releases = client.get(&["releases"]).await?;
-    if answer.releases.is_empty() {
-        return Ok(Answer::new(&answer, String::new())
-            .note("nothing was published yet")
-            .note("next: `pxe-admin publish`"));
-    }
-    let rows: Vec<[String; 7]> = answer
-        .releases
-        .iter()
-        .map(|release| {
-            [
-                release.system.to_string(),
-                release.number.to_string(),
-                or_dash(Some(&release.label)),
-                bytes(release.closure_size),
-                release.published.to_string(),
-                told::revision(release.revision.as_deref(), release.dirty),
-                release.toplevel.to_string(),
-            ]
-        })
-        .collect();
-    let head = [
-        "SYSTEM",
-        "RELEASE",
-        "LABEL",
-        "SIZE",
-        "PUBLISHED",
-        "REVISION",
-        "TOPLEVEL",
-    ];
-    Ok(Answer::new(&answer, table(head, &rows)))
 }

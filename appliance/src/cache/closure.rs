@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use netboot::closure::Member;
+use netboot::narinfo::NarInfo;
 use netboot::store_path::StorePath;
 
 use super::Cache;
-use super::fault::field;
 
 impl Cache {
     /// The paths of a closure with their sizes, sorted; and whether the cache has them all.
@@ -34,13 +34,8 @@ impl Cache {
     /// Size and references of a path whose narinfo and NAR are there.
     fn entry(&self, path: &StorePath) -> Option<(u64, Vec<StorePath>)> {
         let file = self.file(&format!("{}.narinfo", path.hash()))?;
-        let info = std::fs::read_to_string(file).ok()?;
-        self.file(field(&info, "URL")?)?;
-        let size = field(&info, "NarSize")?.parse().ok()?;
-        let references = field(&info, "References").unwrap_or_default();
-        let references = references
-            .split_ascii_whitespace()
-            .map(|name| format!("/nix/store/{name}").parse().ok());
-        Some((size, references.collect::<Option<_>>()?))
+        let info: NarInfo = std::fs::read_to_string(file).ok()?.parse().ok()?;
+        self.file(&info.file.to_string())?;
+        Some((info.nar_size, info.references))
     }
 }

@@ -1,10 +1,16 @@
 //! The binary cache: a folder of signed narinfos and NARs, filled by `publish`, read by installs.
+//!
+//! What stands in the folder is whole and durable. A publication fills a folder of its own below it ([`incoming`]), and
+//! moves over what is done: NARs first, then narinfos, each step durable before the next. A power cut at any moment
+//! leaves what was there before as it was.
 
 mod closure;
 mod command;
-mod fault;
+mod folder;
 mod held;
+mod incoming;
 mod publish;
+mod sweep;
 mod unpack;
 mod upload;
 
@@ -16,12 +22,14 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use netboot::closure::Member;
-use netboot::refusal::Refusal;
+use netboot::refusal::{Code, Refusal};
 use netboot::store_path::StorePath;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use self::folder::Folder;
 use crate::durable;
 
+pub use self::sweep::Swept;
 pub use self::upload::{Receiving, Uploads};
 
 /// What `nix copy` writes has `StoreDir` alone; the rest lets clients ask for many paths at once, and
@@ -36,7 +44,6 @@ const BASE32: &str = "0123456789abcdfghijklmnpqrsvwxyz";
 pub struct Cache {
     dir: PathBuf,
     secret_key_file: PathBuf,
-    /// One publication at a time; the next one waits.
     turn: Arc<Mutex<()>>,
 }
 
@@ -62,7 +69,18 @@ pub fn look_at(toplevel: &StorePath) -> Result<String, Refusal> {
 /// # Errors
 /// Nix does not know it, in its own words.
 pub async fn in_store(path: &StorePath) -> Result<Vec<Member>, Refusal> {
-    publish::closure(path).await
+    let mut members = publish::closure(path).await?;
+    members.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(members)
+}
+
+/// The right to change what is in the cache: one at a time has it, the next one waits. Whoever publishes keeps it until
+/// the release is on record, or its paths would be nobody's when the cache is pruned.
+#[derive(Debug)]
+pub struct Turn {
+    cache: Cache,
+    /// Work that nobody waits for any more holds it too, until it is done.
+    guard: Arc<OwnedMutexGuard<()>>,
 }
 
 impl Cache {
@@ -97,31 +115,64 @@ impl Cache {
         })
     }
 
-    /// Signs a system's closure into the cache. Refused if it is not a NixOS toplevel. Dropping the future
-    /// ends Nix; what it has copied by then is whole and stays.
-    pub async fn publish(&self, toplevel: &StorePath) -> Result<Measured, Refusal> {
-        let _turn = self.turn.lock().await;
-        publish::publish(self, toplevel).await
+    /// Waits until nobody else changes the cache.
+    pub async fn turn(&self) -> Turn {
+        Turn {
+            cache: self.clone(),
+            guard: Arc::new(self.turn.clone().lock_owned().await),
+        }
     }
 
     /// The file behind `/cache/<path>`; nothing for a name that a cache does not have.
     pub fn file(&self, path: &str) -> Option<PathBuf> {
-        let name =
-            |text: &str, length| text.len() == length && text.chars().all(|c| BASE32.contains(c));
-        let known = match path.strip_prefix("nar/") {
-            Some(nar) => [".nar", ".nar.zst", ".nar.xz"]
-                .iter()
-                .any(|end| nar.strip_suffix(end).is_some_and(|hash| name(hash, 52))),
-            None => {
-                path == "nix-cache-info"
-                    || path
-                        .strip_suffix(".narinfo")
-                        .is_some_and(|hash| name(hash, 32))
-            }
-        };
-        let file = self.dir.join(path);
-        let is_file = |file: &Path| file.symlink_metadata().is_ok_and(|m| m.is_file());
-        let is_dir = |dir: &Path| dir.symlink_metadata().is_ok_and(|m| m.is_dir());
-        (known && is_file(&file) && file.parent().is_some_and(is_dir)).then_some(file)
+        Folder(&self.dir).file(path)
+    }
+
+    /// What is wrong with the entry of this path; nothing if it is whole. `public` is `name:base64`. The paths that it
+    /// refers to are not looked at.
+    pub fn fault(&self, path: &StorePath, public: &str) -> Option<String> {
+        Folder(&self.dir).fault(path, public)
+    }
+}
+
+impl Turn {
+    /// Signs a system's closure into the cache, and mends what is torn of it. Refused if it is not a NixOS toplevel.
+    /// Dropping the future ends Nix; what it has copied by then is taken over by the next publication.
+    pub async fn publish(&self, toplevel: &StorePath) -> Result<Measured, Refusal> {
+        publish::publish(self, toplevel).await
+    }
+
+    /// Deletes what neither `kept` nor a publication under way needs, by the rules of `netboot::retention`; looks only,
+    /// if it is dry.
+    ///
+    /// # Errors
+    /// Files that cannot be listed or deleted. What is left then is found by the next sweep.
+    pub async fn sweep(
+        &self,
+        kept: Vec<StorePath>,
+        pruned: Vec<StorePath>,
+        dry: bool,
+    ) -> anyhow::Result<Swept> {
+        self.aside(move |cache| sweep::sweep(&cache.dir, &kept, &pruned, dry))
+            .await
+            .map_err(|refusal| anyhow::anyhow!("{refusal}"))?
+    }
+
+    /// Work with many files, on a thread that may wait for them.
+    async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Cache) -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let (cache, guard) = (self.cache.clone(), self.guard.clone());
+        let worked = tokio::task::spawn_blocking(move || {
+            let _guard = guard;
+            work(&cache)
+        });
+        worked.await.map_err(|error| {
+            Refusal::new(
+                Code::Internal,
+                format!("the work in the cache ended early: {error}"),
+            )
+        })
     }
 }

@@ -1,14 +1,17 @@
 //! One publication: look at the system, measure it, make sure that it fits, let Nix copy and sign it.
 
-use std::fs::File;
 use std::path::Path;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use netboot::closure::Member;
 use netboot::refusal::Refusal;
 use netboot::store_path::StorePath;
 
 use super::command::{refused, run};
-use super::{Cache, Measured};
+use super::folder::Folder;
+use super::incoming::{self, Incoming};
+use super::{Cache, Measured, Turn};
 use crate::durable;
 
 /// What makes a store path a NixOS toplevel: without these, an install ends in a machine that does not
@@ -23,14 +26,30 @@ pub(super) const PARTS: [&str; 4] = [
 /// Left free for the journal and the index, which share the filesystem.
 const RESERVE: u64 = 64 << 20;
 
-pub(super) async fn publish(cache: &Cache, toplevel: &StorePath) -> Result<Measured, Refusal> {
+pub(super) async fn publish(turn: &Turn, toplevel: &StorePath) -> Result<Measured, Refusal> {
     let label = look_at(toplevel)?;
     let members = closure(toplevel).await?;
-    fits(cache, missing(cache, &members))?;
+    let measured = Measured {
+        closure_size: netboot::closure::size(&members),
+        label,
+    };
+    let paths = members.iter().map(|member| member.path.clone()).collect();
+    let public = public_key(&turn.cache)?;
+    let looking = move |cache: &Cache| opened(cache, paths, &public);
+    let Some(Opened {
+        incoming,
+        missing,
+        public,
+    }) = turn.aside(looking).await??
+    else {
+        return Ok(measured);
+    };
+    let to_copy = members.iter().filter(|member| !incoming.has(&member.path));
+    fits(&turn.cache, to_copy.map(|member| member.size).sum())?;
     let to = format!(
         "file://{}?secret-key={}&compression=zstd&parallel-compression=true",
-        cache.dir.display(),
-        cache.secret_key_file.display()
+        incoming.dir().display(),
+        turn.cache.secret_key_file.display()
     );
     let arguments = [
         "--extra-experimental-features",
@@ -41,11 +60,70 @@ pub(super) async fn publish(cache: &Cache, toplevel: &StorePath) -> Result<Measu
         toplevel.as_str(),
     ];
     run("nix", arguments, "copying into the cache").await?;
-    verify(cache, toplevel)?;
-    Ok(Measured {
-        closure_size: netboot::closure::size(&members),
-        label,
-    })
+    let moved = turn
+        .aside(move |cache| incoming.promote(&cache.dir, &missing, &public))
+        .await?;
+    moved.map_err(|error| {
+        refused(&format!(
+            "what Nix copied cannot be taken into the cache: {error:#}"
+        ))
+    })?;
+    Ok(measured)
+}
+
+struct Opened {
+    incoming: Incoming,
+    /// What is not in the cache, or not whole there; each path after what it needs.
+    missing: Vec<StorePath>,
+    public: String,
+}
+
+/// Nothing if the whole closure is in the cache.
+fn opened(cache: &Cache, closure: Vec<StorePath>, public: &str) -> Result<Option<Opened>, Refusal> {
+    let folder = Folder(&cache.dir);
+    let mut missing = Vec::new();
+    let mut present = Vec::new();
+    for path in closure {
+        match folder.fault(&path, public) {
+            None => present.push(path),
+            Some(fault) => {
+                tracing::debug!(%path, fault, "to be copied");
+                missing.push(path);
+            }
+        }
+    }
+    let cannot = |error| refused(&format!("the cache's folder cannot be used: {error}"));
+    if missing.is_empty() {
+        for folder in incoming::folders(&cache.dir).map_err(cannot)? {
+            incoming::delete(&folder).map_err(cannot)?;
+        }
+        return Ok(None);
+    }
+    let incoming = Incoming::open(&cache.dir, &present, &missing, public).map_err(cannot)?;
+    Ok(Some(Opened {
+        incoming,
+        missing,
+        public: public.to_owned(),
+    }))
+}
+
+/// `name:base64` of the public half. Nix keeps both halves in the file of the secret one, the public one last.
+fn public_key(cache: &Cache) -> Result<String, Refusal> {
+    let file = cache.secret_key_file.display();
+    let cannot = |why: &str| {
+        refused(&format!("the cache's secret key cannot be used: {why}"))
+            .fact(format!("it should be in `{file}`"))
+            .fact("nothing was changed")
+    };
+    let text = std::fs::read_to_string(&cache.secret_key_file);
+    let text = text.map_err(|error| cannot(&error.to_string()))?;
+    let read = || {
+        let (name, key) = text.trim().split_once(':')?;
+        let octets = STANDARD.decode(key).ok()?;
+        let public = octets.get(32..64)?;
+        Some(format!("{name}:{}", STANDARD.encode(public)))
+    };
+    read().ok_or_else(|| cannot("it is not of the form `name:base64`"))
 }
 
 /// The system's label, if it is a system.
@@ -83,17 +161,17 @@ pub(super) fn not_a_system(toplevel: &StorePath, absent: &[&str]) -> Refusal {
         .tip("give the path of `config.system.build.toplevel`")
 }
 
+/// Each path after those that it needs.
 pub(super) async fn closure(toplevel: &StorePath) -> Result<Vec<Member>, Refusal> {
     let arguments = ["--query", "--requisites", toplevel.as_str()];
     let text = run("nix-store", arguments, "asking for the closure").await?;
-    let mut paths: Vec<StorePath> = text
+    let paths: Vec<StorePath> = text
         .lines()
         .map(|line| {
             line.parse()
                 .map_err(|error| refused(&format!("`nix-store` named `{line}`, which {error}")))
         })
         .collect::<Result<_, _>>()?;
-    paths.sort();
     let arguments = ["--query", "--size"]
         .into_iter()
         .chain(paths.iter().map(StorePath::as_str));
@@ -107,15 +185,6 @@ pub(super) async fn closure(toplevel: &StorePath) -> Result<Vec<Member>, Refusal
     }
     let members = paths.into_iter().zip(sizes);
     Ok(members.map(|(path, size)| Member { path, size }).collect())
-}
-
-/// Bytes of all NARs that the cache does not have.
-fn missing(cache: &Cache, closure: &[Member]) -> u64 {
-    let missing = closure.iter().filter(|member| {
-        let narinfo = format!("{}.narinfo", member.path.hash());
-        cache.file(&narinfo).is_none()
-    });
-    missing.map(|member| member.size).sum()
 }
 
 /// zstd leaves about a third of a NixOS system; half of it free is a fair demand.
@@ -136,30 +205,4 @@ fn fits(cache: &Cache, missing: u64) -> Result<(), Refusal> {
         ))
         .fact("nothing was changed")
         .tip("free some space in the appliance's `state-dir`, or move it to a larger disk"))
-}
-
-/// Nix said that it is done: the toplevel must be there under our signature, and survive a power cut.
-fn verify(cache: &Cache, toplevel: &StorePath) -> Result<(), Refusal> {
-    let narinfo = format!("{}.narinfo", toplevel.hash());
-    let text = cache
-        .file(&narinfo)
-        .and_then(|file| std::fs::read_to_string(file).ok())
-        .ok_or_else(|| refused("Nix copied the system, but the cache does not have it"))?;
-    let signer = std::fs::read_to_string(&cache.secret_key_file)
-        .ok()
-        .and_then(|key| Some(key.split_once(':')?.0.to_owned()))
-        .ok_or_else(|| refused("the cache's secret key cannot be read"))?;
-    let signature = format!("Sig: {signer}:");
-    if !text.lines().any(|line| line.starts_with(&signature)) {
-        return Err(
-            refused("the cache has the system without this appliance's signature")
-                .fact(format!("it should be signed by `{signer}`"))
-                .tip(format!(
-                    "remove `{narinfo}` from the cache and publish again"
-                )),
-        );
-    }
-    // Nix syncs nothing that it writes into a cache.
-    let synced = File::open(&cache.dir).and_then(|dir| Ok(nix::unistd::syncfs(&dir)?));
-    synced.map_err(|error| refused(&format!("the cache cannot be synced to disk: {error}")))
 }

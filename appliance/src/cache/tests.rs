@@ -1,10 +1,18 @@
-//! What the cache gives out, and a publication with the real Nix where there is one.
+//! What the cache gives out, and publications with the real Nix where there is one.
+
+mod between;
+mod clients;
+mod interrupted;
+mod kept;
+mod mended;
+mod power;
 
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
 use netboot::refusal::Code;
 
+use self::kept::{Kept, build, nix, system_of};
 use super::*;
 use crate::config::K3sConfig;
 use crate::keys::Keys;
@@ -131,25 +139,8 @@ fn only_names_of_a_cache_are_given_out() {
     }
 }
 
-/// A machine that has a Nix store it may write to, or why not.
-fn build(expression: &str) -> Result<StorePath, String> {
-    let output = Command::new("nix-build")
-        .args([
-            "--no-out-link",
-            "--option",
-            "sandbox",
-            "false",
-            "-E",
-            expression,
-        ])
-        .output()
-        .map_err(|error| format!("cannot start `nix-build`: {error}"))?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let path = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    match output.status.success() {
-        true => path.parse().map_err(|error| format!("`{path}` {error}")),
-        false => Err(format!("`nix-build` failed here: {said}")),
-    }
+fn long() -> bool {
+    std::env::var_os("NETBOOT_LONG").is_some()
 }
 
 /// A small system of two store paths; `parts` is what it has of a toplevel.
@@ -175,7 +166,10 @@ async fn nix_takes_what_was_published_and_trusts_only_our_key() {
     let dir = tempfile::tempdir().expect("a folder");
     let keys = Keys::open(dir.path(), &K3sConfig::default()).expect("keys");
     let cache = Cache::open(dir.path(), keys.cache_secret_file()).expect("opens");
-    let (one, two) = tokio::join!(cache.publish(&toplevel), cache.publish(&toplevel));
+    let (one, two) = {
+        let publish = async || cache.turn().await.publish(&toplevel).await;
+        tokio::join!(publish(), publish())
+    };
     let measured = one.unwrap_or_else(|r| panic!("publishes: {r} {:?}", r.facts));
     assert_eq!(measured.label, "25.05");
     assert!(measured.closure_size > 500, "{measured:?}");
@@ -246,7 +240,12 @@ async fn what_is_not_a_system_is_refused_with_what_it_lacks() {
     let absent: StorePath = format!("/nix/store/{HASH}-nixos-system-absent")
         .parse()
         .expect("a store path");
-    let refusal = cache.publish(&absent).await.expect_err("is refused");
+    let refusal = cache
+        .turn()
+        .await
+        .publish(&absent)
+        .await
+        .expect_err("is refused");
     assert_eq!(refusal.code, Code::PublishFailed);
     assert!(
         refusal
@@ -261,7 +260,12 @@ async fn what_is_not_a_system_is_refused_with_what_it_lacks() {
             return;
         }
     };
-    let refusal = cache.publish(&half).await.expect_err("is refused");
+    let refusal = cache
+        .turn()
+        .await
+        .publish(&half)
+        .await
+        .expect_err("is refused");
     assert!(
         refusal.message.contains("is not a NixOS system"),
         "{refusal}"
@@ -269,12 +273,19 @@ async fn what_is_not_a_system_is_refused_with_what_it_lacks() {
     let fact = "it has no nixos-version, bin/switch-to-configuration";
     assert!(refusal.facts.iter().any(|f| f == fact), "{refusal:?}");
 
-    // No key was made for this cache: Nix's own words say so.
+    // No key was made for this cache.
     let whole = "echo 1 > nixos-version; touch init bin/switch-to-configuration";
     let whole = system("no-key", whole).expect("builds as before");
-    let refusal = cache.publish(&whole).await.expect_err("is refused");
+    let refusal = cache
+        .turn()
+        .await
+        .publish(&whole)
+        .await
+        .expect_err("is refused");
     assert!(
-        refusal.message.contains("copying into the cache failed"),
+        refusal
+            .message
+            .contains("the cache's secret key cannot be used"),
         "{refusal}"
     );
     assert!(

@@ -8,7 +8,10 @@ use netboot::decide::Unknown;
 use netboot::script::Image;
 
 use super::document::{Placed, Reader, Section, parse};
-use super::{AdminListen, Config, Dhcp, InstallerImage, K3sConfig, Ports, Source, Trouble, values};
+use super::{
+    AdminListen, Config, Dhcp, InstallerImage, K3sConfig, Ports, Publishing, Source, Trouble,
+    values,
+};
 use crate::lan::{Interface, Lan, NoLan};
 use crate::loaders;
 
@@ -50,6 +53,7 @@ pub(super) fn check(
     reader.finish(&admin);
     let images = images(&mut reader, &mut top, folder);
     let k3s = k3s(&mut reader, &mut top, folder);
+    let publish = publish(&mut reader, &mut top);
     reader.finish(&top);
 
     let mut problems = reader.problems;
@@ -77,6 +81,7 @@ pub(super) fn check(
                 admin_listen,
                 images,
                 k3s,
+                publish,
             };
             Ok((config, boot.unknown.at))
         }
@@ -328,6 +333,16 @@ fn k3s(reader: &mut Reader<'_>, top: &mut Section<'_>, folder: &Path) -> K3sConf
         token_file,
         agent_token_file,
         api_token_file: api_token_file.map(|f| f.value),
+    }
+}
+
+fn publish(reader: &mut Reader<'_>, top: &mut Section<'_>) -> Publishing {
+    let mut section = reader.section(top, "publish");
+    let keep = reader.number(&mut section, "keep", &(1..=1000));
+    reader.finish(&section);
+    let default = Publishing::default();
+    Publishing {
+        keep: keep.map_or(default.keep, |n| n.value),
     }
 }
 

@@ -120,6 +120,7 @@ fn the_example_reads_as_it_is_written() {
     assert!(!config.share_port);
     assert_eq!(config.armed_for, Duration::from_secs(86_400));
     assert_eq!(config.attempts, 3);
+    assert_eq!(config.publish, Publishing { keep: 5 });
     assert_eq!((config.http_port, config.node_port), (8080, 8443));
     let [image] = &config.images[..] else {
         panic!("{:?}", config.images);
@@ -212,10 +213,13 @@ arch = "amd64"
 [k3s]
 server = "http://10.77.0.10"
 token-file = "no-token"
+
+[publish]
+keep = 0
 "#,
         &expect![[r#"
             appliance.toml:2:13: must be a string in quotes, found integer
-            appliance.toml:3:1: unknown field `hosts-dri`, expected one of `admin`, `boot`, `dhcp`, `flake`, `hosts-dir`, `http`, `images`, `k3s`, `lan`, `state-dir`
+            appliance.toml:3:1: unknown field `hosts-dri`, expected one of `admin`, `boot`, `dhcp`, `flake`, `hosts-dir`, `http`, `images`, `k3s`, `lan`, `publish`, `state-dir`
               tip: did you mean `hosts-dir`?
             appliance.toml:7:9: `10.77.0.200` comes after `10.77.0.50`
             appliance.toml:8:14: `12x` is not a duration (write it like 30s, 15m, 12h or 7d)
@@ -236,6 +240,7 @@ token-file = "no-token"
             appliance.toml:27:8: `amd64` is not an architecture (write "x86_64" or "aarch64")
             appliance.toml:30:10: `http://10.77.0.10` is neither the URL of a cluster (like https://10.77.0.10:6443) nor a machine's name
             appliance.toml:31:14: `no-token` does not exist
+            appliance.toml:34:8: `0` is not between 1 and 1000
         "#]],
     );
 }

@@ -4,6 +4,7 @@ mod boots;
 mod commands;
 mod events;
 mod gate;
+mod prune;
 mod publish;
 mod questions;
 mod upload;
@@ -67,6 +68,7 @@ fn calls() -> Router<Arc<App>> {
         )
         .route("/admin/v1/generations", get(questions::generations))
         .route("/admin/v1/releases", get(questions::releases))
+        .route("/admin/v1/releases/prune", post(prune::prune))
         .route("/admin/v1/events", get(events::events))
 }
 

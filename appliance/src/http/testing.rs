@@ -24,7 +24,7 @@ use tower::ServiceExt;
 use crate::app::App;
 use crate::cache::Cache;
 use crate::clock;
-use crate::config::{Config, Dhcp, K3sConfig, Ports};
+use crate::config::{Config, Dhcp, K3sConfig, Ports, Publishing};
 use crate::counters::Counters;
 use crate::installers::Installers;
 use crate::keys::Keys;
@@ -205,6 +205,7 @@ fn config(state_dir: &std::path::Path, k3s: K3sConfig) -> Config {
         admin_listen: None,
         images: Vec::new(),
         k3s,
+        publish: Publishing::default(),
     }
 }
 

@@ -92,7 +92,7 @@ fn installer(published: &InstallerPublished) -> String {
 }
 
 /// `1a2b3c4d5e6f`, as long as Git's own short form in a large repository; `1a2b3c4d5e6f-dirty` with changes.
-pub(super) fn revision(revision: Option<&str>, dirty: bool) -> String {
+pub(in crate::admin) fn revision(revision: Option<&str>, dirty: bool) -> String {
     match (revision, dirty) {
         (None, false) => "-".to_owned(),
         (None, true) => "dirty".to_owned(),

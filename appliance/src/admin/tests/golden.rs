@@ -367,6 +367,39 @@ async fn publish() {
 }
 
 #[tokio::test]
+async fn prune() {
+    let mut session = Session::new();
+    session.meanwhile("nothing was published yet");
+    session.run("releases --prune").await;
+    let bench = &session.served.bench;
+    for (n, system) in ["worker", "worker", "worker", "worker", "db"]
+        .into_iter()
+        .enumerate()
+    {
+        let hash = n.to_string().repeat(32);
+        bench
+            .release(system, &format!("/nix/store/{hash}-nixos-system-{system}"))
+            .await;
+    }
+    bench.enroll(MAC, "worker", "node1").await;
+    session.meanwhile(
+        "four releases of one system are on record, one of another; their files are not there",
+    );
+    session.run("reimage node1 --release 2").await;
+    session.run("releases --prune --keep 1 --dry-run").await;
+    session.run("releases --prune --keep 1").await;
+    session.run("releases").await;
+    session.run("releases --prune --keep 1").await;
+    session.run("reimage node1 --release 1").await;
+    session.run("reimage node1 --release 9").await;
+    session.run("releases --keep 1").await;
+    session.run("releases --prune --keep 0").await;
+    session.run("releases --prune --keep 1 --json").await;
+    session.run("events --after 7").await;
+    session.check("prune");
+}
+
+#[tokio::test]
 async fn json_is_one_document() {
     let served = Served::new();
     let bench = &served.bench;
@@ -381,6 +414,7 @@ async fn json_is_one_document() {
         "doctor node1",
         "plan node1",
         "releases",
+        "releases --prune",
         "generations",
         "reimage node1",
         "forget node1",

@@ -58,10 +58,11 @@ pub(super) async fn system(
     operator: Operator,
     Body(request): Body<PublishRequest>,
 ) -> Result<Response, Refused> {
+    let turn = app.cache.turn().await;
     let held = app.cache.held(&request.toplevel, app.keys.cache_public());
     let measured = match held.await? {
         Some(measured) => measured,
-        None => app.cache.publish(&request.toplevel).await?,
+        None => turn.publish(&request.toplevel).await?,
     };
     let PublishRequest {
         system,
@@ -77,6 +78,7 @@ pub(super) async fn system(
     };
     let release = move |world: &_, now| operate::release(world, built, now);
     let decided = app.store.decide(release).await?;
+    drop(turn);
     let release = decided.answer;
     tracing::info!(
         command = "publish",

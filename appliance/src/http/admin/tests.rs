@@ -13,7 +13,7 @@ use super::super::testing::{Bench, MAC, TOPLEVEL, send};
 use super::super::unix::{AdminSocket, serve_unix};
 use super::*;
 
-pub(super) const ROUTES: [(Method, &str); 14] = [
+pub(super) const ROUTES: [(Method, &str); 15] = [
     (Method::POST, "/admin/v1/enroll"),
     (Method::POST, "/admin/v1/machines/node1/reimage"),
     (Method::POST, "/admin/v1/machines/node1/forget"),
@@ -27,6 +27,7 @@ pub(super) const ROUTES: [(Method, &str); 14] = [
     (Method::GET, "/admin/v1/machines/node1/generations"),
     (Method::GET, "/admin/v1/generations"),
     (Method::GET, "/admin/v1/releases"),
+    (Method::POST, "/admin/v1/releases/prune"),
     (Method::GET, "/admin/v1/events"),
 ];
 

@@ -1,0 +1,156 @@
+//! Lists what is in the cache's folder, and deletes what nobody needs.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use netboot::narinfo::NarInfo;
+use netboot::retention::{self, Contents, Entry};
+use netboot::store_path::StorePath;
+use netboot::timestamp::Timestamp;
+
+use super::folder::is_narinfo;
+use super::incoming;
+use crate::{clock, durable};
+
+/// How long what belongs to no release is left alone: somebody may be bringing it, to make a release of it then.
+const FRESH: Duration = Duration::from_secs(60 * 60);
+
+/// What was deleted, or would be.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Swept {
+    /// Store paths.
+    pub paths: u64,
+    /// Bytes of files.
+    pub bytes: u64,
+    /// Store paths of no release that are too young to go.
+    pub spared: u64,
+    /// Of `kept`, those that are not whole, and how many of their paths are not.
+    pub torn: Vec<(StorePath, u64)>,
+}
+
+pub(super) fn sweep(
+    dir: &Path,
+    kept: &[StorePath],
+    pruned: &[StorePath],
+    dry: bool,
+) -> anyhow::Result<Swept> {
+    let contents =
+        contents(dir, clock::now()).with_context(|| format!("cannot list `{}`", dir.display()))?;
+    let sweep = retention::sweep(&contents, kept, pruned);
+    let torn = kept.iter().filter_map(|path| {
+        let lacks = retention::lacks(&contents, path);
+        (lacks > 0).then(|| (path.clone(), lacks))
+    });
+    let mut swept = Swept {
+        paths: sweep.narinfos.len() as u64,
+        spared: sweep.spared as u64,
+        torn: torn.collect(),
+        bytes: 0,
+    };
+    let mut delete = |file: &Path| -> anyhow::Result<()> {
+        let deleted = deleted(file, dry);
+        swept.bytes += deleted.with_context(|| format!("cannot delete `{}`", file.display()))?;
+        Ok(())
+    };
+    for hash in &sweep.narinfos {
+        delete(&dir.join(format!("{hash}.narinfo")))?;
+    }
+    if !dry {
+        // A narinfo must not come back without its NAR.
+        durable::sync_dir(dir)?;
+    }
+    for nar in &sweep.nars {
+        delete(&dir.join("nar").join(nar))?;
+    }
+    // Nobody publishes now: all there is was left behind.
+    for folder in incoming::folders(dir)? {
+        for below in [folder.join("nar"), folder.clone()] {
+            for file in files(&below)? {
+                delete(&below.join(file.name))?;
+            }
+        }
+        if !dry {
+            incoming::delete(&folder)?;
+        }
+    }
+    Ok(swept)
+}
+
+/// Bytes of a file that is gone now; none if it was already.
+fn deleted(file: &Path, dry: bool) -> io::Result<u64> {
+    use std::os::unix::fs::MetadataExt;
+
+    let absent = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    let bytes = match file.symlink_metadata() {
+        // A further link frees nothing.
+        Ok(about) if about.nlink() > 1 => 0,
+        Ok(about) => about.len(),
+        Err(error) if absent(&error) => return Ok(0),
+        Err(error) => return Err(error),
+    };
+    if dry {
+        return Ok(bytes);
+    }
+    match std::fs::remove_file(file) {
+        Err(error) if !absent(&error) => Err(error),
+        _ => Ok(bytes),
+    }
+}
+
+fn contents(dir: &Path, now: Timestamp) -> io::Result<Contents> {
+    let mut contents = Contents::default();
+    for File { name, written } in files(dir)? {
+        let Some(hash) = is_narinfo(&name) else {
+            continue;
+        };
+        // A text that is none is torn; one that cannot be read may be whole, and then nothing is to be decided.
+        let text = std::fs::read(dir.join(&name))?;
+        let info: Option<NarInfo> = String::from_utf8_lossy(&text).parse().ok();
+        let nar = |info: &NarInfo| info.file.to_string().trim_start_matches("nar/").to_owned();
+        let entry = Entry {
+            fresh: now.since(written) < FRESH,
+            nar: info.as_ref().map(nar),
+            references: info
+                .iter()
+                .flat_map(|info| &info.references)
+                .map(|path| path.hash().to_owned())
+                .collect(),
+        };
+        contents.entries.insert(hash.to_owned(), entry);
+    }
+    for File { name, written } in files(&dir.join("nar"))? {
+        contents.nars.insert(name, now.since(written) < FRESH);
+    }
+    Ok(contents)
+}
+
+#[derive(Debug, Clone)]
+struct File {
+    name: String,
+    written: Timestamp,
+}
+
+/// The plain files of a folder; none if it is not there.
+fn files(dir: &Path) -> io::Result<Vec<File>> {
+    use std::os::unix::fs::MetadataExt;
+
+    let entries = match std::fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let about = match entry.metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            about => about?,
+        };
+        if let (true, Ok(name)) = (about.is_file(), entry.file_name().into_string()) {
+            let written = Timestamp::from_millis(about.mtime().saturating_mul(1000));
+            files.push(File { name, written });
+        }
+    }
+    Ok(files)
+}

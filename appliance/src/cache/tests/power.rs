@@ -1,0 +1,180 @@
+//! A power cut in the middle of a publication: what has reached the block device then is all there is.
+//!
+//! The publication runs on ext4 on a loop device, beside a file that is synced again and again, as the journal is: each
+//! sync makes the names of what Nix wrote durable, without its contents. It is stopped, and the image copied as it is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+use super::interrupted::{start, within};
+use super::*;
+
+/// An ext4 image that is mounted, until it is dropped.
+struct Mounted(tempfile::TempDir);
+
+impl Mounted {
+    fn new(image: &Path) -> Result<Self, String> {
+        let dir = tempfile::tempdir().expect("a folder");
+        run(Command::new("mount")
+            .args(["-o", "loop"])
+            .arg(image)
+            .arg(dir.path()))?;
+        Ok(Self(dir))
+    }
+
+    fn state_dir(&self) -> PathBuf {
+        self.0.path().join("state")
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = run(Command::new("umount").arg(self.0.path()));
+    }
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    match command.output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        Err(error) => Err(format!("{command:?}: {error}")),
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    run(Command::new("cp").arg("--sparse=always").args([from, to])).expect("copies");
+}
+
+/// Writes and syncs a small file until told to stop.
+fn journal(dir: &Path, stop: Arc<AtomicBool>) -> std::thread::JoinHandle<()> {
+    let file = dir.join("journal");
+    std::thread::spawn(move || {
+        while !stop.load(Ordering::Relaxed) {
+            durable::write(&file, 0o600, b"an event").expect("writes");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_power_cut_while_publishing_leaves_the_old_release_whole_and_the_next_publication_completes_the_new_one()
+ {
+    if !nix::unistd::geteuid().is_root() {
+        return eprintln!("skipped: needs root");
+    }
+    let shared = ["power-0", "power-1"];
+    let own = ["power-2", "power-3", "power-4", "power-5"];
+    let systems = system_of("power-old", &shared)
+        .and_then(|old| Ok((old, system_of("power-new", &[&shared[..], &own].concat())?)));
+    let (old, new) = match systems {
+        Ok(systems) => systems,
+        Err(why) => return eprintln!("skipped: {why}"),
+    };
+    let dir = tempfile::tempdir().expect("a folder");
+    let [first, image, cut] = ["first", "image", "cut"].map(|name| dir.path().join(name));
+    std::fs::File::create(&first)
+        .expect("creates")
+        .set_len(128 << 20)
+        .expect("sets the size");
+    let made = run(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&first));
+    let mounted = match made.and_then(|()| Mounted::new(&first)) {
+        Ok(mounted) => mounted,
+        Err(why) => return eprintln!("skipped: {why}"),
+    };
+    Kept::at(&mounted.state_dir()).publish(&old).await;
+    drop(mounted);
+    let mut took = Duration::ZERO;
+    for _ in 0..2 {
+        copy(&first, &image);
+        let mounted = Mounted::new(&image).expect("mounts");
+        let stop = Arc::new(AtomicBool::new(false));
+        let syncing = journal(mounted.0.path(), stop.clone());
+        let began = Instant::now();
+        let mut child = start(&mounted.state_dir(), &[&new]);
+        assert!(child.wait().expect("ends").success());
+        took = began.elapsed();
+        stop.store(true, Ordering::Relaxed);
+        syncing.join().expect("no panic");
+    }
+
+    let cuts = if long() { 100 } else { 3 };
+    let (mut torn, mut done) = (0, 0);
+    for n in 0..cuts {
+        copy(&first, &image);
+        let mounted = Mounted::new(&image).expect("mounts");
+        let stop = Arc::new(AtomicBool::new(false));
+        let syncing = journal(mounted.0.path(), stop.clone());
+        let mut child = start(&mounted.state_dir(), &[&new]);
+        tokio::time::sleep(within(took)).await;
+        let group = Pid::from_raw(i32::try_from(child.id()).expect("a process id"));
+        // With its Nix. A child that is done has no group any more.
+        let _ = killpg(group, Signal::SIGSTOP);
+        stop.store(true, Ordering::Relaxed);
+        syncing.join().expect("no panic");
+        copy(&image, &cut);
+        let _ = killpg(group, Signal::SIGKILL);
+        child.wait().expect("ended");
+        drop(mounted);
+
+        let after = Mounted::new(&cut).expect("the file system heals itself");
+        let kept = Kept::at(&after.state_dir());
+        kept.assert_whole(&format!("cut {n}: the old release"), &old);
+        for narinfo in kept
+            .files(".")
+            .iter()
+            .filter_map(|name| name.strip_suffix(".narinfo"))
+        {
+            let text = std::fs::read_to_string(kept.dir.join(format!("{narinfo}.narinfo")));
+            let text = text.expect("reads");
+            let path = text.lines().find_map(|l| l.strip_prefix("StorePath: "));
+            let path = path.unwrap_or_else(|| panic!("cut {n}: {narinfo} is torn: {text:?}"));
+            let info = Folder(&kept.dir).whole(&path.parse().expect("a path"), &kept.key);
+            let info = info.unwrap_or_else(|fault| panic!("cut {n}: {path}: {fault}"));
+            assert!(
+                Folder(&kept.dir).has_true_nar(&info),
+                "cut {n}: {path}: its NAR"
+            );
+        }
+        done += usize::from(kept.verified(&new).is_ok());
+        torn += incoming::folders(&kept.dir)
+            .expect("lists")
+            .iter()
+            .map(|f| empty(f))
+            .sum::<usize>();
+        kept.publish(&new).await;
+        kept.assert_whole(&format!("cut {n}: the new release"), &new);
+        kept.assert_whole(&format!("cut {n}: the old release, after"), &old);
+        let swept = kept
+            .cache
+            .turn()
+            .await
+            .sweep(vec![old.clone(), new.clone()], vec![], false)
+            .await;
+        assert_eq!(
+            swept.expect("sweeps"),
+            Swept::default(),
+            "cut {n}: nothing is left over"
+        );
+    }
+    eprintln!(
+        "{cuts} cuts: {done} came after the end; {torn} files were empty under their final names"
+    );
+}
+
+/// Files that are there by name alone.
+fn empty(folder: &Path) -> usize {
+    let folders = [folder.to_owned(), folder.join("nar")];
+    let files = folders
+        .iter()
+        .filter_map(|dir| std::fs::read_dir(dir).ok())
+        .flatten()
+        .flatten();
+    let about = files.filter_map(|file| file.metadata().ok());
+    about
+        .filter(|about| about.is_file() && about.len() == 0)
+        .count()
+}

@@ -1,0 +1,81 @@
+//! `POST /admin/v1/releases/prune`: takes releases that nobody needs out of the records, then their files out of the cache.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use netboot::retention::{self, Judged};
+use netboot::store_path::StorePath;
+use netboot::wire::{PruneAnswer, PruneRequest};
+use netboot::world::World;
+
+use super::Operator;
+use crate::app::App;
+use crate::cache::Swept;
+use crate::http::error::{Refused, broken, changed};
+use crate::http::request::Body;
+
+pub(super) async fn prune(
+    State(app): State<Arc<App>>,
+    operator: Operator,
+    Body(request): Body<PruneRequest>,
+) -> Result<Response, Refused> {
+    let PruneRequest { keep, dry_run } = request;
+    let keep = keep.unwrap_or(app.config.publish.keep);
+    let profiles = app.profiles();
+    // Before anything is judged: a publication that is under way is to have its release on record.
+    let turn = app.cache.turn().await;
+    let releases = if dry_run {
+        retention::judge(&app.store.world(), &profiles, keep)
+    } else {
+        let by = operator.by.clone();
+        let decision = move |world: &World, _| retention::prune(world, &profiles, keep, &by);
+        app.store.decide(decision).await?.answer
+    };
+    let toplevels = |stay: bool| -> Vec<StorePath> {
+        let those = releases
+            .iter()
+            .filter(|judged| judged.why.is_empty() != stay);
+        those
+            .map(|judged| judged.release.toplevel.clone())
+            .collect()
+    };
+    let (kept, gone) = (toplevels(true), toplevels(false));
+    let swept = turn.sweep(kept, gone, dry_run).await;
+    drop(turn);
+    let swept = swept.map_err(|error| broken(&error))?;
+    tracing::info!(
+        command = "releases --prune",
+        dry_run,
+        keep,
+        paths = swept.paths,
+        bytes = swept.bytes,
+        by = operator.by
+    );
+    let did = !dry_run && (swept.bytes > 0 || releases.iter().any(|judged| judged.why.is_empty()));
+    Ok(changed(did, answer(releases, swept, dry_run)))
+}
+
+fn answer(releases: Vec<Judged>, swept: Swept, dry_run: bool) -> PruneAnswer {
+    let warning = |(toplevel, lacks): &(StorePath, u64)| {
+        let of = releases
+            .iter()
+            .rfind(|judged| judged.release.toplevel == *toplevel)?;
+        let (system, number) = (&of.release.system, of.release.number);
+        let are = if *lacks == 1 { "is" } else { "are" };
+        Some(format!(
+            "release {number} of `{system}` cannot be installed: {lacks} of its paths {are} not whole in the cache; run \
+             `pxe-admin publish {system} --toplevel {toplevel}`"
+        ))
+    };
+    let mut warnings: Vec<String> = swept.torn.iter().filter_map(warning).collect();
+    warnings.dedup();
+    PruneAnswer {
+        paths: swept.paths,
+        bytes: swept.bytes,
+        spared: swept.spared,
+        dry_run,
+        warnings,
+        releases,
+    }
+}
