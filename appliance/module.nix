@@ -129,8 +129,11 @@ in
       # It asks the interface for its address.
       wants = [ "network-online.target" ];
       after = [ "network-online.target" ];
-      # `publish` copies closures with the machine's own Nix.
-      path = [ config.nix.package ];
+      # `publish` copies closures with the machine's own Nix, which fetches flakes with Git.
+      path = [
+        config.nix.package
+        pkgs.gitMinimal
+      ];
       environment.HOME = "/var/lib/pxe-appliance";
       serviceConfig = import ../netboot/images/hardened.nix // {
         Type = "notify";

@@ -191,6 +191,9 @@ in
           keep = key (types.ints.between 1 1000) 3 ''
             How many releases of each system `pxe-admin releases --prune` leaves in the cache in any case.
           '';
+          watch = key duration "5m" ''
+            How often to look at the branch of `flake`, to publish new commits by itself. Nothing is, if it is not set.
+          '';
         };
 
         k3s = section {

@@ -12,12 +12,12 @@ use netboot::mac::Mac;
 use netboot::machine::{Facts, State};
 use netboot::manner::Trials;
 use netboot::name::ProfileName;
-use netboot::operate::{self, Operator};
+use netboot::operate::{self, Built, Operator};
 use netboot::pcap::Packet;
 use netboot::profile::Profiles;
 use netboot::refusal::Refusal;
 use netboot::timeline::Mark;
-use netboot::wire::{EnrollRequest, Live};
+use netboot::wire::{EnrollRequest, Live, PublishRequest, Published};
 use netboot::world::World;
 use tokio::sync::watch;
 
@@ -26,6 +26,7 @@ use crate::caller::Caller;
 use crate::clock;
 use crate::config::Config;
 use crate::counters::Counters;
+use crate::follow::Looks;
 use crate::installers::Installers;
 use crate::keys::Keys;
 use crate::lan::{Findings, Segment};
@@ -55,6 +56,8 @@ pub struct App {
     /// What was last seen of other servers and of the host's firewall.
     pub findings: Findings,
     pub counters: Counters,
+    /// The last look at the flake's branch.
+    pub looks: Looks,
     /// What machines were seen doing, and the packets that went with it.
     pub timelines: Timelines,
     pub packets: Packets,
@@ -137,6 +140,36 @@ impl App {
             operate::enroll(world, &operator, &request)
         };
         self.store.decide(enroll).await.map(|_| ())
+    }
+
+    /// Signs a built system into the cache and makes a release of it, if it is not the newest one already.
+    pub async fn publish(&self, request: PublishRequest) -> Result<Published, Refusal> {
+        let PublishRequest {
+            system,
+            toplevel,
+            source,
+        } = request;
+        // Until the release is on record: a prune must not take its paths for nobody's.
+        let turn = self.cache.turn().await;
+        let held = self.cache.held(&toplevel, self.keys.cache_public());
+        let measured = match held.await? {
+            Some(measured) => measured,
+            None => turn.publish(&toplevel).await?,
+        };
+        let built = Built {
+            system,
+            toplevel,
+            closure_size: measured.closure_size,
+            label: measured.label,
+            source,
+        };
+        let release = move |world: &World, now| operate::release(world, built, now);
+        let decided = self.store.decide(release).await?;
+        drop(turn);
+        Ok(Published {
+            release: decided.answer,
+            changed: decided.changed,
+        })
     }
 
     /// The forms and loaders that are tried. A panic while they were held leaves them as good as before.

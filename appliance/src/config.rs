@@ -140,11 +140,16 @@ pub struct InstallerImage {
 pub struct Publishing {
     /// How many releases of each system a prune leaves in the cache in any case; at least one.
     pub keep: u32,
+    /// How often the flake's branch is looked at, to publish its new commits; nothing publishes by itself without.
+    pub watch: Option<Duration>,
 }
 
 impl Default for Publishing {
     fn default() -> Self {
-        Self { keep: 3 }
+        Self {
+            keep: 3,
+            watch: None,
+        }
     }
 }
 

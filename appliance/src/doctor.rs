@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use netboot::checkup::{
-    self, Cached, Check, Clock, Cluster, FirewallDoor, Interface, Loader, Others, Space,
+    self, Branch, Cached, Check, Clock, Cluster, FirewallDoor, Interface, Loader, Others, Space,
 };
 use netboot::problem::Problem;
 use netboot::profile::Profiles;
@@ -43,7 +43,7 @@ fn look(app: &App) -> Vec<Check> {
     let (cached, needed) = cache(app, &world);
     let largest = world.releases.iter().map(|r| r.closure_size).max();
     let state_dir = &app.config.state_dir;
-    vec![
+    let mut checks = vec![
         checkup::lan(&interfaces(app)),
         checkup::ports(&ports::look(app), answers_dhcp),
         checkup::firewall(&firewall(app)),
@@ -63,7 +63,20 @@ fn look(app: &App) -> Vec<Check> {
             synchronised: synchronised(),
             last_event: last_event(app, &world),
         }),
-    ]
+    ];
+    checks.extend(branch(app, &world).as_ref().map(checkup::branch));
+    checks
+}
+
+/// Nothing where no branch is followed.
+fn branch(app: &App, world: &World) -> Option<Branch> {
+    let look = app.looks.last();
+    Some(Branch {
+        flake: app.config.flake.clone()?,
+        every: app.config.publish.watch?,
+        look: look.map(|look| (look.at, look.head)),
+        followed: world.followed.clone(),
+    })
 }
 
 fn interfaces(app: &App) -> Vec<Interface> {

@@ -104,7 +104,14 @@ impl Flake {
                 .fact("nothing was changed")
                 .tip("give a path or a flake URL, without `#` and an output: `--flake .`"));
         }
-        let arguments = ["flake", "metadata", "--json", "--no-write-lock-file"];
+        // Nix asks a server again only once an hour, unless it is told to.
+        let arguments = [
+            "flake",
+            "metadata",
+            "--json",
+            "--no-write-lock-file",
+            "--refresh",
+        ];
         let arguments = arguments.into_iter().chain([reference]);
         let told = nix("nix", arguments, &mut |_, _| {}).await;
         let told = told.map_err(|failed| {

@@ -21,6 +21,7 @@ pub mod counters;
 pub mod doctor;
 mod durable;
 pub mod flake;
+pub mod follow;
 pub mod installers;
 pub mod k3s;
 pub mod keys;

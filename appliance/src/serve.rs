@@ -21,6 +21,7 @@ use crate::check::Checked;
 use crate::clock;
 use crate::config::{Config, Loaded};
 use crate::counters::Counters;
+use crate::follow::{FlakeBranch, Looks, follow};
 use crate::http::unix::{AdminSocket, serve_unix};
 use crate::http::{admin, tls};
 use crate::installers::Installers;
@@ -120,6 +121,7 @@ pub async fn bind(checked: Checked) -> anyhow::Result<Bound> {
         trials: Mutex::default(),
         findings,
         counters: Counters::default(),
+        looks: Looks::default(),
         timelines,
         packets: Packets::default(),
     });
@@ -248,6 +250,15 @@ impl Bound {
             keeper.timelines.keep(told).await;
             Ok(())
         });
+        let following = &app.config.publish;
+        if let (Some(every), Some(flake)) = (following.watch, &app.config.flake) {
+            let (app, told) = (app.clone(), all.clone());
+            let branch = FlakeBranch::new(app.clone(), flake);
+            tasks.add("the watch over the flake", async move {
+                follow(&app.store, &branch, every, (&app.looks, clock::now), &told).await;
+                Ok(())
+            });
+        }
         let watched = k3s::watch(app.clone(), all.clone());
         tasks.add("the watch over the cluster", async {
             watched.await;

@@ -4,10 +4,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+mod branch;
 mod files;
 mod host;
 mod network;
 
+pub use branch::{Branch, branch};
 pub use files::{Cached, Image, ImageFile, Loader, cache, hosts, images, loaders};
 pub use host::{Clock, Cluster, Space, clock, cluster, space, store};
 pub use network::{Door, FirewallDoor, Interface, Others, firewall, lan, others, ports};

@@ -167,6 +167,12 @@ pub enum Happening {
     Released {
         release: Release,
     },
+    /// A commit of the branch that is followed was published, or why it was not.
+    Followed {
+        revision: String,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        trouble: Vec<String>,
+    },
     /// A release is no longer in the cache; its number stays taken.
     Pruned {
         system: SystemName,

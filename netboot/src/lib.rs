@@ -22,6 +22,7 @@
 //! | [`operate`] | an operator's command | events, or a refusal |
 //! | [`nix_log`] | what Nix says | progress, and the words for a failure |
 //! | [`closure`] | two closures | what becomes of each package |
+//! | [`follow`] | the commit that a branch has | whether it is published now |
 //! | [`retention`] | releases, and what machines do | what stays in the cache |
 //! | [`attempts`] | calls with a wrong token | whether the next is listened to |
 //! | [`narinfo`], [`nar`] | what was put into the cache | what is signed, what is in it |
@@ -73,6 +74,7 @@ pub mod rivals;
 pub mod closure;
 pub mod nix_log;
 
+pub mod follow;
 pub mod install;
 pub mod operate;
 pub mod refusal;

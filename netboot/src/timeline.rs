@@ -257,6 +257,7 @@ impl Mark {
             | Happening::Refused { .. }
             | Happening::Released { .. }
             | Happening::Pruned { .. }
+            | Happening::Followed { .. }
             | Happening::PoolExhausted { .. }
             | Happening::PoolRecovered { .. }
             | Happening::AddressInUse { .. }

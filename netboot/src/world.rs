@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::consent::Written;
 use crate::event::{BY_POLICY, Event, Happening};
+use crate::follow::Followed;
 use crate::mac::Mac;
 use crate::machine::{Armed, Attempt, Facts, Generation, Machine, Release, Secrets, State};
 use crate::name::SystemName;
@@ -20,6 +21,8 @@ pub struct World {
     pub machines: BTreeMap<Mac, Machine>,
     /// Oldest first.
     pub releases: Vec<Release>,
+    /// The commit that was published last by following a branch, or was to be.
+    pub followed: Option<Followed>,
     /// The number of the last event folded in.
     pub seq: u64,
     /// Refusals on record that belong to no machine; bounded by who writes them.
@@ -32,6 +35,10 @@ impl World {
         self.seq = event.seq;
         match (&event.what, event.machine) {
             (Happening::Released { release }, _) => self.releases.push(release.clone()),
+            (Happening::Followed { revision, trouble }, _) => {
+                let before = self.followed.as_ref();
+                self.followed = Some(Followed::after(before, revision, trouble, event.at));
+            }
             (Happening::Pruned { system, number, .. }, _) => {
                 let of = |r: &&mut Release| r.system == *system && r.number == *number;
                 if let Some(release) = self.releases.iter_mut().find(of) {
@@ -323,7 +330,8 @@ impl Machine {
             | Happening::AddressInUse { .. }
             | Happening::AddressDeclined { .. }
             | Happening::Released { .. }
-            | Happening::Pruned { .. } => {}
+            | Happening::Pruned { .. }
+            | Happening::Followed { .. } => {}
         }
     }
 

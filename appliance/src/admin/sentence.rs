@@ -73,6 +73,16 @@ pub(super) fn sentence(what: &Happening) -> String {
         Happening::AddressDeclined { address } => {
             format!("declined {address}: another machine uses it; the address rests for an hour")
         }
+        Happening::Followed { revision, trouble } if trouble.is_empty() => {
+            format!("commit {} of the flake is published", short(revision))
+        }
+        Happening::Followed { revision, trouble } => {
+            format!(
+                "commit {} of the flake is not published: {}",
+                short(revision),
+                trouble.join(": ")
+            )
+        }
         Happening::Pruned { system, number, by } => {
             format!("release {number} of `{system}` was taken out of the cache by {by}")
         }
@@ -84,6 +94,11 @@ pub(super) fn sentence(what: &Happening) -> String {
             bytes(release.closure_size)
         ),
     }
+}
+
+/// As much of a revision as people read.
+fn short(revision: &str) -> &str {
+    revision.get(..12).unwrap_or(revision)
 }
 
 fn reached(manner: &Manner) -> String {

@@ -53,7 +53,7 @@ pub(super) fn check(
     reader.finish(&admin);
     let images = images(&mut reader, &mut top, folder);
     let k3s = k3s(&mut reader, &mut top, folder);
-    let publish = publish(&mut reader, &mut top);
+    let publish = publish(&mut reader, &mut top, flake.is_some());
     reader.finish(&top);
 
     let mut problems = reader.problems;
@@ -336,13 +336,31 @@ fn k3s(reader: &mut Reader<'_>, top: &mut Section<'_>, folder: &Path) -> K3sConf
     }
 }
 
-fn publish(reader: &mut Reader<'_>, top: &mut Section<'_>) -> Publishing {
+fn publish(reader: &mut Reader<'_>, top: &mut Section<'_>, flake: bool) -> Publishing {
+    // Whoever keeps the repository is asked each time.
+    const SHORTEST: Duration = Duration::from_secs(10);
+
     let mut section = reader.section(top, "publish");
     let keep = reader.number(&mut section, "keep", &(1..=1000));
+    let watch = reader.parsed(&mut section, "watch", values::duration);
+    if let Some(watch) = &watch {
+        if watch.value < SHORTEST {
+            reader.problem(&watch.at, "is shorter than ten seconds");
+        }
+        // One that is there and wrong was told of already.
+        if !flake && top.key_span("flake").is_none() {
+            reader.problem_with_tip(
+                &watch.at,
+                "`watch` follows the flake, and `flake` is not set",
+                "write at the top of the file, such as flake = \"git+https://example.org/lab\"",
+            );
+        }
+    }
     reader.finish(&section);
     let default = Publishing::default();
     Publishing {
         keep: keep.map_or(default.keep, |n| n.value),
+        watch: watch.map(|d| d.value),
     }
 }
 

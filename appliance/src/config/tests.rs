@@ -120,7 +120,11 @@ fn the_example_reads_as_it_is_written() {
     assert!(!config.share_port);
     assert_eq!(config.armed_for, Duration::from_secs(86_400));
     assert_eq!(config.attempts, 3);
-    assert_eq!(config.publish, Publishing { keep: 5 });
+    let publish = Publishing {
+        keep: 5,
+        watch: Some(Duration::from_secs(300)),
+    };
+    assert_eq!(config.publish, publish);
     assert_eq!((config.http_port, config.node_port), (8080, 8443));
     let [image] = &config.images[..] else {
         panic!("{:?}", config.images);
@@ -216,6 +220,7 @@ token-file = "no-token"
 
 [publish]
 keep = 0
+watch = "5s"
 "#,
         &expect![[r#"
             appliance.toml:2:13: must be a string in quotes, found integer
@@ -241,6 +246,9 @@ keep = 0
             appliance.toml:30:10: `http://10.77.0.10` is neither the URL of a cluster (like https://10.77.0.10:6443) nor a machine's name
             appliance.toml:31:14: `no-token` does not exist
             appliance.toml:34:8: `0` is not between 1 and 1000
+            appliance.toml:35:9: is shorter than ten seconds
+            appliance.toml:35:9: `watch` follows the flake, and `flake` is not set
+              tip: write at the top of the file, such as flake = "git+https://example.org/lab"
         "#]],
     );
 }

@@ -26,6 +26,7 @@ use crate::cache::Cache;
 use crate::clock;
 use crate::config::{Config, Dhcp, K3sConfig, Ports, Publishing};
 use crate::counters::Counters;
+use crate::follow::Looks;
 use crate::installers::Installers;
 use crate::keys::Keys;
 use crate::lan::{Findings, Lan, Segment};
@@ -79,6 +80,7 @@ impl Bench {
             trials: Mutex::default(),
             findings: Findings::default(),
             counters: Counters::default(),
+            looks: Looks::default(),
             timelines: Timelines::open(folder.path(), stopped),
             packets: Packets::default(),
             config,

@@ -18,6 +18,7 @@ let
     "cryptsetup"
     "dosfstools"
     "e2fsprogs"
+    "gitMinimal"
     "lvm2"
     "mdadm"
     "openssh"

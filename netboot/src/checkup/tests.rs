@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::host::BUILT;
 use super::*;
 use crate::firewall::Answer;
+use crate::follow::Followed;
 use crate::rivals::{Mode, Rival};
 use crate::timestamp::Timestamp;
 
@@ -458,4 +459,39 @@ fn other_servers_are_judged_by_the_mode() {
         "not looked for yet",
     );
     check("off", &others(None, &[]), Verdict::Ok, "not looked for");
+}
+
+#[test]
+fn a_branch_is_where_it_is_or_says_why_not() {
+    let at = Timestamp::from_millis(1_775_124_847_000);
+    let followed = |trouble: &[&str]| Followed {
+        revision: "a1b2c3".to_owned(),
+        at,
+        failures: u32::from(!trouble.is_empty()),
+        trouble: trouble.iter().map(ToString::to_string).collect(),
+    };
+    let mut seen = Branch {
+        flake: "git+https://example.org/lab".to_owned(),
+        every: Duration::from_secs(300),
+        look: None,
+        followed: None,
+    };
+    assert_eq!(branch(&seen).verdict, Verdict::Unknown);
+    seen.look = Some((at, Ok("a1b2c3".to_owned())));
+    seen.followed = Some(followed(&[]));
+    assert_eq!(branch(&seen).verdict, Verdict::Ok);
+    seen.followed = Some(followed(&["`worker` cannot be built", "error: no"]));
+    let failed = branch(&seen);
+    assert_eq!(failed.verdict, Verdict::Problem);
+    assert_eq!(
+        failed.what,
+        [
+            "`git+https://example.org/lab` is at a1b2c3, at 2026-04-02 10:14:07 UTC; it is looked at every 300 s",
+            "a1b2c3 could not be published, at 2026-04-02 10:14:07 UTC: `worker` cannot be built; error: no",
+            "the next commit is tried at once, this one again at 2026-04-02 10:29:07 UTC",
+        ]
+    );
+    seen.look = Some((at, Err("no host".to_owned())));
+    seen.followed = None;
+    assert_eq!(branch(&seen).verdict, Verdict::Warning);
 }

@@ -6,9 +6,8 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use netboot::name::SystemName;
-use netboot::operate::{self, Built};
 use netboot::refusal::{Code, Refusal};
-use netboot::wire::{Closure, InstallerRequest, PublishRequest, Published, Publishing};
+use netboot::wire::{Closure, InstallerRequest, PublishRequest, Publishing};
 
 use super::Operator;
 use crate::app::App;
@@ -58,42 +57,16 @@ pub(super) async fn system(
     operator: Operator,
     Body(request): Body<PublishRequest>,
 ) -> Result<Response, Refused> {
-    let turn = app.cache.turn().await;
-    let held = app.cache.held(&request.toplevel, app.keys.cache_public());
-    let measured = match held.await? {
-        Some(measured) => measured,
-        None => turn.publish(&request.toplevel).await?,
-    };
-    let PublishRequest {
-        system,
-        toplevel,
-        source,
-    } = request;
-    let built = Built {
-        system,
-        toplevel,
-        closure_size: measured.closure_size,
-        label: measured.label,
-        source,
-    };
-    let release = move |world: &_, now| operate::release(world, built, now);
-    let decided = app.store.decide(release).await?;
-    drop(turn);
-    let release = decided.answer;
+    let published = app.publish(request).await?;
+    let release = &published.release;
     tracing::info!(
         command = "publish",
         system = %release.system,
         number = release.number,
         by = operator.by,
-        changed = decided.changed,
+        changed = published.changed,
     );
-    Ok(changed(
-        decided.changed,
-        Published {
-            release,
-            changed: decided.changed,
-        },
-    ))
+    Ok(changed(published.changed, published))
 }
 
 pub(super) async fn installer(

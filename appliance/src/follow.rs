@@ -1,0 +1,133 @@
+//! Follows the branch of the flake: a new commit is published without being asked to. What is due is decided in
+//! `netboot::follow`.
+
+mod flake;
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use netboot::follow::{Next, came, next};
+use netboot::refusal::Refusal;
+use netboot::timestamp::Timestamp;
+use netboot::world::World;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::store::Store;
+
+pub use self::flake::FlakeBranch;
+
+/// Where commits come from, and how one becomes releases.
+pub trait Branch: Send + Sync {
+    /// A commit, to build this one whatever the branch has by then.
+    type Commit: Send + Sync;
+
+    /// What the branch has now, and its revision.
+    fn head(&self) -> impl Future<Output = Result<(String, Self::Commit), Refusal>> + Send;
+
+    /// Builds a commit and publishes what changed. What was published before a failure stays. Dropping the future ends
+    /// it.
+    fn publish(&self, commit: Self::Commit) -> impl Future<Output = Result<(), Refusal>> + Send;
+}
+
+/// The last look at the branch: when, and its revision or why it could not be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    pub at: Timestamp,
+    pub head: Result<String, String>,
+}
+
+/// The last look, for whoever wants to know.
+#[derive(Debug, Default)]
+pub struct Looks(Mutex<Option<Look>>);
+
+impl Looks {
+    pub fn last(&self) -> Option<Look> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Says it in the log if it is another trouble than the last time.
+    fn note(&self, look: Look) {
+        let before = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .replace(look.clone());
+        let before = before.map(|look| look.head);
+        match &look.head {
+            Err(why) if before.as_ref() != Some(&look.head) => {
+                tracing::warn!(why, "the flake's branch cannot be looked at");
+            }
+            Ok(_) if matches!(before, Some(Err(_))) => {
+                tracing::info!("the flake's branch can be looked at again");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Looks at once and then every so often, until told to stop.
+pub async fn follow(
+    store: &Store,
+    branch: &impl Branch,
+    every: Duration,
+    (looks, clock): (&Looks, Clock),
+    stop: &CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = once(store, branch, looks, clock) => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(every) => {}
+        }
+    }
+}
+
+async fn once(store: &Store, branch: &impl Branch, looks: &Looks, clock: Clock) {
+    let head = branch.head().await;
+    let at = clock();
+    looks.note(Look {
+        at,
+        head: head
+            .as_ref()
+            .map(|(revision, _)| revision.clone())
+            .map_err(told),
+    });
+    let Ok((revision, commit)) = head else {
+        return;
+    };
+    match next(store.world().followed.as_ref(), &revision, at) {
+        Next::Nothing | Next::Later(_) => return,
+        Next::Publish => {}
+    }
+    tracing::info!(revision, "publishing a commit of the flake's branch");
+    let result = branch.publish(commit).await;
+    match &result {
+        Ok(()) => tracing::info!(revision, "the commit is published"),
+        Err(refusal) => {
+            tracing::error!(revision, why = told(refusal), "the commit is not published");
+        }
+    }
+    let came = move |_: &World, _| came(&revision, &result);
+    if let Err(refusal) = store.decide(came).await {
+        // It will be published once more then, which changes nothing.
+        tracing::warn!(%refusal, "what came of the commit is not on record");
+    }
+}
+
+fn told(refusal: &Refusal) -> String {
+    let facts = refusal.facts.iter().map(String::as_str);
+    let lines: Vec<&str> = std::iter::once(refusal.message.as_str())
+        .chain(facts)
+        .collect();
+    lines.join("; ")
+}
+
+#[cfg(test)]
+mod tests;

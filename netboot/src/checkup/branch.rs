@@ -1,0 +1,69 @@
+//! The branch of the flake, if one is followed: where it is, and what came of its last commit.
+
+use std::time::Duration;
+
+use super::{Check, Verdict};
+use crate::follow::{self, Followed};
+use crate::timestamp::Timestamp;
+
+/// The branch that is followed, `publish.watch`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Branch {
+    /// The flake, as the configuration names it.
+    pub flake: String,
+    pub every: Duration,
+    /// The last look: the revision that it had, or why that could not be known.
+    pub look: Option<(Timestamp, Result<String, String>)>,
+    pub followed: Option<Followed>,
+}
+
+pub fn branch(branch: &Branch) -> Check {
+    let check = Check::new("branch");
+    let Branch { flake, every, .. } = branch;
+    let check = match &branch.look {
+        None => check
+            .judged(Verdict::Unknown, format!("`{flake}` was not looked at yet"))
+            .tip("ask again in a minute"),
+        Some((at, Ok(revision))) => {
+            let seconds = every.as_secs();
+            check.found(format!(
+                "`{flake}` is at {revision}, at {at}; it is looked at every {seconds} s"
+            ))
+        }
+        Some((at, Err(why))) => check
+            .judged(
+                Verdict::Warning,
+                format!("`{flake}` could not be looked at, at {at}: {why}"),
+            )
+            .tip(format!("nix flake metadata --refresh {flake}")),
+    };
+    match &branch.followed {
+        None => check,
+        Some(Followed {
+            revision,
+            at,
+            failures: 0,
+            ..
+        }) => check.found(format!("{revision} was published at {at}")),
+        Some(followed) => {
+            let Followed {
+                revision,
+                at,
+                trouble,
+                ..
+            } = followed;
+            let what = format!(
+                "{revision} could not be published, at {at}: {}",
+                trouble.join("; ")
+            );
+            let again = follow::due(followed);
+            check
+                .judged(Verdict::Problem, what)
+                .judged(
+                    Verdict::Problem,
+                    format!("the next commit is tried at once, this one again at {again}"),
+                )
+                .tip("pxe-admin publish")
+        }
+    }
+}
