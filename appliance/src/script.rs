@@ -3,9 +3,10 @@
 use netboot::decide::Decision;
 use netboot::install;
 use netboot::mac::Mac;
+use netboot::machine::State;
 use netboot::refusal::{Code, Refusal};
 use netboot::script::image::{self, NoImage};
-use netboot::script::{Entry, Installer};
+use netboot::script::{Entry, Errand, Installer};
 use netboot::timeline::{Mark, Script as Given};
 
 use crate::app::App;
@@ -21,6 +22,7 @@ use crate::config::InstallerImage;
 pub async fn entry(app: &App, caller: &Caller) -> Result<Entry, Refusal> {
     match app.decision(caller.mac) {
         Decision::Install => install(app, caller).await,
+        Decision::Discover => discover(app, caller).await,
         other => Ok(leave(app, caller, &other)),
     }
 }
@@ -31,7 +33,11 @@ pub async fn entry(app: &App, caller: &Caller) -> Result<Entry, Refusal> {
 /// There is none for it, in words for its screen.
 pub fn image(app: &App, mac: Mac) -> Result<InstallerImage, NoImage> {
     let (world, profiles) = (app.store.world(), app.profiles());
-    let arch = image::wanted(world.by_mac(mac), &profiles)?;
+    let machine = world.by_mac(mac);
+    let arch = match machine.is_none_or(|m| m.state == State::Seen) {
+        true => image::for_stranger(machine)?,
+        false => image::wanted(machine, &profiles)?,
+    };
     let image = app.installers.for_arch(arch);
     image.ok_or_else(|| NoImage::NotConfigured(arch.to_owned()))
 }
@@ -59,7 +65,7 @@ async fn install(app: &App, caller: &Caller) -> Result<Entry, Refusal> {
             Ok(Entry::Installer(Installer {
                 title,
                 image,
-                ticket,
+                errand: Errand::Install(ticket),
             }))
         }
         (Decision::Install, None) => {
@@ -68,6 +74,38 @@ async fn install(app: &App, caller: &Caller) -> Result<Entry, Refusal> {
         }
         // Its last attempt ran out, or its order expired, between the two questions.
         (other, _) => Ok(leave(app, caller, &other)),
+    }
+}
+
+/// The installer that only tells what is in the machine. A stranger that is not on record, because there are too many,
+/// is not asked.
+async fn discover(app: &App, caller: &Caller) -> Result<Entry, Refusal> {
+    let mac = caller.mac;
+    let image = match image(app, mac) {
+        Ok(image) => image.image,
+        Err(why) => {
+            tracing::warn!(%mac, reason = %why, "cannot find out what it is");
+            return Ok(to_disk(app, caller, why.to_string()));
+        }
+    };
+    if app.store.world().by_mac(mac).is_none() {
+        return Ok(to_disk(app, caller, "not on record".to_owned()));
+    }
+    let (policy, fresh) = (app.policy.clone(), clock::ticket());
+    let serve = move |world: &_, now| install::serve(world, mac, &policy, now, fresh);
+    match app.store.decide(serve).await?.answer.0 {
+        Decision::Discover => {
+            tracing::info!(%mac, "boot script that has it tell its hardware");
+            let given = Given::Discover;
+            app.mark_of(caller, Mark::Script { given });
+            Ok(Entry::Installer(Installer {
+                title: mac.to_string(),
+                image,
+                errand: Errand::Discover,
+            }))
+        }
+        // It told, or was enrolled, between the two questions.
+        other => Ok(leave(app, caller, &other)),
     }
 }
 
@@ -85,8 +123,8 @@ fn leave(app: &App, caller: &Caller, decision: &Decision) -> Entry {
             tracing::info!(%mac, %reason, "boots its own disk");
             to_disk(app, caller, reason.to_string())
         }
-        Decision::Install | Decision::Enroll(_) => {
-            tracing::warn!(%mac, "enrolling it by `boot.unknown` did not arm it");
+        Decision::Install | Decision::Discover | Decision::Enroll(_) => {
+            tracing::warn!(%mac, "what it gets changed while it asked");
             to_disk(app, caller, "not enrolled".to_owned())
         }
     }

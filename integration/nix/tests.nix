@@ -260,7 +260,10 @@ let
       let
         service = installer.config.systemd.services.netboot-agent;
       in
-      service.unitConfig.ConditionKernelCommandLine == "netboot.ticket"
+      service.unitConfig.ConditionKernelCommandLine == [
+        "|netboot.ticket"
+        "|netboot.discover"
+      ]
       && service.serviceConfig.ExecStart == "/stub/netboot-agent/bin/netboot-agent install";
 
     # --- appliance ---

@@ -42,8 +42,11 @@ in
     wantedBy = [ "multi-user.target" ];
     wants = [ "network-online.target" ];
     after = [ "network-online.target" ];
-    # Without a ticket there is no order to install: the image is only looked at.
-    unitConfig.ConditionKernelCommandLine = "netboot.ticket";
+    # Without one of the two nobody wants anything of it: the image is only looked at.
+    unitConfig.ConditionKernelCommandLine = [
+      "|netboot.ticket"
+      "|netboot.discover"
+    ];
     path = [
       config.nix.package
       pkgs.bash

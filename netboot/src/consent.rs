@@ -150,7 +150,12 @@ pub fn question(wipe: Wipe, machine: &Machine, plan: &Plan, hardware: &Hardware)
             machine.written.iter().any(|w| w.explains(disk, held))
                 || machine.confirmed.iter().any(|f| f.covers(disk, held))
         };
-        disk.holds.iter().any(|held| !answered(held))
+        // What is built on a partition (an array, an opened volume) follows it, and goes with it.
+        let mut below = false;
+        disk.holds.iter().any(|held| {
+            below = answered(held) || (below && place(&disk.node, held) == Place::Unknown);
+            !below
+        })
     };
     let chosen = Written::by(plan).into_iter().filter_map(|written| {
         let is = |disk: &&Disk| PlannedDisk::from(*disk) == written.disk;

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::machine::{Attempt, Machine};
+use crate::machine::{Attempt, Discovery, Machine};
 use crate::name::ProfileName;
 use crate::timestamp::Timestamp;
 
@@ -15,6 +15,8 @@ pub enum Unknown {
     Ignore,
     /// A screen that says how to enroll, asks again, and boots the disk after a time.
     Wait,
+    /// The installer image, to tell what is in it; it cannot write to disks then.
+    Discover,
     /// Enroll it by itself.
     Profile(ProfileName),
 }
@@ -35,6 +37,8 @@ pub enum Decision {
     Install,
     /// The screen for strangers.
     Wait,
+    /// Loader, script and installer, which only tells the hardware.
+    Discover,
     /// Enroll with this profile, then ask again.
     Enroll(ProfileName),
     /// Its own disk: no boot file; a script that leaves to the disk if iPXE is already talking.
@@ -48,6 +52,10 @@ pub enum Decision {
 pub enum Reason {
     #[error("not enrolled")]
     Unknown,
+    #[error("not enrolled, and its hardware is known; boots its own disk")]
+    Discovered,
+    #[error("not enrolled, and it did not tell its hardware in {0} boots; boots its own disk")]
+    Undiscovered(u32),
     #[error("{0}; boots its own disk")]
     State(crate::machine::State),
     #[error("the order to install expired {0}; give it again with `pxe-admin reimage` or `enroll`")]
@@ -61,10 +69,10 @@ pub fn decide(machine: Option<&Machine>, policy: &Policy, now: Timestamp) -> Dec
     use crate::machine::State;
 
     let Some(machine) = machine else {
-        return stranger(policy);
+        return stranger(None, policy, now);
     };
     match machine.state {
-        State::Seen => stranger(policy),
+        State::Seen => stranger(machine.discovery.as_ref(), policy, now),
         State::Enrolled | State::Installing => install(machine, policy, now),
         State::Retired => Decision::Silence(Reason::State(machine.state)),
         State::Installed | State::Running | State::Joined | State::Failed => {
@@ -84,18 +92,39 @@ pub fn decide_image(machine: Option<&Machine>, policy: &Policy, now: Timestamp) 
             && machine.is_armed(now)
             && machine.attempt.as_ref().is_some_and(open)
     });
+    let discovering = machine.is_some_and(|machine| {
+        let open = |discovery: &Discovery| discovery.told.is_none();
+        machine.state == State::Seen
+            && policy.unknown == Unknown::Discover
+            && machine.discovery.as_ref().is_some_and(open)
+    });
     if under_way {
         Decision::Install
+    } else if discovering {
+        Decision::Discover
     } else {
         decide(machine, policy, now)
     }
 }
 
-fn stranger(policy: &Policy) -> Decision {
+fn stranger(known: Option<&Discovery>, policy: &Policy, now: Timestamp) -> Decision {
     match &policy.unknown {
         Unknown::Ignore => Decision::Silence(Reason::Unknown),
         Unknown::Wait => Decision::Wait,
+        Unknown::Discover => discover(known, policy, now),
         Unknown::Profile(profile) => Decision::Enroll(profile.clone()),
+    }
+}
+
+/// Once is enough, and what does not tell in as many boots as an install may take is left alone: a machine that nobody
+/// enrolled must come to its own disk.
+fn discover(known: Option<&Discovery>, policy: &Policy, now: Timestamp) -> Decision {
+    match known {
+        Some(Discovery { told: Some(_), .. }) => Decision::Disk(Reason::Discovered),
+        Some(known) if known.tries >= policy.attempts && !known.is_same_boot(now) => {
+            Decision::Disk(Reason::Undiscovered(known.tries))
+        }
+        _ => Decision::Discover,
     }
 }
 
@@ -160,6 +189,7 @@ mod tests {
                 Unknown::Profile(lab.clone()),
                 Decision::Enroll(lab.clone()),
             ),
+            ("to be discovered", Unknown::Discover, Decision::Discover),
         ] {
             let now = Timestamp::default();
             assert_eq!(

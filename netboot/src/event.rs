@@ -92,6 +92,12 @@ pub enum Happening {
         ticket: Ticket,
         claim: Claim,
     },
+    /// A stranger was sent a boot script that has it tell its hardware.
+    Discovering,
+    /// A stranger told its hardware. Anybody on the LAN could have said this in its name.
+    Discovered {
+        hardware: Hardware,
+    },
     /// The agent told its hardware.
     Inventoried {
         hardware: Hardware,

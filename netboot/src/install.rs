@@ -1,9 +1,10 @@
 //! The calls of a machine under installation → events, or a refusal that is put on record.
 //!
-//! In the order of the calls: [`see`] and [`serve`] before the agent runs, [`claim`], [`plan`], [`report`],
+//! In the order of the calls: [`see`] and [`serve`] before the agent runs, [`discovered`] of strangers, [`claim`], [`plan`], [`report`],
 //! [`secrets`], [`installed`], and [`booted`] and [`joined`] once the installed system does.
 
 mod boot;
+mod discover;
 mod node;
 mod sealing;
 
@@ -23,6 +24,7 @@ use crate::wire::{ClaimAnswer, ClaimRequest, InstalledRequest};
 use crate::world::World;
 
 pub use boot::{reached, see, serve};
+pub use discover::discovered;
 pub use node::{awaited, booted, joined};
 pub use sealing::{ToSeal, received, sealed, secrets};
 

@@ -159,6 +159,25 @@ pub enum Waits {
     Wipe { disks: Vec<Found> },
 }
 
+/// How far it is known what a stranger is, with `boot.unknown = "discover"`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Discovery {
+    /// Boots that were given the installer to tell their hardware.
+    pub tries: u32,
+    /// When a boot script last did so.
+    pub served: Timestamp,
+    /// When it told; it is not asked again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Timestamp>,
+}
+
+impl Discovery {
+    /// Whether a script that is asked for now belongs to the boot before.
+    pub fn is_same_boot(&self, now: Timestamp) -> bool {
+        now.since(self.served) <= Attempt::SAME_BOOT
+    }
+}
+
 /// Who holds the ticket: the first to ask, bound to a key that never left its RAM.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
@@ -245,6 +264,8 @@ pub struct Machine {
     pub manner: Option<Manner>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hardware: Option<Hardware>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discovery: Option<Discovery>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub armed: Option<Armed>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

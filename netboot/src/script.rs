@@ -31,13 +31,33 @@ pub enum Entry {
     Wait,
 }
 
-/// The installer with its ticket.
+/// The installer, and what it is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installer {
     /// What the machine is called on its screen.
     pub title: String,
     pub image: Image,
-    pub ticket: Ticket,
+    pub errand: Errand,
+}
+
+/// What the installer does with the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Errand {
+    /// Installs it, once, with this ticket.
+    Install(Ticket),
+    /// Tells the appliance what is in it, and writes to nothing.
+    Discover,
+}
+
+impl Installer {
+    /// For the machine's screen.
+    fn doing(&self, mac: Mac) -> String {
+        let title = plain(&self.title);
+        match self.errand {
+            Errand::Install(_) => format!("Installing {title} ({mac})"),
+            Errand::Discover => format!("Looking at {mac}, without writing to its disks"),
+        }
+    }
 }
 
 /// An entry for one machine: what each language writes down.
@@ -51,11 +71,15 @@ pub struct Script<'a> {
 impl Script<'_> {
     /// The kernel's command line, without the word that names the initrd, which not every loader needs.
     fn arguments(&self, installer: &Installer) -> String {
-        let Installer { image, ticket, .. } = installer;
+        let Installer { image, errand, .. } = installer;
         let address = self.address;
         // BOOTIF names the card which booted; installers with several cards need it.
+        let errand = match errand {
+            Errand::Install(ticket) => format!("netboot.ticket={ticket}"),
+            Errand::Discover => format!("netboot.discover={}", self.mac),
+        };
         let ours = format!(
-            "BOOTIF=01-{} netboot.url={} netboot.ticket={ticket} netboot.pin={}",
+            "BOOTIF=01-{} netboot.url={} {errand} netboot.pin={}",
             self.mac.dashed(),
             address.node(),
             address.pin
@@ -135,7 +159,7 @@ pub(crate) mod tests {
                 arch: "x86_64".to_owned(),
                 cmdline: cmdline.to_owned(),
             },
-            ticket: Ticket::new([7; 16]),
+            errand: Errand::Install(Ticket::new([7; 16])),
         })
     }
 

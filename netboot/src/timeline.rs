@@ -79,8 +79,12 @@ pub enum Mark {
     Unproven { from: Ipv4Addr, file: String },
     /// An agent holds the ticket.
     Claimed,
+    /// A stranger told its hardware.
+    Discovered,
     /// Nothing is written before an operator says so.
     Waits,
+    /// An operator said so; the machine will ask again.
+    Confirmed,
     /// A step of the installation begins.
     Step { step: Step },
     /// A step begins again after something passing.
@@ -145,6 +149,8 @@ pub enum Via {
 pub enum Script {
     /// The installer, with its ticket.
     Installer,
+    /// The installer, to tell what is in the machine.
+    Discover,
     /// The screen for strangers.
     Wait,
     /// Leave to the own disk.
@@ -187,7 +193,9 @@ impl Mark {
             }
             Self::Script { .. } => Phase::Script,
             Self::Claimed
+            | Self::Discovered
             | Self::Waits
+            | Self::Confirmed
             | Self::Step { .. }
             | Self::Retried { .. }
             | Self::Failed { .. }
@@ -219,7 +227,9 @@ impl Mark {
         Some(match &event.what {
             Happening::Enrolled { .. } | Happening::Reimaged { .. } => Self::Ordered,
             Happening::Claimed { .. } => Self::Claimed,
+            Happening::Discovered { .. } => Self::Discovered,
             Happening::Waits { .. } => Self::Waits,
+            Happening::Confirmed { .. } => Self::Confirmed,
             Happening::Reported { report } => {
                 let step = report.step;
                 match &report.outcome {
@@ -249,9 +259,9 @@ impl Mark {
             | Happening::Attempt { .. }
             | Happening::Reached { .. }
             | Happening::Served { .. }
+            | Happening::Discovering
             | Happening::Inventoried { .. }
             | Happening::Planned { .. }
-            | Happening::Confirmed { .. }
             | Happening::Sealed { .. }
             | Happening::Received
             | Happening::Refused { .. }

@@ -48,6 +48,14 @@ pub struct ClaimAnswer {
     pub attempts: u32,
 }
 
+/// `POST /node/v1/discovered`, without a session: what a stranger is that was asked to tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiscoveredRequest {
+    /// The card that netbooted.
+    pub mac: Mac,
+    pub hardware: Hardware,
+}
+
 /// `POST /node/v1/plan` → [`crate::plan::Plan`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanRequest {

@@ -6,7 +6,9 @@ use crate::consent::Written;
 use crate::event::{BY_POLICY, Event, Happening};
 use crate::follow::Followed;
 use crate::mac::Mac;
-use crate::machine::{Armed, Attempt, Facts, Generation, Machine, Release, Secrets, State};
+use crate::machine::{
+    Armed, Attempt, Discovery, Facts, Generation, Machine, Release, Secrets, State,
+};
 use crate::name::SystemName;
 use crate::problem::nearest;
 use crate::refusal::{Code, Refusal};
@@ -179,6 +181,7 @@ impl Machine {
             facts: Facts::default(),
             manner: None,
             hardware: None,
+            discovery: None,
             armed: None,
             attempt: None,
             written: Vec::new(),
@@ -201,6 +204,7 @@ impl Machine {
     fn arm(&mut self, armed: Armed, ticket: &Ticket, at: Timestamp) {
         self.armed = Some(armed);
         self.attempt = Some(Attempt::new(1, ticket.clone()));
+        self.discovery = None;
         self.confirmed.clear();
         self.failure.clear();
         self.turn(State::Enrolled, at);
@@ -259,6 +263,20 @@ impl Machine {
                 self.attempt_of(ticket, |a| a.claim = Some(claim.clone()));
                 self.failure.clear();
                 self.turn(State::Installing, at);
+            }
+            Happening::Discovering => {
+                let before = self.discovery.take().map_or(0, |d| d.tries);
+                self.discovery = Some(Discovery {
+                    tries: before + 1,
+                    served: at,
+                    told: None,
+                });
+            }
+            Happening::Discovered { hardware } => {
+                if let Some(discovery) = &mut self.discovery {
+                    discovery.told = Some(at);
+                }
+                self.hardware = Some(hardware.clone());
             }
             Happening::Inventoried { hardware } => {
                 let text = |s: &String| Some(s.clone()).filter(|s| !s.is_empty());

@@ -96,6 +96,7 @@ pub(super) fn words(mark: &Mark) -> String {
         ),
         Mark::Script { given } => match given {
             Script::Installer => "sent the boot script of the installer".to_owned(),
+            Script::Discover => "sent the boot script that has it tell its hardware".to_owned(),
             Script::Wait => "sent the screen for strangers".to_owned(),
             Script::Disk { reason } => format!("told iPXE to leave to the disk: {reason}"),
             Script::Unknown => "sent a boot script".to_owned(),
@@ -105,6 +106,8 @@ pub(super) fn words(mark: &Mark) -> String {
             file.escape_debug()
         ),
         Mark::Claimed => "an agent holds the ticket".to_owned(),
+        Mark::Discovered => "told its hardware".to_owned(),
+        Mark::Confirmed => "may wipe what it waited with".to_owned(),
         Mark::Waits => "waits for `pxe-admin confirm`".to_owned(),
         Mark::Step { step } => step.sentence().to_owned(),
         Mark::Retried { step, cause } => format!("{} again: {cause}", step.sentence()),

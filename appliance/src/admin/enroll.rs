@@ -81,10 +81,8 @@ pub(super) async fn confirm(client: &Client, args: &WhoArgs) -> Result<Answer, F
     let text = if changed.changed {
         format!("{title} may wipe what is on{}", disks.concat())
     } else {
-        format!(
-            "{title} was let wipe already what is on{}; nothing changed",
-            disks.concat()
-        )
+        let disks = disks.concat();
+        format!("nothing changed: {title} may wipe already what is on{disks}")
     };
     let next = format!("next: `pxe-admin watch {title}`; if it is off, switch it on");
     Ok(Answer::new(&changed, text).note(next))

@@ -5,6 +5,7 @@ use netboot::wire::Machines;
 use super::client::Client;
 use super::failure::Failure;
 use super::output::Answer;
+use super::sentence::disks;
 use super::words::{arch, or_dash, table};
 
 pub(super) async fn machines(client: &Client) -> Result<Answer, Failure> {
@@ -13,7 +14,7 @@ pub(super) async fn machines(client: &Client) -> Result<Answer, Failure> {
         return Ok(Answer::new(&answer, String::new())
             .note("no machine has asked for anything to boot yet, and none is enrolled"));
     }
-    let rows: Vec<[String; 8]> = answer
+    let rows: Vec<[String; 9]> = answer
         .machines
         .iter()
         .map(|machine| {
@@ -26,6 +27,7 @@ pub(super) async fn machines(client: &Client) -> Result<Answer, Failure> {
                 or_dash(machine.facts.arch.map(arch)),
                 or_dash(machine.facts.uuid.as_ref()),
                 or_dash(machine.facts.vendor_class.as_ref()),
+                or_dash(machine.hardware.as_ref().map(disks)),
             ]
         })
         .collect();
@@ -38,6 +40,7 @@ pub(super) async fn machines(client: &Client) -> Result<Answer, Failure> {
         "ARCH",
         "UUID",
         "VENDOR-CLASS",
+        "DISKS",
     ];
     Ok(Answer::new(&answer, table(head, &rows)))
 }

@@ -34,6 +34,12 @@ pub(super) fn sentence(what: &Happening) -> String {
         Happening::Reached { manner } => reached(manner),
         Happening::Served { .. } => "boot script sent, with the ticket".to_owned(),
         Happening::Claimed { .. } => "an agent holds the ticket".to_owned(),
+        Happening::Discovering => {
+            "boot script sent, to tell its hardware; nothing is written".to_owned()
+        }
+        Happening::Discovered { hardware } => {
+            format!("a stranger's hardware: {}", inventory(hardware))
+        }
         Happening::Inventoried { hardware } => format!("hardware: {}", inventory(hardware)),
         Happening::Planned { plan } => planned(plan),
         Happening::Waits {
@@ -140,17 +146,21 @@ pub(super) fn inventory(hardware: &Hardware) -> String {
         Firmware::Uefi => "UEFI",
         Firmware::Bios => "BIOS",
     };
-    let disks: Vec<String> = hardware.disks.iter().map(disk).collect();
-    let disks = if disks.is_empty() {
-        "no disk".to_owned()
-    } else {
-        disks.join(", ")
-    };
     format!(
-        "{firmware} {}, {} of memory, {disks}",
+        "{firmware} {}, {} of memory, {}",
         hardware.arch,
-        bytes(hardware.memory)
+        bytes(hardware.memory),
+        disks(hardware)
     )
+}
+
+/// All of them with their sizes.
+pub(super) fn disks(hardware: &Hardware) -> String {
+    let disks: Vec<String> = hardware.disks.iter().map(disk).collect();
+    match disks.is_empty() {
+        true => "no disk".to_owned(),
+        false => disks.join(", "),
+    }
 }
 
 fn disk(disk: &Disk) -> String {

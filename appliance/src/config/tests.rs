@@ -232,7 +232,7 @@ watch = "5s"
             appliance.toml:10:10: `my lan` is not a domain name (like lan or home.example)
             appliance.toml:11:18: `52:54:00:00:00` has 5 octets, a MAC address has 6 (like 52:54:00:12:34:56)
             appliance.toml:11:51: `01:00:5e:00:00:01` is a group address; network cards do not have one
-            appliance.toml:14:11: `Wait!` is neither "ignore" nor "wait" nor the name of a profile
+            appliance.toml:14:11: `Wait!` is neither "ignore" nor "wait" nor "discover" nor the name of a profile
             appliance.toml:15:12: `0` is not between 1 and 100
             appliance.toml:16:12: `no-loaders` has none of `undionly.kpxe`, `snponly.efi`, `ipxe.efi`
               tip: on Debian: apt install ipxe
@@ -259,16 +259,13 @@ fn a_key_without_effect_is_refused_and_not_ignored() {
         r#"
 [dhcp]
 range = ["10.77.0.50", "10.77.0.200"]
-[boot]
-unknown = "discover"
 [admin]
 token-file = "token"
 "#,
         &expect![[r#"
             appliance.toml:3:1: `range` has no effect in proxy mode
               tip: set mode = "server", or take the line out
-            appliance.toml:5:11: `discover` is not available in this version (use "ignore", "wait" or the name of a profile)
-            appliance.toml:7:1: `token-file` has no effect without `listen`
+            appliance.toml:5:1: `token-file` has no effect without `listen`
               tip: write listen = "10.77.0.1:8444", or take the line out
         "#]],
     );

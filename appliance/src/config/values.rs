@@ -83,14 +83,14 @@ pub(super) fn unknown(text: &str) -> Result<Unknown, String> {
     match text {
         "ignore" => Ok(Unknown::Ignore),
         "wait" => Ok(Unknown::Wait),
-        "discover" => Err(
-            "is not available in this version (use \"ignore\", \"wait\" or the name of a profile)"
-                .to_owned(),
-        ),
+        "discover" => Ok(Unknown::Discover),
         name => name
             .parse::<ProfileName>()
             .map(Unknown::Profile)
-            .map_err(|_| "is neither \"ignore\" nor \"wait\" nor the name of a profile".to_owned()),
+            .map_err(|_| {
+                "is neither \"ignore\" nor \"wait\" nor \"discover\" nor the name of a profile"
+                    .to_owned()
+            }),
     }
 }
 

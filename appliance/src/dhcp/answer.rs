@@ -141,7 +141,9 @@ async fn netboots(
         decision => decision,
     };
     match decision {
-        Decision::Install | Decision::Wait => file(app, address, door, request, boot),
+        Decision::Install | Decision::Wait | Decision::Discover => {
+            file(app, address, door, request, boot)
+        }
         Decision::Disk(reason) | Decision::Silence(reason) => Err(Reason::Decided(reason)),
         Decision::Enroll(_) => Err(Reason::NotArmed),
     }

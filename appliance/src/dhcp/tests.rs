@@ -213,6 +213,17 @@ async fn boot_unknown_may_name_a_profile() {
 }
 
 #[tokio::test]
+async fn boot_unknown_may_be_to_discover() {
+    let (_house, app) = app(&boot("unknown = \"discover\"")).await;
+    let got = judge(&app, Door::Dhcp, &packet(DISCOVER, STRANGER, &UEFI)).await;
+    assert_eq!(got, "offered snponly.efi → Broadcast");
+    let world = app.store.world();
+    let machine = world.by_mac(mac(STRANGER)).expect("is on record");
+    assert_eq!(machine.state, State::Seen);
+    assert_eq!(machine.discovery, None, "the script counts, not the packet");
+}
+
+#[tokio::test]
 async fn in_server_mode_everybody_has_an_address_but_strangers_no_boot() {
     let (_house, app) = app(&format!("{}{SERVER}", boot(""))).await;
     enroll(&app, mac(MAC)).await;

@@ -87,7 +87,9 @@ pub(super) fn went(
 
 fn silence(reason: &Reason, text: String) -> Mark {
     let why = match reason {
-        Reason::Decided(decide::Reason::Unknown) => Why::Stranger,
+        Reason::Decided(
+            decide::Reason::Unknown | decide::Reason::Discovered | decide::Reason::Undiscovered(_),
+        ) => Why::Stranger,
         Reason::Decided(decide::Reason::State(_)) => Why::Disk,
         Reason::Decided(decide::Reason::Expired(_)) => Why::Expired,
         Reason::Decided(decide::Reason::AttemptsUsed(_)) => Why::AttemptsUsed,

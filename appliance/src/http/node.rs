@@ -13,8 +13,8 @@ use netboot::profile::Role;
 use netboot::report::{Outcome, Report};
 use netboot::token::Digest;
 use netboot::wire::{
-    BootRequest, ClaimAnswer, ClaimRequest, InstallSecrets, InstalledRequest, K3sSecrets, Live,
-    PlanRequest, SealedAnswer,
+    BootRequest, ClaimAnswer, ClaimRequest, DiscoveredRequest, InstallSecrets, InstalledRequest,
+    K3sSecrets, Live, PlanRequest, SealedAnswer,
 };
 use serde_json::{Value, json};
 
@@ -31,6 +31,7 @@ use crate::seal;
 pub fn router(app: Arc<App>, segment: Arc<Segment>) -> Router {
     Router::new()
         .route("/node/v1/claim", post(claim))
+        .route("/node/v1/discovered", post(discovered))
         .route("/node/v1/plan", post(plan))
         .route("/node/v1/report", post(report))
         .route("/node/v1/secrets", post(secrets))
@@ -70,6 +71,20 @@ async fn claim(
         .await?;
     tracing::info!(name = %decided.answer.name, attempt = decided.answer.attempt, "claimed");
     Ok(Json(decided.answer))
+}
+
+async fn discovered(
+    State(app): State<Arc<App>>,
+    Peer(from): Peer,
+    Body(request): Body<DiscoveredRequest>,
+) -> Answer<Value> {
+    let DiscoveredRequest { mac, hardware } = request;
+    let policy = app.policy.clone();
+    app.store
+        .decide(move |world, _| install::discovered(world, mac, &hardware, &policy, &from))
+        .await?;
+    tracing::info!(%mac, "a stranger told its hardware");
+    noted()
 }
 
 async fn plan(

@@ -150,6 +150,22 @@ impl Bench {
         ticket.expect("an installer")
     }
 
+    /// The stranger boots the installer and tells its hardware, with `boot.unknown = "discover"`.
+    pub(crate) async fn discovers(&self, mac: &str) {
+        let mac = parsed(mac);
+        let policy = netboot::decide::Policy {
+            unknown: Unknown::Discover,
+            attempts: 3,
+        };
+        let (ticket, then) = (clock::ticket(), policy.clone());
+        let serve = move |world: &_, now| install::serve(world, mac, &policy, now, ticket);
+        self.app.store.decide(serve).await.expect("served");
+        let hardware = serde_json::from_value(hardware()).expect("hardware");
+        let tell =
+            move |world: &_, _| install::discovered(world, mac, &hardware, &then, "10.77.0.50");
+        self.app.store.decide(tell).await.expect("told");
+    }
+
     /// k3s says that the node is Ready.
     pub(crate) async fn joins(&self, mac: &str) {
         let mac = parsed(mac);

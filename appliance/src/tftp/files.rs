@@ -120,7 +120,7 @@ async fn own(
 /// The machine is to netboot: an installer, or a screen.
 fn boots(app: &App, mac: Mac) -> Result<(), String> {
     match app.decision(mac) {
-        Decision::Install | Decision::Wait => Ok(()),
+        Decision::Install | Decision::Wait | Decision::Discover => Ok(()),
         Decision::Disk(reason) | Decision::Silence(reason) => Err(reason.to_string()),
         // Its DISCOVER enrolls it; a machine that never sent one is none.
         Decision::Enroll(_) => Err("not enrolled".to_owned()),
@@ -130,7 +130,7 @@ fn boots(app: &App, mac: Mac) -> Result<(), String> {
 /// The machine is to be installed, and there is an installer for it.
 fn installs(app: &App, mac: Mac) -> Result<(), String> {
     match app.image_decision(mac) {
-        Decision::Install => script::image(app, mac)
+        Decision::Install | Decision::Discover => script::image(app, mac)
             .map(drop)
             .map_err(|why| why.to_string()),
         Decision::Wait | Decision::Enroll(_) => Err("not enrolled".to_owned()),

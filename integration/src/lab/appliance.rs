@@ -29,6 +29,8 @@ pub struct Setting<'a> {
     pub subnets: &'a str,
     /// Words for the installer's kernel, besides those that it needs.
     pub cmdline: &'a str,
+    /// `boot.unknown`, where it is not the default.
+    pub unknown: Option<&'a str>,
 }
 
 pub struct Appliance {
@@ -251,8 +253,12 @@ fn configuration(products: &Products, setting: &Setting<'_>, dir: &Path) -> anyh
             setting.subnets
         )?;
     }
+    writeln!(text, "\n[boot]")?;
+    if let Some(unknown) = setting.unknown {
+        writeln!(text, "unknown = {}", toml_string(unknown))?;
+    }
     if let Some(ipxe) = env::var_os("IPXE_DIR") {
-        writeln!(text, "\n[boot]\nipxe-dir = {}", quoted(PathBuf::from(ipxe)))?;
+        writeln!(text, "ipxe-dir = {}", quoted(PathBuf::from(ipxe)))?;
     }
     if !setting.cmdline.is_empty() {
         // What stands here comes before what was published.

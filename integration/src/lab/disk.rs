@@ -76,6 +76,21 @@ impl Disk {
         Ok(disk)
     }
 
+    /// A disk that is one ext4 file system, without a partition table. A copy is kept beside it.
+    pub fn with_filesystem(
+        file: PathBuf,
+        serial: &str,
+        mib: u64,
+        label: &str,
+    ) -> anyhow::Result<Self> {
+        let disk = Self::blank(file, serial, mib)?;
+        run(Command::new("mkfs.ext4")
+            .args(["-q", "-F", "-L", label])
+            .arg(&disk.file))?;
+        disk.keep_copy()?;
+        Ok(disk)
+    }
+
     /// Remembers what is on it now.
     pub fn keep_copy(&self) -> anyhow::Result<()> {
         run(Command::new("cp")

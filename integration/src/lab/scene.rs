@@ -69,6 +69,8 @@ pub struct Script<'a> {
     pub cmdline: &'a str,
     /// With the images that know all hardware, see [`Products::with_all_drivers`].
     pub all_drivers: bool,
+    /// `boot.unknown`, where it is not the default.
+    pub unknown: Option<&'a str>,
     /// Other parts than most machines have.
     pub parts: fn(&mut Build),
 }
@@ -85,6 +87,7 @@ impl<'a> Script<'a> {
             subnets: "",
             cmdline: "",
             all_drivers: false,
+            unknown: None,
             parts: |_| {},
         }
     }
@@ -125,6 +128,7 @@ impl Scene {
             profile: script.profile,
             subnets: script.subnets,
             cmdline: script.cmdline,
+            unknown: script.unknown,
         };
         let mut appliance = Appliance::new(net, &products, &setting, dir.join("appliance"))?;
         appliance.start()?;

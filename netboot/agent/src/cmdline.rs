@@ -6,6 +6,22 @@ use netboot::mac::Mac;
 use netboot::token::Ticket;
 use netboot_pin::Pin;
 
+/// What the boot script wants of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Errand {
+    Install(Orders),
+    Discover(Discovery),
+}
+
+/// Tell what is in it; nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Discovery {
+    pub url: String,
+    pub pin: Pin,
+    /// What the appliance calls this machine.
+    pub mac: Mac,
+}
+
 /// What the boot script told this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Orders {
@@ -33,24 +49,55 @@ pub(crate) enum OrdersError {
     },
 }
 
-/// Reads the command line. Words that are not ours are passed over.
-pub(crate) fn read(cmdline: &str) -> Result<Orders, OrdersError> {
-    let url = word(cmdline, "netboot.url")?;
-    let ticket = word(cmdline, "netboot.ticket")?;
-    let pin = word(cmdline, "netboot.pin")?;
-    let wrong = |name, value: &str, why: String| OrdersError::Wrong {
+/// Reads the command line. Words that are not ours are passed over. One that says both is for neither: a machine that is
+/// only looked at has no ticket.
+pub(crate) fn errand(cmdline: &str) -> Result<Errand, OrdersError> {
+    const DISCOVER: &str = "netboot.discover";
+
+    let mac = match (word(cmdline, DISCOVER), word(cmdline, "netboot.ticket")) {
+        (Err(OrdersError::Absent(_)), _) => return read(cmdline).map(Errand::Install),
+        (Err(error), _) => return Err(error),
+        (Ok(mac), Err(OrdersError::Absent(_))) => mac,
+        (Ok(mac), _) => {
+            let why = "stands beside `netboot.ticket=`".to_owned();
+            return Err(wrong(DISCOVER, mac, why));
+        }
+    };
+    let (url, pin) = to_whom(cmdline)?;
+    let mac = mac
+        .parse()
+        .map_err(|e| wrong(DISCOVER, mac, format!("{e}")))?;
+    Ok(Errand::Discover(Discovery { url, pin, mac }))
+}
+
+fn wrong(name: &'static str, value: &str, why: String) -> OrdersError {
+    OrdersError::Wrong {
         name,
         value: value.to_owned(),
         why,
-    };
+    }
+}
+
+/// The appliance, and how to know it.
+fn to_whom(cmdline: &str) -> Result<(String, Pin), OrdersError> {
+    let url = word(cmdline, "netboot.url")?;
+    let pin = word(cmdline, "netboot.pin")?;
+    Ok((
+        appliance(url).map_err(|why| wrong("netboot.url", url, why.to_owned()))?,
+        pin.parse()
+            .map_err(|e| wrong("netboot.pin", pin, format!("{e}")))?,
+    ))
+}
+
+fn read(cmdline: &str) -> Result<Orders, OrdersError> {
+    let ticket = word(cmdline, "netboot.ticket")?;
+    let (url, pin) = to_whom(cmdline)?;
     Ok(Orders {
-        url: appliance(url).map_err(|why| wrong("netboot.url", url, why.to_owned()))?,
+        url,
         ticket: ticket
             .parse()
             .map_err(|e| wrong("netboot.ticket", ticket, format!("{e}")))?,
-        pin: pin
-            .parse()
-            .map_err(|e| wrong("netboot.pin", pin, format!("{e}")))?,
+        pin,
         booted_from: cmdline
             .split_ascii_whitespace()
             .filter_map(|word| word.strip_prefix("BOOTIF=01-"))
@@ -110,6 +157,41 @@ mod tests {
             orders.booted_from.map(|m| m.to_string()).as_deref(),
             Some("52:54:00:12:34:56")
         );
+    }
+
+    #[test]
+    fn a_machine_that_is_looked_at_has_no_ticket() {
+        let discover = line().replace(
+            &format!("netboot.ticket={TICKET}"),
+            "netboot.discover=52:54:00:12:34:56",
+        );
+        let want = Discovery {
+            url: "https://10.77.0.1:8443".to_owned(),
+            pin: Pin::of(b"key"),
+            mac: "52:54:00:12:34:56".parse().expect("a MAC"),
+        };
+        assert_eq!(errand(&discover), Ok(Errand::Discover(want)));
+        assert!(matches!(errand(&line()), Ok(Errand::Install(_))));
+        for (name, line, want) in [
+            (
+                "both",
+                format!("{discover} netboot.ticket={TICKET}"),
+                "stands beside",
+            ),
+            (
+                "no MAC",
+                discover.replace("12:34:56", "12"),
+                "netboot.discover=52:54:00:12",
+            ),
+            (
+                "nobody to tell",
+                discover.replace("netboot.url", "x"),
+                "no `netboot.url=`",
+            ),
+        ] {
+            let error = errand(&line).expect_err(name).to_string();
+            assert!(error.contains(want), "{name}: {error}");
+        }
     }
 
     #[test]

@@ -25,11 +25,6 @@ pub(crate) fn reread(target: &Target) -> Command {
         .path(target.node())
 }
 
-/// Waits until udev is done with what the kernel told it.
-pub(crate) fn settle() -> Command {
-    Command::new("udevadm").args(["settle", "--timeout=30"])
-}
-
 /// `--lock` keeps udev from opening the disk between the write and the kernel's reading of it.
 pub(crate) fn partition(target: &Target, plan: &Plan) -> Command {
     Command::new("sfdisk")

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
+use crate::cmdline::{Discovery, Errand};
 use crate::node::{self, Node};
-use crate::outside::{Outside as _, Roots};
+use crate::outside::{Look as _, Roots};
 use crate::real::{self, Real};
 use crate::{cmdline, run};
 
@@ -17,9 +18,12 @@ use crate::{cmdline, run};
 /// # Errors
 /// It could not begin; nothing was touched.
 pub(crate) fn install(file: &Path, root: &Path) -> anyhow::Result<()> {
-    let orders = read_orders(file)?;
-    let mut real = Real::new(&orders.url, orders.pin)?;
     let roots = Roots::new(Path::new("/"), root);
+    let orders = match read_errand(file)? {
+        Errand::Install(orders) => orders,
+        Errand::Discover(discovery) => return discover(&roots, &discovery),
+    };
+    let mut real = Real::new(&orders.url, orders.pin)?;
     if crate::install::install(&mut real, &roots, &orders).is_ok() {
         real.say("installed; rebooting into it");
         print_error(&real::reboot(&mut real));
@@ -29,10 +33,20 @@ pub(crate) fn install(file: &Path, root: &Path) -> anyhow::Result<()> {
     }
 }
 
-fn read_orders(file: &Path) -> anyhow::Result<cmdline::Orders> {
+/// The machine is nobody's to hold: told or not, it goes on to its own disk. The appliance asks a machine only so often.
+fn discover(roots: &Roots, discovery: &Discovery) -> anyhow::Result<()> {
+    let mut real = Real::new(&discovery.url, discovery.pin)?;
+    if let Err(error) = crate::discover::discover(&mut real, roots, discovery) {
+        print_error(&error);
+    }
+    real.say("rebooting into its own disk");
+    Err(real::reboot(&mut real))
+}
+
+fn read_errand(file: &Path) -> anyhow::Result<Errand> {
     let text =
         fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
-    Ok(cmdline::read(&text)?)
+    Ok(cmdline::errand(&text)?)
 }
 
 pub(crate) fn report(identity: &Path) -> anyhow::Result<()> {
@@ -69,8 +83,16 @@ pub(crate) fn inventory() -> anyhow::Result<()> {
 }
 
 pub(crate) fn orders(file: &Path) -> anyhow::Result<()> {
-    let orders = read_orders(file)?;
     let mut console = Real::alone();
+    let orders = match read_errand(file)? {
+        Errand::Install(orders) => orders,
+        Errand::Discover(Discovery { url, pin, mac }) => {
+            console.say(&format!("appliance  {url}"));
+            console.say(&format!("pin        {pin}"));
+            console.say(&format!("discover   {mac}"));
+            return Ok(());
+        }
+    };
     console.say(&format!("appliance  {}", orders.url));
     console.say(&format!("pin        {}", orders.pin));
     console.say(&format!("ticket     {}", orders.ticket));

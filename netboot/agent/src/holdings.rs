@@ -1,6 +1,8 @@
 //! What is on a disk: its signatures, those of its partitions, and those of what is built on them, as `wipefs` finds them.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use netboot::hardware::{Disk, Group, Holding};
@@ -8,13 +10,20 @@ use serde::Deserialize;
 
 use crate::busy::holders;
 use crate::disk_facts::{SYSFS_SECTOR, children};
-use crate::outside::{Command, Outside, Roots, run};
+use crate::outside::{Look, Probe, Roots, look};
 use crate::real::text;
 
 /// The disk itself if it has a signature, then its partitions, each followed by what is built on it and runs.
-pub(crate) fn holdings(outside: &mut dyn Outside, roots: &Roots, disk: &Disk) -> Vec<Holding> {
+pub(crate) fn holdings(outside: &mut dyn Look, roots: &Roots, disk: &Disk) -> Vec<Holding> {
     let mut holds = signatures(outside, roots, &disk.node, disk.size, disk.sector);
-    holds.retain(|held| !held.kind.is_empty());
+    let blank = |held: &Holding| held.kind.is_empty();
+    if holds.iter().all(blank) && has_data(&roots.dev.join(&disk.node), disk.size) {
+        // Encrypted without a header, or of a system that `wipefs` does not know.
+        for held in &mut holds {
+            "unknown data".clone_into(&mut held.kind);
+        }
+    }
+    holds.retain(|held| !blank(held));
     built_on(outside, roots, &disk.node, &mut holds);
     for child in children(roots, &disk.node) {
         let mut parts = signatures(outside, roots, &child.node, child.size, disk.sector);
@@ -31,8 +40,23 @@ pub(crate) fn holdings(outside: &mut dyn Outside, roots: &Roots, disk: &Disk) ->
     holds
 }
 
+/// Whether anything but zeros is at either end of a disk of `size` bytes. One that cannot be read is for `wipefs` to tell.
+fn has_data(disk: &Path, size: u64) -> bool {
+    const SPAN: u64 = 1 << 20;
+
+    let data_from = |start| {
+        let mut octets = Vec::new();
+        let read = File::open(disk).and_then(|mut disk| {
+            disk.seek(SeekFrom::Start(start))?;
+            disk.take(SPAN).read_to_end(&mut octets)
+        });
+        read.is_ok() && octets.iter().any(|octet| *octet != 0)
+    };
+    data_from(0) || data_from(size.saturating_sub(SPAN))
+}
+
 /// Arrays, volumes and opened LUKS above a device, from the bottom up; each once, though it may lie on several partitions.
-fn built_on(outside: &mut dyn Outside, roots: &Roots, below: &str, holds: &mut Vec<Holding>) {
+fn built_on(outside: &mut dyn Look, roots: &Roots, below: &str, holds: &mut Vec<Holding>) {
     for holder in holders(roots, below) {
         let folder = roots.sys.join("class/block").join(&holder);
         let size = |name: &str| {
@@ -76,7 +100,7 @@ struct Signature {
 
 /// One for each kind of signature on the device, or one without a kind.
 fn signatures(
-    outside: &mut dyn Outside,
+    outside: &mut dyn Look,
     roots: &Roots,
     node: &str,
     size: u64,
@@ -90,7 +114,7 @@ fn signatures(
         partition_label: String::new(),
         member_of: None,
     };
-    let listed = run(outside, &list(&roots.dev.join(node)));
+    let listed = look(outside, &Probe::signatures(&roots.dev.join(node)));
     let listed = listed.ok().and_then(|said| match said.trim() {
         "" => Some(Listed::default()),
         said => serde_json::from_str(said).ok(),
@@ -141,7 +165,7 @@ fn group(kind: &str, label: &str, id: String) -> Option<Group> {
 }
 
 /// Puts the volume group in the place of each physical volume's own UUID. Where LVM cannot say, all are taken to be one.
-pub(crate) fn volume_groups(outside: &mut dyn Outside, disks: &mut [Disk]) {
+pub(crate) fn volume_groups(outside: &mut dyn Look, disks: &mut [Disk]) {
     let mut members: Vec<&mut Holding> = disks
         .iter_mut()
         .flat_map(|disk| &mut disk.holds)
@@ -150,7 +174,7 @@ pub(crate) fn volume_groups(outside: &mut dyn Outside, disks: &mut [Disk]) {
     if members.is_empty() {
         return;
     }
-    let known = run(outside, &physical_volumes()).ok().map(|said| {
+    let known = look(outside, &Probe::physical_volumes()).ok().map(|said| {
         let lines = said.lines().filter_map(|line| {
             let mut fields = line.trim().split('|');
             Some((
@@ -172,23 +196,6 @@ pub(crate) fn volume_groups(outside: &mut dyn Outside, disks: &mut [Disk]) {
             }),
         };
     }
-}
-
-/// Lists, and changes nothing.
-fn list(device: &Path) -> Command {
-    Command::new("wipefs").arg("--json").path(device)
-}
-
-/// Without locks, and so without repairs.
-fn physical_volumes() -> Command {
-    Command::new("pvs").args([
-        "--readonly",
-        "--noheadings",
-        "--separator",
-        "|",
-        "--options",
-        "pv_uuid,vg_name,vg_uuid",
-    ])
 }
 
 #[cfg(test)]

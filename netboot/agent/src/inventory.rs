@@ -7,11 +7,11 @@ use netboot::hardware::{Disk, Firmware, Hardware, Nic};
 
 use crate::disk_facts;
 use crate::holdings::{holdings, volume_groups};
-use crate::outside::{Outside, Roots};
+use crate::outside::{Look, Roots};
 use crate::real::text;
 
 /// What is in this machine.
-pub(crate) fn inventory(outside: &mut dyn Outside, roots: &Roots) -> Hardware {
+pub(crate) fn inventory(outside: &mut dyn Look, roots: &Roots) -> Hardware {
     let dmi = |name: &str| text(roots.sys.join("class/dmi/id").join(name)).unwrap_or_default();
     Hardware {
         firmware: firmware(roots),
@@ -34,7 +34,7 @@ pub(crate) fn firmware(roots: &Roots) -> Firmware {
     }
 }
 
-fn disks(outside: &mut dyn Outside, roots: &Roots) -> Vec<Disk> {
+fn disks(outside: &mut dyn Look, roots: &Roots) -> Vec<Disk> {
     let mut disks = Vec::new();
     for name in names(&roots.sys.join("block")) {
         if disk_facts::is_whole_disk(&name)
@@ -200,6 +200,28 @@ mod tests {
               ]
             }"#]]
         .assert_eq(&json.replace(std::env::consts::ARCH, "ARCH"));
+    }
+
+    #[test]
+    fn data_without_a_signature_is_not_called_nothing() {
+        for (name, at, want) in [
+            ("at the beginning", 0, "unknown data"),
+            ("at the end", (64 << 20) - 1, "unknown data"),
+            ("in the middle, as after a wipe", 32 << 20, ""),
+        ] {
+            let mut fake = Fake::new(Firmware::Uefi);
+            fake.add_disk(&DiskSpec::virtio("vda", 64 << 20, "root"));
+            let roots = fake.roots();
+            let disk = fs::File::options()
+                .write(true)
+                .open(roots.dev.join("vda"))
+                .expect("a disk");
+            disk.set_len(64 << 20).expect("grows");
+            std::os::unix::fs::FileExt::write_all_at(&disk, b"x", at).expect("writes");
+            let holds = inventory(&mut fake, &roots).disks[0].holds.clone();
+            let kind = holds.first().map_or("", |held| held.kind.as_str());
+            assert_eq!(kind, want, "{name}");
+        }
     }
 
     #[test]

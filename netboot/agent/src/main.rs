@@ -5,6 +5,7 @@ mod busy;
 mod check;
 mod cmdline;
 mod commands;
+mod discover;
 mod disk_facts;
 mod dispatch;
 #[cfg(test)]
@@ -41,7 +42,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Installs this machine as the appliance plans it, and reboots it. Holds the machine if it cannot.
+    /// Installs this machine as the appliance plans it, and reboots it. Holds the machine if it cannot. If the boot
+    /// script only asked what the machine is, tells that and reboots it, and writes to nothing.
     Install {
         /// Where to read what the boot script said.
         #[arg(long, default_value = "/proc/cmdline")]

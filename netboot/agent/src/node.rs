@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use netboot::store_path::StorePath;
 use netboot::wire::{BootRequest, NodeIdentity};
 
-use crate::outside::{Call, Outside};
+use crate::outside::{Call, Look};
 use crate::real::text;
 use crate::steps::copy::{generation_of, resolve};
 use crate::talk::{self, PATIENCE};
@@ -57,7 +57,7 @@ pub(crate) fn boot(root: &Path, node: &Node, kernel: String) -> anyhow::Result<B
 
 /// Sends the report until it is answered.
 pub(crate) fn report(
-    outside: &mut dyn Outside,
+    outside: &mut dyn Look,
     node: &Node,
     boot: &BootRequest,
 ) -> anyhow::Result<()> {

@@ -110,17 +110,56 @@ pub(crate) enum NoAnswer {
     Away(String),
 }
 
-pub(crate) trait Outside {
-    fn start(&mut self, command: &Command) -> io::Result<Box<dyn Running>>;
-    /// Overwrites the first and the last `span` bytes of a disk of exactly `size` bytes that nothing uses.
-    fn zero_ends(&mut self, disk: &Path, size: u64, span: u64) -> io::Result<()>;
+/// What can be found out about the world and said to it. Nothing in it changes a disk: whoever has only this has no way
+/// to write to one.
+pub(crate) trait Look {
+    fn look(&mut self, probe: &Probe) -> io::Result<Box<dyn Running>>;
     fn post(&mut self, call: &Call<'_>) -> Result<Answer, NoAnswer>;
-    fn random(&mut self, octets: &mut [u8]) -> io::Result<()>;
     /// Since the agent began.
     fn elapsed(&self) -> Duration;
     fn sleep(&mut self, time: Duration);
     /// A line for the person at the console.
     fn say(&mut self, line: &str);
+}
+
+/// A program that only reads. There are these and no others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Probe(Command);
+
+impl Probe {
+    /// What is on a device. Without `--all`, `wipefs` lists and changes nothing.
+    pub(crate) fn signatures(device: &Path) -> Self {
+        Self(Command::new("wipefs").arg("--json").path(device))
+    }
+
+    /// LVM's physical volumes with their groups: without locks, and so without repairs.
+    pub(crate) fn physical_volumes() -> Self {
+        Self(Command::new("pvs").args([
+            "--readonly",
+            "--noheadings",
+            "--separator",
+            "|",
+            "--options",
+            "pv_uuid,vg_name,vg_uuid",
+        ]))
+    }
+
+    /// Waits until udev is done with what the kernel told it.
+    pub(crate) fn settled() -> Self {
+        Self(Command::new("udevadm").args(["settle", "--timeout=30"]))
+    }
+
+    pub(crate) fn command(&self) -> &Command {
+        &self.0
+    }
+}
+
+/// All there is, the disks among it.
+pub(crate) trait Outside: Look {
+    fn start(&mut self, command: &Command) -> io::Result<Box<dyn Running>>;
+    /// Overwrites the first and the last `span` bytes of a disk of exactly `size` bytes that nothing uses.
+    fn zero_ends(&mut self, disk: &Path, size: u64, span: u64) -> io::Result<()>;
+    fn random(&mut self, octets: &mut [u8]) -> io::Result<()>;
 }
 
 /// Where the kernel's and the target's files are; a folder of its own in tests.
@@ -174,18 +213,22 @@ pub(crate) struct Started {
 }
 
 pub(crate) fn start(outside: &mut dyn Outside, command: &Command) -> Result<Started, CommandError> {
-    let text = command.to_string();
-    match outside.start(command) {
-        Ok(running) => Ok(Started {
-            running,
-            command: text,
-            said: Vec::new(),
-        }),
-        Err(error) => Err(CommandError::not_run(text, &error)),
-    }
+    Started::of(command, outside.start(command))
 }
 
 impl Started {
+    fn of(command: &Command, running: io::Result<Box<dyn Running>>) -> Result<Self, CommandError> {
+        let text = command.to_string();
+        match running {
+            Ok(running) => Ok(Self {
+                running,
+                command: text,
+                said: Vec::new(),
+            }),
+            Err(error) => Err(CommandError::not_run(text, &error)),
+        }
+    }
+
     /// The next line of its stderr; nothing when there are no more.
     pub(crate) fn line(&mut self) -> Option<String> {
         let line = self.running.line()?;
@@ -235,4 +278,9 @@ impl CommandError {
 /// Runs a program to its end and gives its stdout.
 pub(crate) fn run(outside: &mut dyn Outside, command: &Command) -> Result<String, CommandError> {
     start(outside, command)?.end()
+}
+
+/// Runs a program that only reads to its end and gives its stdout.
+pub(crate) fn look(outside: &mut dyn Look, probe: &Probe) -> Result<String, CommandError> {
+    Started::of(probe.command(), outside.look(probe))?.end()
 }

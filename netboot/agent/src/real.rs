@@ -18,7 +18,7 @@ use anyhow::Context as _;
 use netboot_pin::{Pin, Verdict};
 use nix::fcntl::OFlag;
 
-use crate::outside::{Answer, Call, Command, NoAnswer, Output, Outside, Running};
+use crate::outside::{Answer, Call, Command, Look, NoAnswer, Output, Outside, Probe, Running};
 
 /// How long a TCP and TLS handshake may take on a LAN.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -138,6 +138,16 @@ impl Outside for Real {
         disk.sync_all()
     }
 
+    fn random(&mut self, octets: &mut [u8]) -> io::Result<()> {
+        getrandom::fill(octets).map_err(|e| io::Error::other(e.to_string()))
+    }
+}
+
+impl Look for Real {
+    fn look(&mut self, probe: &Probe) -> io::Result<Box<dyn Running>> {
+        self.start(probe.command())
+    }
+
     fn post(&mut self, call: &Call<'_>) -> Result<Answer, NoAnswer> {
         let Some(client) = &self.client else {
             return Err(NoAnswer::Away("there is no appliance to ask".to_owned()));
@@ -163,10 +173,6 @@ impl Outside for Real {
                 _ => NoAnswer::Away(innermost(&error)),
             }
         })
-    }
-
-    fn random(&mut self, octets: &mut [u8]) -> io::Result<()> {
-        getrandom::fill(octets).map_err(|e| io::Error::other(e.to_string()))
     }
 
     fn elapsed(&self) -> Duration {

@@ -7,7 +7,7 @@ use netboot::wire::ErrorBody;
 use netboot_pin::ForeignKey;
 use serde::de::DeserializeOwned;
 
-use crate::outside::{Answer, Call, NoAnswer, Outside};
+use crate::outside::{Answer, Call, Look, NoAnswer};
 
 /// The pauses between tries: 0.5 s, doubled up to 10 s.
 #[derive(Debug)]
@@ -37,6 +37,9 @@ pub(crate) enum CallError {
     Superseded(#[source] Refusal),
     #[error(transparent)]
     Foreign(ForeignKey),
+    /// Only where there is a limit to asking.
+    #[error("{0}")]
+    Away(String),
     #[error("the appliance's answer to `{path}` cannot be read")]
     Odd {
         path: String,
@@ -50,10 +53,10 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Asks until there is an answer: no answer and 5xx are asked again for ever, a refusal ends it.
 pub(crate) fn ask<T: DeserializeOwned>(
-    outside: &mut dyn Outside,
+    outside: &mut dyn Look,
     call: &Call<'_>,
 ) -> Result<T, CallError> {
-    let answer = answered(outside, call)?;
+    let answer = answered(outside, call, None)?;
     serde_json::from_slice(&answer.body).map_err(|cause| CallError::Odd {
         path: call.path.to_owned(),
         cause,
@@ -61,11 +64,25 @@ pub(crate) fn ask<T: DeserializeOwned>(
 }
 
 /// As [`ask`], for calls whose answer says nothing but yes.
-pub(crate) fn tell(outside: &mut dyn Outside, call: &Call<'_>) -> Result<(), CallError> {
-    answered(outside, call).map(|_| ())
+pub(crate) fn tell(outside: &mut dyn Look, call: &Call<'_>) -> Result<(), CallError> {
+    answered(outside, call, None).map(|_| ())
 }
 
-fn answered(outside: &mut dyn Outside, call: &Call<'_>) -> Result<Answer, CallError> {
+/// As [`tell`], but not for ever.
+pub(crate) fn tell_within(
+    outside: &mut dyn Look,
+    call: &Call<'_>,
+    limit: Duration,
+) -> Result<(), CallError> {
+    answered(outside, call, Some(limit)).map(|_| ())
+}
+
+fn answered(
+    outside: &mut dyn Look,
+    call: &Call<'_>,
+    limit: Option<Duration>,
+) -> Result<Answer, CallError> {
+    let until = limit.map(|limit| outside.elapsed() + limit);
     let mut backoff = Backoff::default();
     let mut told = None;
     loop {
@@ -79,7 +96,10 @@ fn answered(outside: &mut dyn Outside, call: &Call<'_>) -> Result<Answer, CallEr
         // Once for each kind of trouble: a console that scrolls for an hour hides what came before.
         if told.as_ref() != Some(&trouble) {
             outside.say(&format!("  {trouble}; asking again until it does"));
-            told = Some(trouble);
+            told = Some(trouble.clone());
+        }
+        if until.is_some_and(|until| outside.elapsed() >= until) {
+            return Err(CallError::Away(trouble));
         }
         outside.sleep(backoff.next());
     }

@@ -18,7 +18,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::outside::{Answer, Call, NoAnswer, Outside as _};
+use crate::outside::{Answer, Call, Look as _, NoAnswer};
 use crate::real::Real;
 
 /// Shows a certificate and signs with a key, which need not belong together.

@@ -74,7 +74,7 @@ fn what_is_asked_about() {
             holds: photos(),
         }];
     };
-    let rows: [(&str, bool, Change, Change); 17] = [
+    let rows: [(&str, bool, Change, Change); 19] = [
         ("a blank disk", false, |_, _, _| {}, |_, _, _| {}),
         (
             "somebody's photos",
@@ -110,6 +110,17 @@ fn what_is_asked_about() {
                 disk.holds[0].node = "nvme0n1".to_owned();
             },
         ),
+        (
+            "an array on its own partition that runs",
+            false,
+            written,
+            |_, h, _| h.disks[0].holds.push(held("md127", GIB, "ext4", "x", "")),
+        ),
+        ("a volume on a partition more", true, written, |_, h, _| {
+            let more = held("vda3", GIB, "LVM2_member", "", "");
+            let volume = held("vg-photos", GIB, "ext4", "photos", "");
+            h.disks[0].holds.extend([more, volume]);
+        }),
         (
             "what it wrote, formatted by somebody else since",
             false,

@@ -92,6 +92,12 @@ pub fn serve(
     let Some(machine) = machine else {
         return Verdict::yes((decision, None), Vec::new());
     };
+    if decision == Decision::Discover {
+        let same = machine.discovery.as_ref();
+        let same = same.is_some_and(|discovery| discovery.is_same_boot(now));
+        let draft = (!same).then(|| Draft::of(machine.id, Happening::Discovering));
+        return Verdict::yes((decision, None), draft.into_iter().collect());
+    }
     if decision != Decision::Install {
         let drafts = given_up(machine, &decision).into_iter().collect();
         return Verdict::yes((decision, None), drafts);

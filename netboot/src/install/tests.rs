@@ -1,5 +1,6 @@
 //! One install from stranger to joined, and everything that may go wrong on the way.
 
+mod discovering;
 mod waiting;
 
 use std::time::Duration;

@@ -20,10 +20,10 @@ pub fn text(script: &Script<'_>) -> String {
 
 fn install(script: &Script<'_>, installer: &Installer) -> String {
     let (mac, folder) = (script.mac, script.mac.dashed());
-    let title = plain(&installer.title);
+    let doing = installer.doing(mac);
     let arguments = script.arguments(installer);
     format!(
-        "MENU TITLE Installing {title} ({mac})
+        "MENU TITLE {doing}
 DEFAULT install
 PROMPT 0
 TIMEOUT 1

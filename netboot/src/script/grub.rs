@@ -47,12 +47,12 @@ exit 1
 
 fn install(script: &Script<'_>, installer: &Installer) -> String {
     let (server, mac, folder) = (script.address.ip, script.mac, script.mac.dashed());
-    let title = plain(&installer.title);
+    let doing = installer.doing(mac);
     let arguments: String = words(&script.arguments(installer))
         .map(|word| format!(" '{word}'"))
         .collect();
     format!(
-        "echo 'Installing {title} ({mac}).'
+        "echo '{doing}.'
 if linux (tftp,{server})/{folder}/kernel{arguments}; then
   if initrd (tftp,{server})/{folder}/initrd; then
     boot

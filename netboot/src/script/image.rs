@@ -52,6 +52,19 @@ pub fn wanted<'a>(machine: Option<&Machine>, profiles: &'a Profiles) -> Result<&
     }
 }
 
+/// The architecture of the installer that looks at a stranger: what its firmware runs, or what most boxes are.
+///
+/// # Errors
+/// Its firmware starts no kernel that there is an installer for.
+pub fn for_stranger(machine: Option<&Machine>) -> Result<&'static str, NoImage> {
+    match machine.and_then(|m| m.facts.arch) {
+        Some(arch) => arch
+            .kernel()
+            .ok_or_else(|| NoImage::NotConfigured(arch.to_string())),
+        None => Ok("x86_64"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -52,14 +52,14 @@ goto again
 
 fn install(script: &Script<'_>, installer: &Installer) -> String {
     let (http, mac) = (script.address.http(), script.mac);
-    let Installer { title, image, .. } = installer;
+    let Installer { image, .. } = installer;
     let (name, arch) = (&image.name, &image.arch);
     let arguments = script.arguments(installer);
-    let title = plain(title);
+    let doing = installer.doing(mac);
     // UEFI finds the initrd by the name on the command line; a URL with a query is no name, so it gets one.
     format!(
         "#!ipxe
-echo Installing {title} ({mac}).
+echo {doing}.
 imgfree
 kernel {http}/images/{name}/{arch}/kernel?mac={mac} initrd=initrd {arguments} || goto again
 initrd --name initrd {http}/images/{name}/{arch}/initrd?mac={mac} || goto again
@@ -155,6 +155,23 @@ pub(crate) mod tests {
             sleep 5
             chain --replace http://10.77.0.1:8080/boot.ipxe?mac=52:54:00:12:34:56 || goto again
         "#]].assert_eq(&said(&installer("console=ttyS0")));
+    }
+
+    #[test]
+    fn the_script_of_a_stranger_that_is_to_tell_its_hardware() {
+        let Entry::Installer(mut installer) = installer("console=ttyS0") else {
+            unreachable!()
+        };
+        installer.errand = super::super::Errand::Discover;
+        let said = said(&Entry::Installer(installer));
+        let told: Vec<&str> = said
+            .lines()
+            .filter(|l| l.starts_with("echo L") || l.starts_with("kernel"))
+            .collect();
+        expect![[r#"
+            echo Looking at 52:54:00:12:34:56, without writing to its disks.
+            kernel http://10.77.0.1:8080/images/installer/x86_64/kernel?mac=52:54:00:12:34:56 initrd=initrd BOOTIF=01-52-54-00-12-34-56 netboot.url=https://10.77.0.1:8443 netboot.discover=52:54:00:12:34:56 netboot.pin=sha256/abc= console=ttyS0 || goto again"#]].assert_eq(&told.join("\n"));
+        assert!(!said.contains("ticket"), "{said}");
     }
 
     #[test]

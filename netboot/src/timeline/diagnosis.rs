@@ -245,6 +245,11 @@ fn stands(boot: &Boot, setting: &Setting) -> Stands {
         Mark::Script { .. } => At(Point::KernelNotFetched),
         Mark::Claimed => At(Point::Step(Step::Claim)),
         Mark::Waits => At(Point::Waits),
+        Mark::Confirmed => At(Point::Step(Step::Plan)),
+        Mark::Discovered if setting.state == State::Seen => {
+            Stands::Well("its hardware is known, and nobody enrolled it".to_owned())
+        }
+        Mark::Discovered => At(Point::Unseen),
         Mark::Step { step } | Mark::Retried { step, .. } => At(Point::Step(*step)),
         Mark::Failed { step, causes } => At(Point::Failed(*step, causes.clone())),
         Mark::GaveUp { reason } => At(Point::GivenUp(vec![reason.clone()])),

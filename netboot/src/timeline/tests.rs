@@ -805,6 +805,9 @@ fn every_mark() -> Vec<Mark> {
             given: Script::Wait,
         },
         Mark::Script {
+            given: Script::Discover,
+        },
+        Mark::Script {
             given: Script::Disk { reason: reason() },
         },
         Mark::Unproven {
@@ -812,6 +815,9 @@ fn every_mark() -> Vec<Mark> {
             file: "kernel".to_owned(),
         },
         Mark::Claimed,
+        Mark::Discovered,
+        Mark::Waits,
+        Mark::Confirmed,
         Mark::Installed,
         Mark::GaveUp { reason: reason() },
         Mark::Booted { generation: 1 },

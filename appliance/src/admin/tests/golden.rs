@@ -105,6 +105,7 @@ async fn help() {
         "watch",
         "events",
         "plan",
+        "confirm",
         "publish",
         "releases",
         "generations",
@@ -354,6 +355,72 @@ async fn what_happened() {
     assert!(octets.ends_with(b"discover"), "{octets:?}");
     session.run("watch node1 --timeout 0s").await;
     session.check("happened");
+}
+
+#[tokio::test]
+async fn a_stranger_that_told_its_hardware() {
+    let mut session = Session::new();
+    let bench = &session.served.bench;
+    bench.release("worker", TOPLEVEL).await;
+    bench.seen(MAC).await;
+    session.run("plan 52:54:00:12:34:56 --profile worker").await;
+    session.served.bench.discovers(MAC).await;
+    session.meanwhile("52:54:00:12:34:56 booted the installer, which told its hardware");
+    for line in [
+        "machines",
+        "show 52:54:00:12:34:56",
+        "doctor 52:54:00:12:34:56",
+        "plan 52:54:00:12:34:56",
+        "plan 52:54:00:12:34:56 --profile workr",
+        "plan 52:54:00:12:34:56 --profile worker",
+        "confirm 52:54:00:12:34:56",
+        "enroll 52:54:00:12:34:56 --profile worker --name node1",
+        "plan node1",
+        "events",
+    ] {
+        session.run(line).await;
+    }
+    session.check("discover");
+}
+
+#[tokio::test]
+async fn a_machine_that_enrolled_itself_waits() {
+    let mut session = Session::new();
+    let bench = &session.served.bench;
+    bench.release("worker", TOPLEVEL).await;
+    bench.seen(MAC).await;
+    let (mac, worker) = (MAC.parse().expect("a MAC"), "worker".parse().expect("one"));
+    bench
+        .app
+        .enroll_stranger(mac, worker)
+        .await
+        .expect("enrolls");
+    let ticket = bench.boots(MAC).await;
+    let mut agent = Agent::claims(bench, &ticket).await;
+    let (status, answer) = agent.plans().await;
+    assert_eq!(status, 409, "{answer}");
+    session.meanwhile(
+        "boot.unknown = \"worker\": it enrolled itself, booted the installer, and waits",
+    );
+    for line in [
+        "machines",
+        "show worker-123456",
+        "plan worker-123456",
+        "watch worker-123456 --timeout 0s",
+        "doctor worker-123456",
+        "confirm worker-123456",
+        "confirm worker-123456",
+        "show worker-123456",
+        "doctor worker-123456",
+    ] {
+        session.run(line).await;
+    }
+    let (status, answer) = agent.plans().await;
+    assert_eq!(status, 200, "{answer}");
+    session.meanwhile("the machine asked again, and has its plan");
+    session.run("confirm worker-123456").await;
+    session.run("events").await;
+    session.check("confirm");
 }
 
 #[tokio::test]

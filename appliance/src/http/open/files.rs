@@ -169,7 +169,9 @@ fn refusal(app: &App, mac: Mac, files: Files) -> Option<Refusal> {
         Files::Image => app.image_decision(mac),
     };
     let why = match (decision, files) {
-        (Decision::Install, _) | (Decision::Wait, Files::Loader) => return None,
+        (Decision::Install | Decision::Discover, _) | (Decision::Wait, Files::Loader) => {
+            return None;
+        }
         (Decision::Wait | Decision::Enroll(_), _) => "not enrolled".to_owned(),
         (Decision::Disk(reason) | Decision::Silence(reason), _) => reason.to_string(),
     };

@@ -266,6 +266,51 @@ async fn a_stranger_may_be_told_to_wait() {
 }
 
 #[tokio::test]
+async fn a_stranger_may_be_asked_what_it_is_and_gets_no_ticket() {
+    let Served {
+        app,
+        at,
+        stop,
+        house: _house,
+        ..
+    } = served(&boot("unknown = \"discover\"")).await;
+    let asks = async || {
+        text(
+            &get(at, &format!("/boot.ipxe?mac={STRANGER}"), "").await,
+            200,
+        )
+    };
+    let script = asks().await;
+    assert!(
+        script.contains(&format!("netboot.discover={STRANGER}")) && !script.contains("ticket"),
+        "{script}"
+    );
+    assert_eq!(asks().await, script, "within one boot");
+    for path in ["images/installer/x86_64/kernel", "loaders/snponly.efi"] {
+        let got = get(at, &format!("/{path}?mac={STRANGER}"), "").await;
+        assert!(got.0.starts_with("http/1.1 200"), "{path}: {}", got.0);
+    }
+    let arm = format!("/images/installer/aarch64/kernel?mac={STRANGER}");
+    text(&get(at, &arm, "").await, 404);
+
+    let hardware: netboot::hardware::Hardware =
+        serde_json::from_value(crate::http::testing::hardware()).expect("reads");
+    let (policy, who) = (app.policy.clone(), mac(STRANGER));
+    let tell = move |world: &netboot::world::World, _| {
+        netboot::install::discovered(world, who, &hardware, &policy, "127.0.0.1")
+    };
+    app.store.decide(tell).await.expect("is taken");
+    let script = asks().await;
+    assert!(
+        script.contains("its hardware is known; boots its own disk"),
+        "{script}"
+    );
+    let kernel = format!("/images/installer/x86_64/kernel?mac={STRANGER}");
+    text(&get(at, &kernel, "").await, 403);
+    stop.cancel();
+}
+
+#[tokio::test]
 async fn without_an_image_for_its_architecture_no_attempt_is_counted() {
     let mut house = House::new(&boot(""));
     house.checked.config.config.images.clear();

@@ -16,7 +16,9 @@ use netboot::plan::Plan;
 use netboot::report::Report;
 use netboot_pin::ForeignKey;
 
-use crate::outside::{Answer, Call, Command, NoAnswer, Output, Outside, Roots, Running};
+use crate::outside::{
+    Answer, Call, Command, Look, NoAnswer, Output, Outside, Probe, Roots, Running,
+};
 
 pub(crate) use machine::DiskSpec;
 pub(crate) use samples::{TOPLEVEL, identity, plan, secrets};
@@ -243,6 +245,17 @@ impl Outside for Fake {
         }
     }
 
+    fn random(&mut self, octets: &mut [u8]) -> io::Result<()> {
+        octets.fill(0xab);
+        Ok(())
+    }
+}
+
+impl Look for Fake {
+    fn look(&mut self, probe: &Probe) -> io::Result<Box<dyn Running>> {
+        self.start(probe.command())
+    }
+
     fn post(&mut self, call: &Call<'_>) -> Result<Answer, NoAnswer> {
         self.clock += Duration::from_millis(10);
         if call.path == "/node/v1/report" {
@@ -278,11 +291,6 @@ impl Outside for Fake {
             }
             .into()),
         }
-    }
-
-    fn random(&mut self, octets: &mut [u8]) -> io::Result<()> {
-        octets.fill(0xab);
-        Ok(())
     }
 
     fn elapsed(&self) -> Duration {

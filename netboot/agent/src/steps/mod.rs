@@ -11,11 +11,11 @@ pub(crate) mod plan;
 pub(crate) mod tear_down;
 pub(crate) mod unmount;
 
-use crate::outside::{Outside, run};
+use crate::outside::{Look, Probe, look};
 
 /// Lets udev catch up. Installers without udev have nothing to wait for.
-fn settle(outside: &mut dyn Outside) {
-    match run(outside, &crate::commands::settle()) {
+pub(crate) fn settle(outside: &mut dyn Look) {
+    match look(outside, &Probe::settled()) {
         Err(error) if !error.absent => outside.say(&format!("  warning: {error}")),
         _ => {}
     }

@@ -1,0 +1,99 @@
+//! Tells the appliance what is in a machine that nobody enrolled. Has no way to write to a disk: see [`Look`].
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use netboot::wire::DiscoveredRequest;
+
+use crate::cmdline::Discovery;
+use crate::inventory::inventory;
+use crate::outside::{Call, Look, Roots};
+use crate::steps::settle;
+use crate::talk::{self, PATIENCE};
+
+/// How long the appliance is asked to listen. The machine is somebody's, and has its own disk to boot.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// Looks, and tells.
+///
+/// # Errors
+/// The appliance does not want to know, or was not there in time. The machine is as it was.
+pub(crate) fn discover(
+    world: &mut dyn Look,
+    roots: &Roots,
+    discovery: &Discovery,
+) -> anyhow::Result<()> {
+    world.say("looking at this machine; nothing is written to its disks");
+    settle(world);
+    let hardware = inventory(world, roots);
+    for disk in &hardware.disks {
+        world.say(&format!("  disk {}", disk.words()));
+    }
+    let mac = discovery.mac;
+    let body = serde_json::to_string(&DiscoveredRequest { mac, hardware })
+        .context("cannot write the inventory")?;
+    let call = Call {
+        path: "/node/v1/discovered",
+        bearer: None,
+        body,
+        patience: PATIENCE,
+    };
+    talk::tell_within(world, &call, LIMIT).context("the appliance could not be told")?;
+    world.say(&format!(
+        "told the appliance; to install this machine: pxe-admin plan {mac}, then pxe-admin enroll {mac}"
+    ));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use netboot::hardware::Firmware;
+    use netboot::refusal::{Code, Refusal};
+
+    use super::*;
+    use crate::fake::{Fake, Say};
+    use netboot_pin::Pin;
+
+    fn run(fake: &mut Fake) -> anyhow::Result<()> {
+        let roots = fake.roots();
+        let discovery = Discovery {
+            url: "https://10.77.0.1:8443".to_owned(),
+            pin: Pin::of(b"the appliance"),
+            mac: "52:54:00:12:34:56".parse().expect("a MAC"),
+        };
+        discover(fake, &roots, &discovery)
+    }
+
+    #[test]
+    fn it_tells_the_hardware_and_runs_nothing_but_what_looks() {
+        let mut fake = Fake::machine(Firmware::Uefi);
+        fake.away("/node/v1/discovered", 3);
+        run(&mut fake).expect("tells");
+        let bodies = fake.bodies("/node/v1/discovered");
+        assert_eq!(bodies.len(), 4);
+        let told: DiscoveredRequest = serde_json::from_str(bodies[3]).expect("one");
+        assert_eq!(told.mac.to_string(), "52:54:00:12:34:56");
+        assert_eq!(told.hardware.disks.len(), 2);
+        let looks = |line: &&String| {
+            line.starts_with("wipefs --json ") || line.starts_with("udevadm settle ")
+        };
+        let others: Vec<_> = fake.log.iter().filter(|l| !looks(l)).collect();
+        assert_eq!(others, [""; 0]);
+        assert_eq!(fake.bearers("/node/v1/discovered"), [""; 0]);
+    }
+
+    #[test]
+    fn it_does_not_ask_for_ever() {
+        let mut fake = Fake::machine(Firmware::Bios);
+        fake.away("/node/v1/discovered", 1000);
+        let error = run(&mut fake).expect_err("gives up");
+        assert!(format!("{error:#}").contains("no answer"), "{error:#}");
+        assert!(fake.elapsed() < LIMIT + Duration::from_secs(30));
+
+        let mut fake = Fake::machine(Firmware::Bios);
+        let known = Refusal::new(Code::WrongState, "its hardware is known already");
+        fake.answer("/node/v1/discovered", Say::Refusal(409, known));
+        run(&mut fake).expect_err("is not wanted");
+        assert_eq!(fake.calls("/node/v1/discovered"), 1);
+    }
+}
