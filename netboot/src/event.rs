@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::boot_order::Entry;
 use crate::consent::Found;
 use crate::hardware::Hardware;
 use crate::mac::Mac;
@@ -139,6 +140,10 @@ pub enum Happening {
     /// The installed system says that it runs.
     Booted {
         generation: Generation,
+    },
+    /// The firmware's boot order is another than the one known.
+    BootOrder {
+        order: Vec<Entry>,
     },
     /// k3s says that the node is Ready.
     Joined {

@@ -16,6 +16,7 @@
 //! | [`span`] | chosen disks | what also lies on others, and so forbids it |
 //! | [`plan`] | hardware, profile, release | what will be done to the disks |
 //! | [`consent`] | what is on the disks | what an operator must say yes to first |
+//! | [`boot_order`] | UEFI's boot entries | the network first, the installed disk next |
 //! | [`report`] | what the agent says | progress |
 //! | [`rivals`] | what other servers say | what an operator should know of the LAN |
 //! | [`firewall`] | the rules of the host's firewall | whether machines can get in |
@@ -47,6 +48,7 @@ pub mod request;
 pub mod script;
 pub mod tftp;
 
+pub mod boot_order;
 pub mod consent;
 pub mod hardware;
 pub mod layout;

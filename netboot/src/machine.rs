@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::boot_order::Entry;
 use crate::consent::{Found, Written};
 use crate::hardware::Hardware;
 use crate::mac::Mac;
@@ -288,6 +289,9 @@ pub struct Machine {
     /// `/proc/sys/kernel/random/boot_id` of the boot it last reported; empty if none.
     #[serde(default)]
     pub boot_id: String,
+    /// In which its firmware tried its entries when it last booted its own disk; empty if that is not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub boot_order: Vec<Entry>,
     #[serde(default)]
     pub generations: Vec<Generation>,
 }

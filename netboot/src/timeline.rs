@@ -262,6 +262,7 @@ impl Mark {
             | Happening::Discovering
             | Happening::Inventoried { .. }
             | Happening::Planned { .. }
+            | Happening::BootOrder { .. }
             | Happening::Sealed { .. }
             | Happening::Received
             | Happening::Refused { .. }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::boot_order::Entry;
 use crate::checkup::Check;
 use crate::closure::Member;
 use crate::consent::Found;
@@ -115,6 +116,9 @@ pub struct BootRequest {
     #[serde(default)]
     pub kernel: String,
     pub boot_id: String,
+    /// In which its firmware tries its entries, first to last; empty on BIOS and where it cannot be seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub boot_order: Vec<Entry>,
 }
 
 /// What the agent leaves in `/var/lib/netboot/node.json` for the installed system; nothing secret.

@@ -190,6 +190,7 @@ impl Machine {
             ssh_host_key: None,
             node_key: None,
             boot_id: String::new(),
+            boot_order: Vec::new(),
             generations: Vec::new(),
         }
     }
@@ -336,6 +337,7 @@ impl Machine {
                 self.armed = None;
                 self.turn(State::Failed, at);
             }
+            Happening::BootOrder { order } => self.boot_order.clone_from(order),
             Happening::Booted { generation } => self.booted(generation, at),
             Happening::Joined { .. } if self.state == State::Running => {
                 self.turn(State::Joined, at);

@@ -1,5 +1,6 @@
 //! What happened → one sentence for a person.
 
+use netboot::boot_order::{self, Entry};
 use netboot::consent::Found;
 use netboot::event::Happening;
 use netboot::hardware::{Disk, Hardware};
@@ -61,6 +62,10 @@ pub(super) fn sentence(what: &Happening) -> String {
         ),
         Happening::GaveUp { reason } => format!("gave up: {reason}; it boots its own disk"),
         Happening::Booted { generation } => format!("running {}", of_generation(generation)),
+        Happening::BootOrder { order } => match boot_order::trouble(order) {
+            Some(trouble) => format!("boot order: {trouble}"),
+            None => format!("boot order: {}", in_order(order)),
+        },
         Happening::Joined { node } => format!("joined: k3s says that node `{node}` is Ready"),
         Happening::Refused { code, reason, from } => {
             format!("refused to {from}: {reason} ({code})")
@@ -184,6 +189,11 @@ fn planned(plan: &Plan) -> String {
 fn found(disks: &[Found]) -> String {
     let disks: Vec<String> = disks.iter().map(ToString::to_string).collect();
     disks.join(", and ")
+}
+
+fn in_order(order: &[Entry]) -> String {
+    let entries: Vec<String> = order.iter().map(ToString::to_string).collect();
+    entries.join(", ")
 }
 
 fn reported(report: &Report) -> String {

@@ -1,5 +1,6 @@
 //! `show`: all that is known of one machine, and how far it is as an exit code.
 
+use netboot::boot_order;
 use netboot::consent::Found;
 use netboot::hardware::Hardware;
 use netboot::machine::{Attempt, Generation, Machine, State, Waits};
@@ -120,6 +121,9 @@ fn facts(machine: &Machine) -> Vec<(&'static str, String)> {
         ("installed", or_dash(machine.installed)),
         ("ssh host key", or_dash(machine.ssh_host_key.as_ref())),
     ];
+    if let Some(trouble) = boot_order::trouble(&machine.boot_order) {
+        rows.push(("boot order", trouble));
+    }
     if let Some(armed) = &machine.armed {
         let release = armed.release;
         let release = release.map_or_else(

@@ -15,6 +15,7 @@ labelled() {
 }
 mkdir -p /boot
 if [ -d /sys/firmware/efi ]; then
+    mount -t efivarfs efivarfs /sys/firmware/efi/efivars
     for part in $(labelled ESP); do mount -t vfat -o umask=0077 "$part" /boot && break; done
 else
     for part in $(labelled boot); do mount -t ext4 "$part" /boot 2>/dev/null && break; done

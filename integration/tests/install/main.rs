@@ -4,11 +4,12 @@ mod secrets;
 
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use integration::lab::disk::Disk;
 use integration::lab::firmware::Firmware::{self, Bios, SecureBoot, Uefi};
 use integration::lab::scene::{BOOT, MAC, Scene, Script, blank};
 use integration::lab::services::Leases::{self, ByAppliance, ByRouter};
+use netboot::boot_order::{Source, TITLE};
 use netboot::machine::{Machine, State};
 use netboot::report::Step;
 use netboot::request::Arch;
@@ -60,6 +61,7 @@ fn joins_and_joins_again(name: &str, firmware: Firmware, leases: Leases) -> anyh
     said("joined", scene.wait_for_joined()?);
     secrets::are_in_none_of(&scene, "the boot script", boot_script.as_bytes())?;
     is_told_from_its_first_packet_on(&scene, firmware)?;
+    boots_the_network_first_and_its_disk_next(&scene, firmware)?;
     let first = record(&scene)?;
     ensure!(
         first
@@ -162,6 +164,28 @@ fn is_a_stranger(scene: &mut Scene, firmware: Firmware) -> anyhow::Result<()> {
     ensure!(
         !script.contains("kernel"),
         "a stranger gets a kernel:\n{script}"
+    );
+    Ok(())
+}
+
+/// The firmware's order as the installed system saw it: what it netbooted by, then an entry of its own.
+fn boots_the_network_first_and_its_disk_next(
+    scene: &Scene,
+    firmware: Firmware,
+) -> anyhow::Result<()> {
+    if firmware != Uefi {
+        return Ok(());
+    }
+    let order = record(scene)?.boot_order;
+    for entry in &order {
+        println!("boots {entry}");
+    }
+    let [network, disk, ..] = order.as_slice() else {
+        bail!("the node does not say in which order it boots");
+    };
+    ensure!(
+        network.source == Source::Network && disk.source == Source::Disk && disk.title == TITLE,
+        "the order is {order:?}"
     );
     Ok(())
 }

@@ -40,6 +40,14 @@ pub(crate) fn partition(target: &Target, plan: &Plan) -> Command {
         .stdin(script(&plan.partitions, target.sector()))
 }
 
+/// Prints the GUID of a partition.
+pub(crate) fn partition_id(target: &Target, number: u32) -> Command {
+    Command::new("sfdisk")
+        .arg("--part-uuid")
+        .path(target.node())
+        .arg(number.to_string())
+}
+
 /// The input of `sfdisk`: numbers without a unit are the disk's own sectors (sfdisk(8)).
 pub(crate) fn script(partitions: &[Partition], sector: u32) -> String {
     let sector = u64::from(sector);

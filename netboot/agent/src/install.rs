@@ -36,7 +36,9 @@ pub(crate) fn install(
         steps::configure::configure(run, orders, &plan, &keys)
     })?;
     run.step(Step::BootLoader, |run| {
-        steps::boot_loader::boot_loader(run, &target)
+        steps::boot_loader::boot_loader(run, &target)?;
+        steps::boot_order::boot_order(run, &target, &partitions);
+        Ok(())
     })?;
     run.step(Step::Unmount, |run| {
         steps::unmount::unmount(run, &target, &mounts)

@@ -8,6 +8,7 @@ mod commands;
 mod discover;
 mod disk_facts;
 mod dispatch;
+mod efi;
 #[cfg(test)]
 mod fake;
 mod files;

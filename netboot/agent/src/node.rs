@@ -7,7 +7,8 @@ use anyhow::Context as _;
 use netboot::store_path::StorePath;
 use netboot::wire::{BootRequest, NodeIdentity};
 
-use crate::outside::{Call, Look};
+use crate::efi;
+use crate::outside::{Call, Look, Roots};
 use crate::real::text;
 use crate::steps::copy::{generation_of, resolve};
 use crate::talk::{self, PATIENCE};
@@ -52,6 +53,7 @@ pub(crate) fn boot(root: &Path, node: &Node, kernel: String) -> anyhow::Result<B
         label: label.unwrap_or_default(),
         kernel,
         boot_id,
+        boot_order: efi::order(&Roots::new(root, root)),
     })
 }
 

@@ -1,6 +1,7 @@
 //! Once the installed system runs: its own word from its own disk, and the word of Kubernetes.
 
 use super::{Verdict, refused};
+use crate::boot_order::Entry;
 use crate::event::{Draft, Happening};
 use crate::mac::Mac;
 use crate::machine::{Generation, Machine, Origin, State};
@@ -50,13 +51,27 @@ pub fn booted(
         .rfind(|known| known.is_same(&generation));
     let repeat = known.is_some_and(|known| known.boot_id == request.boot_id);
     let settled = !matches!(machine.state, State::Installed | State::Failed);
-    if repeat && settled {
-        return Verdict::yes((), Vec::new());
+    let mut drafts = Vec::new();
+    if !(repeat && settled) {
+        drafts.push(Draft::of(machine.id, Happening::Booted { generation }));
     }
-    Verdict::yes(
-        (),
-        vec![Draft::of(machine.id, Happening::Booted { generation })],
-    )
+    let order = plain(&request.boot_order);
+    if !order.is_empty() && order != machine.boot_order {
+        drafts.push(Draft::of(machine.id, Happening::BootOrder { order }));
+    }
+    Verdict::yes((), drafts)
+}
+
+/// What may be kept and shown of a firmware's boot entries.
+fn plain(order: &[Entry]) -> Vec<Entry> {
+    const MOST: usize = 32;
+
+    let title = |text: &str| text.chars().filter(|c| !c.is_control()).take(80).collect();
+    let entries = order.iter().take(MOST).map(|entry| Entry {
+        title: title(&entry.title),
+        ..entry.clone()
+    });
+    entries.collect()
 }
 
 /// Kubernetes says that the node is Ready: the one thing that makes `joined`.

@@ -27,6 +27,8 @@ pub(crate) struct Story {
     pub(crate) now: Timestamp,
     pub(crate) profiles: Profiles,
     dice: u8,
+    /// What the node says of its firmware.
+    boot_order: Vec<crate::boot_order::Entry>,
 }
 
 pub(crate) fn mac(last: u8) -> Mac {
@@ -74,6 +76,7 @@ impl Story {
             now: Timestamp::from_millis(1_000_000),
             profiles,
             dice: 0,
+            boot_order: Vec::new(),
         }
     }
 
@@ -239,6 +242,7 @@ impl Story {
             label: "25.05".to_owned(),
             kernel: "6.1".to_owned(),
             boot_id: boot_id.to_owned(),
+            boot_order: self.boot_order.clone(),
         };
         let verdict = booted(&self.world, &digest(agent + 100), &request, self.now, FROM);
         self.take(verdict)
@@ -367,6 +371,39 @@ fn a_reimaged_machine_keeps_both_installs_and_ignores_its_old_system() {
     story.booted(2, "b4").expect("is taken");
     assert_eq!(story.machine().generations.len(), 2);
     assert_eq!(story.machine().state, State::Running);
+}
+
+#[test]
+fn a_boot_order_is_told_when_it_changes() {
+    use crate::boot_order::{Entry, Source, trouble};
+
+    let entry = |number, source| Entry {
+        number,
+        title: "x\u{1b}y".to_owned(),
+        source,
+    };
+    let (network, disk) = (entry(1, Source::Network), entry(2, Source::Disk));
+    let mut story = Story::enrolled();
+    story.install(1);
+    for (boot_id, order, news) in [
+        ("b1", vec![], 1),
+        ("b2", vec![network.clone(), disk.clone()], 2),
+        ("b2", vec![network.clone(), disk.clone()], 0),
+        ("b3", vec![network.clone(), disk.clone()], 1),
+        ("b3", vec![disk, network], 1),
+        ("b4", vec![], 1),
+    ] {
+        let seq = story.world.seq;
+        story.boot_order = order;
+        story.booted(1, boot_id).expect("is taken");
+        assert_eq!(story.world.seq - seq, news, "{boot_id}");
+    }
+    let known = &story.machine().boot_order;
+    assert!(
+        trouble(known).is_some(),
+        "what was seen last holds: {known:?}"
+    );
+    assert_eq!(known[0].title, "xy");
 }
 
 #[test]

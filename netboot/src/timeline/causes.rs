@@ -32,6 +32,18 @@ pub(super) fn causes(point: &Point, case: &Case<'_>) -> Vec<Cause> {
     }
 }
 
+/// The boot order is not the one that the install left.
+pub(super) fn reordered() -> Vec<Cause> {
+    vec![
+        cause(
+            "the firmware put the order back; it will not be installed again from afar like this",
+        )
+        .tip("in its setup, put the network before the disk")
+        .tip("or on the machine: efibootmgr, then efibootmgr --bootorder with the network first"),
+        cause("somebody changed it in the setup, or with another system"),
+    ]
+}
+
 fn waits(case: &Case<'_>) -> Vec<Cause> {
     let title = case.title();
     vec![

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::boots::Boot;
-use super::causes::causes;
+use super::causes::{causes, reordered};
 use super::{Mark, Note, Part, Script, Why};
 use crate::mac::Mac;
 use crate::machine::State;
@@ -26,6 +26,8 @@ pub struct Setting {
     pub failure: Vec<String>,
     /// Whether it is to join a cluster.
     pub joins: bool,
+    /// What is wrong with its firmware's boot order.
+    pub order: Option<String>,
     /// Whether addresses come from another DHCP server.
     pub proxy: bool,
     pub address: Ipv4Addr,
@@ -135,7 +137,7 @@ pub fn diagnose(boot: Option<&Boot>, setting: &Setting) -> Finding {
     let last = boot.and_then(Boot::last);
     let quiet = last.map(|at| setting.now.since(at));
     let point = match boot.map(|boot| stands(boot, setting)) {
-        Some(Stands::Well(why)) => return Finding::Well { why },
+        Some(Stands::Well(why)) => return ordered(why, last, setting),
         Some(Stands::At(point)) => point,
         None => match setting.state {
             // An order in force makes a difference, as does a record of better days.
@@ -169,6 +171,19 @@ pub fn diagnose(boot: Option<&Boot>, setting: &Setting) -> Finding {
         since: last,
         causes: causes(&point, &case),
     })
+}
+
+/// All is well with the boot; and with the next one, unless its firmware will not ask the network.
+fn ordered(why: String, since: Option<Timestamp>, setting: &Setting) -> Finding {
+    match &setting.order {
+        None => Finding::Well { why },
+        Some(trouble) => Finding::Stuck(Diagnosis {
+            after: why,
+            missing: trouble.clone(),
+            since,
+            causes: reordered(),
+        }),
+    }
 }
 
 fn well(why: impl Into<String>) -> Finding {

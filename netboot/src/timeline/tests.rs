@@ -363,6 +363,7 @@ fn setting(now: i64, state: State) -> Setting {
         state,
         failure: Vec::new(),
         joins: true,
+        order: None,
         proxy: true,
         address: [10, 77, 0, 1].into(),
         http_port: 8080,

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use netboot::boot_order;
 use netboot::mac::Mac;
 use netboot::machine::{Machine, State as MachineState};
 use netboot::pcap;
@@ -72,6 +73,7 @@ fn setting(app: &App, world: &World, who: &str) -> Result<Setting, Refusal> {
         state: machine.map_or(MachineState::Seen, |m| m.state),
         failure: machine.map_or_else(Vec::new, |m| m.failure.clone()),
         joins: plan.is_some_and(|plan| plan.k3s.is_some()),
+        order: machine.and_then(|m| boot_order::trouble(&m.boot_order)),
         proxy: matches!(app.config.dhcp, Dhcp::Proxy),
         address: app.address().ip,
         http_port: app.address().http_port,

@@ -1,6 +1,7 @@
 //! The steps of an install, one file for each.
 
 pub(crate) mod boot_loader;
+pub(crate) mod boot_order;
 pub(crate) mod claim;
 pub(crate) mod configure;
 pub(crate) mod copy;

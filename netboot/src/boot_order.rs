@@ -1,0 +1,376 @@
+//! UEFI's boot entries and the order in which firmware tries them: the network first, so that a machine can be installed
+//! again without a visit, and the installed disk next.
+//!
+//! Formats: UEFI 2.10 §3.1.3 (`EFI_LOAD_OPTION`), §3.3 (variables), §10.3 (device paths).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What the entry of an installed system is called in the firmware's menu.
+pub const TITLE: &str = "Installed by netboot";
+
+/// Non-volatile, seen by boot services and at run time (§8.2): what precedes a variable's data in efivarfs.
+pub const ATTRIBUTES: u32 = 7;
+
+/// What an entry boots from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    Network,
+    Disk,
+    /// A shell, a menu, a disc.
+    #[serde(other)]
+    Other,
+}
+
+/// One entry, as its firmware tries it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// `Boot0007` is 7.
+    pub number: u16,
+    /// What the firmware's menu calls it.
+    pub title: String,
+    pub source: Source,
+}
+
+/// `0007 network "UEFI: PXE IPv4"`
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let source = match self.source {
+            Source::Network => "network",
+            Source::Disk => "disk",
+            Source::Other => "other",
+        };
+        write!(f, "{:04X} {source} {:?}", self.number, self.title)
+    }
+}
+
+/// `Boot####` → its entry, and the partition that it names; nothing for one that is not active or not readable.
+pub fn read(number: u16, octets: &[u8]) -> Option<(Entry, Option<[u8; 16]>)> {
+    const ACTIVE: u32 = 1;
+
+    let attributes = u32::from_le_bytes(octets.get(..4)?.try_into().ok()?);
+    let length = usize::from(u16::from_le_bytes(octets.get(4..6)?.try_into().ok()?));
+    let (title, rest) = title(octets.get(6..)?)?;
+    let (source, partition) = source(rest.get(..length)?);
+    let entry = Entry {
+        number,
+        title,
+        source,
+    };
+    (attributes & ACTIVE != 0).then_some((entry, partition))
+}
+
+/// UCS-2 up to its NUL, without what a terminal would obey, and what follows it.
+fn title(octets: &[u8]) -> Option<(String, &[u8])> {
+    let units: Vec<u16> = octets
+        .chunks_exact(2)
+        .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
+        .take_while(|unit| *unit != 0)
+        .collect();
+    let rest = octets.get(units.len() * 2 + 2..)?;
+    let text = String::from_utf16_lossy(&units);
+    let text = text.chars().filter(|c| !c.is_control()).take(80).collect();
+    Some((text, rest))
+}
+
+/// The nodes of a device path: messaging nodes of a network (MAC, IPv4, IPv6, URI) or of a disk, and the partition of a
+/// hard drive node. A path through both is of the network: an iSCSI disk is not what was installed.
+fn source(mut path: &[u8]) -> (Source, Option<[u8; 16]>) {
+    const MESSAGING: u8 = 3;
+    const MEDIA: u8 = 4;
+    const END: u8 = 0x7f;
+
+    let (mut source, mut partition) = (Source::Other, None);
+    while let [kind, sub, low, high, ..] = *path {
+        let length = usize::from(u16::from_le_bytes([low, high]));
+        let Some(body) = path.get(4..length) else {
+            break;
+        };
+        match (kind, sub) {
+            (END, _) => break,
+            (MESSAGING, 11 | 12 | 13 | 24) => source = Source::Network,
+            // ATAPI, SCSI, USB, SATA, NVMe, SD, UFS, eMMC.
+            (MESSAGING, 1 | 2 | 5 | 18 | 23 | 25 | 26 | 29) if source == Source::Other => {
+                source = Source::Disk;
+            }
+            (MEDIA, 1) => {
+                if source == Source::Other {
+                    source = Source::Disk;
+                }
+                partition = body.get(20..36).and_then(|id| id.try_into().ok());
+            }
+            _ => {}
+        }
+        path = path.get(length..).unwrap_or_default();
+    }
+    (source, partition)
+}
+
+/// An EFI system partition, as a hard drive node names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Esp {
+    /// From 1.
+    pub number: u32,
+    /// In the disk's own sectors.
+    pub start: u64,
+    pub size: u64,
+    /// The partition's GUID as it stands in the GPT: the first three groups are little-endian.
+    pub id: [u8; 16],
+}
+
+/// `Boot####` for the loader at this place on this partition, such as `\EFI\BOOT\BOOTX64.EFI`.
+pub fn write(title: &str, esp: &Esp, loader: &str) -> Vec<u8> {
+    let utf16 = |text: &str| -> Vec<u8> {
+        let units = text.encode_utf16().chain([0]);
+        units.flat_map(u16::to_le_bytes).collect()
+    };
+    let node = |kind: u8, sub: u8, body: &[u8]| -> Vec<u8> {
+        let length = u16::try_from(body.len() + 4).unwrap_or(u16::MAX);
+        let [low, high] = length.to_le_bytes();
+        [&[kind, sub, low, high][..], body].concat()
+    };
+    // The two octets at the end: the table is a GPT, and the signature its GUID.
+    let drive = [
+        &esp.number.to_le_bytes()[..],
+        &esp.start.to_le_bytes(),
+        &esp.size.to_le_bytes(),
+        &esp.id,
+        &[2, 2],
+    ];
+    let path = [
+        node(4, 1, &drive.concat()),
+        node(4, 4, &utf16(loader)),
+        node(0x7f, 0xff, &[]),
+    ]
+    .concat();
+    let length = u16::try_from(path.len()).unwrap_or(u16::MAX);
+    [
+        &1_u32.to_le_bytes()[..],
+        &length.to_le_bytes(),
+        &utf16(title),
+        &path,
+    ]
+    .concat()
+}
+
+/// `c12a7328-f81f-11d2-ba4b-00a0c93ec93b` → its octets in a GPT.
+pub fn guid(text: &str) -> Option<[u8; 16]> {
+    let digits: String = text.chars().filter(|c| *c != '-').collect();
+    let octets: Option<Vec<u8>> = (0..16)
+        .map(|at| u8::from_str_radix(digits.get(at * 2..at * 2 + 2)?, 16).ok())
+        .collect();
+    let mut id: [u8; 16] = octets.filter(|_| digits.len() == 32)?.try_into().ok()?;
+    id[..4].reverse();
+    id[4..6].reverse();
+    id[6..8].reverse();
+    Some(id)
+}
+
+/// `BootOrder` → the numbers in it.
+pub fn numbers(octets: &[u8]) -> Vec<u16> {
+    let pairs = octets.chunks_exact(2);
+    pairs
+        .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
+        .collect()
+}
+
+/// The order after an install: the network entry that the machine was just booted by, else all that there are; then the
+/// installed disk; then the rest as it was. Nothing is lost from it, and nothing stands in it twice.
+pub fn wanted(order: &[u16], known: &[Entry], current: Option<u16>, disk: u16) -> Vec<u16> {
+    let is_network = |number: &u16| {
+        let entry = known.iter().find(|entry| entry.number == *number);
+        entry.is_some_and(|entry| entry.source == Source::Network)
+    };
+    let network: Vec<u16> = match current.filter(is_network) {
+        Some(current) => vec![current],
+        None => order.iter().copied().filter(|n| is_network(n)).collect(),
+    };
+    let mut wanted = Vec::new();
+    for number in network
+        .into_iter()
+        .chain([disk])
+        .chain(order.iter().copied())
+    {
+        if !wanted.contains(&number) {
+            wanted.push(number);
+        }
+    }
+    wanted
+}
+
+/// What is wrong with the order for a machine that is to be installed again from afar: the disk stands before the network,
+/// or the network is not in it at all. An order that could not be read is not judged.
+pub fn trouble(order: &[Entry]) -> Option<String> {
+    let disk = order.iter().find(|entry| entry.source == Source::Disk)?;
+    let first = |entry: &&Entry| entry.source != Source::Other;
+    match order.iter().find(first) {
+        Some(entry) if entry.source == Source::Network => None,
+        _ => match order.iter().find(|entry| entry.source == Source::Network) {
+            Some(network) => Some(format!(
+                "its firmware tries the disk ({disk}) before the network ({network})"
+            )),
+            None => Some(format!(
+                "its firmware tries only the disk ({disk}), never the network"
+            )),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ID: &str = "9f2a6c1e-4b3d-4e5f-8a7b-0123456789ab";
+
+    fn esp() -> Esp {
+        Esp {
+            number: 1,
+            start: 2048,
+            size: 1_048_576,
+            id: guid(ID).expect("a GUID"),
+        }
+    }
+
+    fn entry(number: u16, source: Source) -> Entry {
+        Entry {
+            number,
+            title: format!("entry {number}"),
+            source,
+        }
+    }
+
+    /// `PciRoot(0)/Pci(3,0)/MAC/IPv4`, as EDK2 writes it.
+    fn pxe() -> Vec<u8> {
+        let nodes: [&[u8]; 4] = [
+            &[2, 1, 12, 0, 0xd0, 0x41, 3, 0x0a, 0, 0, 0, 0],
+            &[1, 1, 6, 0, 0, 3],
+            &[&[3_u8, 11, 37, 0][..], &[0x52; 33]].concat(),
+            &[&[3_u8, 12, 27, 0][..], &[0; 23]].concat(),
+        ];
+        let path = [&nodes.concat()[..], &[0x7f, 0xff, 4, 0]].concat();
+        let title: Vec<u8> = "PXE\u{1b}v4\0"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        let length = u16::try_from(path.len()).expect("short");
+        [
+            &1_u32.to_le_bytes()[..],
+            &length.to_le_bytes(),
+            &title,
+            &path,
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn entries_are_read_for_what_they_boot_from() {
+        let (entry, partition) = read(7, &pxe()).expect("is one");
+        assert_eq!(entry.to_string(), "0007 network \"PXEv4\"");
+        assert_eq!(partition, None);
+        let mut inactive = pxe();
+        inactive[0] = 0;
+        assert_eq!(read(7, &inactive), None);
+        for end in 0..pxe().len() {
+            assert_eq!(read(7, &pxe()[..end]), None, "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again_and_begins_as_efibootmgr_writes_it() {
+        let octets = write(TITLE, &esp(), r"\EFI\BOOT\BOOTX64.EFI");
+        let (entry, partition) = read(3, &octets).expect("is one");
+        assert_eq!((entry.title.as_str(), entry.source), (TITLE, Source::Disk));
+        assert_eq!(partition, Some(esp().id));
+        // HD(1,GPT,…,0x800,0x100000): number, start, size, GUID, formats.
+        let at = 6 + (TITLE.len() + 1) * 2;
+        assert_eq!(octets[at..at + 8], [4, 1, 42, 0, 1, 0, 0, 0]);
+        assert_eq!(octets[at + 24..at + 28], [0x1e, 0x6c, 0x2a, 0x9f]);
+        assert_eq!(octets[at + 40..at + 42], [2, 2]);
+    }
+
+    #[test]
+    fn the_network_comes_first_and_the_disk_next() {
+        use Source::{Disk, Network, Other};
+
+        let known = [
+            entry(1, Disk),
+            entry(2, Network),
+            entry(3, Network),
+            entry(4, Other),
+        ];
+        for (name, order, current, want) in [
+            (
+                "booted by the second card",
+                &[1, 2, 3, 4][..],
+                Some(3),
+                &[3, 9, 1, 2, 4][..],
+            ),
+            (
+                "booted by something else",
+                &[1, 2, 3, 4][..],
+                Some(4),
+                &[2, 3, 9, 1, 4][..],
+            ),
+            (
+                "it is so already",
+                &[3, 9, 1, 2][..],
+                Some(3),
+                &[3, 9, 1, 2][..],
+            ),
+            ("no network there", &[1, 4][..], None, &[9, 1, 4][..]),
+            (
+                "booted by one that is not in the order",
+                &[1][..],
+                Some(2),
+                &[2, 9, 1][..],
+            ),
+        ] {
+            assert_eq!(wanted(order, &known, current, 9), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn firmware_that_reorders_is_noticed() {
+        use Source::{Disk, Network, Other};
+
+        for (name, sources, bad) in [
+            ("as it was left", &[Network, Disk][..], false),
+            ("behind a menu", &[Other, Network, Disk][..], false),
+            ("the disk first", &[Disk, Network][..], true),
+            ("no network", &[Other, Disk][..], true),
+            ("nothing known", &[][..], false),
+            (
+                "no disk: it boots by the fallback",
+                &[Network, Other][..],
+                false,
+            ),
+        ] {
+            let order: Vec<Entry> = (1..).zip(sources).map(|(n, s)| entry(n, *s)).collect();
+            assert_eq!(trouble(&order).is_some(), bad, "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_from_the_order(order: Vec<u16>, current: Option<u16>, disk: u16, networks: Vec<u16>) {
+            let known: Vec<Entry> = networks.into_iter().map(|n| entry(n, Source::Network)).collect();
+            let wanted = wanted(&order, &known, current, disk);
+            prop_assert!(order.iter().all(|n| wanted.contains(n)));
+            prop_assert!(wanted.contains(&disk));
+            let mut once = wanted.clone();
+            once.sort_unstable();
+            once.dedup();
+            prop_assert_eq!(once.len(), wanted.len());
+        }
+
+        #[test]
+        fn any_octets_are_survived(octets: Vec<u8>) {
+            let _ = read(1, &octets);
+            let _ = numbers(&octets);
+        }
+    }
+}
