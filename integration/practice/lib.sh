@@ -16,6 +16,7 @@ die() {
 # Where the parts lie on Debian; each can be told otherwise (a nix dev shell does).
 export PRACTICE_KERNEL_DIR=${PRACTICE_KERNEL_DIR:-$PRACTICE_TARGET/kernel}    # vmlinuz or bzImage, and lib/modules/VERSION
 export PRACTICE_KERNEL_ALL_DIR=${PRACTICE_KERNEL_ALL_DIR:-$PRACTICE_TARGET/kernel-all}    # the same, with all drivers
+export PRACTICE_ARM64_DIR=${PRACTICE_ARM64_DIR:-$PRACTICE_TARGET/arm64}       # the same for ARM, bin/busybox, shim and GRUB
 export SYSTEMD_BOOT_EFI=${SYSTEMD_BOOT_EFI:-/usr/lib/systemd/boot/efi/systemd-bootx64.efi}
 export GRUB_PC_DIR=${GRUB_PC_DIR:-/usr/lib/grub/i386-pc}
 export UDEV_DIR=${UDEV_DIR:-/lib/udev}
@@ -114,6 +115,13 @@ copy_modules() {
         file=${file%.xz}
         echo "${file%.zst}"
     done
+}
+
+# put_network ROOT: what an installer's init sources to get an address, and what udhcpc calls with it.
+put_network() {
+    install -D -m 644 "$practice_dir/installer/network.sh" "$1/bin/network"
+    sed 's,@busybox@,,' "$practice_dir/lease.sh" >"$1/bin/lease"
+    chmod 755 "$1/bin/lease"
 }
 
 # shellcheck disable=SC2034

@@ -46,9 +46,10 @@ fn ask_in_vain(firmware: Firmware) -> anyhow::Result<()> {
         "{firmware}: {:.1} s to the first DISCOVER",
         machine.uptime().as_secs_f32()
     );
-    let disk = match firmware {
-        Firmware::Uefi | Firmware::SecureBoot => "\"Disk\"",
-        Firmware::Bios => "Booting from Hard Disk",
+    let disk = if firmware == Firmware::Bios {
+        "Booting from Hard Disk"
+    } else {
+        "\"Disk\""
     };
     machine.wait_for_console(disk, Duration::from_secs(120))?;
     println!(

@@ -23,38 +23,15 @@ udevadm settle
 ip link set lo up
 hostname installer
 
-# The card that netbooted, which iPXE and PXELINUX name in BOOTIF; without it, the first that has a cable in it.
-wanted=
-for word in $(cat /proc/cmdline); do
-    case $word in
-        BOOTIF=01-*) wanted=$(echo "${word#BOOTIF=01-}" | tr A-F- a-f:) ;;
-        # As if somebody had looked what is on the old disks.
-        practice.start-arrays)
-            mdadm --assemble --scan --run
-            vgchange --activate y
-            udevadm settle
-            ;;
-    esac
-done
-nic=
-told=
-while [ -z "$nic" ]; do
-    for dev in /sys/class/net/*; do
-        [ -e "$dev/device" ] || continue
-        ip link set "${dev##*/}" up
-        [ "$(cat "$dev/carrier" 2>/dev/null)" = 1 ] || continue
-        if [ -z "$wanted" ] || [ "$(cat "$dev/address")" = "$wanted" ]; then
-            nic=${dev##*/}
-            break
-        fi
-    done
-    [ -n "$nic" ] && break
-    [ -n "$told" ] || { told=1; echo "installer: waiting for a network card with a cable${wanted:+ and the address $wanted}"; }
-    usleep 50000
-done
-until udhcpc -i "$nic" -n -q -t 10 -T 1 -A 1 -s /bin/lease; do
-    echo "installer: no address on $nic yet"
-done
+# As if somebody had looked what is on the old disks.
+case " $(cat /proc/cmdline) " in
+    *" practice.start-arrays "*)
+        mdadm --assemble --scan --run
+        vgchange --activate y
+        udevadm settle
+        ;;
+esac
+. /bin/network
 
 echo "installer: starting netboot-agent install, $(cut -d' ' -f1 /proc/uptime) s after the kernel"
 netboot-agent install

@@ -93,7 +93,7 @@ impl Demo {
             "the machine is QEMU with {} firmware, {}",
             options.firmware,
             match options.firmware {
-                Firmware::Uefi | Firmware::SecureBoot =>
+                Firmware::Uefi | Firmware::SecureBoot | Firmware::Arm(_) =>
                     "its disk before its network, as most boxes come",
                 Firmware::Bios => "its network before its disk",
             }
@@ -177,7 +177,7 @@ impl Demo {
         self.scene.machine.cut_power()?;
         self.scene.machine.power_on_from_network()?;
         self.say(match self.scene.machine.build().firmware {
-            Firmware::Uefi | Firmware::SecureBoot => {
+            Firmware::Uefi | Firmware::SecureBoot | Firmware::Arm(_) => {
                 "off, on, with a finger on the key that boots from the network"
             }
             Firmware::Bios => "off, on",

@@ -22,6 +22,8 @@ use super::wait::wait_for;
 /// What an operator would write down before the first start.
 pub struct Setting<'a> {
     pub leases: Leases,
+    /// What the machines have, as `uname -m` says it: which installer there is.
+    pub processor: &'static str,
     pub tokens: &'a Tokens,
     /// The text of `hosts/profiles/worker.toml`.
     pub profile: &'a str,
@@ -260,20 +262,27 @@ fn configuration(products: &Products, setting: &Setting<'_>, dir: &Path) -> anyh
     if let Some(ipxe) = env::var_os("IPXE_DIR") {
         writeln!(text, "ipxe-dir = {}", quoted(PathBuf::from(ipxe)))?;
     }
-    if !setting.cmdline.is_empty() {
-        // What stands here comes before what was published.
-        let file = |name| quoted(products.installer(name));
-        let cmdline = fs::read_to_string(products.installer("cmdline"))
-            .context("cannot read the command line")?;
-        let cmdline = toml_string(&format!("{} {}", cmdline.trim(), setting.cmdline));
-        writeln!(text, "\n[images.installer]\narch = \"x86_64\"")?;
+    if setting.processor == "aarch64" {
+        writeln!(text, "grub-dir = {}", quoted(products.arm("loaders")))?;
+    }
+    // Nothing can be published for another processor, and what stands here comes before what was published.
+    if setting.processor != "x86_64" || !setting.cmdline.is_empty() {
+        let file = |name| match setting.processor {
+            "aarch64" => products.arm(name),
+            _ => products.installer(name),
+        };
+        let cmdline =
+            fs::read_to_string(file("cmdline")).context("cannot read the command line")?;
+        let cmdline = format!("{} {}", cmdline.trim(), setting.cmdline);
         writeln!(
             text,
-            "kernel = {}\ninitrd = {}",
-            file("kernel"),
-            file("initrd")
+            "\n[images.installer]\narch = \"{}\"",
+            setting.processor
         )?;
-        writeln!(text, "cmdline = {cmdline}")?;
+        for part in ["kernel", "initrd"] {
+            writeln!(text, "{part} = {}", quoted(file(part)))?;
+        }
+        writeln!(text, "cmdline = {}", toml_string(cmdline.trim()))?;
     }
     writeln!(text, "\n[k3s]\nserver = \"{}\"", cluster_url())?;
     writeln!(

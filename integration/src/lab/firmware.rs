@@ -5,6 +5,8 @@ use std::{env, fmt};
 
 use anyhow::bail;
 
+use super::arm::Arm;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Firmware {
     /// OVMF, with EDK2's own PXE.
@@ -13,6 +15,19 @@ pub enum Firmware {
     SecureBoot,
     /// SeaBIOS, with iPXE in the network card's ROM.
     Bios,
+    /// Of a machine with an ARM processor.
+    #[value(skip)]
+    Arm(Arm),
+}
+
+impl Firmware {
+    /// The processor that it is for, as `uname -m` says it.
+    pub fn processor(self) -> &'static str {
+        match self {
+            Self::Uefi | Self::SecureBoot | Self::Bios => "x86_64",
+            Self::Arm(_) => "aarch64",
+        }
+    }
 }
 
 impl fmt::Display for Firmware {
@@ -21,6 +36,7 @@ impl fmt::Display for Firmware {
             Self::Uefi => "UEFI",
             Self::SecureBoot => "UEFI with Secure Boot",
             Self::Bios => "BIOS",
+            Self::Arm(arm) => return arm.fmt(f),
         })
     }
 }
@@ -32,7 +48,7 @@ pub fn ovmf(firmware: Firmware) -> anyhow::Result<(PathBuf, PathBuf)> {
         env::var_os("OVMF_DIR").map_or_else(|| PathBuf::from("/usr/share/OVMF"), PathBuf::from);
     let kind = match firmware {
         Firmware::SecureBoot => ".ms",
-        Firmware::Uefi | Firmware::Bios => "",
+        Firmware::Uefi | Firmware::Bios | Firmware::Arm(_) => "",
     };
     let names = ["_4M", ""].map(|size| {
         let name = |part| format!("OVMF_{part}{size}{kind}.fd");

@@ -8,6 +8,7 @@ use std::{env, io};
 
 use anyhow::{Context as _, bail};
 
+use super::arm::{self, Arm};
 use super::disk::Disk;
 use super::drive::{self, comma};
 use super::firmware::{Firmware, ovmf};
@@ -15,6 +16,7 @@ use super::lan;
 use super::nvram::{self, First};
 use super::process::{Process, append};
 use super::qmp::Qmp;
+use super::terminal::Terminal;
 use super::wait::wait_for;
 
 /// A slot on the PCI bus.
@@ -57,7 +59,7 @@ pub struct Build {
 pub struct Machine {
     build: Build,
     tap: String,
-    /// OVMF's variables, its own.
+    /// The variables of its UEFI, its own.
     vars: Option<PathBuf>,
     /// Everything it ever wrote on its console, one power-on after the other.
     console: PathBuf,
@@ -75,7 +77,12 @@ impl Machine {
             lan::stray_tap(&format!("{tap}-stray"))?;
         }
         let vars = match build.firmware {
-            Firmware::Bios => None,
+            Firmware::Bios | Firmware::Arm(Arm::UBoot) => None,
+            Firmware::Arm(arm) => {
+                let file = dir.join(format!("{tap}.vars"));
+                arm.variables(&file)?;
+                Some(file)
+            }
             Firmware::Uefi | Firmware::SecureBoot => {
                 let file = dir.join(format!("{tap}.vars"));
                 let mut vars = fs::read(ovmf(build.firmware)?.1)?;
@@ -108,13 +115,21 @@ impl Machine {
             bail!("the machine is on already");
         }
         self.since = self.console_length()?;
-        let mut qemu = Command::new("qemu-system-x86_64");
+        let mut qemu = Command::new(match self.build.firmware {
+            Firmware::Arm(_) => arm::QEMU,
+            Firmware::Uefi | Firmware::SecureBoot | Firmware::Bios => "qemu-system-x86_64",
+        });
         qemu.args(arguments(
             &self.build,
             &self.tap,
             self.vars.as_deref(),
             &self.console,
         )?)
+        .current_dir(
+            self.console
+                .parent()
+                .context("a console without a folder")?,
+        )
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(append(&self.log)?);
@@ -213,6 +228,23 @@ impl Machine {
         })
     }
 
+    /// Types at its console, where there is a key to be pressed, and waits until it shows `wanted`.
+    pub fn type_at_console(
+        &mut self,
+        text: &str,
+        wanted: &str,
+        limit: Duration,
+    ) -> anyhow::Result<()> {
+        let mut terminal = Terminal::open(&self.console.with_file_name(keys(&self.tap)))?;
+        terminal.write(text)?;
+        let what = format!("`{wanted}` on the console after `{}`", text.escape_debug());
+        wait_for(&what, limit, || {
+            self.still_runs()?;
+            terminal.look()?;
+            Ok(self.console()?.contains(wanted))
+        })
+    }
+
     fn console_length(&self) -> anyhow::Result<u64> {
         match fs::metadata(&self.console) {
             Ok(meta) => Ok(meta.len()),
@@ -229,37 +261,31 @@ fn arguments(
     vars: Option<&Path>,
     console: &Path,
 ) -> anyhow::Result<Vec<String>> {
-    let accel = env::var("NETBOOT_ACCEL").unwrap_or_else(|_| "tcg".to_owned());
     let mut args = words(&format!(
-        "-nodefaults -accel {accel} -cpu max -m {} -smp 1 -display none -vga none -qmp stdio",
+        "-nodefaults -m {} -smp 1 -display none -vga none -qmp stdio",
         build.memory_mib
     ));
-    // The serial port is all there is to see; without graphics SeaBIOS and iPXE write there too.
-    args.extend(words(
-        "-machine q35,graphics=off,hpet=on -boot menu=off,strict=on",
-    ));
-    if build.firmware == Firmware::SecureBoot {
-        // Only the firmware itself, in system management mode, may write its variables.
-        args.extend(words(
-            "-machine smm=on -global driver=cfi.pflash01,property=secure,value=on",
-        ));
-    }
+    args.extend(match build.firmware {
+        Firmware::Arm(arm) => arm.board(vars),
+        firmware => pc(firmware, vars)?,
+    });
     args.extend(words(&format!(
         "-uuid {} -smbios type=1,serial={}",
         build.uuid, build.serial
     )));
     args.push("-chardev".to_owned());
-    args.push(format!("file,id=console,append=on,path={}", comma(console)));
+    args.push(match build.firmware {
+        Firmware::Arm(Arm::UBoot) => format!(
+            "socket,id=console,server=on,wait=off,path={},logappend=on,logfile={}",
+            keys(tap),
+            comma(console)
+        ),
+        _ => format!("file,id=console,append=on,path={}", comma(console)),
+    });
     args.extend(words("-serial chardev:console"));
     args.extend(words("-object rng-random,filename=/dev/urandom,id=noise -device virtio-rng-pci,rng=noise,addr=0x2"));
-    let uefi = build.firmware != Firmware::Bios;
-    if let Some(vars) = vars {
-        let (code, _) = ovmf(build.firmware)?;
-        for (file, more) in [(code.as_path(), ",readonly=on"), (vars, "")] {
-            args.push("-drive".to_owned());
-            args.push(format!("if=pflash,format=raw{more},file={}", comma(file)));
-        }
-    }
+    // OVMF's order stands in its variables.
+    let ordered = !matches!(build.firmware, Firmware::Uefi | Firmware::SecureBoot);
     if build.stray_card {
         args.extend(words(&format!(
             "-netdev tap,id=stray,ifname={tap}-stray,script=no,downscript=no"
@@ -275,22 +301,22 @@ fn arguments(
     )));
     args.push("-device".to_owned());
     let Place(slot) = CARD;
-    let (card, boot) = match (build.card, uefi) {
-        // Without a ROM, OVMF uses its own PXE; SeaBIOS has none of its own.
-        (Card::Virtio, true) => ("virtio-net-pci", ",romfile="),
-        (Card::Virtio, false) => ("virtio-net-pci", ",bootindex=1"),
-        (Card::E1000, true) => ("e1000", ""),
-        (Card::E1000, false) => ("e1000", ",bootindex=1"),
+    let (card, rom) = match (build.card, build.firmware) {
+        // Without a ROM, UEFI uses its own PXE; SeaBIOS has none of its own.
+        (Card::Virtio, Firmware::Bios) => ("virtio-net-pci", ""),
+        (Card::Virtio, _) => ("virtio-net-pci", ",romfile="),
+        (Card::E1000, _) => ("e1000", ""),
     };
+    let boot = if ordered { ",bootindex=1" } else { "" };
     args.push(format!(
-        "{card},netdev=lan,mac={},addr={slot:#x}{boot}",
+        "{card},netdev=lan,mac={},addr={slot:#x}{rom}{boot}",
         build.mac
     ));
     for (number, disk) in (0_u8..).zip(&build.disks) {
-        let boot = if uefi || number > 0 {
-            ""
-        } else {
+        let boot = if ordered && number == 0 {
             ",bootindex=2"
+        } else {
+            ""
         };
         let last = u8::try_from(build.disks.len())? - 1;
         let place = if build.disks_reversed {
@@ -301,6 +327,34 @@ fn arguments(
         args.extend(drive::arguments(number, disk, FIRST_DISK + place, boot));
     }
     Ok(args)
+}
+
+/// A PC with an x86-64 processor, in QEMU's words.
+fn pc(firmware: Firmware, vars: Option<&Path>) -> anyhow::Result<Vec<String>> {
+    let accel = env::var("NETBOOT_ACCEL").unwrap_or_else(|_| "tcg".to_owned());
+    // The serial port is all there is to see; without graphics SeaBIOS and iPXE write there too.
+    let mut args = words(&format!(
+        "-accel {accel} -cpu max -machine q35,graphics=off,hpet=on -boot menu=off,strict=on"
+    ));
+    if firmware == Firmware::SecureBoot {
+        // Only the firmware itself, in system management mode, may write its variables.
+        args.extend(words(
+            "-machine smm=on -global driver=cfi.pflash01,property=secure,value=on",
+        ));
+    }
+    if let Some(vars) = vars {
+        let (code, _) = ovmf(firmware)?;
+        for (file, more) in [(code.as_path(), ",readonly=on"), (vars, "")] {
+            args.push("-drive".to_owned());
+            args.push(format!("if=pflash,format=raw{more},file={}", comma(file)));
+        }
+    }
+    Ok(args)
+}
+
+/// The socket of a console that can be typed at, in the machine's folder.
+fn keys(tap: &str) -> String {
+    format!("{tap}.keys")
 }
 
 fn words(text: &str) -> Vec<String> {
@@ -317,59 +371,4 @@ fn octets(mac: &str) -> anyhow::Result<[u8; 6]> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_network_comes_before_the_disk() {
-        let disk = |serial: &str| Disk {
-            file: "/tmp/a,b".into(),
-            serial: serial.to_owned(),
-            bus: drive::Bus::Virtio,
-            read_only: false,
-            faults: None,
-        };
-        let mut build = Build {
-            firmware: Firmware::Bios,
-            mac: "52:54:00:12:34:56".to_owned(),
-            uuid: "u".to_owned(),
-            serial: "s".to_owned(),
-            memory_mib: 1024,
-            disks: vec![disk("root"), disk("data")],
-            disks_reversed: false,
-            first: First::Network,
-            card: Card::Virtio,
-            stray_card: false,
-        };
-        let args = arguments(&build, "tap0", None, Path::new("/tmp/c"))
-            .unwrap()
-            .join(" ");
-        assert!(
-            args.contains("mac=52:54:00:12:34:56,addr=0x3,bootindex=1"),
-            "{args}"
-        );
-        assert!(args.contains("serial=root,addr=0x4,bootindex=2"), "{args}");
-        assert!(
-            args.contains("serial=data,addr=0x5 ") || args.ends_with("serial=data,addr=0x5"),
-            "{args}"
-        );
-        assert!(args.contains("file=/tmp/a,,b"), "{args}");
-        build.disks_reversed = true;
-        let args = arguments(&build, "tap0", None, Path::new("/tmp/c"))
-            .unwrap()
-            .join(" ");
-        assert!(
-            args.contains("serial=root,addr=0x5,bootindex=2"),
-            "it boots from the same disk: {args}"
-        );
-        assert!(args.contains("serial=data,addr=0x4"), "{args}");
-        build.firmware = Firmware::Uefi;
-        let args = arguments(&build, "tap0", None, Path::new("/tmp/c"))
-            .unwrap()
-            .join(" ");
-        assert!(
-            !args.contains("bootindex") && args.contains("romfile="),
-            "{args}"
-        );
-    }
-}
+mod tests;

@@ -61,6 +61,11 @@ impl Products {
         self.images.join("installer").join(part)
     }
 
+    /// The same for a machine with an ARM processor, and `loaders`, a folder with those that lead there. There may be none.
+    pub fn arm(&self, part: &str) -> PathBuf {
+        self.dir.join("arm64").join(part)
+    }
+
     /// The practice lab, without profiles.
     pub fn flake(&self) -> PathBuf {
         self.images.join("flake")

@@ -34,6 +34,18 @@ layout = "ext4"
 role = "agent"
 "#;
 
+/// The same for a machine with an ARM processor.
+pub const ARM_WORKER: &str = r#"system = "aarch64-linux"
+description = "k3s worker with an ARM processor"
+
+[disk]
+select = { smallest = true, min-size = "2G" }
+layout = "ext4"
+
+[k3s]
+role = "agent"
+"#;
+
 /// How long one power-on may take: emulated machines are slow, and other tests run beside.
 pub const BOOT: Duration = Duration::from_secs(300);
 
@@ -81,7 +93,10 @@ impl<'a> Script<'a> {
             name,
             firmware,
             leases,
-            profile: WORKER,
+            profile: match firmware.processor() {
+                "aarch64" => ARM_WORKER,
+                _ => WORKER,
+            },
             disks: |dir| Ok(vec![blank(dir)?]),
             first: First::Network,
             subnets: "",
@@ -124,6 +139,7 @@ impl Scene {
         let cluster = services::cluster(&kube, &products.program("k3s-stand-in"), &tokens, &dir)?;
         let setting = Setting {
             leases: script.leases,
+            processor: script.firmware.processor(),
             tokens: &tokens,
             profile: script.profile,
             subnets: script.subnets,

@@ -147,6 +147,7 @@ fn is_a_stranger(scene: &mut Scene, firmware: Firmware) -> anyhow::Result<()> {
     let want = match firmware {
         Uefi | SecureBoot => Arch::X64,
         Bios => Arch::Bios,
+        Firmware::Arm(_) => Arch::Arm64,
     };
     println!("a stranger: {:?}", seen.facts);
     ensure!(

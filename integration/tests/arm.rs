@@ -1,0 +1,104 @@
+//! The ways of machines with an ARM processor to their installer. There is no agent for them here: the practice installer says
+//! which ticket it holds, and that it reaches the appliance.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use integration::lab::arm::Arm;
+use integration::lab::firmware::Firmware;
+use integration::lab::scene::{BOOT, Scene, Script};
+use integration::lab::services::Leases::{self, ByAppliance, ByRouterThatPointsHere};
+
+/// What the kernel says of itself, once it was started by what is signed.
+const LOCKED: &str = "Kernel is locked down from EFI Secure Boot";
+
+/// The appliance and the machine, which is to be installed; nothing where something for it is missing.
+fn scene(name: &str, arm: Arm, leases: Leases) -> anyhow::Result<Option<Scene>> {
+    if let Some(lacking) = arm.lacks()? {
+        println!("skipped: no {lacking}");
+        return Ok(None);
+    }
+    let mut script = Script::new(name, Firmware::Arm(arm), leases);
+    if arm == Arm::UBoot {
+        // U-Boot 2023.01 reads the first octet of a virtio card's address six times, and takes that for the address.
+        script.parts = |build| "52:52:52:52:52:52".clone_into(&mut build.mac);
+    }
+    let scene = Scene::set(&script)?;
+    let mac = &scene.machine.build().mac;
+    let enroll = format!("enroll {mac} --profile worker --name node1");
+    scene.appliance.must(&enroll)?;
+    Ok(Some(scene))
+}
+
+/// Kernel, initrd and command line have arrived, with the ticket that the appliance has on record.
+fn holds_its_ticket(scene: &mut Scene) -> anyhow::Result<()> {
+    scene
+        .machine
+        .wait_for_console("nothing more is done", BOOT)?;
+    let took = scene.machine.uptime().as_secs_f32();
+    println!("the installer holds its ticket {took:.1} s after power-on");
+    let machine = scene.appliance.machine(&scene.machine.build().mac)?;
+    let attempt = machine.and_then(|machine| machine.attempt);
+    let attempt = attempt.context("the machine is not on record as one to be installed")?;
+    ensure!(attempt.number == 1, "it took another attempt: {attempt:?}");
+    let console = scene.machine.console()?;
+    for words in [
+        format!("holds the ticket {}", attempt.ticket),
+        r#"the appliance says {"status":"ok""#.to_owned(),
+    ] {
+        ensure!(console.contains(&words), "no `{words}` on the console");
+    }
+    Ok(())
+}
+
+fn loader_of(scene: &Scene) -> anyhow::Result<Option<String>> {
+    let machine = scene.appliance.machine(&scene.machine.build().mac)?;
+    let manner = machine.and_then(|machine| machine.manner);
+    Ok(manner.and_then(|manner| manner.loader))
+}
+
+#[test]
+fn an_arm_server_is_led_to_its_installer_beside_a_home_router_that_points_here()
+-> anyhow::Result<()> {
+    let Some(mut scene) = scene("arm-proxy", Arm::Uefi, ByRouterThatPointsHere)? else {
+        return Ok(());
+    };
+    scene.machine.power_on()?;
+    holds_its_ticket(&mut scene)?;
+    let loader = loader_of(&scene)?;
+    ensure!(
+        loader.as_deref() == Some("shimaa64.efi"),
+        "the loader that is kept is {loader:?}"
+    );
+    scene.passed()
+}
+
+#[test]
+fn an_arm_server_with_secure_boot_is_led_to_its_installer_where_the_appliance_hands_out_addresses()
+-> anyhow::Result<()> {
+    let Some(mut scene) = scene("arm-secure-boot", Arm::SecureBoot, ByAppliance)? else {
+        return Ok(());
+    };
+    scene.machine.power_on()?;
+    holds_its_ticket(&mut scene)?;
+    let console = scene.machine.console()?;
+    ensure!(console.contains(LOCKED), "the kernel is not locked down");
+    scene.passed()
+}
+
+#[test]
+fn a_board_with_u_boot_reads_its_pxelinux_cfg_where_the_appliance_hands_out_addresses()
+-> anyhow::Result<()> {
+    let Some(mut scene) = scene("u-boot", Arm::UBoot, ByAppliance)? else {
+        return Ok(());
+    };
+    scene.machine.power_on()?;
+    let (machine, limit) = (&mut scene.machine, Duration::from_secs(60));
+    machine.wait_for_console("Hit any key to stop autoboot", limit)?;
+    machine.type_at_console("\n", "=> ", limit)?;
+    // What `bootcmd_pxe` does on boards; the one of QEMU has another order.
+    let pxe = "dhcp; pxe get; pxe boot";
+    machine.type_at_console(&format!("{pxe}\n"), &format!("=> {pxe}"), limit)?;
+    holds_its_ticket(&mut scene)?;
+    scene.passed()
+}
