@@ -420,7 +420,7 @@ mod tests {
     #[test]
     fn every_loader_that_firmware_is_told_of_is_looked_for() {
         for arch in [Arch::Bios, Arch::X86, Arch::X64, Arch::Arm64, Arch::Riscv64] {
-            for client in [Client::Pxe, Client::Http] {
+            for client in [Client::Pxe, Client::Http, Client::UBootUefi] {
                 for name in reply::loaders(Boot { arch, client }) {
                     let known = KNOWN.iter().find(|known| known.name == *name);
                     let known = known.unwrap_or_else(|| panic!("{name} is not looked for"));

@@ -86,6 +86,23 @@ fn an_arm_server_with_secure_boot_is_led_to_its_installer_where_the_appliance_ha
     scene.passed()
 }
 
+/// The order of U-Boot for QEMU has no `pxelinux.cfg` in it: it looks for a script of its own, and then asks as UEFI.
+#[test]
+fn a_board_with_u_boot_that_asks_as_uefi_is_led_to_its_installer_where_the_appliance_hands_out_addresses()
+-> anyhow::Result<()> {
+    let Some(mut scene) = scene("u-boot-uefi", Arm::UBoot, ByAppliance)? else {
+        return Ok(());
+    };
+    scene.machine.power_on()?;
+    holds_its_ticket(&mut scene)?;
+    let loader = loader_of(&scene)?;
+    ensure!(
+        loader.as_deref() == Some("grubaa64.efi"),
+        "the loader that is kept is {loader:?}"
+    );
+    scene.passed()
+}
+
 #[test]
 fn a_board_with_u_boot_reads_its_pxelinux_cfg_where_the_appliance_hands_out_addresses()
 -> anyhow::Result<()> {

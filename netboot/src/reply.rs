@@ -82,7 +82,8 @@ impl BootFile {
 /// `snponly.efi` before `ipxe.efi`, whose own drivers hang on some I219-V, Realtek and Broadcom cards (ipxe#541,
 /// #973). The signed forms come last: a machine with Secure Boot refuses what stands before them and takes those. First
 /// iPXE's own shim, which starts the `snponly.efi` or `ipxe.efi` of its name; then the shim of a distribution, whose
-/// GRUB loads everything over TFTP.
+/// GRUB loads everything over TFTP. U-Boot's UEFI runs no shim, which asks it for a file system that it has not; it runs
+/// GRUB by itself.
 pub fn loaders(boot: Boot) -> &'static [&'static str] {
     match (boot.client, boot.arch) {
         (Client::Pxe, Arch::Bios) => &["undionly.kpxe"],
@@ -102,8 +103,13 @@ pub fn loaders(boot: Boot) -> &'static [&'static str] {
             "shimaa64.efi",
             "grubaa64.efi",
         ],
+        (Client::UBootUefi, Arch::Arm64) => {
+            &["snponly-arm64.efi", "ipxe-arm64.efi", "grubaa64.efi"]
+        }
         (Client::Http, Arch::Arm64) => &["snponly-arm64.efi", "ipxe-arm64.efi"],
-        (Client::Pxe, Arch::Riscv64) => &["snponly-riscv64.efi", "grubriscv64.efi"],
+        (Client::Pxe | Client::UBootUefi, Arch::Riscv64) => {
+            &["snponly-riscv64.efi", "grubriscv64.efi"]
+        }
         (Client::Http, Arch::Riscv64) => &["snponly-riscv64.efi"],
         _ => &[],
     }
@@ -121,7 +127,9 @@ pub fn boot_file(
     let (http, mac) = (address.http(), request.mac);
     match boot.client {
         Client::Ipxe => Some(BootFile::Script(script::ipxe::url(address, mac))),
-        Client::Pxe => Some(BootFile::Loader(format!("{}/{}", mac.dashed(), loader?))),
+        Client::Pxe | Client::UBootUefi => {
+            Some(BootFile::Loader(format!("{}/{}", mac.dashed(), loader?)))
+        }
         // The file's kind is known by the end of its name (EDK2 HttpBootDxe), so the machine is a folder here too.
         Client::Http => Some(BootFile::Url(format!(
             "{http}/loaders/{}/{}",
@@ -172,7 +180,9 @@ fn tftp_server(address: &Address) -> DhcpOption {
 fn class(boot: Boot) -> DhcpOption {
     let class: &[u8] = match boot.client {
         Client::Http => b"HTTPClient",
-        Client::Pxe | Client::Ipxe | Client::RaspberryPi | Client::UBoot => b"PXEClient",
+        Client::Pxe | Client::Ipxe | Client::RaspberryPi | Client::UBoot | Client::UBootUefi => {
+            b"PXEClient"
+        }
     };
     DhcpOption::ClassIdentifier(class.to_vec())
 }

@@ -131,6 +131,7 @@ fn who(client: Client, arch_: Arch) -> String {
         Client::Ipxe => format!("iPXE ({arch})"),
         Client::RaspberryPi => "a Raspberry Pi".to_owned(),
         Client::UBoot => format!("U-Boot ({arch})"),
+        Client::UBootUefi => format!("U-Boot as UEFI ({arch})"),
     }
 }
 

@@ -75,8 +75,7 @@ async fn answer(
         (Some(site), Door::Dhcp) => leased(app, address, site, &request, told, link).await,
         (None, Door::Dhcp) => {
             let (boot, file, form) = told?;
-            // It takes the next server from the offer that gives it its address, and would take ours for that.
-            if boot.client == Client::UBoot {
+            if boot.client.follows_its_lease() {
                 return Err(Reason::ForTheServer);
             }
             let offer = reply::proxy_offer(&request, boot, &file, form, address);
@@ -169,7 +168,7 @@ fn file(
 /// the others have one form that is specified.
 fn manner(app: &App, door: Door, request: &Request, boot: Boot) -> Manner {
     let mac = request.mac;
-    if !matches!(boot.client, Client::Pxe | Client::Http) {
+    if !matches!(boot.client, Client::Pxe | Client::Http | Client::UBootUefi) {
         return Manner::default();
     }
     let here = |name: &&&str| app.loaders.get(name).is_some();

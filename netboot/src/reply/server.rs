@@ -144,6 +144,6 @@ fn boot_options(sheet: &mut Sheet<'_>, boot: Boot, file: &BootFile, form: Form, 
             sheet.need(class(boot));
             sheet.need(take_it_from_here());
         }
-        Client::Pxe | Client::UBoot => {}
+        Client::Pxe | Client::UBoot | Client::UBootUefi => {}
     }
 }

@@ -573,7 +573,7 @@ proptest! {
         wanted in prop::collection::vec(any::<u8>(), 0..40),
         max_size in prop::option::of(any::<u16>()),
         arch in prop::sample::select(vec![Arch::Bios, Arch::X64, Arch::Arm64]),
-        client in prop::sample::select(vec![Client::Pxe, Client::Http, Client::Ipxe, Client::RaspberryPi, Client::UBoot]),
+        client in prop::sample::select(vec![Client::Pxe, Client::Http, Client::Ipxe, Client::RaspberryPi, Client::UBoot, Client::UBootUefi]),
         form in prop::sample::select(vec![Form::Usual, Form::Turned, Form::Split, Form::InHeader, Form::InOptions]),
     ) {
         let boot = Boot { arch, client };

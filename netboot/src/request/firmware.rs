@@ -81,6 +81,16 @@ pub enum Client {
     RaspberryPi,
     /// U-Boot: it wants `pxelinux.cfg` over TFTP from the server that gave it its address.
     UBoot,
+    /// U-Boot that asks once more, as UEFI: it wants a loader over TFTP, from that server too.
+    UBootUefi,
+}
+
+impl Client {
+    /// Whether it asks for its files where it got its address, and would take an offer without one for a lease: beside
+    /// the network's own DHCP server there is nothing that it could be told.
+    pub fn follows_its_lease(self) -> bool {
+        matches!(self, Self::UBoot | Self::UBootUefi)
+    }
 }
 
 /// The netboot part of a request.
@@ -127,7 +137,11 @@ impl Boot {
         } else if class.starts_with(b"HTTPClient") {
             Client::Http
         } else if class.starts_with(b"PXEClient") {
-            Client::Pxe
+            if is_u_boot_as_uefi(options) {
+                Client::UBootUefi
+            } else {
+                Client::Pxe
+            }
         } else {
             return None;
         };
@@ -144,6 +158,12 @@ fn is_u_boot(class: &[u8]) -> bool {
     class
         .get(..6)
         .is_some_and(|name| name.eq_ignore_ascii_case(b"U-Boot"))
+}
+
+/// U-Boot takes over the class of UEFI's PXE, and goes on to say in option 94 that its network interface is of version
+/// 0.0 (u-boot net/bootp.c, dhcp_extended). No other firmware does: UEFI has 3, BIOS ROMs have 2.
+fn is_u_boot_as_uefi(options: &Options) -> bool {
+    options.bytes(code::INTERFACE) == Some(&[1, 0, 0])
 }
 
 /// The ROM says architecture 0 like a BIOS (a Pi 5 in its first releases, too), or 41; its REQUEST has no class at

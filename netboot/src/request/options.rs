@@ -26,6 +26,7 @@ pub(crate) mod code {
     pub(crate) const CLIENT_FQDN: u8 = 81;
     pub(crate) const RELAY_AGENT: u8 = 82;
     pub(crate) const ARCH: u8 = 93;
+    pub(crate) const INTERFACE: u8 = 94;
     pub(crate) const GUID: u8 = 97;
     pub(crate) const END: u8 = 255;
 }

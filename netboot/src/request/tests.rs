@@ -93,6 +93,23 @@ fn what_asks_to_netboot_is_recognised() {
             }),
         ),
         (
+            "U-Boot as UEFI",
+            &[
+                (60, b"PXEClient:Arch:00011:UNDI:003000"),
+                (93, &[0, 11]),
+                (94, &[1, 0, 0]),
+            ],
+            Some(Boot {
+                arch: Arch::Arm64,
+                client: Client::UBootUefi,
+            }),
+        ),
+        (
+            "ARM64, and the version of its network interface",
+            &[(60, b"PXEClient"), (93, &[0, 11]), (94, &[1, 3, 0])],
+            firmware(Arch::Arm64),
+        ),
+        (
             "iPXE, bare user class",
             &[(60, class), (77, b"iPXE"), (93, &[0, 7])],
             ipxe(Arch::X64),

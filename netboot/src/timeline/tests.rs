@@ -830,6 +830,7 @@ fn every_mark() -> Vec<Mark> {
         Client::Ipxe,
         Client::RaspberryPi,
         Client::UBoot,
+        Client::UBootUefi,
     ] {
         for arch in [Arch::Bios, Arch::X64, Arch::Other(11)] {
             marks.push(discover(client, arch));

@@ -1,6 +1,6 @@
 //! What firmware is known to do, each fact a test over the packets that show it.
 
-use netboot::reply::{Answer, BootFile};
+use netboot::reply::{Answer, BootFile, loaders};
 use netboot::request::{Client, read};
 
 use super::text::Decoded;
@@ -148,6 +148,25 @@ fn uefi_and_linux_on_a_raspberry_pi_are_ordinary() {
         answers(&named("raspberry-pi/linux-discover"), Mode::Proxy),
         []
     );
+}
+
+/// u-boot include/config_distro_bootcmd.h (`BOOTENV_EFI_RUN_DHCP`) and net/bootp.c. Its UEFI has no file system for what it
+/// got over the network, which is where shim looks for GRUB.
+#[test]
+fn u_boot_that_asks_as_uefi_gets_no_shim_and_nothing_beside_a_router() {
+    for name in ["u-boot/discover", "u-boot/uefi-discover"] {
+        assert!(answers(&named(name), Mode::Proxy).is_empty(), "{name}");
+    }
+    let request = read(&named("u-boot/uefi-discover").bytes).expect("reads");
+    let boot = request.boot.expect("wants to netboot");
+    assert_eq!(boot.client, Client::UBootUefi);
+    let loaders = loaders(boot);
+    assert_eq!(loaders.last(), Some(&"grubaa64.efi"));
+    assert!(!loaders.contains(&"shimaa64.efi"));
+    let offer = answer("u-boot/uefi-discover", Mode::Server);
+    assert_eq!(offer.option(60), None);
+    let first = format!("52-52-52-52-52-52/{}", loaders[0]);
+    assert_eq!(boot_file(&offer), first);
 }
 
 /// When it boots over HTTP, it takes 66 out of its list and leaves in its place whatever was in memory: two recordings

@@ -11,7 +11,7 @@ use netboot::decide::Address;
 use netboot::lease::{Network, Settled};
 use netboot::manner::Form;
 use netboot::reply::{self, Answer, BootFile};
-use netboot::request::{Boot, Client, Kind, Request, read};
+use netboot::request::{Boot, Kind, Request, read};
 
 pub(crate) use text::{decoded, dump};
 
@@ -130,7 +130,7 @@ pub(crate) fn judge(packet: &Packet, request: &Request, mode: Mode) -> Vec<Answe
         },
         (_, Mode::Proxy) => match file {
             Some((boot, file))
-                if request.kind == Kind::Discover && boot.client != Client::UBoot =>
+                if request.kind == Kind::Discover && !boot.client.follows_its_lease() =>
             {
                 vec![reply::proxy_offer(
                     request,
