@@ -1,9 +1,12 @@
 //! The switch (a bridge in the lab's own namespace) and the rooms: network namespaces with one cable each.
 
-use std::fs;
+use std::fs::{self, File};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use anyhow::{Context as _, anyhow};
+use nix::sched::{CloneFlags, setns};
 
 use super::enclose::{output, run};
 
@@ -115,6 +118,22 @@ impl Room {
     /// `ip …` in the room.
     pub fn ip(&self, words: &str) -> anyhow::Result<()> {
         run(self.command("ip").args(words.split(' ')))
+    }
+
+    /// Runs a piece of this program in the room, where its sockets are then.
+    pub fn inside<T: Send>(
+        &self,
+        piece: impl FnOnce() -> anyhow::Result<T> + Send,
+    ) -> anyhow::Result<T> {
+        let room = File::open(&self.handle)?;
+        // A thread of its own: a thread has one network, and no way back is needed.
+        std::thread::scope(|scope| {
+            let visit = scope.spawn(|| {
+                setns(&room, CloneFlags::CLONE_NEWNET).context("cannot enter a room")?;
+                piece()
+            });
+            visit.join().map_err(|_| anyhow!("panicked in a room"))?
+        })
     }
 
     /// A command that will run in the room, with the room's own network in `/sys`.
