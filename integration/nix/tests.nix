@@ -39,6 +39,7 @@ let
         }
       ];
     }).config;
+  layouts = import ../../netboot/images/layouts.nix lib;
   written = settings: (appliance settings).environment.etc."pxe-appliance/appliance.toml".source.value;
   sample = builtins.fromTOML (builtins.readFile ../../appliance/src/config/samples/server.toml);
 
@@ -116,7 +117,7 @@ let
 
     # --- hosts → systems ---
     "one system for each profile, and one for the machine with modules of its own" =
-      builtins.attrNames systems == [ "alone" "old" "server" "special" "worker" ];
+      builtins.attrNames systems == [ "alone" "mirrored" "old" "server" "special" "worker" ];
     "this repository's own hosts make systems" = builtins.attrNames flake.nixosConfigurations == [ "server" "worker" ];
     "a draft is no profile" = !(systems ? draft);
     "a system is called as its profile" = (of "worker").system.name == "worker";
@@ -144,7 +145,7 @@ let
       };
     "a BIOS disk has the partition of GRUB's core, and nothing to mount there" =
       let
-        inherit ((import ../../netboot/images/layouts.nix lib).ext4.bios.disk.main.content.partitions) boot;
+        inherit ((layouts.ext4 null).bios.disk.main.content.partitions) boot;
       in
       boot == {
         label = "disk-main-boot";
@@ -157,7 +158,28 @@ let
         hook = (of "worker").boot.loader.external.installHook.text;
         has = part: builtins.length (builtins.split part hook) > 1;
       in
-      has "/sys/firmware/efi" && has "/stub/systemd-boot" && has "/stub/grub" && has "/dev/disk/netboot/system";
+      has "/sys/firmware/efi" && has "/stub/systemd-boot" && has "/stub/grub" && has "/dev/disk/netboot/";
+    "the swap of a profile is in its system" =
+      let
+        partitions = (of "mirrored").disko.devices.disk.second.content.partitions;
+      in
+      partitions.swap.size == "2G" && partitions.swap.label == "disk-second-swap" && partitions.swap.priority == 2;
+    "a mirror starts from either disk" =
+      let
+        inherit (of "mirrored") boot fileSystems;
+        bios = (systems.mirrored.extendModules { modules = [ { netboot.firmware = lib.mkForce "bios"; } ]; }).config;
+      in
+      builtins.elem "nofail" fileSystems."/boot".options
+      && builtins.elem "nofail" fileSystems."/boot-second".options
+      && builtins.length (builtins.split "/boot-second" boot.loader.systemd-boot.extraInstallCommands) > 1
+      && map (boots: "${boots.path} ${toString boots.devices}") bios.boot.loader.grub.mirroredBoots
+        == [ "/boot /dev/disk/netboot/main" "/boot-second /dev/disk/netboot/second" ];
+    "every layout is there for both firmwares, with swap and without" =
+      builtins.attrNames layouts == [ "btrfs" "ext4" "luks-btrfs" "luks-ext4" "mirror" "xfs" ]
+      && builtins.all (
+        layout:
+        builtins.all (swap: builtins.attrNames (layout swap) == [ "bios" "uefi" ]) [ null "1G" ]
+      ) (builtins.attrValues layouts);
     "a BIOS machine does not wait for an ESP" = builtins.elem "nofail" (of "worker").fileSystems."/boot".options;
     "an arm64 system knows" =
       (of "alone").boot.loader.systemd-boot.enable && !(of "alone").boot.loader.external.enable;

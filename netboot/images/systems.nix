@@ -58,6 +58,7 @@ let
           boot.kernelParams = written.nixos.kernel-params or [ ];
           netboot = {
             layout = written.disk.layout;
+            swap = written.disk.swap or null;
             k3s.labels = written.k3s.labels or { };
           };
         }

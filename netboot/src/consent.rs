@@ -50,15 +50,18 @@ pub struct WrittenPartition {
 impl Written {
     /// What a plan writes, disk by disk.
     pub fn by(plan: &Plan) -> Vec<Self> {
-        let partitions = plan.partitions.iter().map(|partition| WrittenPartition {
-            number: partition.number,
-            label: partition.label.clone(),
-            size: partition.size,
+        let disks = plan.disks.iter().map(|chosen| {
+            let partitions = chosen.partitions.iter().map(|partition| WrittenPartition {
+                number: partition.number,
+                label: partition.label.clone(),
+                size: partition.size,
+            });
+            Self {
+                disk: chosen.disk.clone(),
+                partitions: partitions.collect(),
+            }
         });
-        vec![Self {
-            disk: plan.disk.clone(),
-            partitions: partitions.collect(),
-        }]
+        disks.collect()
     }
 
     /// Whether both are the same partitions on the same disk.
@@ -147,7 +150,8 @@ pub fn question(wipe: Wipe, machine: &Machine, plan: &Plan, hardware: &Hardware)
     }
     let asked = |disk: &&Disk| {
         let answered = |held: &Holding| {
-            machine.written.iter().any(|w| w.explains(disk, held))
+            stays(plan, disk, held)
+                || machine.written.iter().any(|w| w.explains(disk, held))
                 || machine.confirmed.iter().any(|f| f.covers(disk, held))
         };
         // What is built on a partition (an array, an opened volume) follows it, and goes with it.
@@ -168,6 +172,13 @@ pub fn question(wipe: Wipe, machine: &Machine, plan: &Plan, hardware: &Hardware)
             holds: disk.holds.clone(),
         })
         .collect()
+}
+
+/// Whether the plan leaves this where it is.
+fn stays(plan: &Plan, disk: &Disk, held: &Holding) -> bool {
+    let chosen = plan.disks.iter().filter(|chosen| chosen.disk.is(disk));
+    let mut partitions = chosen.flat_map(|chosen| &chosen.partitions);
+    partitions.any(|p| p.kept && (p.start, p.size) == (held.start, held.size))
 }
 
 /// What the agent is told, and shows on its console, until the operator has said yes.

@@ -84,6 +84,9 @@ pub struct Holding {
     /// The GPT name of the partition.
     #[serde(default)]
     pub partition_label: String,
+    /// Bytes from the beginning of the disk, for a partition.
+    #[serde(default)]
+    pub start: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member_of: Option<Group>,
 }

@@ -304,6 +304,7 @@ pub fn plan_for(
             release,
             cache,
             k3s_server,
+            disk_key: false,
         },
     )
 }

@@ -1,12 +1,21 @@
 //! Hardware, profile and release → what will be done to this machine's disks, or why nothing will.
 
+mod choose;
+mod command;
+mod lay;
+mod outline;
+mod words;
+
 use serde::{Deserialize, Serialize};
 
-use crate::hardware::{Disk, Firmware, Hardware, Holding};
-use crate::layout::{Filesystem, Purpose, Slot};
+pub use command::{Arg, Input, PlannedCommand, quoted};
+pub use words::size_words;
+
+use crate::hardware::{Disk, Firmware, Hardware};
+use crate::layout::{Format, Purpose};
 use crate::machine::Release;
 use crate::name::{HostName, SystemName};
-use crate::profile::{Profile, Role, Select};
+use crate::profile::{Profile, Role};
 use crate::refusal::{Code, Refusal};
 use crate::store_path::StorePath;
 
@@ -17,18 +26,72 @@ const MIB: u64 = 1 << 20;
 pub struct Plan {
     pub host_name: HostName,
     pub firmware: Firmware,
-    pub disk: PlannedDisk,
-    /// What is on the disk now and will be gone, in words.
+    /// `mirror`
+    #[serde(default)]
+    pub layout: String,
+    /// Every disk of the machine, and why it is written to or not.
+    #[serde(default)]
+    pub seen: Vec<SeenDisk>,
+    /// The disks that may be written to, in the order of the layout.
+    #[serde(default)]
+    pub disks: Vec<DiskPlan>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arrays: Vec<PlannedArray>,
+    /// What is encrypted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<PlannedVolume>,
+    #[serde(default)]
+    pub filesystems: Vec<PlannedFilesystem>,
+    /// Those further up first.
+    #[serde(default)]
+    pub mounts: Vec<PlannedMount>,
+    /// What is on the chosen disks now and will be gone, in words.
     pub destroys: Vec<String>,
-    pub partitions: Vec<Partition>,
+    /// What of them stays, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keeps: Vec<String>,
+    /// All that is run on the chosen disks once they are torn down, in this order.
+    #[serde(default)]
+    pub commands: Vec<PlannedCommand>,
     pub release: PlannedRelease,
     pub cache: Cache,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub k3s: Option<K3s>,
 }
 
-/// The one disk that may be written to, by everything it says of itself. The agent compares all of it
-/// before it writes: the kernel's names change from boot to boot.
+/// A disk of the machine, as it was when the plan was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenDisk {
+    pub disk: Disk,
+    pub fate: Fate,
+    /// In words: `holds 8.0 GiB, less than min-size`.
+    pub why: String,
+}
+
+/// What becomes of a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fate {
+    /// Chosen, and written to.
+    Written,
+    /// Named by `keep`: never opened for writing, whatever `select` says.
+    Kept,
+    /// Not chosen, and so not touched.
+    Left,
+}
+
+/// A disk that may be written to, and what goes onto it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskPlan {
+    /// The layout's name for it: `main`.
+    pub name: String,
+    pub disk: PlannedDisk,
+    /// In disk order.
+    pub partitions: Vec<Partition>,
+}
+
+/// A disk by everything it says of itself. The agent compares all of it before it writes: the kernel's names change
+/// from boot to boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedDisk {
     pub node: String,
@@ -45,14 +108,72 @@ pub struct Partition {
     pub number: u32,
     pub label: String,
     pub purpose: Purpose,
-    /// Bytes from the beginning of the disk, a multiple of 1 MiB.
+    /// Bytes from the beginning of the disk, a multiple of 1 MiB unless it is kept.
     pub start: u64,
-    /// Bytes, a multiple of 1 MiB.
+    /// Bytes, a multiple of 1 MiB unless it is kept.
     pub size: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub filesystem: Option<Filesystem>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mountpoint: Option<String>,
+    /// For a person: `ext4`, `array root`; empty if nothing.
+    #[serde(default)]
+    pub holds: String,
+    /// It was there before, and what it holds stays.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub kept: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+/// A device that a plan names: never by the kernel's name, which the agent finds by itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Device {
+    /// A chosen disk, by the layout's name for it.
+    Disk(String),
+    Partition {
+        disk: String,
+        number: u32,
+    },
+    /// `/dev/md/<name>`
+    Array(String),
+    /// `/dev/mapper/<name>`
+    Volume(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedArray {
+    pub name: String,
+    pub level: u8,
+    pub members: Vec<Device>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedVolume {
+    pub name: String,
+    pub on: Device,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedFilesystem {
+    pub on: Device,
+    pub format: Format,
+    pub label: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subvolumes: Vec<String>,
+    /// It is there already and stays.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub kept: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedMount {
+    /// `/boot`
+    pub at: String,
+    pub device: Device,
+    pub format: Format,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
 }
 
 /// What goes onto the disk.
@@ -92,10 +213,12 @@ pub struct Order<'a> {
     pub cache: &'a Cache,
     /// The API server that agents and further servers join.
     pub k3s_server: Option<&'a str>,
+    /// Whether a key for encrypted disks will be handed out with this machine's secrets.
+    pub disk_key: bool,
 }
 
 /// Makes the plan, or refuses with the disks it saw and the line to write. Nothing is opened, nothing is
-/// written: a plan is only data.
+/// written: a plan is only data, and the same for the same input.
 pub fn plan(hardware: &Hardware, order: &Order<'_>) -> Result<Plan, Refusal> {
     let profile = order.profile;
     if hardware.arch != profile.arch {
@@ -107,17 +230,44 @@ pub fn plan(hardware: &Hardware, order: &Order<'_>) -> Result<Plan, Refusal> {
             ),
         ));
     }
-    let disk = choose(&hardware.disks, profile)?;
-    let slots = profile.layout.slots(hardware.firmware);
-    crate::span::check(&hardware.disks, &[&disk.node])?;
-    same_labels_elsewhere(&hardware.disks, disk, &slots)?;
-    let partitions = partitions(disk, &slots, order.release.closure_size)?;
-    Ok(Plan {
+    let devices = profile.layout.devices(hardware.firmware);
+    let choice = choose::choose(&hardware.disks, profile, &devices)?;
+    let layout = profile.layout.name();
+    let nodes: Vec<&str> = choice.disks.iter().map(|disk| disk.node.as_str()).collect();
+    crate::span::check(&hardware.disks, &nodes)?;
+    lay::same_names_elsewhere(&hardware.disks, &choice.disks, &devices)?;
+    let mut disks = Vec::new();
+    for (disk, wanted) in choice.disks.iter().zip(&devices.disks) {
+        disks.push(lay::lay(
+            disk,
+            wanted,
+            &devices,
+            order.release.closure_size,
+        )?);
+    }
+    let outline = outline::outline(&disks, &devices);
+    if !outline.volumes.is_empty() && !order.disk_key {
+        return Err(Refusal::new(
+            Code::PlanRefused,
+            format!("layout `{layout}` needs a disk key, and this appliance keeps none"),
+        )
+        .fact("nothing was written")
+        .tip(format!("in {}: [disk] layout = \"ext4\"", profile.file)));
+    }
+    let (destroys, keeps) = words::destroyed_and_kept(&choice.disks, &disks);
+    let mut plan = Plan {
         host_name: order.host_name.clone(),
         firmware: hardware.firmware,
-        disk: PlannedDisk::from(disk),
-        destroys: disk.holds.iter().map(Holding::words).collect(),
-        partitions,
+        layout: layout.to_owned(),
+        seen: choice.seen,
+        disks,
+        arrays: outline.arrays,
+        volumes: outline.volumes,
+        filesystems: outline.filesystems,
+        mounts: outline.mounts,
+        destroys,
+        keeps,
+        commands: Vec::new(),
         release: PlannedRelease {
             system: order.release.system.clone(),
             number: order.release.number,
@@ -132,7 +282,45 @@ pub fn plan(hardware: &Hardware, order: &Order<'_>) -> Result<Plan, Refusal> {
                 .filter(|_| role != Role::ServerInit)
                 .map(str::to_owned),
         }),
-    })
+    };
+    plan.commands = command::commands(&plan);
+    Ok(plan)
+}
+
+impl Plan {
+    /// The partition that a device is, if it is one of this plan.
+    pub fn partition(&self, device: &Device) -> Option<&Partition> {
+        let Device::Partition { disk, number } = device else {
+            return None;
+        };
+        let disk = self.disks.iter().find(|one| one.name == *disk)?;
+        disk.partitions.iter().find(|one| one.number == *number)
+    }
+
+    /// The device's path as it was when the plan was made: `/dev/vda2`, `/dev/md/root`. For people: the agent finds
+    /// disks by what they say of themselves.
+    pub fn path(&self, device: &Device) -> String {
+        let disk = |name: &str| {
+            let found = self.disks.iter().find(|disk| disk.name == name);
+            found
+                .map_or(name, |disk| disk.disk.node.as_str())
+                .to_owned()
+        };
+        match device {
+            Device::Disk(name) => format!("/dev/{}", disk(name)),
+            Device::Partition { disk: name, number } => {
+                let node = disk(name);
+                let between = if node.ends_with(|c: char| c.is_ascii_digit()) {
+                    "p"
+                } else {
+                    ""
+                };
+                format!("/dev/{node}{between}{number}")
+            }
+            Device::Array(name) => format!("/dev/md/{name}"),
+            Device::Volume(name) => format!("/dev/mapper/{name}"),
+        }
+    }
 }
 
 impl From<&Disk> for PlannedDisk {
@@ -148,225 +336,22 @@ impl From<&Disk> for PlannedDisk {
     }
 }
 
-/// Exactly one disk, or a refusal that lists what there was to choose from.
-fn choose<'a>(disks: &'a [Disk], profile: &Profile) -> Result<&'a Disk, Refusal> {
-    let select = &profile.select;
-    let mut fitting: Vec<&Disk> = disks.iter().filter(|disk| select.fits(disk)).collect();
-    let extreme = match (select.smallest, select.largest) {
-        (true, _) => fitting.iter().map(|d| d.size).min(),
-        (_, true) => fitting.iter().map(|d| d.size).max(),
-        _ => None,
-    };
-    fitting.retain(|disk| extreme.is_none_or(|size| disk.size == size));
-    let no = |message: String| {
-        let refusal = Refusal::new(Code::PlanRefused, message);
-        let listed = disks.iter().map(|disk| format!("disk {}", disk.words()));
-        listed
-            .fold(refusal, Refusal::fact)
-            .fact("nothing was written")
-    };
-    let tip = |disk: &Disk| format!("in {}: [disk] select = {}", profile.file, disk.selector());
-    match fitting.as_slice() {
-        [disk] => Ok(disk),
-        [] => {
-            let refusal = no(format!(
-                "no disk matches `select` of profile `{}`",
-                profile.name
-            ));
-            Err(disks
-                .iter()
-                .filter(|d| d.may_be_chosen())
-                .map(tip)
-                .fold(refusal, Refusal::tip))
-        }
-        several => {
-            let message = format!(
-                "{} disks match `select` of profile `{}`",
-                several.len(),
-                profile.name
-            );
-            Err(several
-                .iter()
-                .map(|disk| tip(disk))
-                .fold(no(message), Refusal::tip))
-        }
+impl PlannedDisk {
+    /// Whether this disk, as it is in this boot, is the one that was planned.
+    pub fn is(&self, disk: &Disk) -> bool {
+        disk.size == self.size
+            && disk.sector == self.sector
+            && disk.model == self.model
+            && disk.serial == self.serial
+            && disk.wwn == self.wwn
     }
 }
 
-impl Select {
-    fn fits(&self, disk: &Disk) -> bool {
-        let same = |wanted: &Option<String>, has: &str| wanted.as_deref().is_none_or(|w| w == has);
-        // A disk that can be pulled out is meant only when it is named.
-        let named = self.by_id.is_some() || self.serial.is_some() || self.wwn.is_some();
-        let usb = self.bus.as_deref() == Some("usb");
-        (disk.may_be_chosen() || (!disk.read_only && (named || usb)))
-            && self
-                .by_id
-                .as_ref()
-                .is_none_or(|id| disk.by_id.iter().any(|link| link == by_id_name(id)))
-            && same(&self.serial, &disk.serial)
-            && same(&self.wwn, &disk.wwn)
-            && same(&self.model, &disk.model)
-            && same(&self.bus, &disk.bus)
-            && self.min_size.is_none_or(|size| disk.size >= size)
-            && self.max_size.is_none_or(|size| disk.size <= size)
+impl DiskPlan {
+    /// Whether something on it stays, so that its partition table must at no instant be gone.
+    pub fn keeps(&self) -> bool {
+        self.partitions.iter().any(|partition| partition.kept)
     }
-}
-
-/// People paste the whole path.
-fn by_id_name(id: &str) -> &str {
-    id.strip_prefix("/dev/disk/by-id/").unwrap_or(id)
-}
-
-impl Disk {
-    fn may_be_chosen(&self) -> bool {
-        !self.removable && !self.read_only && !self.boot_medium && self.bus != "usb"
-    }
-
-    /// The table that selects this disk and no other.
-    fn selector(&self) -> String {
-        match (&self.serial, self.by_id.first()) {
-            (serial, _) if !serial.is_empty() => format!("{{ serial = {serial:?} }}"),
-            (_, Some(id)) => format!("{{ by-id = {id:?} }}"),
-            _ => format!("{{ min-size = \"{0}\", max-size = \"{0}\" }}", self.size),
-        }
-    }
-
-    /// For a person: `vda: 32.0 GiB virtio, serial root, holds ext4 "data"`.
-    pub fn words(&self) -> String {
-        let mut words = format!("{}: {}", self.node, size_words(self.size));
-        for word in [&self.bus, &self.model] {
-            if !word.is_empty() {
-                words.push(' ');
-                words.push_str(word);
-            }
-        }
-        if !self.serial.is_empty() {
-            words.push_str(&format!(", serial {}", self.serial));
-        }
-        for (flag, word) in [
-            (self.removable, "removable"),
-            (self.read_only, "read-only"),
-            (self.boot_medium, "the medium it booted from"),
-        ] {
-            if flag {
-                words.push_str(&format!(", {word}"));
-            }
-        }
-        let holds: Vec<String> = self.holds.iter().map(Holding::words).collect();
-        if holds.is_empty() {
-            words.push_str(", empty");
-        } else {
-            words.push_str(&format!(", holds {}", holds.join("; ")));
-        }
-        words
-    }
-}
-
-impl Holding {
-    /// For a person: `vda2: ext4 "root", 31.5 GiB`.
-    pub fn words(&self) -> String {
-        let kind = if self.kind.is_empty() {
-            "nothing known"
-        } else {
-            &self.kind
-        };
-        let label = if self.label.is_empty() {
-            &self.partition_label
-        } else {
-            &self.label
-        };
-        let label = if label.is_empty() {
-            String::new()
-        } else {
-            format!(" {label:?}")
-        };
-        // An array's name is its label.
-        let group = match &self.member_of {
-            Some(group) if label.is_empty() && self.kind != "btrfs" => {
-                format!(" of `{}`", group.name)
-            }
-            _ => label,
-        };
-        format!("{}: {kind}{group}, {}", self.node, size_words(self.size))
-    }
-}
-
-/// `31.5 GiB`
-pub fn size_words(bytes: u64) -> String {
-    let units = ["KiB", "MiB", "GiB", "TiB", "PiB"];
-    let mut tenths = u128::from(bytes) * 10;
-    let mut unit = "B";
-    for bigger in units {
-        if tenths < 10_240 {
-            break;
-        }
-        tenths /= 1024;
-        unit = bigger;
-    }
-    match unit {
-        "B" => format!("{bytes} B"),
-        _ => format!("{}.{} {unit}", tenths / 10, tenths % 10),
-    }
-}
-
-/// The system mounts by partition label, and of two equal ones it may take the wrong (disko#551).
-fn same_labels_elsewhere(disks: &[Disk], chosen: &Disk, slots: &[Slot]) -> Result<(), Refusal> {
-    let others = disks.iter().filter(|disk| disk.node != chosen.node);
-    let mut clashing = others
-        .flat_map(|disk| disk.holds.iter().map(move |held| (disk, held)))
-        .filter(|(_, held)| slots.iter().any(|slot| slot.label == held.partition_label));
-    match clashing.next() {
-        None => Ok(()),
-        Some((disk, held)) => Err(Refusal::new(
-            Code::PlanRefused,
-            format!(
-                "another disk has a partition labelled `{}`",
-                held.partition_label
-            ),
-        )
-        .fact(format!("disk {}", disk.words()))
-        .fact("the installed system finds its partitions by label, and could mount that one")
-        .fact("nothing was written")
-        .tip(format!(
-            "give it another label: sfdisk --part-label /dev/{} N NAME",
-            disk.node
-        ))),
-    }
-}
-
-/// Lays the slots out in order, each on a whole MiB, the last up to where the backup GPT begins.
-fn partitions(disk: &Disk, slots: &[Slot], closure_size: u64) -> Result<Vec<Partition>, Refusal> {
-    let end = disk.size / MIB * MIB;
-    let end = end.saturating_sub(MIB);
-    let fixed: u64 = slots.iter().filter_map(|slot| slot.size).sum();
-    // The closure, as much again for the next generation, and what a system writes from its first day.
-    let least = MIB + fixed + closure_size.saturating_mul(2).saturating_add(512 * MIB);
-    if end < least {
-        return Err(Refusal::new(
-            Code::PlanRefused,
-            "the chosen disk is too small for this system",
-        )
-        .fact(format!("disk {}", disk.words()))
-        .fact(format!("needed: {}", size_words(least + MIB)))
-        .fact("nothing was written"));
-    }
-    let mut start = MIB;
-    let laid = slots.iter().zip(1..).map(|(slot, number)| {
-        let size = slot.size.unwrap_or(end - start);
-        let partition = Partition {
-            number,
-            label: slot.label.to_owned(),
-            purpose: slot.purpose,
-            start,
-            size,
-            filesystem: slot.filesystem,
-            mountpoint: slot.mountpoint.map(str::to_owned),
-        };
-        start += size;
-        partition
-    });
-    Ok(laid.collect())
 }
 
 #[cfg(test)]

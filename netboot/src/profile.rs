@@ -34,7 +34,7 @@ impl fmt::Display for Role {
     }
 }
 
-/// Which disk is meant. Everything said must hold, and exactly one disk must be left.
+/// Which disk is meant. Everything said must hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Select {
     pub by_id: Option<String>,
@@ -48,6 +48,8 @@ pub struct Select {
     pub max_size: Option<u64>,
     pub smallest: bool,
     pub largest: bool,
+    #[serde(default)]
+    pub not_removable: bool,
 }
 
 /// A machine that a profile names.
@@ -72,7 +74,10 @@ pub struct Profile {
     pub system: SystemName,
     pub machines: Vec<Listed>,
     pub patterns: Vec<Pattern>,
-    pub select: Select,
+    /// One: it must fit as many disks as the layout has. More: one for each of these disks, in their order.
+    pub select: Vec<Select>,
+    /// Disks that are never opened for writing, whatever `select` says.
+    pub keep: Vec<Select>,
     pub layout: Layout,
     /// As written; see [`Wipe::of`] for what holds where nothing is.
     pub wipe: Option<Wipe>,

@@ -86,6 +86,7 @@ mod tests {
                     kind: (*kind).to_owned(),
                     label: String::new(),
                     partition_label: String::new(),
+                    start: 0,
                     member_of: (!group.is_empty()).then(|| Group {
                         name: format!("the {group}"),
                         id: (*group).to_owned(),

@@ -1,7 +1,6 @@
 //! `plan`: what an installation does to a machine's disks.
 
-use netboot::layout::{Filesystem, Purpose};
-use netboot::plan::{Partition, Plan};
+use netboot::plan::{Device, Fate, Plan, PlannedDisk, SeenDisk};
 use netboot::wire::Preview;
 
 use super::cli::PlanArgs;
@@ -25,24 +24,13 @@ pub(super) async fn plan(client: &Client, args: &PlanArgs) -> Result<Answer, Fai
 }
 
 fn described(plan: &Plan) -> String {
-    let disk = &plan.disk;
-    let told = [
-        ("model", &disk.model),
-        ("serial", &disk.serial),
-        ("wwn", &disk.wwn),
-    ];
-    let told: Vec<String> = told
-        .iter()
-        .filter(|(_, value)| !value.is_empty())
-        .map(|(name, value)| format!("{name} `{value}`"))
-        .collect();
-    let mut rows = vec![
-        (
-            "disk",
-            format!("{}, {}, {}", disk.node, bytes(disk.size), told.join(", "))
-                .trim_end_matches([',', ' '])
-                .to_owned(),
-        ),
+    let mut rows: Vec<(&str, String)> = Vec::new();
+    for (number, disk) in plan.disks.iter().enumerate() {
+        let label = if number == 0 { "disk" } else { "" };
+        rows.push((label, planned_disk(&disk.disk)));
+    }
+    rows.extend([
+        ("layout", plan.layout.clone()),
         (
             "system",
             format!(
@@ -55,7 +43,7 @@ fn described(plan: &Plan) -> String {
         ("", plan.release.toplevel.to_string()),
         ("from", plan.cache.url.clone()),
         ("", format!("signed by {}", plan.cache.public_key)),
-    ];
+    ]);
     rows.push(match &plan.k3s {
         Some(k3s) => {
             let server = k3s.server.as_ref();
@@ -64,49 +52,99 @@ fn described(plan: &Plan) -> String {
         }
         None => ("k3s", "no part in a cluster".to_owned()),
     });
-    let destroys = if plan.destroys.is_empty() {
-        "  nothing: the disk is blank".to_owned()
-    } else {
-        indented(&plan.destroys.join("\n"))
+    let mut text = format!("plan for {}\n{}\n", plan.host_name, fields(&rows));
+    let mut part = |head: &str, body: &str| {
+        text.push_str(&format!("{head}\n{}\n", indented(body.trim_end())));
     };
-    format!(
-        "plan for {}\n{}\ndestroys\n{destroys}\nwrites\n{}",
-        plan.host_name,
-        fields(&rows),
-        indented(&partitions(&plan.partitions))
-    )
+    part("sees", &seen(&plan.seen));
+    match plan.destroys.as_slice() {
+        [] => part("destroys", "nothing: the disk is blank"),
+        all => part("destroys", &all.join("\n")),
+    }
+    if !plan.keeps.is_empty() {
+        part("keeps", &plan.keeps.join("\n"));
+    }
+    part("writes", &partitions(plan));
+    let commands: Vec<String> = plan.commands.iter().map(|one| one.words(plan)).collect();
+    part("runs", &commands.join("\n"));
+    text.trim_end().to_owned()
 }
 
-fn partitions(partitions: &[Partition]) -> String {
-    let rows: Vec<[String; 7]> = partitions
+fn planned_disk(disk: &PlannedDisk) -> String {
+    let told = [
+        ("model", &disk.model),
+        ("serial", &disk.serial),
+        ("wwn", &disk.wwn),
+    ];
+    let told: Vec<String> = told
         .iter()
-        .map(|partition| {
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| format!("{name} `{value}`"))
+        .collect();
+    format!("{}, {}, {}", disk.node, bytes(disk.size), told.join(", "))
+        .trim_end_matches([',', ' '])
+        .to_owned()
+}
+
+/// Every disk of the machine, and what becomes of it.
+fn seen(seen: &[SeenDisk]) -> String {
+    let rows: Vec<[String; 7]> = seen
+        .iter()
+        .map(|seen| {
+            let disk = &seen.disk;
+            let holds: Vec<&str> = disk.holds.iter().map(|held| held.kind.as_str()).collect();
             [
-                partition.number.to_string(),
-                partition.label.clone(),
-                match partition.purpose {
-                    Purpose::Esp => "EFI system",
-                    Purpose::BiosBoot => "BIOS boot",
-                    Purpose::Linux => "Linux",
+                disk.node.clone(),
+                bytes(disk.size),
+                or_dash(Some(&disk.bus).filter(|bus| !bus.is_empty())),
+                or_dash(Some(&disk.serial).filter(|serial| !serial.is_empty())),
+                or_dash(Some(holds.join(", ")).filter(|holds| !holds.is_empty())),
+                match seen.fate {
+                    Fate::Written => "written",
+                    Fate::Kept => "kept",
+                    Fate::Left => "left alone",
                 }
                 .to_owned(),
-                bytes(partition.start),
-                bytes(partition.size),
-                or_dash(partition.filesystem.map(|filesystem| match filesystem {
-                    Filesystem::Vfat => "vfat",
-                    Filesystem::Ext4 => "ext4",
-                })),
-                or_dash(partition.mountpoint.as_ref()),
+                seen.why.clone(),
             ]
         })
         .collect();
+    table(
+        ["DISK", "SIZE", "BUS", "SERIAL", "HOLDS", "IS", "BECAUSE"],
+        &rows,
+    )
+}
+
+fn partitions(plan: &Plan) -> String {
+    let rows = plan.disks.iter().flat_map(|disk| {
+        disk.partitions.iter().map(move |partition| {
+            let device = Device::Partition {
+                disk: disk.name.clone(),
+                number: partition.number,
+            };
+            let at = plan.mounts.iter().find(|mount| mount.device == device);
+            let kept = if partition.kept { ", kept" } else { "" };
+            [
+                plan.path(&device),
+                partition.label.clone(),
+                partition.purpose.words().to_owned(),
+                bytes(partition.start),
+                bytes(partition.size),
+                or_dash(
+                    Some(format!("{}{kept}", partition.holds)).filter(|holds| !holds.is_empty()),
+                ),
+                or_dash(at.map(|mount| mount.at.clone())),
+            ]
+        })
+    });
+    let rows: Vec<[String; 7]> = rows.collect();
     let head = [
-        "NUMBER",
+        "PARTITION",
         "LABEL",
         "PURPOSE",
         "START",
         "SIZE",
-        "FILESYSTEM",
+        "HOLDS",
         "MOUNTPOINT",
     ];
     table(head, &rows)

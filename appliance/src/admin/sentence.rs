@@ -173,16 +173,20 @@ fn disk(disk: &Disk) -> String {
 }
 
 fn planned(plan: &Plan) -> String {
-    let what = [plan.disk.model.trim(), plan.disk.serial.trim()]
-        .into_iter()
-        .find(|text| !text.is_empty())
-        .map_or_else(String::new, |text| format!("{text}, "));
+    let disks = plan.disks.iter().map(|planned| {
+        let disk = &planned.disk;
+        let what = [disk.model.trim(), disk.serial.trim()]
+            .into_iter()
+            .find(|text| !text.is_empty())
+            .map_or_else(String::new, |text| format!("{text}, "));
+        format!("{} ({what}{})", disk.node, bytes(disk.size))
+    });
+    let disks: Vec<String> = disks.collect();
     format!(
-        "plan: write release {} of `{}` to {} ({what}{})",
+        "plan: write release {} of `{}` to {}",
         plan.release.number,
         plan.release.system,
-        plan.disk.node,
-        bytes(plan.disk.size)
+        disks.join(" and ")
     )
 }
 

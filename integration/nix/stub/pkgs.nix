@@ -23,6 +23,7 @@ let
     "mdadm"
     "openssh"
     "qemu_test"
+    "rsync"
     "rustfmt"
     "util-linux"
     "xfsprogs"

@@ -2,7 +2,7 @@
 # What NixOS calls to make a system the one that boots (`boot`), the one that runs (`test`), or both (`switch`).
 #
 # With NIXOS_INSTALL_BOOTLOADER=1 the boot loader itself is installed too, not only its menu. UEFI: systemd-boot, on the
-# ESP mounted at /boot, firmware variables left alone. BIOS: GRUB, on the disk that /dev/disk/netboot/system points at.
+# ESP mounted at /boot, firmware variables left alone. BIOS: GRUB, on the disks that /dev/disk/netboot/* points at.
 set -eu
 export PATH=@busybox@/bin
 tools=@bootloaders@
@@ -65,10 +65,12 @@ CONF
 
 grub() {
     if [ "${NIXOS_INSTALL_BOOTLOADER:-}" = 1 ]; then
-        disk=$(readlink -f /dev/disk/netboot/system) || disk=
-        [ -b "$disk" ] || { echo "error: /dev/disk/netboot/system does not name a disk" >&2; exit 1; }
-        $tools/bin/grub-install --target=i386-pc --directory=$tools/i386-pc --boot-directory=/boot \
-            --locales= --themes= --fonts= --no-floppy "$disk"
+        for link in /dev/disk/netboot/*; do
+            disk=$(readlink -f "$link") || disk=
+            [ -b "$disk" ] || { echo "error: $link does not name a disk" >&2; exit 1; }
+            $tools/bin/grub-install --target=i386-pc --directory=$tools/i386-pc --boot-directory=/boot \
+                --locales= --themes= --fonts= --no-floppy "$disk"
+        done
     fi
     mkdir -p /boot/grub
     # GRUB reads kernel and initrd from the store itself where that lies on the same file system, else from copies.

@@ -26,7 +26,9 @@ fn record(scene: &Scene) -> anyhow::Result<Machine> {
 /// The name that the disk of the last plan had then.
 fn planned(scene: &Scene) -> anyhow::Result<String> {
     let plan = record(scene)?.attempt.and_then(|attempt| attempt.plan);
-    Ok(plan.context("there is no plan")?.disk.node)
+    let plan = plan.context("there is no plan")?;
+    let chosen = plan.disks.into_iter().next();
+    Ok(chosen.context("the plan names no disk")?.disk.node)
 }
 
 #[test]

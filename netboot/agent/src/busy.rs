@@ -17,14 +17,15 @@ pub(crate) struct Release {
     pub optional: bool,
 }
 
-/// The commands that make everything let go of `disk` (`vda`), in order. What is built on it is wiped before it is
+/// The commands that make everything let go of `disks` (`vda`), in order. What is built on them is wiped before it is
 /// stopped: what comes to lie at the same place later must not show its old contents.
 ///
 /// # Errors
-/// A device on this disk lies on another disk, too, to stop it would touch what no plan names; or it is of a kind that is
+/// A device on these disks lies on another disk, too, to stop it would touch what no plan names; or it is of a kind that is
 /// not known here.
-pub(crate) fn release(roots: &Roots, disk: &str) -> Result<Vec<Release>, Refusal> {
-    let own = with_partitions(roots, disk);
+pub(crate) fn release(roots: &Roots, disks: &[&str]) -> Result<Vec<Release>, Refusal> {
+    let own = disks.iter().flat_map(|disk| with_partitions(roots, disk));
+    let own: Vec<String> = own.collect();
     let stacked = stacked(roots, &own)?;
     let all: Vec<&str> = own
         .iter()
@@ -93,7 +94,7 @@ fn stacked(roots: &Roots, own: &[String]) -> Result<Vec<Stacked>, Refusal> {
             .into_iter()
             .find(|slave| !own.contains(slave) && !nodes.contains(slave));
         if let Some(foreign) = foreign {
-            let disk = &own[0];
+            let disk = own.first().map_or("", String::as_str);
             return Err(Refusal::new(
                 Code::PlanRefused,
                 format!("`{disk}` is a part of `{holder}`, which also lies on `{foreign}`"),
@@ -117,7 +118,7 @@ fn stacked(roots: &Roots, own: &[String]) -> Result<Vec<Stacked>, Refusal> {
         let top = found.iter().position(is_top).unwrap_or(0);
         let name = found.remove(top);
         order.push(Stacked {
-            stop: stop(roots, &own[0], &name)?,
+            stop: stop(roots, own.first().map_or("", String::as_str), &name)?,
             nodes: with_partitions(roots, &name),
         });
     }
@@ -233,7 +234,7 @@ mod tests {
     }
 
     fn released(fake: &Fake) -> Vec<String> {
-        let commands = release(&fake.roots(), "vda").expect("releases");
+        let commands = release(&fake.roots(), &["vda"]).expect("releases");
         commands
             .iter()
             .map(|release| fake.plain(&release.command.to_string()))
@@ -300,7 +301,7 @@ mod tests {
     fn a_volume_that_spans_another_disk_is_left_alone() {
         let fake = busy();
         fake.stack("md127", &["vda1", "vdb1"], None);
-        let refusal = release(&fake.roots(), "vda").expect_err("refuses");
+        let refusal = release(&fake.roots(), &["vda"]).expect_err("refuses");
         assert_eq!(
             refusal.message,
             "`vda` is a part of `md127`, which also lies on `vdb1`"
@@ -354,7 +355,7 @@ mod tests {
     fn what_cannot_be_stopped_here_is_named() {
         let fake = busy();
         fake.stack("bcache0", &["vda1"], None);
-        let refusal = release(&fake.roots(), "vda").expect_err("refuses");
+        let refusal = release(&fake.roots(), &["vda"]).expect_err("refuses");
         assert!(refusal.message.contains("`bcache0`"), "{refusal}");
     }
 }

@@ -1,8 +1,7 @@
 //! Whether a plan can be carried out as it stands. The appliance made it, but a mistake here costs a disk.
 
 use netboot::hardware::Firmware;
-use netboot::layout::Purpose;
-use netboot::plan::{Partition, Plan};
+use netboot::plan::{Arg, Device, Partition, Plan, PlannedCommand, PlannedMount};
 
 const MIB: u64 = 1 << 20;
 
@@ -13,10 +12,20 @@ pub(crate) enum PlanError {
         planned: &'static str,
         found: &'static str,
     },
-    #[error("partition {number} of the plan {why}")]
-    Partition { number: u32, why: String },
-    #[error("the plan has no partition for `/`")]
+    #[error("the plan names no disk")]
+    NoDisk,
+    #[error("partition {number} of `{disk}` in the plan {why}")]
+    Partition {
+        disk: String,
+        number: u32,
+        why: String,
+    },
+    #[error("the plan's mount point `{at}` {why}")]
+    Mount { at: String, why: &'static str },
+    #[error("the plan mounts nothing on `/`")]
     NoRoot,
+    #[error("the plan's command `{command}` {why}")]
+    Command { command: String, why: String },
     #[error("the cache `{0}` of the plan is not an http address")]
     Cache(String),
     #[error("the key `{0}` of the plan's cache is not like name:base64")]
@@ -30,29 +39,46 @@ pub(crate) fn check(plan: &Plan, firmware: Firmware) -> Result<(), PlanError> {
             found: firmware_name(firmware),
         });
     }
-    let mut free_from = MIB;
-    let mut mountpoints = Vec::new();
-    for (number, partition) in (1..).zip(&plan.partitions) {
-        let wrong = |why: String| PlanError::Partition {
-            number: partition.number,
-            why,
-        };
-        if partition.number != number {
-            return Err(wrong(format!("stands at place {number}")));
-        }
-        sound(partition, free_from).map_err(wrong)?;
-        free_from = partition.start + partition.size;
-        if let Some(mountpoint) = &partition.mountpoint {
-            if mountpoints.contains(&mountpoint) {
-                return Err(wrong(format!(
-                    "is mounted on `{mountpoint}` like another one"
-                )));
+    if plan.disks.is_empty() {
+        return Err(PlanError::NoDisk);
+    }
+    for disk in &plan.disks {
+        let mut free_from = MIB;
+        for (number, partition) in (1..).zip(&disk.partitions) {
+            let wrong = |why: String| PlanError::Partition {
+                disk: disk.name.clone(),
+                number: partition.number,
+                why,
+            };
+            if partition.number != number {
+                return Err(wrong(format!("stands at place {number}")));
             }
-            mountpoints.push(mountpoint);
+            sound(partition, free_from).map_err(wrong)?;
+            free_from = partition.start + partition.size;
         }
     }
-    if !mountpoints.iter().any(|m| *m == "/") {
+    let mut mountpoints = Vec::new();
+    for PlannedMount { at, .. } in &plan.mounts {
+        let wrong = |why| PlanError::Mount {
+            at: at.clone(),
+            why,
+        };
+        if !is_plain_path(at) {
+            return Err(wrong("is not a plain path"));
+        }
+        if mountpoints.contains(&at) {
+            return Err(wrong("is there twice"));
+        }
+        mountpoints.push(at);
+    }
+    if !mountpoints.iter().any(|at| *at == "/") {
         return Err(PlanError::NoRoot);
+    }
+    for command in &plan.commands {
+        harmless(plan, command).map_err(|why| PlanError::Command {
+            command: command.words(plan),
+            why,
+        })?;
     }
     let url = &plan.cache.url;
     let http = url.starts_with("http://") || url.starts_with("https://");
@@ -69,14 +95,69 @@ pub(crate) fn check(plan: &Plan, firmware: Firmware) -> Result<(), PlanError> {
     }
 }
 
+/// What a plan may run. Whatever it writes to is named by a [`Device`], which the guard looks up.
+const PROGRAMS: [&str; 14] = [
+    "blockdev",
+    "btrfs",
+    "cryptsetup",
+    "mdadm",
+    "mkfs.btrfs",
+    "mkfs.ext4",
+    "mkfs.vfat",
+    "mkfs.xfs",
+    "mkswap",
+    "mount",
+    "sfdisk",
+    "sync",
+    "umount",
+    "wipefs",
+];
+
+fn harmless(plan: &Plan, command: &PlannedCommand) -> Result<(), String> {
+    if !PROGRAMS.contains(&command.program.as_str()) {
+        return Err("runs a program that no plan needs".to_owned());
+    }
+    let known = |device: &Device| match device {
+        Device::Disk(name) => plan.disks.iter().any(|disk| disk.name == *name),
+        Device::Partition { .. } => plan.partition(device).is_some(),
+        Device::Array(name) => plan.arrays.iter().any(|array| array.name == *name),
+        Device::Volume(name) => plan.volumes.iter().any(|volume| volume.name == *name),
+    };
+    let devices = command.args.iter().filter_map(|arg| match arg {
+        Arg::Device(device) => Some(device),
+        _ => None,
+    });
+    if let Some(unknown) = devices.chain(&command.makes).find(|device| !known(device)) {
+        return Err(format!("names {unknown:?}, which the plan has not"));
+    }
+    for arg in &command.args {
+        match arg {
+            Arg::Text(text) if text.starts_with(['/', '.']) || text.contains("/dev/") => {
+                return Err(format!("names the path `{text}`"));
+            }
+            Arg::Below(path) if !is_plain_path(path) => {
+                return Err(format!("has the path `{path}`, which is not a plain one"));
+            }
+            _ => {}
+        }
+    }
+    let formats = command.program.starts_with("mk") || command.program == "wipefs";
+    let kept = command.args.iter().find_map(|arg| match arg {
+        Arg::Device(device) => plan.partition(device).filter(|partition| partition.kept),
+        _ => None,
+    });
+    match kept {
+        Some(kept) if formats => Err(format!("writes to `{}`, which is kept", kept.label)),
+        _ => Ok(()),
+    }
+}
+
 fn sound(partition: &Partition, free_from: u64) -> Result<(), String> {
     let Partition {
         label,
-        purpose,
         start,
         size,
-        filesystem,
-        mountpoint,
+        kept,
         ..
     } = partition;
     let label_ok = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
@@ -84,7 +165,8 @@ fn sound(partition: &Partition, free_from: u64) -> Result<(), String> {
     if label.is_empty() || label.len() > 36 || !label.chars().all(label_ok) {
         return Err(format!("has the label `{label}`, which is not plain"));
     }
-    if *size == 0 || start % MIB != 0 || size % MIB != 0 || start.checked_add(*size).is_none() {
+    let whole = *kept || (start % MIB == 0 && size % MIB == 0);
+    if *size == 0 || !whole || start.checked_add(*size).is_none() {
         return Err(format!(
             "has {size} bytes from {start}, which are no whole MiB"
         ));
@@ -92,16 +174,7 @@ fn sound(partition: &Partition, free_from: u64) -> Result<(), String> {
     if *start < free_from {
         return Err(format!("begins at {start}, before byte {free_from}"));
     }
-    match (mountpoint, filesystem) {
-        (Some(path), _) if !is_plain_path(path) => Err(format!(
-            "has the mount point `{path}`, which is not a plain path"
-        )),
-        (Some(path), None) => Err(format!("is mounted on `{path}` but has no filesystem")),
-        (_, Some(_)) if *purpose == Purpose::BiosBoot => {
-            Err("is for the boot loader, which no filesystem may overwrite".to_owned())
-        }
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 fn is_plain_path(path: &str) -> bool {
@@ -133,66 +206,82 @@ mod tests {
         assert_eq!(check(&plan(Firmware::Uefi), Firmware::Uefi), Ok(()));
         assert_eq!(check(&plan(Firmware::Bios), Firmware::Bios), Ok(()));
         type Change = fn(&mut Plan);
-        let rows: [(&str, Change, &str); 14] = [
+        let rows: [(&str, Change, &str); 18] = [
             (
                 "other firmware",
                 |p| p.firmware = Firmware::Bios,
                 "the plan is for BIOS",
             ),
+            ("no disk", |p| p.disks.clear(), "names no disk"),
             (
                 "a label that is a script",
-                |p| p.partitions[0].label = "a\"\n2 :".into(),
+                |p| p.disks[0].partitions[0].label = "a\"\n2 :".into(),
                 "not plain",
             ),
             (
                 "a start inside a sector",
-                |p| p.partitions[0].start += 1,
+                |p| p.disks[0].partitions[0].start += 1,
                 "no whole MiB",
             ),
             (
                 "over the GPT",
-                |p| p.partitions[0].start = 0,
+                |p| p.disks[0].partitions[0].start = 0,
                 "before byte 1048576",
             ),
             (
                 "overlapping",
-                |p| p.partitions[1].start -= MIB,
-                "partition 2 of the plan begins",
+                |p| p.disks[0].partitions[1].start -= MIB,
+                "partition 2 of `main` in the plan begins",
             ),
             (
                 "without end",
-                |p| p.partitions[1].size = u64::MAX - MIB + 1,
+                |p| p.disks[0].partitions[1].size = u64::MAX - MIB + 1,
                 "no whole MiB",
             ),
             (
                 "numbers in disorder",
-                |p| p.partitions[0].number = 2,
+                |p| p.disks[0].partitions[0].number = 2,
                 "stands at place 1",
             ),
             (
                 "out of the target",
-                |p| p.partitions[0].mountpoint = Some("/../etc".into()),
+                |p| p.mounts[1].at = "/../etc".into(),
                 "not a plain path",
             ),
             (
                 "a relative mount point",
-                |p| p.partitions[0].mountpoint = Some("boot".into()),
+                |p| p.mounts[1].at = "boot".into(),
                 "not a plain path",
             ),
             (
-                "mounted without filesystem",
-                |p| p.partitions[0].filesystem = None,
-                "has no filesystem",
-            ),
-            (
                 "two roots",
-                |p| p.partitions[0].mountpoint = Some("/".into()),
-                "like another one",
+                |p| p.mounts[1].at = "/".into(),
+                "is there twice",
+            ),
+            ("no root", |p| drop(p.mounts.remove(0)), "nothing on `/`"),
+            (
+                "a program that no plan needs",
+                |p| p.commands[0].program = "dd".into(),
+                "no plan needs",
             ),
             (
-                "no root",
-                |p| p.partitions[1].mountpoint = None,
-                "no partition for `/`",
+                "a device by its kernel's name",
+                |p| p.commands[0].args.push(Arg::Text("/dev/vdb".into())),
+                "names the path `/dev/vdb`",
+            ),
+            (
+                "a disk that was not chosen",
+                |p| {
+                    p.commands[0]
+                        .args
+                        .push(Arg::Device(Device::Disk("data".into())));
+                },
+                "which the plan has not",
+            ),
+            (
+                "a filesystem over one that is kept",
+                |p| p.disks[0].partitions[1].kept = true,
+                "which is kept",
             ),
             (
                 "a cache on disk",

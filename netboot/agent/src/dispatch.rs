@@ -105,7 +105,7 @@ pub(crate) fn orders(file: &Path) -> anyhow::Result<()> {
 pub(crate) fn busy(disk: &str) -> anyhow::Result<()> {
     let roots = Roots::new(Path::new("/"), Path::new("/mnt"));
     let mut console = Real::alone();
-    for release in crate::busy::release(&roots, disk)? {
+    for release in crate::busy::release(&roots, &[disk])? {
         console.say(&release.command.to_string());
     }
     Ok(())

@@ -33,6 +33,7 @@ pub(crate) fn holdings(outside: &mut dyn Look, roots: &Roots, disk: &Disk) -> Ve
         for part in &mut parts {
             name.unwrap_or_default()
                 .clone_into(&mut part.partition_label);
+            part.start = child.start;
         }
         holds.append(&mut parts);
         built_on(outside, roots, &child.node, &mut holds);
@@ -113,6 +114,7 @@ fn signatures(
         label: String::new(),
         partition_label: String::new(),
         member_of: None,
+        start: 0,
     };
     let listed = look(outside, &Probe::signatures(&roots.dev.join(node)));
     let listed = listed.ok().and_then(|said| match said.trim() {

@@ -19,29 +19,27 @@ pub(crate) fn install(
 
     let claim = run.step(Step::Claim, |run| steps::claim::claim(run, orders, &keys))?;
     let plan: Plan = run.step(Step::Plan, |run| steps::plan::plan(run, &claim))?;
-    let target = run.step(Step::TearDown, |run| {
+    let targets = run.step(Step::TearDown, |run| {
         steps::tear_down::tear_down(run, &plan)
     })?;
-    let partitions = run.step(Step::Partition, |run| {
-        steps::partition::partition(run, &target, &plan)
+    run.step(Step::Partition, |run| {
+        steps::partition::partition(run, &targets, &plan)
     })?;
     run.step(Step::Format, |run| {
-        steps::format::format(run, &target, &partitions)
+        steps::format::format(run, &targets, &plan)
     })?;
-    let mounts = run.step(Step::Mount, |run| {
-        steps::mount::mount(run, &target, &partitions)
-    })?;
+    run.step(Step::Mount, |run| steps::mount::mount(run, &targets, &plan))?;
     let system = run.step(Step::Copy, |run| steps::copy::copy(run, &plan))?;
     let host_key = run.step(Step::Configure, |run| {
         steps::configure::configure(run, orders, &plan, &keys)
     })?;
     run.step(Step::BootLoader, |run| {
-        steps::boot_loader::boot_loader(run, &target)?;
-        steps::boot_order::boot_order(run, &target, &partitions);
+        steps::boot_loader::boot_loader(run, &targets)?;
+        steps::boot_order::boot_order(run, &targets, &plan);
         Ok(())
     })?;
     run.step(Step::Unmount, |run| {
-        steps::unmount::unmount(run, &target, &mounts)
+        steps::unmount::unmount(run, &targets, &plan)
     })?;
 
     steps::unmount::installed(&mut run, &plan, system, host_key)

@@ -179,14 +179,16 @@ mod tests {
                       "size": 8589934592,
                       "kind": "gpt",
                       "label": "",
-                      "partition_label": ""
+                      "partition_label": "",
+                      "start": 0
                     },
                     {
                       "node": "vda1",
                       "size": 536870912,
                       "kind": "vfat",
                       "label": "ESP",
-                      "partition_label": "disk-main-ESP"
+                      "partition_label": "disk-main-ESP",
+                      "start": 1048576
                     }
                   ]
                 }

@@ -19,6 +19,7 @@ mod install_tests;
 mod inventory;
 mod node;
 mod outside;
+mod perform;
 mod real;
 #[cfg(test)]
 mod real_tests;

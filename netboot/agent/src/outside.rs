@@ -5,21 +5,22 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use netboot::plan::quoted;
 use netboot_pin::ForeignKey;
 
 /// A program to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Command {
-    pub program: &'static str,
+    pub program: String,
     pub args: Vec<String>,
     pub env: Vec<(&'static str, &'static str)>,
     pub stdin: Option<String>,
 }
 
 impl Command {
-    pub(crate) fn new(program: &'static str) -> Self {
+    pub(crate) fn new(program: impl Into<String>) -> Self {
         Self {
-            program,
+            program: program.into(),
             args: Vec::new(),
             env: Vec::new(),
             stdin: None,
@@ -54,19 +55,13 @@ impl Command {
 /// As one would type it, for messages.
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "+-./:=_,?@%".contains(c);
         for (name, value) in &self.env {
             write!(f, "{name}={value} ")?;
         }
-        f.write_str(self.program)?;
-        for arg in &self.args {
-            if !arg.is_empty() && arg.chars().all(plain) {
-                write!(f, " {arg}")?;
-            } else {
-                write!(f, " '{}'", arg.replace('\'', r"'\''"))?;
-            }
-        }
-        Ok(())
+        f.write_str(&self.program)?;
+        self.args
+            .iter()
+            .try_for_each(|arg| write!(f, " {}", quoted(arg)))
     }
 }
 

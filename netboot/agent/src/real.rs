@@ -70,7 +70,7 @@ impl Real {
 
 impl Outside for Real {
     fn start(&mut self, command: &Command) -> io::Result<Box<dyn Running>> {
-        let mut process = std::process::Command::new(command.program);
+        let mut process = std::process::Command::new(&command.program);
         process
             .args(&command.args)
             .envs(command.env.iter().copied())

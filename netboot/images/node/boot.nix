@@ -1,4 +1,4 @@
-# The disk and the boot loader: one system that starts by UEFI and by BIOS, from whichever disk the agent chose.
+# The disks and the boot loader: one system that starts by UEFI and by BIOS, from whichever disks the agent chose.
 {
   config,
   extendModules,
@@ -10,11 +10,18 @@ let
   cfg = config.netboot;
   layouts = import ../layouts.nix lib;
   layout =
-    layouts.${cfg.layout}
-      or (throw "no layout is called `${cfg.layout}`; there are: ${toString (builtins.attrNames layouts)}");
+    (layouts.${cfg.layout}
+      or (throw "no layout is called `${cfg.layout}`; there are: ${toString (builtins.attrNames layouts)}")
+    )
+      cfg.swap;
 
-  # Where the agent says which disk it chose; GRUB on a BIOS machine is written to a disk, not to a partition.
-  disk = layout.bios.disk.main.device;
+  # Where the agent says which disks it chose; GRUB on a BIOS machine is written to a disk, not to a partition.
+  disks = lib.mapAttrsToList (name: disk: {
+    inherit name;
+    inherit (disk) device;
+  }) layout.bios.disk;
+  devices = map (disk: disk.device) disks;
+  hasSecond = layout.uefi.disk ? second;
 
   # What this same system would run to install the boot loader if it were made for one firmware only.
   loader =
@@ -27,13 +34,14 @@ let
     if [ -d /sys/firmware/efi ]; then
       exec ${loader "uefi"} "$@"
     fi
-    # Made by the agent at install; after a boot of the node it is gone, and found again by the partition of GRUB's core.
-    if ! [ -e ${disk} ]; then
-      partition=$(${pkgs.coreutils}/bin/readlink -f /dev/disk/by-partlabel/disk-main-boot)
+    # Made by the agent at install; after a boot of the node they are gone, and found again by the partition of GRUB's core.
+    for disk in ${toString (map (disk: disk.name) disks)}; do
+      [ -e "/dev/disk/netboot/$disk" ] && continue
+      partition=$(${pkgs.coreutils}/bin/readlink -f "/dev/disk/by-partlabel/disk-$disk-boot")
       parent=$(${pkgs.util-linux}/bin/lsblk --noheadings --output PKNAME "$partition")
-      ${pkgs.coreutils}/bin/mkdir -p ${dirOf disk}
-      ${pkgs.coreutils}/bin/ln -sfn "/dev/$parent" ${disk}
-    fi
+      ${pkgs.coreutils}/bin/mkdir -p /dev/disk/netboot
+      ${pkgs.coreutils}/bin/ln -sfn "/dev/$parent" "/dev/disk/netboot/$disk"
+    done
     exec ${loader "bios"} "$@"
   '';
 in
@@ -43,6 +51,12 @@ in
       type = lib.types.enum (builtins.attrNames layouts);
       default = "ext4";
       description = "The disk layout, by its name in a profile's `[disk]`.";
+    };
+    swap = lib.mkOption {
+      type = lib.types.nullOr lib.types.str;
+      default = null;
+      example = "4G";
+      description = "How much swap the layout has; null for none.";
     };
     firmware = lib.mkOption {
       type = lib.types.enum [
@@ -71,25 +85,62 @@ in
         systemd-boot = {
           enable = cfg.firmware == "uefi";
           configurationLimit = lib.mkDefault 10;
+          # Either disk of a mirror starts the machine, with every generation.
+          extraInstallCommands = lib.mkIf hasSecond ''
+            if ${pkgs.util-linux}/bin/mountpoint --quiet /boot-second; then
+              ${pkgs.rsync}/bin/rsync --recursive --times --modify-window=1 --delete /boot/ /boot-second/
+            else
+              echo "warning: /boot-second is not mounted: the second disk's copy of /boot is not renewed" >&2
+            fi
+          '';
         };
         grub = {
           enable = cfg.firmware == "bios";
-          device = disk;
+          devices = lib.mkIf (!hasSecond) devices;
+          mirroredBoots = lib.mkIf hasSecond [
+            {
+              path = "/boot";
+              devices = [ layout.bios.disk.main.device ];
+            }
+            {
+              path = "/boot-second";
+              devices = [ layout.bios.disk.second.device ];
+            }
+          ];
           configurationLimit = lib.mkDefault 10;
         };
       };
     }
+
+    (lib.mkIf (layout.uefi ? mdadm) {
+      # With neither a program nor an address to tell, mdadm's monitor does not start; the journal has what it says.
+      boot.swraid.mdadmConf = lib.mkDefault "PROGRAM ${pkgs.coreutils}/bin/true";
+    })
+
+    # A machine starts from the disk that is left.
+    (lib.mkIf hasSecond {
+      fileSystems = lib.genAttrs [ "/boot" "/boot-second" ] (_: {
+        options = [
+          "nofail"
+          "x-systemd.device-timeout=10s"
+        ];
+      });
+    })
+
+    (lib.mkIf (cfg.firmware == "any" && !hasSecond) {
+      # With the layout `ext4` a BIOS machine has no ESP: its /boot is a folder of the root, and nothing waits for a
+      # partition that never comes.
+      fileSystems."/boot".options = [
+        "nofail"
+        "x-systemd.device-timeout=10s"
+      ];
+    })
 
     (lib.mkIf (cfg.firmware == "any") {
       boot.loader.external = {
         enable = true;
         installHook = install;
       };
-      # A BIOS machine has no ESP: its /boot is a folder of the root, and nothing waits for a partition that never comes.
-      fileSystems."/boot".options = [
-        "nofail"
-        "x-systemd.device-timeout=10s"
-      ];
     })
   ];
 }

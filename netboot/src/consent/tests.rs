@@ -16,6 +16,7 @@ fn held(node: &str, size: u64, kind: &str, label: &str, partition_label: &str) -
         kind: kind.to_owned(),
         label: label.to_owned(),
         partition_label: partition_label.to_owned(),
+        start: 0,
         member_of: None,
     }
 }
@@ -38,7 +39,7 @@ fn with(holds: Vec<Holding>) -> Hardware {
 fn ours(hardware: &Hardware, plan: &Plan) -> Vec<Holding> {
     let disk = &hardware.disks[0];
     let table = held(&disk.node, disk.size, "gpt", "", "");
-    let partitions = plan.partitions.iter().map(|p| {
+    let partitions = plan.disks[0].partitions.iter().map(|p| {
         let node = format!("{}{}", disk.node, p.number);
         held(&node, p.size, "ext4", "root", &p.label)
     });

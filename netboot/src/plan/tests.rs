@@ -4,7 +4,7 @@ use expect_test::expect;
 use proptest::prelude::*;
 
 use super::*;
-use crate::hardware::Group;
+use crate::hardware::{Group, Holding};
 use crate::profile::Profiles;
 use crate::timestamp::Timestamp;
 
@@ -34,6 +34,7 @@ fn holding(node: &str, kind: &str, partition_label: &str) -> Holding {
         kind: kind.to_owned(),
         label: String::new(),
         partition_label: partition_label.to_owned(),
+        start: 0,
         member_of: None,
     }
 }
@@ -53,9 +54,12 @@ fn hardware(firmware: Firmware, disks: Vec<Disk>) -> Hardware {
 }
 
 fn plan_with(hardware: &Hardware, select: &str) -> Result<Plan, Refusal> {
-    let text = format!(
-        "system = \"x86_64-linux\"\n[disk]\nselect = {select}\nlayout = \"ext4\"\n[k3s]\nrole = \"agent\"\n"
-    );
+    plan_of(hardware, &format!("select = {select}\nlayout = \"ext4\""))
+}
+
+/// `disk`: the lines of the profile's table.
+fn plan_of(hardware: &Hardware, disk: &str) -> Result<Plan, Refusal> {
+    let text = format!("system = \"x86_64-linux\"\n[disk]\n{disk}\n[k3s]\nrole = \"agent\"\n");
     let profiles =
         Profiles::read(&[("hosts/profiles/worker.toml".to_owned(), text)]).expect("reads");
     let toplevel = "/nix/store/0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq-nixos-system-worker";
@@ -80,6 +84,7 @@ fn plan_with(hardware: &Hardware, select: &str) -> Result<Plan, Refusal> {
         release: &release,
         cache: &cache,
         k3s_server: Some("https://10.77.0.10:6443"),
+        disk_key: true,
     };
     plan(hardware, &order)
 }
@@ -87,13 +92,17 @@ fn plan_with(hardware: &Hardware, select: &str) -> Result<Plan, Refusal> {
 #[track_caller]
 fn refusal(hardware: &Hardware, select: &str, want: expect_test::Expect) {
     let refusal = plan_with(hardware, select).expect_err("is refused");
+    want.assert_eq(&said(refusal));
+}
+
+fn said(refusal: Refusal) -> String {
     let facts = refusal.facts.iter().map(|fact| format!("  {fact}\n"));
     let tips = refusal.tips.iter().map(|tip| format!("  tip: {tip}\n"));
-    want.assert_eq(&format!(
+    format!(
         "{}\n{}",
         refusal.message,
         facts.chain(tips).collect::<String>()
-    ));
+    )
 }
 
 #[test]
@@ -106,36 +115,292 @@ fn uefi_gets_an_esp_and_a_root() {
         {
           "host_name": "node1",
           "firmware": "uefi",
-          "disk": {
-            "node": "vda",
-            "size": 8589934592,
-            "sector": 512,
-            "model": "",
-            "serial": "serial-vda",
-            "wwn": ""
-          },
+          "layout": "ext4",
+          "seen": [
+            {
+              "disk": {
+                "node": "vda",
+                "size": 8589934592,
+                "sector": 512,
+                "model": "",
+                "serial": "serial-vda",
+                "wwn": "",
+                "bus": "virtio",
+                "removable": false,
+                "read_only": false,
+                "by_id": [
+                  "virtio-serial-vda"
+                ],
+                "holds": [
+                  {
+                    "node": "vda",
+                    "size": 1073741824,
+                    "kind": "gpt",
+                    "label": "",
+                    "partition_label": "",
+                    "start": 0
+                  },
+                  {
+                    "node": "vda1",
+                    "size": 1073741824,
+                    "kind": "ext4",
+                    "label": "",
+                    "partition_label": "old",
+                    "start": 0
+                  }
+                ]
+              },
+              "fate": "written",
+              "why": "chosen by `select` for `main`"
+            },
+            {
+              "disk": {
+                "node": "vdb",
+                "size": 17179869184,
+                "sector": 512,
+                "model": "",
+                "serial": "serial-vdb",
+                "wwn": "",
+                "bus": "virtio",
+                "removable": false,
+                "read_only": false,
+                "by_id": [
+                  "virtio-serial-vdb"
+                ],
+                "holds": []
+              },
+              "fate": "left",
+              "why": "is not the smallest of those that fit"
+            }
+          ],
+          "disks": [
+            {
+              "name": "main",
+              "disk": {
+                "node": "vda",
+                "size": 8589934592,
+                "sector": 512,
+                "model": "",
+                "serial": "serial-vda",
+                "wwn": ""
+              },
+              "partitions": [
+                {
+                  "number": 1,
+                  "label": "disk-main-ESP",
+                  "purpose": "esp",
+                  "start": 1048576,
+                  "size": 536870912,
+                  "holds": "vfat"
+                },
+                {
+                  "number": 2,
+                  "label": "disk-main-root",
+                  "purpose": "linux",
+                  "start": 537919488,
+                  "size": 8050966528,
+                  "holds": "ext4"
+                }
+              ]
+            }
+          ],
+          "filesystems": [
+            {
+              "on": {
+                "partition": {
+                  "disk": "main",
+                  "number": 1
+                }
+              },
+              "format": "vfat",
+              "label": "ESP"
+            },
+            {
+              "on": {
+                "partition": {
+                  "disk": "main",
+                  "number": 2
+                }
+              },
+              "format": "ext4",
+              "label": "root"
+            }
+          ],
+          "mounts": [
+            {
+              "at": "/",
+              "device": {
+                "partition": {
+                  "disk": "main",
+                  "number": 2
+                }
+              },
+              "format": "ext4"
+            },
+            {
+              "at": "/boot",
+              "device": {
+                "partition": {
+                  "disk": "main",
+                  "number": 1
+                }
+              },
+              "format": "vfat",
+              "options": [
+                "umask=0077"
+              ]
+            }
+          ],
           "destroys": [
             "vda: gpt, 1.0 GiB",
             "vda1: ext4 \"old\", 1.0 GiB"
           ],
-          "partitions": [
+          "commands": [
             {
-              "number": 1,
-              "label": "disk-main-ESP",
-              "purpose": "esp",
-              "start": 1048576,
-              "size": 536870912,
-              "filesystem": "vfat",
-              "mountpoint": "/boot"
+              "step": "partition",
+              "program": "sfdisk",
+              "args": [
+                "--quiet",
+                "--lock=yes",
+                "--wipe",
+                "always",
+                "--wipe-partitions",
+                "always",
+                {
+                  "device": {
+                    "disk": "main"
+                  }
+                }
+              ],
+              "input": {
+                "text": "label: gpt\nunit: sectors\n\n1 : start=2048, size=1048576, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B, name=\"disk-main-ESP\"\n2 : start=1050624, size=15724544, type=0FC63DAF-8483-4772-8E79-3D69D8477DE4, name=\"disk-main-root\"\n"
+              }
             },
             {
-              "number": 2,
-              "label": "disk-main-root",
-              "purpose": "linux",
-              "start": 537919488,
-              "size": 8050966528,
-              "filesystem": "ext4",
-              "mountpoint": "/"
+              "step": "format",
+              "program": "mkfs.vfat",
+              "args": [
+                "-F",
+                "32",
+                "-n",
+                "ESP",
+                {
+                  "device": {
+                    "partition": {
+                      "disk": "main",
+                      "number": 1
+                    }
+                  }
+                }
+              ]
+            },
+            {
+              "step": "format",
+              "program": "mkfs.ext4",
+              "args": [
+                "-F",
+                "-q",
+                "-L",
+                "root",
+                {
+                  "device": {
+                    "partition": {
+                      "disk": "main",
+                      "number": 2
+                    }
+                  }
+                }
+              ]
+            },
+            {
+              "step": "mount",
+              "program": "mount",
+              "args": [
+                "-t",
+                "ext4",
+                {
+                  "device": {
+                    "partition": {
+                      "disk": "main",
+                      "number": 2
+                    }
+                  }
+                },
+                {
+                  "below": "/"
+                }
+              ]
+            },
+            {
+              "step": "mount",
+              "program": "mount",
+              "args": [
+                "-t",
+                "vfat",
+                "-o",
+                "umask=0077",
+                {
+                  "device": {
+                    "partition": {
+                      "disk": "main",
+                      "number": 1
+                    }
+                  }
+                },
+                {
+                  "below": "/boot"
+                }
+              ]
+            },
+            {
+              "step": "unmount",
+              "program": "sync",
+              "args": [
+                "-f",
+                {
+                  "below": "/"
+                }
+              ]
+            },
+            {
+              "step": "unmount",
+              "program": "sync",
+              "args": [
+                "-f",
+                {
+                  "below": "/boot"
+                }
+              ]
+            },
+            {
+              "step": "unmount",
+              "program": "umount",
+              "args": [
+                {
+                  "below": "/boot"
+                }
+              ]
+            },
+            {
+              "step": "unmount",
+              "program": "umount",
+              "args": [
+                {
+                  "below": "/"
+                }
+              ]
+            },
+            {
+              "step": "unmount",
+              "program": "blockdev",
+              "args": [
+                "--flushbufs",
+                {
+                  "device": {
+                    "disk": "main"
+                  }
+                }
+              ]
             }
           ],
           "release": {
@@ -160,7 +425,7 @@ fn uefi_gets_an_esp_and_a_root() {
 fn bios_gets_a_boot_partition_for_grub() {
     let machine = hardware(Firmware::Bios, vec![disk("vda", 8 * GIB)]);
     let plan = plan_with(&machine, "{ serial = \"serial-vda\" }").expect("a plan");
-    let rows: Vec<String> = plan
+    let rows: Vec<String> = plan.disks[0]
         .partitions
         .iter()
         .map(|p| format!("{} {} {} {}", p.number, p.label, p.start, p.size))
@@ -170,6 +435,129 @@ fn bios_gets_a_boot_partition_for_grub() {
         [
             "1 disk-main-boot 1048576 1048576",
             "2 disk-main-root 2097152 8586788864"
+        ]
+    );
+}
+
+/// What a person would read of a plan's disks.
+fn outline(plan: &Plan) -> String {
+    let mut text = String::new();
+    for disk in &plan.disks {
+        for p in &disk.partitions {
+            let kept = if p.kept { ", kept" } else { "" };
+            let from = size_words(p.start);
+            text.push_str(&format!(
+                "{}{} {} from {from}, {}: {}{kept}\n",
+                disk.disk.node,
+                p.number,
+                p.label,
+                size_words(p.size),
+                p.holds
+            ));
+        }
+    }
+    let commands = plan
+        .commands
+        .iter()
+        .filter(|c| c.step != crate::report::Step::Unmount);
+    for command in commands {
+        text.push_str(command.words(plan).lines().next().unwrap_or_default());
+        text.push('\n');
+    }
+    text
+}
+
+#[test]
+fn every_layout_as_it_is_made_on_either_firmware() {
+    let mut text = String::new();
+    for named in crate::layout::Named::ALL {
+        for (firmware, swap) in [(Firmware::Uefi, ""), (Firmware::Bios, "swap = \"2G\"")] {
+            let name = named.name();
+            let count = named.devices(firmware, None).disks.len();
+            let disks = ["vda", "nvme0n1"].map(|node| disk(node, 32 * GIB));
+            let machine = hardware(firmware, disks[..count].to_vec());
+            let table = format!("select = {{ min-size = \"1G\" }}\nlayout = \"{name}\"\n{swap}");
+            let plan = plan_of(&machine, &table).expect(name);
+            text.push_str(&format!(
+                "{name} on {firmware:?} {swap}\n{}\n",
+                outline(&plan)
+            ));
+        }
+    }
+    expect_test::expect_file!["layouts.txt"].assert_eq(&text);
+}
+
+#[test]
+fn a_mirror_needs_two_disks_and_says_which_there_are() {
+    let three = ["vda", "vdb", "vdc"]
+        .map(|node| disk(node, 32 * GIB))
+        .to_vec();
+    let refused = |disks: &[Disk], select: &str, want: expect_test::Expect| {
+        let machine = hardware(Firmware::Uefi, disks.to_vec());
+        let table = format!("select = {select}\nlayout = \"mirror\"");
+        want.assert_eq(&said(plan_of(&machine, &table).expect_err("is refused")));
+    };
+    refused(
+        &three,
+        "{ smallest = true }",
+        expect![[r#"
+        3 disks match `select` of profile `worker`, layout `mirror` needs 2
+          disk vda: 32.0 GiB virtio, serial serial-vda, empty
+          disk vdb: 32.0 GiB virtio, serial serial-vdb, empty
+          disk vdc: 32.0 GiB virtio, serial serial-vdc, empty
+          nothing was written
+          tip: in hosts/profiles/worker.toml: [disk] select = [{ serial = "serial-vda" }, { serial = "serial-vdb" }]
+    "#]],
+    );
+    refused(
+        &three[..1],
+        "{ smallest = true }",
+        expect![[r#"
+        1 disk matches `select` of profile `worker`, layout `mirror` needs 2
+          disk vda: 32.0 GiB virtio, serial serial-vda, empty
+          nothing was written
+          tip: put another disk in, or choose a layout of one disk
+    "#]],
+    );
+    for (select, want) in [
+        (
+            "[{ serial = \"serial-vdc\" }, { serial = \"serial-vda\" }]",
+            ["vdc", "vda"],
+        ),
+        ("{ largest = true }", ["vdb", "vdc"]),
+    ] {
+        let mut disks = three.clone();
+        disks[0].size -= GIB;
+        disks.reverse();
+        let machine = hardware(Firmware::Uefi, disks);
+        let table = format!("select = {select}\nlayout = \"mirror\"");
+        let plan = plan_of(&machine, &table).expect(select);
+        let nodes: Vec<&str> = plan
+            .disks
+            .iter()
+            .map(|disk| disk.disk.node.as_str())
+            .collect();
+        assert_eq!(nodes, want, "{select}");
+    }
+}
+
+#[test]
+fn a_kept_disk_is_no_candidate_and_the_plan_says_why() {
+    let disks = ["vda", "vdb"].map(|node| disk(node, 32 * GIB)).to_vec();
+    let machine = hardware(Firmware::Uefi, disks);
+    let table =
+        "select = { min-size = \"1G\" }\nlayout = \"ext4\"\nkeep = [{ serial = \"serial-vda\" }]";
+    let plan = plan_of(&machine, table).expect("a plan");
+    let seen: Vec<(&str, Fate, &str)> = plan
+        .seen
+        .iter()
+        .map(|seen| (seen.disk.node.as_str(), seen.fate, seen.why.as_str()))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("vda", Fate::Kept, "named by `keep`"),
+            ("vdb", Fate::Written, "chosen by `select` for `main`"),
         ]
     );
 }
@@ -314,7 +702,8 @@ fn the_medium_it_booted_from_is_meant_only_when_it_is_named() {
         ..disk("vda", 8 * GIB)
     };
     let machine = hardware(Firmware::Uefi, vec![medium, disk("vdb", 16 * GIB)]);
-    let chosen = |select: &str| plan_with(&machine, select).map(|plan| plan.disk.node);
+    let chosen =
+        |select: &str| plan_with(&machine, select).map(|plan| plan.disks[0].disk.node.clone());
     assert_eq!(chosen("{ smallest = true }").as_deref(), Ok("vdb"));
     let named = "{ serial = \"serial-vda\" }";
     assert_eq!(chosen(named).as_deref(), Ok("vda"));
@@ -351,17 +740,18 @@ proptest! {
         let firmware = if uefi { Firmware::Uefi } else { Firmware::Bios };
         let machine = hardware(firmware, disks.clone());
         if let Ok(plan) = plan_with(&machine, &select) {
-            let chosen: Vec<&Disk> = disks.iter().filter(|d| d.node == plan.disk.node).collect();
+            let [planned] = plan.disks.as_slice() else { panic!("one disk") };
+            let chosen: Vec<&Disk> = disks.iter().filter(|d| d.node == planned.disk.node).collect();
             prop_assert_eq!(chosen.len(), 1);
-            prop_assert!(chosen[0].may_be_chosen());
+            prop_assert_eq!(chosen[0].why_unnamed_not(), None);
             let mut free = MIB;
-            for partition in &plan.partitions {
+            for partition in &planned.partitions {
                 prop_assert_eq!(partition.start % MIB, 0);
                 prop_assert_eq!(partition.size % MIB, 0);
                 prop_assert!(partition.size > 0 && partition.start >= free);
                 free = partition.start + partition.size;
             }
-            prop_assert!(free + 34 * 512 <= plan.disk.size, "leaves room for the backup GPT");
+            prop_assert!(free + 34 * 512 <= planned.disk.size, "leaves room for the backup GPT");
             prop_assert_eq!(plan_with(&machine, &select), Ok(plan), "the same again");
         }
     }

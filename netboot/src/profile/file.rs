@@ -2,6 +2,7 @@
 //!
 //! The files are TOML 1.0 exactly, because Nix reads them too; what Nix would refuse is refused here.
 
+mod disk;
 mod tables;
 
 use std::collections::BTreeMap;
@@ -11,11 +12,10 @@ use std::str::FromStr;
 
 use toml::Spanned;
 
-use tables::{File, MachineTable, SelectTable, select_place};
+use tables::{File, MachineTable};
 
-use super::{Listed, Pattern, Profile, Profiles, Role, Select};
+use super::{Listed, Pattern, Profile, Profiles, Role};
 use crate::consent::Wipe;
-use crate::layout::Layout;
 use crate::mac::Mac;
 use crate::name::{HostName, ProfileName};
 use crate::nix_toml;
@@ -210,7 +210,7 @@ fn read_one(file: &str, text: &str) -> Result<Read, Vec<Problem>> {
         "system",
         &[("x86_64-linux", "x86_64"), ("aarch64-linux", "aarch64")],
     );
-    let layout = reader.word(&written.disk.layout, "layout", &[("ext4", Layout::Ext4)]);
+    let disk = disk::read(&mut reader, &written.disk);
     let wipe = written.disk.wipe.as_ref().and_then(|wipe| {
         let words = [("allow", Wipe::Allow), ("ask", Wipe::Ask)];
         reader.word(wipe, "answer to `wipe`", &words)
@@ -225,7 +225,6 @@ fn read_one(file: &str, text: &str) -> Result<Read, Vec<Problem>> {
         .as_ref()
         .and_then(|role| reader.word(role, "role", ROLES))
         .flatten();
-    let select = selection(&mut reader, &written.disk.select, &select_place(text));
     let (machines, macs, names) = machines(&mut reader, &written.machine);
     let mut patterns = Vec::new();
     for text in &written.r#match.mac {
@@ -236,8 +235,8 @@ fn read_one(file: &str, text: &str) -> Result<Read, Vec<Problem>> {
                 .map(|pattern| (pattern, place)),
         );
     }
-    match (name, system, arch, layout) {
-        (Some(name), Some(system), Some(arch), Some(layout)) if reader.problems.is_empty() => {
+    match (name, system, arch, disk) {
+        (Some(name), Some(system), Some(arch), Some(disk)) if reader.problems.is_empty() => {
             let profile = Profile {
                 name,
                 file: file.to_owned(),
@@ -249,8 +248,9 @@ fn read_one(file: &str, text: &str) -> Result<Read, Vec<Problem>> {
                     .iter()
                     .map(|(pattern, _)| pattern.clone())
                     .collect(),
-                select,
-                layout,
+                select: disk.select,
+                keep: disk.keep,
+                layout: disk.layout,
                 wipe,
                 role,
                 kernel_params: written.nixos.kernel_params,
@@ -301,57 +301,6 @@ fn machines(reader: &mut Reader<'_>, tables: &[MachineTable]) -> Machines {
         }
     }
     (listed, macs, names)
-}
-
-fn selection(reader: &mut Reader<'_>, written: &SelectTable, place: &Range<usize>) -> Select {
-    let mut size = |text: &Option<Spanned<String>>| {
-        let text = text.as_ref()?;
-        let bytes = bytes(text.get_ref());
-        if bytes.is_none() {
-            let message = format!(
-                "`{}` is not a size; write it like 20G or 512M",
-                text.get_ref()
-            );
-            reader.wrong(&text.span(), message);
-        }
-        bytes
-    };
-    let select = Select {
-        by_id: written.by_id.clone(),
-        serial: written.serial.clone(),
-        wwn: written.wwn.clone(),
-        model: written.model.clone(),
-        bus: written.bus.clone(),
-        min_size: size(&written.min_size),
-        max_size: size(&written.max_size),
-        smallest: written.smallest,
-        largest: written.largest,
-    };
-    if select == Select::default() {
-        let tip = "say which disk is meant, like { smallest = true, min-size = \"20G\" }";
-        reader.wrong(place, "selects no disk").tip = Some(tip.to_owned());
-    }
-    if select.smallest && select.largest {
-        reader.wrong(place, "a disk cannot be the smallest and the largest");
-    }
-    select
-}
-
-/// `20G`, `512M`, `1T`, `1048576`: powers of 1024, as disk tools mean them.
-fn bytes(text: &str) -> Option<u64> {
-    let (digits, unit) = text.split_at(
-        text.find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(text.len()),
-    );
-    let shift = match unit {
-        "" => 0,
-        "K" | "KiB" => 10,
-        "M" | "MiB" => 20,
-        "G" | "GiB" => 30,
-        "T" | "TiB" => 40,
-        _ => return None,
-    };
-    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
 #[cfg(test)]

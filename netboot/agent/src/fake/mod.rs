@@ -21,7 +21,7 @@ use crate::outside::{
 };
 
 pub(crate) use machine::DiskSpec;
-pub(crate) use samples::{TOPLEVEL, identity, plan, secrets};
+pub(crate) use samples::{TOPLEVEL, identity, plan, plan_for, secrets};
 
 /// What the appliance, or `nix-env`, does once instead of the usual.
 pub(crate) enum Say {

@@ -29,7 +29,7 @@ impl Fake {
             status: Some(0),
             stdout: String::new(),
         };
-        match command.program {
+        match command.program.as_str() {
             "wipefs" => {
                 let device = name(arg(0));
                 if command.args[0] == "--all" {
@@ -79,6 +79,7 @@ impl Fake {
                     );
                 }
             }
+            "mdadm" | "cryptsetup" => self.stacked(command),
             "nix-env" => self.fetched(&PathBuf::from(arg(2))),
             "ssh-keygen" => {
                 fs::write(arg(0), "PRIVATE").expect("writes");
@@ -91,6 +92,40 @@ impl Fake {
             _ => {}
         }
         output
+    }
+
+    /// Arrays and volumes come and go with their names below `/dev`.
+    fn stacked(&self, command: &Command) {
+        let args: Vec<&str> = command.args.iter().map(String::as_str).collect();
+        let node = |path: &str| {
+            let file = Path::new(path).file_name().expect("a device");
+            file.to_string_lossy().into_owned()
+        };
+        let (folder, name, kernel, on) = match (command.program.as_str(), args.as_slice()) {
+            ("mdadm", ["--create", path, rest @ ..]) => {
+                let members = rest.iter().filter(|arg| !arg.starts_with('-'));
+                let members: Vec<String> = members.map(|path| node(path)).collect();
+                ("md", node(path), format!("md-{}", node(path)), members)
+            }
+            ("cryptsetup", ["open", .., path, name]) => {
+                let kernel = format!("dm-{name}");
+                ("mapper", (*name).to_owned(), kernel, vec![node(path)])
+            }
+            ("mdadm", ["--stop", path]) => {
+                return fs::remove_file(path).expect("was there");
+            }
+            ("cryptsetup", ["close", name]) => {
+                let path = self.base().join("dev/mapper").join(name);
+                return fs::remove_file(path).expect("was there");
+            }
+            _ => return,
+        };
+        let on: Vec<&str> = on.iter().map(String::as_str).collect();
+        self.stack(&kernel, &on, None);
+        self.write(&format!("dev/{kernel}"), "");
+        let folder = self.base().join("dev").join(folder);
+        fs::create_dir_all(&folder).expect("makes");
+        symlink(self.base().join("dev").join(kernel), folder.join(name)).expect("links");
     }
 
     fn fetched(&self, profile: &Path) {

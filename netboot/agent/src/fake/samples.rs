@@ -1,73 +1,95 @@
 //! A plan, an identity and secrets, for tests.
 
-use netboot::hardware::Firmware;
-use netboot::layout::{Filesystem, Purpose};
-use netboot::plan::{Cache, K3s, Partition, Plan, PlannedDisk, PlannedRelease};
-use netboot::profile::Role;
+use netboot::hardware::{Disk, Firmware, Hardware, Holding};
+use netboot::machine::Release;
+use netboot::plan::{Cache, Order, Plan};
+use netboot::profile::{Profiles, Role};
+use netboot::timestamp::Timestamp;
 use netboot::wire::{InstallSecrets, K3sSecrets, NodeIdentity};
 use netboot_pin::Pin;
 
-pub(crate) const TOPLEVEL: &str = "/nix/store/0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq-nixos-system-worker";
-const MIB: u64 = 1 << 20;
+use super::DiskSpec;
 
-/// Onto a virtio disk of 8 GiB with the serial `root`.
+pub(crate) const TOPLEVEL: &str = "/nix/store/0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq-nixos-system-worker";
+
+/// Layout `ext4` onto a virtio disk of 8 GiB with the serial `root`.
 pub(crate) fn plan(firmware: Firmware) -> Plan {
-    let (label, purpose, size, filesystem, mountpoint) = match firmware {
-        Firmware::Uefi => (
-            "disk-main-ESP",
-            Purpose::Esp,
-            512 * MIB,
-            Some(Filesystem::Vfat),
-            Some("/boot".to_owned()),
-        ),
-        Firmware::Bios => ("disk-main-boot", Purpose::BiosBoot, MIB, None, None),
-    };
-    let first = Partition {
-        number: 1,
-        label: label.to_owned(),
-        purpose,
-        start: MIB,
-        size,
-        filesystem,
-        mountpoint,
-    };
-    let root = Partition {
-        number: 2,
-        label: "disk-main-root".to_owned(),
-        purpose: Purpose::Linux,
-        start: MIB + size,
-        size: (8 << 30) - 2 * MIB - size,
-        filesystem: Some(Filesystem::Ext4),
-        mountpoint: Some("/".to_owned()),
-    };
-    Plan {
-        host_name: "node1".parse().expect("a name"),
+    plan_for(
         firmware,
-        disk: PlannedDisk {
-            node: "vda".to_owned(),
-            size: 8 << 30,
-            sector: 512,
-            model: String::new(),
-            serial: "root".to_owned(),
-            wwn: String::new(),
-        },
-        destroys: vec!["vda1: ext4 `old`".to_owned()],
-        partitions: vec![first, root],
-        release: PlannedRelease {
-            system: "worker".parse().expect("a name"),
-            number: 4,
-            toplevel: TOPLEVEL.parse().expect("a store path"),
-            closure_size: 100,
-        },
-        cache: Cache {
+        "ext4",
+        &[DiskSpec::virtio("vda", 8 << 30, "root")],
+    )
+}
+
+/// As the appliance plans for a machine with just these disks, of which it wants all.
+pub(crate) fn plan_for(firmware: Firmware, layout: &str, disks: &[DiskSpec]) -> Plan {
+    let disk = |spec: &DiskSpec| Disk {
+        node: spec.name.to_owned(),
+        size: spec.size,
+        sector: spec.sector,
+        model: spec.model.to_owned(),
+        serial: spec.serial.to_owned(),
+        wwn: spec.wwid.to_owned(),
+        bus: "virtio".to_owned(),
+        removable: spec.removable,
+        read_only: false,
+        boot_medium: false,
+        by_id: Vec::new(),
+        holds: vec![Holding {
+            node: format!("{}1", spec.name),
+            size: 2 << 20,
+            kind: "ext4".to_owned(),
+            label: "old".to_owned(),
+            partition_label: String::new(),
+            start: 1 << 20,
+            member_of: None,
+        }],
+    };
+    let hardware = Hardware {
+        firmware,
+        arch: "x86_64".to_owned(),
+        memory: 1 << 30,
+        vendor: String::new(),
+        product: String::new(),
+        serial: String::new(),
+        uuid: String::new(),
+        disks: disks.iter().map(disk).collect(),
+        nics: Vec::new(),
+    };
+    let text = format!(
+        "system = \"x86_64-linux\"\n[disk]\nselect = {{ min-size = \"1G\" }}\n{layout}\n",
+        layout = if layout.contains('=') {
+            layout.to_owned()
+        } else {
+            format!("layout = \"{layout}\"")
+        }
+    );
+    let profiles = Profiles::read(&[("worker.toml".to_owned(), text)]).expect("reads");
+    let mut profile = profiles.by_name.values().next().expect("one").clone();
+    profile.role = Some(Role::Agent);
+    let release = Release {
+        pruned: None,
+        system: "worker".parse().expect("a name"),
+        number: 4,
+        toplevel: TOPLEVEL.parse().expect("a store path"),
+        closure_size: 100,
+        published: Timestamp::default(),
+        revision: None,
+        dirty: false,
+        label: String::new(),
+    };
+    let order = Order {
+        host_name: &"node1".parse().expect("a name"),
+        profile: &profile,
+        release: &release,
+        cache: &Cache {
             url: "http://10.77.0.1:8080/cache".to_owned(),
             public_key: "appliance-1:a2V5".to_owned(),
         },
-        k3s: Some(K3s {
-            role: Role::Agent,
-            server: Some("https://10.77.0.10:6443".to_owned()),
-        }),
-    }
+        k3s_server: Some("https://10.77.0.10:6443"),
+        disk_key: true,
+    };
+    netboot::plan::plan(&hardware, &order).expect("a plan")
 }
 
 pub(crate) fn identity(role: Role) -> NodeIdentity {

@@ -7,8 +7,8 @@ use expect_test::{Expect, expect};
 use netboot::hardware::Firmware;
 use netboot::report::{Outcome, Step};
 
-use super::{doings, run};
-use crate::fake::Fake;
+use super::{doings, failed, run};
+use crate::fake::{DiskSpec, Fake, plan_for};
 
 #[track_caller]
 fn check_commands(firmware: Firmware, want: &Expect) {
@@ -92,6 +92,78 @@ fn the_commands_of_an_install_on_bios() {
             blockdev --flushbufs /dev/vda
         "#]],
     );
+}
+
+/// What is done between the wiping and the copying, and after the boot loader.
+#[test]
+fn a_mirror_is_made_of_both_disks_and_left_stopped() {
+    let disks = [
+        DiskSpec::virtio("vda", 8 << 30, "one"),
+        DiskSpec::virtio("nvme0n1", 8 << 30, "two"),
+    ];
+    let mut fake = Fake::new(Firmware::Bios);
+    for disk in &disks {
+        fake.add_disk(disk);
+    }
+    fake.add_disk(&DiskSpec::virtio("vdb", 9 << 30, "data"));
+    fake.plan = plan_for(Firmware::Bios, "mirror", &disks);
+    run(&mut fake).expect("installs");
+    let ours = [
+        "sfdisk",
+        "mkfs",
+        "mdadm",
+        "mount",
+        "umount",
+        "sync",
+        "blockdev --flush",
+    ];
+    let done = doings(&fake)
+        .into_iter()
+        .map(|line| line.lines().next().unwrap_or_default());
+    let done: Vec<&str> = done
+        .filter(|line| ours.iter().any(|own| line.starts_with(own)))
+        .collect();
+    expect![[r#"
+        sfdisk --quiet --lock=yes --wipe always --wipe-partitions always /dev/vda
+        sfdisk --quiet --lock=yes --wipe always --wipe-partitions always /dev/nvme0n1
+        mdadm --create /dev/md/root --run --level=1 --raid-devices=2 --metadata=1.2 --homehost=any --name=root --bitmap=internal --assume-clean /dev/vda3 /dev/nvme0n1p3
+        mkfs.vfat -F 32 -n ESP /dev/vda2
+        mkfs.vfat -F 32 -n ESP /dev/nvme0n1p2
+        mkfs.ext4 -F -q -L root /dev/md/root
+        mount -t ext4 /dev/md/root /mnt
+        mount -t vfat -o umask=0077 /dev/vda2 /mnt/boot
+        mount -t vfat -o umask=0077 /dev/nvme0n1p2 /mnt/boot-second
+        sync -f /mnt
+        sync -f /mnt/boot
+        sync -f /mnt/boot-second
+        umount /mnt/boot-second
+        umount /mnt/boot
+        umount /mnt
+        mdadm --stop /dev/md/root
+        blockdev --flushbufs /dev/vda
+        blockdev --flushbufs /dev/nvme0n1
+    "#]].assert_eq(&(done.join("\n") + "\n"));
+    let links = fake.roots().dev.join("disk/netboot");
+    for (name, node) in [("main", "vda"), ("second", "nvme0n1")] {
+        let link = fs::read_link(links.join(name)).expect("a link");
+        assert_eq!(link, fake.roots().dev.join(node), "{name}");
+    }
+}
+
+#[test]
+fn an_array_that_is_there_already_is_not_taken_for_ours() {
+    let disks = ["one", "two"].map(|serial| match serial {
+        "one" => DiskSpec::virtio("vda", 8 << 30, serial),
+        serial => DiskSpec::virtio("vdb", 8 << 30, serial),
+    });
+    let mut fake = Fake::new(Firmware::Bios);
+    disks.iter().for_each(|disk| fake.add_disk(disk));
+    fake.plan = plan_for(Firmware::Bios, "mirror", &disks);
+    fake.write("dev/md/root", "somebody's");
+    let (step, causes) = failed(run(&mut fake));
+    assert_eq!(step, Step::Format);
+    assert!(causes.contains("is there already"), "{causes}");
+    assert!(!doings(&fake).iter().any(|line| line.starts_with("mdadm")));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use netboot::report::Step;
 use proptest::prelude::*;
 
 use super::{doings, failed, run};
-use crate::fake::{DiskSpec, Fake};
+use crate::fake::{DiskSpec, Fake, plan_for};
 
 #[test]
 fn a_disk_in_use_by_what_spans_another_disk_is_left_alone() {
@@ -52,12 +52,9 @@ proptest! {
             fake.add_partition(disk.name, 1, 2048, 4096, "disk-main-root");
         }
         let chosen = chosen.get(&all);
-        fake.plan.disk.size = chosen.size;
-        fake.plan.disk.sector = chosen.sector;
-        fake.plan.disk.model = chosen.model.to_owned();
-        fake.plan.disk.serial = chosen.serial.to_owned();
+        fake.plan = plan_for(Firmware::Uefi, "ext4", &[*chosen]);
         // The name it had when the plan was made says nothing.
-        fake.plan.disk.node = renamed.get(&all).name.to_owned();
+        fake.plan.disks[0].disk.node = renamed.get(&all).name.to_owned();
 
         let same = |d: &&DiskSpec| (d.size, d.sector, d.model, d.serial)
             == (chosen.size, chosen.sector, chosen.model, chosen.serial);

@@ -10,13 +10,16 @@ use anyhow::Context as _;
 use crate::commands;
 use crate::outside::start;
 use crate::run::Run;
-use crate::target::Target;
+use crate::target::Targets;
 
-pub(crate) fn boot_loader(install: &mut Run<'_>, target: &Target) -> anyhow::Result<()> {
-    target.still_it(install.roots)?;
-    // A system built without knowing the machine names its disk by this link: GRUB for BIOS needs one.
-    let link = install.roots.dev.join("disk/netboot/system");
-    point(&link, target.node()).with_context(|| format!("cannot make `{}`", link.display()))?;
+pub(crate) fn boot_loader(install: &mut Run<'_>, targets: &Targets) -> anyhow::Result<()> {
+    targets.still_they(install.roots)?;
+    // A system built without knowing the machine names its disks by these links: GRUB for BIOS needs them.
+    for target in targets.iter() {
+        let folder = install.roots.dev.join("disk/netboot");
+        let link = folder.join(&target.planned().name);
+        point(&link, target.node()).with_context(|| format!("cannot make `{}`", link.display()))?;
+    }
 
     let mut switch = start(install.outside, &commands::boot_loader(install.roots))
         .context("the new system cannot be entered")?;

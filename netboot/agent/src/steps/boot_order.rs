@@ -3,29 +3,42 @@
 use anyhow::Context as _;
 use netboot::boot_order::{Esp, guid};
 use netboot::layout::Purpose;
+use netboot::plan::{Device, Partition, Plan};
 
 use crate::commands;
 use crate::efi;
 use crate::outside::run;
 use crate::run::Run;
-use crate::target::{Target, TargetPartition};
+use crate::target::{Target, Targets};
 
-/// Never fails the install: see [`efi`].
-pub(crate) fn boot_order(install: &mut Run<'_>, target: &Target, partitions: &[TargetPartition]) {
-    let esp = partitions
+/// Never fails the install: see [`efi`]. A mirror's second disk is started from its fallback place when the first is gone.
+pub(crate) fn boot_order(install: &mut Run<'_>, targets: &Targets, plan: &Plan) {
+    let esps: Vec<(&Target, &Partition)> = targets
         .iter()
-        .find(|partition| partition.planned.purpose == Purpose::Esp);
-    let Some(partition) = esp else {
-        return;
-    };
-    if let Some(folder) = &partition.planned.mountpoint {
-        let folder = install.roots.target.join(folder.trim_start_matches('/'));
+        .flat_map(|target| {
+            let partitions = target.planned().partitions.iter();
+            partitions.map(move |partition| (target, partition))
+        })
+        .filter(|(_, partition)| partition.purpose == Purpose::Esp)
+        .collect();
+    for (target, partition) in &esps {
+        let device = Device::Partition {
+            disk: target.planned().name.clone(),
+            number: partition.number,
+        };
+        let Some(mount) = plan.mounts.iter().find(|mount| mount.device == device) else {
+            continue;
+        };
+        let folder = install.roots.target.join(mount.at.trim_start_matches('/'));
         match efi::fallback(&folder) {
             Ok(true) => {}
             Ok(false) => install.say("  warning: there is no loader at EFI/BOOT; firmware that forgets its boot entries will not start this disk"),
             Err(error) => install.say(&format!("  warning: the loader cannot be put at EFI/BOOT: {error}")),
         }
     }
+    let Some((target, partition)) = esps.first() else {
+        return;
+    };
     if !efi::has_variables(install.roots) {
         install
             .say("  warning: the firmware shows no boot entries here; its order is left as it is");
@@ -46,19 +59,15 @@ pub(crate) fn boot_order(install: &mut Run<'_>, target: &Target, partitions: &[T
 }
 
 /// The partition as a boot entry names it.
-fn named(
-    install: &mut Run<'_>,
-    target: &Target,
-    partition: &TargetPartition,
-) -> anyhow::Result<Esp> {
-    let number = partition.planned.number;
+fn named(install: &mut Run<'_>, target: &Target, partition: &Partition) -> anyhow::Result<Esp> {
+    let number = partition.number;
     let said = run(install.outside, &commands::partition_id(target, number))?;
     let id = guid(said.trim()).context("the EFI system partition does not say its GUID")?;
-    let sector = u64::from(target.sector());
+    let sector = u64::from(target.planned().disk.sector);
     Ok(Esp {
         number,
-        start: partition.planned.start / sector,
-        size: partition.planned.size / sector,
+        start: partition.start / sector,
+        size: partition.size / sector,
         id,
     })
 }

@@ -1,24 +1,14 @@
-//! Makes the filesystems.
+//! Makes arrays, encrypted volumes and filesystems.
 
-use anyhow::Context as _;
+use netboot::plan::Plan;
+use netboot::report::Step;
 
-use crate::commands;
-use crate::outside::run;
+use crate::perform::perform;
 use crate::run::Run;
-use crate::target::{Target, TargetPartition};
+use crate::target::Targets;
 
-pub(crate) fn format(
-    install: &mut Run<'_>,
-    target: &Target,
-    partitions: &[TargetPartition],
-) -> anyhow::Result<()> {
-    for partition in partitions {
-        if let Some(command) = commands::format(partition) {
-            target.still_it(install.roots)?;
-            run(install.outside, &command)
-                .with_context(|| format!("`{}` cannot be formatted", partition.planned.label))?;
-        }
-    }
+pub(crate) fn format(install: &mut Run<'_>, targets: &Targets, plan: &Plan) -> anyhow::Result<()> {
+    perform(install, targets, plan, Step::Format)?;
     super::settle(install.outside);
     Ok(())
 }

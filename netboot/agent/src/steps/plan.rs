@@ -12,7 +12,7 @@ use crate::check::check;
 use crate::inventory::inventory;
 use crate::run::Run;
 use crate::talk::CallError;
-use crate::target::Target;
+use crate::target::Targets;
 
 /// Between two questions while an operator has to say yes first.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -26,18 +26,24 @@ pub(crate) fn plan(run: &mut Run<'_>, claim: &ClaimAnswer) -> anyhow::Result<Pla
         plan.host_name,
         claim.name
     );
-    let target = Target::identify(&plan, &hardware, run.roots)?;
-    run.say(&format!(
-        "  {} release {} goes onto {} ({} bytes, model `{}`, serial `{}`)",
-        plan.release.system,
-        plan.release.number,
-        target.name(),
-        plan.disk.size,
-        plan.disk.model,
-        plan.disk.serial
-    ));
+    let targets = Targets::identify(&plan, &hardware, run.roots)?;
+    for target in targets.iter() {
+        let disk = &target.planned().disk;
+        run.say(&format!(
+            "  {} release {} goes onto {} ({} bytes, model `{}`, serial `{}`)",
+            plan.release.system,
+            plan.release.number,
+            target.name(),
+            disk.size,
+            disk.model,
+            disk.serial
+        ));
+    }
     for gone in &plan.destroys {
         run.say(&format!("  will be gone: {gone}"));
+    }
+    for kept in &plan.keeps {
+        run.say(&format!("  stays: {kept}"));
     }
     Ok(plan)
 }

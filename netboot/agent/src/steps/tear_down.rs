@@ -1,4 +1,4 @@
-//! Finds the planned disk once more, makes everything let go of it, and removes every trace by which something could
+//! Finds the planned disks once more, makes everything let go of them, and removes every trace by which something could
 //! take its old contents for live ones: old signatures make formatting skip, and old RAID or LVM comes back (disko#576, #63).
 
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::commands;
 use crate::inventory::inventory;
 use crate::outside::{Command, run};
 use crate::run::Run;
-use crate::target::Target;
+use crate::target::{Target, Targets};
 
 /// What holds a GPT at either end, boot loaders before the first partition, all four labels of ZFS (two in the first
 /// 512 KiB, two in the last whole ones), and the superblocks of mdraid wherever its versions put them.
@@ -22,28 +22,31 @@ const REREADS: u32 = 10;
 /// An array that was just stopped may be started again by udev before its superblocks are gone.
 const ROUNDS: u32 = 5;
 
-pub(crate) fn tear_down(install: &mut Run<'_>, plan: &Plan) -> anyhow::Result<Target> {
+pub(crate) fn tear_down(install: &mut Run<'_>, plan: &Plan) -> anyhow::Result<Targets> {
     super::settle(install.outside);
     let hardware = inventory(install.outside, install.roots);
-    let target = Target::identify(plan, &hardware, install.roots)?;
-    netboot::span::check(&hardware.disks, &[target.name()])?;
-    install.targets = vec![target.clone()];
-    leave_pools(install, &hardware, &target)?;
+    let targets = Targets::identify(plan, &hardware, install.roots)?;
+    let names: Vec<&str> = targets.iter().map(Target::name).collect();
+    netboot::span::check(&hardware.disks, &names)?;
+    install.targets = targets.iter().cloned().collect();
+    leave_pools(install, &hardware, &names)?;
     let mut round = 1;
-    while let Err(error) = clear(install, &target) {
-        if round == ROUNDS || release(install.roots, target.name())?.is_empty() {
+    while let Err(error) = clear(install, &targets, &names) {
+        if round == ROUNDS || release(install.roots, &names)?.is_empty() {
             return Err(error);
         }
         install.say(&format!("  the disk is in use again, once more: {error:#}"));
         round += 1;
         install.outside.sleep(Duration::from_secs(1));
     }
-    Ok(target)
+    drop(names);
+    Ok(targets)
 }
 
 /// A pool holds its disks without showing in sysfs.
-fn leave_pools(install: &mut Run<'_>, hardware: &Hardware, target: &Target) -> anyhow::Result<()> {
-    let own = hardware.disks.iter().filter(|d| d.node == target.name());
+fn leave_pools(install: &mut Run<'_>, hardware: &Hardware, disks: &[&str]) -> anyhow::Result<()> {
+    let own = hardware.disks.iter();
+    let own = own.filter(|d| disks.contains(&d.node.as_str()));
     let pools: Vec<&str> = own
         .flat_map(|disk| &disk.holds)
         .filter(|held| held.kind == "zfs_member")
@@ -64,10 +67,10 @@ fn leave_pools(install: &mut Run<'_>, hardware: &Hardware, target: &Target) -> a
 }
 
 /// One go at it: everything lets go, everything is wiped, and the kernel has forgotten the old partitions.
-fn clear(install: &mut Run<'_>, target: &Target) -> anyhow::Result<()> {
+fn clear(install: &mut Run<'_>, targets: &Targets, names: &[&str]) -> anyhow::Result<()> {
     super::settle(install.outside);
-    for release in release(install.roots, target.name())? {
-        target.still_it(install.roots)?;
+    for release in release(install.roots, names)? {
+        targets.still_they(install.roots)?;
         match run(install.outside, &release.command) {
             Ok(_) => {}
             Err(error) if release.optional => install.say(&format!("  warning: {error}")),
@@ -78,6 +81,17 @@ fn clear(install: &mut Run<'_>, target: &Target) -> anyhow::Result<()> {
         // Whoever looks at what just changed is done before the next is stopped.
         super::settle(install.outside);
     }
+    for target in targets.iter() {
+        wipe(install, target)?;
+    }
+    super::settle(install.outside);
+    let back = release(install.roots, names)?;
+    anyhow::ensure!(back.is_empty(), "what was stopped came back");
+    Ok(())
+}
+
+/// All of a disk but what is kept.
+fn wipe(install: &mut Run<'_>, target: &Target) -> anyhow::Result<()> {
     // The last first: a logical partition lies inside an extended one.
     for (partition, size) in target.old_partitions(install.roots).iter().rev() {
         target.still_it(install.roots)?;
@@ -85,14 +99,15 @@ fn clear(install: &mut Run<'_>, target: &Target) -> anyhow::Result<()> {
             .context("an old partition cannot be wiped")?;
         zero_ends(install, partition, *size)?;
     }
+    if target.planned().keeps() {
+        // Its table stays until the new one takes its place: were the power cut between, nothing would tell any more
+        // where that lies which is to be kept.
+        return Ok(());
+    }
     target.still_it(install.roots)?;
     run(install.outside, &commands::wipe(target.node())).context("the disk cannot be wiped")?;
-    zero_ends(install, target.node(), target.size())?;
-    reread(install, target)?;
-    super::settle(install.outside);
-    let back = release(install.roots, target.name())?;
-    anyhow::ensure!(back.is_empty(), "what was stopped came back");
-    Ok(())
+    zero_ends(install, target.node(), target.planned().disk.size)?;
+    reread(install, target)
 }
 
 /// What `wipefs` leaves: it erases what makes a signature known, and some tools know it by less.

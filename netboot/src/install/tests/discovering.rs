@@ -133,7 +133,7 @@ fn the_plan_of_a_stranger_is_shown_before_anybody_enrolls_it() {
     let seq = story.world.seq;
 
     let plan = show(&story, Some(&worker)).expect("a plan").plan;
-    assert_eq!(plan.disk.serial, "root");
+    assert_eq!(plan.disks[0].disk.serial, "root");
     assert_eq!(plan.host_name.as_str(), "worker-123456");
     let refusal = show(&story, None).expect_err("no profile is for it");
     assert_eq!(

@@ -13,6 +13,7 @@ fn holding(label: &str) -> Holding {
         kind: "ext4".to_owned(),
         label: label.to_owned(),
         partition_label: String::new(),
+        start: 0,
         member_of: None,
     }
 }

@@ -1,10 +1,12 @@
 //! A profile as it is written: one struct for each table, nothing unknown let through.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 /// The file as it is written.
@@ -46,9 +48,42 @@ pub(super) struct MatchTable {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct DiskTable {
-    pub(super) select: SelectTable,
+    pub(super) select: SelectTables,
     pub(super) layout: Spanned<String>,
+    pub(super) swap: Option<Spanned<String>>,
     pub(super) wipe: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) keep: Vec<Spanned<SelectTable>>,
+}
+
+/// One table, or one for each disk.
+pub(super) struct SelectTables(pub(super) Vec<SelectTable>);
+
+impl<'de> Deserialize<'de> for SelectTables {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        struct OneOrMore;
+        impl<'de> Visitor<'de> for OneOrMore {
+            type Value = SelectTables;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table, or an array of tables")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SelectTables, A::Error> {
+                let one = SelectTable::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(SelectTables(vec![one]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<SelectTables, A::Error> {
+                let mut tables = Vec::new();
+                while let Some(one) = all.next_element()? {
+                    tables.push(one);
+                }
+                Ok(SelectTables(tables))
+            }
+        }
+        input.deserialize_any(OneOrMore)
+    }
 }
 
 #[derive(Deserialize)]
@@ -65,6 +100,8 @@ pub(super) struct SelectTable {
     pub(super) smallest: bool,
     #[serde(default)]
     pub(super) largest: bool,
+    #[serde(default)]
+    pub(super) not_removable: bool,
 }
 
 /// Where `[disk] select` stands. Read apart, because a table written with dotted keys (`select.smallest = true`) has no

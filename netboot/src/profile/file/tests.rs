@@ -49,7 +49,7 @@ fn the_example_of_the_contract_is_read() {
     assert_eq!(worker.name.as_str(), "worker");
     assert_eq!(worker.system.as_str(), "worker");
     assert_eq!(worker.role, Some(Role::Agent));
-    assert_eq!(worker.select.min_size, Some(20 << 30));
+    assert_eq!(worker.select[0].min_size, Some(20 << 30));
     let mac = |text: &str| text.parse().expect("a MAC");
     for (name, asked, found) in [
         ("listed", "52:54:00:12:34:57", true),
@@ -115,7 +115,7 @@ role = "agnet"
             hosts/profiles/bad.toml:15:8: the pattern `b8-27` is not a MAC pattern; write the first octets and `*`, like b8:27:eb:*
             hosts/profiles/bad.toml:18:10: a disk cannot be the smallest and the largest
             hosts/profiles/bad.toml:18:23: `20 gigs` is not a size; write it like 20G or 512M
-            hosts/profiles/bad.toml:19:10: no layout is called `etx4`, expected one of `ext4`
+            hosts/profiles/bad.toml:19:10: no layout is called `etx4`, expected one of `ext4`, `xfs`, `btrfs`, `luks-ext4`, `luks-btrfs`, `mirror`
               tip: did you mean `ext4`?
             hosts/profiles/bad.toml:22:8: no role is called `agnet`, expected one of `server-init`, `server`, `agent`, `none`
               tip: did you mean `agent`?
@@ -284,7 +284,7 @@ fn sizes_are_powers_of_1024() {
         ("x", None),
         ("1.5T", None),
     ] {
-        assert_eq!(bytes(text), want, "{text}");
+        assert_eq!(disk::bytes(text), want, "{text}");
     }
-    assert_eq!(bytes("99999999999T"), None);
+    assert_eq!(disk::bytes("99999999999T"), None);
 }

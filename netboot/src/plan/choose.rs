@@ -1,0 +1,216 @@
+//! Which disks are meant: exactly as many as the layout has, or a refusal that lists what there was and the line to write.
+
+use super::{Fate, SeenDisk, size_words};
+use crate::hardware::Disk;
+use crate::layout::Devices;
+use crate::profile::{Profile, Select};
+use crate::refusal::{Code, Refusal};
+
+/// The chosen disks in the order of the layout, and what becomes of every disk.
+pub(super) struct Choice<'a> {
+    pub disks: Vec<&'a Disk>,
+    pub seen: Vec<SeenDisk>,
+}
+
+pub(super) fn choose<'a>(
+    disks: &'a [Disk],
+    profile: &Profile,
+    devices: &Devices,
+) -> Result<Choice<'a>, Refusal> {
+    let wanted = devices.disks.len();
+    let one_each = profile.select.len() > 1;
+    if one_each && profile.select.len() != wanted {
+        let (has, layout) = (profile.select.len(), profile.layout.name());
+        let message = format!("`select` names {has} disks, layout `{layout}` has {wanted}");
+        return Err(Refusal::new(Code::PlanRefused, message)
+            .fact("nothing was written")
+            .tip(format!(
+                "in {}: one table for all of them, or one for each",
+                profile.file
+            )));
+    }
+    let mut chosen: Vec<&Disk> = Vec::new();
+    for select in &profile.select {
+        let count = if one_each { 1 } else { wanted };
+        let free = |disk: &&Disk| {
+            !is_kept(disk, profile) && !chosen.iter().any(|taken| taken.node == disk.node)
+        };
+        let mut found = select.among(disks.iter().filter(free).collect(), count);
+        if found.len() != count {
+            return Err(refusal(disks, profile, &found, count));
+        }
+        // The kernel's order is another at each boot.
+        found.sort_by_key(|disk| (&disk.serial, &disk.wwn, &disk.by_id, &disk.node));
+        chosen.extend(found);
+    }
+    let seen = disks.iter().map(|disk| {
+        let (fate, why) = fate(disk, &chosen, profile, devices);
+        let disk = disk.clone();
+        SeenDisk { disk, fate, why }
+    });
+    Ok(Choice {
+        seen: seen.collect(),
+        disks: chosen,
+    })
+}
+
+fn is_kept(disk: &Disk, profile: &Profile) -> bool {
+    profile
+        .keep
+        .iter()
+        .any(|keep| keep.contradiction(disk).is_none())
+}
+
+fn fate(disk: &Disk, chosen: &[&Disk], profile: &Profile, devices: &Devices) -> (Fate, String) {
+    if let Some(place) = chosen.iter().position(|taken| taken.node == disk.node) {
+        let name = devices.disks.get(place).map_or("", |disk| &disk.name);
+        return (Fate::Written, format!("chosen by `select` for `{name}`"));
+    }
+    if is_kept(disk, profile) {
+        return (Fate::Kept, "named by `keep`".to_owned());
+    }
+    let why = match profile.select.as_slice() {
+        [select] => select.misfit(disk).unwrap_or_else(|| {
+            let extreme = if select.largest {
+                "largest"
+            } else {
+                "smallest"
+            };
+            format!("is not the {extreme} of those that fit")
+        }),
+        _ => "no `select` names it".to_owned(),
+    };
+    (Fate::Left, why)
+}
+
+/// Too few or too many. A tip is a line that can be written into the profile.
+fn refusal(disks: &[Disk], profile: &Profile, found: &[&Disk], count: usize) -> Refusal {
+    let name = &profile.name;
+    let needs = match count {
+        1 => String::new(),
+        n => format!(", layout `{}` needs {n}", profile.layout.name()),
+    };
+    let message = match found.len() {
+        0 => format!("no disk matches `select` of profile `{name}`{needs}"),
+        1 => format!("1 disk matches `select` of profile `{name}`{needs}"),
+        n => format!("{n} disks match `select` of profile `{name}`{needs}"),
+    };
+    let refusal = Refusal::new(Code::PlanRefused, message);
+    let listed = disks.iter().map(|disk| {
+        let kept = is_kept(disk, profile);
+        let kept = if kept { ", named by `keep`" } else { "" };
+        format!("disk {}{kept}", disk.words())
+    });
+    let refusal = listed
+        .fold(refusal, Refusal::fact)
+        .fact("nothing was written");
+    let choosable: Vec<&Disk> = if found.len() > count {
+        found.to_vec()
+    } else {
+        let may = disks.iter().filter(|d| d.why_unnamed_not().is_none());
+        may.filter(|d| !is_kept(d, profile)).collect()
+    };
+    if count == 1 {
+        let tip =
+            |disk: &&Disk| format!("in {}: [disk] select = {}", profile.file, disk.selector());
+        return choosable.iter().map(tip).fold(refusal, Refusal::tip);
+    }
+    if choosable.len() < count {
+        return refusal.tip("put another disk in, or choose a layout of one disk");
+    }
+    let some: Vec<String> = choosable.iter().take(count).map(|d| d.selector()).collect();
+    refusal.tip(format!(
+        "in {}: [disk] select = [{}]",
+        profile.file,
+        some.join(", ")
+    ))
+}
+
+impl Select {
+    /// Those that fit, and of these the `count` smallest or largest if that is said. All that tie are among them.
+    fn among<'a>(&self, disks: Vec<&'a Disk>, count: usize) -> Vec<&'a Disk> {
+        let fit = |disk: &&Disk| self.misfit(disk).is_none();
+        let mut fitting: Vec<&Disk> = disks.into_iter().filter(fit).collect();
+        if self.smallest {
+            fitting.sort_by_key(|disk| disk.size);
+        } else if self.largest {
+            fitting.sort_by_key(|disk| std::cmp::Reverse(disk.size));
+        } else {
+            return fitting;
+        }
+        if let Some(last) = fitting.get(count.saturating_sub(1)).map(|disk| disk.size) {
+            let ties = |disk: &Disk| disk.size == last;
+            let until = fitting.iter().rposition(|disk| ties(disk));
+            fitting.truncate(until.map_or(0, |place| place + 1));
+        }
+        fitting
+    }
+
+    /// Why it is not this disk: what it says of itself is not what is wanted, or it is one that must be named.
+    fn misfit(&self, disk: &Disk) -> Option<String> {
+        if disk.read_only {
+            return Some("is read-only".to_owned());
+        }
+        // What can be pulled out is meant only if it is named.
+        let named = self.by_id.is_some() || self.serial.is_some() || self.wwn.is_some();
+        let usb = self.bus.as_deref() == Some("usb") && !disk.boot_medium;
+        let unnamed = disk.why_unnamed_not().filter(|_| !named && !usb);
+        self.contradiction(disk)
+            .or_else(|| unnamed.map(|why| format!("{why}, and `select` does not name it")))
+    }
+
+    /// The first thing said of which the disk is the contrary.
+    fn contradiction(&self, disk: &Disk) -> Option<String> {
+        let differs = |key: &str, wanted: &Option<String>, has: &str| {
+            let wanted = wanted.as_deref().filter(|wanted| *wanted != has)?;
+            Some(format!("its {key} is not `{wanted}`"))
+        };
+        let other_id = self
+            .by_id
+            .as_ref()
+            .filter(|id| !disk.by_id.iter().any(|link| link == by_id_name(id)))
+            .map(|id| format!("is not `{id}`"));
+        let small = self.min_size.filter(|size| disk.size < *size);
+        let large = self.max_size.filter(|size| disk.size > *size);
+        let has = size_words(disk.size);
+        other_id
+            .or_else(|| differs("serial", &self.serial, &disk.serial))
+            .or_else(|| differs("wwn", &self.wwn, &disk.wwn))
+            .or_else(|| differs("model", &self.model, &disk.model))
+            .or_else(|| differs("bus", &self.bus, &disk.bus))
+            .or_else(|| small.map(|_| format!("has {has}, less than `min-size`")))
+            .or_else(|| large.map(|_| format!("has {has}, more than `max-size`")))
+            .or_else(|| (self.not_removable && disk.removable).then(|| "is removable".to_owned()))
+    }
+}
+
+/// People paste the whole path.
+fn by_id_name(id: &str) -> &str {
+    id.strip_prefix("/dev/disk/by-id/").unwrap_or(id)
+}
+
+impl Disk {
+    /// Why it is no candidate unless it is named.
+    pub(super) fn why_unnamed_not(&self) -> Option<&'static str> {
+        if self.read_only {
+            Some("is read-only")
+        } else if self.boot_medium {
+            Some("is the medium it booted from")
+        } else if self.removable {
+            Some("is removable")
+        } else if self.bus == "usb" {
+            Some("is on USB")
+        } else {
+            None
+        }
+    }
+
+    /// The table that selects this disk and no other.
+    fn selector(&self) -> String {
+        match (&self.serial, self.by_id.first()) {
+            (serial, _) if !serial.is_empty() => format!("{{ serial = {serial:?} }}"),
+            (_, Some(id)) => format!("{{ by-id = {id:?} }}"),
+            _ => format!("{{ min-size = \"{0}\", max-size = \"{0}\" }}", self.size),
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Where each partition lies on its disk, and what must not be there twice.
+
+use std::collections::BTreeSet;
+
+use super::{DiskPlan, MIB, Partition, PlannedDisk, size_words};
+use crate::hardware::{Disk, Holding};
+use crate::layout::{Content, Devices, DiskLayout, Slot};
+use crate::refusal::{Code, Refusal};
+
+/// Lays a disk's partitions out, each on whole MiB, up to where the backup GPT begins. What is to be preserved and is
+/// there keeps its place, and the others go where there is room, in their order.
+pub(super) fn lay(
+    disk: &Disk,
+    wanted: &DiskLayout,
+    devices: &Devices,
+    closure_size: u64,
+) -> Result<DiskPlan, Refusal> {
+    let mut laid: Vec<(&Slot, u64, u64, bool)> = Vec::new();
+    for slot in &wanted.partitions {
+        if let Some(held) = preserved(disk, slot)? {
+            laid.push((slot, held.start, held.size, true));
+        }
+    }
+    let end = (disk.size / MIB * MIB).saturating_sub(MIB);
+    let mut gaps = gaps(&laid, end);
+    let is_new = |slot: &&Slot| !laid.iter().any(|(kept, ..)| kept.label == slot.label);
+    let new: Vec<&Slot> = wanted.partitions.iter().filter(is_new).collect();
+    let needed = |slot: &Slot| needed(slot, devices, closure_size);
+    let least: u64 = new
+        .iter()
+        .map(|s| s.size.unwrap_or_else(|| needed(s)))
+        .sum();
+    let too_small = || {
+        let refusal = Refusal::new(
+            Code::PlanRefused,
+            "the chosen disk is too small for this system",
+        )
+        .fact(format!("disk {}", disk.words()))
+        .fact(format!("needed: {}", size_words(least + 2 * MIB)));
+        let kept: u64 = laid.iter().map(|(_, _, size, _)| size).sum();
+        let refusal = match kept {
+            0 => refusal,
+            size => refusal.fact(format!("besides what is preserved: {}", size_words(size))),
+        };
+        Err(refusal.fact("nothing was written"))
+    };
+    let mut placed: Vec<(&Slot, u64, u64, bool)> = Vec::new();
+    for slot in &new {
+        let Some(size) = slot.size else { continue };
+        if size < needed(slot) {
+            return Err(Refusal::new(
+                Code::PlanRefused,
+                format!(
+                    "the partition `{}` is too small for this system",
+                    slot.label
+                ),
+            )
+            .fact(format!("needed: {}", size_words(needed(slot))))
+            .fact("nothing was written"));
+        }
+        let Some(gap) = gaps.iter_mut().find(|(start, end)| end - start >= size) else {
+            return too_small();
+        };
+        placed.push((slot, gap.0, size, false));
+        gap.0 += size;
+    }
+    for slot in new.iter().filter(|slot| slot.size.is_none()) {
+        let largest = gaps.iter_mut().max_by_key(|(start, end)| end - start);
+        let Some(gap) = largest.filter(|(start, end)| end - start >= needed(slot).max(MIB)) else {
+            return too_small();
+        };
+        placed.push((slot, gap.0, gap.1 - gap.0, false));
+        gap.0 = gap.1;
+    }
+    laid.extend(placed);
+    laid.sort_by_key(|(_, start, ..)| *start);
+    let partitions = laid.into_iter().zip(1..);
+    let partitions = partitions.map(|((slot, start, size, kept), number)| Partition {
+        number,
+        label: slot.label.clone(),
+        purpose: slot.purpose,
+        start,
+        size,
+        holds: slot
+            .content
+            .as_ref()
+            .map_or_else(String::new, Content::words),
+        kept,
+    });
+    Ok(DiskPlan {
+        name: wanted.name.clone(),
+        disk: PlannedDisk::from(disk),
+        partitions: partitions.collect(),
+    })
+}
+
+/// What the system's partition must hold at least: the closure, as much again for the next generation, and what a
+/// system writes from its first day.
+fn needed(slot: &Slot, devices: &Devices, closure_size: u64) -> u64 {
+    let content = slot.content.as_ref().map(|inner| devices.behind(inner));
+    let points = content.map_or_else(Vec::new, Content::mountpoints);
+    let all = devices.disks.iter().flat_map(|disk| &disk.partitions);
+    let all = all.filter_map(|slot| slot.content.as_ref());
+    let mut all = all.flat_map(|inner| devices.behind(inner).mountpoints());
+    let store = if all.any(|point| point == "/nix") {
+        "/nix"
+    } else {
+        "/"
+    };
+    if points.contains(&store) {
+        closure_size.saturating_mul(2).saturating_add(512 * MIB)
+    } else {
+        0
+    }
+}
+
+/// The free places between what stays, each from and to a whole MiB.
+fn gaps(kept: &[(&Slot, u64, u64, bool)], end: u64) -> Vec<(u64, u64)> {
+    let mut taken: Vec<(u64, u64)> = kept
+        .iter()
+        .map(|(_, at, size, _)| (*at, at + size))
+        .collect();
+    taken.sort_unstable();
+    taken.push((end, end));
+    let mut free = MIB;
+    let mut gaps = Vec::new();
+    for (start, stop) in taken {
+        let start = start.min(end) / MIB * MIB;
+        if start > free {
+            gaps.push((free, start));
+        }
+        free = free.max(stop.div_ceil(MIB) * MIB);
+    }
+    gaps
+}
+
+/// What is there already of a partition that is to be preserved; nothing if it is to be made.
+///
+/// # Errors
+/// It cannot be told which it is, or it holds something else than the layout says: nobody wants that overwritten.
+fn preserved<'a>(disk: &'a Disk, slot: &Slot) -> Result<Option<&'a Holding>, Refusal> {
+    if !slot.preserve {
+        return Ok(None);
+    }
+    let refuse = |why: String| {
+        Refusal::new(
+            Code::PlanRefused,
+            format!("the partition `{}` cannot be preserved: {why}", slot.label),
+        )
+        .fact(format!("disk {}", disk.words()))
+        .fact("nothing was written")
+    };
+    let named = |held: &&Holding| held.partition_label == slot.label;
+    let nodes: BTreeSet<&str> = disk
+        .holds
+        .iter()
+        .filter(named)
+        .map(|held| held.node.as_str())
+        .collect();
+    if nodes.len() > 1 {
+        return Err(refuse(format!(
+            "{} partitions have this label",
+            nodes.len()
+        )));
+    }
+    let mut found = disk.holds.iter().filter(named);
+    let Some(held) = found.next() else {
+        return Ok(None);
+    };
+    if let Some(other) = found.next() {
+        return Err(refuse(format!("it holds {} and {}", held.kind, other.kind)));
+    }
+    let wanted = match &slot.content {
+        Some(Content::Filesystem { format, .. }) => format.name(),
+        Some(Content::Btrfs { .. }) => "btrfs",
+        _ => return Err(refuse("it is to hold no filesystem".to_owned())),
+    };
+    let end = held.start.saturating_add(held.size);
+    // The backup GPT: a header and 32 sectors of entries (UEFI 2.10 §5.3.2).
+    let last = disk.size.saturating_sub(33 * u64::from(disk.sector));
+    match held.kind.as_str() {
+        // Made by an attempt that ended before it was formatted.
+        "" => Ok(None),
+        kind if kind != wanted => Err(refuse(format!(
+            "it holds {kind}, the layout wants {wanted}"
+        ))),
+        _ if held.start < MIB || end > last => Err(refuse(format!(
+            "it lies from byte {} to {end}, where the partition table goes",
+            held.start
+        ))),
+        _ => Ok(Some(held)),
+    }
+}
+
+/// The system finds partitions by label and arrays by name, and of two equal ones it may take the wrong (disko#551).
+pub(super) fn same_names_elsewhere(
+    disks: &[Disk],
+    chosen: &[&Disk],
+    devices: &Devices,
+) -> Result<(), Refusal> {
+    let others = disks
+        .iter()
+        .filter(|disk| !chosen.iter().any(|taken| taken.node == disk.node));
+    let is_label = |label: &str| {
+        let mut slots = devices.disks.iter().flat_map(|disk| &disk.partitions);
+        slots.any(|slot| slot.label == label)
+    };
+    // mdadm writes `host:name`.
+    let is_array = |held: &Holding| {
+        let name = held.label.rsplit(':').next().unwrap_or_default();
+        held.kind == "linux_raid_member" && devices.arrays.iter().any(|array| array.name == name)
+    };
+    for disk in others {
+        for held in &disk.holds {
+            let refuse = |message: String, tip: String| {
+                Err(Refusal::new(Code::PlanRefused, message)
+                    .fact(format!("disk {}", disk.words()))
+                    .fact("the installed system finds its partitions by label, and could mount that one")
+                    .fact("nothing was written")
+                    .tip(tip))
+            };
+            if is_label(&held.partition_label) {
+                return refuse(
+                    format!(
+                        "another disk has a partition labelled `{}`",
+                        held.partition_label
+                    ),
+                    format!(
+                        "give it another label: sfdisk --part-label /dev/{} N NAME",
+                        disk.node
+                    ),
+                );
+            }
+            if is_array(held) {
+                return refuse(
+                    format!("another disk is part of an array named `{}`", held.label),
+                    format!(
+                        "take that disk out, or if nothing on it is wanted: mdadm --zero-superblock /dev/{}",
+                        held.node
+                    ),
+                );
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! The table `[disk]` of a profile → which disks, which are kept, and what goes onto the chosen ones.
+
+use std::ops::Range;
+
+use toml::Spanned;
+
+use super::Reader;
+use super::tables::{DiskTable, SelectTable, select_place};
+use crate::layout::{Layout, Named};
+use crate::profile::Select;
+
+/// What the table says.
+pub(super) struct Disk {
+    pub(super) select: Vec<Select>,
+    pub(super) keep: Vec<Select>,
+    pub(super) layout: Layout,
+}
+
+/// Nothing if there is no layout; other problems are only reported.
+pub(super) fn read(reader: &mut Reader<'_>, written: &DiskTable) -> Option<Disk> {
+    let name = layout(reader, &written.layout);
+    let swap = written.swap.as_ref().and_then(|text| swap(reader, text));
+    let place = select_place(reader.text);
+    let tables = &written.select.0;
+    if tables.is_empty() {
+        selects_nothing(reader, &place);
+    }
+    let select: Vec<Select> = tables
+        .iter()
+        .map(|table| selection(reader, table, &place))
+        .collect();
+    if let Some(name) = name {
+        // How many disks there are is the same for both.
+        let wanted = name
+            .devices(crate::hardware::Firmware::Uefi, None)
+            .disks
+            .len();
+        if select.len() > 1 && select.len() != wanted {
+            let has = select.len();
+            let message = format!(
+                "`select` has {has} tables, but layout `{}` is for {}",
+                name.name(),
+                disks(wanted)
+            );
+            reader.wrong(&place, message);
+        }
+    }
+    let keep = written.keep.iter().map(|table| {
+        let place = table.span();
+        let select = selection(reader, table.get_ref(), &place);
+        if select.smallest || select.largest {
+            let message = "`keep` says which disks are kept by what they are, not by their order";
+            reader.wrong(&place, message);
+        }
+        select
+    });
+    let keep = keep.collect();
+    Some(Disk {
+        select,
+        keep,
+        layout: Layout::Named { name: name?, swap },
+    })
+}
+
+fn disks(count: usize) -> String {
+    match count {
+        1 => "1 disk".to_owned(),
+        n => format!("{n} disks"),
+    }
+}
+
+fn layout(reader: &mut Reader<'_>, text: &Spanned<String>) -> Option<Named> {
+    if text.get_ref() == "zfs" {
+        let message = "the layout `zfs` needs an installer and a kernel with ZFS, which the images here do not have";
+        let tip = "write `btrfs` for snapshots, `mirror` for two disks";
+        reader.wrong(&text.span(), message).tip = Some(tip.to_owned());
+        return None;
+    }
+    reader.word(
+        text,
+        "layout",
+        &Named::ALL.map(|named| (named.name(), named)),
+    )
+}
+
+fn swap(reader: &mut Reader<'_>, text: &Spanned<String>) -> Option<u64> {
+    let bytes = size(reader, text)?;
+    if bytes == 0 || bytes % (1 << 20) != 0 {
+        let message = format!("`{}` is no whole number of MiB", text.get_ref());
+        reader.wrong(&text.span(), message);
+        return None;
+    }
+    Some(bytes)
+}
+
+fn selects_nothing(reader: &mut Reader<'_>, place: &Range<usize>) {
+    let tip = "say which disk is meant, like { smallest = true, min-size = \"20G\" }";
+    reader.wrong(place, "selects no disk").tip = Some(tip.to_owned());
+}
+
+fn selection(reader: &mut Reader<'_>, written: &SelectTable, place: &Range<usize>) -> Select {
+    let min_size = written
+        .min_size
+        .as_ref()
+        .and_then(|text| size(reader, text));
+    let max_size = written
+        .max_size
+        .as_ref()
+        .and_then(|text| size(reader, text));
+    let select = Select {
+        by_id: written.by_id.clone(),
+        serial: written.serial.clone(),
+        wwn: written.wwn.clone(),
+        model: written.model.clone(),
+        bus: written.bus.clone(),
+        min_size,
+        max_size,
+        smallest: written.smallest,
+        largest: written.largest,
+        not_removable: written.not_removable,
+    };
+    if select == Select::default() {
+        selects_nothing(reader, place);
+    }
+    if select.smallest && select.largest {
+        reader.wrong(place, "a disk cannot be the smallest and the largest");
+    }
+    select
+}
+
+fn size(reader: &mut Reader<'_>, text: &Spanned<String>) -> Option<u64> {
+    let bytes = bytes(text.get_ref());
+    if bytes.is_none() {
+        let message = format!(
+            "`{}` is not a size; write it like 20G or 512M",
+            text.get_ref()
+        );
+        reader.wrong(&text.span(), message);
+    }
+    bytes
+}
+
+/// `20G`, `512M`, `1T`, `1048576`: powers of 1024, as disk tools mean them.
+pub(super) fn bytes(text: &str) -> Option<u64> {
+    let (digits, unit) = text.split_at(
+        text.find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len()),
+    );
+    let shift = match unit {
+        "" => 0,
+        "K" | "KiB" => 10,
+        "M" | "MiB" => 20,
+        "G" | "GiB" => 30,
+        "T" | "TiB" => 40,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
