@@ -298,6 +298,7 @@ let
       let
         settings = sample // {
           k3s = removeAttrs sample.k3s [ "token-file" ];
+          admin = removeAttrs sample.admin [ "token-file" ];
           images = { };
         };
         out = written settings;
@@ -317,6 +318,14 @@ let
           arch = "x86_64";
         };
       };
+    "the admin's token is handed over as well" =
+      let
+        config = appliance { admin.token-file = "/etc/pxe-appliance/admin.token"; };
+      in
+      config.systemd.services.pxe-appliance.serviceConfig.LoadCredential
+        == [ "admin-token:/etc/pxe-appliance/admin.token" ]
+      && config.environment.etc."pxe-appliance/appliance.toml".source.value.admin.token-file
+        == "/run/credentials/pxe-appliance.service/admin-token";
     "a secret is handed over, and never in the store" =
       let
         config = appliance { k3s.token-file = "/etc/pxe-appliance/k3s.token"; };
