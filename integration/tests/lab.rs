@@ -27,6 +27,7 @@ fn ask_in_vain(firmware: Firmware) -> anyhow::Result<()> {
         memory_mib: 256,
         disks: vec![Disk::blank(dir.path().join("disk"), "root", 1024)?],
         disks_reversed: false,
+        taken_out: None,
         first: First::Network,
         card: Card::Virtio,
         stray_card: false,

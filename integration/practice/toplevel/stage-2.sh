@@ -6,21 +6,16 @@ exec </dev/console >/dev/console 2>&1
 echo "<<< practice system (a stand-in for NixOS), stage 2 >>>"
 mount -o remount,rw /
 
-# fstab of the layout: the ESP on /boot where there is firmware to read it, else the partition for it if there is a file
-# system in it (else it is GRUB's own); swap.
+# fstab of the layout: each disk's FAT partition, which firmware reads on UEFI and GRUB on BIOS, where the layout has one; swap.
 labelled() {
-    for uevent in $(grep -lxE "PARTNAME=disk-[^-]+-$1" /sys/class/block/*/uevent); do
+    for uevent in $(grep -lxE "PARTNAME=disk-$1" /sys/class/block/*/uevent); do
         sed -n 's,^DEVNAME=,/dev/,p' "$uevent"
     done
 }
-mkdir -p /boot
-if [ -d /sys/firmware/efi ]; then
-    mount -t efivarfs efivarfs /sys/firmware/efi/efivars
-    for part in $(labelled ESP); do mount -t vfat -o umask=0077 "$part" /boot && break; done
-else
-    for part in $(labelled boot); do mount -t ext4 "$part" /boot 2>/dev/null && break; done
-fi
-for part in $(labelled swap); do swapon "$part"; done
+[ ! -d /sys/firmware/efi ] || mount -t efivarfs efivarfs /sys/firmware/efi/efivars
+for part in $(labelled main-ESP); do mkdir -p /boot; mount -t vfat -o umask=0077 "$part" /boot; done
+for part in $(labelled second-ESP); do mkdir -p /boot-second; mount -t vfat -o umask=0077 "$part" /boot-second; done
+for part in $(labelled "[^-]+-swap"); do swapon "$part"; done
 
 @out@/activate
 ln -sfn @out@ /run/booted-system

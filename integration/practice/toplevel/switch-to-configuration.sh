@@ -68,7 +68,10 @@ grub() {
         for link in /dev/disk/netboot/*; do
             disk=$(readlink -f "$link") || disk=
             [ -b "$disk" ] || { echo "error: $link does not name a disk" >&2; exit 1; }
-            $tools/bin/grub-install --target=i386-pc --directory=$tools/i386-pc --boot-directory=/boot \
+            boot=/boot
+            # Each disk of a mirror starts by itself.
+            [ "${link##*/}" != second ] || boot=/boot-second
+            $tools/bin/grub-install --target=i386-pc --directory=$tools/i386-pc --boot-directory=$boot \
                 --locales= --themes= --fonts= --no-floppy "$disk"
         done
     fi
@@ -111,6 +114,17 @@ CONF
 bootloader() {
     if [ -d /sys/firmware/efi ]; then systemd_boot; else grub; fi
     sync
+    # The other half of a mirror follows, once the first is whole: what GRUB needs to find itself is each one's own.
+    if grep -q " /boot-second " /proc/mounts; then
+        (cd /boot && find . -type f ! -path "./grub/i386-pc/*") | while read -r file; do
+            mkdir -p "/boot-second/${file%/*}"
+            cmp -s "/boot/$file" "/boot-second/$file" || put "/boot-second/$file" <"/boot/$file"
+        done
+        (cd /boot-second && find . -type f ! -path "./grub/i386-pc/*") | while read -r file; do
+            [ -e "/boot/$file" ] || rm "/boot-second/$file"
+        done
+        sync
+    fi
 }
 
 case ${1:-} in

@@ -49,6 +49,8 @@ pub struct Build {
     pub disks: Vec<Disk>,
     /// Somebody opened it and plugged the disks in the other way round: the last is found first.
     pub disks_reversed: bool,
+    /// The disk at this place is in a drawer.
+    pub taken_out: Option<u8>,
     /// UEFI only; SeaBIOS is told to try the network first.
     pub first: First,
     pub card: Card,
@@ -183,6 +185,15 @@ impl Machine {
         Ok(())
     }
 
+    /// Opens it, while it is off, and leaves out the disk at this place in the list; the one before is back.
+    pub fn take_out(&mut self, number: u8) -> anyhow::Result<()> {
+        if self.on.is_some() {
+            bail!("the machine is on");
+        }
+        self.build.taken_out = Some(number);
+        Ok(())
+    }
+
     fn qmp(&mut self) -> anyhow::Result<&mut Qmp> {
         Ok(&mut self.on.as_mut().context("the machine is off")?.1)
     }
@@ -312,8 +323,13 @@ fn arguments(
         "{card},netdev=lan,mac={},addr={slot:#x}{rom}{boot}",
         build.mac
     ));
+    let present = |number: u8| build.taken_out != Some(number);
+    let first = u8::from(!present(0));
     for (number, disk) in (0_u8..).zip(&build.disks) {
-        let boot = if ordered && number == 0 {
+        if !present(number) {
+            continue;
+        }
+        let boot = if ordered && number == first {
             ",bootindex=2"
         } else {
             ""

@@ -156,6 +156,7 @@ impl Scene {
             memory_mib: 1024,
             disks: (script.disks)(&dir)?,
             disks_reversed: false,
+            taken_out: None,
             first: script.first,
             card: Card::Virtio,
             stray_card: false,

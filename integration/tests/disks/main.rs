@@ -2,6 +2,7 @@
 
 mod dirty;
 mod faulty;
+mod layouts;
 mod places;
 mod zfs;
 

@@ -19,6 +19,7 @@ fn the_network_comes_before_the_disk() {
         memory_mib: 1024,
         disks: vec![disk("root"), disk("data")],
         disks_reversed: false,
+        taken_out: None,
         first: First::Network,
         card: Card::Virtio,
         stray_card: false,
