@@ -1,26 +1,20 @@
 # What the flake's outputs are, evaluated with a stand-in for nixpkgs → the names of the rows that do not hold.
 #
-# With NIXPKGS_LIB set to the folder of nixpkgs' own `lib`, the same rows are evaluated by the real module system.
+# NIXPKGS_LIB: the folder of nixpkgs' own `lib`, and the same rows are evaluated by the real module system. With it, DISKO: the
+# folder of disko's sources, and disko makes the file systems of every layout.
 let
-  real = builtins.getEnv "NIXPKGS_LIB";
-  lib = if real == "" then import ./stub/lib.nix else import (/. + real);
-  nixpkgs = import ./stub/nixpkgs.nix lib;
-
-  root = ../..;
-  inputs = {
-    inherit nixpkgs;
-    self = flake // {
-      outPath = root;
-    };
-    disko.nixosModules.disko = { };
-  };
-  flake = (import ../../flake.nix).outputs inputs;
+  given = variable: default: path: if builtins.getEnv variable == "" then default else /. + builtins.getEnv variable + path;
+  lib = import (given "NIXPKGS_LIB" ./stub/lib.nix "");
+  disko = given "DISKO" ./stub/disko.nix "/module.nix";
+  inherit (import ./stub/outputs.nix { inherit lib disko; }) nixpkgs flake;
   x86 = flake.packages.x86_64-linux;
 
   # A lab whose files are written here.
   lab = ./lab;
   systems = flake.lib.systemsFrom lab;
   of = name: systems.${name}.config;
+  # Without the one that is there to be refused.
+  sound = builtins.attrNames (removeAttrs systems [ "old" ]);
   fails = value: !(builtins.tryEval (builtins.deepSeq value value)).success;
   # Not defined, whichever way a module system says so.
   absent = value: fails value || value == null;
@@ -65,6 +59,7 @@ let
       { nixpkgs.hostPlatform = "x86_64-linux"; }
     ];
   };
+  open = doors: doors.allowedUDPPorts ++ doors.allowedTCPPorts;
   unit = (appliance { }).systemd.services.pxe-appliance.serviceConfig;
 
   rows = {
@@ -124,14 +119,14 @@ let
     "a machine's own modules come on top of its profile's" =
       (of "special").test.own && (of "special").services.k3s.role == "agent" && (of "special").system.name == "special";
     "no other machine has them" = !((of "worker") ? test);
-    "what is common is in every system" = builtins.all (name: (of name).time.timeZone == "UTC") (builtins.attrNames systems);
+    "what is common is in every system" = builtins.all (name: (of name).time.timeZone == "UTC") sound;
     "a module of this flake is found where the lab has none by that name" = (of "alone").virtualisation.libvirtd.enable;
     "a module that nobody has is refused" = fails (flake.lib.systemsFrom ./lab-missing).worker.config.netboot.k3s.role;
     "a machine with modules of its own may not be called as a profile" =
       fails (builtins.attrNames (flake.lib.systemsFrom ./lab-twice));
     "the kernel parameters are the profile's" = (of "worker").boot.kernelParams == [ "console=ttyS0" ];
     "an unknown layout is refused" = fails (of "old").disko.devices;
-    "a system has no machine's name" = builtins.all (name: (of name).networking.hostName == "") (builtins.attrNames systems);
+    "a system has no machine's name" = builtins.all (name: (of name).networking.hostName == "") sound;
 
     # --- disk and boot loader ---
     "what the agent formats is what is mounted" =
@@ -247,7 +242,7 @@ let
       builtins.attrNames (of "server").services.k3s.manifests == [ "calico" "hello" "netboot-appliance" ];
     "k3s waits for an install" = (of "worker").systemd.services.k3s.unitConfig.ConditionPathExists == "/etc/rancher/k3s/config.yaml";
     "images of k3s come with the system" = builtins.length (of "worker").services.k3s.images == 1;
-    "a machine outside of the cluster has no k3s" = absent ((of "alone").services.k3s.enable or null);
+    "a machine outside of the cluster has no k3s" = !(of "alone").services.k3s.enable;
     "a bridge takes the address that the card had" =
       let
         inherit ((of "alone").systemd.network) networks;
@@ -339,12 +334,10 @@ let
     "a key of a newer service is passed on" =
       (written { boot.newer = true; }).boot.newer;
     "the doors are open on the LAN's interface only" =
-      (appliance { lan.interface = "enp1s0"; }).networking.firewall == {
-        interfaces.enp1s0 = {
-          allowedUDPPorts = [ 67 69 4011 ];
-          allowedTCPPorts = [ 8080 8443 ];
-        };
-      };
+      let
+        inherit ((appliance { lan.interface = "enp1s0"; }).networking) firewall;
+      in
+      open firewall.interfaces.enp1s0 == [ 67 69 4011 8080 8443 ] && open firewall == [ ];
     "several LANs are a list, and each has its doors" =
       let
         config =
@@ -377,10 +370,10 @@ let
       && builtins.attrNames config.networking.firewall.interfaces == [ "enp1s0" "enp2s0" ];
     "a subnet without a network is refused" = fails (written { dhcp.subnet = [ { router = "10.78.0.1"; } ]; });
     "without an interface they are open on all, and admin's too if it listens" =
-      (appliance { admin.listen = "10.77.0.1:8444"; }).networking.firewall == {
-        allowedUDPPorts = [ 67 69 4011 ];
-        allowedTCPPorts = [ 8080 8443 8444 ];
-      };
+      let
+        inherit ((appliance { admin.listen = "10.77.0.1:8444"; }).networking) firewall;
+      in
+      open firewall == [ 67 69 4011 8080 8443 8444 ] && firewall.interfaces == { };
     "the unit may bind ports and send frames, and nothing else of root's" =
       unit.CapabilityBoundingSet == [ "CAP_NET_BIND_SERVICE" "CAP_NET_RAW" ]
       && unit.AmbientCapabilities == unit.CapabilityBoundingSet
@@ -393,7 +386,8 @@ let
         { nixpkgs.hostPlatform = "x86_64-linux"; }
       ];
     }).config.systemd.services.pxe-appliance or null);
-  };
+  }
+  // lib.optionalAttrs (disko != ./stub/disko.nix) (import ./disks.nix { inherit lib nixpkgs flake; });
 in
 {
   checked = builtins.length (builtins.attrNames rows);

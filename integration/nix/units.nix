@@ -1,16 +1,7 @@
 # The units of ours as systemd would read them, by name: for `systemd-analyze security`.
 let
   lib = import ./stub/lib.nix;
-  nixpkgs = import ./stub/nixpkgs.nix lib;
-  root = ../..;
-  inputs = {
-    inherit nixpkgs;
-    self = flake // {
-      outPath = root;
-    };
-    disko.nixosModules.disko = { };
-  };
-  flake = (import ../../flake.nix).outputs inputs;
+  inherit (import ./stub/outputs.nix { inherit lib; }) nixpkgs flake;
   appliance = nixpkgs.lib.nixosSystem {
     modules = [
       flake.nixosModules.appliance

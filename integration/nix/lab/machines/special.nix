@@ -1,4 +1,9 @@
 # One machine's own.
+{ lib, ... }:
 {
-  test.own = true;
+  options.test.own = lib.mkOption {
+    type = lib.types.bool;
+    description = "Says that this module was used.";
+  };
+  config.test.own = true;
 }

@@ -1,0 +1,9 @@
+# A stand-in for the input `disko`: takes the table of disks as it comes, and makes no file systems of it.
+{ lib, ... }:
+{
+  options.disko.devices = lib.mkOption {
+    type = lib.types.attrsOf lib.types.anything;
+    default = { };
+    description = "Stands for the option of disko.";
+  };
+}

@@ -1,0 +1,249 @@
+# The options of NixOS that this flake and its tests set, with the types that NixOS gives them.
+#
+# With nixpkgs' own `lib` the list is exact: a name that is not here, or a value of another type, stops the evaluation.
+# netboot/images/README.md says in which file of nixpkgs each was looked up.
+{
+  config,
+  extendModules,
+  lib,
+  ...
+}:
+let
+  inherit (lib.types)
+    anything
+    attrsOf
+    bool
+    either
+    enum
+    int
+    lines
+    listOf
+    nullOr
+    package
+    path
+    port
+    singleLineStr
+    str
+    submodule
+    ;
+  declare =
+    more: type:
+    lib.mkOption (
+      {
+        inherit type;
+        description = "Stands for the option of NixOS.";
+      }
+      // more
+    );
+  # Who asks for it must have set it.
+  set = declare { };
+  or' = default: declare { inherit default; };
+  on = or' false bool;
+  list = type: or' [ ] (listOf type);
+  table = options: attrsOf (submodule { inherit options; });
+
+  # A section of a unit: a key has one value, or a list of them for one line each.
+  section = or' { } (attrsOf (either (listOf atom) atom));
+  atom = nullOr (either bool (either int (either path str)));
+
+  ports = {
+    allowedTCPPorts = list port;
+    allowedUDPPorts = list port;
+    allowedTCPPortRanges = list (attrsOf port);
+  };
+in
+{
+  options = {
+    assertions = list anything;
+
+    boot = {
+      kernelParams = list str;
+      kernelPackages = set anything;
+      resumeDevice = or' "" str;
+      supportedFilesystems = or' { } (attrsOf bool);
+      initrd.luks.devices = or' { } (table {
+        device = set path;
+      });
+      swraid = {
+        enable = on;
+        mdadmConf = or' "" lines;
+      };
+      loader = {
+        timeout = or' 5 (nullOr int);
+        efi.canTouchEfiVariables = on;
+        external = {
+          enable = on;
+          installHook = set path;
+        };
+        systemd-boot = {
+          enable = on;
+          configurationLimit = or' null (nullOr int);
+          extraInstallCommands = or' "" lines;
+        };
+        grub = {
+          enable = on;
+          efiSupport = on;
+          configurationLimit = or' 100 int;
+          devices = list str;
+          mirroredBoots = list (submodule {
+            options = {
+              path = set str;
+              devices = list str;
+            };
+          });
+        };
+      };
+    };
+
+    environment = {
+      etc = or' { } (table {
+        text = or' null (nullOr lines);
+        source = set path;
+      });
+      systemPackages = list package;
+    };
+
+    fileSystems = or' { } (table {
+      device = or' null (nullOr str);
+      fsType = or' "auto" str;
+      options = or' [ "defaults" ] (listOf str);
+    });
+    swapDevices = list anything;
+
+    hardware = {
+      enableAllHardware = on;
+      enableRedistributableFirmware = on;
+    };
+
+    networking = {
+      hostName = or' "nixos" str;
+      useDHCP = or' true bool;
+      useNetworkd = on;
+      firewall = ports // {
+        interfaces = or' { } (table ports);
+        trustedInterfaces = list str;
+      };
+    };
+
+    nix = {
+      package = or' "/stub/nix" anything;
+      extraOptions = or' "" lines;
+      settings = or' { } (attrsOf (either (listOf atom) atom));
+    };
+    nixpkgs.hostPlatform = set str;
+
+    services = {
+      getty.autologinUser = or' null (nullOr str);
+      openssh = {
+        enable = on;
+        settings = or' { } (attrsOf anything);
+        hostKeys = list (attrsOf anything);
+      };
+      k3s = {
+        enable = on;
+        package = or' { airgap-images = "/stub/airgap-images"; } anything;
+        role = or' "server" (enum [
+          "server"
+          "agent"
+        ]);
+        clusterInit = on;
+        configPath = or' null (nullOr path);
+        tokenFile = or' null (nullOr path);
+        agentTokenFile = or' null (nullOr path);
+        nodeLabel = list str;
+        images = list package;
+        extraFlags = list str;
+        gracefulNodeShutdown.enable = on;
+        manifests = or' { } (table {
+          content = or' null (nullOr (either (attrsOf anything) (listOf (attrsOf anything))));
+        });
+      };
+    };
+
+    system = {
+      name = or' "unnamed" str;
+      nixos.release = or' "26.05" str;
+      stateVersion = or' "26.05" str;
+      boot.loader.kernelFile = or' "bzImage" str;
+      build = or' { } ((lib.types.lazyAttrsOf or attrsOf) anything);
+    };
+
+    systemd = {
+      services = or' { } (table {
+        description = or' "" singleLineStr;
+        wantedBy = list str;
+        wants = list str;
+        after = list str;
+        path = list (either package str);
+        environment = or' { } (attrsOf (nullOr str));
+        unitConfig = section;
+        serviceConfig = section;
+      });
+      network = {
+        wait-online.anyInterface = on;
+        networks = or' { } (table {
+          matchConfig = section;
+          linkConfig = section;
+          networkConfig = section;
+          dhcpV4Config = section;
+        });
+        netdevs = or' { } (table {
+          netdevConfig = section;
+        });
+        links = or' { } (table {
+          matchConfig = section;
+          linkConfig = section;
+        });
+      };
+    };
+
+    time.timeZone = or' null (nullOr str);
+
+    users = {
+      groups = or' { } (attrsOf anything);
+      users = or' { } (table {
+        initialHashedPassword = or' null (nullOr str);
+        openssh.authorizedKeys.keys = list singleLineStr;
+      });
+    };
+
+    virtualisation = {
+      # A module of its own, which is evaluated with the rest when somebody asks for the virtual machine.
+      vmVariant = or' { } (lib.types.deferredModule or anything);
+      libvirtd = {
+        enable = on;
+        onShutdown = or' "suspend" (enum [
+          "shutdown"
+          "suspend"
+        ]);
+      };
+      # Of machines in checks.
+      additionalPaths = list path;
+      diskSize = or' 1024 int;
+      memorySize = or' 1024 int;
+    };
+  };
+
+  config.system.build = {
+    kernel = "/stub/kernel";
+    netbootRamdisk = "/stub/ramdisk";
+    toplevel = {
+      outPath = "/stub/toplevel-${config.system.name}";
+      drvPath = "/stub/toplevel-${config.system.name}.drv";
+    };
+    vm = (extendModules { modules = [ config.virtualisation.vmVariant ]; }).config;
+    # As in NixOS, the loader that is switched on is the one that installs.
+    installBootLoader =
+      let
+        inherit (config.boot) loader;
+      in
+      if loader.external.enable then
+        loader.external.installHook
+      else if loader.systemd-boot.enable then
+        "/stub/systemd-boot"
+      else if loader.grub.enable then
+        "/stub/grub"
+      else
+        "/stub/no-boot-loader";
+  };
+}
