@@ -270,9 +270,17 @@ let
         has = part: builtins.length (builtins.split part script) > 1;
       in
       arch == "x86_64"
-      && cmdline == "init=/stub/toplevel-unnamed/init console=ttyS0,115200 console=tty0"
+      && cmdline == "init=/stub/toplevel-unnamed/init noresume console=ttyS0,115200 console=tty0"
       && has "/stub/kernel/bzImage"
       && has "/stub/ramdisk/initrd";
+    "the installer starts no array, cache or volume group by itself" =
+      let
+        inherit (installer.config) boot environment;
+      in
+      !boot.swraid.enable
+      && !boot.bcache.enable
+      && !boot.initrd.services.lvm.enable
+      && environment.etc."lvm/lvm.conf".text == "activation { auto_activation_volume_list = [] }";
     "the agent is the installer's job, if there is a ticket" =
       let
         service = installer.config.systemd.services.netboot-agent;
@@ -309,7 +317,7 @@ let
         images.installer-x86-64 = {
           kernel = "/stub/netboot-installer-x86_64/kernel";
           initrd = "/stub/netboot-installer-x86_64/initrd";
-          cmdline = "init=/stub/toplevel-unnamed/init console=ttyS0,115200 console=tty0";
+          cmdline = "init=/stub/toplevel-unnamed/init noresume console=ttyS0,115200 console=tty0";
           arch = "x86_64";
         };
       };

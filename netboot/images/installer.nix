@@ -24,15 +24,22 @@ in
   # Half a gigabyte in every machine's RAM. A card that does not work without its firmware needs this line to be true.
   hardware.enableRedistributableFirmware = lib.mkForce false;
 
-  # To start an array or a volume group writes to its disks, and they may be somebody's.
-  boot.swraid.enable = false;
+  # To start an array, a cache or a volume group writes to its disks, and they may be somebody's. LVM is needed later, for
+  # its rules of device names; its settings are not in the initrd, so there it would start what it finds.
+  boot = {
+    swraid.enable = false;
+    bcache.enable = false;
+    initrd.services.lvm.enable = false;
+  };
   environment.etc."lvm/lvm.conf".text = "activation { auto_activation_volume_list = [] }";
 
   # The whole image goes over the network and into RAM: small, and quick to unpack.
   netboot.squashfsCompression = "zstd -Xcompression-level 6";
 
-  # The last one is /dev/console. Boxes without a serial port are more common than boxes without a screen.
+  # A system that its owner sent to sleep is not to wake up in place of the installer.
+  # The last console is /dev/console. Boxes without a serial port are more common than boxes without a screen.
   boot.kernelParams = [
+    "noresume"
     (if pkgs.stdenv.hostPlatform.isx86 then "console=ttyS0,115200" else "console=ttyAMA0,115200")
     "console=tty0"
   ];

@@ -61,9 +61,13 @@ in
       kernelPackages = set anything;
       resumeDevice = or' "" str;
       supportedFilesystems = or' { } (attrsOf bool);
-      initrd.luks.devices = or' { } (table {
-        device = set path;
-      });
+      bcache.enable = or' true bool;
+      initrd = {
+        luks.devices = or' { } (table {
+          device = set path;
+        });
+        services.lvm.enable = or' true bool;
+      };
       swraid = {
         enable = on;
         mdadmConf = or' "" lines;

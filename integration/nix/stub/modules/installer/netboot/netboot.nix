@@ -2,7 +2,7 @@
 { lib, ... }:
 {
   options.netboot.squashfsCompression = lib.mkOption {
-    type = lib.types.nullOr lib.types.str;
+    type = lib.types.str;
     default = "zstd -Xcompression-level 19";
     description = "Stands for the option of NixOS.";
   };
