@@ -40,15 +40,19 @@ in
 
   tests = cargo "tests" "cargo nextest run --offline --locked --workspace";
 
-  # The derivation of each is computed, none is built.
-  systems = pkgs.writeText "systems" (
-    lib.concatStrings (
-      lib.mapAttrsToList (
-        name: machine:
-        "${name} ${builtins.unsafeDiscardStringContext machine.config.system.build.toplevel.drvPath}\n"
-      ) systems
-    )
-  );
+  # The derivation of each and of its virtual machine is computed, none is built.
+  systems =
+    let
+      path = built: builtins.unsafeDiscardStringContext built.drvPath;
+    in
+    pkgs.writeText "systems" (
+      lib.concatStrings (
+        lib.mapAttrsToList (
+          name: machine:
+          "${name} ${path machine.config.system.build.toplevel} ${path machine.config.system.build.vm}\n"
+        ) systems
+      )
+    );
 }
 # Machines are emulated on the architecture that they have.
 // lib.optionalAttrs (system == "x86_64-linux") {

@@ -42,6 +42,13 @@ let
   list = type: or' [ ] (listOf type);
   table = options: attrsOf (submodule { inherit options; });
 
+  derivation = name: {
+    type = "derivation";
+    inherit name;
+    outPath = "/stub/${name}";
+    drvPath = "${builtins.storeDir}/00000000000000000000000000000000-${name}.drv";
+  };
+
   # A section of a unit: a key has one value, or a list of them for one line each.
   section = or' { } (attrsOf (either (listOf atom) atom));
   atom = nullOr (either bool (either int (either path str)));
@@ -231,11 +238,12 @@ in
   config.system.build = {
     kernel = "/stub/kernel";
     netbootRamdisk = "/stub/ramdisk";
-    toplevel = {
-      outPath = "/stub/toplevel-${config.system.name}";
-      drvPath = "/stub/toplevel-${config.system.name}.drv";
-    };
-    vm = (extendModules { modules = [ config.virtualisation.vmVariant ]; }).config;
+    toplevel = derivation "toplevel-${config.system.name}";
+    vm =
+      let
+        variant = extendModules { modules = [ config.virtualisation.vmVariant ]; };
+      in
+      derivation "vm-${variant.config.system.name}";
     # As in NixOS, the loader that is switched on is the one that installs.
     installBootLoader =
       let

@@ -1,7 +1,7 @@
 # The outputs of the flake, made of stand-ins for its inputs. `lib`: the one beside this file, or nixpkgs' own; `disko`: a module.
 {
   lib,
-  disko ? ./disko.nix,
+  disko ? ./disko/module.nix,
 }:
 let
   nixpkgs = import ./nixpkgs.nix lib;

@@ -5,30 +5,63 @@ let
     type = "derivation";
     inherit name;
     outPath = "/stub/${name}";
+    # What evaluates a flake asks for a path of the store, and no more.
+    drvPath = "${builtins.storeDir}/00000000000000000000000000000000-${name}.drv";
   };
-  builder = name: given: package name // given;
+  # The inputs are looked at as a build would, so that none is missing.
+  builder =
+    name: given:
+    builtins.deepSeq (map (input: input.name) (given.packages or [ ] ++ given.nativeBuildInputs or [ ])) (
+      package name // given
+    );
   cpu = lib.removeSuffix "-linux" system;
 
   tools = lib.genAttrs [
+    "atftp"
     "bash"
     "btrfs-progs"
+    "busybox"
+    "cargo"
     "cargo-nextest"
     "clippy"
     "coreutils"
+    "cpio"
     "cryptsetup"
+    "curl"
+    "dhcpcd"
+    "dnsmasq"
     "dosfstools"
     "e2fsprogs"
+    "git"
     "gitMinimal"
+    "grub2"
+    "iproute2"
+    "jq"
+    "kea"
+    "kmod"
+    "linux"
     "lvm2"
+    "lz4"
     "mdadm"
+    "nftables"
+    "nix"
     "openssh"
+    "openssl"
+    "qemu_kvm"
     "qemu_test"
     "rsync"
+    "rustc"
     "rustfmt"
+    "socat"
+    "systemd"
+    "tcpdump"
+    "tftp-hpa"
     "util-linux"
     "xfsprogs"
+    "xz"
+    "zstd"
   ] package;
-  ipxe = platform: { override = given: builder "ipxe-${platform}" { inherit given; }; };
+  ipxe = platform: package "ipxe-${platform}" // { override = given: builder "ipxe-${platform}" { inherit given; }; };
   rust = {
     buildRustPackage = given: builder given.pname given;
   };
@@ -56,10 +89,16 @@ tools
   };
 
   rustPlatform = rust;
-  pkgsStatic.rustPlatform = rust;
+  pkgsStatic = {
+    rustPlatform = rust;
+    busybox = package "busybox-static";
+  };
+  glibc.static = package "glibc-static";
+  mkShell = given: builder "shell" given;
 
   testers.runNixOSTest = given: builder given.name given;
   OVMF = {
+    fd = "/stub/OVMF";
     firmware = "/stub/OVMF/code.fd";
     variables = "/stub/OVMF/vars.fd";
   };
