@@ -38,11 +38,12 @@
         // {
           ipxe = import ./netboot/images/ipxe.nix pkgs.${system};
           installer = import ./netboot/images/installer-files.nix inputs system;
+          practice = import ./integration/nix/practice.nix pkgs.${system} pkgs.x86_64-linux;
         }
       );
 
       devShells = forEach (system: {
-        default = import ./integration/nix/dev-shell.nix pkgs.${system};
+        default = import ./integration/nix/dev-shell.nix pkgs.${system} self.packages.${system}.practice;
       });
 
       checks = forEach (system: import ./integration/nix/checks.nix inputs system);

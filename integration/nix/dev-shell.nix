@@ -1,18 +1,5 @@
 # The development shell: everything that `integration/demo` and `integration/test` need.
-pkgs:
-let
-  # It has all drivers, and so is the small one as well.
-  kernel = pkgs.linkFarm "practice-kernel" [
-    {
-      name = "bzImage";
-      path = "${pkgs.linux}/bzImage";
-    }
-    {
-      name = "lib/modules";
-      path = "${pkgs.linux.modules or pkgs.linux}/lib/modules";
-    }
-  ];
-in
+pkgs: practice:
 pkgs.mkShell (
   {
     packages =
@@ -29,18 +16,18 @@ pkgs.mkShell (
     # A static binary of every crate is built against the C library's static archive.
     buildInputs = [ pkgs.glibc.static ];
   }
-  # The practice machines are x86-64: their firmware, kernel and boot loaders are.
+  # The practice machines are x86-64, and the programs on them are built for the machine that builds them.
   // pkgs.lib.optionalAttrs pkgs.stdenv.hostPlatform.isx86_64 {
-    OVMF_DIR = "${pkgs.OVMF.fd}/FV";
-    IPXE_DIR = "${pkgs.ipxe}";
+    OVMF_DIR = "${practice}/ovmf";
+    IPXE_DIR = "${practice}/ipxe";
+    SYSTEMD_BOOT_EFI = "${practice}/systemd-bootx64.efi";
+    GRUB_PC_DIR = "${practice}/grub/i386-pc";
+    BUSYBOX_STATIC = "${practice}/busybox";
+    PRACTICE_KERNEL_DIR = "${practice}/kernel";
+    PRACTICE_KERNEL_ALL_DIR = "${practice}/kernel";
     SEABIOS_DIR = "${pkgs.qemu_kvm}/share/qemu";
     QEMU_ROM_DIR = "${pkgs.qemu_kvm}/share/qemu";
-    SYSTEMD_BOOT_EFI = "${pkgs.systemd}/lib/systemd/boot/efi/systemd-bootx64.efi";
-    GRUB_PC_DIR = "${pkgs.grub2}/lib/grub/i386-pc";
     UDEV_DIR = "${pkgs.systemd}/lib/udev";
     SYSTEMD_NETWORKD = "${pkgs.systemd}/lib/systemd/systemd-networkd";
-    BUSYBOX_STATIC = "${pkgs.pkgsStatic.busybox}/bin/busybox";
-    PRACTICE_KERNEL_DIR = kernel;
-    PRACTICE_KERNEL_ALL_DIR = kernel;
   }
 )

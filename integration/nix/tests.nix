@@ -68,7 +68,7 @@ let
       map (kind: builtins.attrNames flake.${kind}) [ "packages" "devShells" "checks" ]
       == builtins.genList (_: [ "aarch64-linux" "x86_64-linux" ]) 3;
     "the packages are those of the contract" =
-      builtins.attrNames x86 == [ "installer" "ipxe" "netboot-agent" "pxe-admin" "pxe-appliance" ];
+      builtins.attrNames x86 == [ "installer" "ipxe" "netboot-agent" "practice" "pxe-admin" "pxe-appliance" ];
     "the template has a flake" = builtins.pathExists (flake.templates.default.path + "/flake.nix");
     "the template's hosts make systems" =
       builtins.attrNames (flake.lib.systemsFrom (flake.templates.default.path + "/hosts")) == [ "server" "worker" ];
@@ -90,6 +90,24 @@ let
       map (system: "${flake.packages.${system}.ipxe.entries."snponly-arm64.efi"}") [ "x86_64-linux" "aarch64-linux" ]
       == [ "/stub/ipxe-aarch64/snponly.efi" "/stub/ipxe-aarch64/snponly.efi" ];
 
+    "the parts of practice machines have the names that are looked for" =
+      let
+        shell = flake.devShells.x86_64-linux.default;
+        at = variable: lib.removePrefix "${x86.practice}/" shell.${variable};
+        known = path: x86.practice.entries ? ${path};
+        setup = builtins.readFile ../setup;
+        asked = path: builtins.length (builtins.split path setup) > 1;
+      in
+      builtins.all known [
+        "${at "OVMF_DIR"}/OVMF_CODE_4M.fd"
+        "${at "IPXE_DIR"}/snponly.efi"
+        "${at "PRACTICE_KERNEL_DIR"}/lib/modules"
+        (at "SYSTEMD_BOOT_EFI")
+        (at "GRUB_PC_DIR")
+        (at "BUSYBOX_STATIC")
+      ]
+      && asked "OVMF_CODE_4M.fd"
+      && asked "snponly.efi";
     "every system is evaluated by the check of its architecture" =
       let
         built = name: "${builtins.storeDir}/00000000000000000000000000000000-${name}.drv";

@@ -35,7 +35,11 @@
     # The agent makes this key at install, so that the appliance can tell what the machine's key is.
     services.openssh = {
       enable = true;
-      settings.PasswordAuthentication = false;
+      # Keyboard-interactive is a password by another name.
+      settings = {
+        PasswordAuthentication = false;
+        KbdInteractiveAuthentication = false;
+      };
       hostKeys = [
         {
           type = "ed25519";
