@@ -36,7 +36,7 @@
         system:
         import ./netboot/images/programs.nix pkgs.${system}
         // {
-          ipxe = import ./netboot/images/ipxe.nix pkgs.${system};
+          ipxe = import ./netboot/images/ipxe.nix pkgs.${system} pkgs.x86_64-linux;
           installer = import ./netboot/images/installer-files.nix inputs system;
           practice = import ./integration/nix/practice.nix pkgs.${system} pkgs.x86_64-linux;
         }

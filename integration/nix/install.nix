@@ -27,6 +27,8 @@ pkgs.testers.runNixOSTest {
   name = "install-${firmware}";
   # The annotations of `create_machine` are of machines that cannot reboot.
   skipTypeCheck = true;
+  # An hour is the driver's own limit, and that of one wait below.
+  globalTimeout = 2 * 60 * 60;
 
   nodes.appliance =
     { config, ... }:

@@ -86,10 +86,14 @@ let
         known = name: builtins.length (builtins.split "\"${name}\"" reply) > 1;
       in
       builtins.all known (builtins.attrNames x86.ipxe.entries) && builtins.attrNames x86.ipxe.entries != [ ];
-    "the loaders for arm64 come from an arm64 build, on either machine" =
-      map (system: "${flake.packages.${system}.ipxe.entries."snponly-arm64.efi"}") [ "x86_64-linux" "aarch64-linux" ]
-      == [ "/stub/ipxe-aarch64/snponly.efi" "/stub/ipxe-aarch64/snponly.efi" ];
-
+    "each loader comes from a build for its processor, on either machine" =
+      let
+        from = system: name: toString flake.packages.${system}.ipxe.entries.${name};
+      in
+      map (system: from system "snponly-arm64.efi") [ "x86_64-linux" "aarch64-linux" ]
+        == [ "/stub/ipxe-aarch64/snponly.efi" "/stub/ipxe-aarch64/snponly.efi" ]
+      && map (system: from system "undionly.kpxe") [ "x86_64-linux" "aarch64-linux" ]
+        == [ "/stub/ipxe-x86_64/undionly.kpxe" "/stub/ipxe-x86_64/undionly.kpxe" ];
     "the parts of practice machines have the names that are looked for" =
       let
         shell = flake.devShells.x86_64-linux.default;

@@ -1,6 +1,9 @@
 # iPXE for every firmware that the appliance has a loader for, with our script inside: a folder for `boot.ipxe-dir`.
-pkgs:
+#
+# `x86`: the packages of x86-64, for a machine that has to take its x86 loaders as the binary cache has them.
+pkgs: x86:
 let
+  inherit (pkgs.stdenv) hostPlatform;
   ipxe =
     packages: platform:
     packages.ipxe.override {
@@ -10,15 +13,31 @@ let
         "bin-${platform}-efi/snponly.efi" = null;
       };
     };
-  host = pkgs.stdenv.hostPlatform;
-  x86 = ipxe (if host.isx86_64 then pkgs else pkgs.pkgsCross.gnu64) "x86_64";
-  arm64 = ipxe (if host.isAarch64 then pkgs else pkgs.pkgsCross.aarch64-multiplatform) "arm64";
+  arm64 = ipxe (if hostPlatform.isAarch64 then pkgs else pkgs.pkgsCross.aarch64-multiplatform) "arm64";
+
+  ofX86 =
+    if hostPlatform.isx86_64 then
+      let
+        built = ipxe pkgs "x86_64";
+      in
+      {
+        "undionly.kpxe" = "${built}/undionly.kpxe";
+        "snponly.efi" = "${built}/snponly.efi";
+        "ipxe.efi" = "${built}/ipxe.efi";
+      }
+    else
+      # Built on x86-64 only, because syslinux is. Without our script they ask once, and a card or a switch that is slow
+      # to come up may cost a boot.
+      {
+        "undionly.kpxe" = "${x86.ipxe}/undionly.kpxe";
+        "ipxe.efi" = "${x86.ipxe}/ipxe.efi";
+      };
 in
 # By the names that the appliance looks for.
-pkgs.linkFarm "ipxe-loaders" {
-  "undionly.kpxe" = "${x86}/undionly.kpxe";
-  "snponly.efi" = "${x86}/snponly.efi";
-  "ipxe.efi" = "${x86}/ipxe.efi";
-  "snponly-arm64.efi" = "${arm64}/snponly.efi";
-  "ipxe-arm64.efi" = "${arm64}/ipxe.efi";
-}
+pkgs.linkFarm "ipxe-loaders" (
+  ofX86
+  // {
+    "snponly-arm64.efi" = "${arm64}/snponly.efi";
+    "ipxe-arm64.efi" = "${arm64}/ipxe.efi";
+  }
+)

@@ -104,8 +104,5 @@ tools
   };
 
   ipxe = ipxe cpu;
-  pkgsCross = {
-    gnu64.ipxe = ipxe "x86_64";
-    aarch64-multiplatform.ipxe = ipxe "aarch64";
-  };
+  pkgsCross.aarch64-multiplatform.ipxe = ipxe "aarch64";
 }
