@@ -1,26 +1,73 @@
-# The units of ours as systemd would read them, by name: for `systemd-analyze security`.
+# The units of ours as NixOS would write them, by name: for systemd's own opinion of them.
+#
+# Every program is `true`, which is on the machine that asks.
 let
   lib = import ./stub/lib.nix;
   inherit (import ./stub/outputs.nix { inherit lib; }) nixpkgs flake;
-  appliance = nixpkgs.lib.nixosSystem {
-    modules = [
-      flake.nixosModules.appliance
-      {
-        nixpkgs.hostPlatform = "x86_64-linux";
-        services.pxe-appliance.enable = true;
-      }
-    ];
+  system =
+    module: settings:
+    nixpkgs.lib.nixosSystem {
+      modules = [
+        module
+        settings
+        { nixpkgs.hostPlatform = "x86_64-linux"; }
+      ];
+    };
+  appliance = system flake.nixosModules.appliance {
+    services.pxe-appliance = {
+      enable = true;
+      settings.k3s.token-file = "/etc/pxe-appliance/k3s.token";
+    };
   };
+  installer = system flake.nixosModules.installer { };
 
-  line = name: value: "${name}=${if builtins.isBool value then (if value then "yes" else "no") else toString value}\n";
+  word =
+    value:
+    if builtins.isBool value then
+      (if value then "true" else "false")
+    else if builtins.isString value then
+      builtins.replaceStrings (map (program: "/stub/${program}") programs) (map (_: "/bin/true") programs) value
+    else
+      toString value;
+  programs = [
+    "netboot-agent/bin/netboot-agent"
+    "pxe-appliance/bin/pxe-appliance"
+    "coreutils/bin/kill"
+  ];
+  # One line for each of a list.
   lines =
     name: value:
-    if builtins.isList value then lib.concatStrings (map (line name) value) else line name value;
+    lib.concatStrings (
+      map (one: "${name}=${word one}\n") (if builtins.isList value then value else [ value ])
+    );
+  section = name: keys: "[${name}]\n" + lib.concatStrings (lib.mapAttrsToList lines keys);
+
   unit =
-    system: name:
-    "[Service]\n" + lib.concatStrings (lib.mapAttrsToList lines system.config.systemd.services.${name}.serviceConfig);
+    machine: name:
+    let
+      service = machine.config.systemd.services.${name};
+    in
+    section "Unit" (
+      {
+        Description = service.description;
+        After = service.after;
+        Wants = service.wants;
+      }
+      // service.unitConfig
+    )
+    + section "Service" (
+      service.serviceConfig
+      // {
+        Environment = lib.mapAttrsToList (variable: value: "${variable}=${value}") service.environment;
+      }
+    );
 in
 {
-  pxe-appliance = unit appliance "pxe-appliance";
-  netboot-report = unit flake.nixosConfigurations.worker "netboot-report";
+  # What has nothing to do as root.
+  confined = {
+    pxe-appliance = unit appliance "pxe-appliance";
+    netboot-report = unit flake.nixosConfigurations.worker "netboot-report";
+  };
+  # What writes to disks.
+  free.netboot-agent = unit installer "netboot-agent";
 }

@@ -64,7 +64,8 @@ in
     assertions = list anything;
 
     boot = {
-      kernelParams = list str;
+      # Spaces only inside of double quotes.
+      kernelParams = list (lib.types.strMatching "([^\"[:space:]]|\"[^\"]*\")+");
       kernelPackages = set anything;
       resumeDevice = or' "" str;
       supportedFilesystems = or' { } (attrsOf bool);
