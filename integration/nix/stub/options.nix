@@ -51,6 +51,8 @@ let
 
   # A section of a unit: a key has one value, or a list of them for one line each.
   section = or' { } (attrsOf (either (listOf atom) atom));
+  # A section whose keys are known.
+  keys = types: or' { } (submodule { options = lib.mapAttrs (_: set) types; });
   atom = nullOr (either bool (either int (either path str)));
 
   ports = {
@@ -193,18 +195,26 @@ in
       });
       network = {
         wait-online.anyInterface = on;
+        # NixOS knows the keys of these sections and looks at their values, too.
         networks = or' { } (table {
           matchConfig = section;
-          linkConfig = section;
-          networkConfig = section;
-          dhcpV4Config = section;
+          linkConfig = keys { RequiredForOnline = enum [ "no" "carrier" "degraded" "enslaved" "routable" ]; };
+          networkConfig = keys {
+            Bridge = str;
+            DHCP = enum [ "yes" "no" "ipv4" "ipv6" ];
+          };
+          dhcpV4Config = keys { ClientIdentifier = enum [ "mac" "duid" ]; };
         });
         netdevs = or' { } (table {
-          netdevConfig = section;
+          netdevConfig = keys {
+            Name = str;
+            Kind = enum [ "bridge" "bond" "vlan" ];
+            MACAddress = lib.types.strMatching "none|([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}";
+          };
         });
         links = or' { } (table {
           matchConfig = section;
-          linkConfig = section;
+          linkConfig = keys { MACAddressPolicy = enum [ "persistent" "random" "none" ]; };
         });
       };
     };
