@@ -31,6 +31,7 @@
 
     # Drivers and firmware for disks and network cards of any machine, since it is not known which one this becomes.
     hardware.enableAllHardware = true;
+    hardware.enableRedistributableFirmware = lib.mkDefault true;
 
     # The agent makes this key at install, so that the appliance can tell what the machine's key is.
     services.openssh = {
