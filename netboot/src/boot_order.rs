@@ -10,6 +10,20 @@ use serde::{Deserialize, Serialize};
 /// What the entry of an installed system is called in the firmware's menu.
 pub const TITLE: &str = "Installed by netboot";
 
+/// What the entries of all its disks are called, in the order of the plan: a mirror starts from either.
+pub fn titles() -> impl Iterator<Item = String> {
+    std::iter::once(TITLE.to_owned()).chain((2..).map(|disk| format!("{TITLE}, disk {disk}")))
+}
+
+/// Whether an entry is one that an install made.
+pub fn is_ours(entry: &Entry) -> bool {
+    entry.source == Source::Disk
+        && entry
+            .title
+            .strip_prefix(TITLE)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(", disk "))
+}
+
 /// Non-volatile, seen by boot services and at run time (§8.2): what precedes a variable's data in efivarfs.
 pub const ATTRIBUTES: u32 = 7;
 
@@ -177,8 +191,8 @@ pub fn numbers(octets: &[u8]) -> Vec<u16> {
 }
 
 /// The order after an install: the network entry that the machine was just booted by, else all that there are; then the
-/// installed disk; then the rest as it was. Nothing is lost from it, and nothing stands in it twice.
-pub fn wanted(order: &[u16], known: &[Entry], current: Option<u16>, disk: u16) -> Vec<u16> {
+/// installed disks, of which a mirror has two; then the rest as it was. Nothing is lost from it, and nothing stands in it twice.
+pub fn wanted(order: &[u16], known: &[Entry], current: Option<u16>, disks: &[u16]) -> Vec<u16> {
     let is_network = |number: &u16| {
         let entry = known.iter().find(|entry| entry.number == *number);
         entry.is_some_and(|entry| entry.source == Source::Network)
@@ -188,13 +202,9 @@ pub fn wanted(order: &[u16], known: &[Entry], current: Option<u16>, disk: u16) -
         None => order.iter().copied().filter(|n| is_network(n)).collect(),
     };
     let mut wanted = Vec::new();
-    for number in network
-        .into_iter()
-        .chain([disk])
-        .chain(order.iter().copied())
-    {
-        if !wanted.contains(&number) {
-            wanted.push(number);
+    for number in network.iter().chain(disks).chain(order) {
+        if !wanted.contains(number) {
+            wanted.push(*number);
         }
     }
     wanted
@@ -329,8 +339,31 @@ mod tests {
                 &[2, 9, 1][..],
             ),
         ] {
-            assert_eq!(wanted(order, &known, current, 9), want, "{name}");
+            assert_eq!(wanted(order, &known, current, &[9]), want, "{name}");
         }
+        assert_eq!(
+            wanted(&[1, 9, 2], &known, Some(2), &[8, 9]),
+            [2, 8, 9, 1],
+            "both disks of a mirror"
+        );
+    }
+
+    #[test]
+    fn entries_that_an_install_made_are_known_by_their_titles() {
+        let titled = |title: &str| Entry {
+            title: title.to_owned(),
+            ..entry(1, Source::Disk)
+        };
+        for title in titles().take(3) {
+            assert!(is_ours(&titled(&title)), "{title}");
+        }
+        for title in ["Windows", "Installed by netboots", "Installed by"] {
+            assert!(!is_ours(&titled(title)), "{title}");
+        }
+        assert!(!is_ours(&Entry {
+            source: Source::Network,
+            ..titled(TITLE)
+        }));
     }
 
     #[test]
@@ -356,11 +389,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_lost_from_the_order(order: Vec<u16>, current: Option<u16>, disk: u16, networks: Vec<u16>) {
+        fn nothing_is_lost_from_the_order(order: Vec<u16>, current: Option<u16>, disks: Vec<u16>, networks: Vec<u16>) {
             let known: Vec<Entry> = networks.into_iter().map(|n| entry(n, Source::Network)).collect();
-            let wanted = wanted(&order, &known, current, disk);
+            let wanted = wanted(&order, &known, current, &disks);
             prop_assert!(order.iter().all(|n| wanted.contains(n)));
-            prop_assert!(wanted.contains(&disk));
+            prop_assert!(disks.iter().all(|disk| wanted.contains(disk)));
             let mut once = wanted.clone();
             once.sort_unstable();
             once.dedup();

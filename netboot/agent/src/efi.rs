@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use netboot::boot_order::{self, ATTRIBUTES, Entry, Esp, TITLE};
+use netboot::boot_order::{self, ATTRIBUTES, Entry, Esp};
 
 use crate::outside::Roots;
 
@@ -63,34 +63,52 @@ pub(crate) fn order(roots: &Roots) -> Vec<Entry> {
     order.map(|(entry, _)| entry.clone()).collect()
 }
 
-/// Gives the installed disk an entry, and puts it behind the network.
-pub(crate) fn network_then(roots: &Roots, esp: &Esp) -> anyhow::Result<Vec<Entry>> {
+/// Gives each installed disk an entry, and puts them behind the network. Entries of disks that an earlier install had and
+/// this one has not are taken away: firmware would try them in vain.
+pub(crate) fn network_then(roots: &Roots, esps: &[Esp]) -> anyhow::Result<Vec<Entry>> {
     let known = entries(roots);
-    let ours = |(entry, partition): &&(Entry, Option<[u8; 16]>)| {
-        *partition == Some(esp.id) || entry.title == TITLE
-    };
-    let taken = |number: &u16| file(roots, &format!("Boot{number:04X}")).exists();
-    let number = match known.iter().find(ours) {
-        Some((entry, _)) => entry.number,
-        None => (0..=u16::MAX)
-            .find(|number| !taken(number))
-            .context("there is no room for another boot entry")?,
-    };
-    let loader = format!(r"\EFI\BOOT\{}", LOADERS[0]);
-    write(
-        roots,
-        &format!("Boot{number:04X}"),
-        &boot_order::write(TITLE, esp, &loader),
-    )
-    .context("the firmware takes no boot entry for the disk")?;
+    let mut disks = Vec::new();
+    for (title, esp) in boot_order::titles().zip(esps) {
+        let names_it = |(_, partition): &&(Entry, Option<[u8; 16]>)| *partition == Some(esp.id);
+        let is_called_so = |(entry, _): &&(Entry, Option<[u8; 16]>)| entry.title == title;
+        let free = |(entry, _): &&(Entry, Option<[u8; 16]>)| !disks.contains(&entry.number);
+        let mut own = known.iter().filter(free);
+        let own = own
+            .clone()
+            .find(names_it)
+            .or_else(|| own.find(is_called_so));
+        let taken = |number: &u16| file(roots, &format!("Boot{number:04X}")).exists();
+        let number = match own {
+            Some((entry, _)) => entry.number,
+            None => (0..=u16::MAX)
+                .find(|number| !taken(number))
+                .context("there is no room for another boot entry")?,
+        };
+        write(
+            roots,
+            &format!("Boot{number:04X}"),
+            &boot_order::write(&title, esp, &format!(r"\EFI\BOOT\{}", LOADERS[0])),
+        )
+        .context("the firmware takes no boot entry for the disk")?;
+        disks.push(number);
+    }
 
     let before = numbers(roots, "BootOrder");
     let current = numbers(roots, "BootCurrent").first().copied();
     let known: Vec<Entry> = known.into_iter().map(|(entry, _)| entry).collect();
-    let wanted = boot_order::wanted(&before, &known, current, number);
+    let is_left = |number: &u16| {
+        let entry = known.iter().find(|entry| entry.number == *number);
+        entry.is_some_and(boot_order::is_ours) && !disks.contains(number)
+    };
+    let mut wanted = boot_order::wanted(&before, &known, current, &disks);
+    wanted.retain(|number| !is_left(number));
     if wanted != before {
         let octets: Vec<u8> = wanted.iter().flat_map(|n| n.to_le_bytes()).collect();
         write(roots, "BootOrder", &octets).context("the firmware does not take the boot order")?;
+    }
+    for left in known.iter().map(|entry| entry.number).filter(is_left) {
+        fs::remove_file(file(roots, &format!("Boot{left:04X}")))
+            .context("the firmware keeps the entry of a disk that was installed before")?;
     }
     Ok(order(roots))
 }
@@ -181,7 +199,7 @@ mod tests {
         let want = "0004 network \"PXE 2\"; 0001 disk \"Installed by netboot\"; \
                     0000 disk \"Windows\"; 0003 network \"PXE 1\"";
         for install in 1..=3 {
-            let order = network_then(&roots, &esp(install)).expect("is taken");
+            let order = network_then(&roots, &[esp(install)]).expect("is taken");
             assert_eq!(said(order), want, "install {install}");
         }
         let (_, partition) = entries(&roots)
@@ -189,6 +207,40 @@ mod tests {
             .find(|(entry, _)| entry.number == 1)
             .expect("is there");
         assert_eq!(partition, Some([3; 16]), "of the last install");
+    }
+
+    #[test]
+    fn both_disks_of_a_mirror_have_an_entry_until_only_one_is_installed_on() {
+        let fake = Fake::new(Firmware::Uefi);
+        let roots = fake.roots();
+        variable(&fake, "Boot0003", &network("PXE"));
+        variable(&fake, "BootOrder", &octets(&[3]));
+        variable(&fake, "BootCurrent", &octets(&[3]));
+        let titles = |order: Vec<Entry>| {
+            let titles: Vec<String> = order.into_iter().map(|entry| entry.title).collect();
+            titles
+        };
+        let both = [
+            "PXE",
+            "Installed by netboot",
+            "Installed by netboot, disk 2",
+        ];
+        for (install, esps) in [
+            ("the first", [esp(1), esp(2)]),
+            ("again", [esp(1), esp(2)]),
+            ("the disks changed places", [esp(2), esp(1)]),
+            ("new partitions", [esp(3), esp(4)]),
+        ] {
+            let order = network_then(&roots, &esps).expect("is taken");
+            assert_eq!(titles(order), both, "{install}");
+            let named: Vec<_> = entries(&roots).into_iter().filter_map(|e| e.1).collect();
+            assert!(esps.iter().all(|esp| named.contains(&esp.id)), "{install}");
+            assert_eq!(named.len(), 2, "{install}");
+        }
+        let order = network_then(&roots, &[esp(5)]).expect("is taken");
+        assert_eq!(titles(order), both[..2]);
+        let named: Vec<_> = entries(&roots).into_iter().filter_map(|e| e.1).collect();
+        assert_eq!(named, [[5; 16]], "the other's is gone");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! UEFI: the network stays first and the installed disk comes next, so that the machine can be installed again from afar.
+//! UEFI: the network stays first and the installed disks come next, so that the machine can be installed again from afar.
 
 use anyhow::Context as _;
 use netboot::boot_order::{Esp, guid};
@@ -11,7 +11,7 @@ use crate::outside::run;
 use crate::run::Run;
 use crate::target::{Target, Targets};
 
-/// Never fails the install: see [`efi`]. A mirror's second disk is started from its fallback place when the first is gone.
+/// Never fails the install: see [`efi`]. Each disk of a mirror has an entry, so that it starts when the other is gone.
 pub(crate) fn boot_order(install: &mut Run<'_>, targets: &Targets, plan: &Plan) {
     let esps: Vec<(&Target, &Partition)> = targets
         .iter()
@@ -36,16 +36,19 @@ pub(crate) fn boot_order(install: &mut Run<'_>, targets: &Targets, plan: &Plan) 
             Err(error) => install.say(&format!("  warning: the loader cannot be put at EFI/BOOT: {error}")),
         }
     }
-    let Some((target, partition)) = esps.first() else {
+    if esps.is_empty() {
         return;
-    };
+    }
     if !efi::has_variables(install.roots) {
         install
             .say("  warning: the firmware shows no boot entries here; its order is left as it is");
         return;
     }
-    let ordered =
-        named(install, target, partition).and_then(|esp| efi::network_then(install.roots, &esp));
+    let named: anyhow::Result<Vec<Esp>> = esps
+        .iter()
+        .map(|(target, partition)| named(install, target, partition))
+        .collect();
+    let ordered = named.and_then(|esps| efi::network_then(install.roots, &esps));
     match ordered {
         Ok(order) => {
             for entry in order {
