@@ -63,6 +63,12 @@ pub(crate) fn copy(roots: &Roots, toplevel: &StorePath, cache: &Cache, own_store
         .args(["--set", toplevel.as_str()])
 }
 
+/// Waits until everything below is on the disk. A filesystem takes what it is given and writes it later: only when it is
+/// asked does it say what could not be written (syncfs(2)).
+pub(crate) fn write_out(folder: &Path) -> Command {
+    Command::new("sync").arg("-f").path(folder)
+}
+
 pub(crate) fn host_key(name: &HostName, file: &Path) -> Command {
     Command::new("ssh-keygen")
         .args(["-q", "-t", "ed25519", "-N", "", "-C"])

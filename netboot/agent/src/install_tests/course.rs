@@ -41,6 +41,7 @@ fn the_commands_of_an_install_on_uefi() {
             mount -t ext4 /dev/vda2 /mnt
             mount -t vfat -o umask=0077 /dev/vda1 /mnt/boot
             nix-env --log-format internal-json -v --store /mnt --option substituters http://10.77.0.1:8080/cache --option trusted-public-keys appliance-1:a2V5 --option require-sigs true --option narinfo-cache-negative-ttl 0 --option narinfo-cache-positive-ttl 0 --option stalled-download-timeout 30 --option connect-timeout 5 --option build-users-group '' --option max-jobs 0 -p /mnt/nix/var/nix/profiles/system --set /nix/store/0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq-nixos-system-worker
+            sync -f /mnt
             ssh-keygen -q -t ed25519 -N '' -C root@node1 -f /mnt/etc/ssh/ssh_host_ed25519_key
             NIXOS_INSTALL_BOOTLOADER=1 unshare --fork --mount --uts --mount-proc --pid -- sh -c 'set -e
             mount --make-rprivate /
@@ -79,6 +80,7 @@ fn the_commands_of_an_install_on_bios() {
             mkfs.ext4 -F -q -L root /dev/vda2
             mount -t ext4 /dev/vda2 /mnt
             nix-env --log-format internal-json -v --store /mnt --option substituters http://10.77.0.1:8080/cache --option trusted-public-keys appliance-1:a2V5 --option require-sigs true --option narinfo-cache-negative-ttl 0 --option narinfo-cache-positive-ttl 0 --option stalled-download-timeout 30 --option connect-timeout 5 --option build-users-group '' --option max-jobs 0 -p /mnt/nix/var/nix/profiles/system --set /nix/store/0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq-nixos-system-worker
+            sync -f /mnt
             ssh-keygen -q -t ed25519 -N '' -C root@node1 -f /mnt/etc/ssh/ssh_host_ed25519_key
             NIXOS_INSTALL_BOOTLOADER=1 unshare --fork --mount --uts --mount-proc --pid -- sh -c 'set -e
             mount --make-rprivate /
@@ -133,6 +135,7 @@ fn a_mirror_is_made_of_both_disks_and_left_stopped() {
         mount -t ext4 /dev/md/root /mnt
         mount -t vfat -o umask=0077 /dev/vda2 /mnt/boot
         mount -t vfat -o umask=0077 /dev/nvme0n1p2 /mnt/boot-second
+        sync -f /mnt
         sync -f /mnt
         sync -f /mnt/boot
         sync -f /mnt/boot-second

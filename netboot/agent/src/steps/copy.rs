@@ -10,7 +10,7 @@ use netboot::refusal::{Code, Refusal};
 use netboot::report::{Outcome, Step};
 
 use crate::commands::{self, PROFILE};
-use crate::outside::{Command, CommandError, start};
+use crate::outside::{Command, CommandError, run, start};
 use crate::run::Run;
 use crate::talk::Backoff;
 
@@ -39,6 +39,8 @@ pub(crate) fn copy(install: &mut Run<'_>, plan: &Plan) -> anyhow::Result<System>
     fs::create_dir_all(profiles)
         .with_context(|| format!("cannot make `{}`", profiles.display()))?;
     fetch(install, plan)?;
+    run(install.outside, &commands::write_out(&root))
+        .context("the disk does not take what was copied")?;
     verify(&root, plan)?;
     let generation = generation(&root, plan)?;
     let version = resolve(&root, &format!("{}/nixos-version", plan.release.toplevel));
