@@ -8,6 +8,7 @@ use netboot::decide::{Address, Decision, Policy, decide, decide_image};
 use netboot::event::BY_POLICY;
 use netboot::install;
 use netboot::lease::Standing;
+use netboot::local_boot::Departures;
 use netboot::mac::Mac;
 use netboot::machine::{Facts, State};
 use netboot::manner::Trials;
@@ -53,6 +54,8 @@ pub struct App {
     pub installers: Installers,
     /// What is being tried with firmware that has not got through yet.
     pub trials: Mutex<Trials>,
+    /// Who was sent to its disk and was not heard of since.
+    pub departures: Mutex<Departures>,
     /// What was last seen of other servers and of the host's firewall.
     pub findings: Findings,
     pub counters: Counters,

@@ -12,6 +12,7 @@ pub mod lan;
 
 pub mod dhcp;
 pub mod http;
+pub mod leave;
 pub mod script;
 pub mod tftp;
 

@@ -2,6 +2,7 @@
 
 use netboot::decide::Decision;
 use netboot::install;
+use netboot::local_boot::{Loader, Way};
 use netboot::mac::Mac;
 use netboot::machine::State;
 use netboot::refusal::{Code, Refusal};
@@ -14,16 +15,17 @@ use crate::caller::Caller;
 use crate::clock;
 use crate::config::InstallerImage;
 
-/// Settles what a machine boots that asks for its script. Hands out the ticket and counts the attempt, both durable when
+/// Settles what a machine boots that asks for its script, in the language of `loader`; nothing for one that finds its disk
+/// by itself. Hands out the ticket and counts the attempt, both durable when
 /// this returns; a script that is asked for again within the same boot says the same.
 ///
 /// # Errors
 /// The store refused.
-pub async fn entry(app: &App, caller: &Caller) -> Result<Entry, Refusal> {
+pub async fn entry(app: &App, caller: &Caller, loader: Option<Loader>) -> Result<Entry, Refusal> {
     match app.decision(caller.mac) {
-        Decision::Install => install(app, caller).await,
-        Decision::Discover => discover(app, caller).await,
-        other => Ok(leave(app, caller, &other)),
+        Decision::Install => install(app, caller, loader).await,
+        Decision::Discover => discover(app, caller, loader).await,
+        other => Ok(leave(app, caller, loader, &other).await),
     }
 }
 
@@ -43,13 +45,13 @@ pub fn image(app: &App, mac: Mac) -> Result<InstallerImage, NoImage> {
 }
 
 /// The installer with its ticket. The image is looked for first: without one no attempt is counted.
-async fn install(app: &App, caller: &Caller) -> Result<Entry, Refusal> {
+async fn install(app: &App, caller: &Caller, loader: Option<Loader>) -> Result<Entry, Refusal> {
     let mac = caller.mac;
     let image = match image(app, mac) {
         Ok(image) => image.image,
         Err(why) => {
             tracing::warn!(%mac, reason = %why, "cannot install");
-            return Ok(to_disk(app, caller, why.to_string()));
+            return Ok(to_disk(app, caller, loader, why.to_string()).await);
         }
     };
     let (policy, fresh) = (app.policy.clone(), clock::ticket());
@@ -73,23 +75,23 @@ async fn install(app: &App, caller: &Caller) -> Result<Entry, Refusal> {
             Err(refusal)
         }
         // Its last attempt ran out, or its order expired, between the two questions.
-        (other, _) => Ok(leave(app, caller, &other)),
+        (other, _) => Ok(leave(app, caller, loader, &other).await),
     }
 }
 
 /// The installer that only tells what is in the machine. A stranger that is not on record, because there are too many,
 /// is not asked.
-async fn discover(app: &App, caller: &Caller) -> Result<Entry, Refusal> {
+async fn discover(app: &App, caller: &Caller, loader: Option<Loader>) -> Result<Entry, Refusal> {
     let mac = caller.mac;
     let image = match image(app, mac) {
         Ok(image) => image.image,
         Err(why) => {
             tracing::warn!(%mac, reason = %why, "cannot find out what it is");
-            return Ok(to_disk(app, caller, why.to_string()));
+            return Ok(to_disk(app, caller, loader, why.to_string()).await);
         }
     };
     if app.store.world().by_mac(mac).is_none() {
-        return Ok(to_disk(app, caller, "not on record".to_owned()));
+        return Ok(to_disk(app, caller, loader, "not on record".to_owned()).await);
     }
     let (policy, fresh) = (app.policy.clone(), clock::ticket());
     let serve = move |world: &_, now| install::serve(world, mac, &policy, now, fresh);
@@ -105,12 +107,12 @@ async fn discover(app: &App, caller: &Caller) -> Result<Entry, Refusal> {
             }))
         }
         // It told, or was enrolled, between the two questions.
-        other => Ok(leave(app, caller, &other)),
+        other => Ok(leave(app, caller, loader, &other).await),
     }
 }
 
 /// What a machine gets that is to install nothing. Its loader is talking already, so even silence has words here.
-fn leave(app: &App, caller: &Caller, decision: &Decision) -> Entry {
+async fn leave(app: &App, caller: &Caller, loader: Option<Loader>, decision: &Decision) -> Entry {
     let mac = caller.mac;
     match decision {
         Decision::Wait => {
@@ -121,19 +123,27 @@ fn leave(app: &App, caller: &Caller, decision: &Decision) -> Entry {
         }
         Decision::Disk(reason) | Decision::Silence(reason) => {
             tracing::info!(%mac, %reason, "boots its own disk");
-            to_disk(app, caller, reason.to_string())
+            to_disk(app, caller, loader, reason.to_string()).await
         }
         Decision::Install | Decision::Discover | Decision::Enroll(_) => {
             tracing::warn!(%mac, "what it gets changed while it asked");
-            to_disk(app, caller, "not enrolled".to_owned())
+            to_disk(app, caller, loader, "not enrolled".to_owned()).await
         }
     }
 }
 
-fn to_disk(app: &App, caller: &Caller, reason: String) -> Entry {
+async fn to_disk(app: &App, caller: &Caller, loader: Option<Loader>, reason: String) -> Entry {
+    let way = match loader {
+        Some(loader) => Some(app.way_to_disk(caller, loader).await),
+        None => None,
+    };
     let given = Given::Disk {
         reason: reason.clone(),
+        way,
     };
     app.mark_of(caller, Mark::Script { given });
-    Entry::Disk(reason)
+    Entry::Disk {
+        why: reason,
+        way: way.unwrap_or(Way::NextEntry),
+    }
 }

@@ -119,6 +119,7 @@ pub async fn bind(checked: Checked) -> anyhow::Result<Bound> {
         loaders,
         installers,
         trials: Mutex::default(),
+        departures: Mutex::default(),
         findings,
         counters: Counters::default(),
         looks: Looks::default(),

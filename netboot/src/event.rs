@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::boot_order::Entry;
 use crate::consent::Found;
 use crate::hardware::Hardware;
+use crate::local_boot::Left;
 use crate::mac::Mac;
 use crate::machine::{Claim, Facts, Generation, Release, Waits};
 use crate::manner::Manner;
@@ -144,6 +145,16 @@ pub enum Happening {
     /// The firmware's boot order is another than the one known.
     BootOrder {
         order: Vec<Entry>,
+    },
+    /// Its installed system came up after its loader was sent this way.
+    LeftToDisk {
+        #[serde(flatten)]
+        left: Left,
+    },
+    /// Its loader was sent this way to the disk, and came back to the network instead.
+    CameBack {
+        #[serde(flatten)]
+        left: Left,
     },
     /// k3s says that the node is Ready.
     Joined {

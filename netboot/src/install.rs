@@ -5,6 +5,7 @@
 
 mod boot;
 mod discover;
+mod leave;
 mod node;
 mod sealing;
 
@@ -25,6 +26,7 @@ use crate::world::World;
 
 pub use boot::{reached, see, serve};
 pub use discover::discovered;
+pub use leave::{came_back, left_to_disk};
 pub use node::{awaited, booted, joined};
 pub use sealing::{ToSeal, received, sealed, secrets};
 

@@ -7,6 +7,7 @@
 //! | [`request`] | a packet's bytes | a boot request, or the reason to ignore it |
 //! | [`decide`] | a machine and the policy | what it gets |
 //! | [`manner`] | what firmware took and what it ignored | the form and the loader to try next |
+//! | [`local_boot`] | what followed when it was sent to its disk | the way there to try next |
 //! | [`reply`], [`lease`] | the decision and the request | a DHCP answer |
 //! | [`frame`] | a datagram, a question about an address | an Ethernet frame, and back |
 //! | [`file`] | the name of a file | whose it is, and what |
@@ -42,6 +43,7 @@ pub mod decide;
 pub mod file;
 pub mod frame;
 pub mod lease;
+pub mod local_boot;
 pub mod manner;
 pub mod reply;
 pub mod request;

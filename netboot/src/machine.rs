@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::boot_order::Entry;
 use crate::consent::{Found, Written};
 use crate::hardware::Hardware;
+use crate::local_boot::LocalBoot;
 use crate::mac::Mac;
 use crate::manner::Manner;
 use crate::name::{HostName, ProfileName, SystemName};
@@ -292,6 +293,9 @@ pub struct Machine {
     /// In which its firmware tried its entries when it last booted its own disk; empty if that is not known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub boot_order: Vec<Entry>,
+    /// How its loader gets to its disk, if it was ever sent there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local_boot: Option<LocalBoot>,
     #[serde(default)]
     pub generations: Vec<Generation>,
 }

@@ -10,6 +10,7 @@
 //! | [`image`] | which installer a machine boots, or why none |
 
 use crate::decide::Address;
+use crate::local_boot::Way;
 use crate::mac::Mac;
 use crate::token::Ticket;
 
@@ -25,8 +26,11 @@ pub use image::Image;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
     Installer(Installer),
-    /// Its own disk, and the reason.
-    Disk(String),
+    /// Its own disk, by this way, and the reason.
+    Disk {
+        why: String,
+        way: Way,
+    },
     /// How to enroll it; asks again, and boots the disk after ten minutes.
     Wait,
 }
@@ -164,8 +168,9 @@ pub(crate) mod tests {
     }
 
     /// A reason that tries to be more than text, in every language.
-    pub(crate) fn hostile() -> Entry {
-        Entry::Disk("joined; boots its own disk\n#!ipxe ${net0/mac}' \"\\\nexit $(id)".to_owned())
+    pub(crate) fn hostile(way: Way) -> Entry {
+        let why = "joined; boots its own disk\n#!ipxe ${net0/mac}' \"\\\nexit $(id)".to_owned();
+        Entry::Disk { why, way }
     }
 
     /// What the kernel makes of a command line: words, with spaces where quotes allow them

@@ -14,6 +14,7 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, Happening};
+use crate::local_boot::Way;
 use crate::report::{Outcome, Step};
 use crate::request::{Arch, Client};
 use crate::timestamp::Timestamp;
@@ -153,8 +154,12 @@ pub enum Script {
     Discover,
     /// The screen for strangers.
     Wait,
-    /// Leave to the own disk.
-    Disk { reason: String },
+    /// Leave to the own disk, by this way.
+    Disk {
+        reason: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        way: Option<Way>,
+    },
     #[serde(other)]
     Unknown,
 }
@@ -263,6 +268,8 @@ impl Mark {
             | Happening::Inventoried { .. }
             | Happening::Planned { .. }
             | Happening::BootOrder { .. }
+            | Happening::LeftToDisk { .. }
+            | Happening::CameBack { .. }
             | Happening::Sealed { .. }
             | Happening::Received
             | Happening::Refused { .. }
@@ -364,7 +371,7 @@ impl Mark {
             | Self::Sent { file: text, .. }
             | Self::Unproven { file: text, .. }
             | Self::Script {
-                given: Script::Disk { reason: text },
+                given: Script::Disk { reason: text, .. },
             } => vec![text],
             Self::NoFile { file, reason } => vec![file, reason],
             Self::Broken { file, why, .. } => vec![file, why],

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::consent::Written;
 use crate::event::{BY_POLICY, Event, Happening};
 use crate::follow::Followed;
+use crate::local_boot::LocalBoot;
 use crate::mac::Mac;
 use crate::machine::{
     Armed, Attempt, Discovery, Facts, Generation, Machine, Release, Secrets, State,
@@ -191,6 +192,7 @@ impl Machine {
             node_key: None,
             boot_id: String::new(),
             boot_order: Vec::new(),
+            local_boot: None,
             generations: Vec::new(),
         }
     }
@@ -330,6 +332,10 @@ impl Machine {
                 self.confirmed.clear();
                 self.forget_overwritten();
                 self.failure.clear();
+                // What is on the disk now was not there when a way failed.
+                if let Some(known) = &mut self.local_boot {
+                    known.failed.clear();
+                }
                 self.turn(State::Installed, at);
             }
             Happening::GaveUp { reason } => {
@@ -338,6 +344,11 @@ impl Machine {
                 self.turn(State::Failed, at);
             }
             Happening::BootOrder { order } => self.boot_order.clone_from(order),
+            Happening::LeftToDisk { left } => self.local_boot = Some(LocalBoot::worked(*left)),
+            Happening::CameBack { left } => {
+                let known = LocalBoot::came_back(self.local_boot.as_ref(), *left);
+                self.local_boot = Some(known);
+            }
             Happening::Booted { generation } => self.booted(generation, at),
             Happening::Joined { .. } if self.state == State::Running => {
                 self.turn(State::Joined, at);

@@ -98,7 +98,10 @@ pub(super) fn words(mark: &Mark) -> String {
             Script::Installer => "sent the boot script of the installer".to_owned(),
             Script::Discover => "sent the boot script that has it tell its hardware".to_owned(),
             Script::Wait => "sent the screen for strangers".to_owned(),
-            Script::Disk { reason } => format!("told iPXE to leave to the disk: {reason}"),
+            Script::Disk { reason, way } => {
+                let way = way.map_or_else(String::new, |way| format!(" by {way}"));
+                format!("sent to its disk{way}: {reason}")
+            }
             Script::Unknown => "sent a boot script".to_owned(),
         },
         Mark::Unproven { from, file } => format!(

@@ -66,6 +66,10 @@ pub(super) fn sentence(what: &Happening) -> String {
             Some(trouble) => format!("boot order: {trouble}"),
             None => format!("boot order: {}", in_order(order)),
         },
+        Happening::LeftToDisk { left } => format!("came to its disk by {left}"),
+        Happening::CameBack { left } => {
+            format!("did not get to its disk by {left}: it asked the network again")
+        }
         Happening::Joined { node } => format!("joined: k3s says that node `{node}` is Ready"),
         Happening::Refused { code, reason, from } => {
             format!("refused to {from}: {reason} ({code})")

@@ -124,6 +124,9 @@ fn facts(machine: &Machine) -> Vec<(&'static str, String)> {
     if let Some(trouble) = boot_order::trouble(&machine.boot_order) {
         rows.push(("boot order", trouble));
     }
+    if let Some(known) = &machine.local_boot {
+        rows.push(("local boot", known.words()));
+    }
     if let Some(armed) = &machine.armed {
         let release = armed.release;
         let release = release.map_or_else(

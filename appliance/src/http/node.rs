@@ -229,10 +229,11 @@ async fn boot(
     Peer(from): Peer,
     Body(request): Body<BootRequest>,
 ) -> Answer<Value> {
-    let name = request.name.clone();
+    let (name, key) = (request.name.clone(), node_key.clone());
     app.store
         .decide(move |world, now| install::booted(world, &node_key, &request, now, &from))
         .await?;
+    app.came_up(&key).await;
     tracing::info!(%name, "booted from its own disk");
     noted()
 }

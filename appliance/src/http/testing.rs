@@ -78,6 +78,7 @@ impl Bench {
             loaders: Loaders::default(),
             installers: Installers::open(folder.path(), &config.images).expect("installers"),
             trials: Mutex::default(),
+            departures: Mutex::default(),
             findings: Findings::default(),
             counters: Counters::default(),
             looks: Looks::default(),

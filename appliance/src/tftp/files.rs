@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use axum::body::Bytes;
 use netboot::decide::{Address, Decision};
 use netboot::file::{self, Asked, File, Whose};
+use netboot::local_boot::Loader;
 use netboot::mac::Mac;
 use netboot::script::{Entry, Script, extlinux, grub, ipxe, raspberry_pi as pi};
 use netboot::timeline::Part;
@@ -89,7 +90,10 @@ async fn own(
             app.reached(caller).await;
             (
                 "its grub.cfg",
-                written(app, address, caller, |script| Some(grub::text(script))).await?,
+                written(app, address, caller, Some(Loader::Grub), |script| {
+                    Some(grub::text(script))
+                })
+                .await?,
             )
         }
         File::Extlinux => {
@@ -100,12 +104,15 @@ async fn own(
             app.reached(caller).await;
             (
                 "its pxelinux.cfg",
-                written(app, address, caller, |script| Some(extlinux::text(script))).await?,
+                written(app, address, caller, Some(Loader::UBoot), |script| {
+                    Some(extlinux::text(script))
+                })
+                .await?,
             )
         }
         File::Cmdline => (
             "cmdline.txt",
-            written(app, address, caller, pi::cmdline).await?,
+            written(app, address, caller, None, pi::cmdline).await?,
         ),
         File::Config => {
             installs(app, mac)?;
@@ -143,9 +150,10 @@ async fn written(
     app: &App,
     address: &Address,
     caller: &Caller,
+    loader: Option<Loader>,
     write: impl Fn(&Script<'_>) -> Option<String>,
 ) -> Result<Content, String> {
-    let entry = script::entry(app, caller)
+    let entry = script::entry(app, caller, loader)
         .await
         .map_err(|refusal| refusal.to_string())?;
     let script = Script {
@@ -154,7 +162,7 @@ async fn written(
         entry: &entry,
     };
     write(&script).map(text).ok_or_else(|| match &entry {
-        Entry::Disk(why) => why.clone(),
+        Entry::Disk { why, .. } => why.clone(),
         Entry::Wait | Entry::Installer(_) => "nothing to boot".to_owned(),
     })
 }

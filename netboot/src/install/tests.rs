@@ -1,6 +1,7 @@
 //! One install from stranger to joined, and everything that may go wrong on the way.
 
 mod discovering;
+mod leaving;
 mod waiting;
 
 use std::time::Duration;

@@ -9,7 +9,7 @@ use super::{Entry, Installer, Script, plain};
 pub fn text(script: &Script<'_>) -> String {
     match script.entry {
         Entry::Installer(installer) => install(script, installer),
-        Entry::Disk(why) => leave(&format!("Nothing to install: {}", plain(why))),
+        Entry::Disk { why, .. } => leave(&format!("Nothing to install: {}", plain(why))),
         // It has no way to ask again: that is for the next power-on.
         Entry::Wait => leave(&format!(
             "This machine is not enrolled. To install it: pxe-admin enroll {}",
@@ -53,6 +53,7 @@ pub(crate) mod tests {
 
     use super::super::tests::{address, hostile, installer, mac};
     use super::*;
+    use crate::local_boot::Way;
 
     /// The command line that the kernel gets: the rest of the line, through `cli_simple_process_macros`, which takes
     /// away backslashes and single quotes and fills in variables.
@@ -98,7 +99,7 @@ pub(crate) mod tests {
             LABEL disk
               LOCALBOOT 1
         "#]]
-        .assert_eq(&said(&hostile()));
+        .assert_eq(&said(&hostile(Way::LocalCommand)));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use super::{Entry, Installer, Script, plain};
 use crate::decide::Address;
+use crate::local_boot::Way;
 
 /// `/grub/grub.cfg`, the same for every machine: leads to the machine's own, again and again for ten minutes, because
 /// GRUB cannot count.
@@ -25,7 +26,13 @@ done
 pub fn text(script: &Script<'_>) -> String {
     match script.entry {
         Entry::Installer(installer) => install(script, installer),
-        Entry::Disk(why) => format!("echo 'Nothing to install: {}.'\n{LEAVE}", plain(why)),
+        Entry::Disk { why, way } => {
+            let leave = match way {
+                Way::NextEntry => "exit 1\n",
+                _ => LEAVE,
+            };
+            format!("echo 'Nothing to install: {}.'\n{leave}", plain(why))
+        }
         Entry::Wait => format!(
             "echo 'This machine is not enrolled. To install it: pxe-admin enroll {}'\n",
             script.mac
@@ -175,7 +182,16 @@ pub(crate) mod tests {
             fi
             exit 1
         "#]]
-        .assert_eq(&said(&hostile()));
+        .assert_eq(&said(&hostile(Way::EspLoader)));
+    }
+
+    #[test]
+    fn back_to_the_firmware_where_the_disks_loader_led_back_to_the_network() {
+        expect![[r#"
+            echo 'Nothing to install: joined; boots its own disk#!ipxe {net0/mac} exit (id).'
+            exit 1
+        "#]]
+        .assert_eq(&said(&hostile(Way::NextEntry)));
     }
 
     #[test]

@@ -2,13 +2,18 @@
 
 use super::{Entry, Installer, Script, plain};
 use crate::decide::Address;
+use crate::local_boot::Way;
 use crate::mac::Mac;
 
 /// `/boot.ipxe`
 pub fn text(script: &Script<'_>) -> String {
     match script.entry {
         Entry::Installer(installer) => install(script, installer),
-        Entry::Disk(why) => disk(why),
+        Entry::Disk { why, way } => format!(
+            "#!ipxe\necho Nothing to install: {}.\n{}",
+            plain(why),
+            leave(*way)
+        ),
         Entry::Wait => wait(script),
     }
 }
@@ -72,23 +77,29 @@ chain --replace {http}/boot.ipxe?mac={mac} || goto again
     )
 }
 
-/// On UEFI, `exit 1` makes the boot manager go on to its next entry; after `exit 0` EDK2 shows its menu
-/// instead. On BIOS, SeaBIOS and most others do not come back from a boot ROM in a useful state, so the
-/// first disk is started from here.
-fn disk(why: &str) -> String {
-    let why = plain(why);
-    format!(
-        "#!ipxe
-echo Nothing to install: {why}.
-iseq ${{platform}} efi && exit 1 ||
-sanboot --no-describe --drive 0x80 || exit 1
-"
-    )
+/// On UEFI, `exit 1` makes the boot manager go on to its next entry; after `exit 0` EDK2 shows its menu instead, and HP's
+/// goes on. On BIOS, many do not come back from a boot ROM in a useful state, so a disk is started from here. iPXE knows
+/// UEFI's own disks (drive 0 is any of them) and `--label` since March 2024: the label is that of a named layout.
+fn leave(way: Way) -> &'static str {
+    match way {
+        Way::FirstDisk => {
+            "iseq ${platform} efi && exit 1 ||\nsanboot --no-describe --drive 0x80 || exit 1\n"
+        }
+        Way::SecondDisk => {
+            "iseq ${platform} efi && exit 1 ||\nsanboot --no-describe --drive 0x81 || exit 1\n"
+        }
+        Way::EspLoader => {
+            "sanboot --no-describe --drive 0 --label ESP || sanboot --no-describe --drive 0 || exit 0\n"
+        }
+        Way::Done => "exit 0\n",
+        Way::NextEntry | Way::LocalCommand | Way::Unknown => "exit 1\n",
+    }
 }
 
 /// Asks again every five seconds.
 fn wait(script: &Script<'_>) -> String {
     let (http, mac) = (script.address.http(), script.mac);
+    let leave = leave(Way::FirstDisk);
     format!(
         "#!ipxe
 isset ${{asked}} || set asked 0
@@ -100,9 +111,7 @@ sleep 5
 chain --replace {http}/boot.ipxe?mac={mac} || goto again
 :disk
 echo Nobody enrolled it; going on to its own disk.
-iseq ${{platform}} efi && exit 1 ||
-sanboot --no-describe --drive 0x80 || exit 1
-"
+{leave}"
     )
 }
 
@@ -182,7 +191,26 @@ pub(crate) mod tests {
             iseq ${platform} efi && exit 1 ||
             sanboot --no-describe --drive 0x80 || exit 1
         "#]]
-        .assert_eq(&said(&hostile()));
+        .assert_eq(&said(&hostile(Way::FirstDisk)));
+    }
+
+    #[test]
+    fn each_way_to_the_disk_ends_with_the_script() {
+        for (way, want) in [
+            (
+                Way::SecondDisk,
+                "iseq ${platform} efi && exit 1 ||\nsanboot --no-describe --drive 0x81 || exit 1\n",
+            ),
+            (Way::NextEntry, "exit 1\n"),
+            (
+                Way::EspLoader,
+                "sanboot --no-describe --drive 0 --label ESP || sanboot --no-describe --drive 0 || exit 0\n",
+            ),
+            (Way::Done, "exit 0\n"),
+        ] {
+            let said = said(&hostile(way));
+            assert_eq!(said.splitn(3, '\n').nth(2), Some(want), "{way}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ enable_uart=1
 pub fn cmdline(script: &Script<'_>) -> Option<String> {
     match script.entry {
         Entry::Installer(installer) => Some(format!("{}\n", script.arguments(installer))),
-        Entry::Disk(_) | Entry::Wait => None,
+        Entry::Disk { .. } | Entry::Wait => None,
     }
 }
 
@@ -26,6 +26,7 @@ mod tests {
 
     use super::super::tests::{address, hostile, installer, mac};
     use super::*;
+    use crate::local_boot::Way;
 
     #[test]
     fn one_line_or_none() {
@@ -40,7 +41,7 @@ mod tests {
         expect![[r#"
             BOOTIF=01-52-54-00-12-34-56 netboot.url=https://10.77.0.1:8443 netboot.ticket=07070707070707070707070707070707 netboot.pin=sha256/abc= console=serial0,115200
         "#]].assert_eq(&said(&installer("console=serial0,115200")).unwrap_or_default());
-        assert_eq!(said(&hostile()), None);
+        assert_eq!(said(&hostile(Way::NextEntry)), None);
         assert_eq!(said(&Entry::Wait), None);
     }
 }

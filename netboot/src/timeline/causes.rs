@@ -27,6 +27,7 @@ pub(super) fn causes(point: &Point, case: &Case<'_>) -> Vec<Cause> {
         Point::Failed(_, said) => failed(said, case),
         Point::GivenUp(said) => given_up(said, case),
         Point::NotRebooted | Point::DiskSilent => disk_silent(case),
+        Point::NoWayToDisk(_) => no_way_to_disk(case),
         Point::OldSystem => old_system(),
         Point::NotJoined => not_joined(case),
     }
@@ -366,7 +367,7 @@ fn given_up(said: &[String], case: &Case<'_>) -> Vec<Cause> {
 fn disk_silent(case: &Case<'_>) -> Vec<Cause> {
     let (ip, port) = (case.setting.address, case.setting.node_port);
     let title = case.title();
-    vec![
+    let mut causes = vec![
         cause("the firmware does not find its disk: the disk is missing in its boot order")
             .tip("in the firmware setup, put the disk (\"Linux Boot Manager\", \"NixOS\") behind network boot"),
         cause("it was installed under UEFI and boots in BIOS mode, or the other way round")
@@ -376,7 +377,35 @@ fn disk_silent(case: &Case<'_>) -> Vec<Cause> {
         cause(format!("it runs, and cannot reach the appliance on TCP {port}"))
             .tip("on the node: journalctl -b | grep netboot")
             .tip(format!("on the node: curl -vk https://{ip}:{port}/")),
-    ]
+    ];
+    if let Some(way) = case.way {
+        let stops = format!("it stops on the way that its loader was sent: {way}");
+        let next = "switch it off and on; where that ends the same within 15 minutes, it is sent the next way";
+        causes.insert(0, cause(stops).tip(next));
+    }
+    causes
+}
+
+fn no_way_to_disk(case: &Case<'_>) -> Vec<Cause> {
+    let title = case.title();
+    let mut causes = vec![
+        cause("its firmware asks the network again, whatever its loader does")
+            .tip("in the firmware setup, put the disk (\"Installed by netboot\", \"NixOS\") directly behind network boot")
+            .tip("or put it first, and press F12 at power-on when it is to be installed again"),
+        cause("there is nothing on its disk that starts: the disk is another one, or it was installed for BIOS and boots as UEFI, or the other way round")
+            .tip(format!("pxe-admin reimage {title}")),
+    ];
+    if case.arch != Some(Arch::Bios) {
+        causes.push(
+            cause("its iPXE is older than March 2024, and cannot start the disk's own loader on UEFI")
+                .tip("put a newer one where it gets iPXE from: the card's ROM, the router, or `boot.ipxe-dir`"),
+        );
+    }
+    causes.push(
+        cause("something other than this appliance makes it netboot each time")
+            .tip("take the boot options (66 and 67, `dhcp-boot`) out of the router's DHCP settings; this appliance leaves an installed machine alone"),
+    );
+    causes
 }
 
 fn old_system() -> Vec<Cause> {

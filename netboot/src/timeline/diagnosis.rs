@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::boots::Boot;
 use super::causes::{causes, reordered};
 use super::{Mark, Note, Part, Script, Why};
+use crate::local_boot::{LocalBoot, Way};
 use crate::mac::Mac;
 use crate::machine::State;
 use crate::report::Step;
@@ -28,6 +29,8 @@ pub struct Setting {
     pub joins: bool,
     /// What is wrong with its firmware's boot order.
     pub order: Option<String>,
+    /// How its loader gets to its disk, as far as that is known.
+    pub local_boot: Option<LocalBoot>,
     /// Whether addresses come from another DHCP server.
     pub proxy: bool,
     pub address: Ipv4Addr,
@@ -115,6 +118,8 @@ pub(super) enum Point {
     NotRebooted,
     /// It was left to its own disk and does not report from there.
     DiskSilent,
+    /// Each way to its own disk led back to the network.
+    NoWayToDisk(String),
     /// It is to be installed, and boots its old system instead.
     OldSystem,
     /// It runs, and k3s does not call it Ready.
@@ -130,6 +135,8 @@ pub(super) struct Case<'a> {
     pub(super) took_address: bool,
     /// Whether GRUB went out in this boot: it takes its files from whom it likes.
     pub(super) has_grub: bool,
+    /// The way to its disk that its loader was sent in this boot.
+    pub(super) way: Option<Way>,
 }
 
 /// Looks at the last boot of a machine; nothing means that it was never heard of.
@@ -164,6 +171,7 @@ pub fn diagnose(boot: Option<&Boot>, setting: &Setting) -> Finding {
         has_grub: boot.is_some_and(|b| {
             b.has(|m| matches!(m, Mark::Sent { file, .. } if file.starts_with("grub")))
         }),
+        way: boot.and_then(|b| b.own().rev().find_map(|note| way(&note.mark))),
     };
     Finding::Stuck(Diagnosis {
         after: words.after,
@@ -183,6 +191,15 @@ fn ordered(why: String, since: Option<Timestamp>, setting: &Setting) -> Finding 
             since,
             causes: reordered(),
         }),
+    }
+}
+
+fn way(mark: &Mark) -> Option<Way> {
+    match mark {
+        Mark::Script {
+            given: Script::Disk { way, .. },
+        } => *way,
+        _ => None,
     }
 }
 
@@ -214,10 +231,13 @@ fn stands(boot: &Boot, setting: &Setting) -> Stands {
         {
             At(Point::GivenUp(setting.failure.clone()))
         }
-        Mark::Silence { why: Why::Disk, .. }
-        | Mark::Script {
+        Mark::Script {
             given: Script::Disk { .. },
-        } => At(Point::DiskSilent),
+        } => match &setting.local_boot {
+            Some(known) if known.is_exhausted() => At(Point::NoWayToDisk(known.words())),
+            _ => At(Point::DiskSilent),
+        },
+        Mark::Silence { why: Why::Disk, .. } => At(Point::DiskSilent),
         // Said before it was enrolled.
         Mark::Silence {
             why: Why::Stranger, ..
@@ -283,6 +303,7 @@ fn patience(point: &Point) -> Option<Duration> {
     let seconds = match point {
         Point::Unseen | Point::Failed(..) | Point::GivenUp(_) | Point::NoFile(..) => return None,
         Point::Unanswered(..) | Point::OldSystem | Point::Waits => return None,
+        Point::NoWayToDisk(_) => return None,
         // EDK2 tries for a minute, and only then do people look.
         Point::OfferIgnored | Point::FileNotFetched => 20,
         // ROMs ask again after 4 s, and some start anew after a minute.
@@ -404,6 +425,7 @@ fn words(point: &Point) -> Words {
             "the system there never reported",
             "a report of the system on its disk",
         ),
+        Point::NoWayToDisk(ways) => said("it was left to its own disk", ways, ""),
         Point::OldSystem => said(
             "it is to be installed",
             "it booted its old system instead",

@@ -1,5 +1,7 @@
 //! Marks into boots, and what is said of each place where a boot can get stuck.
 
+mod leaving;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -7,6 +9,7 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::*;
+use crate::local_boot::{Left, Loader, LocalBoot};
 use crate::machine::State;
 
 /// 2026-04-02 10:14:07 UTC
@@ -364,6 +367,7 @@ fn setting(now: i64, state: State) -> Setting {
         failure: Vec::new(),
         joins: true,
         order: None,
+        local_boot: None,
         proxy: true,
         address: [10, 77, 0, 1].into(),
         http_port: 8080,
@@ -809,7 +813,10 @@ fn every_mark() -> Vec<Mark> {
             given: Script::Discover,
         },
         Mark::Script {
-            given: Script::Disk { reason: reason() },
+            given: Script::Disk {
+                reason: reason(),
+                way: Some(Way::NextEntry),
+            },
         },
         Mark::Unproven {
             from: [10, 77, 0, 66].into(),
@@ -888,6 +895,7 @@ proptest! {
     #[test]
     fn whatever_happened_nothing_is_lost_and_something_is_said(
         seen in marks(), known in marks(), state in 0..8_usize, proxy: bool, joins: bool, later in 0..100_000_i64,
+        failed in 0..4_usize,
     ) {
         let state = [
             State::Seen, State::Enrolled, State::Installing, State::Installed,
@@ -904,7 +912,11 @@ proptest! {
             prop_assert!(boot.notes.is_sorted_by_key(|note| note.at), "{boot:?}");
         }
 
-        let setting = Setting { proxy, joins, ..setting(5000 + later, state) };
+        let loader = Loader::IpxeUefi;
+        let local_boot = loader.ways().iter().take(failed).fold(None, |known, way| {
+            Some(LocalBoot::came_back(known.as_ref(), Left { loader, way: *way }))
+        });
+        let setting = Setting { proxy, joins, local_boot, ..setting(5000 + later, state) };
         match diagnose(boots.last(), &setting) {
             Finding::Stuck(diagnosis) => {
                 prop_assert!(!diagnosis.after.is_empty() && !diagnosis.missing.is_empty());

@@ -13,20 +13,20 @@ use crate::http::testing::{Agent, MAC, TOPLEVEL, node_boots};
 const OTHER: &str = "52:54:00:00:00:02";
 
 /// One session's transcript so far.
-struct Session {
-    served: Served,
+pub(super) struct Session {
+    pub(super) served: Served,
     text: String,
 }
 
 impl Session {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             served: Served::new(),
             text: String::new(),
         }
     }
 
-    async fn run(&mut self, line: &str) {
+    pub(super) async fn run(&mut self, line: &str) {
         let (exit, stdout, stderr) = self.served.run(line).await;
         let folder = self.served.bench.folder.path().display().to_string();
         let cache_key = self.served.bench.app.keys.cache_public().to_owned();
@@ -49,12 +49,12 @@ impl Session {
     }
 
     /// Says in the transcript what happens between two commands.
-    fn meanwhile(&mut self, what: &str) {
+    pub(super) fn meanwhile(&mut self, what: &str) {
         let _ = writeln!(self.text, "# {what}\n");
     }
 
     #[track_caller]
-    fn check(&self, name: &str) {
+    pub(super) fn check(&self, name: &str) {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
             .join("tests/cli")
             .join(name)

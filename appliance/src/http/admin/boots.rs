@@ -74,6 +74,7 @@ fn setting(app: &App, world: &World, who: &str) -> Result<Setting, Refusal> {
         failure: machine.map_or_else(Vec::new, |m| m.failure.clone()),
         joins: plan.is_some_and(|plan| plan.k3s.is_some()),
         order: machine.and_then(|m| boot_order::trouble(&m.boot_order)),
+        local_boot: machine.and_then(|m| m.local_boot.clone()),
         proxy: matches!(app.config.dhcp, Dhcp::Proxy),
         address: app.address().ip,
         http_port: app.address().http_port,

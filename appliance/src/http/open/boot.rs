@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::{Uri, header};
 use axum::response::{IntoResponse, Response};
 use netboot::decide::Decision;
+use netboot::local_boot::Loader;
 use netboot::machine::Facts;
 use netboot::request::Arch;
 use netboot::script::{Script, ipxe};
@@ -42,7 +43,9 @@ pub(super) async fn boot_script(
     if let Decision::Enroll(profile) = app.decision(mac) {
         app.enroll_stranger(mac, profile).await?;
     }
-    let entry = script::entry(&app, &caller).await?;
+    let arch = app.store.world().by_mac(mac).and_then(|m| m.facts.arch);
+    let loader = Loader::ipxe(asked.platform.as_deref(), arch);
+    let entry = script::entry(&app, &caller, Some(loader)).await?;
     let text = ipxe::text(&Script {
         address: &segment.address,
         mac,

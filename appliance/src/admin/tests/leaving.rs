@@ -1,0 +1,56 @@
+//! A machine that asks the network at every boot, and is sent to its disk by its loader.
+
+use netboot::install;
+use netboot::local_boot::{Left, Loader, Way};
+use netboot::request::{Arch, Client};
+use netboot::timeline::{Mark, Script};
+use netboot::world::World;
+
+use super::golden::Session;
+use crate::http::testing::{Agent, MAC, TOPLEVEL, node_boots};
+
+#[tokio::test]
+async fn ways_to_the_disk() {
+    let mut session = Session::new();
+    let bench = &session.served.bench;
+    bench.release("plain", TOPLEVEL).await;
+    bench.enroll(MAC, "plain", "node1").await;
+    let ticket = bench.boots(MAC).await;
+    let key = Agent::claims(bench, &ticket).await.installs().await;
+    node_boots(bench, &key, "node1").await;
+    let app = bench.app.clone();
+    let mac = MAC.parse().expect("a MAC");
+    app.mark(
+        mac,
+        Mark::Discover {
+            client: Client::Ipxe,
+            arch: Arch::X64,
+        },
+    );
+    for way in [Way::NextEntry, Way::EspLoader, Way::Done] {
+        let left = Left {
+            loader: Loader::IpxeUefi,
+            way,
+        };
+        let given = Script::Disk {
+            reason: "running; boots its own disk".to_owned(),
+            way: Some(way),
+        };
+        app.mark(mac, Mark::Script { given });
+        let learn = move |world: &World, _| install::came_back(world, mac, left);
+        app.store.decide(learn).await.expect("learns");
+        session.meanwhile(&format!("it came back after {way}"));
+    }
+    session.run("show node1").await;
+
+    let left = Left {
+        loader: Loader::IpxeUefi,
+        way: Way::NextEntry,
+    };
+    let learn = move |world: &World, _| install::left_to_disk(world, mac, left);
+    app.store.decide(learn).await.expect("learns");
+    session.meanwhile("its firmware was set right, and it came up");
+    session.run("events node1 --after 15").await;
+    session.run("show node1").await;
+    session.check("leaving");
+}
