@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::hardware::{Disk, Hardware, Holding};
 use crate::machine::Machine;
 use crate::plan::{Plan, PlannedDisk, size_words};
+use crate::profile::{Profile, Select};
 use crate::refusal::{Code, Refusal};
 
 /// `[disk] wipe`: what may happen to what an operator has on a chosen disk.
@@ -20,15 +21,25 @@ pub enum Wipe {
 }
 
 impl Wipe {
-    /// What holds for a machine: what its profile says, and else what follows from who enrolled it. A person who typed
-    /// its MAC means it; a machine that enrolled itself may be anybody's laptop.
-    pub fn of(written: Option<Self>, machine: &Machine) -> Self {
-        match (written, machine.enrolled_itself) {
-            (Some(written), _) => written,
-            (None, true) => Self::Ask,
-            (None, false) => Self::Allow,
+    /// What holds for a machine and a plan: what its profile says, and else what follows from who enrolled it. A person
+    /// who typed its MAC means it; a machine that enrolled itself may be anybody's laptop. And who has a machine
+    /// installed again means the disks it was installed on: that one of them is gone, so that `smallest` finds another,
+    /// is nobody's word. A disk that `select` names is.
+    pub fn of(profile: &Profile, machine: &Machine, plan: &Plan) -> Self {
+        let named = profile.select.iter().all(Select::names_a_disk);
+        match profile.wipe {
+            Some(written) => written,
+            None if machine.enrolled_itself => Self::Ask,
+            None if !named && is_elsewhere(machine, plan) => Self::Ask,
+            None => Self::Allow,
         }
     }
+}
+
+/// Whether this appliance wrote to disks of the machine before, and the plan is for one that is none of them.
+fn is_elsewhere(machine: &Machine, plan: &Plan) -> bool {
+    let known = |disk: &PlannedDisk| machine.written.iter().any(|written| written.is_on(disk));
+    !machine.written.is_empty() && !plan.disks.iter().all(|chosen| known(&chosen.disk))
 }
 
 /// A disk, and the partitions that an attempt was going to write to it: what the appliance knows again.

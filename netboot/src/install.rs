@@ -258,7 +258,8 @@ pub(crate) fn asks(
 ) -> Vec<consent::Found> {
     let profile = machine.profile.as_ref();
     let profile = profile.and_then(|name| profiles.by_name.get(name));
-    let wipe = Wipe::of(profile.and_then(|p| p.wipe), machine);
+    // A plan is made from a profile; without one there is nobody's word.
+    let wipe = profile.map_or(Wipe::Ask, |profile| Wipe::of(profile, machine, plan));
     consent::question(wipe, machine, plan, hardware)
 }
 

@@ -52,6 +52,13 @@ pub struct Select {
     pub not_removable: bool,
 }
 
+impl Select {
+    /// Whether it says which disk it is, and not only of what kind.
+    pub fn names_a_disk(&self) -> bool {
+        self.by_id.is_some() || self.serial.is_some() || self.wwn.is_some()
+    }
+}
+
 /// A machine that a profile names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listed {

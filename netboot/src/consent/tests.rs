@@ -55,7 +55,7 @@ fn plan_on(hardware: &Hardware) -> Plan {
     let shelf = Shelf {
         profiles: &story.profiles,
         cache: &cache,
-        k3s_server: None,
+        k3s_server: Some("https://10.77.0.10:6443"),
     };
     plan_for(&story.world, story.machine(), hardware, &shelf).expect("a plan")
 }
@@ -204,7 +204,10 @@ fn what_is_asked_about() {
 
 #[test]
 fn who_is_asked_follows_from_who_enrolled_it_unless_it_is_written() {
-    let mut machine = Story::enrolled().machine().clone();
+    let story = Story::enrolled();
+    let mut machine = story.machine().clone();
+    let mut profile = story.profiles.by_name["worker"].clone();
+    let plan = plan_on(&with(Vec::new()));
     for (itself, written, want) in [
         (false, None, Wipe::Allow),
         (true, None, Wipe::Ask),
@@ -212,7 +215,35 @@ fn who_is_asked_follows_from_who_enrolled_it_unless_it_is_written() {
         (true, Some(Wipe::Allow), Wipe::Allow),
     ] {
         machine.enrolled_itself = itself;
-        assert_eq!(Wipe::of(written, &machine), want, "{itself} {written:?}");
+        profile.wipe = written;
+        let wipe = Wipe::of(&profile, &machine, &plan);
+        assert_eq!(wipe, want, "{itself} {written:?}");
+    }
+}
+
+#[test]
+fn a_disk_that_is_none_of_those_it_was_installed_on_is_asked_about() {
+    let story = Story::enrolled();
+    let here = Written::by(&plan_on(&with(Vec::new())));
+    let mut there = here.clone();
+    there[0].disk.serial = "dead".to_owned();
+    let by_serial = Some("root".to_owned());
+    let rows = [
+        ("never installed", vec![], None, None, Wipe::Allow),
+        ("on the same disk", here.clone(), None, None, Wipe::Allow),
+        ("on two, one is gone", [here, there.clone()].concat(), None, None, Wipe::Allow),
+        ("on another disk", there.clone(), None, None, Wipe::Ask),
+        ("on another, `select` names this one", there.clone(), by_serial, None, Wipe::Allow),
+        ("on another, the profile allows it", there, None, Some(Wipe::Allow), Wipe::Allow),
+    ];
+    for (name, written, serial, wipe, want) in rows {
+        let mut machine = story.machine().clone();
+        machine.written = written;
+        let mut profile = story.profiles.by_name["worker"].clone();
+        profile.wipe = wipe;
+        profile.select[0].serial = serial;
+        let plan = plan_on(&with(photos()));
+        assert_eq!(Wipe::of(&profile, &machine, &plan), want, "{name}");
     }
 }
 

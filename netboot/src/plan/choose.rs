@@ -152,7 +152,7 @@ impl Select {
             return Some("is read-only".to_owned());
         }
         // What can be pulled out is meant only if it is named.
-        let named = self.by_id.is_some() || self.serial.is_some() || self.wwn.is_some();
+        let named = self.names_a_disk();
         let usb = self.bus.as_deref() == Some("usb") && !disk.boot_medium;
         let unnamed = disk.why_unnamed_not().filter(|_| !named && !usb);
         self.contradiction(disk)

@@ -48,7 +48,7 @@ pub(super) fn reordered() -> Vec<Cause> {
 fn waits(case: &Case<'_>) -> Vec<Cause> {
     let title = case.title();
     vec![
-        cause("its profile says `wipe = \"ask\"`, or it enrolled itself; the machine waits, on or off")
+        cause("its profile says `wipe = \"ask\"`, it enrolled itself, or the disk is not the one it was installed on before; the machine waits, on or off")
             .tip(format!("see what would be gone: pxe-admin plan {title}"))
             .tip(format!("to have it wiped: pxe-admin confirm {title}"))
             .tip(format!("to leave it as it is: pxe-admin forget {title}")),

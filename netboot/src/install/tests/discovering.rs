@@ -122,7 +122,7 @@ fn the_plan_of_a_stranger_is_shown_before_anybody_enrolls_it() {
     let shelf = Shelf {
         profiles: &profiles,
         cache: &cache,
-        k3s_server: None,
+        k3s_server: Some("https://10.77.0.10:6443"),
     };
     let worker = "worker".parse().expect("a name");
     let gone = "gone".parse().expect("a name");

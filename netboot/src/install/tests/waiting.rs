@@ -43,18 +43,41 @@ impl Story {
 
     /// Asks for the plan, with a file system of this label on the disk, or with a blank disk.
     fn plan_holding(&mut self, agent: u8, label: &str) -> Result<Plan, Refusal> {
+        self.plan_on("root", agent, label)
+    }
+
+    /// The same, with a disk of this serial number and no other.
+    fn plan_on(&mut self, serial: &str, agent: u8, label: &str) -> Result<Plan, Refusal> {
         let (profiles, cache) = (self.profiles.clone(), cache());
         let shelf = Shelf {
             profiles: &profiles,
             cache: &cache,
-            k3s_server: None,
+            k3s_server: Some("https://10.77.0.10:6443"),
         };
         let mut hardware = hardware();
+        hardware.disks[0].serial = serial.to_owned();
         if !label.is_empty() {
             hardware.disks[0].holds = vec![holding(label)];
         }
         let verdict = plan(&self.world, &digest(agent), &hardware, &shelf, FROM);
         self.take(verdict)
+    }
+
+    /// From the plan on.
+    fn carries_out(&mut self, agent: u8) {
+        for (number, step, outcome) in [
+            (1, Step::TearDown, Outcome::Started),
+            (2, Step::Copy, Outcome::Done),
+            (3, Step::Configure, Outcome::Started),
+        ] {
+            self.report(agent, number, step, outcome).expect("is taken");
+        }
+        self.secrets(agent).expect("are due");
+        self.sealed(agent, "sealed").expect("are kept");
+        self.received(agent).expect("is taken");
+        self.report(agent, 4, Step::Unmount, Outcome::Done)
+            .expect("is taken");
+        self.installed(agent).expect("is taken");
     }
 
     /// Switched on: the script, the claim. Gives the number of the attempt.
@@ -103,20 +126,7 @@ fn a_machine_that_enrolled_itself_waits_as_long_as_it_takes_and_installs_then() 
     story
         .plan_holding(10, "photos")
         .expect("is still confirmed");
-    for (number, step, outcome) in [
-        (1, Step::TearDown, Outcome::Started),
-        (2, Step::Copy, Outcome::Done),
-        (3, Step::Configure, Outcome::Started),
-    ] {
-        story.report(10, number, step, outcome).expect("is taken");
-    }
-    story.secrets(10).expect("are due");
-    story.sealed(10, "sealed").expect("are kept");
-    story.received(10).expect("is taken");
-    story
-        .report(10, 4, Step::Unmount, Outcome::Done)
-        .expect("is taken");
-    story.installed(10).expect("is taken");
+    story.carries_out(10);
     let machine = story.machine();
     assert_eq!(machine.state, State::Installed);
     assert_eq!(machine.confirmed, [], "a yes is good for one install");
@@ -175,6 +185,35 @@ fn an_order_given_by_hand_is_word_enough_and_a_blank_disk_needs_none() {
     let mut blank = Story::enrolled_itself();
     blank.boots(1);
     blank.plan_holding(1, "").expect("nothing to ask about");
+}
+
+#[test]
+fn the_disk_that_is_left_when_the_installed_one_died_is_not_what_was_ordered() {
+    let mut story = Story::enrolled();
+    story.boots(1);
+    story.plan_holding(1, "").expect("was ordered");
+    story.carries_out(1);
+    let reimage = |story: &mut Story| {
+        story
+            .operate(|world, operator| operate::reimage(world, operator, "node1", None))
+            .expect("is armed");
+    };
+    reimage(&mut story);
+    story.boots(2);
+    story
+        .plan_holding(2, "photos")
+        .expect("the disk it was installed on, whatever is on it");
+    reimage(&mut story);
+    story.boots(3);
+    let left = story.plan_on("data", 3, "photos");
+    assert_eq!(code(left), Code::ConfirmFirst);
+    assert!(story.confirm().expect("it waits"));
+    story.plan_on("data", 3, "photos").expect("may go on");
+    reimage(&mut story);
+    story.boots(4);
+    story
+        .plan_on("new", 4, "")
+        .expect("a blank disk in its place");
 }
 
 #[test]
