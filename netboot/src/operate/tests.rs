@@ -184,6 +184,35 @@ fn a_listed_machine_brings_its_name_and_cards() {
 }
 
 #[test]
+fn a_card_of_another_machine_is_not_taken_from_it() {
+    let mut story = Story::enrolled();
+    story.install(1);
+    let slip = format!(
+        "{}[[machine]]\nname = \"box\"\nmac = [\"52:54:00:12:34:57\", \"52:54:00:12:34:56\"]\n",
+        install::tests::PROFILE
+    );
+    story.profiles = Profiles::read(&[("hosts/profiles/lab.toml".to_owned(), slip)]).expect("reads");
+    let seq = story.world.seq;
+    refused(
+        story.enroll(&request(0x57, None, None)),
+        expect![[r#"
+            52:54:00:12:34:56 is a card of `node1` already
+              `node1` is installed since 1970-01-01 00:16:40 UTC
+              nothing was changed
+              tip: if it is listed by mistake: take it out of `mac` in hosts/profiles/lab.toml
+              tip: if `node1` is no more: pxe-admin forget node1 && pxe-admin enroll 52:54:00:12:34:57
+        "#]],
+    );
+    assert_eq!(story.world.seq, seq);
+    story
+        .operate(|world, operator| forget(world, operator, "node1"))
+        .expect("is forgotten");
+    story
+        .enroll(&request(0x57, None, None))
+        .expect("nobody has the card now");
+}
+
+#[test]
 fn reimage_and_forget_need_a_machine_that_is_there() {
     let mut story = Story::enrolled();
     let answer = story.operate(|world, operator| reimage(world, operator, "node2", None));
