@@ -176,7 +176,7 @@ fn held<'a>(world: &'a World, session: &Digest) -> Result<(&'a Machine, &'a Atte
 /// The attempt that a session holds, if it still runs.
 fn running<'a>(world: &'a World, session: &Digest) -> Result<(&'a Machine, &'a Attempt), Refusal> {
     let (machine, attempt) = held(world, session)?;
-    if machine.state == State::Installing && !attempt.progress.ended() {
+    if machine.running().is_some() {
         return Ok((machine, attempt));
     }
     Err(

@@ -317,6 +317,12 @@ impl Machine {
         (self.confirmed != *disks).then_some(waits)
     }
 
+    /// The install attempt that an agent is in the middle of, as far as is known.
+    pub fn running(&self) -> Option<&Attempt> {
+        let attempt = self.attempt.as_ref().filter(|a| !a.progress.ended());
+        attempt.filter(|_| self.state == State::Installing)
+    }
+
     /// Whether an order to install is in force at `now`.
     pub fn is_armed(&self, now: Timestamp) -> bool {
         self.armed.as_ref().is_some_and(|armed| now < armed.until)

@@ -8,8 +8,8 @@ use crate::refusal::{Code, Refusal};
 use crate::wire::{EnrollRequest, Preview};
 use crate::world::World;
 
-/// The plan that the attempt was given, or the one that the next attempt would be given on the hardware that the machine
-/// told last, under its own profile or `wanted`.
+/// The plan that the running attempt was given, or the one that the next attempt would be given on the hardware that the
+/// machine told last, under its own profile or `wanted`.
 ///
 /// # Errors
 /// The hardware is not known, no profile is for the machine, or there is no plan for it.
@@ -20,7 +20,7 @@ pub fn preview(
     shelf: &Shelf<'_>,
 ) -> Result<Preview, Refusal> {
     let other = wanted.filter(|name| machine.profile.as_ref() != Some(name));
-    let given = machine.attempt.as_ref().and_then(|a| a.plan.clone());
+    let given = machine.running().and_then(|a| a.plan.clone());
     if let (Some(plan), None) = (given, other) {
         let asks = Vec::new();
         return Ok(Preview { plan, asks });

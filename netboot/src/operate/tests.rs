@@ -213,6 +213,52 @@ fn a_card_of_another_machine_is_not_taken_from_it() {
 }
 
 #[test]
+fn the_plan_of_an_attempt_that_is_over_is_not_the_next_one() {
+    let mut story = Story::enrolled();
+    let select = |story: &mut Story, serial: &str| {
+        for profile in story.profiles.by_name.values_mut() {
+            profile.select[0].serial = Some(serial.to_owned());
+        }
+    };
+    select(&mut story, "root");
+    story.install(1);
+    let mut machine = story.machine().clone();
+    let hardware = machine.hardware.as_mut().expect("told");
+    let mut second = hardware.disks[0].clone();
+    "data".clone_into(&mut second.serial);
+    "vdb".clone_into(&mut second.node);
+    hardware.disks.push(second);
+    select(&mut story, "data");
+    let shown = |machine: &Machine| {
+        let cache = crate::plan::Cache {
+            url: "http://10.77.0.1:8080/cache".to_owned(),
+            public_key: "k:AA==".to_owned(),
+        };
+        let shelf = install::Shelf {
+            profiles: &story.profiles,
+            cache: &cache,
+            k3s_server: Some("https://10.77.0.10:6443"),
+        };
+        let preview = preview(&story.world, machine, None, &shelf).expect("a plan");
+        preview.plan.disks[0].disk.serial.clone()
+    };
+    for (name, state, failed, want) in [
+        ("an attempt that runs", State::Installing, false, "root"),
+        ("one that failed", State::Installing, true, "data"),
+        ("installed", State::Installed, false, "data"),
+        ("given up", State::Failed, false, "data"),
+    ] {
+        let mut machine = machine.clone();
+        machine.state = state;
+        if failed {
+            let attempt = machine.attempt.as_mut().expect("one");
+            attempt.progress.outcome = Some(crate::report::Outcome::Failed { causes: vec![] });
+        }
+        assert_eq!(shown(&machine), want, "{name}");
+    }
+}
+
+#[test]
 fn reimage_and_forget_need_a_machine_that_is_there() {
     let mut story = Story::enrolled();
     let answer = story.operate(|world, operator| reimage(world, operator, "node2", None));
