@@ -60,7 +60,8 @@ fn try_enroll(
     if let Some(machine) = known.filter(|m| m.profile.is_some()) {
         same_or_refused(machine, profile, request)?;
         let failed = matches!(machine.state, State::Failed | State::Retired);
-        let expired = machine.state == State::Enrolled && !machine.is_armed(operator.now);
+        let begun = matches!(machine.state, State::Enrolled | State::Installing);
+        let expired = begun && !machine.is_armed(operator.now);
         if !failed && !expired {
             return Ok((About(machine.id), Vec::new()));
         }

@@ -11,8 +11,8 @@ use crate::token::Ticket;
 use crate::world::World;
 
 /// A machine asked for something to boot: what is new about it. `most` bounds the strangers on record.
-/// Also the place where a machine whose attempts are used up is given up: in proxy mode it is answered
-/// with silence from here on, so no other door would ever hear of it.
+/// Also the place where a machine is given up whose attempts are used up, or whose order expired in the middle: in proxy
+/// mode it is answered with silence from here on, so no other door would ever hear of it.
 pub fn see(
     world: &World,
     mac: Mac,
@@ -67,15 +67,18 @@ pub fn reached(world: &World, mac: Mac, manner: &Manner) -> Verdict<()> {
 }
 
 fn given_up(machine: &Machine, decision: &Decision) -> Option<Draft> {
+    // One that waits for a yes may do so for ever, and nothing was begun on one that no agent ran on.
+    let waits = machine.attempt.as_ref().is_some_and(Attempt::only_waited);
+    let begun = machine.state == State::Installing && !waits;
     match decision {
-        Decision::Disk(reason @ Reason::AttemptsUsed(_)) => Some(Draft::of(
-            machine.id,
-            Happening::GaveUp {
-                reason: reason.to_string(),
-            },
-        )),
+        Decision::Disk(reason @ Reason::AttemptsUsed(_)) => Some(reason),
+        Decision::Disk(reason @ Reason::Expired(_)) if begun => Some(reason),
         _ => None,
     }
+    .map(|reason| {
+        let reason = reason.to_string();
+        Draft::of(machine.id, Happening::GaveUp { reason })
+    })
 }
 
 /// The boot script door: decides, hands out the ticket, counts attempts. `fresh` is used only if a new

@@ -262,6 +262,17 @@ impl Story {
         story
     }
 
+    /// From the boot script to the first write.
+    pub(crate) fn begin(&mut self, agent: u8) {
+        let (decision, ticket) = self.serve();
+        assert_eq!(decision, Decision::Install);
+        self.claim(&ticket.expect("a ticket"), agent)
+            .expect("is claimed");
+        self.plan(agent).expect("is planned");
+        self.report(agent, 1, Step::TearDown, Outcome::Started)
+            .expect("is taken");
+    }
+
     /// From the boot script to the step `configure`.
     fn up_to_configure(&mut self, agent: u8) {
         let (decision, ticket) = self.serve();

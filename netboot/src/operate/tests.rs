@@ -64,6 +64,35 @@ fn an_expired_order_is_renewed_by_enrolling_again() {
 }
 
 #[test]
+fn an_order_that_expired_in_the_middle_is_over_and_given_again_by_enrolling() {
+    let again = request(0x56, Some("worker"), None);
+    let see = |story: &mut Story| {
+        let facts = crate::machine::Facts::default();
+        let policy = install::tests::policy();
+        let verdict = install::see(&story.world, mac(0x56), &facts, &policy, story.now, 9);
+        story.take(verdict).expect("answers");
+    };
+    for (name, boots) in [("it booted again", true), ("it did not", false)] {
+        let mut story = Story::enrolled();
+        story.begin(1);
+        story.later(25 * 3600);
+        if boots {
+            see(&mut story);
+            assert_eq!(story.machine().state, State::Failed, "{name}");
+            let why = story.machine().failure.first().expect("a cause");
+            assert!(why.starts_with("the order to install expired"), "{why}");
+        }
+        story.enroll(&again).expect("is enrolled");
+        assert!(story.machine().is_armed(story.now), "{name}");
+        assert_eq!(story.machine().state, State::Enrolled, "{name}");
+    }
+    let mut story = Story::enrolled();
+    story.later(25 * 3600);
+    see(&mut story);
+    assert_eq!(story.machine().state, State::Enrolled, "nothing was begun");
+}
+
+#[test]
 fn another_profile_or_name_is_refused_and_says_how() {
     let mut story = Story::enrolled();
     refused(

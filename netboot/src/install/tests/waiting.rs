@@ -155,6 +155,7 @@ fn an_order_that_expired_while_it_waited_is_given_again_by_the_yes() {
         story.serve().0,
         Decision::Disk(Reason::Expired(_))
     ));
+    assert_eq!(story.machine().state, State::Installing, "goes on waiting");
     story.confirm().expect("it waits");
     assert_eq!(story.boots(2), 1);
     story.plan_holding(2, "photos").expect("may go on");
