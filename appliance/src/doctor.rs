@@ -11,7 +11,7 @@ use netboot::checkup::{
     self, Branch, Cached, Check, Clock, Cluster, FirewallDoor, Interface, Loader, Others, Space,
 };
 use netboot::problem::Problem;
-use netboot::profile::Profiles;
+use netboot::profile::{Profiles, Role};
 use netboot::wire::Checkup;
 use netboot::world::World;
 
@@ -182,7 +182,13 @@ fn last_event(app: &App, world: &World) -> Option<netboot::timestamp::Timestamp>
 
 async fn cluster(app: &App) -> Cluster {
     let Some(server) = &app.config.k3s.server else {
-        return Cluster::None;
+        let profiles = app.profiles();
+        let joins = profiles.by_name.values().filter(|profile| {
+            let role = profile.role;
+            role.is_some_and(|role| role != Role::ServerInit)
+        });
+        let lacking = joins.map(|profile| format!("`{}`", profile.name)).collect();
+        return Cluster::None { lacking };
     };
     let url = server.trim_end_matches('/').to_owned();
     let asked = tokio::time::timeout(CLUSTER, k3s::reachable(&url)).await;

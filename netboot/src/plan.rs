@@ -230,6 +230,7 @@ pub fn plan(hardware: &Hardware, order: &Order<'_>) -> Result<Plan, Refusal> {
             ),
         ));
     }
+    let k3s = cluster(order)?;
     let devices = profile.layout.devices(hardware.firmware);
     let choice = choose::choose(&hardware.disks, profile, &devices)?;
     let layout = profile.layout.name();
@@ -275,16 +276,32 @@ pub fn plan(hardware: &Hardware, order: &Order<'_>) -> Result<Plan, Refusal> {
             closure_size: order.release.closure_size,
         },
         cache: order.cache.clone(),
-        k3s: profile.role.map(|role| K3s {
-            role,
-            server: order
-                .k3s_server
-                .filter(|_| role != Role::ServerInit)
-                .map(str::to_owned),
-        }),
+        k3s,
     };
     plan.commands = command::commands(&plan);
     Ok(plan)
+}
+
+/// The profile's part in the cluster. Who is to join one must know where it is: k3s founds another without.
+fn cluster(order: &Order<'_>) -> Result<Option<K3s>, Refusal> {
+    let Some(role) = order.profile.role else {
+        return Ok(None);
+    };
+    if role == Role::ServerInit {
+        return Ok(Some(K3s { role, server: None }));
+    }
+    let Some(server) = order.k3s_server.map(str::to_owned) else {
+        let Profile { name, file, .. } = order.profile;
+        let message = format!("profile `{name}` joins a cluster as `{role}`, and none is configured");
+        return Err(Refusal::new(Code::PlanRefused, message)
+            .fact("nothing was written")
+            .tip("in appliance.toml: [k3s] server = \"https://ADDRESS:6443\", then restart the appliance")
+            .tip(format!(
+                "for the first server of a cluster, in {file}: [k3s] role = \"server-init\""
+            )));
+    };
+    let server = Some(server);
+    Ok(Some(K3s { role, server }))
 }
 
 impl Plan {

@@ -114,8 +114,8 @@ pub fn store(trouble: Option<&str>, events: u64) -> Check {
 /// The Kubernetes API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cluster {
-    /// No server is configured: nobody joins.
-    None,
+    /// No server is configured: nobody joins, and these profiles, whose machines are to, are refused their plan.
+    None { lacking: Vec<String> },
     /// It answers at this URL; whether a token is there that may ask for nodes.
     Answers { url: String, token: bool },
     /// It does not answer, and why.
@@ -125,7 +125,18 @@ pub enum Cluster {
 pub fn cluster(cluster: &Cluster) -> Check {
     let check = Check::new("k3s");
     match cluster {
-        Cluster::None => check.found("`k3s.server` is not set: machines join no cluster"),
+        Cluster::None { lacking } if lacking.is_empty() => {
+            check.found("`k3s.server` is not set: machines join no cluster")
+        }
+        Cluster::None { lacking } => check
+            .judged(
+                Verdict::Warning,
+                format!(
+                    "`k3s.server` is not set: nothing is installed with {}, which would join a cluster",
+                    lacking.join(", ")
+                ),
+            )
+            .tip("in appliance.toml: [k3s] server = \"https://ADDRESS:6443\""),
         Cluster::Answers { url, token: true } => check.found(format!("{url} answers")),
         Cluster::Answers { url, token: false } => check
             .judged(

@@ -324,7 +324,18 @@ fn store_profiles_and_cluster() {
     check("typo", &hosts(&problem, 2), Verdict::Problem, "`dsik`");
     let url = || "https://10.77.0.10:6443".to_owned();
     for (found, verdict, said) in [
-        (Cluster::None, Verdict::Ok, "join no cluster"),
+        (
+            Cluster::None { lacking: vec![] },
+            Verdict::Ok,
+            "join no cluster",
+        ),
+        (
+            Cluster::None {
+                lacking: vec!["`worker`".to_owned()],
+            },
+            Verdict::Warning,
+            "installed with `worker`",
+        ),
         (
             Cluster::Answers {
                 url: url(),

@@ -59,7 +59,22 @@ fn plan_with(hardware: &Hardware, select: &str) -> Result<Plan, Refusal> {
 
 /// `disk`: the lines of the profile's table.
 fn plan_of(hardware: &Hardware, disk: &str) -> Result<Plan, Refusal> {
-    let text = format!("system = \"x86_64-linux\"\n[disk]\n{disk}\n[k3s]\nrole = \"agent\"\n");
+    plan_in(
+        hardware,
+        disk,
+        "agent",
+        Some("https://10.77.0.10:6443"),
+    )
+}
+
+fn plan_in(
+    hardware: &Hardware,
+    disk: &str,
+    role: &str,
+    k3s_server: Option<&str>,
+) -> Result<Plan, Refusal> {
+    let text =
+        format!("system = \"x86_64-linux\"\n[disk]\n{disk}\n[k3s]\nrole = \"{role}\"\n");
     let profiles =
         Profiles::read(&[("hosts/profiles/worker.toml".to_owned(), text)]).expect("reads");
     let toplevel = "/nix/store/0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq-nixos-system-worker";
@@ -83,7 +98,7 @@ fn plan_of(hardware: &Hardware, disk: &str) -> Result<Plan, Refusal> {
         profile: profiles.by_name.values().next().expect("one"),
         release: &release,
         cache: &cache,
-        k3s_server: Some("https://10.77.0.10:6443"),
+        k3s_server,
         disk_key: true,
     };
     plan(hardware, &order)
@@ -639,6 +654,40 @@ fn a_small_disk_and_another_architecture_are_refused() {
         profile `worker` is for x86_64, this machine is aarch64
     "#]],
     );
+}
+
+#[test]
+fn who_joins_a_cluster_is_told_where_it_is_or_refused() {
+    let machine = hardware(Firmware::Uefi, vec![disk("vda", 8 * GIB)]);
+    let planned = |role: &str, server: Option<&str>| {
+        let disk = "select = { smallest = true }\nlayout = \"ext4\"";
+        plan_in(&machine, disk, role, server)
+    };
+    let at = "https://10.77.0.10:6443";
+    for (role, server, want) in [
+        ("none", None, Some("-")),
+        ("none", Some(at), Some("-")),
+        ("server-init", None, Some("founds")),
+        ("server-init", Some(at), Some("founds")),
+        ("server", None, None),
+        ("server", Some(at), Some(at)),
+        ("agent", None, None),
+        ("agent", Some(at), Some(at)),
+    ] {
+        let plan = planned(role, server).ok();
+        let said = plan.map(|plan| match plan.k3s {
+            None => "-".to_owned(),
+            Some(k3s) => k3s.server.unwrap_or_else(|| "founds".to_owned()),
+        });
+        assert_eq!(said.as_deref(), want, "{role} {server:?}");
+    }
+    expect![[r#"
+        profile `worker` joins a cluster as `server`, and none is configured
+          nothing was written
+          tip: in appliance.toml: [k3s] server = "https://ADDRESS:6443", then restart the appliance
+          tip: for the first server of a cluster, in hosts/profiles/worker.toml: [k3s] role = "server-init"
+    "#]]
+    .assert_eq(&said(planned("server", None).expect_err("is refused")));
 }
 
 #[test]
