@@ -76,7 +76,8 @@ pub(crate) fn read(roots: &Roots, name: &str) -> Option<Disk> {
             String::new(),
         ]),
         bus: bus(&path).to_owned(),
-        removable: fact("removable") == "1",
+        // A card is pulled out as easily as a stick, but no driver says so of it; eMMC (`MMC`) is soldered in.
+        removable: fact("removable") == "1" || fact("device/type") == "SD",
         read_only: fact("ro") == "1",
         boot_medium: boot_medium::is(roots, name, sector),
         by_id: by_id(roots, name),

@@ -205,6 +205,24 @@ mod tests {
     }
 
     #[test]
+    fn a_card_can_be_pulled_out_and_what_is_soldered_in_cannot() {
+        for (kind, want) in [("SD", true), ("MMC", false), ("0", false)] {
+            let mut fake = Fake::new(Firmware::Uefi);
+            let bus = "platform/fe340000.mmc/mmc_host/mmc0/mmc0:aaaa";
+            fake.add_disk(&DiskSpec {
+                bus,
+                ..DiskSpec::virtio("mmcblk0", 32 << 30, "0x1234")
+            });
+            let file = format!("sys/devices/{bus}/block/mmcblk0/device/type");
+            fake.write(&file, &format!("{kind}\n"));
+            let roots = fake.roots();
+            let disk = inventory(&mut fake, &roots).disks.remove(0);
+            let found = (disk.bus.as_str(), disk.removable);
+            assert_eq!(found, ("mmc", want), "{kind}");
+        }
+    }
+
+    #[test]
     fn data_without_a_signature_is_not_called_nothing() {
         for (name, at, want) in [
             ("at the beginning", 0, "unknown data"),

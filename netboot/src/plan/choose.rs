@@ -153,8 +153,8 @@ impl Select {
         }
         // What can be pulled out is meant only if it is named.
         let named = self.names_a_disk();
-        let usb = self.bus.as_deref() == Some("usb") && !disk.boot_medium;
-        let unnamed = disk.why_unnamed_not().filter(|_| !named && !usb);
+        let bus = matches!(self.bus.as_deref(), Some("usb" | "mmc")) && !disk.boot_medium;
+        let unnamed = disk.why_unnamed_not().filter(|_| !named && !bus);
         self.contradiction(disk)
             .or_else(|| unnamed.map(|why| format!("{why}, and `select` does not name it")))
     }

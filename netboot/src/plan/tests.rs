@@ -724,6 +724,25 @@ fn sizes_read_well() {
     }
 }
 
+#[test]
+fn a_card_beside_a_disk_is_chosen_only_by_name() {
+    let card = Disk {
+        bus: "mmc".to_owned(),
+        removable: true,
+        ..disk("mmcblk0", 8 * GIB)
+    };
+    let machine = hardware(Firmware::Uefi, vec![card, disk("nvme0n1", 500 * GIB)]);
+    for (select, chosen) in [
+        ("{ smallest = true }", "nvme0n1"),
+        ("{ smallest = true, bus = \"mmc\" }", "mmcblk0"),
+        ("{ bus = \"mmc\" }", "mmcblk0"),
+        ("{ serial = \"serial-mmcblk0\" }", "mmcblk0"),
+    ] {
+        let plan = plan_with(&machine, select).expect(select);
+        assert_eq!(plan.disks[0].disk.node, chosen, "{select}");
+    }
+}
+
 fn disks() -> impl Strategy<Value = Vec<Disk>> {
     let one = (
         0..40 * GIB,
