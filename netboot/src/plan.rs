@@ -50,6 +50,9 @@ pub struct Plan {
     /// What of them stays, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keeps: Vec<String>,
+    /// What the profile says that means nothing here, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// All that is run on the chosen disks once they are torn down, in this order.
     #[serde(default)]
     pub commands: Vec<PlannedCommand>,
@@ -268,6 +271,7 @@ pub fn plan(hardware: &Hardware, order: &Order<'_>) -> Result<Plan, Refusal> {
         mounts: outline.mounts,
         destroys,
         keeps,
+        warnings: choice.warnings,
         commands: Vec::new(),
         release: PlannedRelease {
             system: order.release.system.clone(),

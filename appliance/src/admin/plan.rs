@@ -64,6 +64,9 @@ fn described(plan: &Plan) -> String {
     if !plan.keeps.is_empty() {
         part("keeps", &plan.keeps.join("\n"));
     }
+    if !plan.warnings.is_empty() {
+        part("warnings", &plan.warnings.join("\n"));
+    }
     part("writes", &partitions(plan));
     let commands: Vec<String> = plan.commands.iter().map(|one| one.words(plan)).collect();
     part("runs", &commands.join("\n"));

@@ -10,6 +10,7 @@ use crate::refusal::{Code, Refusal};
 pub(super) struct Choice<'a> {
     pub disks: Vec<&'a Disk>,
     pub seen: Vec<SeenDisk>,
+    pub warnings: Vec<String>,
 }
 
 pub(super) fn choose<'a>(
@@ -48,17 +49,16 @@ pub(super) fn choose<'a>(
         let disk = disk.clone();
         SeenDisk { disk, fate, why }
     });
+    let idle = profile.keep.iter().filter(|keep| !disks.iter().any(|disk| keep.keeps(disk)));
     Ok(Choice {
         seen: seen.collect(),
         disks: chosen,
+        warnings: idle.map(|keep| format!("`keep` {} fits no disk here", keep.table())).collect(),
     })
 }
 
 fn is_kept(disk: &Disk, profile: &Profile) -> bool {
-    profile
-        .keep
-        .iter()
-        .any(|keep| keep.contradiction(disk).is_none())
+    profile.keep.iter().any(|keep| keep.keeps(disk))
 }
 
 fn fate(disk: &Disk, chosen: &[&Disk], profile: &Profile, devices: &Devices) -> (Fate, String) {
@@ -155,14 +155,43 @@ impl Select {
         let named = self.names_a_disk();
         let bus = matches!(self.bus.as_deref(), Some("usb" | "mmc")) && !disk.boot_medium;
         let unnamed = disk.why_unnamed_not().filter(|_| !named && !bus);
-        self.contradiction(disk)
+        self.contradiction(disk, is_model)
             .or_else(|| unnamed.map(|why| format!("{why}, and `select` does not name it")))
     }
 
+    /// As it is written in a profile.
+    fn table(&self) -> String {
+        let text = |key: &str, value: &Option<String>| {
+            let value = value.as_ref()?;
+            Some(format!("{key} = {value:?}"))
+        };
+        let size = |key: &str, value: Option<u64>| Some(format!("{key} = \"{}\"", value?));
+        let flag = |key: &str, on: bool| on.then(|| format!("{key} = true"));
+        let all = [
+            text("by-id", &self.by_id),
+            text("serial", &self.serial),
+            text("wwn", &self.wwn),
+            text("model", &self.model),
+            text("bus", &self.bus),
+            size("min-size", self.min_size),
+            size("max-size", self.max_size),
+            flag("smallest", self.smallest),
+            flag("largest", self.largest),
+            flag("not-removable", self.not_removable),
+        ];
+        let all: Vec<String> = all.into_iter().flatten().collect();
+        format!("{{ {} }}", all.join(", "))
+    }
+
+    /// Whether it is this disk, if what is said names a disk to keep: rather one too many than one too few.
+    fn keeps(&self, disk: &Disk) -> bool {
+        self.contradiction(disk, is_like_model).is_none()
+    }
+
     /// The first thing said of which the disk is the contrary.
-    fn contradiction(&self, disk: &Disk) -> Option<String> {
-        let differs = |key: &str, wanted: &Option<String>, has: &str| {
-            let wanted = wanted.as_deref().filter(|wanted| *wanted != has)?;
+    fn contradiction(&self, disk: &Disk, is_model: Same) -> Option<String> {
+        let differs = |key: &str, wanted: &Option<String>, has: &str, same: Same| {
+            let wanted = wanted.as_deref().filter(|wanted| !same(wanted, has))?;
             Some(format!("its {key} is not `{wanted}`"))
         };
         let other_id = self
@@ -174,14 +203,45 @@ impl Select {
         let large = self.max_size.filter(|size| disk.size > *size);
         let has = size_words(disk.size);
         other_id
-            .or_else(|| differs("serial", &self.serial, &disk.serial))
-            .or_else(|| differs("wwn", &self.wwn, &disk.wwn))
-            .or_else(|| differs("model", &self.model, &disk.model))
-            .or_else(|| differs("bus", &self.bus, &disk.bus))
+            .or_else(|| differs("serial", &self.serial, &disk.serial, str::eq))
+            .or_else(|| differs("wwn", &self.wwn, &disk.wwn, is_wwn))
+            .or_else(|| differs("model", &self.model, &disk.model, is_model))
+            .or_else(|| differs("bus", &self.bus, &disk.bus, str::eq))
             .or_else(|| small.map(|_| format!("has {has}, less than `min-size`")))
             .or_else(|| large.map(|_| format!("has {has}, more than `max-size`")))
             .or_else(|| (self.not_removable && disk.removable).then(|| "is removable".to_owned()))
     }
+}
+
+/// Whether what is written means what the disk says.
+type Same = fn(&str, &str) -> bool;
+
+/// Of a SATA disk the kernel tells the first 16 characters, with nothing said by the last of them if that is a blank;
+/// `lsblk` prints all, and underscores for blanks where udev escaped them.
+fn is_model(written: &str, has: &str) -> bool {
+    let (written, has) = (plain(written), plain(has));
+    !has.is_empty() && written.starts_with(&has)
+}
+
+/// The same, or a part of the name: one `keep` for all disks of a kind.
+fn is_like_model(written: &str, has: &str) -> bool {
+    is_model(written, has) || is_model(has, written)
+}
+
+fn plain(model: &str) -> String {
+    model.trim().replace('_', " ").to_ascii_lowercase()
+}
+
+/// `0x5000c500a1b2c3d4` of `lsblk`, `wwn-0x…` of `/dev/disk/by-id` and `naa.…` of sysfs are one number.
+fn is_wwn(written: &str, has: &str) -> bool {
+    let digits = |text: &str| {
+        let text = text.trim().to_ascii_lowercase();
+        let text = text.strip_prefix("wwn-").unwrap_or(&text);
+        let kinds = ["0x", "naa.", "eui."];
+        let bare = kinds.iter().find_map(|kind| text.strip_prefix(kind));
+        bare.unwrap_or(text).to_owned()
+    };
+    digits(written) == digits(has)
 }
 
 /// People paste the whole path.

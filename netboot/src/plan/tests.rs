@@ -578,6 +578,62 @@ fn a_kept_disk_is_no_candidate_and_the_plan_says_why() {
 }
 
 #[test]
+fn a_disk_is_named_as_people_and_their_tools_write_it() {
+    // Both of a kind that `lsblk` calls `WDC WD40EFRX-68N32N0`.
+    let sata = |node: &str, wwn: &str| Disk {
+        model: "WDC WD40EFRX-68N".to_owned(),
+        wwn: wwn.to_owned(),
+        ..disk(node, 32 * GIB)
+    };
+    let disks = vec![
+        sata("sda", "naa.50014ee2b1a2c3d4"),
+        sata("sdb", "naa.50014ee2b1a2ffff"),
+        Disk {
+            model: "Samsung SSD 980 PRO 1TB".to_owned(),
+            wwn: "eui.0025385b21404b3c".to_owned(),
+            ..disk("nvme0n1", 32 * GIB)
+        },
+        disk("vda", 32 * GIB),
+    ];
+    let machine = hardware(Firmware::Uefi, disks);
+    let all = ["sda", "sdb", "nvme0n1", "vda"];
+    for (written, kept, selected) in [
+        ("model = \"WDC WD40EFRX-68N\"", &all[..2], &all[..2]),
+        ("model = \"WDC WD40EFRX-68N32N0\"", &all[..2], &all[..2]),
+        ("model = \"WDC_WD40EFRX-68N32N0\"", &all[..2], &all[..2]),
+        ("model = \"WDC WD40EFRX\"", &all[..2], &[][..]),
+        ("model = \"Samsung SSD 980\"", &all[2..3], &[]),
+        ("model = \"Samsung SSD 980 PRO 1TB\"", &all[2..3], &all[2..3]),
+        ("wwn = \"0x50014ee2b1a2c3d4\"", &all[..1], &all[..1]),
+        ("wwn = \"wwn-0x50014EE2B1A2C3D4\"", &all[..1], &all[..1]),
+        ("wwn = \"naa.50014ee2b1a2c3d4\"", &all[..1], &all[..1]),
+        ("wwn = \"eui.0025385b21404b3c\"", &all[2..3], &all[2..3]),
+        ("wwn = \"0x50014ee2b1a2\"", &[], &[]),
+        ("serial = \"SERIAL-SDA\"", &[], &[]),
+    ] {
+        let keep = format!(
+            "select = {{ serial = \"serial-vda\" }}\nlayout = \"ext4\"\nkeep = [{{ {written} }}]"
+        );
+        let plan = plan_of(&machine, &keep).expect(written);
+        let is = |seen: &&SeenDisk| seen.fate == Fate::Kept;
+        let seen = plan.seen.iter().filter(is);
+        let nodes: Vec<&str> = seen.map(|seen| seen.disk.node.as_str()).collect();
+        assert_eq!(nodes, kept, "keep {written}");
+        let told = format!("`keep` {{ {written} }} fits no disk here");
+        let told = if kept.is_empty() { vec![told] } else { vec![] };
+        assert_eq!(plan.warnings, told, "keep {written}");
+
+        let planned = plan_with(&machine, &format!("{{ {written} }}"));
+        match (planned, selected) {
+            (Ok(plan), [one]) => assert_eq!(plan.disks[0].disk.node, *one, "{written}"),
+            (Err(refusal), []) => assert!(refusal.message.starts_with("no disk"), "{refusal}"),
+            (Err(refusal), _) => assert!(refusal.message.starts_with("2 disks"), "{refusal}"),
+            (Ok(_), _) => panic!("{written} selects one of {selected:?}"),
+        }
+    }
+}
+
+#[test]
 fn no_match_lists_what_there_is() {
     let mut stick = disk("sda", 16 * GIB);
     stick.bus = "usb".to_owned();

@@ -45,6 +45,9 @@ pub(crate) fn plan(run: &mut Run<'_>, claim: &ClaimAnswer) -> anyhow::Result<Pla
     for kept in &plan.keeps {
         run.say(&format!("  stays: {kept}"));
     }
+    for warning in &plan.warnings {
+        run.say(&format!("  warning: {warning}"));
+    }
     Ok(plan)
 }
 
