@@ -219,9 +219,15 @@ fn free_cards(world: &World, macs: &[Mac], id: Mac, profile: &Profile) -> Result
         Code::DuplicateMac,
         format!("{mac} is a card of `{title}` already"),
     )
-    .fact(format!("`{title}` is {} since {}", owner.state, owner.since))
+    .fact(format!(
+        "`{title}` is {} since {}",
+        owner.state, owner.since
+    ))
     .fact(NOTHING)
-    .tip(format!("if it is listed by mistake: take it out of `mac` in {}", profile.file))
+    .tip(format!(
+        "if it is listed by mistake: take it out of `mac` in {}",
+        profile.file
+    ))
     .tip(format!(
         "if `{title}` is no more: pxe-admin forget {title} && pxe-admin enroll {id}"
     )))

@@ -296,7 +296,8 @@ fn cluster(order: &Order<'_>) -> Result<Option<K3s>, Refusal> {
     }
     let Some(server) = order.k3s_server.map(str::to_owned) else {
         let Profile { name, file, .. } = order.profile;
-        let message = format!("profile `{name}` joins a cluster as `{role}`, and none is configured");
+        let message =
+            format!("profile `{name}` joins a cluster as `{role}`, and none is configured");
         return Err(Refusal::new(Code::PlanRefused, message)
             .fact("nothing was written")
             .tip("in appliance.toml: [k3s] server = \"https://ADDRESS:6443\", then restart the appliance")

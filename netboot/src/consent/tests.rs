@@ -206,7 +206,7 @@ fn what_is_asked_about() {
 fn who_is_asked_follows_from_who_enrolled_it_unless_it_is_written() {
     let story = Story::enrolled();
     let mut machine = story.machine().clone();
-    let mut profile = story.profiles.by_name["worker"].clone();
+    let mut profile = story.profiles.by_name.values().next().expect("one").clone();
     let plan = plan_on(&with(Vec::new()));
     for (itself, written, want) in [
         (false, None, Wipe::Allow),
@@ -231,15 +231,33 @@ fn a_disk_that_is_none_of_those_it_was_installed_on_is_asked_about() {
     let rows = [
         ("never installed", vec![], None, None, Wipe::Allow),
         ("on the same disk", here.clone(), None, None, Wipe::Allow),
-        ("on two, one is gone", [here, there.clone()].concat(), None, None, Wipe::Allow),
+        (
+            "on two, one is gone",
+            [here, there.clone()].concat(),
+            None,
+            None,
+            Wipe::Allow,
+        ),
         ("on another disk", there.clone(), None, None, Wipe::Ask),
-        ("on another, `select` names this one", there.clone(), by_serial, None, Wipe::Allow),
-        ("on another, the profile allows it", there, None, Some(Wipe::Allow), Wipe::Allow),
+        (
+            "on another, `select` names this one",
+            there.clone(),
+            by_serial,
+            None,
+            Wipe::Allow,
+        ),
+        (
+            "on another, the profile allows it",
+            there,
+            None,
+            Some(Wipe::Allow),
+            Wipe::Allow,
+        ),
     ];
     for (name, written, serial, wipe, want) in rows {
         let mut machine = story.machine().clone();
         machine.written = written;
-        let mut profile = story.profiles.by_name["worker"].clone();
+        let mut profile = story.profiles.by_name.values().next().expect("one").clone();
         profile.wipe = wipe;
         profile.select[0].serial = serial;
         let plan = plan_on(&with(photos()));

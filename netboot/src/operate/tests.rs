@@ -220,7 +220,8 @@ fn a_card_of_another_machine_is_not_taken_from_it() {
         "{}[[machine]]\nname = \"box\"\nmac = [\"52:54:00:12:34:57\", \"52:54:00:12:34:56\"]\n",
         install::tests::PROFILE
     );
-    story.profiles = Profiles::read(&[("hosts/profiles/lab.toml".to_owned(), slip)]).expect("reads");
+    story.profiles =
+        Profiles::read(&[("hosts/profiles/lab.toml".to_owned(), slip)]).expect("reads");
     let seq = story.world.seq;
     refused(
         story.enroll(&request(0x57, None, None)),

@@ -49,11 +49,16 @@ pub(super) fn choose<'a>(
         let disk = disk.clone();
         SeenDisk { disk, fate, why }
     });
-    let idle = profile.keep.iter().filter(|keep| !disks.iter().any(|disk| keep.keeps(disk)));
+    let idle = profile
+        .keep
+        .iter()
+        .filter(|keep| !disks.iter().any(|disk| keep.keeps(disk)));
     Ok(Choice {
         seen: seen.collect(),
         disks: chosen,
-        warnings: idle.map(|keep| format!("`keep` {} fits no disk here", keep.table())).collect(),
+        warnings: idle
+            .map(|keep| format!("`keep` {} fits no disk here", keep.table()))
+            .collect(),
     })
 }
 

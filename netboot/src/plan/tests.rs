@@ -59,12 +59,7 @@ fn plan_with(hardware: &Hardware, select: &str) -> Result<Plan, Refusal> {
 
 /// `disk`: the lines of the profile's table.
 fn plan_of(hardware: &Hardware, disk: &str) -> Result<Plan, Refusal> {
-    plan_in(
-        hardware,
-        disk,
-        "agent",
-        Some("https://10.77.0.10:6443"),
-    )
+    plan_in(hardware, disk, "agent", Some("https://10.77.0.10:6443"))
 }
 
 fn plan_in(
@@ -73,8 +68,7 @@ fn plan_in(
     role: &str,
     k3s_server: Option<&str>,
 ) -> Result<Plan, Refusal> {
-    let text =
-        format!("system = \"x86_64-linux\"\n[disk]\n{disk}\n[k3s]\nrole = \"{role}\"\n");
+    let text = format!("system = \"x86_64-linux\"\n[disk]\n{disk}\n[k3s]\nrole = \"{role}\"\n");
     let profiles =
         Profiles::read(&[("hosts/profiles/worker.toml".to_owned(), text)]).expect("reads");
     let toplevel = "/nix/store/0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq-nixos-system-worker";
@@ -603,7 +597,11 @@ fn a_disk_is_named_as_people_and_their_tools_write_it() {
         ("model = \"WDC_WD40EFRX-68N32N0\"", &all[..2], &all[..2]),
         ("model = \"WDC WD40EFRX\"", &all[..2], &[][..]),
         ("model = \"Samsung SSD 980\"", &all[2..3], &[]),
-        ("model = \"Samsung SSD 980 PRO 1TB\"", &all[2..3], &all[2..3]),
+        (
+            "model = \"Samsung SSD 980 PRO 1TB\"",
+            &all[2..3],
+            &all[2..3],
+        ),
         ("wwn = \"0x50014ee2b1a2c3d4\"", &all[..1], &all[..1]),
         ("wwn = \"wwn-0x50014EE2B1A2C3D4\"", &all[..1], &all[..1]),
         ("wwn = \"naa.50014ee2b1a2c3d4\"", &all[..1], &all[..1]),
