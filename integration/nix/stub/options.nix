@@ -52,7 +52,7 @@ let
   # A section of a unit: a key has one value, or a list of them for one line each.
   section = or' { } (attrsOf (either (listOf atom) atom));
   # A section whose keys are known.
-  keys = types: or' { } (submodule { options = lib.mapAttrs (_: set) types; });
+  keys = types: or' { } (submodule { options = lib.mapAttrs (_: type: or' null (nullOr type)) types; });
   atom = nullOr (either bool (either int (either path str)));
 
   ports = {
