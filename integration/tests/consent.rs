@@ -113,3 +113,25 @@ fn a_stranger_tells_its_hardware_and_keeps_its_disks() -> anyhow::Result<()> {
     );
     scene.passed()
 }
+
+#[test]
+fn a_stranger_waits_at_its_screen_until_it_is_enrolled() -> anyhow::Result<()> {
+    let mut script = Script::new("wait", Bios, ByRouter);
+    script.unknown = Some("wait");
+    let mut scene = Scene::set(&script)?;
+    scene.machine.power_on()?;
+    let log = scene.appliance.log.clone();
+    wait_for("the machine to ask three times", BOOT, || {
+        Ok(std::fs::read_to_string(&log)?.matches("screen for strangers").count() >= 3)
+    })?;
+    scene.enroll()?;
+    // It is not switched off and on: its next question is answered with the installer.
+    scene.wait_for("the machine to hold its ticket", BOOT, |m| {
+        m.attempt.as_ref().is_some_and(|a| a.claim.is_some())
+    })?;
+    println!(
+        "holds its ticket after {:.1} s",
+        scene.machine.uptime().as_secs_f32()
+    );
+    scene.passed()
+}

@@ -96,17 +96,17 @@ fn leave(way: Way) -> &'static str {
     }
 }
 
-/// Asks again every five seconds.
+/// Asks again every five seconds, for ten minutes. The count is unset at first: what `set` makes is a text, which `inc`
+/// refuses to count.
 fn wait(script: &Script<'_>) -> String {
     let (http, mac) = (script.address.http(), script.mac);
     let leave = leave(Way::FirstDisk);
     format!(
         "#!ipxe
-isset ${{asked}} || set asked 0
+:again
 inc asked
 iseq ${{asked}} 120 && goto disk ||
 echo This machine is not enrolled. To install it: pxe-admin enroll {mac}
-:again
 sleep 5
 chain --replace {http}/boot.ipxe?mac={mac} || goto again
 :disk
@@ -217,11 +217,10 @@ pub(crate) mod tests {
     fn the_waiting_script() {
         expect![[r#"
             #!ipxe
-            isset ${asked} || set asked 0
+            :again
             inc asked
             iseq ${asked} 120 && goto disk ||
             echo This machine is not enrolled. To install it: pxe-admin enroll 52:54:00:12:34:56
-            :again
             sleep 5
             chain --replace http://10.77.0.1:8080/boot.ipxe?mac=52:54:00:12:34:56 || goto again
             :disk
