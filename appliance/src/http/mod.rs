@@ -5,6 +5,7 @@ mod counted;
 pub mod error;
 pub mod plain;
 pub mod request;
+mod seats;
 mod state;
 pub mod tls;
 pub mod unix;

@@ -1,16 +1,15 @@
 //! HTTP over plain TCP.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection;
+use super::seats::Seats;
 
 /// Connections at once. More wait in the kernel's queue.
 const CONNECTIONS: usize = 512;
@@ -28,11 +27,12 @@ pub async fn serve_plain(
     router: Router,
     stop: CancellationToken,
 ) -> io::Result<()> {
-    let seats = Arc::new(Semaphore::new(CONNECTIONS));
+    let seats = Seats::new(CONNECTIONS);
     let connections = TaskTracker::new();
     loop {
-        let Ok(seat) = seats.clone().acquire_owned().await else {
-            break;
+        let room = tokio::select! {
+            room = seats.room() => room,
+            () = stop.cancelled() => break,
         };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -40,6 +40,9 @@ pub async fn serve_plain(
         };
         match accepted {
             Ok((stream, peer)) => {
+                let Some(seat) = seats.take(room, peer.ip()) else {
+                    continue;
+                };
                 tune(&stream);
                 let serve =
                     connection::serve_from(stream, peer, router.clone(), stop.child_token());
@@ -91,4 +94,42 @@ pub(crate) fn passes(error: &io::Error) -> bool {
                 | Errno::EPROTO
         )
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::super::seats::OF_ONE;
+    use super::*;
+
+    /// Half-sent heads from one address, as many as it is let have: the next is hung up on, and a neighbour is served.
+    #[tokio::test]
+    async fn one_address_cannot_take_all_connections() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+        let to = listener.local_addr().expect("bound");
+        let stop = CancellationToken::new();
+        let router = Router::new().route("/", axum::routing::get(|| async { "hello" }));
+        let task = tokio::spawn(serve_plain(listener, router, stop.clone()));
+        let mut held = Vec::new();
+        for _ in 0..OF_ONE {
+            held.push(TcpStream::connect(to).await.expect("connects"));
+        }
+        let mut more = TcpStream::connect(to).await.expect("the kernel takes it");
+        let end = tokio::time::timeout(Duration::from_secs(5), more.read(&mut [0; 1])).await;
+        assert!(matches!(end.expect("is hung up on"), Ok(0) | Err(_)));
+
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket
+            .bind("127.0.0.2:0".parse().expect("an address"))
+            .expect("binds");
+        let mut other = socket.connect(to).await.expect("connects");
+        let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        other.write_all(request).await.expect("sends");
+        let mut answer = String::new();
+        other.read_to_string(&mut answer).await.expect("reads");
+        assert!(answer.ends_with("hello"), "{answer}");
+        stop.cancel();
+        task.await.expect("ends").expect("ends well");
+    }
 }

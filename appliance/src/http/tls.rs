@@ -11,11 +11,11 @@ use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::{TLS12, TLS13};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::seats::Seats;
 use super::{connection, plain};
 use crate::keys::Keys;
 
@@ -61,20 +61,22 @@ pub async fn serve_tls(
     stop: CancellationToken,
 ) -> io::Result<()> {
     let acceptor = TlsAcceptor::from(config);
-    let seats = Arc::new(Semaphore::new(CONNECTIONS));
+    let seats = Seats::new(CONNECTIONS);
     let connections = TaskTracker::new();
     loop {
-        let seat = tokio::select! {
-            seat = seats.clone().acquire_owned() => seat,
+        let room = tokio::select! {
+            room = seats.room() => room,
             () = stop.cancelled() => break,
         };
-        let Ok(seat) = seat else { break };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stop.cancelled() => break,
         };
         match accepted {
             Ok((stream, peer)) => {
+                let Some(seat) = seats.take(room, peer.ip()) else {
+                    continue;
+                };
                 let (acceptor, router, stop) =
                     (acceptor.clone(), router.clone(), stop.child_token());
                 connections.spawn(async move {
