@@ -36,7 +36,7 @@ use crate::packets::Packets;
 use crate::store::Store;
 use crate::timelines::Timelines;
 
-/// How many strangers are kept on record: a flood of invented MACs must not fill the disk.
+/// How many machines are kept on record that no operator enrolled: a flood of invented MACs must not fill the disk.
 const STRANGERS: usize = 1024;
 
 /// Shared by all listeners.
@@ -124,7 +124,7 @@ impl App {
         decide_image(self.store.world().by_mac(mac), &self.policy, clock::now())
     }
 
-    /// `boot.unknown` names a profile: the stranger gets it.
+    /// `boot.unknown` names a profile: the stranger gets it, if there are not too many.
     pub async fn enroll_stranger(&self, mac: Mac, profile: ProfileName) -> Result<(), Refusal> {
         let (profiles, armed_for) = (self.profiles(), self.config.armed_for);
         let enroll = move |world: &World, now| {
@@ -140,7 +140,7 @@ impl App {
                 profile: Some(profile),
                 name: None,
             };
-            operate::enroll(world, &operator, &request)
+            operate::enroll_stranger(world, &operator, &request)
         };
         self.store.decide(enroll).await.map(|_| ())
     }

@@ -165,6 +165,9 @@ pub enum Happening {
         code: String,
         reason: String,
         from: String,
+        /// It was at the operators' door on the network.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        admin: bool,
     },
     /// Somebody was refused an address because none is free; told once, until it is over.
     PoolExhausted {

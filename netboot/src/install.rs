@@ -9,6 +9,7 @@ mod leave;
 mod node;
 mod sealing;
 
+use crate::bounds;
 use crate::consent::{self, Wipe};
 use crate::decide::Policy;
 use crate::event::{Draft, Happening};
@@ -22,7 +23,7 @@ use crate::report::{Outcome, Report, Step};
 use crate::timestamp::Timestamp;
 use crate::token::Digest;
 use crate::wire::{ClaimAnswer, ClaimRequest, InstalledRequest};
-use crate::world::World;
+use crate::world::{Refusee, World};
 
 pub use boot::{reached, see, serve};
 pub use discover::discovered;
@@ -64,30 +65,42 @@ impl<T> From<Result<(T, Vec<Draft>), Refusal>> for Verdict<T> {
     }
 }
 
-/// Refusals that belong to no machine are written down only so often: the LAN must not fill the journal.
-const MOST_STRAY_REFUSALS: u32 = 1000;
-
-/// A refusal that goes on record with the machine it was about.
-pub(crate) fn refused<T>(
+/// A refusal that goes on record with the machine it was about, as long as there are not too many this day.
+fn refused<T>(
     world: &World,
     machine: Option<Mac>,
     refusal: Refusal,
+    now: Timestamp,
     from: &str,
 ) -> Verdict<T> {
+    let of = machine.map_or(Refusee::Nobody, Refusee::Machine);
+    refused_to(world, of, refusal, now, from)
+}
+
+/// As [`refused`], to whoever it was.
+pub(crate) fn refused_to<T>(
+    world: &World,
+    of: Refusee,
+    refusal: Refusal,
+    now: Timestamp,
+    from: &str,
+) -> Verdict<T> {
+    if !world.has_room(of, now) {
+        return Verdict::no(refusal);
+    }
     let what = Happening::Refused {
         code: code_text(refusal.code),
         reason: refusal.message.clone(),
         from: from.to_owned(),
+        admin: of == Refusee::Admin,
     };
-    let room = machine.is_some() || world.stray_refusals < MOST_STRAY_REFUSALS;
-    let drafts = if room {
-        vec![Draft { machine, what }]
-    } else {
-        Vec::new()
+    let machine = match of {
+        Refusee::Machine(id) => Some(id),
+        Refusee::Nobody | Refusee::Admin => None,
     };
     Verdict {
         answer: Err(refusal),
-        drafts,
+        drafts: vec![Draft { machine, what }],
     }
 }
 
@@ -111,7 +124,7 @@ pub fn claim(
     let Some((machine, attempt)) = world.by_ticket(&request.ticket).and_then(with_attempt) else {
         let refusal = Refusal::new(Code::UnknownInstall, "no install attempt has this ticket")
             .tip("power the machine off and on: its next boot brings a fresh ticket");
-        return refused(world, None, refusal, from);
+        return refused(world, None, refusal, now, from);
     };
     let Some(name) = machine.name.clone() else {
         return Verdict::no(Refusal::new(Code::WrongState, "the machine has no name"));
@@ -129,7 +142,7 @@ pub fn claim(
             let refusal = Refusal::new(Code::TicketUsed, "this ticket is held by another agent")
                 .fact("a ticket is good for one claim")
                 .tip("power the machine off and on: its next boot brings a fresh ticket");
-            refused(world, Some(machine.id), refusal, from)
+            refused(world, Some(machine.id), refusal, now, from)
         }
         None if !machine.is_armed(now) => {
             let refusal = Refusal::new(
@@ -137,7 +150,7 @@ pub fn claim(
                 "the order to install is no longer in force",
             )
             .tip(format!("pxe-admin reimage {}", machine.title()));
-            refused(world, Some(machine.id), refusal, from)
+            refused(world, Some(machine.id), refusal, now, from)
         }
         None => {
             let recipient = request.recipient.clone();
@@ -202,21 +215,25 @@ pub fn plan(
     session: &Digest,
     hardware: &Hardware,
     shelf: &Shelf<'_>,
+    now: Timestamp,
     from: &str,
 ) -> Verdict<Plan> {
     let (machine, attempt) = match running(world, session) {
         Ok(held) => held,
-        Err(refusal) => return refused(world, None, refusal, from),
+        Err(refusal) => return refused(world, None, refusal, now, from),
     };
     if attempt.progress.step.is_some_and(|step| step > Step::Plan) {
         let refusal = Refusal::new(
             Code::WrongState,
             "this attempt has carried out its plan already",
         );
-        return refused(world, Some(machine.id), refusal, from);
+        return refused(world, Some(machine.id), refusal, now, from);
     }
     let mut drafts = Vec::new();
     if machine.hardware.as_ref() != Some(hardware) {
+        if let Err(refusal) = takes_inventory(attempt, hardware) {
+            return refused(world, Some(machine.id), refusal, now, from);
+        }
         drafts.push(Draft::of(
             machine.id,
             Happening::Inventoried {
@@ -247,6 +264,23 @@ pub fn plan(
         false => Err(consent::refusal(&machine.title(), &asks)),
     };
     Verdict { answer, drafts }
+}
+
+/// Whether an inventory goes on record: it is not too long, and not one too many.
+fn takes_inventory(attempt: &Attempt, hardware: &Hardware) -> Result<(), Refusal> {
+    let length = serde_json::to_string(hardware).map_or(usize::MAX, |json| json.len());
+    if length > bounds::INVENTORY {
+        let refusal = Refusal::new(Code::TooLarge, "this is no inventory of a machine");
+        return Err(refusal.fact(format!("it has {length} bytes")));
+    }
+    if attempt.told.inventories >= bounds::INVENTORIES {
+        let times = bounds::INVENTORIES;
+        let message = format!("this attempt has told {times} different inventories");
+        return Err(Refusal::new(Code::TooManyAttempts, message)
+            .fact("disks come and go, or their order changes")
+            .tip("power the machine off and on"));
+    }
+    Ok(())
 }
 
 /// What an operator must say yes to before this plan is given out.
@@ -318,11 +352,12 @@ pub fn report(
     session: &Digest,
     report: &Report,
     policy: &Policy,
+    now: Timestamp,
     from: &str,
 ) -> Verdict<Mac> {
     let (machine, attempt) = match held(world, session) {
         Ok(held) => held,
-        Err(refusal) => return refused(world, None, refusal, from),
+        Err(refusal) => return refused(world, None, refusal, now, from),
     };
     if report.number <= attempt.progress.number {
         return Verdict::yes(machine.id, Vec::new());
@@ -331,15 +366,23 @@ pub fn report(
         return Verdict::no(refusal);
     }
     let mut drafts = Vec::new();
-    if !matches!(report.outcome, Outcome::Progress { .. } | Outcome::Unknown) {
-        drafts.push(Draft::of(
-            machine.id,
-            Happening::Reported {
-                report: report.clone(),
-            },
-        ));
-    }
     let failed = matches!(report.outcome, Outcome::Failed { .. });
+    let kept = match report.outcome {
+        Outcome::Progress { .. } | Outcome::Unknown => false,
+        Outcome::Retry { .. } => attempt.told.retries < bounds::RETRIES,
+        Outcome::Started | Outcome::Done | Outcome::Failed { .. } => true,
+    };
+    // The end of it is always news, and there is only one.
+    if kept && !failed && attempt.told.reports >= bounds::REPORTS {
+        let message = format!("this attempt has made {} reports", bounds::REPORTS);
+        let refusal = Refusal::new(Code::TooManyAttempts, message)
+            .tip(format!("pxe-admin show {}", machine.title()));
+        return refused(world, Some(machine.id), refusal, now, from);
+    }
+    if kept {
+        let report = report.in_short();
+        drafts.push(Draft::of(machine.id, Happening::Reported { report }));
+    }
     if failed && attempt.number >= policy.attempts {
         let reason = format!("attempt {} of {} failed", attempt.number, policy.attempts);
         drafts.push(Draft::of(machine.id, Happening::GaveUp { reason }));
@@ -358,7 +401,7 @@ pub fn installed(
 ) -> Verdict<()> {
     let (machine, attempt) = match held(world, session) {
         Ok(held) => held,
-        Err(refusal) => return refused(world, None, refusal, from),
+        Err(refusal) => return refused(world, None, refusal, now, from),
     };
     if matches!(
         machine.state,
@@ -367,7 +410,7 @@ pub fn installed(
         return Verdict::yes((), Vec::new());
     }
     if let Err(refusal) = running(world, session) {
-        return refused(world, Some(machine.id), refusal, from);
+        return refused(world, Some(machine.id), refusal, now, from);
     }
     let ready = attempt.secrets == Secrets::Received && attempt.progress.finished(Step::Unmount);
     let Some(plan) = attempt.plan.as_ref().filter(|_| ready) else {
@@ -375,7 +418,7 @@ pub fn installed(
             Code::TooEarly,
             "this attempt has not reported its last step",
         );
-        return refused(world, Some(machine.id), refusal, from);
+        return refused(world, Some(machine.id), refusal, now, from);
     };
     if plan.release.toplevel != request.store_path {
         let refusal = Refusal::new(
@@ -384,7 +427,7 @@ pub fn installed(
         )
         .fact(format!("planned {}", plan.release.toplevel))
         .fact(format!("installed {}", request.store_path));
-        return refused(world, Some(machine.id), refusal, from);
+        return refused(world, Some(machine.id), refusal, now, from);
     }
     let generation = Generation {
         number: request.generation,

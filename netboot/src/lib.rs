@@ -26,6 +26,7 @@
 //! | [`closure`] | two closures | what becomes of each package |
 //! | [`follow`] | the commit that a branch has | whether it is published now |
 //! | [`retention`] | releases, and what machines do | what stays in the cache |
+//! | [`bounds`] | what callers say | how much of it goes on record |
 //! | [`attempts`] | calls with a wrong token | whether the next is listened to |
 //! | [`narinfo`], [`nar`] | what was put into the cache | what is signed, what is in it |
 //! | [`world`] | events | everything the appliance knows |
@@ -72,6 +73,7 @@ pub mod nar;
 pub mod narinfo;
 
 pub mod attempts;
+pub mod bounds;
 pub mod firewall;
 pub mod rivals;
 

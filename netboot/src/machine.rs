@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::boot_order::Entry;
+use crate::bounds::{Tally, Told};
 use crate::consent::{Found, Written};
 use crate::hardware::Hardware;
 use crate::local_boot::LocalBoot;
@@ -91,6 +92,32 @@ impl Facts {
         self.serial = serial.or(self.serial.take());
         *self != before
     }
+
+    /// What `newer` knows that was not known.
+    #[must_use]
+    pub fn new_in(&self, newer: &Self) -> Self {
+        let Self {
+            arch,
+            vendor_class,
+            uuid,
+            serial,
+        } = newer.clone();
+        Self {
+            arch: arch.filter(|_| self.arch.is_none()),
+            vendor_class: vendor_class.filter(|_| self.vendor_class.is_none()),
+            uuid: uuid.filter(|_| self.uuid.is_none()),
+            serial: serial.filter(|_| self.serial.is_none()),
+        }
+    }
+
+    /// Whether learning from `newer` would replace what is known.
+    pub fn contradicts(&self, newer: &Self) -> bool {
+        let mut learnt = self.clone();
+        learnt.learn(newer);
+        let mut added = self.clone();
+        added.learn(&self.new_in(newer));
+        learnt != added
+    }
 }
 
 /// The order to install, given by `enroll` or `reimage`, and how long it stays in force.
@@ -122,6 +149,8 @@ pub struct Attempt {
     pub progress: Progress,
     #[serde(default)]
     pub secrets: Secrets,
+    #[serde(skip)]
+    pub told: Told,
 }
 
 impl Attempt {
@@ -298,6 +327,8 @@ pub struct Machine {
     pub local_boot: Option<LocalBoot>,
     #[serde(default)]
     pub generations: Vec<Generation>,
+    #[serde(skip)]
+    pub tally: Tally,
 }
 
 impl Machine {

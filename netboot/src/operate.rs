@@ -17,7 +17,7 @@ use crate::store_path::StorePath;
 use crate::timestamp::Timestamp;
 use crate::token::Ticket;
 use crate::wire::{EnrollRequest, Source};
-use crate::world::{World, sorted};
+use crate::world::{Refusee, World, sorted};
 
 pub use confirm::confirm;
 pub use preview::preview;
@@ -420,9 +420,25 @@ pub fn release(world: &World, built: Built, now: Timestamp) -> Verdict<Release> 
     }
 }
 
+/// `boot.unknown` names a profile: a stranger gets it. One that is not on record, because there are too many, does not.
+pub fn enroll_stranger(
+    world: &World,
+    operator: &Operator<'_>,
+    request: &EnrollRequest,
+) -> Verdict<About> {
+    if world.by_mac(request.mac).is_none() {
+        let message = "too many machines are on record that no operator enrolled";
+        let refusal = Refusal::new(Code::WrongState, message)
+            .fact("nothing was changed")
+            .tip("pxe-admin machines, then `pxe-admin forget MAC` for those that are none");
+        return Verdict::from(Err(refusal));
+    }
+    enroll(world, operator, request)
+}
+
 /// Somebody came to the operators' door without its token.
-pub fn turned_away(world: &World, refusal: Refusal, from: &str) -> Verdict<()> {
-    install::refused(world, None, refusal, from)
+pub fn turned_away(world: &World, refusal: Refusal, now: Timestamp, from: &str) -> Verdict<()> {
+    install::refused_to(world, Refusee::Admin, refusal, now, from)
 }
 
 /// The name a machine gets when nobody gives one: the profile and the end of the MAC.

@@ -7,6 +7,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounds;
+
 /// The install, step by step; the order here is the order of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -115,6 +117,25 @@ pub struct Report {
     pub number: u64,
     pub step: Step,
     pub outcome: Outcome,
+}
+
+impl Report {
+    /// As it goes on record: the agent's words are cut to what a person reads.
+    #[must_use]
+    pub fn in_short(&self) -> Self {
+        let short = |cause: &String| bounds::cut(cause, bounds::CAUSE);
+        let outcome = match &self.outcome {
+            Outcome::Retry { attempt, cause } => Outcome::Retry {
+                attempt: *attempt,
+                cause: short(cause),
+            },
+            Outcome::Failed { causes } => Outcome::Failed {
+                causes: causes.iter().take(bounds::CAUSES).map(short).collect(),
+            },
+            other => other.clone(),
+        };
+        Self { outcome, ..*self }
+    }
 }
 
 /// Where an attempt stands: the fold of its reports.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::bounds::{self, Daily, Tally, Told};
 use crate::consent::Written;
 use crate::event::{BY_POLICY, Event, Happening};
 use crate::follow::Followed;
@@ -28,8 +29,20 @@ pub struct World {
     pub followed: Option<Followed>,
     /// The number of the last event folded in.
     pub seq: u64,
-    /// Refusals on record that belong to no machine; bounded by who writes them.
-    pub stray_refusals: u32,
+    /// Refusals on record that belong to no machine, or to one that nobody enrolled.
+    stray_refusals: Daily,
+    /// Refusals on record at the operators' door on the network.
+    admin_refusals: Daily,
+    /// Facts about firmware that replaced others.
+    replaced_facts: Daily,
+}
+
+/// Who may have a refusal put on record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusee {
+    Nobody,
+    Machine(Mac),
+    Admin,
 }
 
 impl World {
@@ -48,7 +61,14 @@ impl World {
                     release.pruned = Some(event.at);
                 }
             }
-            (Happening::Refused { .. }, None) => self.stray_refusals += 1,
+            (Happening::Refused { admin, .. }, machine) => {
+                let of = match machine {
+                    Some(id) => Refusee::Machine(id),
+                    None if *admin => Refusee::Admin,
+                    None => Refusee::Nobody,
+                };
+                self.refusals(of).note(event.at);
+            }
             (Happening::Forgotten { .. }, Some(id)) => {
                 self.machines.remove(&id);
             }
@@ -58,7 +78,12 @@ impl World {
                     .retain(|other, _| *other == id || !macs.contains(other));
                 self.machine(id, event.at).apply(event);
             }
-            (Happening::Seen { .. }, Some(id)) => self.machine(id, event.at).apply(event),
+            (Happening::Seen { facts }, Some(id)) => {
+                if self.machine(id, event.at).facts.contradicts(facts) {
+                    self.replaced_facts.note(event.at);
+                }
+                self.machine(id, event.at).apply(event);
+            }
             (_, Some(id)) => {
                 if let Some(machine) = self.machines.get_mut(&id) {
                     machine.apply(event);
@@ -74,6 +99,47 @@ impl World {
             .or_insert_with(|| Machine::stranger(id, at))
     }
 
+    /// Where refusals are counted. Strangers share one count: their MACs cost nothing.
+    fn refusals(&mut self, of: Refusee) -> &mut Daily {
+        let enrolled = |m: &&mut Machine| m.state != State::Seen;
+        match of {
+            Refusee::Admin => &mut self.admin_refusals,
+            Refusee::Machine(id) => match self.machines.get_mut(&id).filter(enrolled) {
+                Some(machine) => &mut machine.tally.refusals,
+                None => &mut self.stray_refusals,
+            },
+            Refusee::Nobody => &mut self.stray_refusals,
+        }
+    }
+
+    /// Whether one more refusal goes on record at `now`.
+    pub(crate) fn has_room(&self, of: Refusee, now: Timestamp) -> bool {
+        let enrolled = |m: &&Machine| m.state != State::Seen;
+        let machine = match of {
+            Refusee::Admin => {
+                return self.admin_refusals.has_room(now, bounds::ADMIN_REFUSALS);
+            }
+            Refusee::Machine(id) => self.machines.get(&id).filter(enrolled),
+            Refusee::Nobody => None,
+        };
+        match machine {
+            Some(machine) => machine.tally.refusals.has_room(now, bounds::REFUSALS),
+            None => self.stray_refusals.has_room(now, bounds::STRAY_REFUSALS),
+        }
+    }
+
+    /// What of these facts is taken over at `now`: what was not known, always; what would replace something, now and
+    /// then.
+    pub(crate) fn taken_over(&self, machine: &Machine, facts: &Facts, now: Timestamp) -> Facts {
+        let rested = |at| now.since(at) >= bounds::FACTS_STAND;
+        let room = machine.tally.replaced.is_none_or(rested)
+            && self.replaced_facts.has_room(now, bounds::REPLACED_FACTS);
+        match room {
+            true => facts.clone(),
+            false => machine.facts.new_in(facts),
+        }
+    }
+
     /// The machine that has this card.
     pub fn by_mac(&self, mac: Mac) -> Option<&Machine> {
         self.machines
@@ -84,7 +150,8 @@ impl World {
     /// The Raspberry Pi whose firmware asks for files in the folder of this serial number, eight hexadecimal digits.
     ///
     /// A Pi 4 and later tell their serial number in option 97; Linux says all sixteen digits of it. A Pi 3 and older
-    /// tell none, but their MAC ends in the last six digits of it. Nothing if two answer to it.
+    /// tell none, but their MAC ends in the last six digits of it. One that was enrolled goes before those that only
+    /// say so. Nothing if two answer to it.
     pub fn by_raspberry_pi(&self, serial: &str) -> Option<&Machine> {
         let told = |m: &Machine| {
             let known = m.facts.serial.as_deref().unwrap_or_default();
@@ -94,11 +161,24 @@ impl World {
             let [vendor @ .., a, b, c] = mac.octets();
             vendor == [0xb8, 0x27, 0xeb] && serial.ends_with(&format!("{a:02x}{b:02x}{c:02x}"))
         };
-        let mut all = self.machines.values().filter(|m| {
+        let answers = |m: &&Machine| {
             m.macs.iter().copied().any(is_raspberry_pi_card)
                 && (told(m) || m.macs.iter().any(named))
-        });
-        all.next().filter(|_| all.next().is_none())
+        };
+        let (strangers, enrolled): (Vec<_>, Vec<_>) = self
+            .machines
+            .values()
+            .filter(answers)
+            .partition(|m| m.state == State::Seen);
+        let wanted = if enrolled.is_empty() {
+            strangers
+        } else {
+            enrolled
+        };
+        match wanted[..] {
+            [one] => Some(one),
+            _ => None,
+        }
     }
 
     /// The machine of this name, or with this MAC in any spelling.
@@ -194,6 +274,7 @@ impl Machine {
             boot_order: Vec::new(),
             local_boot: None,
             generations: Vec::new(),
+            tally: Tally::default(),
         }
     }
 
@@ -217,6 +298,9 @@ impl Machine {
         let at = event.at;
         match &event.what {
             Happening::Seen { facts } => {
+                if self.facts.contradicts(facts) {
+                    self.tally.replaced = Some(at);
+                }
                 self.facts.learn(facts);
             }
             Happening::Reached { manner } => self.manner = Some(manner.clone()),
@@ -290,6 +374,7 @@ impl Machine {
                     ..Facts::default()
                 });
                 self.hardware = Some(hardware.clone());
+                self.in_attempt(|a| a.told.inventories += 1);
             }
             Happening::Planned { plan } => {
                 self.in_attempt(|a| a.plan = Some((**plan).clone()));
@@ -310,6 +395,8 @@ impl Machine {
                 self.remember_written(report);
                 self.in_attempt(|a| {
                     a.progress.fold(report);
+                    a.told.reports += 1;
+                    a.told.retries += u32::from(matches!(report.outcome, Outcome::Retry { .. }));
                 });
             }
             Happening::Sealed { sealed, node_key } => {
@@ -433,6 +520,7 @@ impl Attempt {
             waits: None,
             progress: Progress::default(),
             secrets: Secrets::default(),
+            told: Told::default(),
         }
     }
 }
@@ -471,12 +559,27 @@ mod tests {
         let _ = add("52:54:00:00:00:01", Some("deadbeef"));
         let _ = add("2c:cf:67:00:00:01", Some("0badf00d"));
         let _ = add("2c:cf:67:00:00:02", Some("0badf00d"));
+        // Invented cards that claim the numbers of others.
+        let _ = add("b8:27:eb:00:00:01", Some("00000000c0ffee01"));
+        let _ = add("b8:27:eb:00:00:02", Some("00000000c0ffee02"));
+        let mine = add("dc:a6:32:00:00:06", Some("c0ffee01"));
+        let third = ["dc:a6:32:00:00:07", "dc:a6:32:00:00:08"].map(|m| add(m, Some("c0ffee02")));
+        for mac in [mine, third[0], third[1]] {
+            let machine = world.machines.get_mut(&mac).expect("is there");
+            machine.state = State::Enrolled;
+        }
         for (name, serial, want) in [
             ("by its MAC", "a1123456", Some(three)),
             ("by what its ROM said", "6d7e8f90", Some(four)),
             ("by what Linux said", "cafe0005", Some(installed)),
             ("another kind of machine", "deadbeef", None),
             ("two of one number", "0badf00d", None),
+            (
+                "one that was enrolled and a stranger",
+                "c0ffee01",
+                Some(mine),
+            ),
+            ("two that were enrolled", "c0ffee02", None),
             ("nobody's", "00000000", None),
         ] {
             assert_eq!(world.by_raspberry_pi(serial).map(|m| m.id), want, "{name}");

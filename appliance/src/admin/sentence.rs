@@ -71,7 +71,9 @@ pub(super) fn sentence(what: &Happening) -> String {
             format!("did not get to its disk by {left}: it asked the network again")
         }
         Happening::Joined { node } => format!("joined: k3s says that node `{node}` is Ready"),
-        Happening::Refused { code, reason, from } => {
+        Happening::Refused {
+            code, reason, from, ..
+        } => {
             format!("refused to {from}: {reason} ({code})")
         }
         Happening::PoolExhausted { first, last } => format!(

@@ -81,7 +81,7 @@ async fn discovered(
     let DiscoveredRequest { mac, hardware } = request;
     let policy = app.policy.clone();
     app.store
-        .decide(move |world, _| install::discovered(world, mac, &hardware, &policy, &from))
+        .decide(move |world, now| install::discovered(world, mac, &hardware, &policy, now, &from))
         .await?;
     tracing::info!(%mac, "a stranger told its hardware");
     noted()
@@ -99,13 +99,13 @@ async fn plan(
     let k3s_server = app.config.k3s.server.clone();
     let decided = app
         .store
-        .decide(move |world, _| {
+        .decide(move |world, now| {
             let shelf = Shelf {
                 profiles: &profiles,
                 cache: &cache,
                 k3s_server: k3s_server.as_deref(),
             };
-            install::plan(world, &session, &request.hardware, &shelf, &from)
+            install::plan(world, &session, &request.hardware, &shelf, now, &from)
         })
         .await?;
     Ok(Json(decided.answer))
@@ -132,7 +132,7 @@ async fn report(
     };
     let machine = app
         .store
-        .decide(move |world, _| install::report(world, &session, &report, &policy, &from))
+        .decide(move |world, now| install::report(world, &session, &report, &policy, now, &from))
         .await?
         .answer;
     // Bytes are not worth an fsync: whoever watches is told, and that is all.
@@ -156,7 +156,7 @@ async fn secrets(
     let asked = {
         let (session, from) = (session.clone(), from.clone());
         app.store
-            .decide(move |world, _| install::secrets(world, &session, &from))
+            .decide(move |world, now| install::secrets(world, &session, now, &from))
             .await?
             .answer
     };
@@ -173,7 +173,7 @@ async fn secrets(
     let sealed = seal::seal(&recipient, &secrets).map_err(|error| broken(&error))?;
     let sealed = app
         .store
-        .decide(move |world, _| install::sealed(world, &session, sealed, node_key, &from))
+        .decide(move |world, now| install::sealed(world, &session, sealed, node_key, now, &from))
         .await?
         .answer;
     tracing::info!(name = %host_name, "secrets handed out, sealed");
@@ -206,7 +206,7 @@ async fn received(
     Peer(from): Peer,
 ) -> Answer<Value> {
     app.store
-        .decide(move |world, _| install::received(world, &session, &from))
+        .decide(move |world, now| install::received(world, &session, now, &from))
         .await?;
     noted()
 }

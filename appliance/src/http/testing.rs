@@ -162,8 +162,9 @@ impl Bench {
         let serve = move |world: &_, now| install::serve(world, mac, &policy, now, ticket);
         self.app.store.decide(serve).await.expect("served");
         let hardware = serde_json::from_value(hardware()).expect("hardware");
-        let tell =
-            move |world: &_, _| install::discovered(world, mac, &hardware, &then, "10.77.0.50");
+        let tell = move |world: &_, now| {
+            install::discovered(world, mac, &hardware, &then, now, "10.77.0.50")
+        };
         self.app.store.decide(tell).await.expect("told");
     }
 

@@ -10,7 +10,8 @@ use crate::timestamp::Timestamp;
 use crate::token::Ticket;
 use crate::world::World;
 
-/// A machine asked for something to boot: what is new about it. `most` bounds the strangers on record.
+/// A machine asked for something to boot: what is new about it. `most` bounds the machines on record that no operator
+/// enrolled. Anybody can send a DISCOVER in its name, so what is known of it is replaced only now and then.
 /// Also the place where a machine is given up whose attempts are used up, or whose order expired in the middle: in proxy
 /// mode it is answered with silence from here on, so no other door would ever hear of it.
 pub fn see(
@@ -25,7 +26,7 @@ pub fn see(
         let strangers = world
             .machines
             .values()
-            .filter(|m| m.state == State::Seen)
+            .filter(|m| m.state == State::Seen || m.enrolled_itself)
             .count();
         let seen = Draft::of(
             mac,
@@ -43,13 +44,9 @@ pub fn see(
         );
     };
     let mut drafts = Vec::new();
-    if machine.facts.clone().learn(facts) {
-        drafts.push(Draft::of(
-            machine.id,
-            Happening::Seen {
-                facts: facts.clone(),
-            },
-        ));
+    let facts = world.taken_over(machine, facts, now);
+    if machine.facts.clone().learn(&facts) {
+        drafts.push(Draft::of(machine.id, Happening::Seen { facts }));
     }
     drafts.extend(given_up(machine, &decide(Some(machine), policy, now)));
     Verdict::yes((), drafts)

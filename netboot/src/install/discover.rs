@@ -3,16 +3,15 @@
 use serde_json::Value;
 
 use super::{Verdict, refused};
+use crate::bounds;
 use crate::decide::{Policy, Unknown};
 use crate::event::{Draft, Happening};
 use crate::hardware::Hardware;
 use crate::mac::Mac;
 use crate::machine::State;
 use crate::refusal::{Code, Refusal};
+use crate::timestamp::Timestamp;
 use crate::world::World;
-
-/// Bytes of an inventory that nobody vouches for: of fifty disks with ten partitions each.
-const MOST: usize = 128 << 10;
 
 /// `POST /node/v1/discovered`: taken once from each stranger that was sent a boot script for it.
 pub fn discovered(
@@ -20,6 +19,7 @@ pub fn discovered(
     mac: Mac,
     hardware: &Hardware,
     policy: &Policy,
+    now: Timestamp,
     from: &str,
 ) -> Verdict<()> {
     let asked = world.by_mac(mac).and_then(|machine| {
@@ -30,7 +30,7 @@ pub fn discovered(
     let Some((machine, discovery)) = asked else {
         let refusal = Refusal::new(Code::WrongState, "nobody asked this machine what it is")
             .tip(format!("pxe-admin show {mac}"));
-        return refused(world, None, refusal, from);
+        return refused(world, None, refusal, now, from);
     };
     if machine.hardware.as_ref() == Some(hardware) && discovery.told.is_some() {
         return Verdict::yes((), Vec::new());
@@ -42,7 +42,7 @@ pub fn discovered(
     }
     if !is_printable(hardware) {
         let refusal = Refusal::new(Code::TooLarge, "this is no inventory of a machine");
-        return refused(world, Some(machine.id), refusal, from);
+        return refused(world, Some(machine.id), refusal, now, from);
     }
     let hardware = hardware.clone();
     let told = Draft::of(machine.id, Happening::Discovered { hardware });
@@ -60,5 +60,5 @@ fn is_printable(hardware: &Hardware) -> bool {
         }
     }
     serde_json::to_value(hardware)
-        .is_ok_and(|value| value.to_string().len() <= MOST && plain(&value))
+        .is_ok_and(|value| value.to_string().len() <= bounds::INVENTORY && plain(&value))
 }

@@ -23,11 +23,11 @@ pub fn booted(
     let Some(machine) = world.by_node_key(node_key) else {
         let refusal = Refusal::new(Code::Unauthorized, "no installed machine has this key")
             .fact("it was installed again, or forgotten, since");
-        return refused(world, None, refusal, from);
+        return refused(world, None, refusal, now, from);
     };
     if machine.name.as_ref() != Some(&request.name) {
         let refusal = Refusal::new(Code::Unauthorized, "this key belongs to another name");
-        return refused(world, Some(machine.id), refusal, from);
+        return refused(world, Some(machine.id), refusal, now, from);
     }
     let release = world
         .releases

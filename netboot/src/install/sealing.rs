@@ -7,6 +7,7 @@ use crate::name::HostName;
 use crate::profile::Role;
 use crate::refusal::{Code, Refusal};
 use crate::report::Step;
+use crate::timestamp::Timestamp;
 use crate::token::Digest;
 use crate::world::World;
 
@@ -24,12 +25,12 @@ pub enum ToSeal {
 }
 
 /// `POST /node/v1/secrets`, first half. Refused before the `configure` step and after "received".
-pub fn secrets(world: &World, session: &Digest, from: &str) -> Verdict<ToSeal> {
+pub fn secrets(world: &World, session: &Digest, now: Timestamp, from: &str) -> Verdict<ToSeal> {
     let (machine, attempt) = match running(world, session) {
         Ok(held) => held,
-        Err(refusal) => return refused(world, None, refusal, from),
+        Err(refusal) => return refused(world, None, refusal, now, from),
     };
-    let on_record = |refusal| refused(world, Some(machine.id), refusal, from);
+    let on_record = |refusal| refused(world, Some(machine.id), refusal, now, from);
     let due = attempt
         .progress
         .step
@@ -65,9 +66,10 @@ pub fn sealed(
     session: &Digest,
     sealed: String,
     node_key: Digest,
+    now: Timestamp,
     from: &str,
 ) -> Verdict<String> {
-    let Verdict { answer, drafts } = secrets(world, session, from);
+    let Verdict { answer, drafts } = secrets(world, session, now, from);
     match (answer, world.by_session(session)) {
         (Ok(ToSeal::Again(kept)), _) => Verdict::yes(kept, drafts),
         (Ok(ToSeal::Fresh { .. }), Some(machine)) => {
@@ -89,10 +91,10 @@ pub fn sealed(
 }
 
 /// `POST /node/v1/secrets/received`: from here on nobody gets them again.
-pub fn received(world: &World, session: &Digest, from: &str) -> Verdict<()> {
+pub fn received(world: &World, session: &Digest, now: Timestamp, from: &str) -> Verdict<()> {
     let (machine, attempt) = match running(world, session) {
         Ok(held) => held,
-        Err(refusal) => return refused(world, None, refusal, from),
+        Err(refusal) => return refused(world, None, refusal, now, from),
     };
     match attempt.secrets {
         Secrets::Received => Verdict::yes((), Vec::new()),
@@ -101,7 +103,7 @@ pub fn received(world: &World, session: &Digest, from: &str) -> Verdict<()> {
         }
         Secrets::Kept => {
             let refusal = Refusal::new(Code::TooEarly, "no secrets were handed out yet");
-            refused(world, Some(machine.id), refusal, from)
+            refused(world, Some(machine.id), refusal, now, from)
         }
     }
 }

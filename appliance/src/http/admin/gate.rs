@@ -49,7 +49,7 @@ impl Gate {
             return Refused(refusal).into_response();
         }
         let (told, from) = (refusal.clone(), from.to_string());
-        let turned_away = move |world: &World, _| operate::turned_away(world, told, &from);
+        let turned_away = move |world: &World, now| operate::turned_away(world, told, now, &from);
         // The answer is always the refusal; a store that cannot write says so.
         let refusal = match self.app.store.decide(turned_away).await {
             Ok(_) => refusal,

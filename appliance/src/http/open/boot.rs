@@ -37,8 +37,13 @@ pub(super) async fn boot_script(
 ) -> Result<Response, Refused> {
     let asked: Asked = super::query(&uri)?;
     let mac = super::read_mac(asked.mac.as_deref())?;
-    app.see(mac, &facts(&asked)).await?;
     let caller = app.caller(mac, from);
+    // Anybody can write a MAC and a serial number into a URL.
+    let told = match caller.is_proven {
+        true => facts(&asked),
+        false => Facts::default(),
+    };
+    app.see(mac, &told).await?;
     app.reached(&caller).await;
     if let Decision::Enroll(profile) = app.decision(mac) {
         app.enroll_stranger(mac, profile).await?;

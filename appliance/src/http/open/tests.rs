@@ -133,7 +133,7 @@ async fn what_others_fetch_in_a_machines_name_is_not_its_own_doing() {
     let now = crate::clock::now();
     app.trials(|trials| drop(trials.discover(mac(MAC), uefi, None, forms, &names, now)));
     let loader = format!("/loaders/snponly.efi?mac={MAC}");
-    let script = format!("/boot.ipxe?mac={MAC}");
+    let script = format!("/boot.ipxe?mac={MAC}&serial=6d7e8f90");
     for _ in 0..3 {
         for path in [loader.as_str(), &script, KERNEL_PATH] {
             text(&get(at, path, "").await, 200);
@@ -149,6 +149,7 @@ async fn what_others_fetch_in_a_machines_name_is_not_its_own_doing() {
     assert_eq!(marks, want);
     let world = app.store.world();
     let machine = world.by_mac(mac(MAC)).expect("is on record");
+    assert_eq!(machine.facts, netboot::machine::Facts::default());
     assert_eq!(
         machine.manner, None,
         "nobody knows what gets it to its script"
@@ -296,8 +297,8 @@ async fn a_stranger_may_be_asked_what_it_is_and_gets_no_ticket() {
     let hardware: netboot::hardware::Hardware =
         serde_json::from_value(crate::http::testing::hardware()).expect("reads");
     let (policy, who) = (app.policy.clone(), mac(STRANGER));
-    let tell = move |world: &netboot::world::World, _| {
-        netboot::install::discovered(world, who, &hardware, &policy, "127.0.0.1")
+    let tell = move |world: &netboot::world::World, now| {
+        netboot::install::discovered(world, who, &hardware, &policy, now, "127.0.0.1")
     };
     app.store.decide(tell).await.expect("is taken");
     let script = asks().await;

@@ -30,7 +30,7 @@ impl Story {
     }
 
     fn tells(&mut self, hardware: &Hardware) -> Result<(), Refusal> {
-        let verdict = discovered(&self.world, mac(0x56), hardware, &policy(), FROM);
+        let verdict = discovered(&self.world, mac(0x56), hardware, &policy(), self.now, FROM);
         self.take(verdict)
     }
 
@@ -95,7 +95,14 @@ fn only_a_stranger_that_was_asked_is_listened_to() {
 
     let mut story = Story::stranger();
     assert_eq!(story.asks(), Decision::Discover);
-    let verdict = discovered(&story.world, mac(0x56), &hardware(), &super::policy(), FROM);
+    let verdict = discovered(
+        &story.world,
+        mac(0x56),
+        &hardware(),
+        &super::policy(),
+        story.now,
+        FROM,
+    );
     let answer = story.take(verdict);
     assert_eq!(
         code(answer),

@@ -59,7 +59,14 @@ impl Story {
         if !label.is_empty() {
             hardware.disks[0].holds = vec![holding(label)];
         }
-        let verdict = plan(&self.world, &digest(agent), &hardware, &shelf, FROM);
+        let verdict = plan(
+            &self.world,
+            &digest(agent),
+            &hardware,
+            &shelf,
+            self.now,
+            FROM,
+        );
         self.take(verdict)
     }
 
