@@ -141,6 +141,8 @@ in
         ExecReload = "${pkgs.coreutils}/bin/kill -HUP $MAINPID";
         Restart = "on-failure";
         RestartSec = "2s";
+        # A sign of life comes only through the store; a slow disk may take its time.
+        WatchdogSec = "2min";
         LoadCredential = lib.mapAttrsToList (name: path: "${name}:${path}") secrets;
 
         DynamicUser = true;

@@ -265,6 +265,21 @@ impl Bound {
             watched.await;
             Ok(())
         });
+        let (store, told) = (app.store.clone(), all.clone());
+        tasks.add("the store", async move {
+            tokio::select! {
+                () = store.ended() => Err(anyhow!("nothing can be written down any more")),
+                () = told.cancelled() => Ok(()),
+            }
+        });
+
+        if let Some(period) = notify::watchdog() {
+            let beating = notify::beat(app.store.clone(), period, notify::tell, all.clone());
+            tasks.add("the sign of life", async {
+                beating.await;
+                Ok(())
+            });
+        }
 
         // Once told to stop, listeners that end are no news.
         let ended = tokio::select! {

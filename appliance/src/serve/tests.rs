@@ -121,3 +121,45 @@ async fn a_listener_that_dies_is_named() {
         assert!(format!("{died:#}").starts_with("TFTP "), "{name}: {died:#}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_store_it_ends() {
+    let house = House::new(&boot(""));
+    let bound = house.bind().await;
+    let app = bound.app().clone();
+    assert_eq!(app.store.trouble(), None);
+    let running = tokio::spawn(bound.run(CancellationToken::new()));
+    app.store.kill_writer().await;
+    assert!(app.store.trouble().is_some(), "/healthz says so");
+    let ended = tokio::time::timeout(STOPS_IN, running).await;
+    let error = ended
+        .expect("ends in time")
+        .expect("does not panic")
+        .expect_err("is a fault");
+    assert!(
+        format!("{error:#}").starts_with("the store died: "),
+        "{error:#}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_of_life_comes_only_through_the_store() {
+    let house = House::new(&boot(""));
+    let bound = house.bind().await;
+    let store = bound.app().store.clone();
+    let (said, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let tell = move |state: &str| drop(said.send(state.to_owned()));
+    let stop = CancellationToken::new();
+    let period = Duration::from_millis(20);
+    let beating = tokio::spawn(notify::beat(store.clone(), period, tell, stop.clone()));
+    for _ in 0..3 {
+        let state = tokio::time::timeout(STOPS_IN, heard.recv()).await;
+        assert_eq!(state.expect("in time").as_deref(), Some("WATCHDOG=1"));
+    }
+    store.kill_writer().await;
+    while heard.try_recv().is_ok() {}
+    let more = tokio::time::timeout(10 * period, heard.recv()).await;
+    assert!(more.is_err(), "{more:?}");
+    stop.cancel();
+    beating.await.expect("ends");
+}

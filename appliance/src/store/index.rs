@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::ops::Bound;
+use std::ops::{Bound, Deref};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, mpsc};
@@ -117,11 +117,32 @@ fn by_machine(machine: Mac, seq: u64) -> [u8; 14] {
 /// An open index.
 pub(super) struct Index {
     dir: PathBuf,
-    db: sled::Db,
-    trees: Vec<sled::Tree>,
+    db: Engine<sled::Db>,
+    trees: Engine<Vec<sled::Tree>>,
     /// What is fsynced after each flush.
     file: File,
     blobs: Mutex<BTreeSet<OsString>>,
+}
+
+/// What sled keeps open. Dropping the last of it syncs its file and panics if that fails, in the thread of whoever
+/// happened to read last.
+struct Engine<T>(Option<T>);
+
+impl<T> Deref for Engine<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect("is there until it is dropped")
+    }
+}
+
+impl<T> Drop for Engine<T> {
+    fn drop(&mut self) {
+        let engine = self.0.take();
+        if catch_unwind(AssertUnwindSafe(|| drop(engine))).is_err() {
+            tracing::error!("the index was not closed well; the journal has all that is in it");
+        }
+    }
 }
 
 impl Index {
@@ -170,8 +191,8 @@ impl Index {
         let file = File::open(dir.join("db")).map_err(io_error)?;
         let index = Self {
             dir,
-            db,
-            trees,
+            db: Engine(Some(db)),
+            trees: Engine(Some(trees)),
             file,
             blobs: Mutex::default(),
         };
@@ -377,4 +398,22 @@ fn io_error(error: io::Error) -> IndexError {
 
 fn damaged(tree: Tree, what: impl std::fmt::Display) -> IndexError {
     IndexError::Damaged(format!("`{}`: {what}", Tree::NAMES[tree as usize]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_panics_when_it_is_closed_takes_nobody_with_it() {
+        struct Sour;
+        impl Drop for Sour {
+            fn drop(&mut self) {
+                panic!("on purpose");
+            }
+        }
+        let engine = Engine(Some(vec![Sour]));
+        assert_eq!(engine.len(), 1);
+        drop(engine);
+    }
 }

@@ -203,10 +203,29 @@ impl Store {
         let _ = self.shared.live.send(live);
     }
 
+    /// Waits until nothing can be written any more: it was closed, or its thread died.
+    pub async fn ended(&self) {
+        self.jobs.closed().await;
+    }
+
     /// Why the store takes no writes at the moment, if so.
     pub fn trouble(&self) -> Option<String> {
+        if self.jobs.is_closed() {
+            return Some("its thread has ended".to_owned());
+        }
         let trouble = self.shared.trouble();
         trouble.journal.or(trouble.index)
+    }
+
+    /// Ends the writer by a fault of its own.
+    #[cfg(test)]
+    pub(crate) async fn kill_writer(&self) {
+        let job = Job::Decide(Box::new(|_, _| Settled {
+            drafts: Vec::new(),
+            done: Box::new(|_| panic!("on purpose")),
+        }));
+        let _ = self.jobs.send(job).await;
+        self.ended().await;
     }
 
     /// Writes what is pending and stops.
@@ -250,8 +269,9 @@ impl Shared {
     fn lose_index(&self, error: &IndexError) {
         let reason = chain(error);
         tracing::error!(%reason, "the index cannot be used");
-        self.set_index(None);
+        // First: whatever closing it does, everybody knows.
         self.set_trouble(|trouble| trouble.index = Some(format!("the index: {reason}")));
+        self.set_index(None);
     }
 }
 
