@@ -120,14 +120,17 @@ impl Timelines {
             let due = self.due();
             if !due.is_empty() {
                 let dir = self.dir.clone();
+                let cards: Vec<Mac> = due.iter().map(|(card, _)| *card).collect();
                 let written = tokio::task::spawn_blocking(move || write(&dir, due)).await;
-                match written {
-                    Ok(Ok(())) => complained = false,
-                    Ok(Err(error)) if !complained => {
+                let (behind, error) = written.unwrap_or_else(|ended| (cards, Some(ended.into())));
+                self.cards().changed.extend(behind);
+                match error {
+                    None => complained = false,
+                    Some(error) if !complained => {
                         tracing::warn!(%error, "boots cannot be kept for after a restart");
                         complained = true;
                     }
-                    Ok(Err(_)) | Err(_) => {}
+                    Some(_) => {}
                 }
             }
             if last {
@@ -174,24 +177,32 @@ fn file(dir: &Path, card: Mac) -> PathBuf {
     dir.join(card.dashed()).with_extension("json")
 }
 
-/// By temporary file and rename, so that a crash leaves the old one or the new one.
-fn write(dir: &Path, due: Vec<Due>) -> io::Result<()> {
-    durable::make_dir(dir)?;
+/// Writes each, whatever becomes of the others; gives whose file is still behind, and the last reason.
+fn write(dir: &Path, due: Vec<Due>) -> (Vec<Mac>, Option<io::Error>) {
+    if let Err(error) = durable::make_dir(dir) {
+        return (due.into_iter().map(|(card, _)| card).collect(), Some(error));
+    }
+    let (mut behind, mut why) = (Vec::new(), None);
     for (card, json) in due {
-        let file = file(dir, card);
-        match json {
-            Some(json) => {
-                let new = file.with_extension("new");
-                std::fs::write(&new, json)?;
-                std::fs::rename(&new, &file)?;
-            }
-            None => match std::fs::remove_file(&file) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            },
+        if let Err(error) = write_one(&file(dir, card), json.as_deref()) {
+            behind.push(card);
+            why = Some(error);
         }
     }
-    Ok(())
+    (behind, why)
+}
+
+/// By temporary file and rename, so that a crash leaves the old one or the new one.
+fn write_one(file: &Path, json: Option<&[u8]>) -> io::Result<()> {
+    let Some(json) = json else {
+        return match std::fs::remove_file(file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+    };
+    let new = file.with_extension("new");
+    std::fs::write(&new, json)?;
+    std::fs::rename(&new, file)
 }
 
 fn read_all(dir: &Path) -> io::Result<Vec<(Mac, Log)>> {

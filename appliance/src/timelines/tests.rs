@@ -96,6 +96,27 @@ async fn a_damaged_file_costs_that_machine_only() {
 }
 
 #[tokio::test]
+async fn a_file_that_cannot_be_written_waits_and_holds_up_no_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (good, bad) = (mac("52:54:00:12:34:56"), mac("52:54:00:00:00:02"));
+    let timelines = Timelines::open(folder.path(), clock::now);
+    let boots = folder.path().join("boots");
+    let in_its_way = boots.join("52-54-00-00-00-02.new");
+    std::fs::create_dir_all(&in_its_way).expect("makes a folder");
+    for card in [good, bad] {
+        timelines.note(card, true, at(0), at(0), script());
+    }
+    let stop = CancellationToken::new();
+    stop.cancel();
+    timelines.keep(stop).await;
+    assert!(boots.join("52-54-00-12-34-56.json").exists());
+    assert_eq!(timelines.cards().changed, BTreeSet::from([bad]));
+    std::fs::remove_dir(&in_its_way).expect("removes");
+    written(&timelines).await;
+    assert!(boots.join("52-54-00-00-00-02.json").exists());
+}
+
+#[tokio::test]
 async fn a_flood_of_strangers_drives_no_machine_out_and_fills_no_disk() {
     let folder = tempfile::tempdir().expect("a folder");
     let timelines = Timelines::open(folder.path(), clock::now);
