@@ -19,7 +19,7 @@ use super::Operator;
 use crate::app::App;
 use crate::config::Dhcp;
 use crate::doctor;
-use crate::http::error::Refused;
+use crate::http::error::{Refused, broken};
 
 /// Events of one machine that are read at once.
 const PAGE: usize = 1024;
@@ -32,7 +32,11 @@ pub(super) async fn boots(
     let world = app.store.world();
     let setting = setting(&app, &world, &who)?;
     let cards = cards(&world, &setting);
-    let boots = told(app.timelines.of(&cards), journal(&app, setting.mac)?);
+    // As long as the machine's history.
+    let (reading, mac) = (app.clone(), setting.mac);
+    let journal = tokio::task::spawn_blocking(move || journal(&reading, mac)).await;
+    let journal = journal.map_err(|error| broken(&error.into()))??;
+    let boots = told(app.timelines.of(&cards), journal);
     let finding = diagnose(boots.last(), &setting);
     Ok(Json(Boots {
         title: setting.title,
