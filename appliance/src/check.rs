@@ -158,15 +158,11 @@ mod tests {
                 ("hosts/profiles/notes.txt", "["),
             ],
         );
-        // hosts-dir is relative to the file, so it must be said.
-        let source = Source {
-            text: format!("hosts-dir = \"hosts/profiles\"\n{}", source.text),
-            ..source
-        };
+        // Where nothing is said, the profiles are beside the file.
         let faults = check(source, &lan()).expect_err("both are wrong");
         let text = faults.to_string();
         assert!(
-            text.contains("appliance.toml:2:1: unknown field `bogus`"),
+            text.contains("appliance.toml:1:1: unknown field `bogus`"),
             "{text}"
         );
         assert!(text.contains("a.toml:1:1: unknown field `dsik`"), "{text}");
@@ -183,11 +179,8 @@ mod tests {
         let source = write(
             folder.path(),
             &[
-                (
-                    "appliance.toml",
-                    "hosts-dir = \"h\"\n[boot]\nunknown = \"worker\"\n",
-                ),
-                ("h/worker.toml", WORKER),
+                ("appliance.toml", "[boot]\nunknown = \"worker\"\n"),
+                ("hosts/profiles/worker.toml", WORKER),
             ],
         );
         let checked = check(source, &lan()).unwrap_or_else(|f| panic!("{f}"));

@@ -21,6 +21,7 @@ mod server;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
+/// Beside the file; in the working directory where there is none.
 const HOSTS: &str = "hosts/profiles";
 
 pub(super) fn check(
@@ -62,7 +63,7 @@ pub(super) fn check(
         (Ok(lans), Some(dhcp), []) => {
             let config = Config {
                 state_dir: or(state_dir, "/var/lib/pxe-appliance"),
-                hosts_dir: or(hosts_dir, HOSTS),
+                hosts_dir: hosts_dir.map_or_else(|| folder.join(HOSTS), |dir| dir.value),
                 flake,
                 lans,
                 dhcp,
@@ -88,7 +89,7 @@ pub(super) fn check(
         (lans, _, _) => Err(Trouble {
             problems,
             lan: lans.err().flatten(),
-            hosts_dir: Some(or(hosts_dir, HOSTS)),
+            hosts_dir: Some(hosts_dir.map_or_else(|| folder.join(HOSTS), |dir| dir.value)),
         }),
     }
 }

@@ -156,6 +156,7 @@ fn no_file_at_all_is_proxy_mode_on_the_obvious_interface() {
     assert_eq!(config.unknown, Unknown::Ignore);
     assert_eq!(config.lans[0].interface, "enp1s0");
     assert_eq!(config.state_dir, Path::new("/var/lib/pxe-appliance"));
+    assert_eq!(config.hosts_dir, Path::new("hosts/profiles"));
     assert_eq!(config.admin_listen, None, "nobody on the LAN commands");
     assert_eq!(config.ports, Ports::default());
 }
