@@ -383,6 +383,12 @@ fn path(
 /// A flake URL as it is; a path made absolute, because `pxe-admin` runs elsewhere.
 fn flake(reader: &mut Reader<'_>, top: &mut Section<'_>, folder: &Path) -> Option<String> {
     let written = reader.parsed(top, "flake", values::flake)?;
+    // Not in `values`: what is wrong with a value is told with the value.
+    if let Some(tip) = values::credentials(&written.value) {
+        let message = "holds credentials, and a flake's URL is in the log, in events and in what `pxe-admin` prints";
+        reader.problem_with_tip(&written.at, message, tip);
+        return None;
+    }
     if values::is_url(&written.value) {
         return Some(written.value);
     }

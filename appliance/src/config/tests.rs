@@ -286,6 +286,14 @@ fn a_flake_is_there_or_is_a_url() {
             appliance.toml:1:9: `.#worker` is neither a path nor a flake URL (like git+https://example.org/lab)
         "#]],
     );
+    // Without a word of the secret.
+    problems(
+        "flake = \"git+https://me:s3cret@example.org/lab\"\n",
+        &expect![[r#"
+            appliance.toml:1:9: holds credentials, and a flake's URL is in the log, in events and in what `pxe-admin` prints
+              tip: take out what stands before the `@`, and give it to Nix: as `access-tokens` in nix.conf, or in the file that its `netrc-file` names
+        "#]],
+    );
 }
 
 #[test]

@@ -116,6 +116,25 @@ pub(super) fn is_url(flake: &str) -> bool {
     })
 }
 
+/// What to do about a flake URL that holds a secret: a password, or over HTTP any user, which is how tokens are written
+/// (RFC 3986 §3.2.1). Nothing if it holds none.
+pub(super) fn credentials(flake: &str) -> Option<&'static str> {
+    let (scheme, rest) = flake.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let (user, _) = authority.rsplit_once('@')?;
+    let transport = scheme.rsplit('+').next()?;
+    if transport.eq_ignore_ascii_case("http") || transport.eq_ignore_ascii_case("https") {
+        Some(
+            "take out what stands before the `@`, and give it to Nix: as `access-tokens` in nix.conf, or in the file \
+             that its `netrc-file` names",
+        )
+    } else if user.contains(':') {
+        Some("take out the password, and give the service's user an ssh key")
+    } else {
+        None
+    }
+}
+
 /// `uname -m` of a machine that an image is for.
 pub(super) fn arch(text: &str) -> Result<String, String> {
     match text {
@@ -235,6 +254,25 @@ mod tests {
         ] {
             assert_eq!(flake(text).is_ok(), good, "{text:?}");
             assert_eq!(is_url(text), url, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_flake_names_no_secret() {
+        for (text, secret) in [
+            ("git+https://example.org/lab", false),
+            ("git+ssh://git@example.org/lab", false),
+            ("git+https://example.org/lab?ref=a@b", false),
+            ("github:me/lab", false),
+            ("/srv/me@home/lab", false),
+            ("git+https://ghp_s3cret@example.org/lab", true),
+            ("https://me:s3cret@example.org/lab.tar.gz", true),
+            ("git+http://me@example.org", true),
+            ("git+HTTPS://me@example.org", true),
+            ("git+https://me:s3@cret@example.org/lab", true),
+            ("git+ssh://me:s3cret@example.org/lab", true),
+        ] {
+            assert_eq!(credentials(text).is_some(), secret, "{text:?}");
         }
     }
 
