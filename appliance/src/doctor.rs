@@ -74,7 +74,9 @@ fn branch(app: &App, world: &World) -> Option<Branch> {
     Some(Branch {
         flake: app.config.flake.clone()?,
         every: app.config.publish.watch?,
+        now: app.timelines.now(),
         look: look.map(|look| (look.at, look.head)),
+        publishing: app.looks.publishing(),
         followed: world.followed.clone(),
     })
 }

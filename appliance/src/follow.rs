@@ -3,11 +3,11 @@
 
 mod flake;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use netboot::follow::{Next, came, next};
-use netboot::refusal::Refusal;
+use netboot::follow::{LOOK, Next, came, next};
+use netboot::refusal::{Code, Refusal};
 use netboot::timestamp::Timestamp;
 use netboot::world::World;
 use tokio_util::sync::CancellationToken;
@@ -39,23 +39,32 @@ pub struct Look {
 
 /// The last look, for whoever wants to know.
 #[derive(Debug, Default)]
-pub struct Looks(Mutex<Option<Look>>);
+pub struct Looks(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    last: Option<Look>,
+    /// The revision that is being published, and since when.
+    publishing: Option<(String, Timestamp)>,
+}
 
 impl Looks {
     pub fn last(&self) -> Option<Look> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.seen().last.clone()
+    }
+
+    /// The revision that is being published now, and since when.
+    pub fn publishing(&self) -> Option<(String, Timestamp)> {
+        self.seen().publishing.clone()
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says it in the log if it is another trouble than the last time.
     fn note(&self, look: Look) {
-        let before = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .replace(look.clone());
+        let before = self.seen().last.replace(look.clone());
         let before = before.map(|look| look.head);
         match &look.head {
             Err(why) if before.as_ref() != Some(&look.head) => {
@@ -90,7 +99,12 @@ pub async fn follow(
 }
 
 async fn once(store: &Store, branch: &impl Branch, looks: &Looks, clock: Clock) {
-    let head = branch.head().await;
+    // Dropping it ends Nix: a server that takes the connection and says nothing must not end the following.
+    let head = tokio::time::timeout(LOOK, branch.head()).await;
+    let head = head.unwrap_or_else(|_| {
+        let message = format!("no answer within {} s", LOOK.as_secs());
+        Err(Refusal::new(Code::PublishFailed, message))
+    });
     let at = clock();
     looks.note(Look {
         at,
@@ -107,7 +121,9 @@ async fn once(store: &Store, branch: &impl Branch, looks: &Looks, clock: Clock) 
         Next::Publish => {}
     }
     tracing::info!(revision, "publishing a commit of the flake's branch");
+    looks.seen().publishing = Some((revision.clone(), at));
     let result = branch.publish(commit).await;
+    looks.seen().publishing = None;
     match &result {
         Ok(()) => tracing::info!(revision, "the commit is published"),
         Err(refusal) => {

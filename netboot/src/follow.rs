@@ -9,6 +9,9 @@ use crate::install::Verdict;
 use crate::refusal::Refusal;
 use crate::timestamp::Timestamp;
 
+/// How long a look at the branch may take: the first fetch of a large repository over a slow line.
+pub const LOOK: Duration = Duration::from_secs(10 * 60);
+
 /// How long after its first failure a commit is tried again. A build fails by its own fault, which only another commit
 /// mends, or because something could not be downloaded, which passes.
 const FIRST: Duration = Duration::from_secs(15 * 60);

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use netboot::refusal::Code;
-
 use super::*;
 use crate::http::testing::Bench;
 use crate::testing::wait_until;
@@ -13,7 +11,8 @@ use crate::{clock, doctor};
 const OFTEN: Duration = Duration::from_millis(5);
 const SOON: Duration = Duration::from_secs(20);
 
-/// A branch with a head that can be moved. Commits that begin with `bad` do not build, `endless` ones never end.
+/// A branch with a head that can be moved. Commits that begin with `bad` do not build, `endless` ones never end; at
+/// `silent` no look does.
 #[derive(Default)]
 struct Scripted {
     head: Mutex<Option<&'static str>>,
@@ -59,6 +58,9 @@ impl Branch for Scripted {
         let away =
             || Refusal::new(Code::PublishFailed, "no flake there").fact("cannot resolve host");
         let head = head.map(str::to_owned).ok_or_else(away)?;
+        if head == "silent" {
+            std::future::pending::<()>().await;
+        }
         Ok((head.clone(), head))
     }
 
@@ -119,6 +121,8 @@ async fn every_commit_is_published_once_whatever_came_of_it() {
             branch.published().len() == 4
         })
         .await;
+        let publishing = looks.publishing().expect("it is");
+        assert_eq!(publishing.0, "endless");
         stop.cancel();
     };
     let both = async { tokio::join!(following, story) };
@@ -139,6 +143,33 @@ async fn every_commit_is_published_once_whatever_came_of_it() {
     };
     tokio::join!(following, story);
     assert_eq!(branch.published().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_does_not_end_is_given_up_and_the_next_is_taken() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = Store::open(dir.path(), clock::now).expect("a store");
+    let (branch, looks, stop) = (
+        Scripted::default(),
+        Looks::default(),
+        CancellationToken::new(),
+    );
+    branch.set(Some("silent"));
+    let following = follow(&store, &branch, LOOK / 10, (&looks, clock::now), &stop);
+    let story = async {
+        tokio::time::sleep(LOOK / 2).await;
+        assert_eq!(looks.last(), None);
+        tokio::time::sleep(LOOK).await;
+        let why = "no answer within 600 s".to_owned();
+        assert_eq!(looks.last().expect("looked").head, Err(why));
+        branch.set(None);
+        tokio::time::sleep(LOOK).await;
+        let head = looks.last().expect("looked").head;
+        assert!(head.is_err_and(|why| why.contains("cannot resolve host")));
+        stop.cancel();
+    };
+    tokio::join!(following, story);
+    store.close().await;
 }
 
 /// The systems of the bench's profiles, built by the shell; `@part@` is what a commit changes.

@@ -12,10 +12,19 @@ pub struct Branch {
     /// The flake, as the configuration names it.
     pub flake: String,
     pub every: Duration,
+    pub now: Timestamp,
     /// The last look: the revision that it had, or why that could not be known.
     pub look: Option<(Timestamp, Result<String, String>)>,
+    /// The revision that is being published, and since when; nothing is looked at meanwhile.
+    pub publishing: Option<(String, Timestamp)>,
     pub followed: Option<Followed>,
 }
+
+/// A build that takes longer is taken for stuck.
+const LONG: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// What a look may be late by.
+const LATE: Duration = Duration::from_secs(60);
 
 pub fn branch(branch: &Branch) -> Check {
     let check = Check::new("branch");
@@ -36,6 +45,27 @@ pub fn branch(branch: &Branch) -> Check {
                 format!("`{flake}` could not be looked at, at {at}: {why}"),
             )
             .tip(format!("nix flake metadata --refresh {flake}")),
+    };
+    let restart = "journalctl -u pxe-appliance, then `systemctl restart pxe-appliance`";
+    let check = match (&branch.publishing, &branch.look) {
+        (Some((revision, since)), _) if branch.now.since(*since) > LONG => check
+            .judged(
+                Verdict::Warning,
+                format!(
+                    "{revision} is being published since {since}, and no look is taken meanwhile"
+                ),
+            )
+            .tip(restart),
+        (Some((revision, since)), _) => {
+            check.found(format!("{revision} is being published since {since}"))
+        }
+        (None, Some((at, _))) if branch.now.since(*at) > *every + follow::LOOK + LATE => check
+            .judged(
+                Verdict::Warning,
+                format!("no look was taken since {at}, and it is {}", branch.now),
+            )
+            .tip(restart),
+        (None, _) => check,
     };
     match &branch.followed {
         None => check,

@@ -484,7 +484,9 @@ fn a_branch_is_where_it_is_or_says_why_not() {
     let mut seen = Branch {
         flake: "git+https://example.org/lab".to_owned(),
         every: Duration::from_secs(300),
+        now: at.plus(Duration::from_secs(60)),
         look: None,
+        publishing: None,
         followed: None,
     };
     assert_eq!(branch(&seen).verdict, Verdict::Unknown);
@@ -505,4 +507,17 @@ fn a_branch_is_where_it_is_or_says_why_not() {
     seen.look = Some((at, Err("no host".to_owned())));
     seen.followed = None;
     assert_eq!(branch(&seen).verdict, Verdict::Warning);
+
+    seen.look = Some((at, Ok("a1b2c3".to_owned())));
+    let minutes = |n: u64| at.plus(Duration::from_secs(60 * n));
+    for (name, now, publishing, want) in [
+        ("the next look may still run", 14, None, Verdict::Ok),
+        ("looks have stopped", 17, None, Verdict::Warning),
+        ("there is none while it builds", 60, Some(0), Verdict::Ok),
+        ("no build takes so long", 13 * 60, Some(0), Verdict::Warning),
+    ] {
+        seen.now = minutes(now);
+        seen.publishing = publishing.map(|since| ("a1b2c3".to_owned(), minutes(since)));
+        assert_eq!(branch(&seen).verdict, want, "{name}");
+    }
 }
