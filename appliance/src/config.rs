@@ -166,6 +166,13 @@ pub struct K3sConfig {
     pub api_token_file: Option<PathBuf>,
 }
 
+impl K3sConfig {
+    /// Whether agents are given what makes servers: k3s itself takes the one token for both.
+    pub fn has_one_token(&self) -> bool {
+        self.token_file.is_some() && self.agent_token_file.is_none()
+    }
+}
+
 /// A file's text and the name to show for it; the name is empty for the built-in defaults.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Source {

@@ -30,7 +30,8 @@ pub async fn checkup(app: &Arc<App>) -> Checkup {
     let looked = tokio::task::spawn_blocking(move || look(&looking));
     let (looked, cluster) = tokio::join!(looked, cluster(app));
     let mut checks = looked.unwrap_or_default();
-    checks.push(checkup::cluster(&cluster));
+    let one_token = app.config.k3s.has_one_token();
+    checks.push(checkup::cluster(&cluster, one_token));
     Checkup { checks }
 }
 

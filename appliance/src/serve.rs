@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use futures_lite::FutureExt;
+use netboot::checkup;
 use netboot::profile::Profiles;
 use netboot::rivals::Mode;
 use tokio::sync::{Notify, watch};
@@ -188,6 +189,9 @@ impl Bound {
             tracing::warn!(
                 "there is no installer image: nothing can be installed before `pxe-admin publish`"
             );
+        }
+        if self.app.config.k3s.has_one_token() {
+            tracing::warn!(tip = checkup::TWO_TOKENS, "{}", checkup::ONE_TOKEN);
         }
         self.announce_loaders();
     }

@@ -11,7 +11,7 @@ mod network;
 
 pub use branch::{Branch, branch};
 pub use files::{Cached, Image, ImageFile, Loader, cache, hosts, images, loaders};
-pub use host::{Clock, Cluster, Space, clock, cluster, space, store};
+pub use host::{Clock, Cluster, ONE_TOKEN, Space, TWO_TOKENS, clock, cluster, space, store};
 pub use network::{Door, FirewallDoor, Interface, Others, firewall, lan, others, ports};
 
 /// One thing that was looked at.

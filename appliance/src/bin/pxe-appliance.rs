@@ -9,6 +9,7 @@ use appliance::config::Source;
 use appliance::lan;
 use appliance::serve::{bind, notify};
 use clap::{Parser, Subcommand};
+use netboot::checkup;
 use nix::sys::stat::{Mode, umask};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -48,6 +49,10 @@ fn main() -> ExitCode {
         Command::Check { config } => match read(config.as_deref()) {
             Ok(checked) => {
                 println!("{checked} is valid");
+                if checked.config.config.k3s.has_one_token() {
+                    eprintln!("warning: {}", checkup::ONE_TOKEN);
+                    eprintln!("  tip: {}", checkup::TWO_TOKENS);
+                }
                 for file in untracked(&checked.config.config.hosts_dir) {
                     let file = file.display();
                     eprintln!("warning: {file}: Git does not know it, so a flake does not see it");

@@ -122,8 +122,22 @@ pub enum Cluster {
     Silent { url: String, why: String },
 }
 
-pub fn cluster(cluster: &Cluster) -> Check {
-    let check = Check::new("k3s");
+/// Agents are given the token of servers.
+pub const ONE_TOKEN: &str = "`k3s.token-file` is set and `k3s.agent-token-file` is not: agents get the token that makes \
+     servers, and whoever reads it on one of them has the cluster";
+
+/// What to do about [`ONE_TOKEN`].
+pub const TWO_TOKENS: &str = "write `agent-token-file: FILE` into /etc/rancher/k3s/config.yaml of the cluster's \
+     servers, restart k3s there, and name a copy of that file as `k3s.agent-token-file` in appliance.toml";
+
+/// `one_token`: of a configuration as [`ONE_TOKEN`] says.
+pub fn cluster(cluster: &Cluster, one_token: bool) -> Check {
+    let check = match one_token {
+        true => Check::new("k3s")
+            .judged(Verdict::Warning, ONE_TOKEN)
+            .tip(TWO_TOKENS),
+        false => Check::new("k3s"),
+    };
     match cluster {
         Cluster::None { lacking } if lacking.is_empty() => {
             check.found("`k3s.server` is not set: machines join no cluster")

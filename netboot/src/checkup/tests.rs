@@ -361,8 +361,12 @@ fn store_profiles_and_cluster() {
             "connection refused",
         ),
     ] {
-        check("cluster", &cluster(&found), verdict, said);
+        check("cluster", &cluster(&found, false), verdict, said);
+        check("one token", &cluster(&found, true), Verdict::Warning, said);
     }
+    let one = cluster(&Cluster::None, true);
+    check("one token", &one, Verdict::Warning, "agents get the token");
+    assert!(one.tips[0].contains("agent-token-file"), "{:?}", one.tips);
 }
 
 #[test]
