@@ -96,7 +96,7 @@ pub struct Holding {
 pub struct Group {
     /// As people call it.
     pub name: String,
-    /// The same for all members, and for nothing else of this kind.
+    /// The same for all members, and for nothing else of this kind; empty where that cannot be told.
     pub id: String,
 }
 

@@ -1,5 +1,6 @@
 //! What lies on a chosen disk and on another one as well: to overwrite a part of it could cost what the other disk holds,
-//! and to stop it could write there. So it is refused, whatever it is, and whether it runs or not.
+//! and to stop it could write there. So it is refused, whatever it is, and whether it runs or not; also where it cannot be
+//! told whether it is one.
 
 use crate::hardware::{Disk, Group, Holding};
 use crate::refusal::{Code, Refusal};
@@ -12,25 +13,44 @@ pub fn check(disks: &[Disk], chosen: &[&str]) -> Result<(), Refusal> {
     let (own, others): (Vec<&Disk>, Vec<&Disk>) = disks
         .iter()
         .partition(|disk| chosen.contains(&disk.node.as_str()));
-    for (disk, held, group) in members(&own) {
-        let also = members(&others)
-            .find(|(_, other, there)| other.kind == held.kind && there.id == group.id);
-        if let Some((other, part, _)) = also {
-            return Err(refusal(disk, held, group, other, part));
+    for (disk, held) in members(&own) {
+        let also = members(&others).find(|(_, part)| may_be_one(held, part));
+        if let Some((other, part)) = also {
+            return Err(refusal(disk, held, other, part));
         }
     }
     Ok(())
 }
 
-fn members<'a>(disks: &'a [&'a Disk]) -> impl Iterator<Item = (&'a Disk, &'a Holding, &'a Group)> {
-    disks.iter().flat_map(|disk| {
-        let held = disk.holds.iter();
-        held.filter_map(move |held| Some((*disk, held, held.member_of.as_ref()?)))
-    })
+/// What is, or may be, a part of something larger.
+fn members<'a>(disks: &'a [&'a Disk]) -> impl Iterator<Item = (&'a Disk, &'a Holding)> {
+    let all = disks
+        .iter()
+        .flat_map(|disk| disk.holds.iter().map(move |held| (*disk, held)));
+    all.filter(|(_, held)| held.member_of.is_some() || is_unreadable(held))
 }
 
-fn refusal(disk: &Disk, held: &Holding, group: &Group, other: &Disk, part: &Holding) -> Refusal {
-    let (name, node) = (&group.name, &part.node);
+/// `wipefs` failed on it: what it is nobody knows.
+fn is_unreadable(held: &Holding) -> bool {
+    held.kind == "unreadable"
+}
+
+fn may_be_one(one: &Holding, other: &Holding) -> bool {
+    if is_unreadable(one) || is_unreadable(other) {
+        return true;
+    }
+    let same =
+        |one: &Group, other: &Group| one.id == other.id || one.id.is_empty() || other.id.is_empty();
+    one.kind == other.kind
+        && matches!((&one.member_of, &other.member_of), (Some(one), Some(other)) if same(one, other))
+}
+
+fn refusal(disk: &Disk, held: &Holding, other: &Disk, part: &Holding) -> Refusal {
+    let node = &part.node;
+    let known = |held: &Holding| held.member_of.clone().filter(|group| !group.id.is_empty());
+    let Some(Group { name, .. }) = known(held).filter(|_| known(part).is_some()) else {
+        return unclear(disk, held, other, part);
+    };
     let (what, stop) = match held.kind.as_str() {
         "linux_raid_member" => ("array", "mdadm --stop --scan && ".to_owned()),
         "LVM2_member" => (
@@ -56,6 +76,31 @@ fn refusal(disk: &Disk, held: &Holding, group: &Group, other: &Disk, part: &Hold
     ))
     .tip(format!(
         "if nothing on it is needed, on that machine: {stop}wipefs --all /dev/{node}"
+    ))
+}
+
+/// Nothing says that both are one, and nothing that they are not.
+fn unclear(disk: &Disk, held: &Holding, other: &Disk, part: &Holding) -> Refusal {
+    Refusal::new(
+        Code::PlanRefused,
+        format!(
+            "`{}` may hold a part of what `{}` holds, which is not to be installed on",
+            disk.node, other.node
+        ),
+    )
+    .fact(format!("disk {}", disk.words()))
+    .fact(format!("disk {}", other.words()))
+    .fact(format!(
+        "whether `{}` and `{}` belong together cannot be read; nothing was written",
+        held.node, part.node
+    ))
+    .tip(format!(
+        "if they belong together and `{}` is needed: select another disk",
+        other.node
+    ))
+    .tip(format!(
+        "if they have nothing to do with each other, on that machine: wipefs --all /dev/{}",
+        held.node
     ))
 }
 
@@ -89,7 +134,7 @@ mod tests {
                     start: 0,
                     member_of: (!group.is_empty()).then(|| Group {
                         name: format!("the {group}"),
-                        id: (*group).to_owned(),
+                        id: group.trim_matches('?').to_owned(),
                     }),
                 })
                 .collect(),
@@ -100,7 +145,51 @@ mod tests {
     fn what_spans_a_chosen_and_another_disk_is_refused_and_nothing_else_is() {
         let array = ("1", "linux_raid_member", "a");
         let volumes = ("2", "LVM2_member", "v");
-        let rows: [(&str, Vec<Disk>, &[&str], bool); 8] = [
+        let fakeraid = ("", "isw_raid_member", "?");
+        let unread = ("1", "unreadable", "");
+        let rows: [(&str, Vec<Disk>, &[&str], bool); 15] = [
+            (
+                "RAID of a mainboard, of no known name",
+                vec![disk("sda", &[fakeraid]), disk("sdb", &[fakeraid])],
+                &["sda"],
+                false,
+            ),
+            (
+                "the same, alone",
+                vec![disk("sda", &[fakeraid]), disk("sdb", &[array])],
+                &["sda"],
+                true,
+            ),
+            (
+                "an array of no known name beside one of a known name",
+                vec![disk("sda", &[("1", array.1, "?")]), disk("sdb", &[array])],
+                &["sda"],
+                false,
+            ),
+            (
+                "what cannot be read beside an array",
+                vec![disk("sda", &[unread]), disk("sdb", &[array])],
+                &["sda"],
+                false,
+            ),
+            (
+                "an array beside what cannot be read",
+                vec![disk("sda", &[array]), disk("sdb", &[unread])],
+                &["sda"],
+                false,
+            ),
+            (
+                "what cannot be read beside a plain filesystem",
+                vec![disk("sda", &[unread]), disk("sdb", &[("1", "ext4", "")])],
+                &["sda"],
+                true,
+            ),
+            (
+                "a blank disk beside what cannot be read",
+                vec![disk("sda", &[]), disk("sdb", &[unread])],
+                &["sda"],
+                true,
+            ),
             (
                 "nothing",
                 vec![disk("sda", &[]), disk("sdb", &[])],
@@ -176,6 +265,22 @@ mod tests {
             without its part here, what the other disk holds could be lost; nothing was written
             if the other disk is needed as it is: take `sda` out of the volume group first, or select another disk
             if nothing on it is needed, on that machine: vgchange --activate n 'the v' && wipefs --all /dev/sdb2"]]
+        .assert_eq(&text.join("\n"));
+    }
+
+    #[test]
+    fn where_nothing_says_that_both_are_one_the_refusal_says_so() {
+        let fakeraid = ("", "isw_raid_member", "?");
+        let disks = [disk("sda", &[fakeraid]), disk("sdb", &[fakeraid])];
+        let refusal = check(&disks, &["sda"]).expect_err("refuses");
+        let text = [vec![refusal.message], refusal.facts, refusal.tips].concat();
+        expect![[r"
+            `sda` may hold a part of what `sdb` holds, which is not to be installed on
+            disk sda: 8.0 GiB sata, serial serial-sda, holds sda: isw_raid_member, 1.0 GiB
+            disk sdb: 8.0 GiB sata, serial serial-sdb, holds sdb: isw_raid_member, 1.0 GiB
+            whether `sda` and `sdb` belong together cannot be read; nothing was written
+            if they belong together and `sdb` is needed: select another disk
+            if they have nothing to do with each other, on that machine: wipefs --all /dev/sda"]]
         .assert_eq(&text.join("\n"));
     }
 }

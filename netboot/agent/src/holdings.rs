@@ -157,13 +157,34 @@ fn signatures(
     holds
 }
 
-/// The UUID of these is that of the whole; of a physical volume it is its own, until [`volume_groups`] knows better.
+/// What this may be a part of. The UUID of some formats is that of the whole; of a physical volume it is its own, until
+/// [`volume_groups`] knows better. Of the others it is the device's, or there is none.
 fn group(kind: &str, label: &str, id: String) -> Option<Group> {
-    const KINDS: [&str; 4] = ["linux_raid_member", "zfs_member", "btrfs", "LVM2_member"];
-    (KINDS.contains(&kind) && !id.is_empty()).then(|| Group {
-        name: if label.is_empty() { &id } else { label }.to_owned(),
-        id,
-    })
+    const OF_THE_WHOLE: [&str; 5] = [
+        "linux_raid_member",
+        "zfs_member",
+        "btrfs",
+        "bcachefs",
+        "LVM2_member",
+    ];
+    // RAID of mainboards and controllers (`isw_raid_member`), LVM 1, VMFS: named alike by libblkid.
+    let spans = kind.ends_with("_member") || ["bcache", "stratis"].contains(&kind);
+    match (OF_THE_WHOLE.contains(&kind), id.is_empty()) {
+        (true, false) => Some(Group {
+            name: if label.is_empty() { &id } else { label }.to_owned(),
+            id,
+        }),
+        (true, true) => Some(unknown()),
+        (false, _) => spans.then(unknown),
+    }
+}
+
+/// The group of what does not say to which it belongs: it may be any of its kind.
+fn unknown() -> Group {
+    Group {
+        name: "of a name that cannot be read".to_owned(),
+        id: String::new(),
+    }
 }
 
 /// Puts the volume group in the place of each physical volume's own UUID. Where LVM cannot say, all are taken to be one.
@@ -191,11 +212,10 @@ pub(crate) fn volume_groups(outside: &mut dyn Look, disks: &mut [Disk]) {
     });
     for held in &mut members {
         held.member_of = match (&known, &held.member_of) {
-            (Some(known), Some(own)) => known.get(&own.id).filter(|g| !g.id.is_empty()).cloned(),
-            _ => Some(Group {
-                name: "of a name that cannot be read".to_owned(),
-                id: String::new(),
-            }),
+            (Some(known), Some(own)) if !own.id.is_empty() => {
+                known.get(&own.id).filter(|g| !g.id.is_empty()).cloned()
+            }
+            _ => Some(unknown()),
         };
     }
 }
@@ -285,6 +305,28 @@ mod tests {
                 r#"vda2 linux_raid_member "nas:0" in nas:0=a1"#
             ]
         );
+    }
+
+    #[test]
+    fn what_does_not_say_to_which_group_it_belongs_may_belong_to_any() {
+        let of_any = "in of a name that cannot be read=";
+        for (kind, uuid, want) in [
+            ("isw_raid_member", "", of_any),
+            ("ddf_raid_member", "d1", of_any),
+            ("LVM1_member", "p1", of_any),
+            ("bcache", "b1", of_any),
+            ("zfs_member", "", of_any),
+            ("zfs_member", "z1", "in z1=z1"),
+            ("btrfs", "", of_any),
+            ("bcachefs", "f1", "in f1=f1"),
+            ("ext4", "e1", ""),
+        ] {
+            let mut fake = Fake::new(Firmware::Bios);
+            fake.add_disk(&DiskSpec::virtio("vda", 8 << 30, "root"));
+            fake.signatures("vda", &[("0x0", kind, "", uuid)]);
+            let want = format!("vda {kind} \"\" {want}");
+            assert_eq!(found(&mut fake), [want.trim_end()], "{kind} {uuid}");
+        }
     }
 
     #[test]

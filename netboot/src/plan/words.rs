@@ -55,7 +55,7 @@ impl Holding {
         };
         // An array's name is its label.
         let group = match &self.member_of {
-            Some(group) if label.is_empty() && self.kind != "btrfs" => {
+            Some(group) if label.is_empty() && self.kind != "btrfs" && !group.id.is_empty() => {
                 format!(" of `{}`", group.name)
             }
             _ => label,
