@@ -35,7 +35,8 @@ pub(crate) fn is_whole_disk(name: &str) -> bool {
     !hidden_area && !OTHERS.iter().any(|other| name.starts_with(other))
 }
 
-/// What the disk says of itself; nothing if it has no medium or is one path of several to a disk.
+/// What the disk says of itself; nothing if it has no medium, is one path of several to a disk, or lies on others, as bcache
+/// does under a name of its own.
 pub(crate) fn read(roots: &Roots, name: &str) -> Option<Disk> {
     let folder = roots.sys.join("block").join(name);
     let fact = |file: &str| text(folder.join(file)).unwrap_or_default();
@@ -43,7 +44,8 @@ pub(crate) fn read(roots: &Roots, name: &str) -> Option<Disk> {
         .parse::<u64>()
         .ok()?
         .checked_mul(SYSFS_SECTOR)?;
-    if size == 0 || fact("hidden") == "1" {
+    let lies_on_others = !names(&folder.join("slaves")).is_empty();
+    if size == 0 || fact("hidden") == "1" || lies_on_others {
         return None;
     }
     let udev = udev(roots, &fact("dev"));

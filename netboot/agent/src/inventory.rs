@@ -119,9 +119,11 @@ mod tests {
             "dm-0",
             "md127",
             "mmcblk0boot0",
+            "bcache0",
         ] {
             fake.add_disk(&DiskSpec::virtio(odd, 1 << 30, odd));
         }
+        fake.write("sys/class/block/bcache0/slaves/vda1", "");
         fake.add_disk(&DiskSpec::virtio("sdb", 0, "an empty card reader"));
         let roots = fake.roots();
         let found = inventory(&mut fake, &roots);
