@@ -154,6 +154,24 @@ fn a_mirror_is_made_of_both_disks_and_left_stopped() {
 }
 
 #[test]
+fn an_install_on_bios_warns_of_nothing() {
+    let disks = [
+        DiskSpec::virtio("vda", 8 << 30, "one"),
+        DiskSpec::virtio("vdb", 8 << 30, "two"),
+    ];
+    for (layout, count) in [("ext4", 1), ("xfs", 1), ("btrfs", 1), ("mirror", 2)] {
+        let mut fake = Fake::new(Firmware::Bios);
+        for disk in &disks[..count] {
+            fake.add_disk(disk);
+        }
+        fake.plan = plan_for(Firmware::Bios, layout, &disks[..count]);
+        run(&mut fake).expect(layout);
+        let warnings = fake.console.iter().filter(|line| line.contains("warning:"));
+        assert_eq!(warnings.collect::<Vec<_>>(), [""; 0], "{layout}");
+    }
+}
+
+#[test]
 fn an_array_that_is_there_already_is_not_taken_for_ours() {
     let disks = ["one", "two"].map(|serial| match serial {
         "one" => DiskSpec::virtio("vda", 8 << 30, serial),

@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use netboot::boot_order::{Esp, guid};
+use netboot::hardware::Firmware;
 use netboot::layout::Purpose;
 use netboot::plan::{Device, Partition, Plan};
 
@@ -11,8 +12,12 @@ use crate::outside::run;
 use crate::run::Run;
 use crate::target::{Target, Targets};
 
-/// Never fails the install: see [`efi`]. Each disk of a mirror has an entry, so that it starts when the other is gone.
+/// Never fails the install: see [`efi`]. Each disk of a mirror has an entry, so that it starts when the other is gone. BIOS
+/// has no entries and no fallback place; its partition for `/boot` may be of the same kind all the same.
 pub(crate) fn boot_order(install: &mut Run<'_>, targets: &Targets, plan: &Plan) {
+    if plan.firmware == Firmware::Bios {
+        return;
+    }
     let esps: Vec<(&Target, &Partition)> = targets
         .iter()
         .flat_map(|target| {
