@@ -153,7 +153,14 @@ pub struct ReimageRequest {
     pub release: Option<u32>,
 }
 
-/// The answer to `enroll`, `reimage` and `forget`.
+/// `POST /admin/v1/machines/{who}/confirm`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfirmRequest {
+    /// What the operator was shown, as the machine waits with it: the yes is for that and nothing else.
+    pub seen: Vec<Found>,
+}
+
+/// The answer to `enroll`, `reimage`, `confirm` and `forget`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changed {
     pub machine: Machine,

@@ -1,7 +1,7 @@
 //! `enroll`, `reimage`, `confirm`, `forget`.
 
-use netboot::machine::{Machine, State};
-use netboot::wire::{Changed, EnrollRequest, ReimageRequest};
+use netboot::machine::{Machine, State, Waits};
+use netboot::wire::{Changed, ConfirmRequest, EnrollRequest, ReimageRequest};
 use serde_json::json;
 
 use super::cli::{EnrollArgs, ReimageArgs, WhoArgs};
@@ -73,8 +73,13 @@ pub(super) async fn reimage(client: &Client, args: ReimageArgs) -> Result<Answer
 pub(super) async fn confirm(client: &Client, args: &WhoArgs) -> Result<Answer, Failure> {
     let who = args.who.as_ref();
     let perhaps = format!("let {who} wipe what it asked about");
+    let machine: Machine = client.get(&["machines", who]).await?;
+    let asked = machine.waiting().map(|Waits::Wipe { disks }| disks.clone());
+    // Also where nothing is asked, so that what comes to be asked meanwhile is not meant.
+    let seen = asked.unwrap_or_default();
     let path = ["machines", who, "confirm"];
-    let changed: Changed = client.post(&path, &json!({}), None, &perhaps).await?;
+    let request = ConfirmRequest { seen };
+    let changed: Changed = client.post(&path, &request, None, &perhaps).await?;
     let title = changed.machine.title();
     let disks = changed.machine.confirmed.iter();
     let disks: Vec<String> = disks.map(|disk| format!("\n  {disk}")).collect();

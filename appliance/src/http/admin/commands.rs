@@ -9,7 +9,7 @@ use netboot::machine::Machine;
 use netboot::operate::{self, About};
 use netboot::refusal::{Code, Refusal};
 use netboot::timestamp::Timestamp;
-use netboot::wire::{Changed, EnrollRequest, ReimageRequest};
+use netboot::wire::{Changed, ConfirmRequest, EnrollRequest, ReimageRequest};
 use netboot::world::World;
 
 use super::Operator;
@@ -47,9 +47,10 @@ pub(super) async fn confirm(
     State(app): State<Arc<App>>,
     Path(who): Path<String>,
     operator: Operator,
+    Body(request): Body<ConfirmRequest>,
 ) -> Result<Response, Refused> {
     let answer = command(&app, operator, "confirm", move |world, operator| {
-        operate::confirm(world, operator, &who)
+        operate::confirm(world, operator, &who, &request.seen)
     })
     .await?;
     Ok(changed(answer.changed, answer))

@@ -96,10 +96,21 @@ impl Story {
         answer.expect("is claimed").attempt
     }
 
+    /// What it waits with, as `pxe-admin confirm` shows it.
+    fn asked(&self) -> Vec<Found> {
+        let waits = self.machine().waiting();
+        waits.map_or_else(Vec::new, |Waits::Wipe { disks }| disks.clone())
+    }
+
     /// Whether it changed anything.
     fn confirm(&mut self) -> Result<bool, Refusal> {
+        let asked = self.asked();
+        self.confirm_seen(&asked)
+    }
+
+    fn confirm_seen(&mut self, seen: &[Found]) -> Result<bool, Refusal> {
         let seq = self.world.seq;
-        self.operate(|world, operator| operate::confirm(world, operator, "node1"))?;
+        self.operate(|world, operator| operate::confirm(world, operator, "node1", seen))?;
         Ok(self.world.seq > seq)
     }
 
@@ -149,6 +160,25 @@ fn a_yes_is_for_what_was_there() {
     story.confirm().expect("it waits");
     story.must_ask(1, "thesis");
     story.confirm().expect("it waits again");
+    story.plan_holding(1, "thesis").expect("may go on");
+}
+
+#[test]
+fn a_yes_to_what_is_not_asked_any_more_is_none() {
+    let mut story = Story::enrolled_itself();
+    story.boots(1);
+    assert_eq!(code(story.confirm_seen(&[])), Code::WrongState);
+    story.must_ask(1, "photos");
+    let (photos, seq) = (story.asked(), story.world.seq);
+    let blind = story.confirm_seen(&[]).expect_err("nothing was shown");
+    assert_eq!(blind.message, "node1 asks about something else by now");
+    assert_eq!(story.world.seq, seq);
+    story.must_ask(1, "thesis");
+    let late = story.confirm_seen(&photos).expect_err("that is gone");
+    assert!(late.facts[0].contains("thesis"), "{late:?}");
+    story.must_ask(1, "thesis");
+    story.confirm().expect("was shown now");
+    assert!(!story.confirm_seen(&photos).expect("nothing is asked"));
     story.plan_holding(1, "thesis").expect("may go on");
 }
 
