@@ -213,11 +213,18 @@ mod tests {
             step: Step::ALL[step],
             outcome,
         });
-        // One report per number: a repeat is the same report.
-        prop::collection::btree_map(1..20u64, report, 0..10).prop_map(|all| {
-            all.into_iter()
-                .map(|(number, r)| Report { number, ..r })
-                .collect()
+        // One report per number: a repeat is the same report. A failure is the last that an agent says.
+        let all = prop::collection::btree_map(1..20u64, report, 0..10);
+        (all, prop::option::of(0..10usize)).prop_map(|(all, failed)| {
+            let numbered = all.into_iter().map(|(number, r)| Report { number, ..r });
+            let end = failed.map(|step| Report {
+                number: 20,
+                step: Step::ALL[step],
+                outcome: Outcome::Failed {
+                    causes: vec!["it broke".to_owned()],
+                },
+            });
+            numbered.chain(end).collect()
         })
     }
 
@@ -232,6 +239,8 @@ mod tests {
             all.reverse();
             let mut crooked = Progress::default();
             all.iter().for_each(|r| { crooked.fold(r); });
+            let failed = all.iter().any(|r| matches!(r.outcome, Outcome::Failed { .. }));
+            prop_assert_eq!(straight.ended(), failed);
             prop_assert_eq!(straight, crooked);
         }
     }
