@@ -82,7 +82,7 @@ impl Written {
 
     /// Whether this is on the same disk, whatever the kernel called it then.
     pub fn is_on(&self, disk: &PlannedDisk) -> bool {
-        is_same_disk(&self.disk, disk)
+        self.disk.is_same(disk)
     }
 
     /// Whether this is a trace of what was written: the table, or one of its partitions, whatever is in it by now.
@@ -96,7 +96,7 @@ impl Written {
             self.partitions.iter().any(is)
         };
         named
-            && self.is_on(&PlannedDisk::from(disk))
+            && self.disk.is(disk)
             && match place(&disk.node, held) {
                 Place::Whole => held.kind == "gpt",
                 Place::Partition(number) => ours(number),
@@ -118,7 +118,7 @@ impl Found {
     /// off, is no reason to ask again; anything else is.
     fn covers(&self, disk: &Disk, held: &Holding) -> bool {
         let same = |now: &str, then: &str| now.is_empty() || now == then;
-        is_same_disk(&self.disk, &PlannedDisk::from(disk))
+        self.disk.is(disk)
             && self.holds.iter().any(|then| {
                 let here = place(&disk.node, held);
                 here != Place::Unknown
@@ -201,14 +201,6 @@ pub fn refusal(title: &str, asked: &[Found]) -> Refusal {
         .fold(refusal, Refusal::fact)
         .fact("nothing was written")
         .tip(format!("to have it wiped: pxe-admin confirm {title}"))
-}
-
-fn is_same_disk(known: &PlannedDisk, disk: &PlannedDisk) -> bool {
-    disk.size == known.size
-        && disk.sector == known.sector
-        && disk.model == known.model
-        && disk.serial == known.serial
-        && disk.wwn == known.wwn
 }
 
 /// Where on its disk something is; the kernel's names change from boot to boot, this does not.

@@ -361,11 +361,21 @@ impl From<&Disk> for PlannedDisk {
 impl PlannedDisk {
     /// Whether this disk, as it is in this boot, is the one that was planned.
     pub fn is(&self, disk: &Disk) -> bool {
-        disk.size == self.size
-            && disk.sector == self.sector
-            && disk.model == self.model
-            && disk.serial == self.serial
-            && disk.wwn == self.wwn
+        self.is_same(&Self::from(disk))
+    }
+
+    /// Whether both are one disk, whatever the kernel called it each time.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let Self {
+            node: _,
+            size,
+            sector,
+            model,
+            serial,
+            wwn,
+        } = other;
+        (self.size, self.sector) == (*size, *sector)
+            && (&self.model, &self.serial, &self.wwn) == (model, serial, wwn)
     }
 }
 
