@@ -12,7 +12,8 @@ pub const EVERYBODY: [u8; 6] = [0xff; 6];
 pub const IPV4: u16 = 0x0800;
 pub const ARP: u16 = 0x0806;
 
-const ETHERNET: usize = 14;
+/// Octets of an Ethernet header, before what the frame carries.
+pub const ETHERNET: usize = 14;
 const IP: usize = 20;
 const UDP: usize = 8;
 /// Protocol number of UDP (RFC 790 and its successors).
@@ -192,6 +193,16 @@ mod tests {
         "#]]
         .assert_eq(&hex(&frame));
         assert_eq!(Datagram::read(&frame), Some(datagram));
+    }
+
+    #[test]
+    fn a_known_ip_header_has_its_known_checksum() {
+        // The worked example that texts about RFC 1071 use.
+        let header = [
+            0x45, 0, 0, 0x73, 0, 0, 0x40, 0, 0x40, 0x11, 0, 0, 0xc0, 0xa8, 0, 1, 0xc0, 0xa8, 0,
+            0xc7,
+        ];
+        assert_eq!(checksum(&header, 0), 0xb861);
     }
 
     #[test]
