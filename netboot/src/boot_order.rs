@@ -65,15 +65,29 @@ pub fn read(number: u16, octets: &[u8]) -> Option<(Entry, Option<[u8; 16]>)> {
     const ACTIVE: u32 = 1;
 
     let attributes = u32::from_le_bytes(octets.get(..4)?.try_into().ok()?);
-    let length = usize::from(u16::from_le_bytes(octets.get(4..6)?.try_into().ok()?));
-    let (title, rest) = title(octets.get(6..)?)?;
-    let (source, partition) = source(rest.get(..length)?);
+    let (title, path) = parts(octets)?;
+    let (source, drive) = source(path);
     let entry = Entry {
         number,
         title,
         source,
     };
+    let partition = drive.and_then(|drive| drive.id);
     (attributes & ACTIVE != 0).then_some((entry, partition))
+}
+
+/// The partition that `Boot####` starts from, active or not: a person may pick any in the firmware's menu. Nothing for
+/// one that starts a whole disk, or a network card.
+pub fn hard_drive(octets: &[u8]) -> Option<HardDrive> {
+    let (_, path) = parts(octets)?;
+    source(path).1
+}
+
+/// Attributes, the length of the device path, the title, the path.
+fn parts(octets: &[u8]) -> Option<(String, &[u8])> {
+    let length = usize::from(u16::from_le_bytes(octets.get(4..6)?.try_into().ok()?));
+    let (title, rest) = title(octets.get(6..)?)?;
+    Some((title, rest.get(..length)?))
 }
 
 /// UCS-2 up to its NUL, without what a terminal would obey, and what follows it.
@@ -91,12 +105,12 @@ fn title(octets: &[u8]) -> Option<(String, &[u8])> {
 
 /// The nodes of a device path: messaging nodes of a network (MAC, IPv4, IPv6, URI) or of a disk, and the partition of a
 /// hard drive node. A path through both is of the network: an iSCSI disk is not what was installed.
-fn source(mut path: &[u8]) -> (Source, Option<[u8; 16]>) {
+fn source(mut path: &[u8]) -> (Source, Option<HardDrive>) {
     const MESSAGING: u8 = 3;
     const MEDIA: u8 = 4;
     const END: u8 = 0x7f;
 
-    let (mut source, mut partition) = (Source::Other, None);
+    let (mut source, mut drive) = (Source::Other, None);
     while let [kind, sub, low, high, ..] = *path {
         let length = usize::from(u16::from_le_bytes([low, high]));
         let Some(body) = path.get(4..length) else {
@@ -113,13 +127,41 @@ fn source(mut path: &[u8]) -> (Source, Option<[u8; 16]>) {
                 if source == Source::Other {
                     source = Source::Disk;
                 }
-                partition = body.get(20..36).and_then(|id| id.try_into().ok());
+                drive = HardDrive::read(body);
             }
             _ => {}
         }
         path = path.get(length..).unwrap_or_default();
     }
-    (source, partition)
+    (source, drive)
+}
+
+/// A partition, as a hard drive node names it (§10.3.5.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HardDrive {
+    /// From 1.
+    pub number: u32,
+    /// In the disk's own sectors.
+    pub start: u64,
+    pub size: u64,
+    /// As in [`Esp`]; nothing if the table is no GPT.
+    pub id: Option<[u8; 16]>,
+}
+
+impl HardDrive {
+    /// From the node's octets behind its head.
+    fn read(body: &[u8]) -> Option<Self> {
+        /// Of the octet that says what the signature is.
+        const GUID: u8 = 2;
+
+        let id = body.get(20..36)?.try_into().ok()?;
+        Some(Self {
+            number: u32::from_le_bytes(body.get(..4)?.try_into().ok()?),
+            start: u64::from_le_bytes(body.get(4..12)?.try_into().ok()?),
+            size: u64::from_le_bytes(body.get(12..20)?.try_into().ok()?),
+            id: (body.get(37) == Some(&GUID)).then_some(id),
+        })
+    }
 }
 
 /// An EFI system partition, as a hard drive node names it.
@@ -280,7 +322,7 @@ mod tests {
     fn entries_are_read_for_what_they_boot_from() {
         let (entry, partition) = read(7, &pxe()).expect("is one");
         assert_eq!(entry.to_string(), "0007 network \"PXEv4\"");
-        assert_eq!(partition, None);
+        assert_eq!((partition, hard_drive(&pxe())), (None, None));
         let mut inactive = pxe();
         inactive[0] = 0;
         assert_eq!(read(7, &inactive), None);
@@ -295,6 +337,28 @@ mod tests {
         let (entry, partition) = read(3, &octets).expect("is one");
         assert_eq!((entry.title.as_str(), entry.source), (TITLE, Source::Disk));
         assert_eq!(partition, Some(esp().id));
+        let drive = hard_drive(&octets).expect("names a partition");
+        let Esp {
+            number,
+            start,
+            size,
+            id,
+        } = esp();
+        let want = HardDrive {
+            number,
+            start,
+            size,
+            id: Some(id),
+        };
+        assert_eq!(drive, want);
+        for end in 0..octets.len() {
+            assert_eq!(hard_drive(&octets[..end]), None, "cut at {end}");
+        }
+        let signature = 6 + (TITLE.len() + 1) * 2 + 41;
+        let mut inactive = octets.clone();
+        (inactive[0], inactive[signature]) = (0, 1);
+        let of_no_gpt = HardDrive { id: None, ..want };
+        assert_eq!(hard_drive(&inactive), Some(of_no_gpt));
         // HD(1,GPT,…,0x800,0x100000): number, start, size, GUID, formats.
         let at = 6 + (TITLE.len() + 1) * 2;
         assert_eq!(octets[at..at + 8], [4, 1, 42, 0, 1, 0, 0, 0]);
@@ -402,7 +466,7 @@ mod tests {
 
         #[test]
         fn any_octets_are_survived(octets: Vec<u8>) {
-            let _ = read(1, &octets);
+            let _ = (read(1, &octets), hard_drive(&octets));
             let _ = numbers(&octets);
         }
     }

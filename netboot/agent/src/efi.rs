@@ -6,12 +6,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use netboot::boot_order::{self, ATTRIBUTES, Entry, Esp};
+use netboot::boot_order::{self, ATTRIBUTES, Entry, Esp, HardDrive};
 
 use crate::outside::Roots;
 
 /// EFI_GLOBAL_VARIABLE (UEFI 2.10 §3.3).
-const GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
+pub(crate) const GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
 
 /// What the firmware calls the loader of its own architecture (UEFI 2.10 §3.5.1.1), and what systemd calls its own.
 #[cfg(target_arch = "aarch64")]
@@ -61,6 +61,12 @@ pub(crate) fn order(roots: &Roots) -> Vec<Entry> {
     let of = |number| entries.iter().find(|(entry, _)| entry.number == number);
     let order = numbers(roots, "BootOrder").into_iter().filter_map(of);
     order.map(|(entry, _)| entry.clone()).collect()
+}
+
+/// The partition that this system was started from, if the firmware says so.
+pub(crate) fn started_from(roots: &Roots) -> Option<HardDrive> {
+    let number = numbers(roots, "BootCurrent").first().copied()?;
+    boot_order::hard_drive(&read(roots, &format!("Boot{number:04X}"))?)
 }
 
 /// Gives each installed disk an entry, and puts them behind the network. Entries of disks that an earlier install had and
