@@ -95,6 +95,7 @@ build "nixos-system-practice-${label}" {
   switch = fill (parts // { inherit kernelVersion; }) ./toplevel/switch-to-configuration.sh;
   services = fill parts ./toplevel/start-services.sh;
   prompt = fill parts ./toplevel/login-prompt.sh;
+  renew = fill parts ./toplevel/renew.sh;
   lease = fill parts ./lease.sh;
   inherit label kernelParams;
 } ''
@@ -105,6 +106,7 @@ build "nixos-system-practice-${label}" {
   script "$switch" "$out/bin/switch-to-configuration"
   script "$services" "$out/practice/start-services"
   script "$prompt" "$out/practice/login-prompt"
+  script "$renew" "$out/practice/renew"
   script "$lease" "$out/practice/lease"
 
   ln -s ${kernel}/bzImage "$out/kernel"

@@ -17,10 +17,12 @@
 //! | [`repository`] | the folder that its owner keeps in Git: configuration, profiles, flake |
 //! | [`loaders`], [`loss`] | an appliance that sends loaders to whoever asks; packets that get lost |
 //! | [`scene`] | all of it together, with its folder |
+//! | [`course`] | how long an install took, step by step |
 //! | [`search`] | looking for secrets where none may be |
 
 pub mod appliance;
 pub mod arm;
+pub mod course;
 pub mod dhcp_client;
 pub mod disk;
 pub mod drive;

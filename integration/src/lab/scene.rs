@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use netboot::machine::{Machine as Record, State};
 
 use super::appliance::{Appliance, Setting};
+use super::course::Course;
 use super::disk::Disk;
 use super::enclose::{enclose, output, run};
 use super::firmware::Firmware;
@@ -279,6 +280,11 @@ impl Scene {
 }
 
 impl Scene {
+    /// How long the last install took, step by step.
+    pub fn course(&self) -> anyhow::Result<Course> {
+        Course::read(&self.appliance.must("--json events")?)
+    }
+
     /// All went well: what is large goes, the logs stay. Whoever does not get here keeps everything.
     pub fn passed(mut self) -> anyhow::Result<()> {
         self.keep = env::var_os("NETBOOT_LAB_KEEP").is_some();

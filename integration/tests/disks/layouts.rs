@@ -7,6 +7,8 @@ use integration::lab::disk::Disk;
 use integration::lab::firmware::Firmware::{self, Bios, Uefi};
 use integration::lab::scene::{BOOT, MAC, Scene, Script, WORKER, blank};
 use integration::lab::services::Leases::ByRouter;
+use integration::lab::workshop::work;
+use netboot::boot_order::Entry;
 use netboot::machine::Machine;
 
 use crate::is_long;
@@ -17,18 +19,19 @@ fn joins(name: &str, firmware: Firmware, layout: &str, root: &str) -> anyhow::Re
     let mut script = Script::new(name, firmware, ByRouter);
     script.profile = &profile;
     let mut scene = Scene::set(&script)?;
-    let took = install(&mut scene)?;
-    println!("{name}: joined after {took:.1} s");
+    install(name, &mut scene)?;
     stands_on(&scene, root)?;
     scene.machine.cut_power()?;
     scene.passed()
 }
 
-/// Seconds from power-on to joined.
-fn install(scene: &mut Scene) -> anyhow::Result<f32> {
+/// From power-on to joined; says how long that took, and what of it was copying.
+fn install(name: &str, scene: &mut Scene) -> anyhow::Result<()> {
     scene.enroll()?;
     scene.machine.power_on()?;
-    Ok(scene.wait_for_joined()?.as_secs_f32())
+    let took = scene.wait_for_joined()?.as_secs_f32();
+    println!("{name}: joined after {took:.1} s; {}", scene.course()?);
+    Ok(())
 }
 
 /// What stage 1 of the practice system said of its root.
@@ -38,6 +41,24 @@ fn stands_on(scene: &Scene, root: &str) -> anyhow::Result<()> {
     let line = line.context("the system never came to its root")?;
     ensure!(line.contains(root), "{line}");
     Ok(())
+}
+
+#[test]
+fn a_bios_machine_joins_on_ext4_with_swap() -> anyhow::Result<()> {
+    if !is_long() {
+        return Ok(());
+    }
+    let layout = "layout = \"ext4\"\nswap = \"256M\"";
+    joins("ext4-bios", Bios, layout, "(ext4)")
+}
+
+#[test]
+fn a_uefi_machine_joins_on_ext4_with_swap() -> anyhow::Result<()> {
+    if !is_long() {
+        return Ok(());
+    }
+    let layout = "layout = \"ext4\"\nswap = \"256M\"";
+    joins("ext4-uefi", Uefi, layout, "(ext4)")
 }
 
 #[test]
@@ -76,33 +97,98 @@ fn two(dir: &Path) -> anyhow::Result<Vec<Disk>> {
     Ok(vec![blank(dir)?, second])
 }
 
-/// Either disk may fail: the machine boots from the other.
+/// Either disk may fail: the machine boots from the other, and what it boots is the generation that was made last.
 fn survives(name: &str, firmware: Firmware) -> anyhow::Result<()> {
     let profile = WORKER
         .replace(r#"layout = "ext4""#, r#"layout = "mirror""#)
         .replace(r#"smallest = true, min-size"#, "min-size");
+    // The installed node makes itself a second generation.
+    let profile = format!("{profile}\n[nixos]\nkernel-params = [\"practice.renew\"]\n");
     let mut script = Script::new(name, firmware, ByRouter);
     script.profile = &profile;
     script.disks = two;
     let mut scene = Scene::set(&script)?;
-    let took = install(&mut scene)?;
-    println!("{name}: joined after {took:.1} s");
+    install(name, &mut scene)?;
     stands_on(&scene, "/dev/md")?;
-    let boot = |machine: &Machine| machine.generations.last().map(|g| g.boot_id.clone());
+    if firmware == Uefi {
+        boots_either_disk(&scene)?;
+    }
+    let renewed = "renew: ended with status 0";
+    scene.machine.wait_for_console(renewed, BOOT)?;
+    scene.machine.shut_down(BOOT)?;
+    starts_alike(&scene, firmware)?;
+    let record = |scene: &Scene| scene.appliance.machine(MAC)?.context("not on record");
+    let last = |machine: &Machine| {
+        let last = machine
+            .generations
+            .iter()
+            .find(|g| g.boot_id == machine.boot_id);
+        last.map(|generation| (generation.number, generation.boot_id.clone()))
+    };
     // One at a time, each with what it had when it was last in the machine.
     for lost in [1, 0] {
-        let machine = scene.appliance.machine(MAC)?.context("not on record")?;
-        scene.machine.cut_power()?;
+        let before = last(&record(&scene)?);
         scene.machine.take_out(lost)?;
-        let before = boot(&machine);
         scene.machine.power_on()?;
         let what = format!("a boot without disk {lost}");
-        scene.wait_for(&what, BOOT, |m| boot(m) != before)?;
+        scene.wait_for(&what, BOOT, |m| last(m) != before)?;
         stands_on(&scene, "/dev/md")?;
-        println!("{name}: booted without disk {lost}");
+        let generation = last(&record(&scene)?).map(|(number, _)| number);
+        ensure!(generation == Some(2), "generation {generation:?} runs");
+        let took = scene.machine.uptime().as_secs_f32();
+        println!("{name}: booted generation 2 without disk {lost} after {took:.1} s");
+        scene.machine.cut_power()?;
     }
-    scene.machine.cut_power()?;
     scene.passed()
+}
+
+/// The firmware's order as the node saw it: the network, then an entry for each disk.
+fn boots_either_disk(scene: &Scene) -> anyhow::Result<()> {
+    let order = scene.appliance.machine(MAC)?.context("not on record")?;
+    let order: Vec<String> = order.boot_order.iter().map(Entry::to_string).collect();
+    println!("boots {}", order.join(", then "));
+    let wanted = [
+        "network \"",
+        "\"Installed by netboot\"",
+        "\"Installed by netboot, disk 2\"",
+    ];
+    let each = order.iter().zip(wanted);
+    ensure!(
+        order.len() >= wanted.len() && each.clone().all(|(entry, part)| entry.contains(part)),
+        "the order is {order:?}"
+    );
+    Ok(())
+}
+
+/// Prints the files of a disk's FAT partition with their hashes. What GRUB needs to find its own disk is not the same on both.
+const FILES: &str = r#"
+modprobe vfat
+for name in main second; do
+    echo "disk $name"
+    mount -t vfat -o ro "$(blkid -t PARTLABEL=disk-$name-ESP -o device)" /mnt
+    (cd /mnt && find . -type f ! -path './grub/i386-pc/*' -exec sha256sum {} + | sort -k 2)
+    umount /mnt
+done
+"#;
+
+/// Both disks have the same files to start from, and those of the second generation are among them.
+fn starts_alike(scene: &Scene, firmware: Firmware) -> anyhow::Result<()> {
+    let disks: Vec<&Disk> = scene.machine.build().disks.iter().collect();
+    let files = work(&scene.dir, &disks, FILES)?;
+    println!("{files}");
+    let (main, second) = files
+        .split_once("disk second\n")
+        .context("the disks were not looked at")?;
+    let main = main.trim_start_matches("disk main\n");
+    ensure!(main == second, "they differ:\n{files}");
+    let menu = match firmware {
+        Uefi => "./loader/entries/nixos-generation-2.conf",
+        _ => "./grub/grub.cfg",
+    };
+    for wanted in [menu, "practice-renewed-initrd.efi"] {
+        ensure!(main.contains(wanted), "there is no {wanted}:\n{main}");
+    }
+    Ok(())
 }
 
 #[test]

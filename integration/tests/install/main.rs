@@ -59,6 +59,7 @@ fn joins_and_joins_again(name: &str, firmware: Firmware, leases: Leases) -> anyh
     // What anybody on the LAN can read while the ticket is in force.
     let boot_script = scene.appliance.fetch(&format!("/boot.ipxe?mac={MAC}"))?;
     said("joined", scene.wait_for_joined()?);
+    println!("{name}: {}", scene.course()?);
     secrets::are_in_none_of(&scene, "the boot script", boot_script.as_bytes())?;
     is_told_from_its_first_packet_on(&scene, firmware)?;
     boots_the_network_first_and_its_disk_next(&scene, firmware)?;
