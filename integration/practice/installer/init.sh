@@ -31,6 +31,9 @@ case " $(cat /proc/cmdline) " in
         udevadm settle
         ;;
 esac
+for word in $(cat /proc/cmdline); do
+    case $word in practice.error-target=*) error-target "${word#*=}" ;; esac
+done
 . /bin/network
 
 echo "installer: starting netboot-agent install, $(cut -d' ' -f1 /proc/uptime) s after the kernel"

@@ -6,15 +6,18 @@ use anyhow::{Context as _, ensure};
 use integration::lab::disk::Disk;
 use integration::lab::drive::Bus;
 use integration::lab::firmware::Firmware::Bios;
-use integration::lab::scene::{BOOT, MAC, Scene, Script, blank};
+use integration::lab::scene::{BOOT, MAC, Scene, Script, WORKER, blank};
 use integration::lab::services::Leases::ByRouter;
 use netboot::report::{Outcome, Step};
 
 use crate::{is_long, the_others_are_unchanged};
 
-const MIB: u64 = 1 << 20;
+const MIB: u64 = (1 << 20) / 512;
 /// Where the root partition begins on a BIOS machine: after the table and the partition for GRUB.
-const ROOT: u64 = 2 * MIB / 512;
+const ROOT: u64 = 2 * MIB;
+/// Where `mkfs.ext4` writes nothing but data comes to lie, in MiB of a root of almost 4 GiB: between the tables of inodes, the
+/// copies of the superblock (which begin a MiB) and the journal.
+const DATA: [std::ops::Range<u64>; 2] = [64..1790, 2100..4080];
 
 fn with_data(dir: &Path, root: Disk) -> anyhow::Result<Vec<Disk>> {
     Ok(vec![
@@ -24,8 +27,13 @@ fn with_data(dir: &Path, root: Disk) -> anyhow::Result<Vec<Disk>> {
 }
 
 fn enrolled(name: &str, disks: fn(&Path) -> anyhow::Result<Vec<Disk>>) -> anyhow::Result<Scene> {
-    let mut script = Script::new(name, Bios, ByRouter);
-    script.disks = disks;
+    begins(Script {
+        disks,
+        ..Script::new(name, Bios, ByRouter)
+    })
+}
+
+fn begins(script: Script<'_>) -> anyhow::Result<Scene> {
     let mut scene = Scene::set(&script)?;
     scene.enroll()?;
     scene.machine.power_on()?;
@@ -54,6 +62,8 @@ fn is_told(mut scene: Scene, steps: &[Step], words: &[&str]) -> anyhow::Result<(
         ensure!(said.contains(word), "`{word}` is not said:\n{said}");
     }
     scene.machine.wait_for_console("INSTALL FAILED", BOOT)?;
+    let took = scene.machine.uptime().as_secs_f32();
+    println!("failed in {step:?} after {took:.1} s");
     scene.machine.cut_power()?;
     the_others_are_unchanged(&scene)?;
     scene.passed()
@@ -67,6 +77,118 @@ fn a_sector_that_cannot_be_written_ends_the_install_in_the_step_that_meets_it() 
     })?;
     let words = ["`/dev/vda2`", "serial `root`", "Input/output error"];
     is_told(scene, &[Step::Partition], &words)
+}
+
+/// Its place is cleared before it is written.
+#[test]
+fn a_partition_table_that_cannot_be_written_is_noticed_before_the_disk_is_partitioned()
+-> anyhow::Result<()> {
+    if !is_long() {
+        return Ok(());
+    }
+    let scene = enrolled("bad-table", |dir| {
+        with_data(dir, blank(dir)?.with_bad_sectors([1])?)
+    })?;
+    let words = ["`/dev/vda`", "serial `root`", "Input/output error"];
+    is_told(scene, &[Step::TearDown], &words)
+}
+
+/// The first copy of the superblock of ext4, 128 MiB after the first.
+const SUPERBLOCK: u64 = ROOT + 128 * MIB;
+
+#[test]
+fn a_filesystem_that_cannot_be_made_is_told_with_what_mkfs_said() -> anyhow::Result<()> {
+    if !is_long() {
+        return Ok(());
+    }
+    let scene = enrolled("bad-mkfs", |dir| {
+        with_data(dir, blank(dir)?.with_bad_sectors([SUPERBLOCK])?)
+    })?;
+    let words = ["mkfs.ext4", "serial `root`", "Input/output error"];
+    is_told(scene, &[Step::Format], &words)
+}
+
+/// The filesystem takes what is copied and writes it later: asked whether it did, it says that it could not.
+#[test]
+fn a_copy_that_cannot_be_written_ends_the_install_in_the_step_that_copies() -> anyhow::Result<()> {
+    if !is_long() {
+        return Ok(());
+    }
+    let scene = enrolled("bad-data", |dir| {
+        let bad = DATA.into_iter().flatten();
+        let bad = bad.map(|mib| ROOT + mib * MIB + MIB / 2);
+        with_data(dir, blank(dir)?.with_bad_sectors(bad)?)
+    })?;
+    is_told(scene, &[Step::Copy], &["serial `root`"])
+}
+
+/// What the boot loader reads lies on a FAT partition of its own, of which nothing but the kernels is damaged.
+#[test]
+fn a_boot_loader_that_cannot_be_written_is_told_with_what_it_said() -> anyhow::Result<()> {
+    if !is_long() {
+        return Ok(());
+    }
+    let profile = WORKER.replace(r#"layout = "ext4""#, r#"layout = "btrfs""#);
+    let scene = begins(Script {
+        profile: &profile,
+        disks: |dir| {
+            let bad = (8..64).map(|mib| ROOT + mib * MIB + MIB / 2);
+            with_data(dir, blank(dir)?.with_bad_sectors(bad)?)
+        },
+        ..Script::new("bad-boot-loader", Bios, ByRouter)
+    })?;
+    is_told(
+        scene,
+        &[Step::BootLoader],
+        &["does not install its boot loader", "serial `root`"],
+    )
+}
+
+/// Sectors as the practice installer takes them: start and number.
+fn behind_error_target(
+    name: &str,
+    bad: impl Iterator<Item = (u64, u64)>,
+    step: Step,
+    words: &[&str],
+) -> anyhow::Result<()> {
+    if !is_long() {
+        return Ok(());
+    }
+    let bad: Vec<String> = bad.map(|(at, count)| format!("{at}+{count}")).collect();
+    let cmdline = format!("practice.error-target={}", bad.join(","));
+    let profile = WORKER.replace(
+        r#"smallest = true, min-size = "2G""#,
+        r#"serial = "failing""#,
+    );
+    let scene = begins(Script {
+        profile: &profile,
+        cmdline: &cmdline,
+        disks: |dir| with_data(dir, blank(dir)?),
+        ..Script::new(name, Bios, ByRouter)
+    })?;
+    is_told(scene, &[step], &[&["serial `failing`"], words].concat())
+}
+
+#[test]
+fn a_filesystem_cannot_be_made_on_the_device_mapper_s_error_target() -> anyhow::Result<()> {
+    let words = ["mkfs.ext4", "Input/output error"];
+    behind_error_target(
+        "error-target-mkfs",
+        [(SUPERBLOCK, 16)].into_iter(),
+        Step::Format,
+        &words,
+    )
+}
+
+#[test]
+fn a_copy_cannot_be_written_to_the_device_mapper_s_error_target() -> anyhow::Result<()> {
+    // All between two places where there may be a copy of the superblock.
+    let groups = DATA.into_iter().flat_map(|data| {
+        let firsts = data.clone().step_by(128).map(|mib| mib / 128 * 128);
+        firsts.map(move |group| (data.start.max(group + 1), data.end.min(group + 127)))
+    });
+    let bad = groups.map(|(from, to)| (ROOT + from * MIB, (to - from) * MIB));
+    behind_error_target("error-target-copy", bad, Step::Copy, &[])
 }
 
 #[test]
@@ -85,31 +207,8 @@ fn a_disk_that_is_pulled_out_while_copying_is_named_as_gone() -> anyhow::Result<
     is_told(scene, &steps, &words)
 }
 
-/// The file system takes it, and only when it is asked at the end it says that it could not write.
-#[test]
-fn sectors_that_cannot_be_written_are_noticed_even_if_only_at_the_end() -> anyhow::Result<()> {
-    if !is_long() {
-        return Ok(());
-    }
-    let scene = enrolled("bad-sectors", |dir| {
-        let bad = (40..400).map(|mib| ROOT + mib * MIB / 512);
-        with_data(dir, blank(dir)?.with_bad_sectors(bad)?)
-    })?;
-    let steps = [
-        Step::Format,
-        Step::Copy,
-        Step::Configure,
-        Step::BootLoader,
-        Step::Unmount,
-    ];
-    is_told(scene, &steps, &["serial `root`"])
-}
-
 #[test]
 fn a_disk_that_becomes_smaller_is_not_the_one_of_the_plan_any_more() -> anyhow::Result<()> {
-    if !is_long() {
-        return Ok(());
-    }
     let mut scene = enrolled("shrunk", |dir| with_data(dir, blank(dir)?))?;
     begins_to_copy(&mut scene)?;
     scene.machine.resize(0, 2048)?;
@@ -117,18 +216,12 @@ fn a_disk_that_becomes_smaller_is_not_the_one_of_the_plan_any_more() -> anyhow::
         "`vda` is not the disk of the plan any more",
         "2147483648 bytes",
     ];
-    is_told(
-        scene,
-        &[Step::Copy, Step::Configure, Step::BootLoader],
-        &words,
-    )
+    let steps = [Step::Copy, Step::Configure, Step::BootLoader];
+    is_told(scene, &steps, &words)
 }
 
 #[test]
 fn a_disk_that_is_read_only_is_no_candidate() -> anyhow::Result<()> {
-    if !is_long() {
-        return Ok(());
-    }
     let scene = enrolled("read-only", |dir| {
         let root = Disk {
             read_only: true,
