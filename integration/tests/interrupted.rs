@@ -1,8 +1,9 @@
 //! Installs that are cut short: by the appliance's end, by a power cut, by one power cut too many, at any instant.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use integration::lab::disk::Disk;
 use integration::lab::firmware::Firmware::{self, Bios, Uefi};
 use integration::lab::scene::{BOOT, MAC, Scene, Script, blank};
@@ -117,17 +118,24 @@ fn a_machine_whose_three_attempts_all_end_in_a_power_cut_is_given_up_and_boots_i
 
 const CUTS: u64 = 20;
 
-/// Random instants from the power button to the first boot of the installed system, one in each twentieth of that time, so
-/// that every step is met, in an order that meets late ones early. `NETBOOT_SEED` repeats a run.
-fn instants(whole: Duration) -> Vec<Duration> {
+/// A number from the environment.
+fn given(name: &str) -> anyhow::Result<Option<u64>> {
+    let text = std::env::var_os(name);
+    let number = text.map(|text| text.to_string_lossy().parse());
+    number
+        .transpose()
+        .with_context(|| format!("{name} is no number"))
+}
+
+/// Random instants from the power button to the agent's word that the disk is done, one in each twentieth of that time, so
+/// that every step is met, in an order that meets late ones early. `NETBOOT_SEED` repeats a run; of its twenty cuts
+/// `NETBOOT_FIRST_CUT` and `NETBOOT_LAST_CUT`, counted from 1, choose some.
+fn instants(whole: Duration) -> anyhow::Result<Vec<(u64, Duration)>> {
     let clock = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let given = std::env::var("NETBOOT_SEED")
-        .ok()
-        .and_then(|s| s.parse().ok());
-    let mut state: u64 =
-        given.unwrap_or_else(|| clock().map_or(1, |now| u64::from(now.subsec_micros())));
+    let seed = given("NETBOOT_SEED")?;
+    let mut state = seed.unwrap_or_else(|| clock().map_or(1, |now| u64::from(now.subsec_micros())));
     println!("NETBOOT_SEED={state}");
-    let part = whole / u32::try_from(CUTS).unwrap_or(1);
+    let part = whole / u32::try_from(CUTS)?;
     let instant = |number: u64| {
         // Knuth's MMIX generator; its upper bits are the random ones.
         state = state
@@ -137,7 +145,10 @@ fn instants(whole: Duration) -> Vec<Duration> {
             + part.mul_f64((state >> 40) as f64 / 2_f64.powi(24))
     };
     // 13 and 20 have no divisor in common.
-    (1..=CUTS).map(|n| n * 13 % CUTS).map(instant).collect()
+    let all = (1..=CUTS).zip((1..=CUTS).map(|n| n * 13 % CUTS).map(instant));
+    let first = given("NETBOOT_FIRST_CUT")?.unwrap_or(1);
+    let last = given("NETBOOT_LAST_CUT")?.unwrap_or(CUTS);
+    Ok(all.filter(|(n, _)| (first..=last).contains(n)).collect())
 }
 
 fn survives_power_cuts(name: &str, firmware: Firmware) -> anyhow::Result<()> {
@@ -157,7 +168,8 @@ fn survives_power_cuts(name: &str, firmware: Firmware) -> anyhow::Result<()> {
     let whole = scene.machine.uptime();
     scene.wait_for_joined()?;
     println!("{name}: an install takes {:.1} s", whole.as_secs_f32());
-    for instant in instants(whole) {
+    let mut met = BTreeMap::new();
+    for (number, instant) in instants(whole)? {
         scene.machine.cut_power()?;
         scene.appliance.must("reimage node1")?;
         scene.machine.power_on()?;
@@ -166,17 +178,17 @@ fn survives_power_cuts(name: &str, firmware: Firmware) -> anyhow::Result<()> {
         })?;
         let cut = scene.machine.uptime();
         scene.machine.cut_power()?;
-        let step = |m: Machine| m.attempt.and_then(|a| a.progress.step);
-        let step = scene.appliance.machine(MAC)?.and_then(step);
+        let met_in = where_it_is(&scene.appliance.ask("show node1")?);
         scene.machine.power_on()?;
         let ended = scene.wait_for("the install to end in any way", BOOT, |m| {
             m.state == State::Joined || (m.state == State::Failed && !m.failure.is_empty())
         })?;
         println!(
-            "{name}: cut after {:.1} s ({step:?}): {:?}, attempt {:?} {}",
+            "{name}: cut {number} after {:.1} s, {met_in}: {:?} in attempt {:?}, {:.1} s later {}",
             cut.as_secs_f32(),
             ended.state,
             attempt(&ended),
+            scene.machine.uptime().as_secs_f32(),
             ended.failure.join("; ")
         );
         ensure!(
@@ -184,10 +196,23 @@ fn survives_power_cuts(name: &str, firmware: Firmware) -> anyhow::Result<()> {
             "one power cut is no reason to give up: {:?}",
             ended.failure
         );
+        *met.entry(met_in).or_insert(0) += 1;
     }
     scene.machine.cut_power()?;
     scene.machine.build().disks[1].check_unchanged()?;
+    println!("{name}: the other disk is as it was; cuts by place: {met:?}");
     scene.passed()
+}
+
+/// What the appliance last heard of the attempt, in words.
+fn where_it_is(machine: &Machine) -> String {
+    let progress = machine.attempt.as_ref().map(|a| a.progress.clone());
+    match progress.and_then(|p| Some((p.step?, p.outcome))) {
+        _ if machine.state == State::Installed => "after the report".to_owned(),
+        None => "before the claim".to_owned(),
+        Some((step, Some(Outcome::Done))) => format!("after {step}"),
+        Some((step, _)) => format!("in {step}"),
+    }
 }
 
 #[test]

@@ -31,10 +31,8 @@ fn planned(scene: &Scene) -> anyhow::Result<String> {
     Ok(chosen.context("the plan names no disk")?.disk.node)
 }
 
-#[test]
-fn a_machine_whose_disks_change_places_boots_and_is_installed_on_the_same_disk()
--> anyhow::Result<()> {
-    let mut script = Script::new("other-order", Bios, ByRouter);
+fn finds_its_disk_in_another_place(name: &str, firmware: Firmware) -> anyhow::Result<()> {
+    let mut script = Script::new(name, firmware, ByRouter);
     script.disks = |dir| with_data(dir, Bus::Virtio);
     let mut scene = Scene::set(&script)?;
     scene.enroll()?;
@@ -61,6 +59,21 @@ fn a_machine_whose_disks_change_places_boots_and_is_installed_on_the_same_disk()
     scene.passed()
 }
 
+#[test]
+fn a_bios_machine_whose_disks_change_places_boots_and_is_installed_on_the_same_disk()
+-> anyhow::Result<()> {
+    finds_its_disk_in_another_place("other-order-bios", Bios)
+}
+
+#[test]
+fn a_uefi_machine_whose_disks_change_places_boots_and_is_installed_on_the_same_disk()
+-> anyhow::Result<()> {
+    if !is_long() {
+        return Ok(());
+    }
+    finds_its_disk_in_another_place("other-order-uefi", Uefi)
+}
+
 /// From the disk that hangs on this bus, installed and then booted.
 fn joins_from(
     name: &str,
@@ -82,9 +95,10 @@ fn joins_from(
     scene.machine.power_on()?;
     let took = scene.wait_for_joined()?;
     println!(
-        "{name}: joined after {:.1} s, from {}",
+        "{name}: joined after {:.1} s, from {}; {}",
         took.as_secs_f32(),
-        planned(&scene)?
+        planned(&scene)?,
+        scene.course()?
     );
     scene.machine.cut_power()?;
     the_others_are_unchanged(&scene)?;
@@ -125,4 +139,9 @@ fn a_uefi_machine_joins_from_sata() -> anyhow::Result<()> {
 #[test]
 fn a_bios_machine_joins_from_a_usb_disk_that_is_named() -> anyhow::Result<()> {
     joins_from("usb-bios", Bios, true, |dir| with_data(dir, Bus::Usb))
+}
+
+#[test]
+fn a_uefi_machine_joins_from_a_usb_disk_that_is_named() -> anyhow::Result<()> {
+    joins_from("usb-uefi", Uefi, true, |dir| with_data(dir, Bus::Usb))
 }
