@@ -234,7 +234,8 @@ pub(crate) fn causes(error: &anyhow::Error) -> Vec<String> {
     causes.truncate(MOST_CAUSES);
     let cut = |text: String| {
         text.chars()
-            .filter(|c| !c.is_control())
+            // A script that failed has lines, and a cause is one.
+            .map(|c| if c.is_control() { ' ' } else { c })
             .take(LONGEST_CAUSE)
             .collect()
     };

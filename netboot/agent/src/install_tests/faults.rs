@@ -29,6 +29,7 @@ fn a_command_that_fails_ends_the_install_there_and_says_which() {
         }
         let (step, causes) = failed(done);
         assert!(causes.contains("it broke"), "`{command}`: {causes}");
+        assert!(!causes.contains("set -emount"), "lines run together");
         assert_eq!(fake.log.len(), place + 1, "nothing after `{command}`");
         let last = fake.reports().pop().expect("a report");
         assert_eq!(last.step, step, "`{command}`");
