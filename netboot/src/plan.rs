@@ -1,5 +1,6 @@
 //! Hardware, profile and release → what will be done to this machine's disks, or why nothing will.
 
+mod before;
 mod choose;
 mod command;
 mod lay;
@@ -23,6 +24,7 @@ const MIB: u64 = 1 << 20;
 
 /// What the agent will do: this or nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Plan {
     pub host_name: HostName,
     pub firmware: Firmware,
