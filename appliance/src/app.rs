@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use netboot::decide::{Address, Decision, Policy, decide, decide_image};
 use netboot::event::BY_POLICY;
-use netboot::install;
+use netboot::install::{self, Asker};
 use netboot::lease::Standing;
 use netboot::local_boot::Departures;
 use netboot::mac::Mac;
@@ -102,15 +102,16 @@ impl App {
     }
 
     /// Writes down what a machine's packets say of it, if that is new. The usual case writes nothing.
-    pub async fn see(&self, mac: Mac, facts: &Facts) -> Result<Arc<World>, Refusal> {
+    pub async fn see(&self, mac: Mac, facts: &Facts, asker: Asker) -> Result<Arc<World>, Refusal> {
         let (world, now) = (self.store.world(), clock::now());
-        let news = install::see(&world, mac, facts, &self.policy, now, STRANGERS);
+        let news = install::see(&world, mac, facts, &self.policy, now, asker, STRANGERS);
         if news.drafts.is_empty() {
             return Ok(world);
         }
         let (facts, policy) = (facts.clone(), self.policy.clone());
-        let see =
-            move |world: &World, now| install::see(world, mac, &facts, &policy, now, STRANGERS);
+        let see = move |world: &World, now| {
+            install::see(world, mac, &facts, &policy, now, asker, STRANGERS)
+        };
         self.store.decide(see).await.map(|seen| seen.world)
     }
 

@@ -2,10 +2,13 @@
 
 use std::net::Ipv4Addr;
 
+use netboot::install::Asker;
 use netboot::mac::Mac;
 use netboot::timeline::{Mark, proof};
+use netboot::timestamp::Timestamp;
 
 use crate::app::App;
+use crate::config::Dhcp;
 
 /// Somebody who names a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +37,24 @@ impl App {
             mac,
             from,
             is_proven,
+        }
+    }
+
+    /// Whether what is asked for is a boot of the machine. Without DHCP of its own the appliance hears no machine ask, and
+    /// has to believe whoever comes from behind a router.
+    pub fn asker(&self, caller: &Caller) -> Asker {
+        let world = self.store.world();
+        let Some(machine) = world.by_mac(caller.mac) else {
+            return Asker::Itself;
+        };
+        let attempt = machine.attempt.as_ref();
+        let claimed = attempt.and_then(|a| a.claim.as_ref()).map(|claim| claim.at);
+        let since = claimed.max(attempt.and_then(|a| a.served));
+        let seen = self.timelines.of(&machine.macs);
+        let asked = || proof::asked(&seen, since.unwrap_or(Timestamp::MIN), self.timelines.now());
+        match caller.is_proven || matches!(self.config.dhcp, Dhcp::Off) || asked() {
+            true => Asker::Itself,
+            false => Asker::Somebody,
         }
     }
 

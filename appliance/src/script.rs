@@ -55,7 +55,8 @@ async fn install(app: &App, caller: &Caller, loader: Option<Loader>) -> Result<E
         }
     };
     let (policy, fresh) = (app.policy.clone(), clock::ticket());
-    let serve = move |world: &_, now| install::serve(world, mac, &policy, now, fresh);
+    let asker = app.asker(caller);
+    let serve = move |world: &_, now| install::serve(world, mac, &policy, now, asker, fresh);
     let decided = app.store.decide(serve).await?;
     match decided.answer {
         (Decision::Install, Some(ticket)) => {
@@ -94,7 +95,8 @@ async fn discover(app: &App, caller: &Caller, loader: Option<Loader>) -> Result<
         return Ok(to_disk(app, caller, loader, "not on record".to_owned()).await);
     }
     let (policy, fresh) = (app.policy.clone(), clock::ticket());
-    let serve = move |world: &_, now| install::serve(world, mac, &policy, now, fresh);
+    let asker = app.asker(caller);
+    let serve = move |world: &_, now| install::serve(world, mac, &policy, now, asker, fresh);
     match app.store.decide(serve).await?.answer.0 {
         Decision::Discover => {
             tracing::info!(%mac, "boot script that has it tell its hardware");

@@ -122,7 +122,10 @@ fn a_stranger_waits_at_its_screen_until_it_is_enrolled() -> anyhow::Result<()> {
     scene.machine.power_on()?;
     let log = scene.appliance.log.clone();
     wait_for("the machine to ask three times", BOOT, || {
-        Ok(std::fs::read_to_string(&log)?.matches("screen for strangers").count() >= 3)
+        Ok(std::fs::read_to_string(&log)?
+            .matches("screen for strangers")
+            .count()
+            >= 3)
     })?;
     scene.enroll()?;
     // It is not switched off and on: its next question is answered with the installer.

@@ -25,7 +25,7 @@ use crate::token::Digest;
 use crate::wire::{ClaimAnswer, ClaimRequest, InstalledRequest};
 use crate::world::{Refusee, World};
 
-pub use boot::{reached, see, serve};
+pub use boot::{Asker, reached, see, serve};
 pub use discover::discovered;
 pub use leave::{came_back, left_to_disk};
 pub use node::{awaited, booted, joined};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use netboot::decide::{Address, Decision};
+use netboot::install::Asker;
 use netboot::lease::{Settled, Site};
 use netboot::manner::{Form, Manner};
 use netboot::reply::{self, Answer, BootFile};
@@ -128,7 +129,7 @@ async fn netboots(
     boot: Boot,
 ) -> Result<Told, Reason> {
     let mac = request.mac;
-    app.see(mac, &request.facts)
+    app.see(mac, &request.facts, Asker::Itself)
         .await
         .map_err(Reason::Refused)?;
     let decision = match app.decision(mac) {

@@ -9,7 +9,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use axum::http::header::AUTHORIZATION;
 use netboot::decide::{Address, Unknown};
-use netboot::install;
+use netboot::install::{self, Asker};
 use netboot::mac::Mac;
 use netboot::machine::Facts;
 use netboot::operate;
@@ -103,7 +103,9 @@ impl Bench {
             ..Facts::default()
         };
         let (mac, policy) = (parsed(mac), self.app.policy.clone());
-        let seen = move |world: &_, now| install::see(world, mac, &facts, &policy, now, 100);
+        let seen = move |world: &_, now| {
+            install::see(world, mac, &facts, &policy, now, Asker::Itself, 100)
+        };
         self.app.store.decide(seen).await.expect("seen");
     }
 
@@ -146,7 +148,8 @@ impl Bench {
     pub(crate) async fn boots(&self, mac: &str) -> Ticket {
         let (mac, policy) = (parsed(mac), self.app.policy.clone());
         let ticket = clock::ticket();
-        let serve = move |world: &_, now| install::serve(world, mac, &policy, now, ticket);
+        let serve =
+            move |world: &_, now| install::serve(world, mac, &policy, now, Asker::Itself, ticket);
         let (_, ticket) = self.app.store.decide(serve).await.expect("served").answer;
         ticket.expect("an installer")
     }
@@ -159,7 +162,8 @@ impl Bench {
             attempts: 3,
         };
         let (ticket, then) = (clock::ticket(), policy.clone());
-        let serve = move |world: &_, now| install::serve(world, mac, &policy, now, ticket);
+        let serve =
+            move |world: &_, now| install::serve(world, mac, &policy, now, Asker::Itself, ticket);
         self.app.store.decide(serve).await.expect("served");
         let hardware = serde_json::from_value(hardware()).expect("hardware");
         let tell = move |world: &_, now| {

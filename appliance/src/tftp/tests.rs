@@ -1,5 +1,6 @@
 //! The loaders of an appliance on loopback: who gets them, who does not, and what is told of it.
 
+use netboot::install::Asker;
 use netboot::manner::Form;
 use netboot::request::{Arch, Boot, Client};
 use netboot::wire::Live;
@@ -396,7 +397,9 @@ async fn a_raspberry_pi_gets_its_firmware_and_its_installer_by_its_serial_number
         ],
     );
     let request = netboot::request::read(&discover).expect("reads");
-    app.see(mac(PI), &request.facts).await.expect("is seen");
+    app.see(mac(PI), &request.facts, Asker::Itself)
+        .await
+        .expect("is seen");
 
     for file in [
         "bootcode.bin",
@@ -449,7 +452,9 @@ async fn a_machine_never_gets_the_kernel_of_another_architecture() {
     let discover = packet(DISCOVER, other, &UEFI);
     let request = netboot::request::read(&discover).expect("reads");
     enroll_as(&app, mac(other), "arm", "arm1").await;
-    app.see(mac(other), &request.facts).await.expect("is seen");
+    app.see(mac(other), &request.facts, Asker::Itself)
+        .await
+        .expect("is seen");
     at_home(&app, mac(other));
     let mut live = app.store.live();
     let grub = text(fetch(at, &format!("/grub/{other}.cfg"), &[]).await);

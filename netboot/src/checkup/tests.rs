@@ -364,7 +364,12 @@ fn store_profiles_and_cluster() {
         check("cluster", &cluster(&found, false), verdict, said);
         check("one token", &cluster(&found, true), Verdict::Warning, said);
     }
-    let one = cluster(&Cluster::None, true);
+    let one = cluster(
+        &Cluster::None {
+            lacking: Vec::new(),
+        },
+        true,
+    );
     check("one token", &one, Verdict::Warning, "agents get the token");
     assert!(one.tips[0].contains("agent-token-file"), "{:?}", one.tips);
 }

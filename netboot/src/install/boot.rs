@@ -10,6 +10,16 @@ use crate::timestamp::Timestamp;
 use crate::token::Ticket;
 use crate::world::World;
 
+/// Who asks in a machine's name: anybody on the LAN can write a MAC into a URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asker {
+    /// The machine, by its address, or because it was just heard to ask over DHCP.
+    Itself,
+    /// Nobody knows who. It may read what the machine may read, and that is no boot of the machine: no attempt is counted,
+    /// and none that runs is ended by it.
+    Somebody,
+}
+
 /// A machine asked for something to boot: what is new about it. `most` bounds the machines on record that no operator
 /// enrolled. Anybody can send a DISCOVER in its name, so what is known of it is replaced only now and then.
 /// Also the place where a machine is given up whose attempts are used up, or whose order expired in the middle: in proxy
@@ -20,6 +30,7 @@ pub fn see(
     facts: &Facts,
     policy: &Policy,
     now: Timestamp,
+    asker: Asker,
     most: usize,
 ) -> Verdict<()> {
     let Some(machine) = world.by_mac(mac) else {
@@ -48,7 +59,11 @@ pub fn see(
     if machine.facts.clone().learn(&facts) {
         drafts.push(Draft::of(machine.id, Happening::Seen { facts }));
     }
-    drafts.extend(given_up(machine, &decide(Some(machine), policy, now)));
+    drafts.extend(given_up(
+        machine,
+        &decide(Some(machine), policy, now),
+        asker,
+    ));
     Verdict::yes((), drafts)
 }
 
@@ -63,11 +78,12 @@ pub fn reached(world: &World, mac: Mac, manner: &Manner) -> Verdict<()> {
     Verdict::yes((), draft.into_iter().collect())
 }
 
-fn given_up(machine: &Machine, decision: &Decision) -> Option<Draft> {
+fn given_up(machine: &Machine, decision: &Decision, asker: Asker) -> Option<Draft> {
     // One that waits for a yes may do so for ever, and nothing was begun on one that no agent ran on.
     let waits = machine.attempt.as_ref().is_some_and(Attempt::only_waited);
     let begun = machine.state == State::Installing && !waits;
     match decision {
+        _ if asker == Asker::Somebody => None,
         Decision::Disk(reason @ Reason::AttemptsUsed(_)) => Some(reason),
         Decision::Disk(reason @ Reason::Expired(_)) if begun => Some(reason),
         _ => None,
@@ -79,12 +95,13 @@ fn given_up(machine: &Machine, decision: &Decision) -> Option<Draft> {
 }
 
 /// The boot script door: decides, hands out the ticket, counts attempts. `fresh` is used only if a new
-/// attempt begins.
+/// attempt begins. Who is not known to be the machine gets the ticket that there is.
 pub fn serve(
     world: &World,
     mac: Mac,
     policy: &Policy,
     now: Timestamp,
+    asker: Asker,
     fresh: Ticket,
 ) -> Verdict<(Decision, Option<Ticket>)> {
     let machine = world.by_mac(mac);
@@ -95,15 +112,17 @@ pub fn serve(
     if decision == Decision::Discover {
         let same = machine.discovery.as_ref();
         let same = same.is_some_and(|discovery| discovery.is_same_boot(now));
-        let draft = (!same).then(|| Draft::of(machine.id, Happening::Discovering));
+        let counts = !same && asker == Asker::Itself;
+        let draft = counts.then(|| Draft::of(machine.id, Happening::Discovering));
         return Verdict::yes((decision, None), draft.into_iter().collect());
     }
     if decision != Decision::Install {
-        let drafts = given_up(machine, &decision).into_iter().collect();
+        let drafts = given_up(machine, &decision, asker).into_iter().collect();
         return Verdict::yes((decision, None), drafts);
     }
     let draft = |what| Draft::of(machine.id, what);
     let (ticket, drafts) = match &machine.attempt {
+        Some(attempt) if asker == Asker::Somebody => (attempt.ticket.clone(), Vec::new()),
         Some(attempt) if !attempt.is_spent(now) => {
             let ticket = attempt.ticket.clone();
             let first = attempt.served.is_none();

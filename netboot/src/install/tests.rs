@@ -1,5 +1,6 @@
 //! One install from stranger to joined, and everything that may go wrong on the way.
 
+mod asking;
 mod bounds;
 mod discovering;
 mod leaving;
@@ -156,7 +157,14 @@ impl Story {
 
     pub(crate) fn serve(&mut self) -> (Decision, Option<Ticket>) {
         let fresh = self.ticket();
-        let verdict = serve(&self.world, mac(0x56), &policy(), self.now, fresh);
+        let verdict = serve(
+            &self.world,
+            mac(0x56),
+            &policy(),
+            self.now,
+            Asker::Itself,
+            fresh,
+        );
         self.take(verdict).expect("answers")
     }
 
@@ -333,7 +341,15 @@ fn a_stranger_becomes_a_joined_node_by_evidence_alone() {
         uuid: Some("u-1".to_owned()),
         ..Facts::default()
     };
-    let verdict = see(&story.world, mac(0x56), &facts, &policy(), story.now, 9);
+    let verdict = see(
+        &story.world,
+        mac(0x56),
+        &facts,
+        &policy(),
+        story.now,
+        Asker::Itself,
+        9,
+    );
     story.take(verdict).expect("answers");
     assert_eq!(story.machine().state, State::Seen);
     assert_eq!(story.serve().0, Decision::Silence(Reason::Unknown));
@@ -574,6 +590,7 @@ fn a_machine_that_never_claims_is_given_up_too_at_the_first_door_it_knocks_on() 
         &Facts::default(),
         &policy(),
         story.now,
+        Asker::Itself,
         9,
     );
     story.take(verdict).expect("answers");
@@ -690,6 +707,7 @@ fn strangers_are_bounded_and_say_nothing_new_twice() {
             &Facts::default(),
             &policy(),
             story.now,
+            Asker::Itself,
             10,
         );
         story.take(verdict).expect("answers");
@@ -702,6 +720,7 @@ fn strangers_are_bounded_and_say_nothing_new_twice() {
         &Facts::default(),
         &policy(),
         story.now,
+        Asker::Itself,
         10,
     );
     story.take(verdict).expect("answers");

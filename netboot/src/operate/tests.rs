@@ -69,7 +69,15 @@ fn an_order_that_expired_in_the_middle_is_over_and_given_again_by_enrolling() {
     let see = |story: &mut Story| {
         let facts = crate::machine::Facts::default();
         let policy = install::tests::policy();
-        let verdict = install::see(&story.world, mac(0x56), &facts, &policy, story.now, 9);
+        let verdict = install::see(
+            &story.world,
+            mac(0x56),
+            &facts,
+            &policy,
+            story.now,
+            install::Asker::Itself,
+            9,
+        );
         story.take(verdict).expect("answers");
     };
     for (name, boots) in [("it booted again", true), ("it did not", false)] {
@@ -181,6 +189,7 @@ fn a_listed_machine_brings_its_name_and_cards() {
         &crate::machine::Facts::default(),
         &install::tests::policy(),
         story.now,
+        install::Asker::Itself,
         9,
     );
     story.take(verdict).expect("answers");

@@ -1,9 +1,11 @@
 //! Whether who speaks over IP in a machine's name is that machine: anybody can write a MAC into a URL.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use super::{Mark, Note};
 use crate::mac::Mac;
+use crate::timestamp::Timestamp;
 
 /// Whether the address is this machine's. `neighbour` is the card that the link says has it; who is a neighbour can be
 /// nobody else. Behind a router there is none: then it counts which address the machine last took by DHCP, as `seen`
@@ -13,6 +15,18 @@ pub fn is_of(address: Ipv4Addr, neighbour: Option<Mac>, cards: &[Mac], seen: &[N
         Some(card) => cards.contains(&card),
         None => taken(seen) == Some(address),
     }
+}
+
+/// A machine that asked over DHCP comes for its script within this time: loaders are large, and old cards slow.
+const SOON: Duration = Duration::from_secs(5 * 60);
+
+/// Whether a machine was heard to ask for something to boot since `since`, and so recently that what is asked for in its name
+/// now belongs to that boot. To pretend this takes packets with its card's address.
+pub fn asked(seen: &[Note], since: Timestamp, now: Timestamp) -> bool {
+    let mut asked = seen
+        .iter()
+        .filter(|note| matches!(note.mark, Mark::Discover { .. }));
+    asked.any(|note| note.last >= since && now.since(note.last) <= SOON)
 }
 
 /// The address that was taken last.
@@ -27,10 +41,8 @@ fn taken(seen: &[Note]) -> Option<Ipv4Addr> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::timestamp::Timestamp;
+    use crate::request::{Arch, Client};
 
     fn mac(last: u8) -> Mac {
         Mac::new([2, 0, 0, 0, 0, last]).expect("a MAC")
@@ -49,6 +61,35 @@ mod tests {
             Timestamp::default().plus(Duration::from_secs(seconds)),
             mark,
         )
+    }
+
+    #[test]
+    fn a_question_over_dhcp_belongs_to_the_boot_that_follows_it() {
+        let at = |seconds| Timestamp::default().plus(Duration::from_secs(seconds));
+        let client = Client::Pxe;
+        let arch = Arch::X64;
+        let asked_at = |seconds| vec![Note::once(at(seconds), Mark::Discover { client, arch })];
+        for (name, seen, since, now, want) in [
+            ("just before", asked_at(100), 0, 130, true),
+            (
+                "before the attempt that runs",
+                asked_at(100),
+                120,
+                130,
+                false,
+            ),
+            ("an hour ago", asked_at(100), 0, 3700, false),
+            ("never", Vec::new(), 0, 130, false),
+            (
+                "it only took an address",
+                vec![took(100, 50)],
+                0,
+                130,
+                false,
+            ),
+        ] {
+            assert_eq!(asked(&seen, at(since), at(now)), want, "{name}");
+        }
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub(super) async fn boot_script(
         true => facts(&asked),
         false => Facts::default(),
     };
-    app.see(mac, &told).await?;
+    app.see(mac, &told, app.asker(&caller)).await?;
     app.reached(&caller).await;
     if let Decision::Enroll(profile) = app.decision(mac) {
         app.enroll_stranger(mac, profile).await?;

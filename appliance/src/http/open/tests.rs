@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use netboot::install::Asker;
+use netboot::machine::Facts;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -113,6 +115,38 @@ async fn a_boot_from_script_to_image() {
     stop.cancel();
 }
 
+/// What others read in its name is no boot of it; what follows its own question is, also where its address is not known.
+#[tokio::test]
+async fn an_attempt_is_counted_for_the_machine_and_for_nobody_else() {
+    let Served {
+        app,
+        at,
+        stop,
+        house: _house,
+        ..
+    } = served(&boot("")).await;
+    enroll(&app, mac(MAC)).await;
+    let script = format!("/boot.ipxe?mac={MAC}");
+    let served = || {
+        let world = app.store.world();
+        let attempt = world.by_mac(mac(MAC)).and_then(|m| m.attempt.clone());
+        attempt.is_some_and(|a| a.served.is_some())
+    };
+    let somebodys = text(&get(at, &script, "").await, 200);
+    assert!(!served(), "somebody's is not");
+    app.mark(
+        mac(MAC),
+        netboot::timeline::Mark::Discover {
+            client: netboot::request::Client::Ipxe,
+            arch: netboot::request::Arch::X64,
+        },
+    );
+    let its_own = text(&get(at, &script, "").await, 200);
+    assert!(served(), "its own is");
+    assert_eq!(its_own, somebodys, "the same ticket");
+    stop.cancel();
+}
+
 /// Anybody can write a MAC into a URL: that is told as somebody's, and changes nothing of what is known of the machine.
 #[tokio::test]
 async fn what_others_fetch_in_a_machines_name_is_not_its_own_doing() {
@@ -149,7 +183,7 @@ async fn what_others_fetch_in_a_machines_name_is_not_its_own_doing() {
     assert_eq!(marks, want);
     let world = app.store.world();
     let machine = world.by_mac(mac(MAC)).expect("is on record");
-    assert_eq!(machine.facts, netboot::machine::Facts::default());
+    assert_eq!(machine.facts, Facts::default());
     assert_eq!(
         machine.manner, None,
         "nobody knows what gets it to its script"
@@ -275,6 +309,10 @@ async fn a_stranger_may_be_asked_what_it_is_and_gets_no_ticket() {
         house: _house,
         ..
     } = served(&boot("unknown = \"discover\"")).await;
+    let (nothing, itself) = (Facts::default(), Asker::Itself);
+    let seen = app.see(mac(STRANGER), &nothing, itself).await;
+    seen.expect("is seen");
+    at_home(&app, mac(STRANGER));
     let asks = async || {
         text(
             &get(at, &format!("/boot.ipxe?mac={STRANGER}"), "").await,

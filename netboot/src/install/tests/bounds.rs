@@ -6,12 +6,20 @@ const DAY: u64 = 24 * 60 * 60;
 
 impl Story {
     fn seen(&mut self, mac: Mac, facts: &Facts) {
-        let verdict = see(&self.world, mac, facts, &policy(), self.now, 10);
+        let verdict = see(
+            &self.world,
+            mac,
+            facts,
+            &policy(),
+            self.now,
+            Asker::Itself,
+            10,
+        );
         self.take(verdict).expect("answers");
     }
 
-    /// Events that these calls leave.
-    fn leaves(&mut self, calls: impl FnOnce(&mut Self)) -> u64 {
+    /// Events that these calls write.
+    fn writes(&mut self, calls: impl FnOnce(&mut Self)) -> u64 {
         let before = self.world.seq;
         calls(self);
         self.world.seq - before
@@ -33,9 +41,9 @@ fn stray_refusals_do_not_fill_the_journal_and_count_anew_each_day() {
             let _ = story.claim(&Ticket::new([9; 16]), 1);
         }
     };
-    assert_eq!(story.leaves(strays), 1000);
+    assert_eq!(story.writes(strays), 1000);
     story.later(DAY);
-    assert_eq!(story.leaves(strays), 1000);
+    assert_eq!(story.writes(strays), 1000);
 }
 
 /// Whoever fills the record of strays hides nothing of who tries the token.
@@ -50,13 +58,13 @@ fn refusals_at_the_operators_door_are_counted_by_themselves() {
     for _ in 0..1100 {
         let _ = story.claim(&Ticket::new([9; 16]), 1);
     }
-    assert_eq!(story.leaves(turned_away), 1);
+    assert_eq!(story.writes(turned_away), 1);
     assert_eq!(
-        story.leaves(|story| (0..1100).for_each(|_| turned_away(story))),
+        story.writes(|story| (0..1100).for_each(|_| turned_away(story))),
         999
     );
     story.later(DAY);
-    assert_eq!(story.leaves(turned_away), 1);
+    assert_eq!(story.writes(turned_away), 1);
 }
 
 #[test]
@@ -69,9 +77,9 @@ fn others_with_the_ticket_are_on_record_but_not_without_end() {
             assert_eq!(code(story.claim(&ticket, 2)), Code::TicketUsed);
         }
     };
-    assert_eq!(story.leaves(others), 50);
+    assert_eq!(story.writes(others), 50);
     story.later(DAY);
-    assert_eq!(story.leaves(others), 50);
+    assert_eq!(story.writes(others), 50);
 }
 
 /// Invented MACs cost nothing, so strangers do not have fifty each.
@@ -81,7 +89,7 @@ fn refusals_of_strangers_are_counted_together() {
     let who = mac(1);
     story.seen(who, &Facts::default());
     let no = || Refusal::new(Code::TooLarge, "no");
-    let left = story.leaves(|story| {
+    let left = story.writes(|story| {
         for _ in 0..1100 {
             let verdict = refused::<()>(&story.world, Some(who), no(), story.now, FROM);
             let _ = story.take(verdict);
@@ -121,12 +129,12 @@ fn what_is_known_of_firmware_is_replaced_now_and_then_only() {
             story.seen(mac(0x56), &serial(&n.to_string()));
         }
     };
-    assert_eq!(story.leaves(flood), 0);
+    assert_eq!(story.writes(flood), 0);
     story.later(60);
-    assert_eq!(story.leaves(flood), 1);
+    assert_eq!(story.writes(flood), 1);
 
     // A day of it, a minute at a time, of ten machines.
-    let patient = story.leaves(|story| {
+    let patient = story.writes(|story| {
         for minute in 0..1440 {
             story.later(60);
             for last in 0..10 {
@@ -152,7 +160,7 @@ fn an_agent_cannot_report_without_end() {
         attempt: 2,
         cause: "\u{f6}".repeat(1 << 19),
     };
-    let left = story.leaves(|story| {
+    let left = story.writes(|story| {
         for _ in 0..500 {
             say(story, again()).expect("a line that is down is no fault of the agent");
         }
@@ -165,7 +173,7 @@ fn an_agent_cannot_report_without_end() {
     assert_eq!(cause.len(), 2048);
 
     let mut refused = 0;
-    let left = story.leaves(|story| {
+    let left = story.writes(|story| {
         for _ in 0..1000 {
             refused += u32::from(say(story, Outcome::Started).is_err());
         }

@@ -16,14 +16,29 @@ impl Story {
         let mut story = Self::new();
         story.publish("one");
         let facts = Facts::default();
-        let verdict = see(&story.world, mac(0x56), &facts, &policy(), story.now, 9);
+        let verdict = see(
+            &story.world,
+            mac(0x56),
+            &facts,
+            &policy(),
+            story.now,
+            Asker::Itself,
+            9,
+        );
         story.take(verdict).expect("is seen");
         story
     }
 
     fn asks(&mut self) -> Decision {
         let fresh = self.ticket();
-        let verdict = serve(&self.world, mac(0x56), &policy(), self.now, fresh);
+        let verdict = serve(
+            &self.world,
+            mac(0x56),
+            &policy(),
+            self.now,
+            Asker::Itself,
+            fresh,
+        );
         let (decision, ticket) = self.take(verdict).expect("answers");
         assert_eq!(ticket, None, "a stranger holds no ticket");
         decision
@@ -158,4 +173,24 @@ fn the_plan_of_a_stranger_is_shown_before_anybody_enrolls_it() {
     };
     story.enroll(&request).expect("is enrolled");
     assert_eq!(show(&story, None).expect("a plan").plan, plan);
+}
+
+#[test]
+fn somebody_who_asks_in_a_strangers_name_uses_up_none_of_its_boots() {
+    let mut story = Story::stranger();
+    for _ in 0..10 {
+        story.later(600);
+        let fresh = story.ticket();
+        let verdict = serve(
+            &story.world,
+            mac(0x56),
+            &policy(),
+            story.now,
+            Asker::Somebody,
+            fresh,
+        );
+        assert_eq!(verdict.drafts, []);
+        assert_eq!(story.take(verdict).expect("answers").0, Decision::Discover);
+    }
+    assert_eq!(story.asks(), Decision::Discover, "its own first boot");
 }
