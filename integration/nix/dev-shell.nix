@@ -20,6 +20,7 @@ pkgs.mkShell (
   // pkgs.lib.optionalAttrs pkgs.stdenv.hostPlatform.isx86_64 {
     OVMF_DIR = "${practice}/ovmf";
     IPXE_DIR = "${practice}/ipxe";
+    PRACTICE_IPXE_DIR = "${practice}/ipxe";
     SYSTEMD_BOOT_EFI = "${practice}/systemd-bootx64.efi";
     GRUB_PC_DIR = "${practice}/grub/i386-pc";
     BUSYBOX_STATIC = "${practice}/busybox";

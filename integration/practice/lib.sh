@@ -17,6 +17,7 @@ die() {
 export PRACTICE_KERNEL_DIR=${PRACTICE_KERNEL_DIR:-$PRACTICE_TARGET/kernel}    # vmlinuz or bzImage, and lib/modules/VERSION
 export PRACTICE_KERNEL_ALL_DIR=${PRACTICE_KERNEL_ALL_DIR:-$PRACTICE_TARGET/kernel-all}    # the same, with all drivers
 export PRACTICE_ARM64_DIR=${PRACTICE_ARM64_DIR:-$PRACTICE_TARGET/arm64}       # the same for ARM, bin/busybox, shim and GRUB
+export PRACTICE_IPXE_DIR=${PRACTICE_IPXE_DIR:-$PRACTICE_TARGET/ipxe}          # snponly.efi of an iPXE of 2024 or later
 export SYSTEMD_BOOT_EFI=${SYSTEMD_BOOT_EFI:-/usr/lib/systemd/boot/efi/systemd-bootx64.efi}
 export GRUB_PC_DIR=${GRUB_PC_DIR:-/usr/lib/grub/i386-pc}
 export UDEV_DIR=${UDEV_DIR:-/lib/udev}

@@ -153,6 +153,17 @@ impl Machine {
         self.power_on()
     }
 
+    /// In the firmware's menu, while it is off: the entries with these titles first, the others behind them.
+    pub fn put_first(&mut self, titles: &[&str]) -> anyhow::Result<()> {
+        if self.on.is_some() {
+            bail!("the machine is on");
+        }
+        let file = self.vars.as_ref().context("it has no boot entries")?;
+        let mut vars = fs::read(file)?;
+        nvram::put_first(&mut vars, titles)?;
+        Ok(fs::write(file, vars)?)
+    }
+
     /// The plug is pulled: nothing gets a chance to write anything.
     pub fn cut_power(&mut self) -> anyhow::Result<()> {
         let (mut process, _) = self.on.take().context("the machine is off already")?;

@@ -4,6 +4,8 @@
 //! and each of them that nobody answers costs another minute.
 //! Formats: UEFI 2.10 §3.1.3 (load option), §10.3 (device paths); EDK2 `AuthenticatedVariableFormat.h`.
 
+use std::ops::Range;
+
 use anyhow::{Context as _, bail};
 
 use super::machine::Place;
@@ -21,6 +23,8 @@ const VARIABLE_HEADER: usize = 60;
 const VARIABLE_ID: u16 = 0x55aa;
 /// The variable is complete and in force.
 const ADDED: u8 = 0x3f;
+/// The same, and no longer in force: this bit is gone.
+const DELETED: u8 = !0x02;
 /// Non-volatile, seen by boot services and at run time.
 const ATTRIBUTES: u32 = 7;
 /// Far from the numbers that OVMF gives to the options it finds by itself.
@@ -71,6 +75,73 @@ pub fn network_next(vars: &mut [u8]) -> anyhow::Result<()> {
     append(vars, "BootNext", &NUMBERS[0].to_le_bytes())
 }
 
+/// The entries with these titles first, in this order, and the others behind them as they were: what people do in the menu,
+/// and some firmware by itself.
+pub fn put_first(vars: &mut [u8], titles: &[&str]) -> anyhow::Result<()> {
+    let all = variables(vars)?;
+    let number = |title: &str| {
+        let wanted = utf16(title);
+        let of = all.iter().find_map(|variable| {
+            let digits = variable
+                .name
+                .strip_prefix("Boot")
+                .filter(|d| d.len() == 4)?;
+            let number = u16::from_str_radix(digits, 16).ok()?;
+            // A load option: attributes, length of the path, title (UEFI 2.10 §3.1.3).
+            let title = vars.get(variable.data.clone())?.get(6..)?;
+            title.starts_with(&wanted).then_some(number)
+        });
+        of.with_context(|| format!("the firmware has no boot entry `{title}`"))
+    };
+    let mut order: Vec<u16> = titles.iter().map(|t| number(t)).collect::<Result<_, _>>()?;
+    let known = all.iter().find(|variable| variable.name == "BootOrder");
+    let known = known.context("the firmware has no boot order")?;
+    for pair in vars[known.data.clone()].chunks_exact(2) {
+        let number = u16::from_le_bytes([pair[0], pair[1]]);
+        if !order.contains(&number) {
+            order.push(number);
+        }
+    }
+    let state = known.at + 2;
+    vars[state] &= DELETED;
+    let octets: Vec<u8> = order.iter().flat_map(|n| n.to_le_bytes()).collect();
+    append(vars, "BootOrder", &octets)
+}
+
+/// A variable that is in force.
+struct Variable {
+    name: String,
+    /// Where its header begins.
+    at: usize,
+    data: Range<usize>,
+}
+
+fn variables(vars: &[u8]) -> anyhow::Result<Vec<Variable>> {
+    let mut all = Vec::new();
+    let mut at = first(vars)?;
+    while u16_at(vars, at)? == VARIABLE_ID {
+        let size = |offset| anyhow::Ok(usize::try_from(u32_at(vars, at + offset)?)?);
+        let data = at + VARIABLE_HEADER + size(36)?;
+        let name = vars.get(at + VARIABLE_HEADER..data);
+        let units = name.context("the variables are cut off")?.chunks_exact(2);
+        let units: Vec<u16> = units
+            .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
+            .collect();
+        let name = String::from_utf16_lossy(&units);
+        let data = data..data + size(40)?;
+        if vars[at + 2] == ADDED {
+            let name = name.trim_end_matches('\0').to_owned();
+            all.push(Variable {
+                name,
+                at,
+                data: data.clone(),
+            });
+        }
+        at = align(data.end);
+    }
+    Ok(all)
+}
+
 fn append(vars: &mut [u8], name: &str, data: &[u8]) -> anyhow::Result<()> {
     let at = end(vars)?;
     let name = utf16(name);
@@ -95,13 +166,18 @@ fn append(vars: &mut [u8], name: &str, data: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where the next variable goes.
-fn end(vars: &[u8]) -> anyhow::Result<usize> {
+/// Where the first variable is.
+fn first(vars: &[u8]) -> anyhow::Result<usize> {
     let volume = usize::from(u16_at(vars, 0x30)?);
     if vars.get(volume..volume + 16) != Some(&STORE) {
         bail!("these are no variables of OVMF: another format after the volume's header");
     }
-    let mut at = align(volume + STORE_HEADER);
+    Ok(align(volume + STORE_HEADER))
+}
+
+/// Where the next variable goes.
+fn end(vars: &[u8]) -> anyhow::Result<usize> {
+    let mut at = first(vars)?;
     while u16_at(vars, at)? == VARIABLE_ID {
         let size = |offset| anyhow::Ok(usize::try_from(u32_at(vars, at + offset)?)?);
         at = align(at + VARIABLE_HEADER + size(36)? + size(40)?);
@@ -210,6 +286,27 @@ mod tests {
                 .any(|w| w == [3, 24, 4, 0, 0x7f, 0xff, 4, 0]);
             assert_eq!(http, first == First::Http, "{first:?}");
         }
+    }
+
+    #[test]
+    fn entries_are_put_first_by_their_titles_and_none_is_lost() {
+        let mut vars = empty();
+        let mac = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
+        boot_order(&mut vars, mac, Place(3), (Place(4), &[]), First::Network).unwrap();
+        let order = |vars: &[u8]| {
+            let all = variables(vars).unwrap();
+            let mut orders = all.iter().filter(|v| v.name == "BootOrder");
+            let order = vars[orders.next().unwrap().data.clone()].to_vec();
+            assert!(orders.next().is_none(), "one is in force");
+            order
+        };
+        assert_eq!(order(&vars), [0, 1, 1, 1]);
+        put_first(&mut vars, &["Disk"]).unwrap();
+        assert_eq!(order(&vars), [1, 1, 0, 1]);
+        put_first(&mut vars, &["Network (PXE over IPv4)"]).unwrap();
+        assert_eq!(order(&vars), [0, 1, 1, 1]);
+        assert!(put_first(&mut vars, &["Dis"]).is_err(), "a part of a title");
+        assert_eq!(order(&vars), [0, 1, 1, 1]);
     }
 
     #[test]

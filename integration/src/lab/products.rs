@@ -66,6 +66,11 @@ impl Products {
         self.dir.join("arm64").join(part)
     }
 
+    /// `snponly.efi` of an iPXE that finds local disks on UEFI. There may be none.
+    pub fn new_ipxe(&self) -> PathBuf {
+        self.dir.join("ipxe")
+    }
+
     /// The practice lab, without profiles.
     pub fn flake(&self) -> PathBuf {
         self.images.join("flake")

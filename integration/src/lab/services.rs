@@ -1,14 +1,15 @@
 //! What else is on the LAN: the home router, the cluster, and somebody who listens.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+use std::{env, fs};
 
 use anyhow::Context as _;
 
 use super::lan::{APPLIANCE, CLUSTER, ROUTER, Room, SWITCH};
 use super::process::Process;
+use super::products::Products;
 use super::wait::wait_for;
 use crate::k3s::identity::random_hex;
 
@@ -18,6 +19,10 @@ pub enum Leases {
     ByRouter,
     /// The same, and the router names the appliance as the next server: where GRUB 2.06 looks for its files.
     ByRouterThatPointsHere,
+    /// The same, and the router leads every machine to iPXE, and iPXE to the appliance's script, at every boot.
+    ByRouterWithIpxe,
+    /// With an iPXE that finds local disks on UEFI.
+    ByRouterWithNewIpxe,
     ByAppliance,
 }
 
@@ -44,6 +49,26 @@ pub fn router(room: &Room, leases: Leases, dir: &Path) -> anyhow::Result<Process
     }
     if leases == Leases::ByRouterThatPointsHere {
         dnsmasq.arg(format!("--dhcp-boot=,,{APPLIANCE}"));
+    }
+    let ipxe = match leases {
+        Leases::ByRouterWithIpxe => {
+            Some(env::var_os("IPXE_DIR").map_or_else(|| "/usr/lib/ipxe".into(), PathBuf::from))
+        }
+        Leases::ByRouterWithNewIpxe => Some(Products::find()?.new_ipxe()),
+        Leases::ByRouter | Leases::ByRouterThatPointsHere | Leases::ByAppliance => None,
+    };
+    if let Some(folder) = ipxe {
+        dnsmasq
+            .arg("--enable-tftp")
+            .arg(format!("--tftp-root={}", folder.display()));
+        // As iPXE's own documentation has it: option 175 is iPXE's.
+        let script =
+            format!("http://{APPLIANCE}:8080/boot.ipxe?mac=${{mac}}&platform=${{platform}}");
+        dnsmasq.args([
+            "--dhcp-match=set:ipxe,175",
+            "--dhcp-boot=tag:!ipxe,snponly.efi",
+        ]);
+        dnsmasq.arg(format!("--dhcp-boot=tag:ipxe,{script}"));
     }
     let log = dir.join("router.log");
     let mut process = Process::start("the home router (dnsmasq)", &mut dnsmasq, &log)?;
