@@ -197,7 +197,7 @@ fn an_agent_cannot_tell_its_hardware_without_end() {
     let shelf = Shelf {
         profiles: &profiles,
         cache: &cache,
-        k3s_server: None,
+        k3s_server: Some("https://10.77.0.10:6443"),
     };
     let tell = |story: &mut Story, product: String| {
         let hardware = Hardware {
