@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddrV4;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use netboot::attempts::Attempts;
 use netboot::decide::{Address, Decision, Policy, decide, decide_image};
 use netboot::event::BY_POLICY;
 use netboot::install::{self, Asker};
@@ -56,6 +57,8 @@ pub struct App {
     pub trials: Mutex<Trials>,
     /// Who was sent to its disk and was not heard of since.
     pub departures: Mutex<Departures>,
+    /// Calls for disk keys that were refused.
+    pub unlocks: Mutex<Attempts>,
     /// What was last seen of other servers and of the host's firewall.
     pub findings: Findings,
     pub counters: Counters,

@@ -26,6 +26,11 @@ pub fn random<const N: usize>() -> [u8; N] {
     octets
 }
 
+/// 256 bits, as 64 hexadecimal digits.
+pub fn secret() -> String {
+    random::<32>().iter().map(|o| format!("{o:02x}")).collect()
+}
+
 /// A fresh ticket.
 pub fn ticket() -> Ticket {
     Ticket::new(random())

@@ -4,13 +4,13 @@ use age::x25519::Recipient;
 use anyhow::{Context, anyhow};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use netboot::wire::InstallSecrets;
+use serde::Serialize;
 
 /// Base64 of the age file for `recipient` (`age1…`), holding the JSON of the secrets.
 ///
 /// # Errors
 /// The recipient is not an X25519 key.
-pub fn seal(recipient: &str, secrets: &InstallSecrets) -> anyhow::Result<String> {
+pub fn seal(recipient: &str, secrets: &impl Serialize) -> anyhow::Result<String> {
     let recipient: Recipient = recipient
         .parse()
         .map_err(|reason: &str| anyhow!("the recipient is not an age X25519 key: {reason}"))?;
@@ -23,7 +23,7 @@ pub fn seal(recipient: &str, secrets: &InstallSecrets) -> anyhow::Result<String>
 mod tests {
     use age::secrecy::ExposeSecret;
     use age::x25519::Identity;
-    use netboot::wire::K3sSecrets;
+    use netboot::wire::{InstallSecrets, K3sSecrets};
 
     use super::*;
 

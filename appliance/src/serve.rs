@@ -119,6 +119,7 @@ pub async fn bind(checked: Checked) -> anyhow::Result<Bound> {
         segments: segments.clone(),
         loaders,
         installers,
+        unlocks: Mutex::default(),
         trials: Mutex::default(),
         departures: Mutex::default(),
         findings,

@@ -129,6 +129,22 @@ pub enum Happening {
     },
     /// The agent has them.
     Received,
+    /// A key for encrypted disks was made and went out, sealed to the claim.
+    DiskKeyMade {
+        /// Sealed to the appliance alone.
+        kept: String,
+        credential: Digest,
+        /// Sealed to the agent.
+        sealed: String,
+    },
+    /// The machine boots, and was given its disk key.
+    Unlocked {
+        from: String,
+    },
+    /// An operator asked for the recovery key and was given it.
+    KeyShown {
+        by: String,
+    },
     /// The agent says the disk is done.
     Installed {
         generation: Generation,

@@ -31,6 +31,9 @@ pub struct Hardware {
     pub disks: Vec<Disk>,
     #[serde(default)]
     pub nics: Vec<Nic>,
+    /// It has a TPM that speaks version 2 of the protocol.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tpm2: bool,
 }
 
 /// A whole disk. `node` is good for this boot only; the rest is what the disk says of itself.

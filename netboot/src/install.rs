@@ -5,6 +5,7 @@
 
 mod boot;
 mod discover;
+mod disk_key;
 mod leave;
 mod node;
 mod sealing;
@@ -27,6 +28,7 @@ use crate::world::{Refusee, World};
 
 pub use boot::{Asker, reached, see, serve};
 pub use discover::discovered;
+pub use disk_key::{KeyToSeal, disk_key, disk_key_made, unlock};
 pub use leave::{came_back, left_to_disk};
 pub use node::{awaited, booted, joined};
 pub use sealing::{ToSeal, received, sealed, secrets};
@@ -341,7 +343,6 @@ pub fn plan_for(
             release,
             cache,
             k3s_server,
-            disk_key: false,
         },
     )
 }
@@ -370,7 +371,7 @@ pub fn report(
     let kept = match report.outcome {
         Outcome::Progress { .. } | Outcome::Unknown => false,
         Outcome::Retry { .. } => attempt.told.retries < bounds::RETRIES,
-        Outcome::Started | Outcome::Done | Outcome::Failed { .. } => true,
+        Outcome::Started | Outcome::Done | Outcome::Warning { .. } | Outcome::Failed { .. } => true,
     };
     // The end of it is always news, and there is only one.
     if kept && !failed && attempt.told.reports >= bounds::REPORTS {

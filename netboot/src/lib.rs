@@ -17,6 +17,7 @@
 //! | [`span`] | chosen disks | what also lies on others, and so forbids it |
 //! | [`plan`] | hardware, profile, release | what will be done to the disks |
 //! | [`consent`] | what is on the disks | what an operator must say yes to first |
+//! | [`disk_key`] | random bits | a key of encrypted disks that can be typed |
 //! | [`boot_order`] | UEFI's boot entries | the network first, the installed disk next |
 //! | [`report`] | what the agent says | progress |
 //! | [`rivals`] | what other servers say | what an operator should know of the LAN |
@@ -53,6 +54,7 @@ pub mod tftp;
 
 pub mod boot_order;
 pub mod consent;
+pub mod disk_key;
 pub mod hardware;
 pub mod layout;
 pub mod nix_toml;

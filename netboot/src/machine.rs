@@ -151,6 +151,9 @@ pub struct Attempt {
     pub secrets: Secrets,
     #[serde(skip)]
     pub told: Told,
+    /// Set once it encrypts disks. What is on them is opened by this key, and no longer by the one before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_key: Option<HandedKey>,
 }
 
 impl Attempt {
@@ -229,6 +232,23 @@ pub enum Secrets {
     Sealed { sealed: String },
     /// The agent has them; nobody gets them again.
     Received,
+}
+
+/// The key of a machine's encrypted disks, as the appliance keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskKey {
+    /// Base64 of an age file that only the appliance can open.
+    pub kept: String,
+    /// Hash of what the machine asks for the key with when it boots.
+    pub credential: Digest,
+    pub made: Timestamp,
+}
+
+/// A disk key of an attempt, and the ciphertext that answers a retry: base64 of an age file for the claim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandedKey {
+    pub key: DiskKey,
+    pub sealed: String,
 }
 
 /// How a generation came to run.
@@ -313,6 +333,9 @@ pub struct Machine {
     /// The public half, one line as in `known_hosts` without the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ssh_host_key: Option<String>,
+    /// Of what is installed, if its disks are encrypted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_key: Option<DiskKey>,
     /// Hash of the key with which the installed node proves itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_key: Option<Digest>,

@@ -1,6 +1,7 @@
 //! An operator's command → events, or a refusal that says what to do instead.
 
 mod confirm;
+mod key;
 mod preview;
 
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::wire::{EnrollRequest, Source};
 use crate::world::{Refusee, World, sorted};
 
 pub use confirm::confirm;
+pub use key::key;
 pub use preview::preview;
 
 const NOTHING: &str = "nothing was changed";

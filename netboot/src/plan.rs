@@ -9,7 +9,7 @@ mod words;
 
 use serde::{Deserialize, Serialize};
 
-pub use command::{Arg, Input, PlannedCommand, quoted};
+pub use command::{Arg, Input, KEY_FROM_STDIN, PlannedCommand, quoted};
 pub use words::size_words;
 
 use crate::hardware::{Disk, Firmware, Hardware};
@@ -218,8 +218,6 @@ pub struct Order<'a> {
     pub cache: &'a Cache,
     /// The API server that agents and further servers join.
     pub k3s_server: Option<&'a str>,
-    /// Whether a key for encrypted disks will be handed out with this machine's secrets.
-    pub disk_key: bool,
 }
 
 /// Makes the plan, or refuses with the disks it saw and the line to write. Nothing is opened, nothing is
@@ -252,14 +250,6 @@ pub fn plan(hardware: &Hardware, order: &Order<'_>) -> Result<Plan, Refusal> {
         )?);
     }
     let outline = outline::outline(&disks, &devices);
-    if !outline.volumes.is_empty() && !order.disk_key {
-        return Err(Refusal::new(
-            Code::PlanRefused,
-            format!("layout `{layout}` needs a disk key, and this appliance keeps none"),
-        )
-        .fact("nothing was written")
-        .tip(format!("in {}: [disk] layout = \"ext4\"", profile.file)));
-    }
     let (destroys, keeps) = words::destroyed_and_kept(&choice.disks, &disks);
     let mut plan = Plan {
         host_name: order.host_name.clone(),
@@ -284,7 +274,7 @@ pub fn plan(hardware: &Hardware, order: &Order<'_>) -> Result<Plan, Refusal> {
         cache: order.cache.clone(),
         k3s,
     };
-    plan.commands = command::commands(&plan);
+    plan.commands = command::commands(&plan, hardware.tpm2);
     Ok(plan)
 }
 

@@ -103,6 +103,10 @@ pub enum Outcome {
         cause: String,
     },
     Done,
+    /// Something of the step did not work, and the install goes on without it. Outermost cause first.
+    Warning {
+        causes: Vec<String>,
+    },
     /// The install is over. Outermost cause first.
     Failed {
         causes: Vec<String>,
@@ -128,6 +132,9 @@ impl Report {
             Outcome::Retry { attempt, cause } => Outcome::Retry {
                 attempt: *attempt,
                 cause: short(cause),
+            },
+            Outcome::Warning { causes } => Outcome::Warning {
+                causes: causes.iter().take(bounds::CAUSES).map(short).collect(),
             },
             Outcome::Failed { causes } => Outcome::Failed {
                 causes: causes.iter().take(bounds::CAUSES).map(short).collect(),

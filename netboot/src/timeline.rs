@@ -248,7 +248,10 @@ impl Mark {
                         causes: causes.clone(),
                     },
                     // The beginning of the next step says it.
-                    Outcome::Done | Outcome::Progress { .. } | Outcome::Unknown => return None,
+                    Outcome::Done
+                    | Outcome::Progress { .. }
+                    | Outcome::Warning { .. }
+                    | Outcome::Unknown => return None,
                 }
             }
             Happening::Installed { .. } => Self::Installed,
@@ -272,6 +275,9 @@ impl Mark {
             | Happening::CameBack { .. }
             | Happening::Sealed { .. }
             | Happening::Received
+            | Happening::DiskKeyMade { .. }
+            | Happening::Unlocked { .. }
+            | Happening::KeyShown { .. }
             | Happening::Refused { .. }
             | Happening::Released { .. }
             | Happening::Pruned { .. }

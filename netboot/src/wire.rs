@@ -1,5 +1,7 @@
 //! The JSON of every call: between agent and appliance, node and appliance, `pxe-admin` and appliance.
 
+mod disk_key;
+
 use serde::{Deserialize, Serialize};
 
 use crate::boot_order::Entry;
@@ -20,6 +22,8 @@ use crate::store_path::StorePath;
 use crate::timeline::{Boot, Finding, Mark};
 use crate::timestamp::Timestamp;
 use crate::token::Ticket;
+
+pub use disk_key::{DiskSecrets, RecoveryKey, UnlockRequest, UnlockSecrets, UnlockToken};
 
 /// Every answer that is not 2xx, on every API.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,9 +9,10 @@ use crate::follow::Followed;
 use crate::local_boot::LocalBoot;
 use crate::mac::Mac;
 use crate::machine::{
-    Armed, Attempt, Discovery, Facts, Generation, Machine, Release, Secrets, State,
+    Armed, Attempt, Discovery, DiskKey, Facts, Generation, HandedKey, Machine, Release, Secrets,
+    State,
 };
-use crate::name::SystemName;
+use crate::name::{HostName, SystemName};
 use crate::problem::nearest;
 use crate::refusal::{Code, Refusal};
 use crate::report::{Outcome, Progress, Report, Step};
@@ -29,6 +30,8 @@ pub struct World {
     pub followed: Option<Followed>,
     /// The number of the last event folded in.
     pub seq: u64,
+    /// Of machines that were forgotten: what lies on their disks is their owner's still. The last one of each.
+    pub forgotten_keys: BTreeMap<Mac, (HostName, DiskKey)>,
     /// Refusals on record that belong to no machine, or to one that nobody enrolled.
     stray_refusals: Daily,
     /// Refusals on record at the operators' door on the network.
@@ -70,7 +73,15 @@ impl World {
                 self.refusals(of).note(event.at);
             }
             (Happening::Forgotten { .. }, Some(id)) => {
-                self.machines.remove(&id);
+                let machine = self.machines.remove(&id);
+                let key = machine.and_then(|m| Some((m.name?, m.disk_key?)));
+                self.forgotten_keys.extend(key.map(|key| (id, key)));
+            }
+            (Happening::Installed { .. }, Some(id)) => {
+                self.forgotten_keys.remove(&id);
+                if let Some(machine) = self.machines.get_mut(&id) {
+                    machine.apply(event);
+                }
             }
             (Happening::Enrolled { macs, .. }, Some(id)) => {
                 // A second card of the same box may have been seen as a stranger of its own.
@@ -237,6 +248,15 @@ impl World {
             .find(|m| m.attempt.as_ref().is_some_and(holds))
     }
 
+    /// The machine whose installed system asks for its disk key with this.
+    pub fn by_disk_credential(&self, credential: &Digest) -> Option<&Machine> {
+        let asks = |m: &&Machine| {
+            let key = m.disk_key.as_ref();
+            key.is_some_and(|key| key.credential == *credential)
+        };
+        self.machines.values().find(asks)
+    }
+
     /// The machine whose installed system has this key.
     pub fn by_node_key(&self, key: &Digest) -> Option<&Machine> {
         self.machines
@@ -269,6 +289,7 @@ impl Machine {
             confirmed: Vec::new(),
             failure: Vec::new(),
             ssh_host_key: None,
+            disk_key: None,
             node_key: None,
             boot_id: String::new(),
             boot_order: Vec::new(),
@@ -408,12 +429,33 @@ impl Machine {
                 });
             }
             Happening::Received => self.in_attempt(|a| a.secrets = Secrets::Received),
+            Happening::DiskKeyMade {
+                kept,
+                credential,
+                sealed,
+            } => {
+                let (kept, credential) = (kept.clone(), credential.clone());
+                let made = at;
+                self.in_attempt(|a| {
+                    a.disk_key = Some(HandedKey {
+                        key: DiskKey {
+                            kept,
+                            credential,
+                            made,
+                        },
+                        sealed: sealed.clone(),
+                    });
+                });
+            }
             Happening::Installed {
                 generation,
                 ssh_host_key,
             } => {
                 self.generations.push(generation.clone());
                 self.ssh_host_key = Some(ssh_host_key.clone());
+                // The one before opens nothing any more.
+                let handed = self.attempt.as_ref().and_then(|a| a.disk_key.as_ref());
+                self.disk_key = handed.map(|handed| handed.key.clone());
                 self.installed = Some(at);
                 self.armed = None;
                 self.confirmed.clear();
@@ -443,6 +485,8 @@ impl Machine {
             Happening::Joined { .. }
             | Happening::Refused { .. }
             | Happening::Forgotten { .. }
+            | Happening::Unlocked { .. }
+            | Happening::KeyShown { .. }
             | Happening::PoolExhausted { .. }
             | Happening::PoolRecovered { .. }
             | Happening::AddressInUse { .. }
@@ -521,6 +565,7 @@ impl Attempt {
             progress: Progress::default(),
             secrets: Secrets::default(),
             told: Told::default(),
+            disk_key: None,
         }
     }
 }

@@ -76,6 +76,8 @@ pub(super) enum Command {
     Plan(PlanArgs),
     /// Let a machine wipe what it waits with, because this appliance did not put it there
     Confirm(WhoArgs),
+    /// Print the recovery key of a machine's encrypted disks; who asked is on record
+    Key(WhoArgs),
     /// Build the flake's systems and installer, sign them into the cache and make releases of them
     Publish(PublishArgs),
     /// List the releases of all systems, or delete old ones from the cache

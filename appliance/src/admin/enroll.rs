@@ -103,8 +103,14 @@ pub(super) async fn forget(client: &Client, args: &WhoArgs) -> Result<Answer, Fa
         Some(name) => format!("forgot {name} ({id})"),
         None => format!("forgot {id}"),
     };
-    Ok(Answer::new(&changed, text)
-        .note("its disk was not touched; if it network-boots again, it is a stranger"))
+    let answer = Answer::new(&changed, text)
+        .note("its disk was not touched; if it network-boots again, it is a stranger");
+    Ok(match &changed.machine.disk_key {
+        Some(_) => answer.note(format!(
+            "its encrypted disks open only with their recovery key now: `pxe-admin key {id}`"
+        )),
+        None => answer,
+    })
 }
 
 /// What will keep it from working, and what to do next.

@@ -17,6 +17,7 @@ mod doctor;
 mod enroll;
 mod events;
 mod generations;
+mod key;
 mod machines;
 mod plan;
 mod publish;
@@ -74,6 +75,7 @@ async fn carry_out(cli: Cli, output: &mut Output) -> Result<Answer, Failure> {
         Command::Doctor(args) => doctor::doctor(&client, &args).await,
         Command::Plan(args) => plan::plan(&client, &args).await,
         Command::Confirm(args) => enroll::confirm(&client, &args).await,
+        Command::Key(args) => key::key(&client, &args).await,
         Command::Publish(args) => publish::publish(&client, args, output).await,
         Command::Releases(args) => releases::releases(&client, &args).await,
         Command::Generations(args) => generations::generations(&client, &args).await,

@@ -56,6 +56,13 @@ pub(super) fn sentence(what: &Happening) -> String {
         Happening::Reported { report } => reported(report),
         Happening::Sealed { .. } => "secrets handed out, sealed to the agent's key".to_owned(),
         Happening::Received => "secrets received".to_owned(),
+        Happening::DiskKeyMade { .. } => {
+            "a disk key was made and handed out, sealed to the agent's key".to_owned()
+        }
+        Happening::Unlocked { from } => {
+            format!("its disk key was handed to {from}, sealed, so that it can boot")
+        }
+        Happening::KeyShown { by } => format!("its recovery key was shown to {by}"),
         Happening::Installed { generation, .. } => format!(
             "installed {}; it boots from its own disk now",
             of_generation(generation)
@@ -215,6 +222,7 @@ fn reported(report: &Report) -> String {
             format!("retry {attempt}: {cause}; {step} again")
         }
         Outcome::Done => format!("{step}: done"),
+        Outcome::Warning { causes } => format!("warning while {step}: {}", causes.join(": ")),
         Outcome::Failed { causes } => format!("failed while {step}: {}", causes.join(": ")),
         Outcome::Unknown => format!("{step}: a report of a newer agent"),
     }

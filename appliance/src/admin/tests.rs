@@ -3,6 +3,7 @@
 //! `UPDATE_GOLDEN=1` rewrites the files, and still fails, so that a change is looked at.
 
 mod golden;
+mod key;
 mod leaving;
 mod live;
 

@@ -52,6 +52,7 @@ fn calls() -> Router<Arc<App>> {
         .route("/admin/v1/machines/{who}/reimage", post(commands::reimage))
         .route("/admin/v1/machines/{who}/confirm", post(commands::confirm))
         .route("/admin/v1/machines/{who}/forget", post(commands::forget))
+        .route("/admin/v1/machines/{who}/key", post(commands::key))
         .route("/admin/v1/publish", post(publish::system))
         .route("/admin/v1/publish/installer", post(publish::installer))
         .route("/admin/v1/publishing", get(publish::publishing))

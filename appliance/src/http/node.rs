@@ -1,5 +1,7 @@
 //! `/node/v1/…`: what the agent and the installed node call. Each call is one question to the core.
 
+mod disk_key;
+
 use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, State};
@@ -36,6 +38,8 @@ pub fn router(app: Arc<App>, segment: Arc<Segment>) -> Router {
         .route("/node/v1/report", post(report))
         .route("/node/v1/secrets", post(secrets))
         .route("/node/v1/secrets/received", post(received))
+        .route("/node/v1/disk-key", post(disk_key::disk_key))
+        .route("/node/v1/unlock", post(disk_key::unlock))
         .route("/node/v1/installed", post(installed))
         .route("/node/v1/boot", post(boot))
         .fallback(no_such_route)
@@ -193,9 +197,8 @@ fn secrets_for(keys: &Keys, name: &HostName, role: Option<Role>) -> InstallSecre
             node_password: keys.node_password(name),
         }
     });
-    let octets: [u8; 32] = clock::random();
     InstallSecrets {
-        node_key: octets.iter().map(|o| format!("{o:02x}")).collect(),
+        node_key: clock::secret(),
         k3s,
     }
 }

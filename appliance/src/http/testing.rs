@@ -48,7 +48,7 @@ fn stopped() -> Timestamp {
 pub(crate) struct Bench {
     pub(crate) app: Arc<App>,
     pub(crate) folder: TempDir,
-    _profiles: watch::Sender<Arc<Profiles>>,
+    profiles: watch::Sender<Arc<Profiles>>,
 }
 
 impl Bench {
@@ -60,7 +60,7 @@ impl Bench {
             ..K3sConfig::default()
         };
         let keys = Keys::open(folder.path(), &k3s).expect("keys");
-        let (sender, profiles) = watch::channel(Arc::new(profiles()));
+        let (sender, profiles) = watch::channel(Arc::new(profiles("ext4")));
         let config = config(folder.path(), k3s);
         let app = App {
             store: Store::open(folder.path(), stopped).expect("a store"),
@@ -79,6 +79,7 @@ impl Bench {
             installers: Installers::open(folder.path(), &config.images).expect("installers"),
             trials: Mutex::default(),
             departures: Mutex::default(),
+            unlocks: Mutex::default(),
             findings: Findings::default(),
             counters: Counters::default(),
             looks: Looks::default(),
@@ -91,8 +92,13 @@ impl Bench {
         Self {
             app: Arc::new(app),
             folder,
-            _profiles: sender,
+            profiles: sender,
         }
+    }
+
+    /// All profiles have an encrypted layout from now on.
+    pub(crate) fn encrypts(&self) {
+        self.profiles.send_replace(Arc::new(profiles("luks-ext4")));
     }
 
     /// The firmware asks for something to boot.
@@ -184,10 +190,10 @@ fn parsed(mac: &str) -> Mac {
     mac.parse().expect("a MAC")
 }
 
-fn profiles() -> Profiles {
+fn profiles(layout: &str) -> Profiles {
     let file = |name: &str, role: &str| {
         let text = format!(
-            "system = \"x86_64-linux\"\n[disk]\nselect = {{ smallest = true }}\nlayout = \"ext4\"\n{role}"
+            "system = \"x86_64-linux\"\n[disk]\nselect = {{ smallest = true }}\nlayout = \"{layout}\"\n{role}"
         );
         (format!("hosts/profiles/{name}.toml"), text)
     };
@@ -316,6 +322,17 @@ impl Agent {
         self.number += 1;
         let report = json!({"number": self.number, "step": step, "outcome": outcome});
         self.call("/node/v1/report", &report).await
+    }
+
+    /// Formats encrypted disks: what it was handed for that.
+    pub(crate) async fn formats(&mut self) -> Value {
+        self.plans().await;
+        self.reports("format", json!({"kind": "started"})).await;
+        let (status, answer) = self.call("/node/v1/disk-key", &Value::Null).await;
+        assert_eq!(status, 200, "{answer}");
+        let (_, again) = self.call("/node/v1/disk-key", &Value::Null).await;
+        assert_eq!(answer, again, "a retry gets the same ciphertext");
+        self.opens(answer["sealed"].as_str().expect("a ciphertext"))
     }
 
     /// Goes through to the end; the node key that the installed system keeps.

@@ -4,6 +4,7 @@
 //! printed cannot reach a log.
 
 pub mod access;
+mod disks;
 mod file;
 mod signing;
 mod tls;
@@ -16,6 +17,7 @@ use netboot::name::HostName;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::Sha256;
 
+use self::disks::Safe;
 use self::signing::SigningKey;
 use self::tls::Tls;
 use crate::config::K3sConfig;
@@ -26,6 +28,7 @@ pub struct Keys {
     tls: Tls,
     signing: SigningKey,
     master: [u8; 32],
+    safe: Safe,
     server_token: String,
     agent_token: String,
 }
@@ -45,6 +48,7 @@ impl Keys {
             tls: Tls::open(&dir)?,
             signing: SigningKey::open(&dir.join("cache.key"))?,
             master: master(&dir.join("master.key"))?,
+            safe: Safe::open(&dir.join("disks.key"))?,
             server_token,
             agent_token,
         })
@@ -73,6 +77,20 @@ impl Keys {
     /// Where Nix reads the cache's secret key.
     pub fn cache_secret_file(&self) -> &Path {
         &self.signing.file
+    }
+
+    /// A disk key as it is kept: base64 of an age file that only [`Keys::open_disk_key`] opens.
+    ///
+    /// # Errors
+    /// It cannot be sealed.
+    pub fn keep_disk_key(&self, key: &str) -> anyhow::Result<String> {
+        self.safe.keep(key)
+    }
+
+    /// # Errors
+    /// It was kept by another appliance, or is damaged.
+    pub fn open_disk_key(&self, kept: &str) -> anyhow::Result<String> {
+        self.safe.take(kept)
     }
 
     pub fn server_token(&self) -> &str {

@@ -103,6 +103,7 @@ fn files_are_for_their_owner_alone() {
     names.sort();
     let wanted = [
         "cache.key",
+        "disks.key",
         "k3s-agent-token",
         "k3s-server-token",
         "master.key",
@@ -127,6 +128,7 @@ fn files_are_for_their_owner_alone() {
 fn a_damaged_key_is_an_error_and_is_not_replaced() {
     for name in [
         "cache.key",
+        "disks.key",
         "master.key",
         "tls.crt",
         "tls.key",
@@ -221,7 +223,7 @@ fn tokens_come_from_where_the_configuration_says() {
 fn no_error_quotes_a_secret() {
     let dir = tempfile::tempdir().expect("a folder");
     open(dir.path());
-    for name in ["cache.key", "tls.key", "k3s-agent-token"] {
+    for name in ["cache.key", "disks.key", "tls.key", "k3s-agent-token"] {
         let path = dir.path().join("keys").join(name);
         let whole = std::fs::read(&path).expect("reads");
         std::fs::write(&path, "canary secret").expect("writes");

@@ -1,7 +1,7 @@
 //! Whether a plan can be carried out as it stands. The appliance made it, but a mistake here costs a disk.
 
 use netboot::hardware::Firmware;
-use netboot::plan::{Arg, Device, Partition, Plan, PlannedCommand, PlannedMount};
+use netboot::plan::{Arg, Device, KEY_FROM_STDIN, Partition, Plan, PlannedCommand, PlannedMount};
 
 const MIB: u64 = 1 << 20;
 
@@ -96,7 +96,7 @@ pub(crate) fn check(plan: &Plan, firmware: Firmware) -> Result<(), PlanError> {
 }
 
 /// What a plan may run. Whatever it writes to is named by a [`Device`], which the guard looks up.
-const PROGRAMS: [&str; 14] = [
+const PROGRAMS: [&str; 15] = [
     "blockdev",
     "btrfs",
     "cryptsetup",
@@ -109,6 +109,7 @@ const PROGRAMS: [&str; 14] = [
     "mount",
     "sfdisk",
     "sync",
+    "systemd-cryptenroll",
     "umount",
     "wipefs",
 ];
@@ -132,6 +133,7 @@ fn harmless(plan: &Plan, command: &PlannedCommand) -> Result<(), String> {
     }
     for arg in &command.args {
         match arg {
+            Arg::Text(text) if text == KEY_FROM_STDIN => {}
             Arg::Text(text) if text.starts_with(['/', '.']) || text.contains("/dev/") => {
                 return Err(format!("names the path `{text}`"));
             }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -10,6 +11,7 @@ use crate::cmdline::{Discovery, Errand};
 use crate::node::{self, Node};
 use crate::outside::{Look as _, Roots};
 use crate::real::{self, Real};
+use crate::unlock::{self, Volume};
 use crate::{cmdline, run};
 
 /// Does not return from an install that began, whatever came of it: a machine that failed is held, so that nobody's
@@ -71,6 +73,24 @@ pub(crate) fn report(identity: &Path) -> anyhow::Result<()> {
         "reported: {} runs generation {} ({})",
         boot.name, boot.generation, boot.store_path
     ));
+    Ok(())
+}
+
+/// # Errors
+/// Some volumes are closed still; which and why was said.
+pub(crate) fn unlock(volumes: &[Volume], patience: u32) -> anyhow::Result<()> {
+    let roots = Roots::new(Path::new("/"), Path::new("/mnt"));
+    let mut real = Real::alone();
+    let mut closed = unlock::closed(&mut real, &roots, volumes);
+    unlock::by_tpm(&mut real, &roots, &mut closed);
+    if let Some(token) = unlock::token(&closed) {
+        let (url, pin) = unlock::place(&token)?;
+        let mut real = Real::new(&url, pin)?;
+        let patience = Duration::from_secs(patience.into());
+        unlock::by_appliance(&mut real, &roots, &mut closed, &token, patience)?;
+    }
+    let names: Vec<&str> = closed.iter().map(unlock::Closed::name).collect();
+    anyhow::ensure!(names.is_empty(), "closed still: {}", names.join(", "));
     Ok(())
 }
 

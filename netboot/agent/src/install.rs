@@ -26,7 +26,7 @@ pub(crate) fn install(
         steps::partition::partition(run, &targets, &plan)
     })?;
     run.step(Step::Format, |run| {
-        steps::format::format(run, &targets, &plan)
+        steps::format::format(run, orders, &targets, &plan, &keys)
     })?;
     run.step(Step::Mount, |run| steps::mount::mount(run, &targets, &plan))?;
     let system = run.step(Step::Copy, |run| steps::copy::copy(run, &plan))?;

@@ -23,6 +23,7 @@ pub(crate) fn inventory(outside: &mut dyn Look, roots: &Roots) -> Hardware {
         uuid: dmi("product_uuid"),
         disks: disks(outside, roots),
         nics: nics(&roots.sys),
+        tpm2: has_tpm2(&roots.sys),
     }
 }
 
@@ -46,6 +47,11 @@ fn disks(outside: &mut dyn Look, roots: &Roots) -> Vec<Disk> {
     }
     volume_groups(outside, &mut disks);
     disks
+}
+
+/// The first is the one that every program means which is not told otherwise.
+fn has_tpm2(sys: &Path) -> bool {
+    text(sys.join("class/tpm/tpm0/tpm_version_major")).as_deref() == Some("2")
 }
 
 /// The entries of a folder, sorted; none if it is not there.

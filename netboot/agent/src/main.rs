@@ -9,6 +9,7 @@ mod discover;
 mod disk_facts;
 mod dispatch;
 mod efi;
+mod envelope;
 #[cfg(test)]
 mod fake;
 mod files;
@@ -29,6 +30,7 @@ mod talk;
 mod target;
 #[cfg(test)]
 mod tls_tests;
+mod unlock;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -59,6 +61,16 @@ enum Command {
         #[arg(long, default_value = "/var/lib/netboot")]
         identity: PathBuf,
     },
+    /// In the initrd of an installed node: opens its encrypted volumes by the TPM, else with the key that the appliance hands
+    /// out. Fails if some stay closed, so that a person is asked.
+    Unlock {
+        /// `root=/dev/disk/by-partlabel/disk-main-root`
+        #[arg(required = true, value_name = "NAME=DEVICE")]
+        volumes: Vec<unlock::Volume>,
+        /// Seconds for which an appliance that does not answer is asked again.
+        #[arg(long, default_value_t = 300)]
+        patience: u32,
+    },
     /// Prints what is in this machine, as JSON. Changes nothing.
     Inventory,
     /// Prints what an install would be told by the kernel command line. Changes nothing.
@@ -74,6 +86,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Install { cmdline, root } => dispatch::install(&cmdline, &root),
         Command::Report { identity } => dispatch::report(&identity),
+        Command::Unlock { volumes, patience } => dispatch::unlock(&volumes, patience),
         Command::Inventory => dispatch::inventory(),
         Command::Orders { cmdline } => dispatch::orders(&cmdline),
         Command::Busy { disk } => dispatch::busy(&disk),

@@ -7,11 +7,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use netboot::plan::{Arg, Device, Input, Plan, PlannedCommand};
 use netboot::refusal::{Code, Refusal};
-use netboot::report::Step;
+use netboot::report::{Outcome, Step};
 
 use crate::disk_facts::children;
 use crate::outside::{Command, CommandError, Roots, run};
-use crate::run::Run;
+use crate::run::{Run, causes};
 use crate::target::{Targets, named};
 
 /// How long the kernel and udev may take to show what was made.
@@ -39,12 +39,25 @@ pub(crate) fn perform(
             true => patiently(install, &command),
             false => run(install.outside, &command).map(drop),
         };
-        done.with_context(|| subject(plan, planned, step))?;
+        let done = done.with_context(|| subject(plan, planned, step));
+        match done {
+            Err(error) if planned.may_fail => warn(install, step, &error)?,
+            done => done?,
+        }
         if let Some(device) = &planned.makes {
             shown(install, targets, device)?;
         }
     }
     Ok(())
+}
+
+/// For the person at the console, and on record.
+fn warn(install: &mut Run<'_>, step: Step, error: &anyhow::Error) -> anyhow::Result<()> {
+    let causes = causes(error);
+    for cause in &causes {
+        install.say(&format!("  warning: {cause}"));
+    }
+    Ok(install.report(step, Outcome::Warning { causes })?)
 }
 
 /// Waits until the kernel shows exactly the planned partitions.
@@ -94,8 +107,13 @@ fn ready(
     Ok(match &planned.input {
         None => command,
         Some(Input::Text(text)) => command.stdin(text.clone()),
-        Some(Input::DiskKey) => {
-            anyhow::bail!("the plan needs a disk key, and none was handed out")
+        Some(input @ (Input::DiskKey | Input::UnlockToken)) => {
+            let keys = install.volume_keys.as_ref();
+            let keys = keys.context("the plan needs a disk key, and none was handed out")?;
+            command.stdin(match input {
+                Input::DiskKey => keys.key.clone(),
+                _ => keys.token.clone(),
+            })
         }
     })
 }

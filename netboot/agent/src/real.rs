@@ -6,9 +6,9 @@
 )]
 
 use std::error::Error as _;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::thread::{self, JoinHandle};
@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use netboot_pin::{Pin, Verdict};
 use nix::fcntl::OFlag;
+use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use crate::outside::{Answer, Call, Command, Look, NoAnswer, Output, Outside, Probe, Running};
 
@@ -76,10 +77,9 @@ impl Outside for Real {
             .envs(command.env.iter().copied())
             // What programs say is shown and, for `nix`, looked at: in one language.
             .env("LC_ALL", "C")
-            .stdin(if command.stdin.is_some() {
-                Stdio::piped()
-            } else {
-                Stdio::null()
+            .stdin(match &command.stdin {
+                Some(text) => input(text)?,
+                None => Stdio::null(),
             })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -88,10 +88,6 @@ impl Outside for Real {
             process.env("HOME", "/root");
         }
         let mut child = process.spawn()?;
-        if let (Some(text), Some(mut stdin)) = (command.stdin.clone(), child.stdin.take()) {
-            // A program that does not read its input says so by its status.
-            thread::spawn(move || stdin.write_all(text.as_bytes()));
-        }
         let mut stdout = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
         let stderr = child.stderr.take().ok_or(io::ErrorKind::BrokenPipe)?;
         let collected = thread::spawn(move || {
@@ -187,6 +183,15 @@ impl Look for Real {
         // A console that is gone is no reason to stop.
         let _ = writeln!(io::stdout(), "{line}");
     }
+}
+
+/// A file in RAM with no name: `systemd-cryptenroll` wants to seek in the key that it reads, which it cannot in a pipe.
+fn input(text: &str) -> io::Result<Stdio> {
+    let mut file = File::from(memfd_create(c"input", MFdFlags::MFD_CLOEXEC)?);
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    file.write_all(text.as_bytes())?;
+    file.rewind()?;
+    Ok(file.into())
 }
 
 /// The layers of an HTTP client say little; what the system said is at the bottom.

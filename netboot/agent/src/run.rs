@@ -28,12 +28,21 @@ pub(crate) struct Run<'a> {
     pub roots: &'a Roots,
     /// The disks that this attempt writes to, as soon as it does.
     pub targets: Vec<Target>,
+    /// What encrypted volumes are made with, once it was handed out.
+    pub volume_keys: Option<VolumeKeys>,
     session: String,
     /// Of the last report.
     number: u64,
     /// Reports from before the claim is held: until then nobody would take them.
     waiting: Option<Vec<Report>>,
     next_progress: Duration,
+}
+
+/// No `Debug`: it must not reach a log.
+pub(crate) struct VolumeKeys {
+    pub key: String,
+    /// The JSON of [`netboot::wire::UnlockToken`].
+    pub token: String,
 }
 
 /// At most two a second, so that the appliance is not kept busy by them.
@@ -50,6 +59,7 @@ impl<'a> Run<'a> {
             outside,
             roots,
             targets: Vec::new(),
+            volume_keys: None,
             session,
             number: 0,
             waiting: Some(Vec::new()),

@@ -57,10 +57,7 @@ pub(crate) fn ask<T: DeserializeOwned>(
     call: &Call<'_>,
 ) -> Result<T, CallError> {
     let answer = answered(outside, call, None)?;
-    serde_json::from_slice(&answer.body).map_err(|cause| CallError::Odd {
-        path: call.path.to_owned(),
-        cause,
-    })
+    read(call, &answer)
 }
 
 /// As [`ask`], for calls whose answer says nothing but yes.
@@ -75,6 +72,23 @@ pub(crate) fn tell_within(
     limit: Duration,
 ) -> Result<(), CallError> {
     answered(outside, call, Some(limit)).map(|_| ())
+}
+
+/// As [`ask`], but not for ever.
+pub(crate) fn ask_within<T: DeserializeOwned>(
+    outside: &mut dyn Look,
+    call: &Call<'_>,
+    limit: Duration,
+) -> Result<T, CallError> {
+    let answer = answered(outside, call, Some(limit))?;
+    read(call, &answer)
+}
+
+fn read<T: DeserializeOwned>(call: &Call<'_>, answer: &Answer) -> Result<T, CallError> {
+    serde_json::from_slice(&answer.body).map_err(|cause| CallError::Odd {
+        path: call.path.to_owned(),
+        cause,
+    })
 }
 
 fn answered(

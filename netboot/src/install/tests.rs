@@ -3,6 +3,7 @@
 mod asking;
 mod bounds;
 mod discovering;
+mod encrypted;
 mod leaving;
 mod waiting;
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Device, DiskPlan, Plan, PlannedFilesystem, PlannedMount};
+use super::{Device, DiskPlan, Plan, PlannedFilesystem, PlannedMount, PlannedVolume};
 use crate::layout::Format;
 use crate::report::Step;
 
@@ -19,6 +19,9 @@ pub struct PlannedCommand {
     /// The device that this brings into being, and that must not be there before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub makes: Option<Device>,
+    /// The install goes on without it: that it failed is a warning.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_fail: bool,
 }
 
 /// One word of a command line.
@@ -38,9 +41,19 @@ pub enum Arg {
 #[serde(rename_all = "kebab-case")]
 pub enum Input {
     Text(String),
-    /// The machine's disk key, which comes with its secrets and is in no plan.
+    /// The machine's disk key, which comes sealed and is in no plan.
     DiskKey,
+    /// Where the machine asks for its disk key when it boots, and with what: [`crate::wire::UnlockToken`].
+    UnlockToken,
 }
+
+/// What a TPM looks at before it gives the key out: the state of Secure Boot and whose signatures it took. Of all that is
+/// measured, this alone is the same in the installer and in what is installed, and stays so when firmware, boot loader
+/// and kernel are renewed (UAPI Linux TPM PCR Registry; systemd-cryptenroll(1)).
+const TPM_PCRS: &str = "--tpm2-pcrs=7";
+
+/// How a program reads a key from its standard input that takes keys only from files.
+pub const KEY_FROM_STDIN: &str = "--unlock-key-file=/dev/stdin";
 
 /// Where the agent puts the new system together, for people.
 const BELOW: &str = "/mnt";
@@ -56,6 +69,7 @@ impl PlannedCommand {
                 .collect(),
             input: None,
             makes: None,
+            may_fail: false,
         }
     }
 
@@ -102,6 +116,7 @@ impl PlannedCommand {
                 words.push_str(text.trim_end());
             }
             Some(Input::DiskKey) => words.push_str(" (reads the disk key)"),
+            Some(Input::UnlockToken) => words.push_str(" (reads where to ask for the disk key)"),
             None => {}
         }
         words
@@ -119,7 +134,7 @@ pub fn quoted(word: &str) -> String {
 }
 
 /// All of them, in the order in which they are run.
-pub(super) fn commands(plan: &Plan) -> Vec<PlannedCommand> {
+pub(super) fn commands(plan: &Plan, tpm2: bool) -> Vec<PlannedCommand> {
     let mut all: Vec<PlannedCommand> = plan.disks.iter().flat_map(partition).collect();
     for array in &plan.arrays {
         let count = array.members.len();
@@ -149,36 +164,52 @@ pub(super) fn commands(plan: &Plan) -> Vec<PlannedCommand> {
                 .fold(command, |command, member| command.device(member)),
         );
     }
-    for volume in &plan.volumes {
-        // The key is 256 random bits: what makes guessing slow for a person's passphrase would only slow the boot.
-        let format = PlannedCommand::new(
-            Step::Format,
-            "cryptsetup",
-            &[
-                "luksFormat",
-                "--batch-mode",
-                "--type=luks2",
-                "--pbkdf=pbkdf2",
-                "--pbkdf-force-iterations=1000",
-                "--key-file=-",
-            ],
-        );
-        let open = PlannedCommand::new(
-            Step::Format,
-            "cryptsetup",
-            &["open", "--type=luks2", "--key-file=-"],
-        );
-        all.push(format.device(&volume.on).input(Input::DiskKey));
-        all.push(
-            open.device(&volume.on)
-                .texts(std::slice::from_ref(&volume.name))
-                .input(Input::DiskKey)
-                .makes(Device::Volume(volume.name.clone())),
-        );
-    }
+    all.extend(plan.volumes.iter().flat_map(|one| encrypt(one, tpm2)));
     all.extend(plan.filesystems.iter().filter(|f| !f.kept).flat_map(format));
     all.extend(plan.mounts.iter().map(mount));
     all.extend(leave(plan));
+    all
+}
+
+fn encrypt(volume: &PlannedVolume, tpm2: bool) -> Vec<PlannedCommand> {
+    let step = Step::Format;
+    // The key is 256 random bits: what makes guessing slow for a person's passphrase would only slow the boot.
+    let format = [
+        "luksFormat",
+        "--batch-mode",
+        "--type=luks2",
+        "--pbkdf=pbkdf2",
+        "--pbkdf-force-iterations=1000",
+        "--key-file=-",
+    ];
+    let token = ["token", "import", "--json-file=-"];
+    let open = ["open", "--type=luks2", "--key-file=-"];
+    let mut all = vec![
+        PlannedCommand::new(step, "cryptsetup", &format)
+            .device(&volume.on)
+            .input(Input::DiskKey),
+        PlannedCommand::new(step, "cryptsetup", &token)
+            .device(&volume.on)
+            .input(Input::UnlockToken),
+    ];
+    if tpm2 {
+        let enroll = ["--tpm2-device=auto", TPM_PCRS, KEY_FROM_STDIN];
+        let enroll = PlannedCommand::new(step, "systemd-cryptenroll", &enroll)
+            .device(&volume.on)
+            .input(Input::DiskKey);
+        // There are the appliance and a person still.
+        all.push(PlannedCommand {
+            may_fail: true,
+            ..enroll
+        });
+    }
+    all.push(
+        PlannedCommand::new(step, "cryptsetup", &open)
+            .device(&volume.on)
+            .texts(std::slice::from_ref(&volume.name))
+            .input(Input::DiskKey)
+            .makes(Device::Volume(volume.name.clone())),
+    );
     all
 }
 

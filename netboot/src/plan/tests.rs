@@ -50,11 +50,39 @@ fn hardware(firmware: Firmware, disks: Vec<Disk>) -> Hardware {
         uuid: String::new(),
         disks,
         nics: Vec::new(),
+        tpm2: false,
     }
 }
 
 fn plan_with(hardware: &Hardware, select: &str) -> Result<Plan, Refusal> {
     plan_of(hardware, &format!("select = {select}\nlayout = \"ext4\""))
+}
+
+#[test]
+fn a_tpm_gets_a_key_of_its_own_for_each_encrypted_volume() {
+    let disk_of = |layout: &str| {
+        format!("select = {{ smallest = true }}\nlayout = \"{layout}\"\nswap = \"1G\"")
+    };
+    let mut machine = hardware(Firmware::Uefi, vec![disk("vda", 32 * GIB)]);
+    for (layout, tpm2, want) in [
+        ("luks-ext4", false, Vec::new()),
+        ("luks-ext4", true, vec!["/dev/vda2", "/dev/vda3"]),
+        ("ext4", true, Vec::new()),
+    ] {
+        machine.tpm2 = tpm2;
+        let plan = plan_of(&machine, &disk_of(layout)).expect("a plan");
+        let enroll = plan.commands.iter().filter(|c| c.may_fail);
+        let said: Vec<String> = enroll.map(|command| command.words(&plan)).collect();
+        let want: Vec<String> = want
+            .into_iter()
+            .map(|device| {
+                format!(
+                    "systemd-cryptenroll --tpm2-device=auto --tpm2-pcrs=7 --unlock-key-file=/dev/stdin {device} (reads the disk key)"
+                )
+            })
+            .collect();
+        assert_eq!(said, want, "{layout} {tpm2}");
+    }
 }
 
 /// `disk`: the lines of the profile's table.
@@ -93,7 +121,6 @@ fn plan_in(
         release: &release,
         cache: &cache,
         k3s_server,
-        disk_key: true,
     };
     plan(hardware, &order)
 }

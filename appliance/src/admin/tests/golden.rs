@@ -106,6 +106,7 @@ async fn help() {
         "events",
         "plan",
         "confirm",
+        "key",
         "publish",
         "releases",
         "generations",

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use netboot::install::Verdict;
@@ -9,13 +10,13 @@ use netboot::machine::Machine;
 use netboot::operate::{self, About};
 use netboot::refusal::{Code, Refusal};
 use netboot::timestamp::Timestamp;
-use netboot::wire::{Changed, ConfirmRequest, EnrollRequest, ReimageRequest};
+use netboot::wire::{Changed, ConfirmRequest, EnrollRequest, RecoveryKey, ReimageRequest};
 use netboot::world::World;
 
 use super::Operator;
 use crate::app::App;
 use crate::clock;
-use crate::http::error::{Refused, changed};
+use crate::http::error::{Refused, broken, changed};
 use crate::http::request::Body;
 
 pub(super) async fn enroll(
@@ -66,6 +67,22 @@ pub(super) async fn forget(
     })
     .await?;
     Ok(changed(answer.changed, answer))
+}
+
+/// The journal has who asked before the key leaves.
+pub(super) async fn key(
+    State(app): State<Arc<App>>,
+    Path(who): Path<String>,
+    Operator { by, .. }: Operator,
+) -> Result<Json<RecoveryKey>, Refused> {
+    let asks = by.clone();
+    let decision = move |world: &World, _| operate::key(world, &asks, &who);
+    let (name, kept) = app.store.decide(decision).await?.answer;
+    let key = app.keys.open_disk_key(&kept.kept);
+    let key = key.map_err(|error| broken(&error))?;
+    tracing::info!(command = "key", %name, by);
+    let made = kept.made;
+    Ok(Json(RecoveryKey { name, key, made }))
 }
 
 /// Puts a command to the core on the latest state, durable before it returns, and tells what came of it.

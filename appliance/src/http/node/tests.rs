@@ -7,13 +7,17 @@ use serde_json::json;
 use super::super::testing::{Agent, Bench, MAC, TOPLEVEL, hardware, node_boots, post, send};
 use super::*;
 
-const ROUTES: [&str; 8] = [
+mod encrypted;
+
+const ROUTES: [&str; 10] = [
     "/node/v1/claim",
     "/node/v1/discovered",
     "/node/v1/plan",
     "/node/v1/report",
     "/node/v1/secrets",
     "/node/v1/secrets/received",
+    "/node/v1/disk-key",
+    "/node/v1/unlock",
     "/node/v1/installed",
     "/node/v1/boot",
 ];
@@ -81,6 +85,9 @@ async fn without_a_bearer_or_with_a_wrong_one_nothing_is_given() {
         "/node/v1/report" => json!({"number": 99, "step": "copy", "outcome": {"kind": "done"}}),
         "/node/v1/installed" => {
             json!({"generation": 1, "store_path": TOPLEVEL, "ssh_host_key": "x"})
+        }
+        "/node/v1/unlock" => {
+            json!({"recipient": age::x25519::Identity::generate().to_public().to_string()})
         }
         "/node/v1/boot" => {
             json!({"name": "node1", "generation": 1, "store_path": TOPLEVEL, "boot_id": "x"})

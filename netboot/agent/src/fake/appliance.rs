@@ -3,7 +3,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use netboot::profile::Role;
-use netboot::wire::{ClaimAnswer, ClaimRequest, SealedAnswer};
+use netboot::wire::{
+    ClaimAnswer, ClaimRequest, DiskSecrets, SealedAnswer, UnlockRequest, UnlockSecrets,
+};
+use serde::Serialize;
 
 use super::{Fake, secrets};
 use crate::outside::Call;
@@ -22,22 +25,32 @@ impl Fake {
                 serde_json::to_string(&answer).expect("writes")
             }
             "/node/v1/plan" => serde_json::to_string(&self.plan).expect("writes"),
+            "/node/v1/disk-key" => self.seals(&DiskSecrets {
+                key: "canary-disk-key".to_owned(),
+                credential: "canary-credential".to_owned(),
+            }),
+            "/node/v1/unlock" => {
+                let request: UnlockRequest = serde_json::from_str(&call.body).expect("a request");
+                self.recipient = Some(request.recipient);
+                let key = "canary-disk-key".to_owned();
+                self.seals(&UnlockSecrets { key })
+            }
             "/node/v1/secrets" => {
-                let recipient: age::x25519::Recipient = self
-                    .recipient
-                    .as_deref()
-                    .expect("claimed")
-                    .parse()
-                    .expect("a recipient");
                 let role = self.plan.k3s.as_ref().map_or(Role::Agent, |k| k.role);
-                let json = serde_json::to_vec(&secrets(role)).expect("writes");
-                let sealed = age::encrypt(&recipient, &json).expect("seals");
-                let answer = SealedAnswer {
-                    sealed: STANDARD.encode(sealed),
-                };
-                serde_json::to_string(&answer).expect("writes")
+                self.seals(&secrets(role))
             }
             _ => "{}".to_owned(),
         }
+    }
+
+    fn seals(&self, secrets: &impl Serialize) -> String {
+        let recipient = self.recipient.as_deref().expect("claimed");
+        let recipient: age::x25519::Recipient = recipient.parse().expect("a recipient");
+        let json = serde_json::to_vec(secrets).expect("writes");
+        let sealed = age::encrypt(&recipient, &json).expect("seals");
+        let answer = SealedAnswer {
+            sealed: STANDARD.encode(sealed),
+        };
+        serde_json::to_string(&answer).expect("writes")
     }
 }

@@ -21,7 +21,7 @@ use crate::outside::{
 };
 
 pub(crate) use machine::DiskSpec;
-pub(crate) use samples::{TOPLEVEL, identity, plan, plan_for, secrets};
+pub(crate) use samples::{TOPLEVEL, identity, plan, plan_for, plan_on, secrets};
 
 /// What the appliance, or `nix-env`, does once instead of the usual.
 pub(crate) enum Say {
@@ -53,6 +53,10 @@ pub(crate) struct Fake {
     /// What tries of `nix-env` say before they fail.
     pub nix_fails: VecDeque<Vec<String>>,
     on_sleep: Option<fn(&mut Fake)>,
+    /// What programs read that must not be in `log`.
+    pub secret_inputs: Vec<String>,
+    /// What `cryptsetup luksDump` prints of a device.
+    pub headers: BTreeMap<String, String>,
     /// Files of the toplevel that the copy lacks.
     pub lacking: Option<&'static str>,
 }
@@ -75,6 +79,8 @@ impl Fake {
             fail_at: None,
             nix_fails: VecDeque::new(),
             on_sleep: None,
+            secret_inputs: Vec::new(),
+            headers: BTreeMap::new(),
             lacking: None,
         };
         fake.write(
@@ -205,10 +211,15 @@ impl Outside for Fake {
     fn start(&mut self, command: &Command) -> io::Result<Box<dyn Running>> {
         let failing = self.fail_at == Some(self.log.len());
         let typed = self.plain(&command.to_string());
-        let stdin = command
-            .stdin
-            .as_deref()
-            .map_or(String::new(), |text| format!("\n{text}"));
+        let secret = ["cryptsetup", "systemd-cryptenroll"].contains(&command.program.as_str());
+        let stdin = match &command.stdin {
+            Some(text) if secret => {
+                self.secret_inputs.push(text.clone());
+                String::new()
+            }
+            Some(text) => format!("\n{text}"),
+            None => String::new(),
+        };
         self.log.push(typed + stdin.trim_end());
         let broken = |lines: Vec<String>| Said {
             lines: lines.into(),

@@ -79,6 +79,10 @@ impl Fake {
                     );
                 }
             }
+            "cryptsetup" if command.args[0] == "luksDump" => {
+                let header = self.headers.get(&name(arg(0)));
+                output.stdout = header.cloned().unwrap_or_default();
+            }
             "mdadm" | "cryptsetup" => self.stacked(command),
             "nix-env" => self.fetched(&PathBuf::from(arg(2))),
             "ssh-keygen" => {

@@ -23,6 +23,11 @@ pub(crate) fn plan(firmware: Firmware) -> Plan {
 
 /// As the appliance plans for a machine with just these disks, of which it wants all.
 pub(crate) fn plan_for(firmware: Firmware, layout: &str, disks: &[DiskSpec]) -> Plan {
+    plan_on(firmware, layout, disks, false)
+}
+
+/// The same for a machine that may have a TPM.
+pub(crate) fn plan_on(firmware: Firmware, layout: &str, disks: &[DiskSpec], tpm2: bool) -> Plan {
     let disk = |spec: &DiskSpec| Disk {
         node: spec.name.to_owned(),
         size: spec.size,
@@ -55,6 +60,7 @@ pub(crate) fn plan_for(firmware: Firmware, layout: &str, disks: &[DiskSpec]) -> 
         uuid: String::new(),
         disks: disks.iter().map(disk).collect(),
         nics: Vec::new(),
+        tpm2,
     };
     let text = format!(
         "system = \"x86_64-linux\"\n[disk]\nselect = {{ min-size = \"1G\" }}\n{layout}\n",
@@ -87,7 +93,6 @@ pub(crate) fn plan_for(firmware: Firmware, layout: &str, disks: &[DiskSpec]) -> 
             public_key: "appliance-1:a2V5".to_owned(),
         },
         k3s_server: Some("https://10.77.0.10:6443"),
-        disk_key: true,
     };
     netboot::plan::plan(&hardware, &order).expect("a plan")
 }

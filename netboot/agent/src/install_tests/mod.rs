@@ -3,6 +3,7 @@
 mod consent;
 mod copying;
 mod course;
+mod encrypted;
 mod faults;
 mod guard;
 

@@ -2,9 +2,11 @@
 
 use anyhow::Context as _;
 use netboot::report::Step;
-use netboot::wire::{ClaimAnswer, ClaimRequest};
+use netboot::wire::{ClaimAnswer, ClaimRequest, SealedAnswer};
+use serde::de::DeserializeOwned;
 
 use crate::cmdline::Orders;
+use crate::envelope::Envelope;
 use crate::outside::{Call, Outside};
 use crate::run::{Run, Stop, causes};
 use crate::talk::{self, PATIENCE};
@@ -14,7 +16,7 @@ use crate::talk::{self, PATIENCE};
 pub(crate) struct Keys {
     /// 256 bits, as 64 hexadecimal digits.
     pub session: String,
-    identity: age::x25519::Identity,
+    envelope: Envelope,
 }
 
 impl Keys {
@@ -25,12 +27,12 @@ impl Keys {
             .context("there is no randomness")?;
         Ok(Self {
             session: octets.iter().map(|o| format!("{o:02x}")).collect(),
-            identity: age::x25519::Identity::generate(),
+            envelope: Envelope::default(),
         })
     }
 
-    pub(crate) fn open(&self, sealed: &[u8]) -> Result<Vec<u8>, age::DecryptError> {
-        age::decrypt(&self.identity, sealed)
+    pub(crate) fn opened<T: DeserializeOwned>(&self, answer: &SealedAnswer) -> anyhow::Result<T> {
+        self.envelope.opened(answer)
     }
 }
 
@@ -42,7 +44,7 @@ pub(crate) fn claim(
     let request = ClaimRequest {
         ticket: orders.ticket.clone(),
         session: keys.session.clone(),
-        recipient: keys.identity.to_public().to_string(),
+        recipient: keys.envelope.recipient(),
     };
     let call = Call {
         path: "/node/v1/claim",

@@ -1,14 +1,50 @@
 //! Makes arrays, encrypted volumes and filesystems.
 
+use anyhow::Context as _;
 use netboot::plan::Plan;
 use netboot::report::Step;
+use netboot::wire::{DiskSecrets, SealedAnswer, UnlockToken};
 
+use super::claim::Keys;
+use crate::cmdline::Orders;
 use crate::perform::perform;
-use crate::run::Run;
+use crate::run::{Run, VolumeKeys};
 use crate::target::Targets;
 
-pub(crate) fn format(install: &mut Run<'_>, targets: &Targets, plan: &Plan) -> anyhow::Result<()> {
+pub(crate) fn format(
+    install: &mut Run<'_>,
+    orders: &Orders,
+    targets: &Targets,
+    plan: &Plan,
+    keys: &Keys,
+) -> anyhow::Result<()> {
+    if !plan.volumes.is_empty() {
+        let volume_keys = receive(install, orders, plan, keys);
+        install.volume_keys = Some(volume_keys.context("there is no disk key for this machine")?);
+    }
     perform(install, targets, plan, Step::Format)?;
+    install.volume_keys = None;
     super::settle(install.outside);
     Ok(())
+}
+
+fn receive(
+    install: &mut Run<'_>,
+    orders: &Orders,
+    plan: &Plan,
+    keys: &Keys,
+) -> anyhow::Result<VolumeKeys> {
+    let answer: SealedAnswer = install.ask("/node/v1/disk-key", &())?;
+    let DiskSecrets { key, credential } = keys.opened(&answer)?;
+    let token = UnlockToken {
+        kind: UnlockToken::KIND.to_owned(),
+        // A header that was just made has one.
+        keyslots: vec!["0".to_owned()],
+        machine: plan.host_name.clone(),
+        appliance: orders.url.clone(),
+        pin: orders.pin.to_string(),
+        credential,
+    };
+    let token = serde_json::to_string(&token).context("cannot write the token of a volume")?;
+    Ok(VolumeKeys { key, token })
 }

@@ -1,0 +1,101 @@
+//! Disk keys: one is made for an attempt that formats, and handed to a machine that boots. None is ever logged, and none
+//! is stored but sealed.
+
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError};
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use netboot::attempts::{Attempts, Failed, LIMIT};
+use netboot::disk_key;
+use netboot::install::{self, KeyToSeal};
+use netboot::refusal::{Code, Refusal};
+use netboot::wire::{DiskSecrets, SealedAnswer, UnlockRequest, UnlockSecrets};
+
+use super::Answer;
+use crate::app::App;
+use crate::clock;
+use crate::http::error::{Refused, broken, not_now};
+use crate::http::request::{Bearer, Body, FromAddress, Peer, bad_json, hash};
+use crate::seal;
+
+pub(super) async fn disk_key(
+    State(app): State<Arc<App>>,
+    Bearer(session): Bearer,
+    Peer(from): Peer,
+) -> Answer<SealedAnswer> {
+    let asked = {
+        let (session, from) = (session.clone(), from.clone());
+        app.store
+            .decide(move |world, now| install::disk_key(world, &session, now, &from))
+            .await?
+            .answer
+    };
+    let recipient = match asked {
+        KeyToSeal::Again(sealed) => return Ok(Json(SealedAnswer { sealed })),
+        KeyToSeal::Fresh { recipient } => recipient,
+    };
+    let secrets = DiskSecrets {
+        key: disk_key::text(&clock::random()),
+        credential: clock::secret(),
+    };
+    let kept = app.keys.keep_disk_key(&secrets.key);
+    let kept = kept.map_err(|error| broken(&error))?;
+    let credential = hash(&secrets.credential);
+    let sealed = seal::seal(&recipient, &secrets).map_err(|error| broken(&error))?;
+    let sealed = app
+        .store
+        .decide(move |world, now| {
+            install::disk_key_made(world, &session, kept, credential, sealed, now, &from)
+        })
+        .await?
+        .answer;
+    tracing::info!("a disk key was made and handed out, sealed");
+    Ok(Json(SealedAnswer { sealed }))
+}
+
+/// Whoever guesses credentials is not listened to for a while, and does not fill the journal.
+pub(super) async fn unlock(
+    State(app): State<Arc<App>>,
+    Bearer(credential): Bearer,
+    FromAddress(address): FromAddress,
+    Peer(from): Peer,
+    Body(request): Body<UnlockRequest>,
+) -> Response {
+    let address = IpAddr::V4(address);
+    if let Some(wait) = attempts(&app, |attempts| attempts.shut(address, clock::now())) {
+        let message = format!("{LIMIT} calls from {from} for disk keys were refused");
+        return not_now(Refusal::new(Code::TooManyAttempts, message), wait);
+    }
+    // What is refused is looked at without a word in the journal first; the first and the last of many get one.
+    let question = install::unlock(&app.store.world(), &credential, clock::now(), &from);
+    if let Err(refusal) = question.answer
+        && attempts(&app, |attempts| attempts.failed(address, clock::now())) == Failed::Again
+    {
+        return Refused(refusal).into_response();
+    }
+    if request.recipient.parse::<age::x25519::Recipient>().is_err() {
+        return bad_json("`recipient` is not an age recipient").into_response();
+    }
+    let decision = move |world: &_, now| install::unlock(world, &credential, now, &from);
+    let kept = match app.store.decide(decision).await {
+        Ok(decided) => decided.answer,
+        Err(refusal) => return Refused(refusal).into_response(),
+    };
+    let sealed = app.keys.open_disk_key(&kept).and_then(|key| {
+        let secrets = UnlockSecrets { key };
+        seal::seal(&request.recipient, &secrets)
+    });
+    match sealed {
+        Ok(sealed) => {
+            tracing::info!("a disk key was handed out, sealed, to a machine that boots");
+            Json(SealedAnswer { sealed }).into_response()
+        }
+        Err(error) => broken(&error).into_response(),
+    }
+}
+
+fn attempts<T>(app: &App, of: impl FnOnce(&mut Attempts) -> T) -> T {
+    of(&mut app.unlocks.lock().unwrap_or_else(PoisonError::into_inner))
+}

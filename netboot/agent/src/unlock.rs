@@ -1,0 +1,204 @@
+//! In the initrd of an installed node: opens its encrypted volumes, by the TPM, else with the key that the appliance has.
+//! What stays closed is for a person at the console, whom somebody else asks.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use netboot::wire::{SealedAnswer, UnlockRequest, UnlockSecrets, UnlockToken};
+use netboot_pin::Pin;
+use serde_json::Value;
+
+use crate::cmdline;
+use crate::envelope::Envelope;
+use crate::outside::{Call, Command, Outside, Roots, run};
+use crate::run::causes;
+use crate::talk::{self, PATIENCE};
+
+/// A TPM whose driver is built into the kernel is there from the beginning; others take a moment.
+const TPM_LIMIT: Duration = Duration::from_secs(5);
+
+/// `root=/dev/disk/by-partlabel/disk-main-root`: as what a device is to be opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Volume {
+    name: String,
+    device: PathBuf,
+}
+
+impl FromStr for Volume {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const FORM: &str = "is not like root=/dev/disk/by-partlabel/disk-main-root";
+
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+        let (name, device) = text.split_once('=').ok_or(FORM)?;
+        let sound = !name.is_empty() && name.chars().all(plain) && device.starts_with("/dev/");
+        let device = PathBuf::from(device);
+        let name = name.to_owned();
+        sound.then_some(Self { name, device }).ok_or(FORM)
+    }
+}
+
+/// A volume that is to be opened, and what its header says of how. No `Debug`.
+pub(crate) struct Closed {
+    volume: Volume,
+    token: Option<UnlockToken>,
+    /// A TPM has a key of its own for it.
+    tpm: bool,
+}
+
+impl Closed {
+    pub(crate) fn name(&self) -> &str {
+        &self.volume.name
+    }
+}
+
+/// Those that are not open yet, in the order given.
+pub(crate) fn closed(outside: &mut dyn Outside, roots: &Roots, volumes: &[Volume]) -> Vec<Closed> {
+    let mut closed = Vec::new();
+    for volume in volumes.iter().filter(|one| !is_open(roots, one)) {
+        // Read by libcryptsetup, which knows a damaged header from a whole one.
+        let dump = Command::new("cryptsetup")
+            .args(["luksDump", "--dump-json-metadata"])
+            .path(&volume.device);
+        let header = match run(outside, &dump) {
+            Ok(json) => serde_json::from_str(&json).unwrap_or_default(),
+            Err(error) => {
+                complain(outside, volume, &error.into());
+                Value::Null
+            }
+        };
+        closed.push(Closed {
+            volume: volume.clone(),
+            token: of_kind(&header, UnlockToken::KIND).and_then(|token| {
+                // It was written by an agent, which may have been another version.
+                serde_json::from_value(token.clone()).ok()
+            }),
+            tpm: of_kind(&header, "systemd-tpm2").is_some(),
+        });
+    }
+    closed
+}
+
+fn is_open(roots: &Roots, volume: &Volume) -> bool {
+    roots.dev.join("mapper").join(&volume.name).exists()
+}
+
+fn of_kind<'a>(header: &'a Value, kind: &str) -> Option<&'a Value> {
+    let mut tokens = header["tokens"].as_object()?.values();
+    tokens.find(|token| token["type"] == kind)
+}
+
+/// Opens what a TPM has a key for, with systemd's own program: the key never comes near this one.
+pub(crate) fn by_tpm(outside: &mut dyn Outside, roots: &Roots, closed: &mut Vec<Closed>) {
+    if !closed.iter().any(|one| one.tpm) {
+        return;
+    }
+    let until = outside.elapsed() + TPM_LIMIT;
+    while !roots.sys.join("class/tpm/tpm0").exists() {
+        if outside.elapsed() >= until {
+            outside
+                .say("unlock: this machine has no TPM, or another one than when it was installed");
+            return;
+        }
+        outside.sleep(Duration::from_millis(100));
+    }
+    closed.retain(|one| {
+        if !one.tpm {
+            return true;
+        }
+        let volume = &one.volume;
+        let attach = Command::new("systemd-cryptsetup")
+            .args(["attach", &volume.name])
+            .path(&volume.device)
+            // `headless`: it asks nobody for a passphrase.
+            .args(["-", "tpm2-device=auto,headless=1"]);
+        match run(outside, &attach) {
+            Ok(_) => {
+                outside.say(&format!("unlock: {} is opened by the TPM", volume.name));
+                false
+            }
+            Err(error) => {
+                complain(outside, volume, &error.into());
+                true
+            }
+        }
+    });
+}
+
+/// Where to ask for the key of what is still closed; one key is for all of a machine.
+pub(crate) fn token(closed: &[Closed]) -> Option<UnlockToken> {
+    closed.iter().find_map(|one| one.token.clone())
+}
+
+/// The appliance that a header names.
+pub(crate) fn place(token: &UnlockToken) -> anyhow::Result<(String, Pin)> {
+    let url = cmdline::appliance(&token.appliance)
+        .map_err(|why| anyhow::anyhow!("the appliance `{}` {why}", token.appliance))?;
+    let pin = token.pin.parse().context("the pin is not one")?;
+    Ok((url, pin))
+}
+
+/// Asks the appliance for the key, for as long as `patience` if it does not answer, and opens the rest with it.
+///
+/// # Errors
+/// There is no key: the appliance refused, is another one, or was not there.
+pub(crate) fn by_appliance(
+    outside: &mut dyn Outside,
+    roots: &Roots,
+    closed: &mut Vec<Closed>,
+    token: &UnlockToken,
+    patience: Duration,
+) -> anyhow::Result<()> {
+    outside.say(&format!(
+        "unlock: asking {} for the disk key of {}",
+        token.appliance, token.machine
+    ));
+    let envelope = Envelope::default();
+    let request = UnlockRequest {
+        recipient: envelope.recipient(),
+    };
+    let call = Call {
+        path: "/node/v1/unlock",
+        bearer: Some(&token.credential),
+        body: serde_json::to_string(&request).context("cannot write the request")?,
+        patience: PATIENCE,
+    };
+    let answer: SealedAnswer =
+        talk::ask_within(outside, &call, patience).context("there is no disk key")?;
+    let UnlockSecrets { key } = envelope.opened(&answer)?;
+    closed.retain(|one| {
+        let volume = &one.volume;
+        let open = Command::new("cryptsetup")
+            .args(["open", "--type=luks2", "--key-file=-"])
+            .path(&volume.device)
+            .arg(volume.name.as_str())
+            .stdin(key.clone());
+        match run(outside, &open) {
+            Ok(_) => {
+                let line = format!("unlock: {} is opened by the appliance's key", volume.name);
+                outside.say(&line);
+                false
+            }
+            // Somebody typed faster.
+            Err(_) if is_open(roots, volume) => false,
+            Err(error) => {
+                complain(outside, volume, &error.into());
+                true
+            }
+        }
+    });
+    Ok(())
+}
+
+fn complain(outside: &mut dyn Outside, volume: &Volume, error: &anyhow::Error) {
+    outside.say(&format!("unlock: {} stays closed for now", volume.name));
+    for cause in causes(error) {
+        outside.say(&format!("  {cause}"));
+    }
+}
+
+#[cfg(test)]
+mod tests;
