@@ -104,7 +104,7 @@ let
 
     # --- hosts → systems ---
     "one system for each profile, and one for the machine with modules of its own" =
-      builtins.attrNames systems == [ "alone" "mirrored" "old" "server" "special" "worker" ];
+      builtins.attrNames systems == [ "alone" "mirrored" "old" "server" "special" "vault" "worker" ];
     "this repository's own hosts make systems" = builtins.attrNames flake.nixosConfigurations == [ "server" "worker" ];
     "a draft is no profile" = !(systems ? draft);
     "a system is called as its profile" = (of "worker").system.name == "worker";
@@ -167,6 +167,33 @@ let
         layout:
         builtins.all (swap: builtins.attrNames (layout swap) == [ "bios" "uefi" ]) [ null "1G" ]
       ) (builtins.attrValues layouts);
+    "encrypted disks are opened before systemd asks for a passphrase" =
+      let
+        unlock = (of "vault").boot.initrd.systemd.services.netboot-unlock;
+        ours = [ "systemd-cryptsetup@root.service" "systemd-cryptsetup@swap.service" ];
+        named = builtins.mapAttrs (_: p: "${p.label} ${p.content.type or "none"} ${p.content.name or ""}") (of "vault")
+        .disko.devices.disk.main.content.partitions;
+      in
+      unlock.wantedBy == ours
+      && builtins.all (unit: builtins.elem unit unlock.before) ours
+      && builtins.elem "dev-disk-by\\x2dpartlabel-disk\\x2dmain\\x2droot.device" unlock.after
+      && unlock.serviceConfig.ExecStart
+        == "/stub/netboot-agent/bin/netboot-agent unlock --patience 300 root=/dev/disk/by-partlabel/disk-main-root swap=/dev/disk/by-partlabel/disk-main-swap"
+      && named.root == "disk-main-root luks root"
+      && named.swap == "disk-main-swap luks swap";
+    "the first stage has what the agent runs, and an address" =
+      let
+        inherit ((of "vault").boot.initrd) systemd;
+      in
+      systemd.enable
+      && systemd.network.enable
+      && systemd.network.networks."40-lan".dhcpV4Config.ClientIdentifier == "mac"
+      && builtins.all (path: builtins.elem path systemd.storePaths) [
+        "/stub/netboot-agent/bin/netboot-agent"
+        systemd.extraBin.cryptsetup
+      ];
+    "a disk that is not encrypted has nothing of it" =
+      absent ((of "worker").boot.initrd.systemd.services.netboot-unlock or null);
     "a BIOS machine does not wait for an ESP" = builtins.elem "nofail" (of "worker").fileSystems."/boot".options;
     "an arm64 system knows" =
       (of "alone").boot.loader.systemd-boot.enable && !(of "alone").boot.loader.external.enable;

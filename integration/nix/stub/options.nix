@@ -55,6 +55,29 @@ let
   keys = types: or' { } (submodule { options = lib.mapAttrs (_: type: or' null (nullOr type)) types; });
   atom = nullOr (either bool (either int (either path str)));
 
+  services = or' { } (table {
+    description = or' "" singleLineStr;
+    wantedBy = list str;
+    wants = list str;
+    before = list str;
+    conflicts = list str;
+    after = list str;
+    path = list (either package str);
+    environment = or' { } (attrsOf (nullOr str));
+    unitConfig = section;
+    serviceConfig = section;
+  });
+  # NixOS knows the keys of these sections and looks at their values, too.
+  networks = or' { } (table {
+    matchConfig = section;
+    linkConfig = keys { RequiredForOnline = enum [ "no" "carrier" "degraded" "enslaved" "routable" ]; };
+    networkConfig = keys {
+      Bridge = str;
+      DHCP = enum [ "yes" "no" "ipv4" "ipv6" ];
+    };
+    dhcpV4Config = keys { ClientIdentifier = enum [ "mac" "duid" ]; };
+  });
+
   ports = {
     allowedTCPPorts = list port;
     allowedUDPPorts = list port;
@@ -77,6 +100,18 @@ in
           device = set path;
         });
         services.lvm.enable = or' true bool;
+        availableKernelModules = list str;
+        systemd = {
+          enable = or' true bool;
+          tpm2.enable = or' true bool;
+          storePaths = list (either package str);
+          extraBin = or' { } (attrsOf path);
+          network = {
+            enable = on;
+            inherit networks;
+          };
+          inherit services;
+        };
       };
       swraid = {
         enable = on;
@@ -183,28 +218,10 @@ in
     };
 
     systemd = {
-      services = or' { } (table {
-        description = or' "" singleLineStr;
-        wantedBy = list str;
-        wants = list str;
-        after = list str;
-        path = list (either package str);
-        environment = or' { } (attrsOf (nullOr str));
-        unitConfig = section;
-        serviceConfig = section;
-      });
+      inherit services;
       network = {
         wait-online.anyInterface = on;
-        # NixOS knows the keys of these sections and looks at their values, too.
-        networks = or' { } (table {
-          matchConfig = section;
-          linkConfig = keys { RequiredForOnline = enum [ "no" "carrier" "degraded" "enslaved" "routable" ]; };
-          networkConfig = keys {
-            Bridge = str;
-            DHCP = enum [ "yes" "no" "ipv4" "ipv6" ];
-          };
-          dhcpV4Config = keys { ClientIdentifier = enum [ "mac" "duid" ]; };
-        });
+        inherit networks;
         netdevs = or' { } (table {
           netdevConfig = keys {
             Name = str;

@@ -1,0 +1,108 @@
+# Encrypted disks: opened in the first stage by the machine's TPM, else with the key that the appliance has, else by a person
+# at the console, whom systemd asks once the agent gave up.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  cfg = config.netboot;
+  layout = (import ../layouts.nix lib).${cfg.layout} cfg.swap;
+  partitions = builtins.concatMap (disk: builtins.attrValues disk.content.partitions) (
+    builtins.attrValues layout.uefi.disk
+  );
+  # What an encrypted partition is opened as, and where it is found.
+  volumes = map (partition: {
+    inherit (partition.content) name;
+    device = "/dev/disk/by-partlabel/${partition.label}";
+  }) (lib.filter (partition: (partition.content.type or "") == "luks") partitions);
+
+  units = map (volume: "systemd-cryptsetup@${volume.name}.service") volumes;
+  # As systemd-escape --path writes them.
+  devices = map (
+    volume:
+    "${
+      builtins.replaceStrings [ "-" "/" ] [ "\\x2d" "-" ] (lib.removePrefix "/" volume.device)
+    }.device"
+  ) volumes;
+  given = toString (map (volume: "${volume.name}=${volume.device}") volumes);
+in
+{
+  options.netboot.unlockPatience = lib.mkOption {
+    type = lib.types.ints.between 1 86400;
+    default = 300;
+    description = ''
+      For how many seconds a machine with encrypted disks asks an appliance that does not answer for its key, before a person
+      is asked at the console. After a power cut the appliance may take longer to start than its machines.
+    '';
+  };
+
+  config = lib.mkIf (volumes != [ ]) {
+    boot.initrd = {
+      # Drivers of network cards for the first stage; those of disks come with `hardware.enableAllHardware`.
+      availableKernelModules = [
+        "virtio_net"
+        "e1000e"
+        "igb"
+        "igc"
+        "ixgbe"
+        "r8169"
+        "tg3"
+        "mlx4_en"
+        "mlx5_core"
+        "r8152"
+        "ax88179_178a"
+        "cdc_ncm"
+      ];
+
+      systemd = {
+        enable = true;
+        tpm2.enable = lib.mkDefault true;
+
+        network = {
+          enable = true;
+          # As in network.nix: cards, by their MAC, so that it is the lease that they have later.
+          networks."40-lan" = {
+            matchConfig = {
+              Type = "ether";
+              Kind = "!*";
+            };
+            networkConfig.DHCP = "yes";
+            dhcpV4Config.ClientIdentifier = "mac";
+          };
+        };
+
+        storePaths = [
+          "${cfg.agent}/bin/netboot-agent"
+          "${pkgs.cryptsetup}/bin/cryptsetup"
+        ];
+        extraBin.cryptsetup = "${pkgs.cryptsetup}/bin/cryptsetup";
+
+        # What it opens is open for systemd's own unit, which then has nothing to ask.
+        services.netboot-unlock = {
+          description = "Open encrypted disks by the TPM, or with the key that the appliance has";
+          wantedBy = units;
+          before = units ++ [
+            "initrd-switch-root.target"
+            "shutdown.target"
+          ];
+          conflicts = [
+            "initrd-switch-root.target"
+            "shutdown.target"
+          ];
+          wants = devices ++ [ "systemd-networkd.service" ];
+          after = devices ++ [ "systemd-networkd.service" ];
+          unitConfig.DefaultDependencies = false;
+          serviceConfig = {
+            Type = "oneshot";
+            RemainAfterExit = true;
+            ExecStart = "${cfg.agent}/bin/netboot-agent unlock --patience ${toString cfg.unlockPatience} ${given}";
+            StandardOutput = "journal+console";
+            StandardError = "journal+console";
+          };
+        };
+      };
+    };
+  };
+}
