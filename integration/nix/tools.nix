@@ -25,6 +25,7 @@ pkgs: with pkgs; [
   openssl
   qemu_kvm
   socat
+  swtpm
   systemd
   tcpdump
   util-linux

@@ -21,6 +21,7 @@
         kernel = part given.kernel;
         modules = part given.modules;
         storage = part given.storage;
+        unlock = part given.unlock;
         bootloaders = part given.bootloaders;
         agent = part given.agent;
         k3s = part given.k3s;
@@ -43,6 +44,7 @@
             parts
             // {
               label = builtins.replaceStrings [ "\n" ] [ "" ] (builtins.readFile ./label);
+              encrypted = builtins.match "luks-.*" written.disk.layout != null;
               kernelParams = toString (params ++ (written.nixos.kernel-params or [ ]));
             }
           );

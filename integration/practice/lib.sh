@@ -20,6 +20,9 @@ export PRACTICE_ARM64_DIR=${PRACTICE_ARM64_DIR:-$PRACTICE_TARGET/arm64}       # 
 export PRACTICE_IPXE_DIR=${PRACTICE_IPXE_DIR:-$PRACTICE_TARGET/ipxe}          # snponly.efi of an iPXE of 2024 or later
 export SYSTEMD_BOOT_EFI=${SYSTEMD_BOOT_EFI:-/usr/lib/systemd/boot/efi/systemd-bootx64.efi}
 export GRUB_PC_DIR=${GRUB_PC_DIR:-/usr/lib/grub/i386-pc}
+export SYSTEMD_CRYPTSETUP=${SYSTEMD_CRYPTSETUP:-/lib/systemd/systemd-cryptsetup}
+export CRYPTSETUP_TOKENS=${CRYPTSETUP_TOKENS:-/usr/lib/$(uname -m)-linux-gnu/cryptsetup}    # plugins of libcryptsetup
+export TSS2_DIR=${TSS2_DIR:-/usr/lib/$(uname -m)-linux-gnu}
 export UDEV_DIR=${UDEV_DIR:-/lib/udev}
 export BUSYBOX_STATIC=${BUSYBOX_STATIC:-$(command -v busybox || echo /bin/busybox)}
 
@@ -115,6 +118,24 @@ copy_modules() {
         esac
         file=${file%.xz}
         echo "${file%.zst}"
+    done
+}
+
+# What systemd's programs load by name when they speak to a TPM; nothing where the machine that builds lacks a part of it.
+tpm_libraries() {
+    local name all=
+    for name in "$TSS2_DIR"/libtss2-{esys,rc,mu,tcti-device}.so.0 "$CRYPTSETUP_TOKENS/libcryptsetup-token-systemd-tpm2.so"; do
+        [ -e "$name" ] || return 0
+        all="$all $name"
+    done
+    echo "$all"
+}
+
+# put_tpm ROOT: these and what they need, at the paths where they are looked for.
+put_tpm() {
+    local lib
+    for lib in $(for lib in $(tpm_libraries); do echo "$lib"; libraries "$lib"; done | sort -u); do
+        [ -e "$1$lib" ] || install -D "$lib" "$1$lib"
     done
 }
 

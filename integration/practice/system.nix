@@ -7,6 +7,7 @@
   kernel, # bzImage
   modules, # lib/modules/VERSION, load-order
   storage, # mdadm, cryptsetup and blkid for the first stage, with their libraries where the loader looks
+  unlock, # the agent and systemd-cryptsetup for the first stage, the same way
   bootloaders, # systemd-boot's program; GRUB for BIOS with its libraries
   agent, # bin/netboot-agent
   k3s, # bin/k3s: a stand-in
@@ -14,6 +15,7 @@
   kernelVersion,
   label,
   kernelParams,
+  encrypted, # whether the layout is
 }:
 let
   bb = busybox;
@@ -41,16 +43,21 @@ let
     inherit busybox modules bootloaders;
   };
 
-  stage1 = build "practice-initrd-${kernelVersion}" { init = fill parts ./toplevel/stage-1.sh; } ''
+  stage1 = build "practice-initrd-${kernelVersion}" {
+    init = fill parts ./toplevel/stage-1.sh;
+    lease = builtins.replaceStrings [ "@busybox@" ] [ "" ] (builtins.readFile ./lease.sh);
+  } ''
     cp -r ${storage} root
     chmod -R u+w root
+    ${if encrypted then "cp -r ${unlock}/. root/; chmod -R u+w root" else ""}
     mkdir -p root/proc root/sys root/dev root/run root/sysroot "$out"
     cp ${bb}/bin/busybox root/bin/
     ln -s busybox root/bin/sh
     mkdir -p root/lib
     cp -r ${modules}/lib/modules root/lib/
     printf '%s' "$init" >root/init
-    chmod 755 root/init
+    printf '%s' "$lease" >root/bin/lease
+    chmod 755 root/init root/bin/lease
     cd root
     # gzip -1: made in a blink, unpacked in a blink; the practice machines have the memory.
     find . -exec touch -h -d @1 {} +

@@ -31,6 +31,8 @@ fn ask_in_vain(firmware: Firmware) -> anyhow::Result<()> {
         first: First::Network,
         card: Card::Virtio,
         stray_card: false,
+        tpm: false,
+        keyboard: false,
     };
     let mut machine = Machine::new(build, "tap0", dir.path())?;
     machine.power_on()?;

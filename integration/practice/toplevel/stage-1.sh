@@ -39,6 +39,20 @@ array() {
     esac
 }
 
+# An address on the first card that gets one.
+network() {
+    ip link set lo up
+    while :; do
+        for nic in /sys/class/net/*; do
+            [ -e "$nic/device" ] || continue
+            nic=${nic##*/}
+            ip link set "$nic" up
+            ! udhcpc -i "$nic" -n -q -t 10 -T 1 -A 1 -s /bin/lease || return
+        done
+        usleep 500000
+    done
+}
+
 root=
 tries=0
 until [ -n "$root" ]; do
@@ -58,7 +72,23 @@ done
 if [ "$(kind "$root")" = crypto_LUKS ]; then
     modprobe dm_crypt
     echo "stage 1: $root is encrypted"
-    until cryptsetup open "$root" root; do echo "stage 1: $root stays closed"; done
+    volumes="root=$root"
+    for part in $(labelled swap); do volumes="$volumes swap=$part"; done
+    if [ -e /bin/netboot-agent ]; then
+        network &
+        # shellcheck disable=SC2086
+        netboot-agent unlock $volumes
+        kill $! 2>/dev/null
+        killall udhcpc 2>/dev/null
+    fi
+    # A person, for what is closed still. What is typed before a prompt is ready is not to be seen either.
+    stty -echo
+    for volume in $volumes; do
+        until [ -e "/dev/mapper/${volume%%=*}" ] || cryptsetup open "${volume#*=}" "${volume%%=*}"; do
+            echo "stage 1: ${volume#*=} stays closed"
+        done
+    done
+    stty echo
     root=/dev/mapper/root
 fi
 

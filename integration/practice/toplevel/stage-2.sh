@@ -15,7 +15,12 @@ labelled() {
 [ ! -d /sys/firmware/efi ] || mount -t efivarfs efivarfs /sys/firmware/efi/efivars
 for part in $(labelled main-ESP); do mkdir -p /boot; mount -t vfat -o umask=0077 "$part" /boot; done
 for part in $(labelled second-ESP); do mkdir -p /boot-second; mount -t vfat -o umask=0077 "$part" /boot-second; done
-for part in $(labelled "[^-]+-swap"); do swapon "$part"; done
+# Encrypted, it was opened in the first stage.
+if [ -e /dev/mapper/swap ]; then
+    swapon /dev/mapper/swap
+else
+    for part in $(labelled "[^-]+-swap"); do swapon "$part"; done
+fi
 
 @out@/activate
 ln -sfn @out@ /run/booted-system

@@ -17,6 +17,7 @@ use super::nvram::{self, First};
 use super::process::{Process, append};
 use super::qmp::Qmp;
 use super::terminal::Terminal;
+use super::tpm;
 use super::wait::wait_for;
 
 /// A slot on the PCI bus.
@@ -56,6 +57,10 @@ pub struct Build {
     pub card: Card,
     /// A second card, found before the other, whose cable does not lead to the LAN.
     pub stray_card: bool,
+    /// It has a TPM 2, with a memory of its own.
+    pub tpm: bool,
+    /// Somebody can type at its serial console.
+    pub keyboard: bool,
 }
 
 pub struct Machine {
@@ -67,6 +72,8 @@ pub struct Machine {
     console: PathBuf,
     log: PathBuf,
     on: Option<(Process, Qmp)>,
+    /// Plays its TPM while it is on.
+    tpm: Option<Process>,
     powered: Instant,
     /// How much of the console was there at power-on.
     since: u64,
@@ -103,6 +110,7 @@ impl Machine {
             console: dir.join(format!("{tap}.console")),
             log: dir.join(format!("{tap}.qemu")),
             on: None,
+            tpm: None,
             powered: Instant::now(),
             since: 0,
         })
@@ -135,6 +143,13 @@ impl Machine {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(append(&self.log)?);
+        if self.build.tpm {
+            let dir = self.console.parent();
+            let dir = dir.context("a console without a folder")?;
+            // The one of the last time holds its memory.
+            self.tpm = None;
+            self.tpm = Some(tpm::power_on(&self.tap, dir, &self.log)?);
+        }
         self.powered = Instant::now();
         let mut process = Process::spawn("the machine (QEMU)", &mut qemu)?;
         let qmp = Qmp::new(process.child())
@@ -257,7 +272,7 @@ impl Machine {
         wanted: &str,
         limit: Duration,
     ) -> anyhow::Result<()> {
-        let mut terminal = Terminal::open(&self.console.with_file_name(keys(&self.tap)))?;
+        let mut terminal = self.terminal()?;
         terminal.write(text)?;
         let what = format!("`{wanted}` on the console after `{}`", text.escape_debug());
         wait_for(&what, limit, || {
@@ -265,6 +280,11 @@ impl Machine {
             terminal.look()?;
             Ok(self.console()?.contains(wanted))
         })
+    }
+
+    /// The chair before its console, of a machine with a keyboard.
+    pub fn terminal(&self) -> anyhow::Result<Terminal> {
+        Terminal::open(&self.console.with_file_name(keys(&self.tap)))
     }
 
     fn console_length(&self) -> anyhow::Result<u64> {
@@ -296,16 +316,21 @@ fn arguments(
         build.uuid, build.serial
     )));
     args.push("-chardev".to_owned());
-    args.push(match build.firmware {
-        Firmware::Arm(Arm::UBoot) => format!(
-            "socket,id=console,server=on,wait=off,path={},logappend=on,logfile={}",
-            keys(tap),
-            comma(console)
-        ),
-        _ => format!("file,id=console,append=on,path={}", comma(console)),
-    });
+    args.push(
+        match build.keyboard || build.firmware == Firmware::Arm(Arm::UBoot) {
+            true => format!(
+                "socket,id=console,server=on,wait=off,path={},logappend=on,logfile={}",
+                keys(tap),
+                comma(console)
+            ),
+            false => format!("file,id=console,append=on,path={}", comma(console)),
+        },
+    );
     args.extend(words("-serial chardev:console"));
     args.extend(words("-object rng-random,filename=/dev/urandom,id=noise -device virtio-rng-pci,rng=noise,addr=0x2"));
+    if build.tpm {
+        args.extend(words(&tpm::arguments(tap)));
+    }
     // OVMF's order stands in its variables.
     let ordered = !matches!(build.firmware, Firmware::Uefi | Firmware::SecureBoot);
     if build.stray_card {

@@ -11,7 +11,7 @@
 //! | [`process`], [`wait`] | children that end with their guard; waiting for a condition, with a limit |
 //! | [`services`] | the home router, the cluster of the k3s stand-in, the packet capture |
 //! | [`dhcp_client`] | real DHCP clients, each in its room |
-//! | [`machine`], [`firmware`], [`arm`], [`nvram`], [`qmp`], [`terminal`], [`disk`], [`drive`] | a machine in QEMU |
+//! | [`machine`], [`firmware`], [`arm`], [`nvram`], [`qmp`], [`terminal`], [`disk`], [`drive`], [`tpm`] | a machine in QEMU |
 //! | [`workshop`] | a machine with no network where disks are prepared, and looked at afterwards |
 //! | [`appliance`] | the real `pxe-appliance`, and the real `pxe-admin` |
 //! | [`repository`] | the folder that its owner keeps in Git: configuration, profiles, flake |
@@ -42,5 +42,6 @@ pub mod scene;
 pub mod search;
 pub mod services;
 pub mod terminal;
+pub mod tpm;
 pub mod wait;
 pub mod workshop;

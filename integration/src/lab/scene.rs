@@ -161,6 +161,8 @@ impl Scene {
             first: script.first,
             card: Card::Virtio,
             stray_card: false,
+            tpm: false,
+            keyboard: false,
         };
         (script.parts)(&mut build);
         let machine = Machine::new(build, "tap0", &dir)?;

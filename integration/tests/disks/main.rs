@@ -1,6 +1,7 @@
 //! Disks that are not blank, not sound, or not where they were. Whatever happens: the other disks are as they were.
 
 mod dirty;
+mod encrypted;
 mod faulty;
 mod layouts;
 mod places;

@@ -23,6 +23,8 @@ fn the_network_comes_before_the_disk() {
         first: First::Network,
         card: Card::Virtio,
         stray_card: false,
+        tpm: false,
+        keyboard: false,
     };
     let args = arguments(&build, "tap0", None, Path::new("/tmp/c"))
         .unwrap()

@@ -1,0 +1,253 @@
+//! Encrypted disks, opened at boot by a TPM, by the appliance, and by a person; and nowhere a word of their key.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+use integration::lab::disk::Disk;
+use integration::lab::enclose::output;
+use integration::lab::firmware::Firmware::{self, Bios, Uefi};
+use integration::lab::scene::{BOOT, MAC, Scene, Script, WORKER, blank};
+use integration::lab::search::{self, Canary};
+use integration::lab::services::Leases::ByRouter;
+use integration::lab::tpm;
+use integration::lab::wait::wait_for;
+use netboot::machine::Machine;
+use netboot::wire::RecoveryKey;
+
+use crate::{is_long, the_others_are_unchanged};
+
+const BY_TPM: &str = "unlock: root is opened by the TPM";
+const BY_APPLIANCE: &str = "unlock: root is opened by the appliance's key";
+const PROMPT: &str = "Enter passphrase for";
+const STANDS: &str = "root is /dev/mapper/root";
+
+fn two(dir: &Path) -> anyhow::Result<Vec<Disk>> {
+    let data = Disk::with_data(dir.join("data.disk"), "data", 5120)?;
+    Ok(vec![blank(dir)?, data])
+}
+
+/// Installed, and running from its own disk.
+fn installed(
+    name: &str,
+    firmware: Firmware,
+    layout: &str,
+    with_tpm: bool,
+) -> anyhow::Result<Scene> {
+    let profile = WORKER.replace(r#"layout = "ext4""#, layout);
+    let mut script = Script::new(name, firmware, ByRouter);
+    script.profile = &profile;
+    script.disks = two;
+    script.parts = match with_tpm {
+        true => |build| build.tpm = true,
+        false => |build| build.keyboard = true,
+    };
+    let mut scene = Scene::set(&script)?;
+    scene.enroll()?;
+    scene.machine.power_on()?;
+    let took = scene.wait_for_joined()?.as_secs_f32();
+    println!("{name}: joined after {took:.1} s");
+    stands_by(&scene, if with_tpm { BY_TPM } else { BY_APPLIANCE })?;
+    Ok(scene)
+}
+
+/// How stage 1 of the system that runs now came to its root.
+fn stands_by(scene: &Scene, way: &str) -> anyhow::Result<()> {
+    let console = scene.machine.console()?;
+    ensure!(
+        console.contains(way) && console.contains(STANDS),
+        "{console}"
+    );
+    let swap = way.replace("root", "swap");
+    let has_swap = console.contains("unlock: swap");
+    ensure!(!has_swap || console.contains(&swap), "{console}");
+    Ok(())
+}
+
+fn key(scene: &Scene) -> anyhow::Result<String> {
+    Ok(scene.appliance.ask::<RecoveryKey>("key node1")?.key)
+}
+
+/// What the header of the root says to ask with. The machine must be off.
+fn credential(scene: &Scene) -> anyhow::Result<String> {
+    let root = scene.dir.join("root.luks");
+    let image = &scene.machine.build().disks[0].file;
+    ensure!(
+        search::partition(image, "disk-main-root", &root)?,
+        "no root"
+    );
+    let dump = ["luksDump", "--dump-json-metadata"];
+    let text = output(Command::new("cryptsetup").args(dump).arg(&root))?;
+    fs::remove_file(&root)?;
+    let header: serde_json::Value = serde_json::from_str(&text)?;
+    let tokens = header["tokens"].as_object().context("no tokens")?;
+    let mut ours = tokens.values().filter(|t| t["type"] == "netboot-unlock");
+    let credential = ours.next().and_then(|token| token["credential"].as_str());
+    Ok(credential.context("no token of ours")?.to_owned())
+}
+
+/// In nothing that was sent, said or kept: capture, consoles, logs, journal, index, cache. On the disks, the key not even
+/// in what is not encrypted; the credential in the headers. The machine must be off.
+fn are_nowhere(scene: &Scene, key: &str) -> anyhow::Result<()> {
+    let canaries = [
+        Canary::new("the disk key", key),
+        Canary::new("the credential", &credential(scene)?),
+    ];
+    let disks = &scene.machine.build().disks;
+    for file in search::files(&scene.dir)? {
+        if disks.iter().any(|disk| disk.files().contains(&file)) {
+            continue;
+        }
+        let found = search::below(&file, &canaries)?;
+        ensure!(found.is_empty(), "{}", found.join(", "));
+    }
+    let grep = Command::new("grep")
+        .args(["--text", "--fixed-strings", "--quiet", key])
+        .arg(&disks[0].file)
+        .status()?;
+    ensure!(
+        grep.code() == Some(1),
+        "the disk key is on the disk: {grep}"
+    );
+    if let Some(capture) = &scene.capture {
+        let size = fs::metadata(capture)?.len();
+        ensure!(
+            size > 10 << 20,
+            "the capture has {size} bytes: it cannot be whole"
+        );
+    }
+    Ok(())
+}
+
+fn boot_id(machine: &Machine) -> Option<String> {
+    machine.generations.last().map(|g| g.boot_id.clone())
+}
+
+/// Until the system stands on its root.
+fn type_at_every_prompt(scene: &mut Scene, key: &str) -> anyhow::Result<()> {
+    let mut terminal = scene.machine.terminal()?;
+    let mut answered = 0;
+    wait_for("the key that is typed to open the disk", BOOT, || {
+        scene.machine.still_runs()?;
+        terminal.look()?;
+        let console = scene.machine.console()?;
+        // What is typed between a prompt and its being ready is lost, and asked for again.
+        let prompts = console.matches(PROMPT).count();
+        if prompts > answered {
+            answered = prompts;
+            terminal.write(&format!("{key}\n"))?;
+        }
+        Ok(console.contains(STANDS))
+    })
+}
+
+/// A machine with a TPM needs nobody.
+fn boots_by_tpm(name: &str, firmware: Firmware, layout: &str) -> anyhow::Result<()> {
+    let mut scene = installed(name, firmware, layout, true)?;
+    let key = key(&scene)?;
+    let events = scene.appliance.must("events node1")?;
+    ensure!(!events.contains("disk key was handed to"), "{events}");
+    scene.machine.cut_power()?;
+    scene.appliance.stop()?;
+    scene.machine.power_on()?;
+    scene.machine.wait_for_console(STANDS, BOOT)?;
+    stands_by(&scene, BY_TPM)?;
+    println!(
+        "{name}: booted without the appliance after {:.1} s",
+        scene.machine.uptime().as_secs_f32()
+    );
+    scene.machine.cut_power()?;
+    are_nowhere(&scene, &key)?;
+    the_others_are_unchanged(&scene)?;
+    scene.passed()
+}
+
+/// A machine without one needs the appliance, and if that refuses, a person.
+fn boots_by_appliance_or_person(
+    name: &str,
+    firmware: Firmware,
+    layout: &str,
+) -> anyhow::Result<()> {
+    let mut scene = installed(name, firmware, layout, false)?;
+    let key = key(&scene)?;
+    let before = boot_id(&scene.appliance.machine(MAC)?.context("not on record")?);
+    scene.machine.cut_power()?;
+    scene.machine.power_on()?;
+    scene.wait_for("a report of another boot", BOOT, |m| boot_id(m) != before)?;
+    stands_by(&scene, BY_APPLIANCE)?;
+    let events = scene.appliance.must("events node1")?;
+    ensure!(
+        events
+            .matches("its disk key was handed to 10.77.0.")
+            .count()
+            == 2,
+        "{events}"
+    );
+
+    scene.machine.cut_power()?;
+    scene.appliance.must("forget node1")?;
+    scene.machine.power_on()?;
+    scene.machine.wait_for_console(PROMPT, BOOT)?;
+    let console = scene.machine.console()?;
+    ensure!(
+        console.contains("no installed machine has this disk"),
+        "{console}"
+    );
+    ensure!(!console.contains(STANDS), "{console}");
+    type_at_every_prompt(&mut scene, &key)?;
+    println!("{name}: a person opened it");
+    scene.machine.cut_power()?;
+    are_nowhere(&scene, &key)?;
+    the_others_are_unchanged(&scene)?;
+    scene.passed()
+}
+
+#[test]
+fn a_uefi_machine_boots_from_encrypted_ext4_by_its_tpm() -> anyhow::Result<()> {
+    if !tpm::is_there() {
+        return Ok(());
+    }
+    let layout = "layout = \"luks-ext4\"\nswap = \"256M\"";
+    boots_by_tpm("luks-ext4-uefi-tpm", Uefi, layout)
+}
+
+#[test]
+fn a_bios_machine_boots_from_encrypted_btrfs_with_the_key_of_the_appliance() -> anyhow::Result<()> {
+    let layout = "layout = \"luks-btrfs\"";
+    boots_by_appliance_or_person("luks-btrfs-bios-appliance", Bios, layout)
+}
+
+#[test]
+fn a_bios_machine_boots_from_encrypted_btrfs_by_its_tpm() -> anyhow::Result<()> {
+    if !is_long() || !tpm::is_there() {
+        return Ok(());
+    }
+    boots_by_tpm("luks-btrfs-bios-tpm", Bios, "layout = \"luks-btrfs\"")
+}
+
+#[test]
+fn a_uefi_machine_boots_from_encrypted_btrfs_by_its_tpm() -> anyhow::Result<()> {
+    if !is_long() || !tpm::is_there() {
+        return Ok(());
+    }
+    boots_by_tpm("luks-btrfs-uefi-tpm", Uefi, "layout = \"luks-btrfs\"")
+}
+
+#[test]
+fn a_uefi_machine_boots_from_encrypted_ext4_with_the_key_of_the_appliance() -> anyhow::Result<()> {
+    if !is_long() {
+        return Ok(());
+    }
+    let layout = "layout = \"luks-ext4\"";
+    boots_by_appliance_or_person("luks-ext4-uefi-appliance", Uefi, layout)
+}
+
+#[test]
+fn a_bios_machine_boots_from_encrypted_ext4_with_the_key_of_the_appliance() -> anyhow::Result<()> {
+    if !is_long() {
+        return Ok(());
+    }
+    let layout = "layout = \"luks-ext4\"\nswap = \"256M\"";
+    boots_by_appliance_or_person("luks-ext4-bios-appliance", Bios, layout)
+}
