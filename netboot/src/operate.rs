@@ -1,6 +1,7 @@
 //! An operator's command → events, or a refusal that says what to do instead.
 
 mod confirm;
+mod free;
 mod key;
 mod preview;
 
@@ -93,9 +94,9 @@ fn try_enroll(
         })?,
     };
     let id = known.map_or(request.mac, |m| m.id);
-    free_name(world, &name, id)?;
+    free::name(world, &name, id)?;
     let macs = listed.map_or_else(|| vec![request.mac], |listed| listed.macs.clone());
-    free_cards(world, &macs, id, profile)?;
+    free::cards(world, &macs, id, profile)?;
     let enrolled = Happening::Enrolled {
         macs,
         name,
@@ -183,55 +184,6 @@ fn same_or_refused(
         ));
     Err(refusal.tip(format!(
         "to install it again as it is, run `pxe-admin reimage {title}`"
-    )))
-}
-
-fn free_name(world: &World, name: &HostName, id: Mac) -> Result<(), Refusal> {
-    match world
-        .machines
-        .values()
-        .find(|m| m.id != id && m.name.as_ref() == Some(name))
-    {
-        None => Ok(()),
-        Some(other) => Err(Refusal::new(
-            Code::DuplicateName,
-            format!("`{name}` is the name of {} already", other.id),
-        )
-        .fact(NOTHING)
-        .tip("give another with `--name NAME`")),
-    }
-}
-
-/// A card of another machine that somebody enrolled is not taken away from it: a slip in a list of cards would have that
-/// one installed. A stranger's is, which may be the second card of this very box.
-fn free_cards(world: &World, macs: &[Mac], id: Mac, profile: &Profile) -> Result<(), Refusal> {
-    let others = || {
-        let machines = world.machines.values();
-        machines.filter(|m| m.id != id && m.profile.is_some())
-    };
-    let taken = macs.iter().find_map(|mac| {
-        let owner = others().find(|other| other.macs.contains(mac))?;
-        Some((mac, owner))
-    });
-    let Some((mac, owner)) = taken else {
-        return Ok(());
-    };
-    let title = owner.title();
-    Err(Refusal::new(
-        Code::DuplicateMac,
-        format!("{mac} is a card of `{title}` already"),
-    )
-    .fact(format!(
-        "`{title}` is {} since {}",
-        owner.state, owner.since
-    ))
-    .fact(NOTHING)
-    .tip(format!(
-        "if it is listed by mistake: take it out of `mac` in {}",
-        profile.file
-    ))
-    .tip(format!(
-        "if `{title}` is no more: pxe-admin forget {title} && pxe-admin enroll {id}"
     )))
 }
 
