@@ -247,6 +247,12 @@ impl Machine {
         self.powered.elapsed()
     }
 
+    /// Processor time since it was last turned on: a clock that stands still while the host works for others.
+    pub fn effort(&self) -> anyhow::Result<Duration> {
+        let (process, _) = self.on.as_ref().context("the machine is off")?;
+        process.processor_time()
+    }
+
     /// What it wrote on its console since it was last turned on.
     pub fn console(&self) -> anyhow::Result<String> {
         let bytes = match fs::read(&self.console) {
