@@ -104,7 +104,7 @@ let
 
     # --- hosts → systems ---
     "one system for each profile, and one for the machine with modules of its own" =
-      builtins.attrNames systems == [ "alone" "mirrored" "old" "server" "special" "vault" "worker" ];
+      builtins.attrNames systems == [ "alone" "mirrored" "old" "server" "special" "tabled" "vault" "worker" ];
     "this repository's own hosts make systems" = builtins.attrNames flake.nixosConfigurations == [ "server" "worker" ];
     "a draft is no profile" = !(systems ? draft);
     "a system is called as its profile" = (of "worker").system.name == "worker";
@@ -161,6 +161,46 @@ let
       && builtins.length (builtins.split "/boot-second" boot.loader.systemd-boot.extraInstallCommands) > 1
       && map (boots: "${boots.path} ${toString boots.devices}") bios.boot.loader.grub.mirroredBoots
         == [ "/boot /dev/disk/netboot/main" "/boot-second /dev/disk/netboot/second" ];
+    "a table is disko's but for the device, which the agent chooses, and what is preserved, which only the agent asks" =
+      let
+        inherit ((builtins.fromTOML (builtins.readFile ./lab/profiles/tabled.toml)).disk) devices;
+        made = import ../../netboot/images/tables.nix lib devices;
+        inherit (made.disk.data.content.partitions) files;
+      in
+      removeAttrs made.disk.main.content.partitions [ "core" ] == removeAttrs devices.disk.main.content.partitions [ "core" ]
+      && made.disk.main.device == "/dev/disk/netboot/main"
+      && made.disk.data.device == "/dev/disk/netboot/data"
+      && files == removeAttrs devices.disk.data.content.partitions.files [ "preserve" ]
+      && (of "tabled").disko.devices.disk.data.content.partitions.files.label == "files";
+    "a BIOS machine with a table has GRUB on the disks with a place for it, found by their labels" =
+      let
+        bios = (systems.tabled.extendModules { modules = [ { netboot.firmware = lib.mkForce "bios"; } ]; }).config;
+        hook = (of "tabled").boot.loader.external.installHook.text;
+      in
+      bios.boot.loader.grub.devices == [ "/dev/disk/netboot/main" ]
+      && builtins.length (builtins.split "main:core-of-main" hook) > 1;
+    "a table for one firmware makes a system for that one" =
+      let
+        inherit ((builtins.fromTOML (builtins.readFile ./lab/profiles/tabled.toml)).disk.devices.disk) main;
+        without =
+          part:
+          (systems.tabled.extendModules {
+            modules = [
+              {
+                netboot.devices = lib.mkForce {
+                  disk.main = main // {
+                    content = main.content // {
+                      partitions = removeAttrs main.content.partitions [ part ];
+                    };
+                  };
+                };
+              }
+            ];
+          }).config;
+      in
+      (of "tabled").netboot.firmware == "any"
+      && (without "core").netboot.firmware == "uefi"
+      && (without "ESP").netboot.firmware == "bios";
     "every layout is there for both firmwares, with swap and without" =
       builtins.attrNames layouts == [ "btrfs" "ext4" "luks-btrfs" "luks-ext4" "mirror" "xfs" ]
       && builtins.all (

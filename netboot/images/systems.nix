@@ -57,10 +57,15 @@ let
           system.name = name;
           boot.kernelParams = written.nixos.kernel-params or [ ];
           netboot = {
-            layout = written.disk.layout;
             swap = written.disk.swap or null;
             k3s.labels = written.k3s.labels or { };
-          };
+          }
+          // (
+            if written.disk ? devices then
+              { inherit (written.disk) devices; }
+            else
+              { inherit (written.disk) layout; }
+          );
         }
       ]
       ++ map (module profile) ([ (role written) ] ++ (written.nixos.modules or [ ]) ++ own)

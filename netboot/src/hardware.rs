@@ -12,6 +12,16 @@ pub enum Firmware {
     Bios,
 }
 
+impl Firmware {
+    /// `UEFI`
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Uefi => "UEFI",
+            Self::Bios => "BIOS",
+        }
+    }
+}
+
 /// The inventory of one machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hardware {

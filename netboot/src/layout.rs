@@ -22,6 +22,8 @@ pub enum Layout {
         /// Bytes, a multiple of 1 MiB; nothing means no swap.
         swap: Option<u64>,
     },
+    /// As the profile writes it under `[disk.devices]`; the same on each firmware that it is for.
+    Table(Devices),
 }
 
 /// All of a layout for one kind of firmware.
@@ -48,8 +50,14 @@ pub struct Slot {
     /// The GPT name: `disk-main-ESP`.
     pub label: String,
     pub purpose: Purpose,
+    /// Bytes from the beginning of the disk, a multiple of 1 MiB; nothing means where there is room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<u64>,
     /// Bytes, a multiple of 1 MiB; nothing means all that is left, for one partition of a disk.
     pub size: Option<u64>,
+    /// Bytes at the end of the disk that stay free, a multiple of 1 MiB; for a partition without a size.
+    #[serde(default)]
+    pub leave: u64,
     /// One that is there already under this label keeps its place and what it holds.
     pub preserve: bool,
     pub content: Option<Content>,
@@ -66,6 +74,8 @@ pub enum Purpose {
     Linux,
     Swap,
     Raid,
+    /// Encrypted with LUKS.
+    Luks,
 }
 
 /// What a partition, an array or an encrypted volume holds.
@@ -76,9 +86,16 @@ pub enum Content {
         format: Format,
         /// Nothing: made, and not mounted.
         mountpoint: Option<String>,
+        /// None of them is the default.
         options: Vec<String>,
+        /// What the program that makes it is told besides.
+        args: Vec<String>,
     },
     Btrfs {
+        /// Of the volume itself.
+        mountpoint: Option<String>,
+        options: Vec<String>,
+        args: Vec<String>,
         subvolumes: Vec<Subvolume>,
     },
     Swap,
@@ -131,12 +148,14 @@ impl Layout {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Named { name, .. } => name.name(),
+            Self::Table(_) => "[disk.devices]",
         }
     }
 
     pub fn devices(&self, firmware: Firmware) -> Devices {
         match self {
             Self::Named { name, swap } => name.devices(firmware, *swap),
+            Self::Table(devices) => devices.clone(),
         }
     }
 }
@@ -151,6 +170,7 @@ impl Purpose {
             Self::Linux => "0FC63DAF-8483-4772-8E79-3D69D8477DE4",
             Self::Swap => "0657FD6D-A4AB-43C4-84E5-0933C84B4F4F",
             Self::Raid => "A19D880F-05FC-4D3B-A006-743F0F84911E",
+            Self::Luks => "CA7D7CCB-63ED-4C53-861C-1742536059CC",
         }
     }
 
@@ -162,6 +182,7 @@ impl Purpose {
             Self::Linux => "Linux",
             Self::Swap => "swap",
             Self::Raid => "RAID",
+            Self::Luks => "LUKS",
         }
     }
 }
@@ -184,9 +205,15 @@ impl Content {
     pub fn mountpoints(&self) -> Vec<&str> {
         match self {
             Self::Filesystem { mountpoint, .. } => mountpoint.iter().map(String::as_str).collect(),
-            Self::Btrfs { subvolumes } => {
-                let all = subvolumes.iter().filter_map(|s| s.mountpoint.as_deref());
-                all.collect()
+            Self::Btrfs {
+                mountpoint,
+                subvolumes,
+                ..
+            } => {
+                let all = subvolumes.iter().map(|one| &one.mountpoint);
+                all.chain([mountpoint])
+                    .filter_map(|at| at.as_deref())
+                    .collect()
             }
             Self::Luks { content, .. } => content.mountpoints(),
             Self::Swap | Self::Raid { .. } => Vec::new(),
@@ -206,6 +233,26 @@ impl Content {
 }
 
 impl Devices {
+    /// What a machine of this firmware needs to start from these disks, and does not find there.
+    pub fn lacks(&self, firmware: Firmware) -> Option<&'static str> {
+        let mut slots = self.disks.iter().flat_map(|disk| &disk.partitions);
+        match firmware {
+            Firmware::Uefi => {
+                let is_boot = |slot: &Slot| {
+                    let points = slot.content.as_ref().map(Content::mountpoints);
+                    slot.purpose == Purpose::Esp && points.is_some_and(|all| all.contains(&"/boot"))
+                };
+                let lacking = "an EFI system partition on `/boot` (type `EF00`)";
+                (!slots.any(is_boot)).then_some(lacking)
+            }
+            Firmware::Bios => {
+                let is_core = |slot: &Slot| slot.purpose == Purpose::BiosBoot;
+                let lacking = "a partition for GRUB (type `EF02`, size `1M`)";
+                (!slots.any(is_core)).then_some(lacking)
+            }
+        }
+    }
+
     /// What lies on a partition in the end: behind a member of an array, the array's content.
     pub fn behind<'a>(&'a self, content: &'a Content) -> &'a Content {
         match content {

@@ -164,6 +164,9 @@ pub struct PlannedFilesystem {
     pub on: Device,
     pub format: Format,
     pub label: String,
+    /// What the program that makes it is told besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub subvolumes: Vec<String>,
     /// It is there already and stays.
@@ -235,11 +238,22 @@ pub fn plan(hardware: &Hardware, order: &Order<'_>) -> Result<Plan, Refusal> {
     }
     let k3s = cluster(order)?;
     let devices = profile.layout.devices(hardware.firmware);
+    if let Some(lacking) = devices.lacks(hardware.firmware) {
+        let message = format!(
+            "layout `{}` has not what this machine's firmware ({}) starts from: {lacking}",
+            profile.layout.name(),
+            hardware.firmware.words()
+        );
+        return Err(Refusal::new(Code::PlanRefused, message)
+            .fact("nothing was written")
+            .tip(format!("in {}: add that partition", profile.file)));
+    }
     let choice = choose::choose(&hardware.disks, profile, &devices)?;
     let layout = profile.layout.name();
     let nodes: Vec<&str> = choice.disks.iter().map(|disk| disk.node.as_str()).collect();
     crate::span::check(&hardware.disks, &nodes)?;
     lay::same_names_elsewhere(&hardware.disks, &choice.disks, &devices)?;
+    lay::preserved_elsewhere(&choice.disks, &devices)?;
     let mut disks = Vec::new();
     for (disk, wanted) in choice.disks.iter().zip(&devices.disks) {
         disks.push(lay::lay(

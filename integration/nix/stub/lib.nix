@@ -48,6 +48,11 @@ let
       suffix: text:
       if hasSuffix suffix text then substring 0 (stringLength text - stringLength suffix) text else text;
     concatStrings = builtins.concatStringsSep "";
+    toUpper =
+      let
+        letters = text: builtins.genList (n: substring n 1 text) (stringLength text);
+      in
+      replaceStrings (letters "abcdefghijklmnopqrstuvwxyz") (letters "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
     splitString = separator: text: filter isString (builtins.split (escape separator) text);
     toInt = builtins.fromJSON;
     # Only what is split by here.

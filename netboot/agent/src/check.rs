@@ -35,8 +35,8 @@ pub(crate) enum PlanError {
 pub(crate) fn check(plan: &Plan, firmware: Firmware) -> Result<(), PlanError> {
     if plan.firmware != firmware {
         return Err(PlanError::Firmware {
-            planned: firmware_name(plan.firmware),
-            found: firmware_name(firmware),
+            planned: plan.firmware.words(),
+            found: firmware.words(),
         });
     }
     if plan.disks.is_empty() {
@@ -181,20 +181,14 @@ fn sound(partition: &Partition, free_from: u64) -> Result<(), String> {
 
 fn is_plain_path(path: &str) -> bool {
     let part_ok = |part: &str| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        // Subvolumes are often called `@home`.
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
         !part.is_empty() && part != "." && part != ".." && part.chars().all(plain)
     };
     match path.strip_prefix('/') {
         Some("") => true,
         Some(rest) => rest.split('/').all(part_ok),
         None => false,
-    }
-}
-
-fn firmware_name(firmware: Firmware) -> &'static str {
-    match firmware {
-        Firmware::Uefi => "UEFI",
-        Firmware::Bios => "BIOS",
     }
 }
 

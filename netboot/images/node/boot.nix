@@ -10,18 +10,45 @@ let
   cfg = config.netboot;
   layouts = import ../layouts.nix lib;
   layout =
-    (layouts.${cfg.layout}
-      or (throw "no layout is called `${cfg.layout}`; there are: ${toString (builtins.attrNames layouts)}")
-    )
-      cfg.swap;
+    if cfg.devices != null then
+      rec {
+        uefi = import ../tables.nix lib cfg.devices;
+        bios = uefi;
+      }
+    else
+      (layouts.${cfg.layout}
+        or (throw "no layout is called `${cfg.layout}`; there are: ${toString (builtins.attrNames layouts)}")
+      )
+        cfg.swap;
 
-  # Where the agent says which disks it chose; GRUB on a BIOS machine is written to a disk, not to a partition.
-  disks = lib.mapAttrsToList (name: disk: {
-    inherit name;
-    inherit (disk) device;
-  }) layout.bios.disk;
-  devices = map (disk: disk.device) disks;
-  hasSecond = layout.uefi.disk ? second;
+  partitions = disk: builtins.attrValues disk.content.partitions;
+  isMounted = at: disk: builtins.any (partition: (partition.content.mountpoint or null) == at) (partitions disk);
+  # Codes of sgdisk, and what they stand for.
+  isCore = partition: isType "EF02" "21686148-6449-6E6F-744E-656564454649" partition;
+  isEsp = partition: isType "EF00" "C12A7328-F81F-11D2-BA4B-00A0C93EC93B" partition;
+  isType =
+    code: guid: partition:
+    builtins.elem (lib.toUpper (partition.type or "")) [
+      code
+      guid
+    ];
+  has = is: devices: builtins.any (disk: builtins.any is (partitions disk)) (builtins.attrValues devices.disk);
+
+  # The disks that BIOS starts from, each with the label of the partition where GRUB's core lies. GRUB is written to a disk,
+  # not to a partition, and where the agent says which disks it chose is what a layout calls the device.
+  cores = builtins.concatLists (
+    lib.mapAttrsToList (
+      name: disk:
+      lib.mapAttrsToList (part: partition: {
+        inherit name;
+        inherit (disk) device;
+        label = partition.label or "disk-${name}-${part}";
+        second = isMounted "/boot-second" disk;
+      }) (lib.filterAttrs (_: isCore) disk.content.partitions)
+    ) layout.bios.disk
+  );
+  devicesOf = cores: map (core: core.device) cores;
+  hasSecond = builtins.any (isMounted "/boot-second") (builtins.attrValues layout.uefi.disk);
 
   # What this same system would run to install the boot loader if it were made for one firmware only.
   loader =
@@ -35,9 +62,10 @@ let
       exec ${loader "uefi"} "$@"
     fi
     # Made by the agent at install; after a boot of the node they are gone, and found again by the partition of GRUB's core.
-    for disk in ${toString (map (disk: disk.name) disks)}; do
+    for core in ${toString (map (core: "${core.name}:${core.label}") cores)}; do
+      disk=''${core%%:*}
       [ -e "/dev/disk/netboot/$disk" ] && continue
-      partition=$(${pkgs.coreutils}/bin/readlink -f "/dev/disk/by-partlabel/disk-$disk-boot")
+      partition=$(${pkgs.coreutils}/bin/readlink -f "/dev/disk/by-partlabel/''${core#*:}")
       parent=$(${pkgs.util-linux}/bin/lsblk --noheadings --output PKNAME "$partition")
       ${pkgs.coreutils}/bin/mkdir -p /dev/disk/netboot
       ${pkgs.coreutils}/bin/ln -sfn "/dev/$parent" "/dev/disk/netboot/$disk"
@@ -52,6 +80,11 @@ in
       default = "ext4";
       description = "The disk layout, by its name in a profile's `[disk]`.";
     };
+    devices = lib.mkOption {
+      type = lib.types.nullOr (lib.types.attrsOf lib.types.anything);
+      default = null;
+      description = "The whole layout, as a profile has it under `[disk.devices]`; null for one that has a name.";
+    };
     swap = lib.mkOption {
       type = lib.types.nullOr lib.types.str;
       default = null;
@@ -65,8 +98,14 @@ in
         "bios"
         "none"
       ];
-      default = if pkgs.stdenv.hostPlatform.isx86_64 then "any" else "uefi";
-      defaultText = lib.literalMD ''`"any"` on x86-64, else `"uefi"`'';
+      default =
+        if !pkgs.stdenv.hostPlatform.isx86_64 || !(has isCore layout.bios) then
+          "uefi"
+        else if !(has isEsp layout.uefi) then
+          "bios"
+        else
+          "any";
+      defaultText = lib.literalMD ''`"any"` on x86-64 with a layout for both, else the one that can be'';
       description = ''
         What starts the machines of this system. `any` looks at the machine when the boot loader is installed: systemd-boot
         on UEFI, GRUB on BIOS. `none` installs no boot loader.
@@ -96,15 +135,15 @@ in
         };
         grub = {
           enable = cfg.firmware == "bios";
-          devices = lib.mkIf (!hasSecond) devices;
+          devices = lib.mkIf (!hasSecond) (devicesOf cores);
           mirroredBoots = lib.mkIf hasSecond [
             {
               path = "/boot";
-              devices = [ layout.bios.disk.main.device ];
+              devices = devicesOf (builtins.filter (core: !core.second) cores);
             }
             {
               path = "/boot-second";
-              devices = [ layout.bios.disk.second.device ];
+              devices = devicesOf (builtins.filter (core: core.second) cores);
             }
           ];
           configurationLimit = lib.mkDefault 10;

@@ -66,13 +66,14 @@ fn content(content: &Content) -> Value {
             format,
             mountpoint,
             options: written,
+            ..
         } => json!({
             "type": "filesystem",
             "format": format.name(),
             "mountpoint": mountpoint,
             "mountOptions": options(written),
         }),
-        Content::Btrfs { subvolumes } => {
+        Content::Btrfs { subvolumes, .. } => {
             let all = subvolumes.iter().map(|one| {
                 let table =
                     json!({ "mountpoint": one.mountpoint, "mountOptions": options(&one.options) });

@@ -86,6 +86,7 @@ impl Named {
                 format: Format::Vfat,
                 mountpoint: Some(boot.to_owned()),
                 options: vec!["umask=0077".to_owned()],
+                args: Vec::new(),
             };
             slot(disk, "ESP", Purpose::Esp, Some(size), Some(content))
         };
@@ -138,7 +139,9 @@ fn slot(
         name: name.to_owned(),
         label: format!("disk-{disk}-{name}"),
         purpose,
+        start: None,
         size,
+        leave: 0,
         preserve: false,
         content,
     }
@@ -149,6 +152,7 @@ fn filesystem(format: Format, mountpoint: &str) -> Content {
         format,
         mountpoint: Some(mountpoint.to_owned()),
         options: Vec::new(),
+        args: Vec::new(),
     }
 }
 
@@ -173,6 +177,9 @@ fn btrfs() -> Content {
         ("/var", "/var"),
     ];
     Content::Btrfs {
+        mountpoint: None,
+        options: Vec::new(),
+        args: Vec::new(),
         subvolumes: all.map(subvolume).to_vec(),
     }
 }

@@ -271,13 +271,14 @@ fn format(filesystem: &PlannedFilesystem) -> Vec<PlannedCommand> {
         Format::Btrfs => ("mkfs.btrfs", &["-f", "-q", "-L", label]),
         Format::Swap => ("mkswap", &["-L", label]),
     };
-    let mut all = vec![PlannedCommand::new(Step::Format, program, args).device(&filesystem.on)];
+    let make = PlannedCommand::new(Step::Format, program, args).texts(&filesystem.args);
+    let mut all = vec![make.device(&filesystem.on)];
     if !filesystem.subvolumes.is_empty() {
         let top = PlannedCommand::new(Step::Format, "mount", &["-t", "btrfs", "-o", "subvolid=5"]);
         all.push(top.device(&filesystem.on).below("/"));
         for name in &filesystem.subvolumes {
             let create = PlannedCommand::new(Step::Format, "btrfs", &["subvolume", "create"]);
-            all.push(create.below(name));
+            all.push(create.below(&format!("/{}", name.trim_start_matches('/'))));
         }
         all.push(PlannedCommand::new(Step::Format, "umount", &[]).below("/"));
     }

@@ -44,10 +44,9 @@ pub(super) fn lay(
         };
         Err(refusal.fact("nothing was written"))
     };
-    let mut placed: Vec<(&Slot, u64, u64, bool)> = Vec::new();
     for slot in &new {
-        let Some(size) = slot.size else { continue };
-        if size < needed(slot) {
+        let least = needed(slot);
+        if slot.size.is_some_and(|size| size < least) {
             return Err(Refusal::new(
                 Code::PlanRefused,
                 format!(
@@ -55,22 +54,55 @@ pub(super) fn lay(
                     slot.label
                 ),
             )
-            .fact(format!("needed: {}", size_words(needed(slot))))
+            .fact(format!("needed: {}", size_words(least)))
             .fact("nothing was written"));
         }
-        let Some(gap) = gaps.iter_mut().find(|(start, end)| end - start >= size) else {
-            return too_small();
-        };
-        placed.push((slot, gap.0, size, false));
-        gap.0 += size;
     }
-    for slot in new.iter().filter(|slot| slot.size.is_none()) {
-        let largest = gaps.iter_mut().max_by_key(|(start, end)| end - start);
-        let Some(gap) = largest.filter(|(start, end)| end - start >= needed(slot).max(MIB)) else {
-            return too_small();
+    let mut placed: Vec<(&Slot, u64, u64, bool)> = Vec::new();
+    // Those with a place of their own first, then those with a size, then those that take what is left.
+    let mut order = new.clone();
+    order.sort_by_key(|slot| match (slot.start, slot.size) {
+        (Some(_), Some(_)) => 0,
+        (None, Some(_)) => 1,
+        (_, None) => 2,
+    });
+    for slot in order {
+        let size = slot.size.unwrap_or_else(|| needed(slot).max(MIB));
+        let fits = |(from, to): &(u64, u64)| match slot.start {
+            Some(start) => *from <= start && start.checked_add(size).is_some_and(|end| end <= *to),
+            None => to - from >= size,
         };
-        placed.push((slot, gap.0, gap.1 - gap.0, false));
-        gap.0 = gap.1;
+        let fitting = (0..gaps.len()).filter(|at| fits(&gaps[*at]));
+        let at = match slot.size {
+            Some(_) => fitting.min(),
+            None => fitting.max_by_key(|at| gaps[*at].1 - gaps[*at].0),
+        };
+        let Some(at) = at else {
+            return match slot.start {
+                Some(start) => Err(Refusal::new(
+                    Code::PlanRefused,
+                    format!(
+                        "there is no room for the partition `{}` from byte {start}",
+                        slot.label
+                    ),
+                )
+                .fact(format!("disk {}", disk.words()))
+                .fact("nothing was written")
+                .tip("take its `start` out: then it goes where there is room")),
+                None => too_small(),
+            };
+        };
+        let (from, to) = gaps.remove(at);
+        let start = slot.start.unwrap_or(from);
+        let stop = match slot.size {
+            Some(size) => start + size,
+            None => to.min(end.saturating_sub(slot.leave)),
+        };
+        if stop < start + size {
+            return too_small();
+        }
+        placed.push((slot, start, stop - start, false));
+        gaps.splice(at..at, [(from, start), (stop, to)]);
     }
     laid.extend(placed);
     laid.sort_by_key(|(_, start, ..)| *start);
@@ -190,6 +222,31 @@ fn preserved<'a>(disk: &'a Disk, slot: &Slot) -> Result<Option<&'a Holding>, Ref
         ))),
         _ => Ok(Some(held)),
     }
+}
+
+/// Whether a partition that is to be preserved lies on another of the chosen disks than the one that was chosen for it:
+/// disks have changed places, and what is to stay would be wiped.
+pub(super) fn preserved_elsewhere(chosen: &[&Disk], devices: &Devices) -> Result<(), Refusal> {
+    for (place, wanted) in devices.disks.iter().enumerate() {
+        for slot in wanted.partitions.iter().filter(|slot| slot.preserve) {
+            let others = chosen.iter().enumerate().filter(|(at, _)| *at != place);
+            let holds = |disk: &Disk| disk.holds.iter().any(|h| h.partition_label == slot.label);
+            let Some((at, other)) = others.into_iter().find(|(_, disk)| holds(disk)) else {
+                continue;
+            };
+            let message = format!(
+                "the partition `{}`, which is to be preserved, is on the disk chosen for `{}`, not on the one for `{}`",
+                slot.label, devices.disks[at].name, wanted.name
+            );
+            return Err(Refusal::new(Code::PlanRefused, message)
+                .fact(format!("disk {}", other.words()))
+                .fact("nothing was written")
+                .tip(
+                    "name each disk in `[disk] select`, in the order in which the table has them",
+                ));
+        }
+    }
+    Ok(())
 }
 
 /// The system finds partitions by label and arrays by name, and of two equal ones it may take the wrong (disko#551).

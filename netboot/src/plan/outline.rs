@@ -56,12 +56,18 @@ fn depth(path: &str) -> usize {
 impl Outline {
     /// `name`: the layout's, for the filesystem's label.
     fn add(&mut self, on: &Device, name: &str, content: &Content, kept: bool) {
-        let mut filesystem = |format, subvolumes| {
+        let mut filesystem = |format, args: &[String], subvolumes| {
+            let mut args = args.to_vec();
+            // mkfs.xfs takes its label once.
+            let flag = args.iter().position(|arg| arg == "-L" || arg == "-n");
+            let written = flag.filter(|at| at + 1 < args.len());
+            let written = written.and_then(|at| args.drain(at..at + 2).nth(1));
             self.filesystems.push(PlannedFilesystem {
                 on: on.clone(),
                 format,
                 // 11 octets are what FAT has room for.
-                label: name.chars().take(11).collect(),
+                label: written.unwrap_or_else(|| name.chars().take(11).collect()),
+                args,
                 subvolumes,
                 kept,
             });
@@ -71,34 +77,28 @@ impl Outline {
                 format,
                 mountpoint,
                 options,
+                args,
             } => {
-                filesystem(*format, Vec::new());
-                self.mounts
-                    .extend(mountpoint.as_ref().map(|at| PlannedMount {
-                        at: at.clone(),
-                        device: on.clone(),
-                        format: *format,
-                        options: options.clone(),
-                    }));
+                filesystem(*format, args, Vec::new());
+                self.mount(on, *format, mountpoint.as_deref(), installs(options));
             }
-            Content::Btrfs { subvolumes } => {
-                filesystem(
-                    Format::Btrfs,
-                    subvolumes.iter().map(|s| s.name.clone()).collect(),
-                );
+            Content::Btrfs {
+                mountpoint,
+                options,
+                args,
+                subvolumes,
+            } => {
+                let names = subvolumes.iter().map(|s| s.name.clone()).collect();
+                filesystem(Format::Btrfs, args, names);
+                let btrfs = Format::Btrfs;
+                self.mount(on, btrfs, mountpoint.as_deref(), installs(options));
                 for one in subvolumes {
-                    let mut options = one.options.clone();
+                    let mut options = installs(&one.options);
                     options.push(format!("subvol={}", one.name));
-                    self.mounts
-                        .extend(one.mountpoint.as_ref().map(|at| PlannedMount {
-                            at: at.clone(),
-                            device: on.clone(),
-                            format: Format::Btrfs,
-                            options,
-                        }));
+                    self.mount(on, btrfs, one.mountpoint.as_deref(), options);
                 }
             }
-            Content::Swap => filesystem(Format::Swap, Vec::new()),
+            Content::Swap => filesystem(Format::Swap, &[], Vec::new()),
             Content::Luks { name, content } => {
                 self.volumes.push(PlannedVolume {
                     name: name.clone(),
@@ -110,4 +110,26 @@ impl Outline {
             Content::Raid { .. } => {}
         }
     }
+
+    fn mount(&mut self, on: &Device, format: Format, at: Option<&str>, options: Vec<String>) {
+        self.mounts.extend(at.map(|at| PlannedMount {
+            at: at.to_owned(),
+            device: on.clone(),
+            format,
+            options,
+        }));
+    }
+}
+
+/// Without those options that only say when and by whom it is mounted (fstab(5), systemd.mount(5)): now, by the agent.
+fn installs(options: &[String]) -> Vec<String> {
+    let only_at_boot = |option: &str| {
+        let words = [
+            "defaults", "auto", "noauto", "nofail", "user", "nouser", "users", "owner", "group",
+            "_netdev",
+        ];
+        words.contains(&option) || option.starts_with("x-")
+    };
+    let kept = options.iter().filter(|option| !only_at_boot(option));
+    kept.cloned().collect()
 }

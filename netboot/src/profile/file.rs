@@ -2,8 +2,10 @@
 //!
 //! The files are TOML 1.0 exactly, because Nix reads them too; what Nix would refuse is refused here.
 
+mod devices;
 mod disk;
 mod tables;
+mod tree;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -189,12 +191,17 @@ impl Reader<'_> {
 }
 
 fn read_one(file: &str, text: &str) -> Result<Read, Vec<Problem>> {
-    let written: File =
-        toml::from_str(text).map_err(|e| vec![Problem::from_toml(file, text, &e)])?;
+    let problems = nix_toml::check(file, text);
+    let written: File = match toml::from_str(text) {
+        Ok(written) => written,
+        // A date is none of the kinds of values that are expected anywhere; that it is a date says more.
+        Err(_) if !problems.is_empty() => return Err(problems),
+        Err(error) => return Err(vec![Problem::from_toml(file, text, &error)]),
+    };
     let mut reader = Reader {
         file,
         text,
-        problems: nix_toml::check(file, text),
+        problems,
     };
     let stem = file
         .rsplit('/')
@@ -210,7 +217,7 @@ fn read_one(file: &str, text: &str) -> Result<Read, Vec<Problem>> {
         "system",
         &[("x86_64-linux", "x86_64"), ("aarch64-linux", "aarch64")],
     );
-    let disk = disk::read(&mut reader, &written.disk);
+    let disk = disk::read(&mut reader, &written.disk, arch);
     let wipe = written.disk.wipe.as_ref().and_then(|wipe| {
         let words = [("allow", Wipe::Allow), ("ask", Wipe::Ask)];
         reader.word(wipe, "answer to `wipe`", &words)

@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::Reader;
-use super::tables::{DiskTable, SelectTable, select_place};
+use super::tables::{DiskTable, SelectTable, place_in_disk};
+use super::{Reader, devices};
+use crate::hardware::Firmware;
 use crate::layout::{Layout, Named};
 use crate::profile::Select;
 
@@ -16,11 +17,15 @@ pub(super) struct Disk {
     pub(super) layout: Layout,
 }
 
-/// Nothing if there is no layout; other problems are only reported.
-pub(super) fn read(reader: &mut Reader<'_>, written: &DiskTable) -> Option<Disk> {
-    let name = layout(reader, &written.layout);
-    let swap = written.swap.as_ref().and_then(|text| swap(reader, text));
-    let place = select_place(reader.text);
+/// Nothing if there is no layout; other problems are only reported. `arch`: that of `system`, if it is one.
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    written: &DiskTable,
+    arch: Option<&str>,
+) -> Option<Disk> {
+    engine(reader, written);
+    let layout = layout(reader, written, arch);
+    let place = place_in_disk(reader.text, "select");
     let tables = &written.select.0;
     if tables.is_empty() {
         selects_nothing(reader, &place);
@@ -29,17 +34,14 @@ pub(super) fn read(reader: &mut Reader<'_>, written: &DiskTable) -> Option<Disk>
         .iter()
         .map(|table| selection(reader, table, &place))
         .collect();
-    if let Some(name) = name {
+    if let Some(layout) = &layout {
         // How many disks there are is the same for both.
-        let wanted = name
-            .devices(crate::hardware::Firmware::Uefi, None)
-            .disks
-            .len();
+        let wanted = layout.devices(Firmware::Uefi).disks.len();
         if select.len() > 1 && select.len() != wanted {
             let has = select.len();
             let message = format!(
                 "`select` has {has} tables, but layout `{}` is for {}",
-                name.name(),
+                layout.name(),
                 disks(wanted)
             );
             reader.wrong(&place, message);
@@ -58,7 +60,7 @@ pub(super) fn read(reader: &mut Reader<'_>, written: &DiskTable) -> Option<Disk>
     Some(Disk {
         select,
         keep,
-        layout: Layout::Named { name: name?, swap },
+        layout: layout?,
     })
 }
 
@@ -69,7 +71,65 @@ fn disks(count: usize) -> String {
     }
 }
 
-fn layout(reader: &mut Reader<'_>, text: &Spanned<String>) -> Option<Named> {
+/// Either a name, or all of it.
+fn layout(reader: &mut Reader<'_>, written: &DiskTable, arch: Option<&str>) -> Option<Layout> {
+    let swap = written.swap.as_ref();
+    match (&written.layout, &written.devices) {
+        (Some(name), None) => {
+            let swap = swap.map(|text| self::swap(reader, text));
+            let name = named(reader, name)?;
+            Some(Layout::Named {
+                name,
+                swap: swap.flatten(),
+            })
+        }
+        (None, Some(devices)) => {
+            if let Some(swap) = swap {
+                let tip = "give it a partition: content = { type = \"swap\" }";
+                let message = "`swap` is for layouts that have a name";
+                reader.wrong(&swap.span(), message).tip = Some(tip.to_owned());
+            }
+            let place = place_in_disk(reader.text, "devices");
+            devices::read(reader, devices, &place, arch).map(Layout::Table)
+        }
+        (Some(name), Some(_)) => {
+            let message = format!(
+                "there is a layout by name (`{}`) and one in `[disk.devices]`",
+                name.get_ref()
+            );
+            let tip = "take one of them out";
+            reader.wrong(&name.span(), message).tip = Some(tip.to_owned());
+            None
+        }
+        (None, None) => {
+            let place = place_in_disk(reader.text, "select");
+            let tip = "write layout = \"ext4\", or the whole table under [disk.devices]";
+            let message = "`[disk]` says not what goes onto the disk";
+            reader.wrong(&place, message).tip = Some(tip.to_owned());
+            None
+        }
+    }
+}
+
+/// Whoever writes it wants disko's own script to be run, which nothing shows beforehand.
+fn engine(reader: &mut Reader<'_>, written: &DiskTable) {
+    let Some(engine) = &written.engine else {
+        return;
+    };
+    let (message, tip) = match engine.get_ref().as_str() {
+        "disko" => (
+            "`engine = \"disko\"` is refused: no disko script is run on a machine".to_owned(),
+            "take it out; `[disk.devices]` is carried out by the plan, which `pxe-admin plan` shows",
+        ),
+        other => (
+            format!("no engine is called `{other}`"),
+            "take it out: the plan is what is carried out",
+        ),
+    };
+    reader.wrong(&engine.span(), message).tip = Some(tip.to_owned());
+}
+
+fn named(reader: &mut Reader<'_>, text: &Spanned<String>) -> Option<Named> {
     if text.get_ref() == "zfs" {
         let message = "the layout `zfs` needs an installer and a kernel with ZFS, which the images here do not have";
         let tip = "write `btrfs` for snapshots, `mirror` for two disks";

@@ -9,6 +9,8 @@ use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
+use super::tree::{Table, value_place};
+
 /// The file as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -49,7 +51,10 @@ pub(super) struct MatchTable {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct DiskTable {
     pub(super) select: SelectTables,
-    pub(super) layout: Spanned<String>,
+    pub(super) layout: Option<Spanned<String>>,
+    /// In disko's schema, with what it has besides (`preserve`).
+    pub(super) devices: Option<Table>,
+    pub(super) engine: Option<Spanned<String>>,
     pub(super) swap: Option<Spanned<String>>,
     pub(super) wipe: Option<Spanned<String>>,
     #[serde(default)]
@@ -104,24 +109,21 @@ pub(super) struct SelectTable {
     pub(super) not_removable: bool,
 }
 
-/// Where `[disk] select` stands. Read apart, because a table written with dotted keys (`select.smallest = true`) has no
+/// Where a key of `[disk]` stands. Read apart, because a table written with dotted keys (`select.smallest = true`) has no
 /// place, and asking for it fails.
 #[derive(Deserialize)]
-struct SelectPlace {
-    disk: DiskPlace,
+struct Places {
+    disk: BTreeMap<Spanned<String>, IgnoredAny>,
 }
 
-#[derive(Deserialize)]
-struct DiskPlace {
-    select: Spanned<IgnoredAny>,
-}
-
-/// The bytes of the `select` table; of one with dotted keys, those of the first.
-pub(super) fn select_place(text: &str) -> Range<usize> {
-    match toml::from_str::<SelectPlace>(text) {
-        Ok(place) => place.disk.select.span(),
-        Err(error) => error.span().unwrap_or(0..0),
-    }
+/// The bytes of what `key` of `[disk]` is; of a table that has a header, or dotted keys, those of the first of them.
+pub(super) fn place_in_disk(text: &str, key: &str) -> Range<usize> {
+    let Ok(places) = toml::from_str::<Places>(text) else {
+        return 0..0;
+    };
+    let all = places.disk.keys();
+    let found = all.into_iter().find(|one| one.get_ref() == key);
+    found.map_or(0..0, |found| value_place(text, &found.span()))
 }
 
 #[derive(Deserialize, Default)]

@@ -217,7 +217,7 @@ fn a_table_may_be_written_with_dotted_keys() {
     problems(
         &[("a.toml", &both)],
         expect![[r#"
-            hosts/profiles/a.toml:13:8: a disk cannot be the smallest and the largest
+            hosts/profiles/a.toml:13:1: a disk cannot be the smallest and the largest
         "#]],
     );
 }

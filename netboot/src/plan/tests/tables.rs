@@ -1,0 +1,210 @@
+//! Plans for layouts that a profile writes itself.
+
+use super::*;
+
+const BOTH: &str = r#"select = [{ serial = "serial-vda" }, { serial = "serial-vdb" }]
+[disk.devices.disk.system.content]
+type = "gpt"
+[disk.devices.disk.system.content.partitions]
+core = { type = "EF02", size = "1M" }
+ESP = { type = "EF00", size = "512M", content = { type = "filesystem", format = "vfat", mountpoint = "/boot", mountOptions = ["umask=0077", "nofail"] } }
+root = { end = "-1G", content = { type = "filesystem", format = "xfs", mountpoint = "/", mountOptions = ["defaults", "noatime"], extraArgs = ["-m", "bigtime=0", "-L", "nixos"] } }
+[disk.devices.disk.data.content]
+type = "gpt"
+[disk.devices.disk.data.content.partitions]
+swap = { size = "2G", start = "10G", content = { type = "swap" } }
+files = { size = "4G", label = "files", preserve = true, content = { type = "filesystem", format = "ext4", mountpoint = "/srv" } }
+home.size = "100%"
+home.content = { type = "btrfs", mountpoint = "/volume", subvolumes = { "@home" = { mountpoint = "/home" }, "/@home/ann" = {} } }
+"#;
+
+fn two() -> Vec<Disk> {
+    vec![disk("vda", 16 * GIB), disk("vdb", 32 * GIB)]
+}
+
+/// A partition of the second disk, as an install left it.
+fn files(start: u64, size: u64, kind: &str) -> Holding {
+    Holding {
+        start,
+        size,
+        ..holding("vdb1", kind, "files")
+    }
+}
+
+#[test]
+fn a_table_of_two_disks_on_blank_ones() {
+    let machine = hardware(Firmware::Uefi, two());
+    let plan = plan_of(&machine, BOTH).expect("a plan");
+    expect![[r#"
+        vda1 disk-system-core from 1.0 MiB, 1.0 MiB: 
+        vda2 disk-system-ESP from 2.0 MiB, 512.0 MiB: vfat
+        vda3 disk-system-root from 514.0 MiB, 14.4 GiB: xfs
+        vdb1 files from 1.0 MiB, 4.0 GiB: ext4
+        vdb2 disk-data-swap from 10.0 GiB, 2.0 GiB: swap
+        vdb3 disk-data-home from 12.0 GiB, 19.9 GiB: btrfs
+        sfdisk --quiet --lock=yes --wipe always --wipe-partitions always /dev/vda
+        sfdisk --quiet --lock=yes --wipe always --wipe-partitions always /dev/vdb
+        mkfs.vfat -F 32 -n ESP /dev/vda2
+        mkfs.xfs -f -q -L nixos -m bigtime=0 /dev/vda3
+        mkfs.ext4 -F -q -L files /dev/vdb1
+        mkswap -L swap /dev/vdb2
+        mkfs.btrfs -f -q -L home /dev/vdb3
+        mount -t btrfs -o subvolid=5 /dev/vdb3 /mnt
+        btrfs subvolume create /mnt/@home
+        btrfs subvolume create /mnt/@home/ann
+        umount /mnt
+        mount -t xfs -o noatime /dev/vda3 /mnt
+        mount -t vfat -o umask=0077 /dev/vda2 /mnt/boot
+        mount -t ext4 /dev/vdb1 /mnt/srv
+        mount -t btrfs /dev/vdb3 /mnt/volume
+        mount -t btrfs -o subvol=@home /dev/vdb3 /mnt/home
+    "#]]
+    .assert_eq(&outline(&plan));
+}
+
+#[test]
+fn what_is_preserved_keeps_its_place_and_the_others_go_around_it() {
+    let mut disks = two();
+    let kept = files(5 * GIB + 512, 3 * GIB, "ext4");
+    disks[1].holds = vec![
+        holding("vdb", "gpt", ""),
+        kept.clone(),
+        holding("vdb2", "xfs", "old"),
+    ];
+    let machine = hardware(Firmware::Bios, disks);
+    let plan = plan_of(&machine, BOTH).expect("a plan");
+    expect![[r#"
+        vda1 disk-system-core from 1.0 MiB, 1.0 MiB: 
+        vda2 disk-system-ESP from 2.0 MiB, 512.0 MiB: vfat
+        vda3 disk-system-root from 514.0 MiB, 14.4 GiB: xfs
+        vdb1 files from 5.0 GiB, 3.0 GiB: ext4, kept
+        vdb2 disk-data-swap from 10.0 GiB, 2.0 GiB: swap
+        vdb3 disk-data-home from 12.0 GiB, 19.9 GiB: btrfs
+        sfdisk --quiet --lock=yes --wipe always --wipe-partitions always /dev/vda
+        sfdisk --quiet --lock=yes --wipe never --wipe-partitions never /dev/vdb
+        wipefs --all --quiet /dev/vdb2
+        wipefs --all --quiet /dev/vdb3
+        mkfs.vfat -F 32 -n ESP /dev/vda2
+        mkfs.xfs -f -q -L nixos -m bigtime=0 /dev/vda3
+        mkswap -L swap /dev/vdb2
+        mkfs.btrfs -f -q -L home /dev/vdb3
+        mount -t btrfs -o subvolid=5 /dev/vdb3 /mnt
+        btrfs subvolume create /mnt/@home
+        btrfs subvolume create /mnt/@home/ann
+        umount /mnt
+        mount -t xfs -o noatime /dev/vda3 /mnt
+        mount -t vfat -o umask=0077 /dev/vda2 /mnt/boot
+        mount -t ext4 /dev/vdb1 /mnt/srv
+        mount -t btrfs /dev/vdb3 /mnt/volume
+        mount -t btrfs -o subvol=@home /dev/vdb3 /mnt/home
+    "#]]
+    .assert_eq(&outline(&plan));
+    assert_eq!(plan.keeps, [kept.words()]);
+    assert_eq!(plan.destroys, ["vdb2: xfs \"old\", 1.0 GiB"]);
+}
+
+#[test]
+fn what_cannot_be_preserved_is_refused() {
+    let with = |holds: Vec<Holding>| {
+        let mut disks = two();
+        disks[1].holds = holds;
+        said(plan_of(&hardware(Firmware::Uefi, disks), BOTH).expect_err("is refused"))
+    };
+    let twice = Holding {
+        node: "vdb2".to_owned(),
+        ..files(9 * GIB, GIB, "ext4")
+    };
+    let rows = [
+        ("another filesystem", with(vec![files(GIB, GIB, "xfs")])),
+        (
+            "where the swap begins",
+            with(vec![files(9 * GIB, 2 * GIB, "ext4")]),
+        ),
+        ("two of them", with(vec![files(GIB, GIB, "ext4"), twice])),
+        ("over the table", with(vec![files(512, GIB, "ext4")])),
+    ];
+    let text: Vec<String> = rows
+        .iter()
+        .map(|(name, said)| format!("{name}: {said}"))
+        .collect();
+    expect![[r#"
+        another filesystem: the partition `files` cannot be preserved: it holds xfs, the layout wants ext4
+          disk vdb: 32.0 GiB virtio, serial serial-vdb, holds vdb1: xfs "files", 1.0 GiB
+          nothing was written
+        where the swap begins: there is no room for the partition `disk-data-swap` from byte 10737418240
+          disk vdb: 32.0 GiB virtio, serial serial-vdb, holds vdb1: ext4 "files", 2.0 GiB
+          nothing was written
+          tip: take its `start` out: then it goes where there is room
+        two of them: the partition `files` cannot be preserved: 2 partitions have this label
+          disk vdb: 32.0 GiB virtio, serial serial-vdb, holds vdb1: ext4 "files", 1.0 GiB; vdb2: ext4 "files", 1.0 GiB
+          nothing was written
+        over the table: the partition `files` cannot be preserved: it lies from byte 512 to 1073742336, where the partition table goes
+          disk vdb: 32.0 GiB virtio, serial serial-vdb, holds vdb1: ext4 "files", 1.0 GiB
+          nothing was written
+    "#]].assert_eq(&text.join(""));
+}
+
+#[test]
+fn disks_that_changed_places_are_not_written_to() {
+    let mut disks = two();
+    disks[0].holds = vec![files(GIB, GIB, "ext4")];
+    let machine = hardware(Firmware::Uefi, disks);
+    expect![[r#"
+        the partition `files`, which is to be preserved, is on the disk chosen for `system`, not on the one for `data`
+          disk vda: 16.0 GiB virtio, serial serial-vda, holds vdb1: ext4 "files", 1.0 GiB
+          nothing was written
+          tip: name each disk in `[disk] select`, in the order in which the table has them
+    "#]].assert_eq(&said(plan_of(&machine, BOTH).expect_err("is refused")));
+}
+
+#[test]
+fn a_table_for_one_firmware_is_refused_on_the_other() {
+    let table = |part: &str| {
+        format!(
+            "select = {{ serial = \"serial-vda\" }}\n[disk.devices.disk.main.content]\ntype = \"gpt\"\n\
+             [disk.devices.disk.main.content.partitions]\n{part}\n\
+             root = {{ size = \"100%\", content = {{ type = \"filesystem\", format = \"ext4\", mountpoint = \"/\" }} }}\n"
+        )
+    };
+    let esp = "ESP = { type = \"EF00\", size = \"1G\", content = { type = \"filesystem\", format = \"vfat\", mountpoint = \"/boot\" } }";
+    let core = "core = { type = \"EF02\", size = \"1M\" }";
+    for (part, fits, fits_not) in [
+        (esp, Firmware::Uefi, Firmware::Bios),
+        (core, Firmware::Bios, Firmware::Uefi),
+    ] {
+        let plan = |firmware| plan_of(&hardware(firmware, two()), &table(part));
+        assert!(plan(fits).is_ok(), "{part}");
+        let refusal = plan(fits_not).expect_err(part);
+        let text = format!(
+            "has not what this machine's firmware ({}) starts from",
+            fits_not.words()
+        );
+        assert!(refusal.message.contains(&text), "{refusal}");
+    }
+}
+
+#[test]
+fn too_little_room_is_told() {
+    for (what, from, to) in [
+        (
+            "a partition where the disk ends",
+            "start = \"10G\"",
+            "start = \"31G\"",
+        ),
+        (
+            "more to leave free than there is",
+            "end = \"-1G\"",
+            "end = \"-16G\"",
+        ),
+        ("a root that is too small", "end = \"-1G\"", "size = \"1G\""),
+        ("more than the disk has", "size = \"4G\"", "size = \"40G\""),
+    ] {
+        let table = BOTH.replacen(from, to, 1);
+        assert_ne!(table, BOTH);
+        let refusal = plan_of(&hardware(Firmware::Uefi, two()), &table).expect_err(what);
+        let told = ["no room", "too small"]
+            .iter()
+            .any(|words| refusal.message.contains(words));
+        assert!(told, "{what}: {refusal}");
+    }
+}
