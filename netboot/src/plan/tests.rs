@@ -1,5 +1,6 @@
 //! Plans and refusals: golden ones for the usual machine.
 
+mod properties;
 mod tables;
 
 use expect_test::expect;
