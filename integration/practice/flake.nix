@@ -28,6 +28,31 @@
         ballast = map part given.ballast;
       };
 
+      # What a profile's own table mounts beside what each layout has: MOUNTPOINT LABEL FORMAT, those further up first.
+      mountsOf =
+        devices:
+        let
+          ofDisk =
+            disk:
+            let
+              inherit (devices.disk.${disk}.content) partitions;
+              of =
+                name:
+                let
+                  partition = partitions.${name};
+                  content = partition.content or { };
+                  at = content.mountpoint or "/";
+                in
+                if content.type or "" != "filesystem" || builtins.elem at [ "/" "/boot" "/boot-second" ] then
+                  [ ]
+                else
+                  [ "${at} ${partition.label or "disk-${disk}-${name}"} ${content.format}" ];
+            in
+            builtins.concatMap of (builtins.attrNames partitions);
+          all = builtins.concatMap ofDisk (builtins.attrNames (devices.disk or { }));
+        in
+        builtins.concatStringsSep "\n" (builtins.sort builtins.lessThan all);
+
       system =
         file:
         let
@@ -44,7 +69,8 @@
             parts
             // {
               label = builtins.replaceStrings [ "\n" ] [ "" ] (builtins.readFile ./label);
-              encrypted = builtins.match "luks-.*" written.disk.layout != null;
+              encrypted = builtins.match "luks-.*" (written.disk.layout or "") != null;
+              mounts = mountsOf (written.disk.devices or { });
               kernelParams = toString (params ++ (written.nixos.kernel-params or [ ]));
             }
           );

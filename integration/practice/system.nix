@@ -16,6 +16,7 @@
   label,
   kernelParams,
   encrypted, # whether the layout is
+  mounts, # MOUNTPOINT LABEL FORMAT, a line each
 }:
 let
   bb = busybox;
@@ -104,7 +105,7 @@ build "nixos-system-practice-${label}" {
   prompt = fill parts ./toplevel/login-prompt.sh;
   renew = fill parts ./toplevel/renew.sh;
   lease = fill parts ./lease.sh;
-  inherit label kernelParams;
+  inherit label kernelParams mounts;
 } ''
   mkdir -p "$out/bin" "$out/practice"
   script() { printf '%s' "$1" | sed "s|@out@|$out|g" >"$2"; chmod 755 "$2"; }
@@ -122,6 +123,7 @@ build "nixos-system-practice-${label}" {
   ln -s ${etc}/etc "$out/etc"
   ln -s ${systemPath} "$out/sw"
   printf '%s' "$kernelParams" >"$out/kernel-params"
+  printf '%s\n' "$mounts" >"$out/practice/mounts"
   printf '%s' "$label" >"$out/nixos-version"
   printf '%s' x86_64-linux >"$out/system"
   printf '%s' 10 >"$out/init-interface-version"

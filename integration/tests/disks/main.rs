@@ -5,6 +5,7 @@ mod encrypted;
 mod faulty;
 mod layouts;
 mod places;
+mod preserved;
 mod zfs;
 
 use anyhow::ensure;

@@ -1,0 +1,166 @@
+//! A reimage takes the system, and leaves what the profile preserves: a partition beside the system, and a whole disk.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+use integration::lab::disk::Disk;
+use integration::lab::enclose::{output, run};
+use integration::lab::firmware::Firmware::{self, Bios, Uefi};
+use integration::lab::scene::{MAC, Scene, Script, blank};
+use integration::lab::services::Leases::ByRouter;
+use netboot::plan::{Fate, Plan};
+
+use crate::{is_long, the_others_are_unchanged};
+
+/// Without `keep`, two disks would match.
+const PROFILE: &str = r#"system = "x86_64-linux"
+
+[disk]
+select = { min-size = "2G" }
+keep = [{ serial = "data" }]
+
+[disk.devices.disk.main.content]
+type = "gpt"
+
+[disk.devices.disk.main.content.partitions]
+grub = { type = "EF02", size = "1M" }
+ESP = { type = "EF00", size = "256M", content = { type = "filesystem", format = "vfat", mountpoint = "/boot" } }
+root = { size = "2G", content = { type = "filesystem", format = "ext4", mountpoint = "/" } }
+swap = { size = "64M", content = { type = "swap" } }
+photos = { size = "100%", label = "photos", preserve = true, content = { type = "filesystem", format = "ext4", mountpoint = "/srv/photos" } }
+
+[k3s]
+role = "agent"
+"#;
+
+fn with_another(dir: &Path) -> anyhow::Result<Vec<Disk>> {
+    let other = Disk::with_data(dir.join("data.disk"), "data", 5120)?;
+    Ok(vec![blank(dir)?, other])
+}
+
+/// The partition with this label: its first byte, and its size.
+fn place(disk: &Disk, label: &str) -> anyhow::Result<(u64, u64)> {
+    let text = output(Command::new("sfdisk").arg("--json").arg(&disk.file))?;
+    let table: serde_json::Value = serde_json::from_str(&text)?;
+    let partitions = table["partitiontable"]["partitions"].as_array();
+    let mut all = partitions.into_iter().flatten();
+    let found = all.find(|one| one["name"] == label);
+    let found = found.with_context(|| format!("no partition is labelled `{label}`: {text}"))?;
+    let sectors = |key: &str| found[key].as_u64().map(|number| number * 512);
+    let place = sectors("start").zip(sectors("size"));
+    place.with_context(|| format!("no place in {found}"))
+}
+
+/// The ext4 of a partition, of a machine that is off: as it is after its journal was played.
+struct Inside(String);
+
+impl Inside {
+    fn of(disk: &Disk, label: &str) -> anyhow::Result<Self> {
+        let (start, _) = place(disk, label)?;
+        let name = format!("{}?offset={start}", disk.file.display());
+        // 1: something was mended, which is what the power cut left to do.
+        let status = Command::new("e2fsck").args(["-p", &name]).status()?;
+        ensure!(
+            matches!(status.code(), Some(0 | 1)),
+            "e2fsck {name}: {status}"
+        );
+        Ok(Self(name))
+    }
+
+    fn put(&self, file: &Path, name: &str) -> anyhow::Result<()> {
+        let request = format!("write {} {name}", file.display());
+        run(Command::new("debugfs").args(["-w", "-R", &request, &self.0]))
+    }
+
+    fn get(&self, name: &str, file: &Path) -> anyhow::Result<()> {
+        let request = format!("dump {name} {}", file.display());
+        run(Command::new("debugfs").args(["-R", &request, &self.0]))
+    }
+}
+
+/// What compresses to nothing less, and is another each time.
+fn random(file: PathBuf) -> anyhow::Result<PathBuf> {
+    let mut bytes = vec![0; 5_000_001];
+    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    fs::write(&file, bytes)?;
+    Ok(file)
+}
+
+fn plan(scene: &Scene) -> anyhow::Result<Plan> {
+    let machine = scene.appliance.machine(MAC)?.context("not on record")?;
+    let plan = machine.attempt.and_then(|attempt| attempt.plan);
+    plan.context("there is no plan")
+}
+
+/// Powers on, waits for the node, looks where the partition is mounted, powers off.
+fn installed(scene: &mut Scene) -> anyhow::Result<()> {
+    scene.machine.power_on()?;
+    let took = scene.wait_for_joined()?;
+    println!("joined after {:.1} s", took.as_secs_f32());
+    let console = scene.machine.console()?;
+    ensure!(
+        console.contains("is on /srv/photos (ext4)"),
+        "the system did not mount it"
+    );
+    scene.machine.cut_power()
+}
+
+fn stays(name: &str, firmware: Firmware) -> anyhow::Result<()> {
+    let mut script = Script::new(name, firmware, ByRouter);
+    script.profile = PROFILE;
+    script.disks = with_another;
+    let mut scene = Scene::set(&script)?;
+    scene.enroll()?;
+    installed(&mut scene)?;
+    // It was not there.
+    ensure!(plan(&scene)?.keeps.is_empty());
+    let disk = scene.machine.build().disks[0].clone();
+    let before = place(&disk, "photos")?;
+    let old_root = fs_uuid(&disk)?;
+    let photo = random(scene.dir.join("photo"))?;
+    Inside::of(&disk, "photos")?.put(&photo, "photo")?;
+
+    scene.appliance.must("reimage node1")?;
+    installed(&mut scene)?;
+    let plan = plan(&scene)?;
+    ensure!(plan.keeps.len() == 1, "{:?}", plan.keeps);
+    let fates: Vec<Fate> = plan.seen.iter().map(|seen| seen.fate).collect();
+    ensure!(fates == [Fate::Written, Fate::Kept], "{fates:?}");
+    ensure!(place(&disk, "photos")? == before, "it was moved");
+    ensure!(fs_uuid(&disk)? != old_root, "the root was not made anew");
+    let found = scene.dir.join("photo.after");
+    Inside::of(&disk, "photos")?.get("photo", &found)?;
+    ensure!(
+        fs::read(&found)? == fs::read(&photo)?,
+        "the file is not what it was"
+    );
+    the_others_are_unchanged(&scene)?;
+    scene.passed()
+}
+
+/// Of the root filesystem.
+fn fs_uuid(disk: &Disk) -> anyhow::Result<String> {
+    let (start, size) = place(disk, "disk-main-root")?;
+    let mut blkid = Command::new("blkid");
+    blkid.args(["--probe", "--output", "value", "--match-tag", "UUID"]);
+    blkid.args(["--offset", &start.to_string(), "--size", &size.to_string()]);
+    output(blkid.arg(&disk.file))
+}
+
+#[test]
+fn a_bios_machine_is_installed_again_around_a_partition_and_a_disk_that_stay() -> anyhow::Result<()>
+{
+    stays("preserved-bios", Bios)
+}
+
+#[test]
+fn a_uefi_machine_is_installed_again_around_a_partition_and_a_disk_that_stay() -> anyhow::Result<()>
+{
+    if !is_long() {
+        return Ok(());
+    }
+    stays("preserved-uefi", Uefi)
+}
