@@ -199,19 +199,34 @@ pub fn wanted(order: &[u16], known: &[Entry], current: Option<u16>, disks: &[u16
 /// What is wrong with the order for a machine that is to be installed again from afar: the disk stands before the network,
 /// or the network is not in it at all. An order that could not be read is not judged.
 pub fn trouble(order: &[Entry]) -> Option<String> {
-    let disk = order.iter().find(|entry| entry.source == Source::Disk)?;
-    let first = |entry: &&Entry| entry.source != Source::Other;
-    match order.iter().find(first) {
-        Some(entry) if entry.source == Source::Network => None,
-        _ => match order.iter().find(|entry| entry.source == Source::Network) {
-            Some(network) => Some(format!(
-                "its firmware tries the disk ({disk}) before the network ({network})"
-            )),
-            None => Some(format!(
-                "its firmware tries only the disk ({disk}), never the network"
-            )),
-        },
+    let said = |entry: &Entry| format!("{:04X} {:?}", entry.number, entry.title);
+    let disk = order
+        .iter()
+        .position(|entry| entry.source == Source::Disk)?;
+    let network = order
+        .iter()
+        .position(|entry| entry.source == Source::Network);
+    let tried = said(order.get(disk)?);
+    match network {
+        Some(network) if network < disk => None,
+        Some(network) => Some(format!(
+            "its firmware tries the disk ({tried}) before the network ({})",
+            said(order.get(network)?)
+        )),
+        None => Some(format!(
+            "its firmware tries only the disk ({tried}), never the network"
+        )),
     }
+}
+
+/// The command that puts it right on the machine: the network first, the others as they are. Nothing where there is no
+/// entry of the network.
+pub fn mending(order: &[Entry]) -> Option<String> {
+    let network = order.iter().find(|entry| entry.source == Source::Network)?;
+    let numbers: Vec<u16> = order.iter().map(|entry| entry.number).collect();
+    let wanted = wanted(&numbers, order, Some(network.number), &[]);
+    let wanted: Vec<String> = wanted.iter().map(|n| format!("{n:04X}")).collect();
+    Some(format!("efibootmgr --bootorder {}", wanted.join(",")))
 }
 
 #[cfg(test)]
@@ -393,6 +408,33 @@ mod tests {
             let order: Vec<Entry> = (1..).zip(sources).map(|(n, s)| entry(n, *s)).collect();
             assert_eq!(trouble(&order).is_some(), bad, "{name}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_the_command_that_mends_it() {
+        use Source::{Disk, Network, Other};
+
+        let order = [
+            entry(7, Disk),
+            entry(0x1a, Other),
+            entry(1, Network),
+            entry(2, Network),
+        ];
+        assert_eq!(
+            trouble(&order).as_deref(),
+            Some(
+                "its firmware tries the disk (0007 \"entry 7\") before the network (0001 \"entry 1\")"
+            )
+        );
+        assert_eq!(
+            mending(&order).as_deref(),
+            Some("efibootmgr --bootorder 0001,0007,001A,0002")
+        );
+        assert_eq!(
+            trouble(&order[..2]).as_deref(),
+            Some("its firmware tries only the disk (0007 \"entry 7\"), never the network")
+        );
+        assert_eq!(mending(&order[..2]), None);
     }
 
     proptest! {

@@ -52,6 +52,7 @@ fn of_a_machine(boots: &Boots) -> Answer {
             (text, 0)
         }
         Finding::Stuck(diagnosis) => (stuck(title, diagnosis), PROBLEMS),
+        Finding::Amiss(diagnosis) => (amiss(title, diagnosis), PROBLEMS),
     };
     let json = json!({"title": title, "finding": boots.finding, "boot": last});
     let text = format!("{head}{}", table.unwrap_or_default());
@@ -66,12 +67,23 @@ fn stuck(title: &str, diagnosis: &Diagnosis) -> String {
         causes,
     } = diagnosis;
     let since = since.map_or_else(String::new, |at| format!(", since {at}"));
-    let head = format!("{title} is stuck{since}: {after}; {missing}");
-    let causes: Vec<String> = causes.iter().enumerate().map(cause).collect();
     format!(
-        "{head}\nusual causes, and what to try\n{}",
-        causes.join("\n")
+        "{title} is stuck{since}: {after}; {missing}\n{}",
+        usual(causes)
     )
+}
+
+fn amiss(title: &str, diagnosis: &Diagnosis) -> String {
+    let (after, missing) = (&diagnosis.after, &diagnosis.missing);
+    format!(
+        "{title} is not ready for its next boot: {after}; {missing}\n{}",
+        usual(&diagnosis.causes)
+    )
+}
+
+fn usual(causes: &[Cause]) -> String {
+    let causes: Vec<String> = causes.iter().enumerate().map(cause).collect();
+    format!("usual causes, and what to try\n{}", causes.join("\n"))
 }
 
 fn cause((at, cause): (usize, &Cause)) -> String {

@@ -44,6 +44,10 @@ pub(super) async fn show(client: &Client, args: &WhoArgs) -> Result<Answer, Fail
             "stuck: {}; {}. Run `pxe-admin doctor {}`",
             stuck.after, stuck.missing, boots.title
         )),
+        (Finding::Amiss(amiss), _) => answer.note(format!(
+            "not ready for its next boot: {}. Run `pxe-admin doctor {}`",
+            amiss.missing, boots.title
+        )),
         _ => answer,
     })
 }

@@ -5,6 +5,7 @@
 
 use super::Why;
 use super::diagnosis::{Case, Cause, Point};
+use crate::boot_order::{self, Entry};
 use crate::report::Step;
 use crate::request::{Arch, Client};
 
@@ -34,13 +35,16 @@ pub(super) fn causes(point: &Point, case: &Case<'_>) -> Vec<Cause> {
 }
 
 /// The boot order is not the one that the install left.
-pub(super) fn reordered() -> Vec<Cause> {
+pub(super) fn reordered(order: &[Entry]) -> Vec<Cause> {
+    let mut back = cause(
+        "the firmware put the order back; it will not be installed again from afar like this",
+    )
+    .tip("in its setup, put the network before the disk");
+    if let Some(command) = boot_order::mending(order) {
+        back = back.tip(format!("or on the machine: {command}"));
+    }
     vec![
-        cause(
-            "the firmware put the order back; it will not be installed again from afar like this",
-        )
-        .tip("in its setup, put the network before the disk")
-        .tip("or on the machine: efibootmgr, then efibootmgr --bootorder with the network first"),
+        back,
         cause("somebody changed it in the setup, or with another system"),
     ]
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::boots::Boot;
 use super::causes::{causes, reordered};
 use super::{Mark, Note, Part, Script, Why};
+use crate::boot_order::{self, Entry};
 use crate::local_boot::{LocalBoot, Way};
 use crate::mac::Mac;
 use crate::machine::State;
@@ -27,8 +28,8 @@ pub struct Setting {
     pub failure: Vec<String>,
     /// Whether it is to join a cluster.
     pub joins: bool,
-    /// What is wrong with its firmware's boot order.
-    pub order: Option<String>,
+    /// In which its firmware tries its entries; empty if that is not known.
+    pub boot_order: Vec<Entry>,
     /// How its loader gets to its disk, as far as that is known.
     pub local_boot: Option<LocalBoot>,
     /// Whether addresses come from another DHCP server.
@@ -55,6 +56,8 @@ pub enum Finding {
         patience: u64,
     },
     Stuck(Diagnosis),
+    /// It is where it should be, and the next boot will not do what it should.
+    Amiss(Diagnosis),
 }
 
 /// Which step did not follow, and why that may be.
@@ -183,13 +186,13 @@ pub fn diagnose(boot: Option<&Boot>, setting: &Setting) -> Finding {
 
 /// All is well with the boot; and with the next one, unless its firmware will not ask the network.
 fn ordered(why: String, since: Option<Timestamp>, setting: &Setting) -> Finding {
-    match &setting.order {
+    match boot_order::trouble(&setting.boot_order) {
         None => Finding::Well { why },
-        Some(trouble) => Finding::Stuck(Diagnosis {
+        Some(trouble) => Finding::Amiss(Diagnosis {
             after: why,
-            missing: trouble.clone(),
+            missing: trouble,
             since,
-            causes: reordered(),
+            causes: reordered(&setting.boot_order),
         }),
     }
 }

@@ -1,6 +1,7 @@
 //! Marks into boots, and what is said of each place where a boot can get stuck.
 
 mod leaving;
+mod reordered;
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -366,7 +367,7 @@ fn setting(now: i64, state: State) -> Setting {
         state,
         failure: Vec::new(),
         joins: true,
-        order: None,
+        boot_order: Vec::new(),
         local_boot: None,
         proxy: true,
         address: [10, 77, 0, 1].into(),
@@ -384,7 +385,7 @@ fn said(finding: &Finding) -> String {
             quiet,
             patience,
         } => format!("under way: {awaited} ({quiet} of {patience} s)\n"),
-        Finding::Stuck(diagnosis) => {
+        Finding::Stuck(diagnosis) | Finding::Amiss(diagnosis) => {
             let mut text = format!("{}; {}\n", diagnosis.after, diagnosis.missing);
             for cause in &diagnosis.causes {
                 let _ = writeln!(text, "- {}", cause.what);
@@ -918,7 +919,7 @@ proptest! {
         });
         let setting = Setting { proxy, joins, local_boot, ..setting(5000 + later, state) };
         match diagnose(boots.last(), &setting) {
-            Finding::Stuck(diagnosis) => {
+            Finding::Stuck(diagnosis) | Finding::Amiss(diagnosis) => {
                 prop_assert!(!diagnosis.after.is_empty() && !diagnosis.missing.is_empty());
                 prop_assert!(!diagnosis.causes.is_empty());
                 prop_assert!(diagnosis.causes.iter().any(|cause| !cause.tips.is_empty()));

@@ -6,7 +6,6 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use netboot::boot_order;
 use netboot::mac::Mac;
 use netboot::machine::{Machine, State as MachineState};
 use netboot::pcap;
@@ -77,7 +76,7 @@ fn setting(app: &App, world: &World, who: &str) -> Result<Setting, Refusal> {
         state: machine.map_or(MachineState::Seen, |m| m.state),
         failure: machine.map_or_else(Vec::new, |m| m.failure.clone()),
         joins: plan.is_some_and(|plan| plan.k3s.is_some()),
-        order: machine.and_then(|m| boot_order::trouble(&m.boot_order)),
+        boot_order: machine.map_or_else(Vec::new, |m| m.boot_order.clone()),
         local_boot: machine.and_then(|m| m.local_boot.clone()),
         proxy: matches!(app.config.dhcp, Dhcp::Proxy),
         address: app.address().ip,
