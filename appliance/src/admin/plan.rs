@@ -68,9 +68,18 @@ fn described(plan: &Plan) -> String {
         part("warnings", &plan.warnings.join("\n"));
     }
     part("writes", &partitions(plan));
-    let commands: Vec<String> = plan.commands.iter().map(|one| one.words(plan)).collect();
+    let commands = plan.commands.iter();
+    let commands: Vec<String> = commands.map(|one| with_input(&one.words(plan))).collect();
     part("runs", &commands.join("\n"));
     text.trim_end().to_owned()
+}
+
+/// A command, and below it what it reads: further in, so that nobody takes that for commands.
+fn with_input(words: &str) -> String {
+    let (command, input) = words.split_once('\n').unwrap_or((words, ""));
+    let input = input.lines().filter(|line| !line.trim().is_empty());
+    let input = input.map(|line| format!("\n    {}", line.trim()));
+    std::iter::once(command.to_owned()).chain(input).collect()
 }
 
 fn planned_disk(disk: &PlannedDisk) -> String {
