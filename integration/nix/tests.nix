@@ -221,6 +221,38 @@ let
         == "/stub/netboot-agent/bin/netboot-agent unlock --patience 300 root=/dev/disk/by-partlabel/disk-main-root swap=/dev/disk/by-partlabel/disk-main-swap"
       && named.root == "disk-main-root luks root"
       && named.swap == "disk-main-swap luks swap";
+    "what a table encrypts is opened as well, by the names that it has there" =
+      let
+        luks = name: {
+          type = "luks";
+          inherit name;
+        };
+        table = {
+          disk.main = {
+            type = "disk";
+            content = {
+              type = "gpt";
+              partitions = {
+                ESP.size = "1G";
+                root.content = luks "crypt-root";
+                data = {
+                  label = "data";
+                  content = luks "data";
+                };
+              };
+            };
+          };
+          mdadm.safe.content = luks "safe";
+        };
+        unlock =
+          (systems.vault.extendModules { modules = [ { netboot.devices = lib.mkForce table; } ]; })
+          .config.boot.initrd.systemd.services.netboot-unlock;
+        opens = part: builtins.length (builtins.split part unlock.serviceConfig.ExecStart) > 1;
+      in
+      opens " crypt-root=/dev/disk/by-partlabel/disk-main-root"
+      && opens " data=/dev/disk/by-partlabel/data"
+      && opens " safe=/dev/md/safe"
+      && builtins.elem "systemd-cryptsetup@crypt\\x2droot.service" unlock.wantedBy;
     "the first stage has what the agent runs, and an address" =
       let
         inherit ((of "vault").boot.initrd) systemd;

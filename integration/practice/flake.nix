@@ -69,7 +69,7 @@
             parts
             // {
               label = builtins.replaceStrings [ "\n" ] [ "" ] (builtins.readFile ./label);
-              encrypted = builtins.match "luks-.*" (written.disk.layout or "") != null;
+              encrypted = builtins.match ".*luks.*" (builtins.toJSON [ (written.disk.layout or "") (written.disk.devices or { }) ]) != null;
               mounts = mountsOf (written.disk.devices or { });
               kernelParams = toString (params ++ (written.nixos.kernel-params or [ ]));
             }

@@ -8,24 +8,35 @@
 }:
 let
   cfg = config.netboot;
-  layout = (import ../layouts.nix lib).${cfg.layout} cfg.swap;
-  partitions = builtins.concatMap (disk: builtins.attrValues disk.content.partitions) (
-    builtins.attrValues layout.uefi.disk
+  layout =
+    if cfg.devices != null then
+      import ../tables.nix lib cfg.devices
+    else
+      ((import ../layouts.nix lib).${cfg.layout} cfg.swap).uefi;
+  # What is encrypted, and where it is found: partitions, and arrays.
+  partitions = builtins.concatLists (
+    lib.mapAttrsToList (
+      name: disk:
+      lib.mapAttrsToList (part: partition: {
+        content = partition.content or { };
+        device = "/dev/disk/by-partlabel/${partition.label or "disk-${name}-${part}"}";
+      }) disk.content.partitions
+    ) layout.disk
   );
-  # What an encrypted partition is opened as, and where it is found.
-  volumes = map (partition: {
-    inherit (partition.content) name;
-    device = "/dev/disk/by-partlabel/${partition.label}";
-  }) (lib.filter (partition: (partition.content.type or "") == "luks") partitions);
+  arrays = lib.mapAttrsToList (name: array: {
+    content = array.content or { };
+    device = "/dev/md/${name}";
+  }) (layout.mdadm or { });
+  # As what each is opened.
+  volumes = map (found: {
+    inherit (found) device;
+    inherit (found.content) name;
+  }) (lib.filter (found: (found.content.type or "") == "luks") (partitions ++ arrays));
 
-  units = map (volume: "systemd-cryptsetup@${volume.name}.service") volumes;
-  # As systemd-escape --path writes them.
-  devices = map (
-    volume:
-    "${
-      builtins.replaceStrings [ "-" "/" ] [ "\\x2d" "-" ] (lib.removePrefix "/" volume.device)
-    }.device"
-  ) volumes;
+  # As systemd-escape writes them.
+  escaped = builtins.replaceStrings [ "-" "/" ] [ "\\x2d" "-" ];
+  units = map (volume: "systemd-cryptsetup@${escaped volume.name}.service") volumes;
+  devices = map (volume: "${escaped (lib.removePrefix "/" volume.device)}.device") volumes;
   given = toString (map (volume: "${volume.name}=${volume.device}") volumes);
 in
 {
