@@ -9,17 +9,7 @@
 let
   cfg = config.netboot;
   layouts = import ../layouts.nix lib;
-  layout =
-    if cfg.devices != null then
-      rec {
-        uefi = import ../tables.nix lib cfg.devices;
-        bios = uefi;
-      }
-    else
-      (layouts.${cfg.layout}
-        or (throw "no layout is called `${cfg.layout}`; there are: ${toString (builtins.attrNames layouts)}")
-      )
-        cfg.swap;
+  layout = import ../layout-of.nix lib cfg;
 
   partitions = disk: builtins.attrValues disk.content.partitions;
   isMounted = at: disk: builtins.any (partition: (partition.content.mountpoint or null) == at) (partitions disk);

@@ -8,35 +8,39 @@
 }:
 let
   cfg = config.netboot;
-  layout =
-    if cfg.devices != null then
-      import ../tables.nix lib cfg.devices
-    else
-      ((import ../layouts.nix lib).${cfg.layout} cfg.swap).uefi;
-  # What is encrypted, and where it is found: partitions, and arrays.
-  partitions = builtins.concatLists (
-    lib.mapAttrsToList (
-      name: disk:
-      lib.mapAttrsToList (part: partition: {
-        content = partition.content or { };
-        device = "/dev/disk/by-partlabel/${partition.label or "disk-${name}-${part}"}";
-      }) disk.content.partitions
-    ) layout.disk
-  );
-  arrays = lib.mapAttrsToList (name: array: {
-    content = array.content or { };
-    device = "/dev/md/${name}";
-  }) (layout.mdadm or { });
-  # As what each is opened.
-  volumes = map (found: {
-    inherit (found) device;
-    inherit (found.content) name;
-  }) (lib.filter (found: (found.content.type or "") == "luks") (partitions ++ arrays));
+  inherit (import ../layout-of.nix lib cfg) uefi;
+  # What lies on each device: on a partition, found by its label, or on an array.
+  contents =
+    builtins.concatLists (
+      lib.mapAttrsToList (
+        name: disk:
+        lib.mapAttrsToList (part: partition: {
+          device = "/dev/disk/by-partlabel/${partition.label or "disk-${name}-${part}"}";
+          content = partition.content or { };
+        }) disk.content.partitions
+      ) uefi.disk
+    )
+    ++ lib.mapAttrsToList (name: array: {
+      device = "/dev/md/${name}";
+      inherit (array) content;
+    }) (uefi.mdadm or { });
+  # What is encrypted is opened as what, and where it is found.
+  volumes = map (
+    { device, content }:
+    {
+      inherit (content) name;
+      inherit device;
+    }
+  ) (lib.filter (one: (one.content.type or "") == "luks") contents);
 
-  # As systemd-escape writes them.
-  escaped = builtins.replaceStrings [ "-" "/" ] [ "\\x2d" "-" ];
-  units = map (volume: "systemd-cryptsetup@${escaped volume.name}.service") volumes;
-  devices = map (volume: "${escaped (lib.removePrefix "/" volume.device)}.device") volumes;
+  units = map (volume: "systemd-cryptsetup@${volume.name}.service") volumes;
+  # As systemd-escape --path writes them.
+  devices = map (
+    volume:
+    "${
+      builtins.replaceStrings [ "-" "/" ] [ "\\x2d" "-" ] (lib.removePrefix "/" volume.device)
+    }.device"
+  ) volumes;
   given = toString (map (volume: "${volume.name}=${volume.device}") volumes);
 in
 {
