@@ -30,7 +30,7 @@ grub = { type = "EF02", size = "1M" }
 ESP = { type = "EF00", size = "256M", content = { type = "filesystem", format = "vfat", mountpoint = "/boot" } }
 root = { size = "2G", content = { type = "filesystem", format = "ext4", mountpoint = "/" } }
 swap = { size = "64M", content = { type = "swap" } }
-photos = { size = "100%", label = "photos", preserve = true, content = { type = "filesystem", format = "ext4", mountpoint = "/srv/photos" } }
+photos = { size = "100%", label = "photos", preserve = true, content = { type = "filesystem", format = "ext4", mountpoint = "/srv/photos", extraArgs = ["-O", "^has_journal"] } }
 
 [k3s]
 role = "agent"
@@ -54,7 +54,8 @@ fn place(disk: &Disk, label: &str) -> anyhow::Result<(u64, u64)> {
     place.with_context(|| format!("no place in {found}"))
 }
 
-/// The ext4 of a partition, of a machine that is off: as it is after its journal was played.
+/// The ext4 of a partition, of a machine that is off. It has no journal: having played one, e2fsck looks for the filesystem
+/// at the beginning of the file.
 struct Inside(String);
 
 impl Inside {
