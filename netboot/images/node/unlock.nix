@@ -33,14 +33,10 @@ let
     }
   ) (lib.filter (one: (one.content.type or "") == "luks") contents);
 
-  units = map (volume: "systemd-cryptsetup@${volume.name}.service") volumes;
-  # As systemd-escape --path writes them.
-  devices = map (
-    volume:
-    "${
-      builtins.replaceStrings [ "-" "/" ] [ "\\x2d" "-" ] (lib.removePrefix "/" volume.device)
-    }.device"
-  ) volumes;
+  # As systemd-escape writes them.
+  escaped = builtins.replaceStrings [ "-" "/" ] [ "\\x2d" "-" ];
+  units = map (volume: "systemd-cryptsetup@${escaped volume.name}.service") volumes;
+  devices = map (volume: "${escaped (lib.removePrefix "/" volume.device)}.device") volumes;
   given = toString (map (volume: "${volume.name}=${volume.device}") volumes);
 in
 {
