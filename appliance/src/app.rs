@@ -8,6 +8,7 @@ use netboot::attempts::Attempts;
 use netboot::decide::{Address, Decision, Policy, decide, decide_image};
 use netboot::event::BY_POLICY;
 use netboot::install::{self, Asker};
+use netboot::installer;
 use netboot::lease::Standing;
 use netboot::local_boot::Departures;
 use netboot::mac::Mac;
@@ -17,9 +18,11 @@ use netboot::name::ProfileName;
 use netboot::operate::{self, Built, Operator};
 use netboot::pcap::Packet;
 use netboot::profile::Profiles;
-use netboot::refusal::Refusal;
+use netboot::refusal::{Code, Refusal};
 use netboot::timeline::Mark;
-use netboot::wire::{EnrollRequest, Live, PublishRequest, Published};
+use netboot::wire::{
+    EnrollRequest, Installer, InstallerPublished, InstallerRequest, Live, PublishRequest, Published,
+};
 use netboot::world::World;
 use tokio::sync::watch;
 
@@ -177,6 +180,45 @@ impl App {
             release: decided.answer,
             changed: decided.changed,
         })
+    }
+
+    /// Puts an installer in place, and on record; machines boot it from now on.
+    pub async fn publish_installer(
+        self: &Arc<Self>,
+        request: InstallerRequest,
+    ) -> Result<InstallerPublished, Refusal> {
+        let app = self.clone();
+        let publish = move || {
+            let begun = || app.installers.begun(|mac| app.boots_installer(mac));
+            app.installers.publish(request, begun, clock::now())
+        };
+        let published = tokio::task::spawn_blocking(publish).await;
+        let published = published.map_err(|error| {
+            let message = format!("publishing an installer ended early: {error}");
+            Refusal::new(Code::Internal, message)
+        })??;
+        // Also if it was so already: the service may have been killed just before this.
+        self.record(published.installer.clone()).await?;
+        Ok(published)
+    }
+
+    /// Puts on record which installers machines boot, where that was not done when they were published.
+    pub async fn record_installers(&self) -> Result<(), Refusal> {
+        for installer in self.installers.published() {
+            self.record(installer).await?;
+        }
+        Ok(())
+    }
+
+    async fn record(&self, installer: Installer) -> Result<(), Refusal> {
+        let record = move |world: &World, _| installer::published(world, installer);
+        self.store.decide(record).await.map(|_| ())
+    }
+
+    /// Whether this machine may still ask for the files that its script named.
+    fn boots_installer(&self, mac: Mac) -> bool {
+        let decision = self.image_decision(mac);
+        matches!(decision, Decision::Install | Decision::Discover)
     }
 
     /// The forms and loaders that are tried. A panic while they were held leaves them as good as before.

@@ -1,36 +1,37 @@
 //! The installers that machines boot: those of the configuration, and those that were published, which are kept below the
 //! state directory and survive a restart.
 //!
-//! A published installer is a folder named after its store path: kernel, initrd and command line of one build. The one
-//! before it stays, for machines that have begun with it.
+//! A published installer is a folder named after its store path: kernel, initrd and command line of one build. Boot
+//! scripts name it, and it stays for the machines that have begun with it, whatever is published meanwhile.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
+mod folder;
+mod incoming;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
+use netboot::installer::{Part, Parts, bootable};
+use netboot::mac::Mac;
 use netboot::refusal::{Code, Refusal};
-use netboot::script::{Image, sayable};
+use netboot::script::Image;
 use netboot::store_path::StorePath;
 use netboot::timestamp::Timestamp;
+use netboot::token::Digest;
 use netboot::wire::{Installer, InstallerFor, InstallerPublished, InstallerRequest};
 use serde::{Deserialize, Serialize};
 
+use self::folder::{CMDLINE, INITRD, KERNEL, Way, fits, place, refused};
+use self::incoming::Incoming;
 use crate::config::InstallerImage;
 use crate::durable;
+use crate::receive::Receiving;
 
-const KERNEL: &str = "kernel";
-const INITRD: &str = "initrd";
-const CMDLINE: &str = "cmdline";
-const ARCH: &str = "arch";
-
-/// Left free for the journal and the index, which share the filesystem.
-const RESERVE: u64 = 64 << 20;
-
-/// Bytes of the longest command line that a kernel takes (x86: 2048), and then some.
-const LONGEST: u64 = 8192;
+pub use self::folder::{Built, look_at};
 
 /// All of them.
 #[derive(Debug)]
@@ -39,23 +40,34 @@ pub struct Installers {
     configured: Vec<InstallerImage>,
     /// By architecture.
     published: Mutex<BTreeMap<String, Published>>,
+    /// The names that machines were last told to boot. Nobody's after a restart, where what was kept for them stays
+    /// until the next publication.
+    begun: Mutex<BTreeMap<Mac, String>>,
     /// One publication at a time.
     turn: Mutex<()>,
+    incoming: Incoming,
 }
 
 /// What `installers/<architecture>.json` says.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Record {
     current: Installer,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    before: Option<Installer>,
+    /// The one before, and those that machines had begun with; newest first.
+    #[serde(default)]
+    earlier: Vec<Installer>,
 }
 
 #[derive(Debug, Clone)]
 struct Published {
     record: Record,
     current: InstallerImage,
-    before: Option<InstallerImage>,
+    earlier: Vec<InstallerImage>,
+}
+
+impl Record {
+    fn all(&self) -> impl Iterator<Item = &Installer> {
+        std::iter::once(&self.current).chain(&self.earlier)
+    }
 }
 
 impl Installers {
@@ -81,10 +93,13 @@ impl Installers {
             }
             sweep(&dir.join(arch), published.get(arch));
         }
+        let incoming = Incoming::open(&dir);
         Ok(Self {
+            incoming: incoming.context("cannot make the folder for installers that are sent")?,
             dir,
             configured: configured.to_vec(),
             published: Mutex::new(published),
+            begun: Mutex::default(),
             turn: Mutex::default(),
         })
     }
@@ -92,29 +107,38 @@ impl Installers {
     /// The installer for machines of this architecture (`x86_64`). One of the configuration goes first.
     pub fn for_arch(&self, arch: &str) -> Option<InstallerImage> {
         let configured = self.configured.iter().find(|i| i.image.arch == arch);
-        let published = || Some(self.published().get(arch)?.current.clone());
+        let published = || Some(held(&self.published).get(arch)?.current.clone());
         configured.cloned().or_else(published)
     }
 
-    /// The one that a boot script named: also the one before the current one.
+    /// The one that a boot script named, which may not be the newest any more.
     pub fn named(&self, name: &str, arch: &str) -> Option<InstallerImage> {
         let is = |i: &&InstallerImage| i.image.name == name && i.image.arch == arch;
         if let Some(image) = self.configured.iter().find(is) {
             return Some(image.clone());
         }
-        let published = self.published();
+        let published = held(&self.published);
         let published = published.get(arch)?;
-        let both = std::iter::once(&published.current).chain(&published.before);
-        both.into_iter().find(is).cloned()
+        let all = std::iter::once(&published.current).chain(&published.earlier);
+        all.into_iter().find(is).cloned()
     }
 
     /// Those that machines boot now.
     pub fn all(&self) -> Vec<InstallerImage> {
-        let published = self.published();
+        let published = held(&self.published);
         let shadowed = |arch: &str| self.configured.iter().any(|i| i.image.arch == arch);
         let published = published.values().map(|p| &p.current);
         let published = published.filter(|i| !shadowed(&i.image.arch));
         self.configured.iter().chain(published).cloned().collect()
+    }
+
+    /// Those that were published last, whether machines boot them or not.
+    pub fn published(&self) -> Vec<Installer> {
+        let published = held(&self.published);
+        published
+            .values()
+            .map(|p| p.record.current.clone())
+            .collect()
     }
 
     /// What machines of this architecture boot, for whoever publishes.
@@ -123,36 +147,64 @@ impl Installers {
         InstallerFor {
             arch: arch.to_owned(),
             configured: configured.map(|i| i.image.name.clone()),
-            published: self.published().get(arch).map(|p| p.record.current.clone()),
+            published: held(&self.published)
+                .get(arch)
+                .map(|p| p.record.current.clone()),
         }
     }
 
-    /// Copies an installer out of the Nix store and has machines boot it from now on; durable when this returns.
+    /// A machine is told to boot the installer of this name.
+    pub fn begin(&self, mac: Mac, name: &str) {
+        held(&self.begun).insert(mac, name.to_owned());
+    }
+
+    /// What this machine was last told to boot.
+    pub fn begun_by(&self, mac: Mac) -> Option<String> {
+        held(&self.begun).get(&mac).cloned()
+    }
+
+    /// What machines were told to boot that are not done with it. Those that are, are forgotten.
+    pub fn begun(&self, is_open: impl Fn(Mac) -> bool) -> BTreeSet<String> {
+        let mut begun = held(&self.begun);
+        begun.retain(|mac, _| is_open(*mac));
+        begun.values().cloned().collect()
+    }
+
+    /// Whether this file was sent, and is whole.
+    pub fn has(&self, part: &Part) -> bool {
+        self.incoming.file(part).is_some()
+    }
+
+    /// Begins to receive a file of so many bytes, for an installer that is published later.
+    ///
+    /// # Errors
+    /// It is too large, or there is no space for it.
+    pub async fn receive(&self, name: &Digest, length: u64) -> Result<Receiving, Refusal> {
+        self.incoming.receive(name, length).await
+    }
+
+    /// Puts an installer in place and has machines boot it from now on; durable when this returns. It is taken out of
+    /// the Nix store, or of what was sent. `begun` names those that boots under way need.
     ///
     /// # Errors
     /// It is no installer, does not fit, or the configuration has one for its architecture.
     pub fn publish(
         &self,
         request: InstallerRequest,
+        begun: impl FnOnce() -> BTreeSet<String>,
         now: Timestamp,
     ) -> Result<InstallerPublished, Refusal> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let from = Path::new(request.path.as_str());
-        let arch = look_at(from, &request.path)?;
+        let _turn = held(&self.turn);
+        let (built, way) = match &request.parts {
+            Some(parts) => (self.sent(parts, &request.path)?, Way::Move),
+            None => (look_at(&request.path)?, Way::Copy),
+        };
+        let arch = built.arch.clone();
         if let Some(own) = self.configured.iter().find(|i| i.image.arch == arch) {
-            let name = &own.image.name;
-            return Err(Refusal::new(
-                Code::WrongState,
-                format!("appliance.toml has an installer for {arch} of its own"),
-            )
-            .fact(format!("[images.{name}]: `{}`", own.kernel.display()))
-            .fact("nothing was changed")
-            .tip(format!(
-                "to boot the flake's, take [images.{name}] out, then systemctl restart pxe-appliance"
-            )));
+            return Err(shadowed(own));
         }
-        let before = self.published().get(&arch).map(|p| p.record.clone());
-        if let Some(record) = &before
+        let before = held(&self.published).get(&arch).cloned();
+        if let Some(Published { record, .. }) = &before
             && record.current.path == request.path
         {
             return Ok(InstallerPublished {
@@ -161,14 +213,25 @@ impl Installers {
             });
         }
         let broken = |error: anyhow::Error| {
-            refused(&format!("the installer cannot be copied: {error:#}"))
+            refused(&format!("the installer cannot be put in place: {error:#}"))
                 .fact("machines boot the one from before")
         };
-        let kept = before.as_ref().and_then(|record| record.before.as_ref());
-        if kept.is_none_or(|kept| kept.path != request.path) {
-            fits(&self.dir, from)?;
-            copy(from, &self.dir.join(&arch).join(request.path.hash())).map_err(broken)?;
+        let to = self.dir.join(&arch).join(request.path.hash());
+        let known = |p: &Published| p.earlier.iter().any(|i| i.kernel.parent() == Some(&to));
+        if !before.as_ref().is_some_and(known) {
+            match way {
+                Way::Copy => fits(&self.dir, &built)?,
+                Way::Move => self.are_there(request.parts.as_ref())?,
+            }
+            place(&built, way, &to).map_err(broken)?;
         }
+        let begun = begun();
+        let earlier: Vec<Installer> = before.map_or_else(Vec::new, |before| {
+            let Record { current, earlier } = before.record;
+            let wanted = |i: &Installer| begun.contains(&name(&i.path)) && i.path != request.path;
+            let wanted = earlier.into_iter().filter(wanted);
+            std::iter::once(current).chain(wanted).collect()
+        });
         let record = Record {
             current: Installer {
                 arch: arch.clone(),
@@ -176,7 +239,7 @@ impl Installers {
                 published: now,
                 source: request.source,
             },
-            before: before.map(|record| record.current),
+            earlier,
         };
         let write = || -> anyhow::Result<Published> {
             let text = serde_json::to_vec_pretty(&record)?;
@@ -185,18 +248,62 @@ impl Installers {
         };
         let published = write().map_err(broken)?;
         sweep(&self.dir.join(&arch), Some(&published));
-        self.published().insert(arch, published);
+        self.incoming.sweep_old();
+        held(&self.published).insert(arch, published);
         Ok(InstallerPublished {
             installer: record.current,
             changed: true,
         })
     }
 
-    fn published(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Published>> {
-        self.published
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// An installer of which a workstation told what it is.
+    fn sent(&self, parts: &Parts, path: &StorePath) -> Result<Built, Refusal> {
+        bootable(&parts.arch, &parts.cmdline).map_err(|why| {
+            refused(&format!("`{path}` is not an installer"))
+                .fact(format!("its {why}"))
+                .fact("nothing was changed")
+        })?;
+        let file = |part: &Part| self.incoming.file(part).unwrap_or_default();
+        Ok(Built {
+            arch: parts.arch.clone(),
+            cmdline: parts.cmdline.clone(),
+            kernel: file(&parts.kernel),
+            initrd: file(&parts.initrd),
+        })
     }
+
+    fn are_there(&self, parts: Option<&Parts>) -> Result<(), Refusal> {
+        let named = parts
+            .into_iter()
+            .flat_map(|p| [(KERNEL, &p.kernel), (INITRD, &p.initrd)]);
+        for (what, part) in named {
+            if !self.has(part) {
+                return Err(refused(&format!("the installer's {what} is not here"))
+                    .fact(format!("its SHA-256 is {}", part.sha256))
+                    .fact("nothing was changed")
+                    .tip("publish it again: what is missing is sent again"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn shadowed(own: &InstallerImage) -> Refusal {
+    let Image { name, arch, .. } = &own.image;
+    Refusal::new(
+        Code::WrongState,
+        format!("appliance.toml has an installer for {arch} of its own"),
+    )
+    .fact(format!("[images.{name}]: `{}`", own.kernel.display()))
+    .fact("nothing was changed")
+    .tip(format!(
+        "to boot the flake's, take [images.{name}] out, then systemctl restart pxe-appliance"
+    ))
+}
+
+/// A panic while it was held leaves it as good as before.
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The name in URLs: another build has another, so that no machine gets the kernel of one and the initrd of the next.
@@ -227,113 +334,25 @@ fn load(dir: &Path, arch: &str) -> anyhow::Result<Option<Published>> {
         })
     };
     let current = image(&record.current)?;
-    let before = record.before.as_ref().and_then(|before| image(before).ok());
+    let earlier = record.earlier.iter().filter_map(|old| image(old).ok());
     Ok(Some(Published {
-        record,
+        earlier: earlier.collect(),
         current,
-        before,
+        record,
     }))
 }
 
-/// The architecture of what is an installer.
-fn look_at(folder: &Path, path: &StorePath) -> Result<String, Refusal> {
-    if !folder.exists() {
-        return Err(
-            refused(&format!("`{path}` is not in this machine's Nix store"))
-                .fact("nothing was changed")
-                .tip("build it here, or copy it here with `nix copy --to ssh://…`"),
-        );
-    }
-    let no = |why: &str| {
-        refused(&format!("`{path}` is not an installer"))
-            .fact(why)
-            .fact("nothing was changed")
-            .tip("`packages.<system>.installer` is a folder with kernel, initrd, cmdline and arch")
-    };
-    let parts = [KERNEL, INITRD, CMDLINE, ARCH];
-    let full = |part: &&&str| fs::metadata(folder.join(part)).is_ok_and(|m| m.is_file());
-    let absent: Vec<&str> = parts.iter().filter(|p| !full(p)).copied().collect();
-    if !absent.is_empty() {
-        return Err(no(&format!("it has no {}", absent.join(", "))));
-    }
-    for part in [KERNEL, INITRD] {
-        if fs::metadata(folder.join(part)).is_ok_and(|m| m.len() == 0) {
-            return Err(no(&format!("its {part} is empty")));
-        }
-    }
-    let text = |part: &str| -> Result<String, Refusal> {
-        let file = folder.join(part);
-        let long = fs::metadata(&file).is_ok_and(|m| m.len() > LONGEST);
-        let text = fs::read_to_string(file).map_err(|error| no(&format!("its {part}: {error}")))?;
-        match sayable(text.trim()) {
-            Ok(()) if !long => Ok(text.trim().to_owned()),
-            Ok(()) => Err(no(&format!("its {part} is too long"))),
-            Err(why) => Err(no(&format!("its {part} {why}"))),
-        }
-    };
-    text(CMDLINE)?;
-    match text(ARCH)?.as_str() {
-        arch @ ("x86_64" | "aarch64") => Ok(arch.to_owned()),
-        other => Err(no(&format!("its arch is `{other}`, not x86_64 or aarch64"))),
-    }
-}
-
-fn fits(dir: &Path, from: &Path) -> Result<(), Refusal> {
-    let size = |part: &str| fs::metadata(from.join(part)).map_or(0, |m| m.len());
-    let needed = size(KERNEL) + size(INITRD) + RESERVE;
-    let free = durable::free_space(dir)
-        .map_err(|error| refused(&format!("the filesystem cannot be asked: {error}")))?;
-    if free >= needed {
-        return Ok(());
-    }
-    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
-    Err(refused("the state-dir's filesystem has too little space")
-        .fact(format!(
-            "about {} MiB must be free, {} MiB are",
-            mib(needed),
-            mib(free)
-        ))
-        .fact("nothing was changed")
-        .tip("free some space in the appliance's `state-dir`, or move it to a larger disk"))
-}
-
-/// Puts a whole installer in place, or nothing.
-fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
-    let aside = to.with_extension("new");
-    for old in [&aside, &to.to_owned()] {
-        if old.exists() {
-            fs::remove_dir_all(old)?;
-        }
-    }
-    durable::make_dir(&aside)?;
-    for part in [KERNEL, INITRD] {
-        let mut file = File::create_new(aside.join(part))?;
-        io::copy(&mut File::open(from.join(part))?, &mut file).context(part)?;
-        file.sync_all()?;
-    }
-    let cmdline = fs::read_to_string(from.join(CMDLINE))?;
-    durable::write(&aside.join(CMDLINE), 0o600, cmdline.trim().as_bytes())?;
-    durable::sync_dir(&aside)?;
-    fs::rename(&aside, to)?;
-    if let Some(parent) = to.parent() {
-        durable::sync_dir(parent)?;
-    }
-    Ok(())
-}
-
-/// Removes what is neither the current one nor the one before. A machine in the middle of a file reads it to its end.
+/// Removes what is on no record. A machine in the middle of a file reads it to its end.
 fn sweep(folder: &Path, keep: Option<&Published>) {
-    let keep = keep.map(|p| &p.record);
-    let kept = |name: &str| {
-        let both = keep
-            .into_iter()
-            .flat_map(|r| std::iter::once(&r.current).chain(&r.before));
-        both.into_iter()
-            .any(|installer| installer.path.hash() == name)
-    };
+    let kept: BTreeSet<&str> = keep
+        .into_iter()
+        .flat_map(|published| published.record.all())
+        .map(|installer| installer.path.hash())
+        .collect();
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     for entry in entries {
-        if entry.file_name().to_str().is_some_and(kept) {
+        let name = entry.file_name();
+        if name.to_str().is_some_and(|name| kept.contains(name)) {
             continue;
         }
         if let Err(error) = fs::remove_dir_all(entry.path()) {
@@ -341,10 +360,6 @@ fn sweep(folder: &Path, keep: Option<&Published>) {
             tracing::warn!(path = %path.display(), %error, "an old installer cannot be removed");
         }
     }
-}
-
-fn refused(message: &str) -> Refusal {
-    Refusal::new(Code::PublishFailed, message)
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ pub mod k3s;
 pub mod keys;
 pub mod loaders;
 pub mod packets;
+pub mod receive;
 pub mod seal;
 pub mod store;
 pub mod timelines;
@@ -36,5 +37,7 @@ pub mod serve;
 
 pub mod admin;
 
+#[cfg(test)]
+mod cuts;
 #[cfg(test)]
 mod testing;

@@ -29,6 +29,26 @@ pub async fn entry(app: &App, caller: &Caller, loader: Option<Loader>) -> Result
     }
 }
 
+/// The installer that this machine has begun with; the newest where it has with none, or that is gone.
+///
+/// # Errors
+/// There is none for it, in words for its screen.
+pub fn begun(app: &App, mac: Mac) -> Result<InstallerImage, NoImage> {
+    let newest = image(app, mac)?;
+    let name = app.installers.begun_by(mac);
+    let begun = name.and_then(|name| app.installers.named(&name, &newest.image.arch));
+    Ok(begun.unwrap_or(newest))
+}
+
+/// The newest for one that is only now told where its files are. Only a Raspberry Pi finds its disk by itself, and it was
+/// told before it asks for its command line.
+fn which(app: &App, mac: Mac, loader: Option<Loader>) -> Result<InstallerImage, NoImage> {
+    match loader {
+        Some(_) => image(app, mac),
+        None => begun(app, mac),
+    }
+}
+
 /// The installer that this machine may boot.
 ///
 /// # Errors
@@ -47,7 +67,7 @@ pub fn image(app: &App, mac: Mac) -> Result<InstallerImage, NoImage> {
 /// The installer with its ticket. The image is looked for first: without one no attempt is counted.
 async fn install(app: &App, caller: &Caller, loader: Option<Loader>) -> Result<Entry, Refusal> {
     let mac = caller.mac;
-    let image = match image(app, mac) {
+    let image = match which(app, mac, loader) {
         Ok(image) => image.image,
         Err(why) => {
             tracing::warn!(%mac, reason = %why, "cannot install");
@@ -63,6 +83,7 @@ async fn install(app: &App, caller: &Caller, loader: Option<Loader>) -> Result<E
             let machine = decided.world.by_mac(mac);
             let title = machine.map_or_else(|| mac.to_string(), |m| m.title());
             tracing::info!(%mac, %title, "boot script with a ticket");
+            app.installers.begin(mac, &image.name);
             let given = Given::Installer;
             app.mark_of(caller, Mark::Script { given });
             Ok(Entry::Installer(Installer {
@@ -84,7 +105,7 @@ async fn install(app: &App, caller: &Caller, loader: Option<Loader>) -> Result<E
 /// is not asked.
 async fn discover(app: &App, caller: &Caller, loader: Option<Loader>) -> Result<Entry, Refusal> {
     let mac = caller.mac;
-    let image = match image(app, mac) {
+    let image = match which(app, mac, loader) {
         Ok(image) => image.image,
         Err(why) => {
             tracing::warn!(%mac, reason = %why, "cannot find out what it is");
@@ -100,6 +121,7 @@ async fn discover(app: &App, caller: &Caller, loader: Option<Loader>) -> Result<
     match app.store.decide(serve).await?.answer.0 {
         Decision::Discover => {
             tracing::info!(%mac, "boot script that has it tell its hardware");
+            app.installers.begin(mac, &image.name);
             let given = Given::Discover;
             app.mark_of(caller, Mark::Script { given });
             Ok(Entry::Installer(Installer {

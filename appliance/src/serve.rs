@@ -232,6 +232,9 @@ impl Bound {
             reload,
         } = self;
         let all = stop.child_token();
+        if let Err(refusal) = app.record_installers().await {
+            tracing::warn!(%refusal, "which installers machines boot is not on record");
+        }
         let mut tasks = Tasks::default();
         for doors in doors {
             doors.serve(&app, &tls, &mut tasks, &all);

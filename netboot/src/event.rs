@@ -16,6 +16,7 @@ use crate::plan::Plan;
 use crate::report::Report;
 use crate::timestamp::Timestamp;
 use crate::token::{Digest, Ticket};
+use crate::wire::Installer;
 
 /// One line of the journal. `seq` rises by one from 1 without gaps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -207,6 +208,10 @@ pub enum Happening {
     /// A system went into the cache.
     Released {
         release: Release,
+    },
+    /// Machines of its architecture boot this installer from now on.
+    InstallerPublished {
+        installer: Installer,
     },
     /// A commit of the branch that is followed was published, or why it was not.
     Followed {

@@ -39,8 +39,9 @@ pub enum File {
     Cmdline,
     /// `config.txt`
     Config,
-    Kernel,
-    Initrd,
+    /// Of the installer of this name, which the machine's script named; a Raspberry Pi's firmware names none.
+    Kernel(Option<String>),
+    Initrd(Option<String>),
     /// A file of the Raspberry Pi's own firmware, such as `start4.elf` or `overlays/vc4-kms-v3d.dtbo`.
     Firmware(String),
 }
@@ -109,8 +110,10 @@ fn whose(folder: &str) -> Option<Whose> {
 
 fn own(of: Whose, rest: &[&str]) -> Result<Asked, Unknown> {
     let file = match (&of, rest) {
-        (_, ["kernel"]) => File::Kernel,
-        (_, ["initrd"]) => File::Initrd,
+        (Whose::Card(_), [set, "kernel"]) => File::Kernel(Some((*set).to_owned())),
+        (Whose::Card(_), [set, "initrd"]) => File::Initrd(Some((*set).to_owned())),
+        (Whose::RaspberryPi(_), ["kernel"]) => File::Kernel(None),
+        (Whose::RaspberryPi(_), ["initrd"]) => File::Initrd(None),
         (Whose::Card(_), ["autoexec.ipxe"]) => File::Autoexec,
         (Whose::Card(_), [name]) if is_probe(name) => return Err(Unknown::Probe),
         (Whose::Card(_), [name]) if !name.contains(':') => File::Loader((*name).to_owned()),
@@ -266,8 +269,8 @@ mod tests {
             ),
             (
                 "GRUB's kernel",
-                b"/52-54-00-12-34-56/kernel",
-                card(File::Kernel),
+                b"/52-54-00-12-34-56/installer-33333333/kernel",
+                card(File::Kernel(Some("installer-33333333".to_owned()))),
             ),
             (
                 "U-Boot",
@@ -276,8 +279,8 @@ mod tests {
             ),
             (
                 "U-Boot's initrd",
-                b"52-54-00-12-34-56/initrd",
-                card(File::Initrd),
+                b"52-54-00-12-34-56/installer/initrd",
+                card(File::Initrd(Some("installer".to_owned()))),
             ),
             ("Raspberry Pi 3", b"bootcode.bin", Ok(Asked::Bootcode)),
             (
@@ -302,7 +305,7 @@ mod tests {
                 b"6d7e8f90/cmdline.txt",
                 pi(File::Cmdline),
             ),
-            ("its kernel", b"6d7e8f90/kernel", pi(File::Kernel)),
+            ("its kernel", b"6d7e8f90/kernel", pi(File::Kernel(None))),
         ] {
             assert_eq!(read(path), want, "{name}");
         }
@@ -349,6 +352,10 @@ mod tests {
             " 52-54-00-12-34-56/snponly.efi",
             "01-00-5e-00-00-01/snponly.efi",
             "52-54-00-12-34-56/../snponly.efi",
+            "52-54-00-12-34-56/../installer/kernel",
+            "52-54-00-12-34-56/installer/../kernel",
+            "52-54-00-12-34-56/installer/cmdline",
+            "52-54-00-12-34-56/a/installer/kernel",
             "52-54-00-12-34-56/../../etc/passwd",
             "52-54-00-12-34-56//etc/passwd",
             "52-54-00-12-34-56/a/../snponly.efi",

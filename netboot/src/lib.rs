@@ -25,6 +25,7 @@
 //! | [`operate`] | an operator's command | events, or a refusal |
 //! | [`nix_log`] | what Nix says | progress, and the words for a failure |
 //! | [`closure`] | two closures | what becomes of each package |
+//! | [`installer`] | an installer that is published | whether machines could boot it, and events |
 //! | [`follow`] | the commit that a branch has | whether it is published now |
 //! | [`retention`] | releases, and what machines do | what stays in the cache |
 //! | [`bounds`] | what callers say | how much of it goes on record |
@@ -84,6 +85,7 @@ pub mod nix_log;
 
 pub mod follow;
 pub mod install;
+pub mod installer;
 pub mod operate;
 pub mod refusal;
 pub mod retention;

@@ -4,11 +4,14 @@
 //! |---|---|
 //! | `line` | one line of it |
 //! | [`BuildLog`] | a person who waits for a build |
+//! | [`CacheLog`] | a person who waits for a copy into the cache |
 //! | [`CopyLog`] | the agent, which copies a system and tries again |
 
 mod build;
+mod cache;
 mod copy;
 mod line;
 
 pub use build::{BuildLog, Count, News};
+pub use cache::CacheLog;
 pub use copy::{Cause, CopyLog};

@@ -54,6 +54,12 @@ pub enum Errand {
 }
 
 impl Installer {
+    /// Where its files are for TFTP. By the name of the image, so that a machine gets the kernel and the initrd of one
+    /// build, whatever is published in between.
+    fn folder(&self, mac: Mac) -> String {
+        format!("{}/{}", mac.dashed(), self.image.name)
+    }
+
     /// For the machine's screen.
     fn doing(&self, mac: Mac) -> String {
         let title = plain(&self.title);

@@ -280,6 +280,7 @@ impl Mark {
             | Happening::KeyShown { .. }
             | Happening::Refused { .. }
             | Happening::Released { .. }
+            | Happening::InstallerPublished { .. }
             | Happening::Pruned { .. }
             | Happening::Followed { .. }
             | Happening::PoolExhausted { .. }

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct Ticket(String);
 
-/// The SHA-256 of a secret, 64 hexadecimal digits: all that is ever stored of a session or a node key.
+/// A SHA-256, 64 hexadecimal digits: of a secret, all that is ever stored of a session or a node key; of a file, what it
+/// must be when it has arrived.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest(String);

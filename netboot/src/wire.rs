@@ -10,6 +10,7 @@ use crate::closure::Member;
 use crate::consent::Found;
 use crate::event::Event;
 use crate::hardware::Hardware;
+use crate::installer::{Part, Parts};
 use crate::mac::Mac;
 use crate::machine::{Generation, Machine, Release};
 use crate::name::{HostName, ProfileName, SystemName};
@@ -255,6 +256,9 @@ pub struct Preview {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Releases {
     pub releases: Vec<Release>,
+    /// Every one that was published, oldest first; of each architecture, the last is the one that machines boot.
+    #[serde(default)]
+    pub installers: Vec<Installer>,
 }
 
 /// What something was built from.
@@ -294,6 +298,18 @@ pub struct Publishing {
     pub systems: Vec<SystemName>,
     /// The installers for the architectures of profiles.
     pub installers: Vec<InstallerFor>,
+    /// What the appliance copies into its cache at this moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copying: Option<Copying>,
+}
+
+/// A system on its way from the appliance's Nix store into its cache.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copying {
+    pub toplevel: StorePath,
+    /// Bytes of NARs, unpacked.
+    pub done: u64,
+    pub total: u64,
 }
 
 /// The installer that machines of an architecture boot.
@@ -327,6 +343,30 @@ pub struct InstallerRequest {
     pub path: StorePath,
     #[serde(default)]
     pub source: Source,
+    /// What is in it, where the appliance does not have it in a Nix store of its own: it was sent before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts: Option<Parts>,
+}
+
+/// `POST /admin/v1/publish/room`: what a publication is about to send → [`Lacking`]; a refusal if it does not fit.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Shipment {
+    /// Of closures.
+    #[serde(default)]
+    pub paths: Vec<Member>,
+    /// Of installers, each to `PUT /admin/v1/publish/installer/parts/<sha256>`.
+    #[serde(default)]
+    pub parts: Vec<Part>,
+}
+
+/// What the appliance does not have of a [`Shipment`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lacking {
+    /// Store paths.
+    pub paths: u64,
+    /// Bytes of their NARs, unpacked.
+    pub bytes: u64,
+    pub parts: Vec<Part>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

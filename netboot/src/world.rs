@@ -19,6 +19,7 @@ use crate::report::{Outcome, Progress, Report, Step};
 use crate::request::is_raspberry_pi_card;
 use crate::timestamp::Timestamp;
 use crate::token::{Digest, Ticket};
+use crate::wire::Installer;
 
 /// The fold of the whole journal.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -26,6 +27,8 @@ pub struct World {
     pub machines: BTreeMap<Mac, Machine>,
     /// Oldest first.
     pub releases: Vec<Release>,
+    /// Every installer that was published, oldest first.
+    pub installers: Vec<Installer>,
     /// The commit that was published last by following a branch, or was to be.
     pub followed: Option<Followed>,
     /// The number of the last event folded in.
@@ -54,6 +57,9 @@ impl World {
         self.seq = event.seq;
         match (&event.what, event.machine) {
             (Happening::Released { release }, _) => self.releases.push(release.clone()),
+            (Happening::InstallerPublished { installer }, _) => {
+                self.installers.push(installer.clone());
+            }
             (Happening::Followed { revision, trouble }, _) => {
                 let before = self.followed.as_ref();
                 self.followed = Some(Followed::after(before, revision, trouble, event.at));
@@ -492,6 +498,7 @@ impl Machine {
             | Happening::AddressInUse { .. }
             | Happening::AddressDeclined { .. }
             | Happening::Released { .. }
+            | Happening::InstallerPublished { .. }
             | Happening::Pruned { .. }
             | Happening::Followed { .. } => {}
         }

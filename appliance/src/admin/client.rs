@@ -24,6 +24,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// How long `publish` may take: it packs and signs gigabytes.
 pub(super) const PUBLISH_WITHIN: Duration = Duration::from_secs(3600);
 
+/// How long a question about thousands of files may take.
+const ASK_WITHIN: Duration = Duration::from_secs(120);
+
 /// How long a TCP and TLS handshake may take on a LAN.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
@@ -161,6 +164,17 @@ impl Client {
         let call = Call::new(Method::GET, path);
         let request = self.request(&call).query(query).timeout(self.answer_within);
         self.answer(request, &call, self.answer_within, None).await
+    }
+
+    /// Asks with a body. Nothing changes by it.
+    pub(super) async fn ask_about<B: Serialize, T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &B,
+    ) -> Result<T, Failure> {
+        let call = Call::new(Method::POST, path);
+        let request = self.request(&call).json(body).timeout(ASK_WITHIN);
+        self.answer(request, &call, ASK_WITHIN, None).await
     }
 
     /// Asks for something that is not JSON.

@@ -1,5 +1,6 @@
 //! `publish`.
 
+mod freight;
 mod from_flake;
 mod hand_over;
 pub(super) mod told;
@@ -16,6 +17,8 @@ use super::cli::PublishArgs;
 use super::client::Client;
 use super::failure::Failure;
 use super::output::{Answer, Output};
+use super::upload;
+use freight::Freight;
 
 pub(super) async fn publish(
     client: &Client,
@@ -32,6 +35,11 @@ pub(super) async fn publish(
         });
     };
     let toplevel = store_path(toplevel)?;
+    if client.is_elsewhere() && upload::is_here(&toplevel).await? {
+        let mut freight = Freight::default();
+        freight.system(&toplevel).await?;
+        freight.ask(client).await?;
+    }
     let published = hand_over::system(client, system, &toplevel, Source::default(), output).await?;
     Ok(told::published(&told::Document {
         systems: vec![published],

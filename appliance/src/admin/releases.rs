@@ -1,7 +1,7 @@
 //! `releases`: what was published, and what of it leaves the cache.
 
 use netboot::retention::{Judged, Why};
-use netboot::wire::{PruneAnswer, PruneRequest, Releases};
+use netboot::wire::{Installer, PruneAnswer, PruneRequest, Releases, Source};
 
 use super::cli::ReleasesArgs;
 use super::client::{Client, PUBLISH_WITHIN};
@@ -20,7 +20,7 @@ pub(super) async fn releases(client: &Client, args: &ReleasesArgs) -> Result<Ans
 
 async fn list(client: &Client) -> Result<Answer, Failure> {
     let answer: Releases = client.get(&["releases"]).await?;
-    if answer.releases.is_empty() {
+    if answer.releases.is_empty() && answer.installers.is_empty() {
         return Ok(Answer::new(&answer, String::new())
             .note("nothing was published yet")
             .note("next: `pxe-admin publish`"));
@@ -51,7 +51,33 @@ async fn list(client: &Client) -> Result<Answer, Failure> {
         "REVISION",
         "TOPLEVEL",
     ];
-    Ok(Answer::new(&answer, table(head, &rows)))
+    let mut parts = Vec::new();
+    if !rows.is_empty() {
+        parts.push(table(head, &rows));
+    }
+    if !answer.installers.is_empty() {
+        parts.push(installers(&answer.installers));
+    }
+    Ok(Answer::new(&answer, parts.join("\n\n")))
+}
+
+/// The last of each architecture is the one that machines boot.
+fn installers(installers: &[Installer]) -> String {
+    let row = |(place, installer): (usize, &Installer)| {
+        let later = &installers[place + 1..];
+        let replaced = later.iter().any(|other| other.arch == installer.arch);
+        let Source { revision, dirty } = &installer.source;
+        [
+            installer.arch.clone(),
+            installer.published.to_string(),
+            if replaced { "replaced" } else { "yes" }.to_owned(),
+            told::revision(revision.as_deref(), *dirty),
+            installer.path.to_string(),
+        ]
+    };
+    let rows: Vec<[String; 5]> = installers.iter().enumerate().map(row).collect();
+    let head = ["INSTALLER", "PUBLISHED", "NEWEST", "REVISION", "PATH"];
+    table(head, &rows)
 }
 
 async fn prune(client: &Client, args: &ReleasesArgs) -> Result<Answer, Failure> {

@@ -8,7 +8,9 @@ use netboot::machine::{Facts, Generation, Waits};
 use netboot::manner::Manner;
 use netboot::plan::Plan;
 use netboot::report::{Outcome, Report};
+use netboot::wire::Source;
 
+use super::publish::told;
 use super::words::{arch, bytes, bytes_of};
 
 /// One line, lower case, values in backquotes.
@@ -109,6 +111,17 @@ pub(super) fn sentence(what: &Happening) -> String {
         }
         Happening::Pruned { system, number, by } => {
             format!("release {number} of `{system}` was taken out of the cache by {by}")
+        }
+        Happening::InstallerPublished { installer } => {
+            let Source { revision, dirty } = &installer.source;
+            let from = match revision {
+                Some(_) => format!(", from {}", told::revision(revision.as_deref(), *dirty)),
+                None => String::new(),
+            };
+            format!(
+                "machines boot the installer for {} {} now{from}",
+                installer.arch, installer.path
+            )
         }
         Happening::Released { release } => format!(
             "release {} of `{}`: {}, {}",

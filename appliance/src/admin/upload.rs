@@ -103,7 +103,7 @@ fn copy(passage: &Passage, path: &StorePath, folder: &Path, netrc: &Path) -> Com
 }
 
 /// Whether the Nix store that is used here has it.
-async fn is_here(path: &StorePath) -> Result<bool, Failure> {
+pub(super) async fn is_here(path: &StorePath) -> Result<bool, Failure> {
     let asked = Command::new("nix-store")
         .args(["--check-validity", path.as_str()])
         .stdin(Stdio::null())

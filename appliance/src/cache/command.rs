@@ -2,9 +2,11 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 
+use netboot::nix_log::CacheLog;
 use netboot::refusal::{Code, Refusal};
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 /// Lines of Nix's own words that a refusal carries.
@@ -31,18 +33,56 @@ pub(super) async fn run<A: AsRef<OsStr>>(
         });
     }
     let words = String::from_utf8_lossy(&output.stderr);
-    let words: Vec<&str> = words
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
+    Err(failed(program, doing, output.status, words.lines()))
+}
+
+/// Runs a copy of Nix, and tells how many bytes of NARs have been copied.
+pub(super) async fn run_telling<A: AsRef<OsStr>>(
+    program: &str,
+    arguments: impl IntoIterator<Item = A>,
+    doing: &str,
+    mut log: CacheLog,
+    mut told: impl FnMut(u64),
+) -> Result<(), Refusal> {
+    let absent = |error: &io::Error| missing(program, error);
+    let mut child = Command::new(program)
+        .args(arguments)
+        .args(["--log-format", "internal-json"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| absent(&error))?;
+    if let Some(stderr) = child.stderr.take() {
+        let mut lines = BufReader::new(stderr).split(b'\n');
+        while let Some(line) = lines.next_segment().await.map_err(|error| absent(&error))? {
+            if log.take(&String::from_utf8_lossy(&line)) {
+                told(log.done());
+            }
+        }
+    }
+    let status = child.wait().await.map_err(|error| absent(&error))?;
+    if status.success() {
+        return Ok(());
+    }
+    let words = log.words().iter().map(String::as_str);
+    Err(failed(program, doing, status, words))
+}
+
+/// With the last words of a program that did not succeed.
+fn failed<'a>(
+    program: &str,
+    doing: &str,
+    status: ExitStatus,
+    words: impl Iterator<Item = &'a str>,
+) -> Refusal {
+    let words: Vec<&str> = words.filter(|line| !line.trim().is_empty()).collect();
     let last = &words[words.len().saturating_sub(LAST_WORDS)..];
-    let refusal = refused(&format!(
-        "{doing} failed: `{program}` ended with {}",
-        output.status
-    ));
-    Err(last.iter().fold(refusal, |refusal, line| {
+    let refusal = refused(&format!("{doing} failed: `{program}` ended with {status}"));
+    last.iter().fold(refusal, |refusal, line| {
         refusal.fact(line.chars().filter(|c| !c.is_control()).collect::<String>())
-    }))
+    })
 }
 
 pub(super) fn refused(message: &str) -> Refusal {

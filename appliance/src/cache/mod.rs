@@ -9,6 +9,8 @@ mod command;
 mod folder;
 mod held;
 mod incoming;
+mod progress;
+mod promises;
 mod publish;
 mod sweep;
 mod unpack;
@@ -24,13 +26,16 @@ use anyhow::{Context, bail};
 use netboot::closure::Member;
 use netboot::refusal::{Code, Refusal};
 use netboot::store_path::StorePath;
+use netboot::wire::{Copying, Lacking};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use self::folder::Folder;
+use self::progress::Progress;
+use self::promises::Promises;
 use crate::durable;
 
 pub use self::sweep::Swept;
-pub use self::upload::{Receiving, Uploads};
+pub use self::upload::Uploads;
 
 /// What `nix copy` writes has `StoreDir` alone; the rest lets clients ask for many paths at once, and
 /// prefers this cache to the one on the internet (40).
@@ -45,6 +50,8 @@ pub struct Cache {
     dir: PathBuf,
     secret_key_file: PathBuf,
     turn: Arc<Mutex<()>>,
+    copying: Progress,
+    promises: Promises,
 }
 
 /// What `publish` found out about a system.
@@ -112,6 +119,8 @@ impl Cache {
             dir,
             secret_key_file,
             turn: Arc::default(),
+            copying: Progress::default(),
+            promises: Promises::default(),
         })
     }
 
@@ -121,6 +130,41 @@ impl Cache {
             cache: self.clone(),
             guard: Arc::new(self.turn.clone().lock_owned().await),
         }
+    }
+
+    /// What is copied into it at this moment, and how far that is.
+    pub fn copying(&self) -> Option<Copying> {
+        self.copying.now()
+    }
+
+    /// What it lacks of these paths. `more` bytes of other files are to come to its filesystem with them; `public` is
+    /// `name:base64`.
+    ///
+    /// # Errors
+    /// All of it together does not fit.
+    pub async fn lacks(
+        &self,
+        members: Vec<Member>,
+        more: u64,
+        public: String,
+    ) -> Result<Lacking, Refusal> {
+        let cache = self.clone();
+        let look = move || {
+            let lacks = |member: &&Member| cache.fault(&member.path, &public).is_some();
+            let sizes: Vec<u64> = members.iter().filter(lacks).map(|m| m.size).collect();
+            let lacking = Lacking {
+                paths: sizes.len() as u64,
+                bytes: sizes.iter().sum(),
+                parts: Vec::new(),
+            };
+            publish::fits(&cache, lacking.bytes, more)?;
+            Ok(lacking)
+        };
+        let looked = tokio::task::spawn_blocking(look).await;
+        looked.map_err(|error| {
+            let message = format!("the cache was not looked at: {error}");
+            Refusal::new(Code::Internal, message)
+        })?
     }
 
     /// The file behind `/cache/<path>`; nothing for a name that a cache does not have.
@@ -153,9 +197,12 @@ impl Turn {
         pruned: Vec<StorePath>,
         dry: bool,
     ) -> anyhow::Result<Swept> {
-        self.aside(move |cache| sweep::sweep(&cache.dir, &kept, &pruned, dry))
-            .await
-            .map_err(|refusal| anyhow::anyhow!("{refusal}"))?
+        self.aside(move |cache| {
+            let promised = cache.promises.in_force();
+            sweep::sweep(&cache.dir, &kept, &pruned, &promised, dry)
+        })
+        .await
+        .map_err(|refusal| anyhow::anyhow!("{refusal}"))?
     }
 
     /// Work with many files, on a thread that may wait for them.

@@ -5,14 +5,16 @@ use std::path::Path;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use netboot::closure::Member;
+use netboot::nix_log::CacheLog;
 use netboot::refusal::Refusal;
 use netboot::store_path::StorePath;
 
-use super::command::{refused, run};
+use super::command::{refused, run, run_telling};
 use super::folder::Folder;
 use super::incoming::{self, Incoming};
 use super::{Cache, Measured, Turn};
 use crate::durable;
+use crate::receive::RESERVE;
 
 /// What makes a store path a NixOS toplevel: without these, an install ends in a machine that does not
 /// boot, and Nix would not mind.
@@ -22,9 +24,6 @@ pub(super) const PARTS: [&str; 4] = [
     "nixos-version",
     "bin/switch-to-configuration",
 ];
-
-/// Left free for the journal and the index, which share the filesystem.
-const RESERVE: u64 = 64 << 20;
 
 pub(super) async fn publish(turn: &Turn, toplevel: &StorePath) -> Result<Measured, Refusal> {
     let label = look_at(toplevel)?;
@@ -44,8 +43,13 @@ pub(super) async fn publish(turn: &Turn, toplevel: &StorePath) -> Result<Measure
     else {
         return Ok(measured);
     };
-    let to_copy = members.iter().filter(|member| !incoming.has(&member.path));
-    fits(&turn.cache, to_copy.map(|member| member.size).sum())?;
+    let absent = members.iter().filter(|member| !incoming.has(&member.path));
+    let to_copy = absent.clone().map(|member| member.size).sum();
+    fits(&turn.cache, to_copy, 0)?;
+    let (log, progress) = (
+        CacheLog::of(absent),
+        turn.cache.copying.begin(toplevel, to_copy),
+    );
     let to = format!(
         "file://{}?secret-key={}&compression=zstd&parallel-compression=true",
         incoming.dir().display(),
@@ -59,7 +63,9 @@ pub(super) async fn publish(turn: &Turn, toplevel: &StorePath) -> Result<Measure
         &to,
         toplevel.as_str(),
     ];
-    run("nix", arguments, "copying into the cache").await?;
+    let told = |done| progress.reached(done);
+    run_telling("nix", arguments, "copying into the cache", log, told).await?;
+    drop(progress);
     let moved = turn
         .aside(move |cache| incoming.promote(&cache.dir, &missing, &public))
         .await?;
@@ -187,11 +193,11 @@ pub(super) async fn closure(toplevel: &StorePath) -> Result<Vec<Member>, Refusal
     Ok(members.map(|(path, size)| Member { path, size }).collect())
 }
 
-/// zstd leaves about a third of a NixOS system; half of it free is a fair demand.
-fn fits(cache: &Cache, missing: u64) -> Result<(), Refusal> {
+/// zstd leaves about a third of a NixOS system; half of it free is a fair demand. `more` is not packed.
+pub(super) fn fits(cache: &Cache, missing: u64, more: u64) -> Result<(), Refusal> {
     let free = durable::free_space(&cache.dir)
         .map_err(|error| refused(&format!("the cache's filesystem cannot be asked: {error}")))?;
-    let needed = missing / 2 + RESERVE;
+    let needed = (missing / 2).saturating_add(more).saturating_add(RESERVE);
     if free >= needed {
         return Ok(());
     }
@@ -199,7 +205,7 @@ fn fits(cache: &Cache, missing: u64) -> Result<(), Refusal> {
     Err(refused("the cache's filesystem has too little space")
         .fact(format!(
             "{} MiB are to be copied; about {} MiB must be free, {} MiB are",
-            mib(missing),
+            mib(missing.saturating_add(more)),
             mib(needed),
             mib(free)
         ))

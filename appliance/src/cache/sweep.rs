@@ -12,6 +12,7 @@ use netboot::timestamp::Timestamp;
 
 use super::folder::is_narinfo;
 use super::incoming;
+use super::promises::Kept;
 use crate::{clock, durable};
 
 /// How long what belongs to no release is left alone: somebody may be bringing it, to make a release of it then.
@@ -34,11 +35,14 @@ pub(super) fn sweep(
     dir: &Path,
     kept: &[StorePath],
     pruned: &[StorePath],
+    promised: &Kept,
     dry: bool,
 ) -> anyhow::Result<Swept> {
     let contents =
         contents(dir, clock::now()).with_context(|| format!("cannot list `{}`", dir.display()))?;
-    let sweep = retention::sweep(&contents, kept, pruned);
+    let stays: Vec<StorePath> = kept.iter().chain(promised.paths()).cloned().collect();
+    let mut sweep = retention::sweep(&contents, &stays, pruned);
+    sweep.nars.retain(|nar| !promised.has_nar(nar));
     let torn = kept.iter().filter_map(|path| {
         let lacks = retention::lacks(&contents, path);
         (lacks > 0).then(|| (path.clone(), lacks))

@@ -5,7 +5,9 @@ mod clients;
 mod interrupted;
 mod kept;
 mod mended;
+mod moving;
 mod power;
+mod told;
 
 use std::os::unix::fs::symlink;
 use std::process::Command;
@@ -137,10 +139,6 @@ fn only_names_of_a_cache_are_given_out() {
     for name in hostile {
         assert_eq!(cache.file(&name), None, "{name:?}");
     }
-}
-
-fn long() -> bool {
-    std::env::var_os("NETBOOT_LONG").is_some()
 }
 
 /// A small system of two store paths; `parts` is what it has of a toplevel.

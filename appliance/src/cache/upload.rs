@@ -4,30 +4,21 @@
 //! Nothing half-way is visible: a file is received aside, and gets its name when it is whole and on the disk.
 
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use netboot::narinfo::{NarFile, NarInfo, NixHash};
 use netboot::refusal::{Code, Refusal};
 use netboot::store_path::StorePath;
-use sha2::{Digest, Sha256};
-use tokio::fs::{File, OpenOptions};
-use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 
 use super::Cache;
 use super::command::refused;
 use super::unpack::{self, Unpacked};
-use crate::{clock, durable};
+use crate::durable;
+use crate::receive::{Expected, Receiving, cannot_write};
 
 /// Below the cache's folder, so on the same filesystem; no client can name it.
 const NAME: &str = "uploads";
-
-/// Left free for the journal and the index, which share the filesystem.
-const RESERVE: u64 = 64 << 20;
-
-/// Bytes between two looks at the space that is left, where nobody says how many will come.
-const LOOK_EVERY: u64 = 16 << 20;
 
 /// NARs unpacked at once: it is all work for the processor, and DHCP wants some of it.
 const UNPACKED_AT_ONCE: usize = 2;
@@ -64,36 +55,43 @@ impl Uploads {
         })
     }
 
-    /// Whether an install could copy the path with this hash. `public` is `name:base64`.
-    pub fn has(&self, hash: &str, public: &str) -> bool {
-        let text = self.cache.file(&format!("{hash}.narinfo"));
-        let text = text.and_then(|file| std::fs::read_to_string(file).ok());
-        let info = text.and_then(|text| text.parse::<NarInfo>().ok());
-        info.is_some_and(|info| {
-            info.path.hash() == hash && self.cache.fault(&info.path, public).is_none()
-        })
+    /// Whether an install could copy the path with this hash. If so, it stays for whoever was told. `public` is
+    /// `name:base64`.
+    pub async fn has(&self, hash: &str, public: &str) -> bool {
+        let (cache, hash, public) = (self.cache.clone(), hash.to_owned(), public.to_owned());
+        let look = move || {
+            let text = cache.file(&format!("{hash}.narinfo"));
+            let text = text.and_then(|file| std::fs::read_to_string(file).ok());
+            let info = text.and_then(|text| text.parse::<NarInfo>().ok());
+            let Some(info) = info.filter(|info| info.path.hash() == hash) else {
+                return false;
+            };
+            cache.promises.path(&info.path);
+            cache.fault(&info.path, &public).is_none()
+        };
+        tokio::task::spawn_blocking(look).await.unwrap_or(false)
+    }
+
+    /// The same for a NAR, whose narinfo may be still to come.
+    pub async fn has_nar(&self, nar: NarFile) -> bool {
+        let cache = self.cache.clone();
+        let look = move || {
+            cache.promises.nar(&nar);
+            cache.file(&nar.to_string()).is_some()
+        };
+        tokio::task::spawn_blocking(look).await.unwrap_or(false)
     }
 
     /// Begins to receive a NAR, of so many bytes if that was said.
     pub async fn receive(&self, name: NarFile, length: Option<u64>) -> Result<Receiving, Refusal> {
-        fits(&self.cache.dir, length.unwrap_or(0))?;
-        let aside = u64::from_le_bytes(clock::random());
-        let aside = Aside(self.cache.dir.join(NAME).join(format!("{aside:016x}")));
-        let opened = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o644)
-            .open(&aside.0)
-            .await;
-        Ok(Receiving {
-            file: opened.map_err(|error| cannot_write(&error))?,
-            aside,
-            dir: self.cache.dir.clone(),
-            name,
-            hash: Sha256::new(),
-            bytes: 0,
-            told: length.is_some(),
+        Receiving::begin(Expected {
+            hash: name.hash.0,
+            written: |hash| NixHash(hash).to_string(),
+            length,
+            aside: self.cache.dir.join(NAME),
+            to: self.cache.dir.join(name.to_string()),
         })
+        .await
     }
 
     /// Signs a narinfo into the cache. False: the path was there already, whole.
@@ -116,6 +114,10 @@ impl Uploads {
         let _seat = seat.map_err(|error| ended(&error))?;
         let (cache, placing) = (self.cache.clone(), self.placing.clone());
         let work = move || {
+            for path in std::iter::once(&info.path).chain(&info.references) {
+                cache.promises.path(path);
+            }
+            cache.promises.nar(&info.file);
             if cache.fault(&info.path, &public).is_none() {
                 return Ok(false);
             }
@@ -130,69 +132,6 @@ impl Uploads {
         };
         let worked = tokio::task::spawn_blocking(work).await;
         worked.map_err(|error| ended(&error))?
-    }
-}
-
-/// A NAR on its way in. Dropped before its end, it leaves nothing.
-#[derive(Debug)]
-pub struct Receiving {
-    file: File,
-    aside: Aside,
-    dir: PathBuf,
-    name: NarFile,
-    hash: Sha256,
-    bytes: u64,
-    /// The client said how many bytes will come, and there was space for them.
-    told: bool,
-}
-
-impl Receiving {
-    pub async fn take(&mut self, octets: &[u8]) -> Result<(), Refusal> {
-        let before = self.bytes;
-        self.bytes += octets.len() as u64;
-        if !self.told && before / LOOK_EVERY != self.bytes / LOOK_EVERY {
-            fits(&self.dir, 0)?;
-        }
-        self.hash.update(octets);
-        let written = self.file.write_all(octets).await;
-        written.map_err(|error| cannot_write(&error))
-    }
-
-    /// Durable under its name when this returns.
-    pub async fn finish(mut self) -> Result<(), Refusal> {
-        let got = NixHash(self.hash.finalize_reset().into());
-        if got != self.name.hash {
-            return Err(refused("what arrived is not the file that its name says")
-                .fact(format!("it is named {}, and is {got}", self.name.hash))
-                .fact("nothing was changed")
-                .tip("send it again"));
-        }
-        let written = async {
-            self.file.flush().await?;
-            self.file.sync_all().await?;
-            let (from, to) = (self.aside.0.clone(), self.dir.join(self.name.to_string()));
-            let place = move || {
-                std::fs::rename(from, &to)?;
-                durable::sync_dir(to.parent().unwrap_or(Path::new(".")))
-            };
-            tokio::task::spawn_blocking(place).await?
-        };
-        written.await.map_err(|error| cannot_write(&error))
-    }
-}
-
-/// A file that goes when nobody wants it any more; nothing happens if it got another name meanwhile.
-#[derive(Debug)]
-struct Aside(PathBuf);
-
-impl Drop for Aside {
-    fn drop(&mut self) {
-        match std::fs::remove_file(&self.0) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(file = %self.0.display(), %error, "half an upload stays");
-            }
-            _ => {}
-        }
     }
 }
 
@@ -268,36 +207,6 @@ fn is_true(cache: &Cache, info: &NarInfo) -> Result<(), Refusal> {
         Ok((_, size)) if size != info.nar_size => not_so("NarSize", &info.nar_size, &size),
         Ok((hash, _)) if hash != info.nar_hash => not_so("NarHash", &info.nar_hash, &hash),
         Ok(_) => Ok(()),
-    }
-}
-
-fn fits(dir: &Path, bytes: u64) -> Result<(), Refusal> {
-    let free = durable::free_space(dir)
-        .map_err(|error| refused(&format!("the cache's filesystem cannot be asked: {error}")))?;
-    if free >= bytes.saturating_add(RESERVE) {
-        return Ok(());
-    }
-    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
-    Err(no_space().fact(format!(
-        "{} MiB are to be taken in, {} MiB must stay free, {} MiB are free",
-        mib(bytes),
-        mib(RESERVE),
-        mib(free)
-    )))
-}
-
-fn no_space() -> Refusal {
-    refused("the cache's filesystem has too little space")
-        .tip("free some space in the appliance's `state-dir`, or move it to a larger disk")
-}
-
-fn cannot_write(error: &io::Error) -> Refusal {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => no_space(),
-        _ => Refusal::new(
-            Code::Internal,
-            format!("cannot write into the cache: {error}"),
-        ),
     }
 }
 

@@ -9,7 +9,6 @@ use netboot::wire::{InstallerRequest, PublishRequest};
 use super::Branch;
 use crate::app::App;
 use crate::cache;
-use crate::clock;
 use crate::flake::{Flake, Offers, Output, build};
 
 pub struct FlakeBranch {
@@ -95,13 +94,9 @@ impl Branch for FlakeBranch {
                     let request = InstallerRequest {
                         path: made.path,
                         source,
+                        parts: None,
                     };
-                    let app = self.app.clone();
-                    let publish = move || app.installers.publish(request, clock::now());
-                    let copied = tokio::task::spawn_blocking(publish).await;
-                    copied.map_err(|error| {
-                        refused(&format!("copying the installer ended early: {error}"))
-                    })??;
+                    self.app.publish_installer(request).await?;
                 }
             }
         }

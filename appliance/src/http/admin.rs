@@ -3,6 +3,7 @@
 mod boots;
 mod commands;
 mod events;
+mod freight;
 mod gate;
 mod prune;
 mod publish;
@@ -34,7 +35,11 @@ pub fn router(app: Arc<App>) -> Router {
 /// replaces the appliance's own secrets belongs to the socket alone.
 pub fn over_tls(app: Arc<App>, uploads: Arc<Uploads>, gate: Gate) -> Router {
     let calls = calls().with_state(app.clone());
-    let routes = finished(calls.merge(upload::router(app, uploads)));
+    let routes = finished(
+        calls
+            .merge(freight::router().with_state(app.clone()))
+            .merge(upload::router(app, uploads)),
+    );
     routes.layer(middleware::from_fn_with_state(Arc::new(gate), gate::admit))
 }
 

@@ -2,7 +2,12 @@
 
 use netboot::wire::Source;
 
+use sha2::{Digest as _, Sha256};
+
+use super::folder::{ARCH, look_into};
 use super::*;
+
+mod power;
 
 /// A folder as a store path holds it. Publishing reads `/nix/store`, so only what it checks is tried from elsewhere.
 fn built(folder: &Path, files: &[(&str, &str)]) {
@@ -64,7 +69,7 @@ fn what_is_no_installer_is_refused_with_what_it_lacks() {
             .map(|(name, text)| (*name, text.as_str()))
             .collect();
         built(&dir, &files);
-        let refusal = look_at(&dir, &path('1')).expect_err(what);
+        let refusal = look_into(&dir, &path('1')).expect_err(what);
         assert_eq!(refusal.facts[0], want, "{what}");
         assert!(
             refusal.message.ends_with("is not an installer"),
@@ -73,8 +78,9 @@ fn what_is_no_installer_is_refused_with_what_it_lacks() {
     }
     let dir = folder.path().join("whole");
     built(&dir, &WHOLE);
-    assert_eq!(look_at(&dir, &path('1')).as_deref(), Ok("x86_64"));
-    let refusal = look_at(&folder.path().join("none"), &path('1')).expect_err("is not there");
+    let whole = look_into(&dir, &path('1')).expect("an installer");
+    assert_eq!((&*whole.arch, &*whole.cmdline), ("x86_64", "console=ttyS0"));
+    let refusal = look_into(&folder.path().join("none"), &path('1')).expect_err("is not there");
     assert!(
         refusal
             .message
@@ -83,74 +89,212 @@ fn what_is_no_installer_is_refused_with_what_it_lacks() {
     );
 }
 
-/// As `publish` leaves them, without the Nix store that it takes them from.
-fn publish(state: &Path, current: char, before: Option<char>) {
-    let installer = |letter| Installer {
-        arch: "x86_64".to_owned(),
-        path: path(letter),
-        published: Timestamp::default(),
-        source: Source::default(),
+/// A file as a workstation sends it.
+async fn send(installers: &Installers, octets: &[u8]) -> Part {
+    let part = Part {
+        sha256: Digest::new(Sha256::digest(octets).into()),
+        size: octets.len() as u64,
     };
-    let from = state.join("from");
-    built(&from, &WHOLE);
-    let dir = state.join("installers");
-    let folder = dir.join("x86_64").join(path(current).hash());
-    durable::make_dir(folder.parent().expect("a parent")).expect("makes");
-    copy(&from, &folder).expect("copies");
-    let record = Record {
-        current: installer(current),
-        before: before.map(installer),
-    };
-    let text = serde_json::to_vec(&record).expect("writes");
-    durable::write(&dir.join("x86_64.json"), 0o600, &text).expect("writes");
+    let receiving = installers.receive(&part.sha256, part.size).await;
+    let mut receiving = receiving.expect("space");
+    for octets in octets.chunks(3) {
+        receiving.take(octets).await.expect("takes");
+    }
+    receiving.finish().await.expect("whole");
+    part
 }
 
-#[test]
-fn what_was_published_is_there_after_a_restart_and_the_one_before_it() {
+/// An installer whose files say which one it is.
+async fn request(installers: &Installers, letter: char) -> InstallerRequest {
+    InstallerRequest {
+        path: path(letter),
+        source: Source::default(),
+        parts: Some(Parts {
+            arch: "x86_64".to_owned(),
+            cmdline: format!("init={letter}"),
+            kernel: send(installers, format!("kernel {letter}").as_bytes()).await,
+            initrd: send(installers, format!("initrd {letter}").as_bytes()).await,
+        }),
+    }
+}
+
+async fn publish(installers: &Installers, letter: char) -> bool {
+    let request = request(installers, letter).await;
+    let open = || installers.begun(|_| true);
+    let published = installers.publish(request, open, Timestamp::default());
+    published.expect("publishes").changed
+}
+
+/// What an image consists of, if all of it is of one build.
+#[track_caller]
+fn letter_of(image: &InstallerImage) -> String {
+    let read = |file: &Path| fs::read_to_string(file).expect("reads");
+    let letter = image.image.cmdline.trim_start_matches("init=").to_owned();
+    assert_eq!(read(&image.kernel), format!("kernel {letter}"));
+    assert_eq!(read(&image.initrd), format!("initrd {letter}"));
+    letter
+}
+
+fn folders(state: &Path) -> Vec<String> {
+    let entries = fs::read_dir(state.join("installers/x86_64")).expect("lists");
+    let names = entries.map(|entry| entry.expect("an entry").file_name());
+    let mut names: Vec<String> = names.map(|n| n.into_string().expect("UTF-8")).collect();
+    names.sort();
+    names.iter().map(|name| name[..1].to_owned()).collect()
+}
+
+#[tokio::test]
+async fn what_was_sent_is_booted_at_once_and_after_a_restart_and_so_is_the_one_before_it() {
     let state = tempfile::tempdir().expect("a folder");
-    assert!(
-        Installers::open(state.path(), &[])
-            .expect("opens")
-            .all()
-            .is_empty()
-    );
-    publish(state.path(), '1', None);
-    publish(state.path(), '2', Some('1'));
-    publish(state.path(), '3', Some('2'));
+    let open = || Installers::open(state.path(), &[]).expect("opens");
+    let installers = open();
+    assert!(installers.all().is_empty());
+    for letter in ['1', '2', '3'] {
+        assert!(publish(&installers, letter).await);
+        let image = installers.for_arch("x86_64").expect("is there");
+        assert_eq!(letter_of(&image), letter.to_string());
+    }
+    assert!(!publish(&installers, '3').await, "it is so already");
     // Half a copy, as a power cut leaves it.
     let folder = state.path().join("installers/x86_64");
     built(&folder.join("4.new"), &WHOLE[..1]);
+    built(
+        &state.path().join("installers/incoming"),
+        &[("0123456789abcdef.half", "half")],
+    );
 
-    let installers = Installers::open(state.path(), &[]).expect("opens");
-    let image = installers.for_arch("x86_64").expect("is there");
-    assert_eq!(image.image.name, "installer-33333333");
-    assert_eq!(image.image.cmdline, "console=ttyS0");
-    assert_eq!(fs::read_to_string(image.initrd).expect("reads"), "initrd");
-    assert!(installers.for_arch("aarch64").is_none());
-    for (name, there) in [
-        ("installer-33333333", true),
-        ("installer-22222222", true),
-        ("installer-11111111", false),
-        ("installer", false),
-    ] {
-        assert_eq!(installers.named(name, "x86_64").is_some(), there, "{name}");
+    for installers in [installers, open()] {
+        let image = installers.for_arch("x86_64").expect("is there");
+        assert_eq!(image.image.name, "installer-33333333");
+        assert_eq!(letter_of(&image), "3");
+        assert!(installers.for_arch("aarch64").is_none());
+        for (name, there) in [
+            ("installer-33333333", true),
+            ("installer-22222222", true),
+            ("installer-11111111", false),
+            ("installer", false),
+        ] {
+            assert_eq!(installers.named(name, "x86_64").is_some(), there, "{name}");
+        }
+        let about = installers.about("x86_64");
+        assert_eq!(about.published.map(|i| i.path), Some(path('3')));
+        assert_eq!(about.configured, None);
     }
-    let mut left: Vec<_> = fs::read_dir(&folder)
-        .expect("lists")
-        .map(|entry| entry.expect("an entry").file_name())
-        .collect();
-    left.sort();
-    assert_eq!(left, ["2".repeat(32).as_str(), "3".repeat(32).as_str()]);
-    let about = installers.about("x86_64");
-    assert_eq!(about.published.map(|i| i.path), Some(path('3')));
-    assert_eq!(about.configured, None);
+    assert_eq!(folders(state.path()), ["2", "3"]);
+    // Of the one that was sent in vain, whole files wait for whoever sent them; halves do not.
+    let waiting = fs::read_dir(state.path().join("installers/incoming")).expect("lists");
+    let names: Vec<_> = waiting.map(|e| e.expect("an entry").file_name()).collect();
+    assert_eq!(names.len(), 2, "{names:?}");
 }
 
-#[test]
-fn a_damaged_record_serves_nothing_and_removes_nothing() {
+#[tokio::test]
+async fn an_installer_stays_for_a_machine_that_has_begun_with_it() {
     let state = tempfile::tempdir().expect("a folder");
-    Installers::open(state.path(), &[]).expect("opens");
-    publish(state.path(), '1', None);
+    let installers = Installers::open(state.path(), &[]).expect("opens");
+    let mac: Mac = "52:54:00:12:34:56".parse().expect("a MAC");
+    publish(&installers, '1').await;
+    installers.begin(mac, "installer-11111111");
+    for letter in ['2', '3', '4'] {
+        publish(&installers, letter).await;
+        let begun = installers.begun_by(mac).expect("it has begun");
+        let image = installers.named(&begun, "x86_64").expect("is still there");
+        assert_eq!(letter_of(&image), "1");
+    }
+    assert_eq!(folders(state.path()), ["1", "3", "4"]);
+    // The same build comes back, under its name.
+    publish(&installers, '1').await;
+    let newest = installers.for_arch("x86_64").expect("is there");
+    assert_eq!(letter_of(&newest), "1");
+    publish(&installers, '5').await;
+
+    // It is done: what it began with goes with the next one but one.
+    let done = || installers.begun(|_| false);
+    for letter in ['6', '7'] {
+        let request = request(&installers, letter).await;
+        let published = installers.publish(request, done, Timestamp::default());
+        assert!(published.expect("publishes").changed);
+    }
+    assert_eq!(folders(state.path()), ["6", "7"]);
+    assert_eq!(installers.begun_by(mac), None);
+}
+
+#[tokio::test]
+async fn what_is_sent_is_what_it_should_be_or_nothing() {
+    let state = tempfile::tempdir().expect("a folder");
+    let installers = Installers::open(state.path(), &[]).expect("opens");
+    let incoming = || {
+        fs::read_dir(state.path().join("installers/incoming"))
+            .expect("lists")
+            .count()
+    };
+    let name = Digest::new(Sha256::digest(b"kernel").into());
+    let refusal = installers.receive(&name, 1 << 60).await;
+    let refusal = refusal.expect_err("no machine has so much memory");
+    assert_eq!(refusal.code, Code::TooLarge, "{refusal}");
+
+    let mut receiving = installers.receive(&name, 6).await.expect("space");
+    receiving.take(b"kern").await.expect("takes");
+    assert_eq!(incoming(), 1);
+    drop(receiving);
+    assert_eq!(incoming(), 0, "the client left");
+    let mut receiving = installers.receive(&name, 6).await.expect("space");
+    receiving.take(b"kernle").await.expect("takes");
+    let refusal = receiving.finish().await.expect_err("another file");
+    assert!(
+        refusal.message.contains("not the file that its name says"),
+        "{refusal}"
+    );
+    assert_eq!(incoming(), 0);
+
+    let good = request(&installers, '1').await;
+    let changed = |change: &dyn Fn(&mut Parts)| {
+        let mut request = good.clone();
+        change(request.parts.as_mut().expect("parts"));
+        request
+    };
+    let absent = Part {
+        sha256: name,
+        size: 6,
+    };
+    for (what, request, want) in [
+        (
+            "a kernel that nobody sent",
+            changed(&|p| p.kernel = absent.clone()),
+            "the installer's kernel is not here",
+        ),
+        (
+            "another size",
+            changed(&|p| p.initrd.size += 1),
+            "the installer's initrd is not here",
+        ),
+        (
+            "no machine of this kind",
+            changed(&|p| p.arch = "../x86_64".to_owned()),
+            "its arch is `../x86_64`, not x86_64 or aarch64",
+        ),
+        (
+            "more than a command line",
+            changed(&|p| p.cmdline = "a\n#!ipxe".to_owned()),
+            "its cmdline has the character",
+        ),
+    ] {
+        let none = BTreeSet::default;
+        let refusal = installers.publish(request, none, Timestamp::default());
+        let refusal = refusal.expect_err(what);
+        let said = format!("{refusal} {:?}", refusal.facts);
+        assert!(said.contains(want), "{what}: {said}");
+        assert!(said.contains("nothing was changed"), "{what}: {said}");
+        assert!(installers.all().is_empty(), "{what}");
+    }
+    let published = installers.publish(good, BTreeSet::default, Timestamp::default());
+    assert!(published.expect("publishes").changed, "nothing was used up");
+}
+
+#[tokio::test]
+async fn a_damaged_record_serves_nothing_and_removes_nothing() {
+    let state = tempfile::tempdir().expect("a folder");
+    let installers = Installers::open(state.path(), &[]).expect("opens");
+    publish(&installers, '1').await;
     let record = state.path().join("installers/x86_64.json");
     let good = fs::read(&record).expect("reads");
     fs::write(&record, &good[..good.len() / 2]).expect("cuts");
@@ -170,11 +314,11 @@ fn a_damaged_record_serves_nothing_and_removes_nothing() {
     );
 }
 
-#[test]
-fn an_installer_of_the_configuration_goes_first() {
+#[tokio::test]
+async fn an_installer_of_the_configuration_goes_first() {
     let state = tempfile::tempdir().expect("a folder");
-    Installers::open(state.path(), &[]).expect("opens");
-    publish(state.path(), '1', None);
+    let installers = Installers::open(state.path(), &[]).expect("opens");
+    publish(&installers, '1').await;
     let own = InstallerImage {
         kernel: "/srv/kernel".into(),
         initrd: "/srv/initrd".into(),
@@ -194,4 +338,9 @@ fn an_installer_of_the_configuration_goes_first() {
         installers.about("x86_64").configured.as_deref(),
         Some("own")
     );
+    let request = request(&installers, '2').await;
+    let refusal = installers.publish(request, BTreeSet::default, Timestamp::default());
+    let refusal = refusal.expect_err("it would not be booted");
+    assert_eq!(refusal.code, Code::WrongState, "{refusal}");
+    assert!(refusal.facts[0].contains("[images.own]"), "{refusal:?}");
 }

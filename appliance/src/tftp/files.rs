@@ -15,6 +15,7 @@ use super::raspberry_pi;
 use super::shelf::Loan;
 use crate::app::App;
 use crate::caller::Caller;
+use crate::config::InstallerImage;
 use crate::script;
 
 /// `address` is the one on the LAN where the client asks, `from` is the client's.
@@ -48,8 +49,8 @@ pub(super) async fn open(
     };
     let part = match &file {
         File::Loader(_) | File::Firmware(_) => Some(Part::Loader),
-        File::Kernel => Some(Part::Kernel),
-        File::Initrd => Some(Part::Initrd),
+        File::Kernel(_) => Some(Part::Kernel),
+        File::Initrd(_) => Some(Part::Initrd),
         File::Autoexec | File::Grub | File::Extlinux | File::Cmdline | File::Config => None,
     };
     let caller = app.caller(mac, from);
@@ -114,12 +115,15 @@ async fn own(
             "cmdline.txt",
             written(app, address, caller, None, pi::cmdline).await?,
         ),
+        // The first that a board asks for, and the same for all: with it, its boot begins.
         File::Config => {
             installs(app, mac)?;
+            let image = script::image(app, mac).map_err(|why| why.to_string())?;
+            app.installers.begin(mac, &image.image.name);
             ("config.txt", text(pi::config().to_owned()))
         }
-        File::Kernel => ("kernel", image(app, mac, |image| &image.kernel)?),
-        File::Initrd => ("initrd", image(app, mac, |image| &image.initrd)?),
+        File::Kernel(set) => ("kernel", image(app, mac, set, |image| &image.kernel)?),
+        File::Initrd(set) => ("initrd", image(app, mac, set, |image| &image.initrd)?),
     };
     Ok((name.to_owned(), content))
 }
@@ -167,13 +171,22 @@ async fn written(
     })
 }
 
+/// A file of the installer that was named, or else of the one that this machine has begun with.
 fn image(
     app: &App,
     mac: Mac,
-    part: impl Fn(&crate::config::InstallerImage) -> &std::path::Path,
+    named: Option<String>,
+    part: impl Fn(&InstallerImage) -> &std::path::Path,
 ) -> Result<Content, String> {
     installs(app, mac)?;
-    let image = script::image(app, mac).map_err(|why| why.to_string())?;
+    let image = script::begun(app, mac).map_err(|why| why.to_string())?;
+    let image = match named {
+        Some(name) => {
+            let found = app.installers.named(&name, &image.image.arch);
+            found.ok_or("asks for an installer that is not there any more")?
+        }
+        None => image,
+    };
     Content::on_disk(part(&image)).map_err(|error| format!("cannot open the image: {error}"))
 }
 

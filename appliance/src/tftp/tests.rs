@@ -14,6 +14,8 @@ use crate::testing::{
     packet, wait_until,
 };
 
+mod meanwhile;
+
 struct Served {
     house: House,
     app: Arc<App>,
@@ -261,12 +263,14 @@ async fn every_loader_is_led_to_the_installer() {
     );
     let grub = text(fetch(at, &format!("/grub/{MAC}.cfg"), &[]).await);
     assert!(
-        grub.contains(&format!("linux (tftp,127.0.0.1)/{dashed}/kernel ")),
+        grub.contains(&format!(
+            "linux (tftp,127.0.0.1)/{dashed}/installer/kernel "
+        )),
         "{grub}"
     );
     let extlinux = text(fetch(at, &format!("pxelinux.cfg/01-{dashed}"), &[]).await);
     assert!(
-        extlinux.contains(&format!("KERNEL {dashed}/kernel\n")),
+        extlinux.contains(&format!("KERNEL {dashed}/installer/kernel\n")),
         "{extlinux}"
     );
     let attempt = app
@@ -289,12 +293,12 @@ async fn every_loader_is_led_to_the_installer() {
     );
 
     let fast = [("blksize", "1468"), ("windowsize", "16")];
-    let kernel = fetch(at, &format!("{dashed}/kernel"), &fast)
+    let kernel = fetch(at, &format!("{dashed}/installer/kernel"), &fast)
         .await
         .expect("the kernel");
     assert!(kernel == std::fs::read(house.path().join("kernel")).expect("reads"));
     assert_eq!(
-        text(fetch(at, &format!("{dashed}/initrd"), &[]).await),
+        text(fetch(at, &format!("{dashed}/installer/initrd"), &[]).await),
         "initrd"
     );
     stop.cancel();
@@ -316,8 +320,8 @@ async fn a_machine_that_is_not_to_install_gets_words_from_grub_and_nothing_else(
     );
     assert!(!grub.contains("linux"), "{grub}");
     for file in [
-        "kernel",
-        "initrd",
+        "installer/kernel",
+        "installer/initrd",
         "autoexec.ipxe",
         "shimx64.efi",
         "grubx64.efi",
@@ -362,7 +366,12 @@ async fn a_machine_with_a_disk_of_its_own_is_sent_there() {
     );
     let extlinux = text(fetch(at, &format!("pxelinux.cfg/01-{dashed}"), &[]).await);
     assert!(extlinux.contains("LOCALBOOT 1"), "{extlinux}");
-    for file in ["kernel", "initrd", "autoexec.ipxe", "snponly.efi"] {
+    for file in [
+        "installer/kernel",
+        "installer/initrd",
+        "autoexec.ipxe",
+        "snponly.efi",
+    ] {
         assert_eq!(
             fetch(at, &format!("{dashed}/{file}"), &[]).await,
             Err(1),
@@ -462,7 +471,7 @@ async fn a_machine_never_gets_the_kernel_of_another_architecture() {
     assert!(grub.contains(want) && !grub.contains("linux"), "{grub}");
     let told = serde_json::to_string(&live.recv().await.expect("is told")).expect("writes");
     assert!(told.contains(want), "{told}");
-    let kernel = format!("{}/kernel", mac(other).dashed());
+    let kernel = format!("{}/installer/kernel", mac(other).dashed());
     assert_eq!(fetch(at, &kernel, &[]).await, Err(1));
     let attempt = app
         .store

@@ -19,7 +19,8 @@ pub fn text(script: &Script<'_>) -> String {
 }
 
 fn install(script: &Script<'_>, installer: &Installer) -> String {
-    let (mac, folder) = (script.mac, script.mac.dashed());
+    let mac = script.mac;
+    let folder = installer.folder(mac);
     let doing = installer.doing(mac);
     let arguments = script.arguments(installer);
     format!(
@@ -83,8 +84,8 @@ pub(crate) mod tests {
             PROMPT 0
             TIMEOUT 1
             LABEL install
-              KERNEL 52-54-00-12-34-56/kernel
-              INITRD 52-54-00-12-34-56/initrd
+              KERNEL 52-54-00-12-34-56/installer/kernel
+              INITRD 52-54-00-12-34-56/installer/initrd
               APPEND BOOTIF=01-52-54-00-12-34-56 netboot.url=https://10.77.0.1:8443 netboot.ticket=07070707070707070707070707070707 netboot.pin=sha256/abc= console=ttyAMA0
         "#]].assert_eq(&said(&installer("console=ttyAMA0")));
     }

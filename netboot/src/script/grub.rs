@@ -53,7 +53,8 @@ exit 1
 ";
 
 fn install(script: &Script<'_>, installer: &Installer) -> String {
-    let (server, mac, folder) = (script.address.ip, script.mac, script.mac.dashed());
+    let (server, mac) = (script.address.ip, script.mac);
+    let folder = installer.folder(mac);
     let doing = installer.doing(mac);
     let arguments: String = words(&script.arguments(installer))
         .map(|word| format!(" '{word}'"))
@@ -160,8 +161,8 @@ pub(crate) mod tests {
     fn the_installer_and_its_quotes() {
         expect![[r#"
             echo 'Installing node1 (52:54:00:12:34:56).'
-            if linux (tftp,10.77.0.1)/52-54-00-12-34-56/kernel 'BOOTIF=01-52-54-00-12-34-56' 'netboot.url=https://10.77.0.1:8443' 'netboot.ticket=07070707070707070707070707070707' 'netboot.pin=sha256/abc=' 'memmap=64M$1G' 'dyndbg=file a +p; file b +p'; then
-              if initrd (tftp,10.77.0.1)/52-54-00-12-34-56/initrd; then
+            if linux (tftp,10.77.0.1)/52-54-00-12-34-56/installer/kernel 'BOOTIF=01-52-54-00-12-34-56' 'netboot.url=https://10.77.0.1:8443' 'netboot.ticket=07070707070707070707070707070707' 'netboot.pin=sha256/abc=' 'memmap=64M$1G' 'dyndbg=file a +p; file b +p'; then
+              if initrd (tftp,10.77.0.1)/52-54-00-12-34-56/installer/initrd; then
                 boot
               fi
             fi

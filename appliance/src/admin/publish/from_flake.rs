@@ -2,6 +2,7 @@
 //! step leaves the appliance as it was.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use netboot::closure::{self, Changes};
@@ -11,6 +12,7 @@ use netboot::problem::nearest;
 use netboot::refusal::{Code, Refusal};
 use netboot::wire::{Closure, InstallerPublished, Published, Publishing};
 
+use super::freight::Freight;
 use super::hand_over;
 use super::told::{self, Document, Forecast, InstallerForecast, SystemForecast};
 use crate::admin::cli::PublishArgs;
@@ -20,6 +22,7 @@ use crate::admin::output::{Answer, Output};
 use crate::admin::words::bytes;
 use crate::cache;
 use crate::flake::{self, Evaluated, Flake, Offers};
+use crate::installers;
 
 /// How often a line that is written over is.
 const EVERY: Duration = Duration::from_millis(100);
@@ -57,7 +60,8 @@ pub(super) async fn publish(
 ) -> Result<Answer, Failure> {
     let mut publishing: Publishing = client.get(&["publishing"]).await?;
     if client.is_elsewhere() {
-        from_elsewhere(&mut publishing, output);
+        // A folder of the appliance's own is no flake here.
+        publishing.flake.take_if(|flake| flake.starts_with('/'));
     }
     let reference = args.flake.as_deref().or(publishing.flake.as_deref());
     let reference = reference.ok_or_else(no_flake)?;
@@ -94,31 +98,37 @@ pub(super) async fn publish(
         }
     }
     // All of them, before the first is handed over.
-    for item in items.iter().filter(|item| !item.is_there()) {
-        if let State::System(..) = item.state {
-            cache::look_at(&item.evaluated.path).map_err(here)?;
+    let mut freight = Freight::default();
+    let sends = client.is_elsewhere() && !args.dry_run;
+    for Evaluated { path, output, .. } in new {
+        match output {
+            flake::Output::System(_) => {
+                cache::look_at(path).map_err(here)?;
+                if sends {
+                    freight.system(path).await?;
+                }
+            }
+            flake::Output::Installer(_) => {
+                let built = installers::look_at(path).map_err(here)?;
+                if sends {
+                    freight.installer(path, built).await?;
+                }
+            }
         }
+    }
+    if sends {
+        freight.ask(client).await?;
     }
     let answer = if args.dry_run {
         told::forecast(&forecast(items).await?)
     } else {
-        told::published(&hand_over(client, items, &flake, output).await?)
+        told::published(&hand_over(client, items, &freight, &flake, output).await?)
     };
     output.progress_over();
     Ok(match flake.source().dirty {
         true => answer.note("the flake has changes that are not committed"),
         false => answer,
     })
-}
-
-/// What the appliance says of itself is not so on another machine: a folder of its own is no flake here, and it takes
-/// installers only out of its own Nix store.
-fn from_elsewhere(publishing: &mut Publishing, output: &mut Output) {
-    publishing.flake.take_if(|flake| flake.starts_with('/'));
-    if !publishing.installers.is_empty() {
-        publishing.installers.clear();
-        output.note("note: installers are published on the appliance itself; those that it has are left alone");
-    }
 }
 
 /// What is to be built: the systems that were named, or all that profiles use, with the installers for them.
@@ -254,6 +264,7 @@ fn sentence(log: &BuildLog) -> String {
 async fn hand_over(
     client: &Client,
     items: Vec<Item>,
+    freight: &Freight,
     flake: &Flake,
     output: &mut Output,
 ) -> Result<Document, Failure> {
@@ -285,7 +296,7 @@ async fn hand_over(
                 });
             }
             State::Installer(..) => {
-                let published = hand_over::installer(client, path, source).await?;
+                let published = hand_over::installer(client, path, freight, source, output).await?;
                 document.installers.push(published);
             }
         }
@@ -318,11 +329,17 @@ async fn forecast(items: Vec<Item>) -> Result<Forecast, Failure> {
                     toplevel: path,
                 });
             }
-            State::Installer(arch, _) => forecast.installers.push(InstallerForecast {
-                arch,
-                path,
-                changed: !there,
-            }),
+            State::Installer(arch, before) => {
+                let built = installers::look_at(&path).map_err(here)?;
+                let size = |file: &Path| std::fs::metadata(file).map_or(0, |about| about.len());
+                forecast.installers.push(InstallerForecast {
+                    arch,
+                    changed: !there,
+                    size: size(&built.kernel) + size(&built.initrd),
+                    before: before.map(|before| before.path),
+                    path,
+                });
+            }
         }
     }
     Ok(forecast)

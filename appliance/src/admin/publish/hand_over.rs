@@ -1,16 +1,37 @@
 //! The one step in which something built reaches the appliance.
 //!
 //! Where `pxe-admin` and the appliance share a Nix store, the appliance takes what was built out of it. From another
-//! machine it is copied into the appliance's cache first.
+//! machine it is sent first: a system into the appliance's cache, an installer as its files.
 
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use netboot::installer::Part;
 use netboot::name::SystemName;
+use netboot::refusal::{Code, Refusal};
 use netboot::store_path::StorePath;
-use netboot::wire::{InstallerPublished, InstallerRequest, PublishRequest, Published, Source};
+use netboot::wire::{
+    Copying, InstallerPublished, InstallerRequest, Lacking, PublishRequest, Published, Publishing,
+    Shipment, Source,
+};
+use reqwest::header::{CONTENT_LENGTH, HeaderMap};
+use reqwest::{Body, Method};
+use tokio::fs::File;
+use tokio_util::io::ReaderStream;
 
+use super::freight::Freight;
 use crate::admin::client::{Client, PUBLISH_WITHIN};
 use crate::admin::failure::Failure;
 use crate::admin::output::Output;
 use crate::admin::upload::upload;
+use crate::admin::words::{bytes, bytes_of};
+
+/// How often the progress is told.
+const TELL_EVERY: Duration = Duration::from_millis(500);
 
 /// Has a system's closure signed into the cache, and a release made of it.
 pub(super) async fn system(
@@ -27,24 +48,117 @@ pub(super) async fn system(
         source,
     };
     let perhaps = format!("published {toplevel}");
-    client
-        .post(&["publish"], &request, Some(PUBLISH_WITHIN), &perhaps)
-        .await
+    let call = ["publish"];
+    let answer = client.post(&call, &request, Some(PUBLISH_WITHIN), &perhaps);
+    let mut answer = pin!(answer);
+    let mut tick = tokio::time::interval(TELL_EVERY);
+    loop {
+        tokio::select! {
+            answer = &mut answer => {
+                output.progress_over();
+                return answer;
+            }
+            _ = tick.tick(), if output.shows_progress() => {
+                if let Some(text) = progress(client, toplevel).await {
+                    output.progress(&text);
+                }
+            }
+        }
+    }
+}
+
+/// How far the appliance is with copying a system out of its own Nix store. Not worth failing for.
+async fn progress(client: &Client, toplevel: &StorePath) -> Option<String> {
+    let publishing: Publishing = client.get(&["publishing"]).await.ok()?;
+    let copying = publishing.copying?;
+    let Copying { done, total, .. } = copying;
+    Some(match copying.toplevel == *toplevel {
+        true => format!("copying into the cache  {}", bytes_of(done, total)),
+        false => format!(
+            "waiting for {}  {}",
+            copying.toplevel,
+            bytes_of(done, total)
+        ),
+    })
 }
 
 /// Has machines boot this installer from now on.
 pub(super) async fn installer(
     client: &Client,
     path: &StorePath,
+    freight: &Freight,
     source: Source,
+    output: &mut Output,
 ) -> Result<InstallerPublished, Failure> {
+    let packed = freight.packed(path);
+    if let Some(packed) = packed {
+        // Of what was sent when this broke off before, nothing is sent again.
+        let shipment = Shipment {
+            paths: Vec::new(),
+            parts: packed.files().map(|(_, part, _)| part.clone()).to_vec(),
+        };
+        let lacking: Lacking = client.ask_about(&["publish", "room"], &shipment).await?;
+        for (what, part, file) in packed.files() {
+            if lacking.parts.contains(part) {
+                send(client, what, part, file, output).await?;
+            }
+        }
+    }
     let request = InstallerRequest {
         path: path.clone(),
         source,
+        parts: packed.map(|packed| packed.parts.clone()),
     };
     let perhaps = format!("published {path}");
     let call = ["publish", "installer"];
     client
         .post(&call, &request, Some(PUBLISH_WITHIN), &perhaps)
         .await
+}
+
+/// One file of an installer, under its hash.
+async fn send(
+    client: &Client,
+    what: &str,
+    part: &Part,
+    file: &Path,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    output.note(&format!(
+        "copying the installer's {what}, {}, to {}",
+        bytes(part.size),
+        client.name()
+    ));
+    let opened = File::open(file).await.map_err(|error| {
+        let message = format!("`{}` cannot be read: {error}", file.display());
+        Failure::Refused {
+            refusal: Refusal::new(Code::PublishFailed, message).fact("nothing was changed"),
+            call: "none".to_owned(),
+        }
+    })?;
+    let sent = Arc::new(AtomicU64::new(0));
+    let counted = sent.clone();
+    let octets = ReaderStream::with_capacity(opened, 256 * 1024).inspect_ok(move |octets| {
+        counted.fetch_add(octets.len() as u64, Ordering::Relaxed);
+    });
+    let url = format!("/admin/v1/publish/installer/parts/{}", part.sha256);
+    let headers = HeaderMap::from_iter([(CONTENT_LENGTH, part.size.into())]);
+    let body = Body::wrap_stream(octets);
+    let mut answer = pin!(client.pass(Method::PUT, &url, headers, Some(body)));
+    let mut tick = tokio::time::interval(TELL_EVERY);
+    let answer = loop {
+        tokio::select! {
+            answer = &mut answer => break answer,
+            _ = tick.tick() => {
+                let done = sent.load(Ordering::Relaxed);
+                output.progress(&format!("copied {} of the {what}", bytes_of(done, part.size)));
+            }
+        }
+    };
+    output.progress_over();
+    let answer = answer?;
+    match answer.status().is_success() {
+        true => Ok(()),
+        false => Err(client.not_passed(answer, &Method::PUT, &url).await),
+    }
 }

@@ -209,6 +209,7 @@ async fn a_flake_becomes_releases_and_an_installer() {
     let (exit, out, err) = lab.publish("--dry-run").await;
     assert_eq!(exit, 0, "{err}");
     assert!(out.contains("`server` is release 1 already"), "{out}");
+    assert!(out.contains("; in place of /nix/store/"), "{out}");
     assert!(out.contains("  updated  k3s 1.32 -> 1.33, +0 B"), "{out}");
     assert!(
         out.contains("  1 package built anew, of the same version"),
@@ -241,6 +242,30 @@ async fn a_flake_becomes_releases_and_an_installer() {
     );
     let (_, out, _) = lab.served.run("releases").await;
     assert!(out.contains(&format!("{short}-dirty")), "{out}");
+    let (_, installers) = out.split_once("\nINSTALLER").expect("a table of them");
+    let rows: Vec<Vec<&str>> = installers
+        .lines()
+        .skip(1)
+        .map(|row| row.split_whitespace().collect())
+        .collect();
+    let [one, two] = &rows[..] else {
+        panic!("{out}");
+    };
+    for (row, newest, revision) in [
+        (one, "replaced", short.to_owned()),
+        (two, "yes", format!("{short}-dirty")),
+    ] {
+        assert_eq!((row[0], row[4]), ("x86_64", newest), "{out}");
+        assert_eq!(row[5], revision, "{out}");
+        assert!(row[6].starts_with("/nix/store/"), "{out}");
+    }
+    let (_, json, _) = lab.served.run("releases --json").await;
+    let json: netboot::wire::Releases = serde_json::from_str(&json).expect("reads");
+    assert_eq!(json.installers.len(), 2);
+    assert_eq!(json.installers[0].source.revision.as_deref(), Some(&*first));
+    let (_, out, _) = lab.served.run("events").await;
+    let said = format!("machines boot the installer for x86_64 {} now", one[6]);
+    assert!(out.contains(&said), "{out}");
 
     // What modules warn of is seen.
     let (exit, _, err) = lab.publish("unused").await;

@@ -43,6 +43,10 @@ pub(super) struct InstallerForecast {
     pub(super) arch: String,
     pub(super) path: StorePath,
     pub(super) changed: bool,
+    /// Bytes of kernel and initrd.
+    pub(super) size: u64,
+    /// The one that machines boot now.
+    pub(super) before: Option<StorePath>,
 }
 
 pub(super) fn published(document: &Document) -> Answer {
@@ -105,17 +109,22 @@ pub(in crate::admin) fn revision(revision: Option<&str>, dirty: bool) -> String 
 
 pub(super) fn forecast(forecast: &Forecast) -> Answer {
     let systems = forecast.systems.iter().map(of_system);
-    let installers = forecast.installers.iter().map(|installer| {
-        let InstallerForecast {
-            arch,
-            path,
-            changed,
-        } = installer;
-        let becomes = if *changed { "would be" } else { "is already" };
-        format!("the installer for {arch} {becomes} {path}")
-    });
+    let installers = forecast.installers.iter().map(of_installer);
     let lines: Vec<String> = systems.chain(installers).collect();
     Answer::new(forecast, lines.join("\n")).note("nothing was changed")
+}
+
+fn of_installer(forecast: &InstallerForecast) -> String {
+    let InstallerForecast { arch, path, .. } = forecast;
+    if !forecast.changed {
+        return format!("the installer for {arch} is already {path}");
+    }
+    let size = bytes(forecast.size);
+    let before = match &forecast.before {
+        Some(before) => format!("in place of {before}"),
+        None => "the first one".to_owned(),
+    };
+    format!("the installer for {arch} would be {path} ({size}; {before})")
 }
 
 fn of_system(forecast: &SystemForecast) -> String {

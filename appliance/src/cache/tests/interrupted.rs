@@ -1,29 +1,20 @@
 //! A publication that breaks off: what it left is taken over if it is whole, and the service may be killed at any time.
 
 use std::os::unix::fs::MetadataExt;
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::clock;
+use crate::cuts::{long, start_child, within};
 
 const CHILD: &str = "NETBOOT_CACHE_CHILD";
 
 /// Starts a process that publishes one system after the other into the cache of this `state-dir`, in a process group of
 /// its own, with the Nix that it starts.
 pub(super) fn start(state_dir: &Path, toplevels: &[&StorePath]) -> Child {
-    use std::os::unix::process::CommandExt;
-
     let toplevels: Vec<&str> = toplevels.iter().map(|path| path.as_str()).collect();
     let order = format!("{} {}", state_dir.display(), toplevels.join(" "));
-    Command::new(std::env::current_exe().expect("this test's program"))
-        .args(["cache::tests::interrupted::child", "--exact", "--nocapture"])
-        .env(CHILD, order)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .expect("the child starts")
+    start_child("cache::tests::interrupted::child", (CHILD, &order))
 }
 
 /// The child: not a test by itself.
@@ -37,12 +28,6 @@ async fn child() {
     for toplevel in words {
         kept.publish(&toplevel.parse().expect("a store path")).await;
     }
-}
-
-/// An instant within a publication that takes this long, or shortly after it.
-pub(super) fn within(whole: Duration) -> Duration {
-    let draw = u32::from(u16::from_le_bytes(clock::random()));
-    whole * draw / u32::from(u16::MAX) * 11 / 10
 }
 
 #[tokio::test]

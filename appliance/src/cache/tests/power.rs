@@ -1,71 +1,16 @@
 //! A power cut in the middle of a publication: what has reached the block device then is all there is.
-//!
-//! The publication runs on ext4 on a loop device, beside a file that is synced again and again, as the journal is: each
-//! sync makes the names of what Nix wrote durable, without its contents. It is stopped, and the image copied as it is.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
-
-use super::interrupted::{start, within};
+use super::interrupted::start;
 use super::*;
-
-/// An ext4 image that is mounted, until it is dropped.
-struct Mounted(tempfile::TempDir);
-
-impl Mounted {
-    fn new(image: &Path) -> Result<Self, String> {
-        let dir = tempfile::tempdir().expect("a folder");
-        run(Command::new("mount")
-            .args(["-o", "loop"])
-            .arg(image)
-            .arg(dir.path()))?;
-        Ok(Self(dir))
-    }
-
-    fn state_dir(&self) -> PathBuf {
-        self.0.path().join("state")
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ = run(Command::new("umount").arg(self.0.path()));
-    }
-}
-
-fn run(command: &mut Command) -> Result<(), String> {
-    match command.output() {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
-        Err(error) => Err(format!("{command:?}: {error}")),
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    run(Command::new("cp").arg("--sparse=always").args([from, to])).expect("copies");
-}
-
-/// Writes and syncs a small file until told to stop.
-fn journal(dir: &Path, stop: Arc<AtomicBool>) -> std::thread::JoinHandle<()> {
-    let file = dir.join("journal");
-    std::thread::spawn(move || {
-        while !stop.load(Ordering::Relaxed) {
-            durable::write(&file, 0o600, b"an event").expect("writes");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    })
-}
+use crate::cuts::{Mounted, blank, copy, end, journal, long, stop, within};
 
 #[tokio::test]
 async fn a_power_cut_while_publishing_leaves_the_old_release_whole_and_the_next_publication_completes_the_new_one()
  {
-    if !nix::unistd::geteuid().is_root() {
-        return eprintln!("skipped: needs root");
-    }
     let shared = ["power-0", "power-1"];
     let own = ["power-2", "power-3", "power-4", "power-5"];
     let systems = system_of("power-old", &shared)
@@ -75,29 +20,25 @@ async fn a_power_cut_while_publishing_leaves_the_old_release_whole_and_the_next_
         Err(why) => return eprintln!("skipped: {why}"),
     };
     let dir = tempfile::tempdir().expect("a folder");
-    let [first, image, cut] = ["first", "image", "cut"].map(|name| dir.path().join(name));
-    std::fs::File::create(&first)
-        .expect("creates")
-        .set_len(128 << 20)
-        .expect("sets the size");
-    let made = run(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&first));
-    let mounted = match made.and_then(|()| Mounted::new(&first)) {
-        Ok(mounted) => mounted,
+    let first = match blank(dir.path(), 128 << 20) {
+        Ok(first) => first,
         Err(why) => return eprintln!("skipped: {why}"),
     };
+    let [image, cut] = ["image", "cut"].map(|name| dir.path().join(name));
+    let mounted = Mounted::new(&first).expect("mounts");
     Kept::at(&mounted.state_dir()).publish(&old).await;
     drop(mounted);
     let mut took = Duration::ZERO;
     for _ in 0..2 {
         copy(&first, &image);
         let mounted = Mounted::new(&image).expect("mounts");
-        let stop = Arc::new(AtomicBool::new(false));
-        let syncing = journal(mounted.0.path(), stop.clone());
+        let over = Arc::new(AtomicBool::new(false));
+        let syncing = journal(mounted.path(), over.clone());
         let began = Instant::now();
         let mut child = start(&mounted.state_dir(), &[&new]);
         assert!(child.wait().expect("ends").success());
         took = began.elapsed();
-        stop.store(true, Ordering::Relaxed);
+        over.store(true, Ordering::Relaxed);
         syncing.join().expect("no panic");
     }
 
@@ -106,18 +47,16 @@ async fn a_power_cut_while_publishing_leaves_the_old_release_whole_and_the_next_
     for n in 0..cuts {
         copy(&first, &image);
         let mounted = Mounted::new(&image).expect("mounts");
-        let stop = Arc::new(AtomicBool::new(false));
-        let syncing = journal(mounted.0.path(), stop.clone());
+        let over = Arc::new(AtomicBool::new(false));
+        let syncing = journal(mounted.path(), over.clone());
         let mut child = start(&mounted.state_dir(), &[&new]);
         tokio::time::sleep(within(took)).await;
-        let group = Pid::from_raw(i32::try_from(child.id()).expect("a process id"));
-        // With its Nix. A child that is done has no group any more.
-        let _ = killpg(group, Signal::SIGSTOP);
-        stop.store(true, Ordering::Relaxed);
+        // With its Nix.
+        stop(&child);
+        over.store(true, Ordering::Relaxed);
         syncing.join().expect("no panic");
         copy(&image, &cut);
-        let _ = killpg(group, Signal::SIGKILL);
-        child.wait().expect("ended");
+        end(&mut child);
         drop(mounted);
 
         let after = Mounted::new(&cut).expect("the file system heals itself");

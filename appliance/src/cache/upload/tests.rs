@@ -10,6 +10,7 @@ use super::*;
 use crate::config::K3sConfig;
 use crate::keys::Keys;
 use crate::testing::archive;
+use sha2::{Digest, Sha256};
 
 const PATH: &str = "/nix/store/0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq-nixos-system-worker-25.05";
 const DEPENDENCY: &str = "/nix/store/11111111111111111111111111111111-kernel";
@@ -19,6 +20,8 @@ const SYSTEM: &str = "nix-archive-1 ( type directory \
     entry ( name init node ( type regular executable ~ contents #! ) ) \
     entry ( name kernel node ( type symlink target /nix/store/kernel ) ) \
     entry ( name nixos-version node ( type regular contents 25.05.1 ) ) )";
+
+mod promised;
 
 struct Bench {
     folder: TempDir,
@@ -120,9 +123,10 @@ impl Bench {
         self.admit(&parcel.info).await
     }
 
-    fn has(&self, path: &str) -> bool {
+    async fn has(&self, path: &str) -> bool {
         let path: StorePath = path.parse().expect("a store path");
-        self.uploads.has(path.hash(), self.keys.cache_public())
+        let public = self.keys.cache_public();
+        self.uploads.has(path.hash(), public).await
     }
 
     /// The files below the cache's folder, sorted.
@@ -154,9 +158,9 @@ async fn a_system_comes_in_however_it_is_packed_and_goes_out_with_our_signature(
             admitted.unwrap_or_else(|r| panic!("{packed:?}: {r} {:?}", r.facts))
         };
         assert!(done(bench.put(&dependency).await), "it refers to itself");
-        assert!(!bench.has(PATH));
+        assert!(!bench.has(PATH).await);
         assert!(done(bench.put(&system).await));
-        assert!(bench.has(PATH) && bench.has(DEPENDENCY));
+        assert!(bench.has(PATH).await && bench.has(DEPENDENCY).await);
         assert!(!done(bench.put(&system).await), "it was there already");
 
         let file = bench
@@ -249,7 +253,7 @@ async fn what_is_not_so_is_refused_and_leaves_nothing() {
         let said = format!("{refusal} {:?}", refusal.facts);
         assert!(said.contains(want), "{name}: {said}");
         assert_eq!(refusal.code, Code::PublishFailed, "{name}");
-        assert!(!bench.has(PATH), "{name}");
+        assert!(!bench.has(PATH).await, "{name}");
         let nar = format!("nar/{}", parcel.info.file.to_string().replace("nar/", ""));
         assert_eq!(bench.files(), ["/nix-cache-info".to_owned(), nar], "{name}");
     }
@@ -296,7 +300,7 @@ async fn what_was_torn_is_mended_by_sending_it_again() {
     let nar = bench.cache.dir.join(parcel.info.file.to_string());
 
     std::fs::write(&narinfo, "").expect("writes");
-    assert!(!bench.has(PATH), "an empty narinfo is none");
+    assert!(!bench.has(PATH).await, "an empty narinfo is none");
     assert!(bench.admit(&parcel.info).await.expect("mended"));
 
     std::fs::write(&narinfo, "").expect("writes");
@@ -305,7 +309,7 @@ async fn what_was_torn_is_mended_by_sending_it_again() {
     assert!(refusal.message.contains("was damaged here"), "{refusal}");
     assert!(!nar.exists(), "nobody can use it");
     assert!(bench.put(&parcel).await.expect("mended"));
-    assert!(bench.has(PATH));
+    assert!(bench.has(PATH).await);
 }
 
 #[tokio::test]
@@ -315,7 +319,7 @@ async fn two_who_send_the_same_path_are_both_served() {
     let (one, two) = tokio::join!(bench.put(&parcel), bench.put(&parcel));
     assert!(one.is_ok() && two.is_ok(), "{one:?} {two:?}");
     assert_eq!(bench.files().len(), 3, "{:?}", bench.files());
-    assert!(bench.has(PATH));
+    assert!(bench.has(PATH).await);
 }
 
 #[tokio::test]

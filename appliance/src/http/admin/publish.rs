@@ -11,7 +11,6 @@ use netboot::wire::{Closure, InstallerRequest, PublishRequest, Publishing};
 
 use super::Operator;
 use crate::app::App;
-use crate::clock;
 use crate::http::error::{Refused, broken, changed};
 use crate::http::request::Body;
 
@@ -21,6 +20,7 @@ pub(super) async fn publishing(State(app): State<Arc<App>>, _: Operator) -> Json
         flake: app.config.flake.clone(),
         systems: app.profiles().systems(),
         installers: kernels.iter().map(|a| app.installers.about(a)).collect(),
+        copying: app.cache.copying(),
     })
 }
 
@@ -74,9 +74,7 @@ pub(super) async fn installer(
     operator: Operator,
     Body(request): Body<InstallerRequest>,
 ) -> Result<Response, Refused> {
-    let copying =
-        tokio::task::spawn_blocking(move || app.installers.publish(request, clock::now()));
-    let published = copying.await.map_err(|error| broken(&error.into()))??;
+    let published = app.publish_installer(request).await?;
     tracing::info!(
         command = "publish",
         installer = published.installer.arch,

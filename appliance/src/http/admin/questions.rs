@@ -87,6 +87,9 @@ fn of(machine: &Machine) -> MachineGenerations {
 }
 
 pub(super) async fn releases(State(app): State<Arc<App>>, _: Operator) -> Json<Releases> {
-    let releases = app.store.world().releases.clone();
-    Json(Releases { releases })
+    let world = app.store.world();
+    Json(Releases {
+        releases: world.releases.clone(),
+        installers: world.installers.clone(),
+    })
 }

@@ -17,10 +17,11 @@ use serde_json::json;
 
 use super::Operator;
 use crate::app::App;
-use crate::cache::{Receiving, Uploads};
+use crate::cache::Uploads;
 use crate::http::error::{Refused, changed, too_slow};
 use crate::http::open::files;
 use crate::http::request::BODY_LIMIT;
+use crate::receive::Receiving;
 
 /// How long a client may send nothing in the middle of a body: then it is gone.
 const QUIET: Duration = Duration::from_secs(30);
@@ -43,9 +44,12 @@ async fn given(
     Path(path): Path<String>,
     request: Request,
 ) -> Result<Response, Refused> {
-    if let Some(hash) = path.strip_suffix(".narinfo")
-        && !uploads.has(hash, app.keys.cache_public())
-    {
+    let there = match (path.strip_suffix(".narinfo"), path.parse()) {
+        (Some(hash), _) => uploads.has(hash, app.keys.cache_public()).await,
+        (None, Ok(nar)) => uploads.has_nar(nar).await,
+        (None, Err(_)) => true,
+    };
+    if !there {
         let message = "the cache has no such path, or not all of it";
         return Err(Refusal::new(Code::NotFound, message).into());
     }
@@ -77,28 +81,32 @@ async fn nar(
             format!("the cache takes no file of this name: {error}"),
         )
     })?;
-    let length = headers.get(CONTENT_LENGTH);
-    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-    let mut receiving = door
+    let receiving = door
         .uploads
-        .receive(name, length)
+        .receive(name, length(headers))
         .await
         .map_err(|refusal| Refused(refusal).into_response())?;
-    // What was received goes with `receiving`, whichever way this ends.
-    let mut body = request.into_body().into_data_stream();
-    while let Some(octets) = next(&mut body).await? {
-        taken_in(&mut receiving, &octets).await?;
-    }
-    receiving
-        .finish()
-        .await
-        .map_err(|refusal| Refused(refusal).into_response())?;
-    Ok(changed(true, json!({})))
+    received(receiving, request).await
 }
 
-async fn taken_in(receiving: &mut Receiving, octets: &[u8]) -> Result<(), Response> {
-    let taken = receiving.take(octets).await;
-    taken.map_err(|refusal| Refused(refusal).into_response())
+/// How many bytes the body has, if that was said.
+pub(super) fn length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Takes in the whole body. What was received goes with `receiving`, whichever way this ends.
+pub(super) async fn received(
+    mut receiving: Receiving,
+    request: Request,
+) -> Result<Response, Response> {
+    let mut body = request.into_body().into_data_stream();
+    while let Some(octets) = next(&mut body).await? {
+        let taken = receiving.take(&octets).await;
+        taken.map_err(|refusal| Refused(refusal).into_response())?;
+    }
+    let finished = receiving.finish().await;
+    finished.map_err(|refusal| Refused(refusal).into_response())?;
+    Ok(changed(true, json!({})))
 }
 
 async fn next(
@@ -142,7 +150,7 @@ async fn narinfo(
     Ok(changed(admitted, json!({})))
 }
 
-fn bad(code: Code, message: impl Into<String>) -> Response {
+pub(super) fn bad(code: Code, message: impl Into<String>) -> Response {
     Refused(Refusal::new(code, message)).into_response()
 }
 

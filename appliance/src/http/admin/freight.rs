@@ -1,0 +1,69 @@
+//! What a publication from another machine asks before it sends anything, and the files of installers that it sends.
+
+use std::sync::Arc;
+
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{post, put};
+use axum::{Json, Router};
+use netboot::refusal::Code;
+use netboot::token::Digest;
+use netboot::wire::{Lacking, Shipment};
+
+use super::Operator;
+use super::upload::{bad, length, received};
+use crate::app::App;
+use crate::http::error::Refused;
+use crate::http::request::Body;
+
+/// Bytes of the largest list: a closure of a hundred thousand paths.
+const LIST: usize = 16 << 20;
+
+pub(super) fn router() -> Router<Arc<App>> {
+    Router::new()
+        .route(
+            "/admin/v1/publish/room",
+            post(room).layer(DefaultBodyLimit::max(LIST)),
+        )
+        .route("/admin/v1/publish/installer/parts/{sha256}", put(part))
+}
+
+/// What is to be sent of a shipment: refused if it does not fit as a whole, so that nothing is sent in vain.
+async fn room(
+    State(app): State<Arc<App>>,
+    _: Operator,
+    Body(shipment): Body<Shipment>,
+) -> Result<Json<Lacking>, Refused> {
+    let Shipment { paths, mut parts } = shipment;
+    parts.retain(|part| !app.installers.has(part));
+    let more = parts
+        .iter()
+        .fold(0_u64, |sum, part| sum.saturating_add(part.size));
+    let public = app.keys.cache_public().to_owned();
+    let lacking = app.cache.lacks(paths, more, public).await?;
+    Ok(Json(Lacking { parts, ..lacking }))
+}
+
+async fn part(
+    State(app): State<Arc<App>>,
+    Path(sha256): Path<String>,
+    operator: Operator,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Response> {
+    let name: Digest = sha256
+        .parse()
+        .map_err(|error| bad(Code::BadName, format!("the file's name {error}")))?;
+    let length = length(&headers);
+    let length =
+        length.ok_or_else(|| bad(Code::BadJson, "the call does not say how long it is"))?;
+    let receiving = app.installers.receive(&name, length).await;
+    let receiving = receiving.map_err(|refusal| Refused(refusal).into_response())?;
+    let received = received(receiving, request).await?;
+    tracing::info!(command = "upload", installer_file = %name, bytes = length, by = operator.by);
+    Ok(received)
+}
+
+#[cfg(test)]
+mod tests;

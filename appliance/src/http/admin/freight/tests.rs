@@ -1,0 +1,182 @@
+//! What is asked before anything is sent, and files that are not as they should be.
+
+use axum::body::Body as Octets;
+use axum::http::Method;
+use futures_util::{StreamExt, stream};
+use netboot::installer::{Part, Parts};
+use netboot::wire::{InstallerRequest, Source};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::http::testing::{Bench, TOPLEVEL, send};
+
+struct Served {
+    bench: Bench,
+    router: Router,
+}
+
+fn part(octets: &[u8]) -> Part {
+    Part {
+        sha256: Digest::new(Sha256::digest(octets).into()),
+        size: octets.len() as u64,
+    }
+}
+
+impl Served {
+    fn new() -> Self {
+        let bench = Bench::new();
+        let router = super::super::calls().merge(router());
+        Self {
+            router: router.with_state(bench.app.clone()),
+            bench,
+        }
+    }
+
+    async fn ask(&self, request: axum::http::request::Builder, body: Octets) -> (u16, Value) {
+        let mut request = request.body(body).expect("a request");
+        request.extensions_mut().insert(Operator {
+            by: "a test".to_owned(),
+            stop: CancellationToken::new(),
+        });
+        send(&self.router, request).await
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let request = Request::builder().method(Method::POST).uri(path);
+        self.ask(request, Octets::from(body.to_string())).await
+    }
+
+    async fn put(&self, name: &str, length: Option<u64>, body: Octets) -> (u16, Value) {
+        let path = format!("/admin/v1/publish/installer/parts/{name}");
+        let mut request = Request::builder().method(Method::PUT).uri(path);
+        if let Some(length) = length {
+            request = request.header("content-length", length);
+        }
+        self.ask(request, body).await
+    }
+
+    /// Files that were sent, whole or half.
+    fn incoming(&self) -> usize {
+        let folder = self.bench.folder.path().join("installers/incoming");
+        std::fs::read_dir(folder).expect("reads").count()
+    }
+}
+
+#[tokio::test]
+async fn what_is_lacking_is_sent_and_machines_boot_it_and_it_is_on_record() {
+    let served = Served::new();
+    let (kernel, initrd) = (part(b"kernel"), part(b"initrd"));
+    let shipment = json!({"paths": [{"path": TOPLEVEL, "size": 1000}], "parts": [kernel, initrd]});
+    let room = "/admin/v1/publish/room";
+    let (status, lacking) = served.post(room, &shipment).await;
+    assert_eq!(status, 200, "{lacking}");
+    let want = json!({"paths": 1, "bytes": 1000, "parts": [kernel, initrd]});
+    assert_eq!(lacking, want);
+
+    let name = kernel.sha256.as_str();
+    let put = served.put(name, Some(6), Octets::from("kernel")).await;
+    assert_eq!(put.0, 201, "{}", put.1);
+    let (_, lacking) = served.post(room, &shipment).await;
+    assert_eq!(lacking["parts"], json!([initrd]), "the kernel is here");
+
+    let request = InstallerRequest {
+        path: "/nix/store/11111111111111111111111111111111-installer"
+            .parse()
+            .expect("a store path"),
+        source: Source {
+            revision: Some("98f5d3d44863881ed45a0e3cb6f6c8ce68d933d0".to_owned()),
+            dirty: false,
+        },
+        parts: Some(Parts {
+            arch: "x86_64".to_owned(),
+            cmdline: "console=ttyS0".to_owned(),
+            kernel,
+            initrd: initrd.clone(),
+        }),
+    };
+    let request = serde_json::to_value(request).expect("writes");
+    let call = "/admin/v1/publish/installer";
+    let (status, answer) = served.post(call, &request).await;
+    assert_eq!(status, 422, "no initrd yet: {answer}");
+    let name = initrd.sha256.as_str();
+    served.put(name, Some(6), Octets::from("initrd")).await;
+    let (status, answer) = served.post(call, &request).await;
+    assert_eq!(status, 201, "{answer}");
+    let image = served.bench.app.installers.for_arch("x86_64");
+    let image = image.expect("machines boot it");
+    assert_eq!(std::fs::read(image.initrd).expect("reads"), b"initrd");
+    assert_eq!(served.incoming(), 0);
+
+    let (status, _) = served.post(call, &request).await;
+    assert_eq!(status, 200, "it is so already");
+    let releases = Request::builder().uri("/admin/v1/releases");
+    let (_, releases) = served.ask(releases, Octets::empty()).await;
+    let known = releases["installers"].as_array().expect("a list");
+    assert_eq!(known.len(), 1, "on record once: {releases}");
+    assert_eq!(known[0]["source"], request["source"]);
+    let events = served.bench.app.store.events(None, 0, 10).expect("events");
+    let event = serde_json::to_value(events.last()).expect("writes");
+    assert_eq!(event["what"]["event"], "installer-published");
+}
+
+#[tokio::test]
+async fn more_than_the_disk_holds_is_refused_before_anything_is_sent() {
+    let served = Served::new();
+    let large = Part {
+        size: 1 << 60,
+        ..part(b"kernel")
+    };
+    let room = "/admin/v1/publish/room";
+    for (what, shipment) in [
+        ("an installer", json!({"parts": [large]})),
+        (
+            "a closure",
+            json!({"paths": [{"path": TOPLEVEL, "size": 1_u64 << 61}]}),
+        ),
+    ] {
+        let (status, answer) = served.post(room, &shipment).await;
+        assert_eq!(status, 422, "{what}: {answer}");
+        let said = answer["error"]["message"].as_str().unwrap_or_default();
+        assert!(said.contains("too little space"), "{what}: {said}");
+        let facts = answer["error"]["facts"].to_string();
+        assert!(facts.contains("nothing was changed"), "{what}: {facts}");
+    }
+    assert_eq!(served.incoming(), 0);
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_what_it_should_be_leaves_nothing() {
+    let served = Served::new();
+    let name = part(b"kernel").sha256.to_string();
+    let cut = || {
+        Octets::from_stream(stream::iter([
+            Ok("ker"),
+            Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)),
+        ]))
+    };
+    for (what, name, length, body, status) in [
+        ("no name", "kernel", Some(6), Octets::from("kernel"), 400),
+        ("a way out", "..%2Fx", Some(6), Octets::from("kernel"), 400),
+        ("no length", &*name, None, cut(), 400),
+        ("another file", &*name, Some(6), Octets::from("kernle"), 422),
+        ("it breaks off", &*name, Some(6), cut(), 400),
+        ("too large", &*name, Some(1 << 40), cut(), 413),
+    ] {
+        let (got, answer) = served.put(name, length, body).await;
+        assert_eq!(got, status, "{what}: {answer}");
+        assert_eq!(served.incoming(), 0, "{what}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_workstation_that_hangs_is_given_up() {
+    let served = Served::new();
+    let name = part(b"kernel").sha256.to_string();
+    let first = stream::iter([Ok::<_, std::io::Error>("ker")]);
+    let body = Octets::from_stream(first.chain(stream::pending()));
+    let (status, answer) = served.put(&name, Some(6), body).await;
+    assert_eq!(status, 408, "{answer}");
+    assert_eq!(served.incoming(), 0);
+}
