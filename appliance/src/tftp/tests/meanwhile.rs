@@ -1,5 +1,6 @@
 //! Installers that are published while a machine is in the middle of its boot, by HTTP and TFTP.
 
+use netboot::install::Asker;
 use netboot::installer::{Part, Parts};
 use netboot::token::Digest;
 use netboot::wire::{InstallerRequest, Source};
@@ -138,7 +139,9 @@ async fn a_raspberry_pi_boots_the_installer_that_it_began_with() {
         (97, guid),
     ];
     let request = netboot::request::read(&packet(DISCOVER, PI, &rom)).expect("reads");
-    app.see(mac(PI), &request.facts).await.expect("is seen");
+    app.see(mac(PI), &request.facts, Asker::Itself)
+        .await
+        .expect("is seen");
     enroll_as(&app, mac(PI), "arm", "pi1").await;
     let mut number = 0;
     for _ in 0..2 {
