@@ -264,6 +264,20 @@ let
         "/stub/netboot-agent/bin/netboot-agent"
         systemd.extraBin.cryptsetup
       ];
+    "what a table encrypts is opened by its label, or its array's name" =
+      let
+        inherit ((builtins.fromTOML (builtins.readFile ../../netboot/tests/tables/luks.toml)).disk) devices;
+        inherit ((systems.tabled.extendModules { modules = [ { netboot.devices = lib.mkForce devices; } ]; }).config.boot.initrd)
+          systemd
+          ;
+        start = systemd.services.netboot-unlock.serviceConfig.ExecStart;
+        has = part: builtins.length (builtins.split part start) > 1;
+      in
+      builtins.all has [
+        "crypt-root=/dev/disk/by-partlabel/disk-a-root"
+        "swap=/dev/disk/by-partlabel/disk-a-swap"
+        "crypt-data=/dev/md/data"
+      ];
     "a disk that is not encrypted has nothing of it" =
       absent ((of "worker").boot.initrd.systemd.services.netboot-unlock or null);
     "a BIOS machine does not wait for an ESP" = builtins.elem "nofail" (of "worker").fileSystems."/boot".options;
