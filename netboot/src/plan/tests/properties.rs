@@ -191,7 +191,7 @@ fn profile() -> impl Strategy<Value = Written> {
         Just("wipe = \"ask\"\n"),
         Just("wipe = \"allow\"\n")
     ];
-    let by = (0..3u8, prop::collection::vec("[A-D]", 3), 1..8u64);
+    let by = (0..4u8, prop::collection::vec("[A-D]", 3), 1..8u64);
     (layout, keep, wipe, by).prop_map(|((disks, layout, table), keep, wipe, (by, serials, gib))| {
         let mut written = Written {
             text: String::new(),
@@ -211,8 +211,8 @@ fn profile() -> impl Strategy<Value = Written> {
             }
             by => {
                 written.min_size = gib * GIB;
-                let extreme = if by == 1 { "smallest" } else { "largest" };
-                format!("{{ {extreme} = true, min-size = \"{gib}G\" }}")
+                let extreme = ["smallest = true, ", "largest = true, ", ""][usize::from(by - 1)];
+                format!("{{ {extreme}min-size = \"{gib}G\" }}")
             }
         };
         let keep = written.keep.as_ref();

@@ -104,6 +104,19 @@ fn what_is_preserved_keeps_its_place_and_the_others_go_around_it() {
 }
 
 #[test]
+fn what_takes_all_that_is_left_ends_on_a_whole_mib_before_what_is_preserved() {
+    let mut disks = two();
+    disks[1].holds = vec![files(30 * GIB + 512, GIB, "ext4")];
+    let plan = plan_of(&hardware(Firmware::Uefi, disks), BOTH).expect("a plan");
+    let home = plan.disks[1]
+        .partitions
+        .iter()
+        .find(|p| p.label == "disk-data-home");
+    let place = home.map(|home| (home.start, home.size));
+    assert_eq!(place, Some((12 * GIB, 18 * GIB)));
+}
+
+#[test]
 fn what_cannot_be_preserved_is_refused() {
     let with = |holds: Vec<Holding>| {
         let mut disks = two();
