@@ -69,6 +69,10 @@ fn a_bios_machine_that_always_runs_ipxe_is_sent_to_its_disk() -> anyhow::Result<
 
 #[test]
 fn a_uefi_machine_that_always_runs_ipxe_is_sent_to_its_disk() -> anyhow::Result<()> {
+    if std::env::var_os("NETBOOT_LONG").is_none() {
+        println!("skipped: it takes long, and runs with NETBOOT_LONG=1");
+        return Ok(());
+    }
     is_sent_to_its_disk_at_every_boot("uefi-ipxe", Uefi, Loader::IpxeUefi, Way::NextEntry)
 }
 

@@ -4,6 +4,9 @@ export PATH=/bin HOME=/root TERM=linux
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
+# As systemd makes them.
+ln -s /proc/self/fd /dev/fd
+ln -s /proc/self/fd/0 /dev/stdin
 mkdir -p /dev/pts /dev/shm /run /tmp /mnt
 mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /dev/shm

@@ -95,8 +95,10 @@ fn are_nowhere(scene: &Scene, key: &str) -> anyhow::Result<()> {
         Canary::new("the credential", &credential(scene)?),
     ];
     let disks = &scene.machine.build().disks;
+    // Handles of network namespaces, which cannot be read.
+    let rooms = scene.dir.join("rooms");
     for file in search::files(&scene.dir)? {
-        if disks.iter().any(|disk| disk.files().contains(&file)) {
+        if file.starts_with(&rooms) || disks.iter().any(|disk| disk.files().contains(&file)) {
             continue;
         }
         let found = search::below(&file, &canaries)?;

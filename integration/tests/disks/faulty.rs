@@ -209,6 +209,9 @@ fn a_disk_that_is_pulled_out_while_copying_is_named_as_gone() -> anyhow::Result<
 
 #[test]
 fn a_disk_that_becomes_smaller_is_not_the_one_of_the_plan_any_more() -> anyhow::Result<()> {
+    if !is_long() {
+        return Ok(());
+    }
     let mut scene = enrolled("shrunk", |dir| with_data(dir, blank(dir)?))?;
     begins_to_copy(&mut scene)?;
     scene.machine.resize(0, 2048)?;
