@@ -17,6 +17,10 @@ use crate::target::Targets;
 /// Between two questions while an operator has to say yes first.
 const AGAIN: Duration = Duration::from_secs(5);
 
+/// How long disks are waited for that may make a plan of a refusal. USB and SAS are searched long after udev has settled:
+/// a USB disk showed 8 s after the kernel had started, and many spin up slower.
+const LATE_DISKS: Duration = Duration::from_secs(20);
+
 pub(crate) fn plan(run: &mut Run<'_>, claim: &ClaimAnswer) -> anyhow::Result<Plan> {
     let (plan, hardware) = granted(run)?;
     check(&plan, hardware.firmware).context("the plan cannot be carried out")?;
@@ -55,6 +59,7 @@ pub(crate) fn plan(run: &mut Run<'_>, claim: &ClaimAnswer) -> anyhow::Result<Pla
 /// is for what was on the disks when it was said.
 fn granted(run: &mut Run<'_>) -> anyhow::Result<(Plan, Hardware)> {
     let mut told = None;
+    let mut until = None;
     loop {
         super::settle(run.outside);
         let hardware = inventory(run.outside, run.roots);
@@ -68,9 +73,28 @@ fn granted(run: &mut Run<'_>) -> anyhow::Result<(Plan, Hardware)> {
                 }
                 run.outside.sleep(AGAIN);
             }
+            Err(CallError::Refused(refusal))
+                if refusal.code == Code::PlanRefused
+                    && changes(run, &request.hardware, &mut until) => {}
             Err(error) => return Err(error).context("there is no plan for this machine"),
         }
     }
+}
+
+/// Whether other disks show than the plan was refused for, before it is `until`, which the first refusal sets.
+fn changes(run: &mut Run<'_>, before: &Hardware, until: &mut Option<Duration>) -> bool {
+    let now = run.outside.elapsed();
+    let until = *until.get_or_insert_with(|| {
+        run.say("  there is no plan for these disks; waiting a moment for slower ones");
+        now + LATE_DISKS
+    });
+    while run.outside.elapsed() < until {
+        run.outside.sleep(Duration::from_secs(1));
+        if inventory(run.outside, run.roots).disks != before.disks {
+            return true;
+        }
+    }
+    false
 }
 
 /// For whoever stands before the machine.
