@@ -29,7 +29,7 @@ hostname installer
 # As if somebody had looked what is on the old disks.
 case " $(cat /proc/cmdline) " in
     *" practice.start-arrays "*)
-        mdadm --assemble --scan --run
+        MDADM_NO_UDEV=1 mdadm --assemble --scan --run
         vgchange --activate y
         udevadm settle
         ;;

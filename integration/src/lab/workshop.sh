@@ -1,6 +1,7 @@
 #!/bin/sh
 # Pid 1 of the workshop: the practice installer's tools and udev, no network; then the script, and power off.
-export PATH=/bin HOME=/root
+# Without rules for arrays, mdadm makes their names itself.
+export PATH=/bin HOME=/root MDADM_NO_UDEV=1
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev

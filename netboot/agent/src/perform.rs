@@ -91,6 +91,10 @@ fn ready(
     planned: &PlannedCommand,
 ) -> anyhow::Result<Command> {
     let mut command = Command::new(planned.program.as_str());
+    if planned.program == "mdadm" {
+        // It leaves the array's name to udev, whose rules for it NixOS has only where it also starts the arrays it finds.
+        command = command.env("MDADM_NO_UDEV", "1");
+    }
     for arg in &planned.args {
         command = match arg {
             Arg::Text(text) => command.arg(text.as_str()),
