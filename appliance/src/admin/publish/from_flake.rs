@@ -269,6 +269,24 @@ async fn hand_over(
     output: &mut Output,
 ) -> Result<Document, Failure> {
     let mut document = Document::default();
+    let ended = each(client, items, freight, flake, output, &mut document).await;
+    if ended.is_err() {
+        for line in told::changed(&document) {
+            output.note(&format!("done before, and it stays: {line}"));
+        }
+    }
+    ended.map(|()| document)
+}
+
+/// One after the other, each into the document once it is there.
+async fn each(
+    client: &Client,
+    items: Vec<Item>,
+    freight: &Freight,
+    flake: &Flake,
+    output: &mut Output,
+    document: &mut Document,
+) -> Result<(), Failure> {
     for item in items {
         let there = item.is_there();
         let (path, source) = (&item.evaluated.path, flake.source().clone());
@@ -301,7 +319,7 @@ async fn hand_over(
             }
         }
     }
-    Ok(document)
+    Ok(())
 }
 
 /// What handing over would change.

@@ -289,6 +289,23 @@ async fn a_flake_becomes_releases_and_an_installer() {
     assert!(app.cache.file(&narinfo).is_some());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_done_before_a_failure_is_said() {
+    let Some(lab) = Lab::new() else { return };
+    lab.commit();
+    let kept = lab.served.bench.folder.path().join("installers");
+    fs::remove_dir_all(&kept).expect("is there");
+    fs::write(&kept, "in the way").expect("writes");
+    let (exit, out, err) = lab.publish("").await;
+    assert_ne!(exit, 0, "{err}");
+    assert_eq!(out, "", "{err}");
+    assert!(
+        err.contains("done before, and it stays: release 1 of `worker`: /nix/store/"),
+        "{err}"
+    );
+    assert_eq!(lab.releases().len(), 2, "{err}");
+}
+
 #[tokio::test]
 async fn what_fails_leaves_everything_as_it_was() {
     let Some(lab) = Lab::new() else { return };

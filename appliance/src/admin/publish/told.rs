@@ -61,6 +61,16 @@ pub(super) fn published(document: &Document) -> Answer {
         .note("next: machines install it from now on; for one that runs, `pxe-admin reimage NAME`")
 }
 
+/// What of it is new, a line each.
+pub(super) fn changed(document: &Document) -> Vec<String> {
+    let systems = document.systems.iter().filter(|one| one.changed);
+    let installers = document.installers.iter().filter(|one| one.changed);
+    systems
+        .map(system)
+        .chain(installers.map(installer))
+        .collect()
+}
+
 fn system(published: &Published) -> String {
     let release = &published.release;
     if !published.changed {
