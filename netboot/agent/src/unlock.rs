@@ -114,7 +114,9 @@ pub(crate) fn by_tpm(outside: &mut dyn Outside, roots: &Roots, closed: &mut Vec<
             .args(["attach", &volume.name])
             .path(&volume.device)
             // `headless`: it asks nobody for a passphrase.
-            .args(["-", "tpm2-device=auto,headless=1"]);
+            .args(["-", "tpm2-device=auto,headless=1"])
+            // Else it complains to the kernel's log alone.
+            .env("SYSTEMD_LOG_TARGET", "console");
         match run(outside, &attach) {
             Ok(_) => {
                 outside.say(&format!("unlock: {} is opened by the TPM", volume.name));
