@@ -97,13 +97,36 @@ pub(crate) fn start_child(test: &str, (variable, order): (&str, &str)) -> Child 
         .expect("the child starts")
 }
 
+/// Cuts the power of a copy of `first` at an instant within the time that the work `took`, or shortly after. What the
+/// block device has by then is in `cut`; the copy, and what worked on it, are gone.
+pub(crate) async fn power_cut(
+    first: &Path,
+    cut: &Path,
+    took: Duration,
+    start: impl FnOnce(&Mounted) -> Child,
+) {
+    let image = cut.with_extension("live");
+    copy(first, &image);
+    let mounted = Mounted::new(&image).expect("mounts");
+    let over = Arc::new(AtomicBool::new(false));
+    let syncing = journal(mounted.path(), over.clone());
+    let mut child = start(&mounted);
+    // Nothing is waited for: this is when the power fails.
+    tokio::time::sleep(within(took)).await;
+    stop(&child);
+    over.store(true, Ordering::Relaxed);
+    syncing.join().expect("no panic");
+    copy(&image, cut);
+    end(&mut child);
+}
+
 /// It writes nothing more, nor does what it started. One that is done has no group any more.
-pub(crate) fn stop(child: &Child) {
+fn stop(child: &Child) {
     let _ = killpg(group(child), Signal::SIGSTOP);
 }
 
 /// The end of one that may be stopped.
-pub(crate) fn end(child: &mut Child) {
+fn end(child: &mut Child) {
     let _ = killpg(group(child), Signal::SIGKILL);
     child.wait().expect("ended");
 }

@@ -30,7 +30,7 @@ const NAMED: usize = 5;
 #[derive(Debug)]
 pub struct Uploads {
     cache: Cache,
-    unpacking: Semaphore,
+    unpacking: Arc<Semaphore>,
     /// Held while a narinfo gets its name.
     placing: Arc<Mutex<()>>,
 }
@@ -50,7 +50,7 @@ impl Uploads {
         durable::make_dir(&cache.dir.join("nar"))?;
         Ok(Self {
             cache,
-            unpacking: Semaphore::new(UNPACKED_AT_ONCE),
+            unpacking: Arc::new(Semaphore::new(UNPACKED_AT_ONCE)),
             placing: Arc::default(),
         })
     }
@@ -110,10 +110,12 @@ impl Uploads {
                 format!("an upload was not looked at: {error}"),
             )
         };
-        let seat = self.unpacking.acquire().await;
-        let _seat = seat.map_err(|error| ended(&error))?;
+        let seat = self.unpacking.clone().acquire_owned().await;
+        let seat = seat.map_err(|error| ended(&error))?;
         let (cache, placing) = (self.cache.clone(), self.placing.clone());
         let work = move || {
+            // Held by the work itself, which goes on when the client has hung up.
+            let _seat = seat;
             for path in std::iter::once(&info.path).chain(&info.references) {
                 cache.promises.path(path);
             }

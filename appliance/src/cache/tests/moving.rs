@@ -1,7 +1,5 @@
 //! A power cut while what Nix has copied moves from its folder to its place.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use netboot::narinfo::{NarFile, NarInfo, NixHash, Packed};
@@ -9,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::cache::incoming::Incoming;
-use crate::cuts::{Mounted, blank, copy, end, journal, long, start_child, stop, within};
+use crate::cuts::{Mounted, blank, copy, long, power_cut, start_child};
 
 const CHILD: &str = "NETBOOT_MOVING_CHILD";
 
@@ -148,18 +146,7 @@ async fn a_power_cut_while_files_move_into_the_cache_leaves_no_path_that_is_not_
     let cuts = if long() { 300 } else { 3 };
     let (mut before, mut within_it, mut after) = (0, 0, 0);
     for n in 0..cuts {
-        copy(&first, &image);
-        let mounted = Mounted::new(&image).expect("mounts");
-        let over = Arc::new(AtomicBool::new(false));
-        let syncing = journal(mounted.path(), over.clone());
-        let mut child = start(&mounted);
-        tokio::time::sleep(within(took)).await;
-        stop(&child);
-        over.store(true, Ordering::Relaxed);
-        syncing.join().expect("no panic");
-        copy(&image, &cut);
-        end(&mut child);
-        drop(mounted);
+        power_cut(&first, &cut, took, &start).await;
 
         let healed = Mounted::new(&cut).expect("the file system heals itself");
         let kept = Kept::at(&healed.state_dir());

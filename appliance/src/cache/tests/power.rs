@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::interrupted::start;
 use super::*;
-use crate::cuts::{Mounted, blank, copy, end, journal, long, stop, within};
+use crate::cuts::{Mounted, blank, copy, journal, long, power_cut};
 
 #[tokio::test]
 async fn a_power_cut_while_publishing_leaves_the_old_release_whole_and_the_next_publication_completes_the_new_one()
@@ -45,19 +45,10 @@ async fn a_power_cut_while_publishing_leaves_the_old_release_whole_and_the_next_
     let cuts = if long() { 100 } else { 3 };
     let (mut torn, mut done) = (0, 0);
     for n in 0..cuts {
-        copy(&first, &image);
-        let mounted = Mounted::new(&image).expect("mounts");
-        let over = Arc::new(AtomicBool::new(false));
-        let syncing = journal(mounted.path(), over.clone());
-        let mut child = start(&mounted.state_dir(), &[&new]);
-        tokio::time::sleep(within(took)).await;
-        // With its Nix.
-        stop(&child);
-        over.store(true, Ordering::Relaxed);
-        syncing.join().expect("no panic");
-        copy(&image, &cut);
-        end(&mut child);
-        drop(mounted);
+        power_cut(&first, &cut, took, |mounted| {
+            start(&mounted.state_dir(), &[&new])
+        })
+        .await;
 
         let after = Mounted::new(&cut).expect("the file system heals itself");
         let kept = Kept::at(&after.state_dir());

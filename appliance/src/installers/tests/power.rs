@@ -1,11 +1,9 @@
 //! A power cut while an installer is put in place: what has reached the block device then is all there is.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::cuts::{Mounted, blank, copy, end, journal, long, start_child, stop, within};
+use crate::cuts::{Mounted, blank, copy, long, power_cut, start_child};
 
 const CHILD: &str = "NETBOOT_INSTALLERS_CHILD";
 
@@ -99,18 +97,7 @@ async fn a_power_cut_leaves_the_old_installer_or_the_new_one_and_either_whole() 
     let cuts = if long() { 200 } else { 3 };
     let mut new = 0;
     for n in 0..cuts {
-        copy(&first, &image);
-        let mounted = Mounted::new(&image).expect("mounts");
-        let over = Arc::new(AtomicBool::new(false));
-        let syncing = journal(mounted.path(), over.clone());
-        let mut child = start(&mounted);
-        tokio::time::sleep(within(took)).await;
-        stop(&child);
-        over.store(true, Ordering::Relaxed);
-        syncing.join().expect("no panic");
-        copy(&image, &cut);
-        end(&mut child);
-        drop(mounted);
+        power_cut(&first, &cut, took, &start).await;
 
         let after = Mounted::new(&cut).expect("the file system heals itself");
         let installers = Installers::open(&after.state_dir(), &[]).expect("opens");
