@@ -30,7 +30,6 @@ pkgs.mkShell (
     QEMU_ROM_DIR = "${pkgs.qemu_kvm}/share/qemu";
     UDEV_DIR = "${pkgs.systemd}/lib/udev";
     SYSTEMD_CRYPTSETUP = "${pkgs.systemd}/bin/systemd-cryptsetup";
-    CRYPTSETUP_TOKENS = "${pkgs.systemd}/lib/cryptsetup";
     TSS2_DIR = "${pkgs.lib.getLib pkgs.tpm2-tss}/lib";
     SYSTEMD_NETWORKD = "${pkgs.systemd}/lib/systemd/systemd-networkd";
   }

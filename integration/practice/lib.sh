@@ -21,7 +21,6 @@ export PRACTICE_IPXE_DIR=${PRACTICE_IPXE_DIR:-$PRACTICE_TARGET/ipxe}          # 
 export SYSTEMD_BOOT_EFI=${SYSTEMD_BOOT_EFI:-/usr/lib/systemd/boot/efi/systemd-bootx64.efi}
 export GRUB_PC_DIR=${GRUB_PC_DIR:-/usr/lib/grub/i386-pc}
 export SYSTEMD_CRYPTSETUP=${SYSTEMD_CRYPTSETUP:-/lib/systemd/systemd-cryptsetup}
-export CRYPTSETUP_TOKENS=${CRYPTSETUP_TOKENS:-/usr/lib/$(uname -m)-linux-gnu/cryptsetup}    # plugins of libcryptsetup
 export TSS2_DIR=${TSS2_DIR:-/usr/lib/$(uname -m)-linux-gnu}
 export UDEV_DIR=${UDEV_DIR:-/lib/udev}
 export BUSYBOX_STATIC=${BUSYBOX_STATIC:-$(command -v busybox || echo /bin/busybox)}
@@ -124,7 +123,7 @@ copy_modules() {
 # What systemd's programs load by name when they speak to a TPM; nothing where the machine that builds lacks a part of it.
 tpm_libraries() {
     local name all=
-    for name in "$TSS2_DIR"/libtss2-{esys,rc,mu,tcti-device}.so.0 "$CRYPTSETUP_TOKENS/libcryptsetup-token-systemd-tpm2.so"; do
+    for name in "$TSS2_DIR"/libtss2-{esys,rc,mu,tcti-device}.so.0; do
         [ -e "$name" ] || return 0
         all="$all $name"
     done

@@ -115,6 +115,9 @@ pub(crate) fn by_tpm(outside: &mut dyn Outside, roots: &Roots, closed: &mut Vec<
             .path(&volume.device)
             // `headless`: it asks nobody for a passphrase.
             .args(["-", "tpm2-device=auto,headless=1"])
+            // Else libcryptsetup reads the header's token with a plugin that it loads from a place of its own, which a first
+            // stage need not have: systemd can do that by itself (its ENVIRONMENT.md).
+            .env("SYSTEMD_CRYPTSETUP_USE_TOKEN_MODULE", "0")
             // Else it complains to the kernel's log alone.
             .env("SYSTEMD_LOG_TARGET", "console");
         match run(outside, &attach) {

@@ -66,9 +66,9 @@ fn a_tpm_opens_everything_and_nobody_is_asked() {
     let (left, error) = unlock(&mut fake, &roots, &volumes);
     assert_eq!((left.len(), error), (0, None));
     assert_eq!(
-        ran(&fake, "SYSTEMD_LOG_TARGET=console systemd-cryptsetup"),
+        ran(&fake, "SYSTEMD_CRYPTSETUP_USE_TOKEN_MODULE=0 SYSTEMD_LOG_TARGET=console systemd-cryptsetup"),
         ["root", "swap"].map(|name| format!(
-            "SYSTEMD_LOG_TARGET=console systemd-cryptsetup attach {name} /dev/disk/by-partlabel/disk-main-{name} - tpm2-device=auto,headless=1"
+            "SYSTEMD_CRYPTSETUP_USE_TOKEN_MODULE=0 SYSTEMD_LOG_TARGET=console systemd-cryptsetup attach {name} /dev/disk/by-partlabel/disk-main-{name} - tpm2-device=auto,headless=1"
         ))
     );
     assert_eq!(fake.calls("/node/v1/unlock"), 0);
@@ -98,7 +98,13 @@ fn a_tpm_that_is_gone_is_waited_for_a_moment_only() {
     std::fs::remove_dir_all(roots.sys.join("class/tpm")).expect("removes");
     let (left, error) = unlock(&mut fake, &roots, &volumes);
     assert_eq!((left.len(), error), (0, None));
-    assert!(ran(&fake, "SYSTEMD_LOG_TARGET=console systemd-cryptsetup").is_empty());
+    assert!(
+        ran(
+            &fake,
+            "SYSTEMD_CRYPTSETUP_USE_TOKEN_MODULE=0 SYSTEMD_LOG_TARGET=console systemd-cryptsetup"
+        )
+        .is_empty()
+    );
     assert!(
         fake.elapsed() < Duration::from_secs(7),
         "{:?}",
