@@ -16,17 +16,12 @@ use crate::real::text;
 /// The disk itself if it has a signature, then its partitions, each followed by what is built on it and runs.
 pub(crate) fn holdings(outside: &mut dyn Look, roots: &Roots, disk: &Disk) -> Vec<Holding> {
     let mut holds = signatures(outside, roots, &disk.node, disk.size, disk.sector);
-    let blank = |held: &Holding| held.kind.is_empty();
-    if holds.iter().all(blank) && has_data(&roots.dev.join(&disk.node), disk.size) {
-        // Encrypted without a header, or of a system that `wipefs` does not know.
-        for held in &mut holds {
-            "unknown data".clone_into(&mut held.kind);
-        }
-    }
-    holds.retain(|held| !blank(held));
+    name_data(roots, &disk.node, &mut holds);
+    holds.retain(|held| !held.kind.is_empty());
     built_on(outside, roots, &disk.node, &mut holds);
     for child in children(roots, &disk.node) {
         let mut parts = signatures(outside, roots, &child.node, child.size, disk.sector);
+        name_data(roots, &child.node, &mut parts);
         let folder = roots.sys.join("block").join(&disk.node).join(&child.node);
         let uevent = text(folder.join("uevent")).unwrap_or_default();
         let name = uevent.lines().find_map(|l| l.strip_prefix("PARTNAME="));
@@ -41,15 +36,25 @@ pub(crate) fn holdings(outside: &mut dyn Look, roots: &Roots, disk: &Disk) -> Ve
     holds
 }
 
-/// Whether anything but zeros is at either end of a disk of `size` bytes. One that cannot be read is for `wipefs` to tell.
-fn has_data(disk: &Path, size: u64) -> bool {
+/// Says of what has no signature and is not blank that it holds data: encrypted without a header, or of a system that
+/// `wipefs` does not know.
+fn name_data(roots: &Roots, node: &str, holds: &mut [Holding]) {
+    for held in holds.iter_mut().filter(|held| held.kind.is_empty()) {
+        if has_data(&roots.dev.join(node), held.size) {
+            "unknown data".clone_into(&mut held.kind);
+        }
+    }
+}
+
+/// Whether anything but zeros is at either end of a device of `size` bytes. One that cannot be read is for `wipefs` to tell.
+fn has_data(device: &Path, size: u64) -> bool {
     const SPAN: u64 = 1 << 20;
 
     let data_from = |start| {
         let mut octets = Vec::new();
-        let read = File::open(disk).and_then(|mut disk| {
-            disk.seek(SeekFrom::Start(start))?;
-            disk.take(SPAN).read_to_end(&mut octets)
+        let read = File::open(device).and_then(|mut device| {
+            device.seek(SeekFrom::Start(start))?;
+            device.take(SPAN).read_to_end(&mut octets)
         });
         read.is_ok() && octets.iter().any(|octet| *octet != 0)
     };

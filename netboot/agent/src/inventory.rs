@@ -232,23 +232,28 @@ mod tests {
 
     #[test]
     fn data_without_a_signature_is_not_called_nothing() {
-        for (name, at, want) in [
-            ("at the beginning", 0, "unknown data"),
-            ("at the end", (64 << 20) - 1, "unknown data"),
-            ("in the middle, as after a wipe", 32 << 20, ""),
-        ] {
-            let mut fake = Fake::new(Firmware::Uefi);
-            fake.add_disk(&DiskSpec::virtio("vda", 64 << 20, "root"));
-            let roots = fake.roots();
-            let disk = fs::File::options()
-                .write(true)
-                .open(roots.dev.join("vda"))
-                .expect("a disk");
-            disk.set_len(64 << 20).expect("grows");
-            std::os::unix::fs::FileExt::write_all_at(&disk, b"x", at).expect("writes");
-            let holds = inventory(&mut fake, &roots).disks[0].holds.clone();
-            let kind = holds.first().map_or("", |held| held.kind.as_str());
-            assert_eq!(kind, want, "{name}");
+        for device in ["vda", "vda1"] {
+            for (name, at, want) in [
+                ("at the beginning", 0, "unknown data"),
+                ("at the end", (64 << 20) - 1, "unknown data"),
+                ("in the middle, as after a wipe", 32 << 20, ""),
+            ] {
+                let mut fake = Fake::new(Firmware::Uefi);
+                fake.add_disk(&DiskSpec::virtio("vda", 64 << 20, "root"));
+                if device == "vda1" {
+                    fake.add_partition("vda", 1, 2048, (64 << 20) / 512, "files");
+                }
+                let roots = fake.roots();
+                let file = fs::File::options()
+                    .write(true)
+                    .open(roots.dev.join(device))
+                    .expect("a device");
+                file.set_len(64 << 20).expect("grows");
+                std::os::unix::fs::FileExt::write_all_at(&file, b"x", at).expect("writes");
+                let holds = inventory(&mut fake, &roots).disks[0].holds.clone();
+                let kind = holds.first().map_or("", |held| held.kind.as_str());
+                assert_eq!(kind, want, "{device}: {name}");
+            }
         }
     }
 

@@ -211,8 +211,12 @@ fn preserved<'a>(disk: &'a Disk, slot: &Slot) -> Result<Option<&'a Holding>, Ref
     // The backup GPT: a header and 32 sectors of entries (UEFI 2.10 §5.3.2).
     let last = disk.size.saturating_sub(33 * u64::from(disk.sector));
     match held.kind.as_str() {
-        // Made by an attempt that ended before it was formatted.
+        // Blank: made by an attempt that ended before it was formatted.
         "" => Ok(None),
+        "unknown data" => Err(refuse(format!(
+            "it holds data that nobody here can read, the layout wants {wanted}"
+        ))
+        .tip("if that is not wanted: take `preserve` out, have the machine installed, and put it back")),
         kind if kind != wanted => Err(refuse(format!(
             "it holds {kind}, the layout wants {wanted}"
         ))),

@@ -133,6 +133,10 @@ fn what_cannot_be_preserved_is_refused() {
             "where the swap begins",
             with(vec![files(9 * GIB, 2 * GIB, "ext4")]),
         ),
+        (
+            "what nobody can read",
+            with(vec![files(GIB, GIB, "unknown data")]),
+        ),
         ("two of them", with(vec![files(GIB, GIB, "ext4"), twice])),
         ("over the table", with(vec![files(512, GIB, "ext4")])),
     ];
@@ -148,6 +152,10 @@ fn what_cannot_be_preserved_is_refused() {
           disk vdb: 32.0 GiB virtio, serial serial-vdb, holds vdb1: ext4 "files", 2.0 GiB
           nothing was written
           tip: take its `start` out: then it goes where there is room
+        what nobody can read: the partition `files` cannot be preserved: it holds data that nobody here can read, the layout wants ext4
+          disk vdb: 32.0 GiB virtio, serial serial-vdb, holds vdb1: unknown data "files", 1.0 GiB
+          nothing was written
+          tip: if that is not wanted: take `preserve` out, have the machine installed, and put it back
         two of them: the partition `files` cannot be preserved: 2 partitions have this label
           disk vdb: 32.0 GiB virtio, serial serial-vdb, holds vdb1: ext4 "files", 1.0 GiB; vdb2: ext4 "files", 1.0 GiB
           nothing was written
