@@ -6,6 +6,7 @@ mod faulty;
 mod layouts;
 mod places;
 mod preserved;
+mod tables;
 mod zfs;
 
 use anyhow::ensure;
