@@ -170,7 +170,8 @@ impl App {
             system,
             toplevel,
             closure_size: measured.closure_size,
-            label: measured.label,
+            label: measured.carries.label,
+            script: measured.carries.script,
             source,
         };
         let release = move |world: &World, now| operate::release(world, built, now);

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use named::Named;
 
 use crate::hardware::Firmware;
+use crate::store_path::StorePath;
 
 /// What a profile's `[disk]` wants on the chosen disks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,29 @@ pub enum Layout {
     },
     /// As the profile writes it under `[disk.devices]`; the same on each firmware that it is for.
     Table(Devices),
+    /// The same, laid out by disko's own script, which the release carries.
+    Scripted(Scripted),
+}
+
+/// A table that disko's own script lays out: what is known of it without doing what disko does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scripted {
+    /// Disks by their names, partitions by their labels; sizes and most contents are not known.
+    pub devices: Devices,
+    /// Names of arrays, volume groups and pools that the script would take for its own wherever it finds them.
+    #[serde(default)]
+    pub arrays: Vec<String>,
+    #[serde(default)]
+    pub groups: Vec<String>,
+    #[serde(default)]
+    pub pools: Vec<String>,
+}
+
+impl Scripted {
+    /// The program of a script's store path, as disko calls it: it makes all there is, and mounts it.
+    pub fn program(script: &StorePath) -> String {
+        format!("{script}/bin/disko-format-mount")
+    }
 }
 
 /// All of a layout for one kind of firmware.
@@ -149,6 +173,7 @@ impl Layout {
         match self {
             Self::Named { name, .. } => name.name(),
             Self::Table(_) => "[disk.devices]",
+            Self::Scripted(_) => "[disk.devices] by disko",
         }
     }
 
@@ -156,6 +181,7 @@ impl Layout {
         match self {
             Self::Named { name, swap } => name.devices(firmware, *swap),
             Self::Table(devices) => devices.clone(),
+            Self::Scripted(scripted) => scripted.devices.clone(),
         }
     }
 }

@@ -401,6 +401,9 @@ pub struct Release {
     /// `nixos-version` of the system, where it has one.
     #[serde(default)]
     pub label: String,
+    /// Disko's own script that lays out its disks, where its profile wants that: [`crate::layout::Scripted`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<StorePath>,
     /// When it was taken out of the cache; nothing while it is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pruned: Option<Timestamp>,

@@ -336,6 +336,8 @@ pub struct Built {
     pub closure_size: u64,
     /// Its `nixos-version`.
     pub label: String,
+    /// Disko's own script, if the system carries one.
+    pub script: Option<StorePath>,
     pub source: Source,
 }
 
@@ -360,6 +362,7 @@ pub fn release(world: &World, built: Built, now: Timestamp) -> Verdict<Release> 
         revision,
         dirty,
         label: built.label,
+        script: built.script,
         pruned: None,
     };
     let draft = Draft {

@@ -5,6 +5,7 @@ mod choose;
 mod command;
 mod lay;
 mod outline;
+mod scripted;
 mod words;
 
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ pub use command::{Arg, Input, KEY_FROM_STDIN, PlannedCommand, quoted};
 pub use words::size_words;
 
 use crate::hardware::{Disk, Firmware, Hardware};
-use crate::layout::{Format, Purpose};
+use crate::layout::{Format, Layout, Purpose};
 use crate::machine::Release;
 use crate::name::{HostName, SystemName};
 use crate::profile::{Profile, Role};
@@ -55,6 +56,9 @@ pub struct Plan {
     /// What the profile says that means nothing here, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Disko's own script that lays out the disks, in place of partitions and commands that are known beforehand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<StorePath>,
     /// All that is run on the chosen disks once they are torn down, in this order.
     #[serde(default)]
     pub commands: Vec<PlannedCommand>,
@@ -255,13 +259,19 @@ pub fn plan(hardware: &Hardware, order: &Order<'_>) -> Result<Plan, Refusal> {
     lay::same_names_elsewhere(&hardware.disks, &choice.disks, &devices)?;
     lay::preserved_elsewhere(&choice.disks, &devices)?;
     let mut disks = Vec::new();
-    for (disk, wanted) in choice.disks.iter().zip(&devices.disks) {
-        disks.push(lay::lay(
-            disk,
-            wanted,
-            &devices,
-            order.release.closure_size,
-        )?);
+    let mut script = None;
+    if let Layout::Scripted(scripted) = &profile.layout {
+        script = Some(scripted::script(order, scripted, hardware, &choice.disks)?);
+        disks.extend(scripted::disks(&choice.disks, &devices));
+    } else {
+        for (disk, wanted) in choice.disks.iter().zip(&devices.disks) {
+            disks.push(lay::lay(
+                disk,
+                wanted,
+                &devices,
+                order.release.closure_size,
+            )?);
+        }
     }
     let outline = outline::outline(&disks, &devices);
     let (destroys, keeps) = words::destroyed_and_kept(&choice.disks, &disks);
@@ -278,6 +288,7 @@ pub fn plan(hardware: &Hardware, order: &Order<'_>) -> Result<Plan, Refusal> {
         destroys,
         keeps,
         warnings: choice.warnings,
+        script,
         commands: Vec::new(),
         release: PlannedRelease {
             system: order.release.system.clone(),

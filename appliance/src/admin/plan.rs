@@ -67,7 +67,13 @@ fn described(plan: &Plan) -> String {
     if !plan.warnings.is_empty() {
         part("warnings", &plan.warnings.join("\n"));
     }
-    part("writes", &partitions(plan));
+    match plan.script {
+        Some(_) => part(
+            "writes",
+            "what disko's own script makes of `[disk.devices]`",
+        ),
+        None => part("writes", &partitions(plan)),
+    }
     let commands = plan.commands.iter();
     let commands: Vec<String> = commands.map(|one| with_input(&one.words(plan))).collect();
     part("runs", &commands.join("\n"));

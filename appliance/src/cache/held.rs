@@ -11,7 +11,7 @@ use netboot::store_path::StorePath;
 
 use super::command::refused;
 use super::publish::{PARTS, label, not_a_system};
-use super::{Cache, Measured, unpack};
+use super::{Cache, Carries, Measured, script, unpack};
 
 /// Bytes of the largest toplevel that is looked into: it is a folder of links and a few scripts.
 const TOPLEVEL: u64 = 256 << 20;
@@ -87,12 +87,12 @@ fn measure(cache: &Cache, toplevel: &StorePath, public: &str) -> Result<Measured
     };
     Ok(Measured {
         closure_size,
-        label: look_at(cache, &system)?,
+        carries: look_at(cache, &system)?,
     })
 }
 
-/// The label of a system, if it is one.
-fn look_at(cache: &Cache, info: &NarInfo) -> Result<String, Refusal> {
+/// What a system says of itself, if it is one.
+fn look_at(cache: &Cache, info: &NarInfo) -> Result<Carries, Refusal> {
     let limit = info.nar_size.min(TOPLEVEL);
     let octets = cache
         .file(&info.file.to_string())
@@ -114,5 +114,15 @@ fn look_at(cache: &Cache, info: &NarInfo) -> Result<String, Refusal> {
     }
     let version = root.at("nixos-version").and_then(nar::Node::content);
     let version = version.ok_or_else(|| not_a_system(&info.path, &["nixos-version"]))?;
-    Ok(label(&String::from_utf8_lossy(version)))
+    let script = match root.at(script::LINK) {
+        Some(nar::Node::Link { target }) => {
+            let target = String::from_utf8_lossy(target);
+            Some(script::linked(&info.path, &target)?)
+        }
+        _ => None,
+    };
+    Ok(Carries {
+        label: label(&String::from_utf8_lossy(version)),
+        script,
+    })
 }

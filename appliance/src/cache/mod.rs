@@ -12,6 +12,7 @@ mod incoming;
 mod progress;
 mod promises;
 mod publish;
+mod script;
 mod sweep;
 mod unpack;
 mod upload;
@@ -59,15 +60,23 @@ pub struct Cache {
 pub struct Measured {
     /// Bytes of all NARs of the closure, unpacked.
     pub closure_size: u64,
-    /// Its `nixos-version`.
-    pub label: String,
+    pub carries: Carries,
 }
 
-/// The label of a built system (`nixos-version`).
+/// What a system says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Carries {
+    /// Its `nixos-version`.
+    pub label: String,
+    /// Disko's own script that lays out its disks.
+    pub script: Option<StorePath>,
+}
+
+/// What a built system says of itself.
 ///
 /// # Errors
 /// It is not in this machine's Nix store, or not a NixOS toplevel.
-pub fn look_at(toplevel: &StorePath) -> Result<String, Refusal> {
+pub fn look_at(toplevel: &StorePath) -> Result<Carries, Refusal> {
     publish::look_at(toplevel)
 }
 

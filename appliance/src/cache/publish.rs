@@ -12,7 +12,7 @@ use netboot::store_path::StorePath;
 use super::command::{refused, run, run_telling};
 use super::folder::Folder;
 use super::incoming::{self, Incoming};
-use super::{Cache, Measured, Turn};
+use super::{Cache, Carries, Measured, Turn, script};
 use crate::durable;
 use crate::receive::RESERVE;
 
@@ -26,11 +26,11 @@ pub(super) const PARTS: [&str; 4] = [
 ];
 
 pub(super) async fn publish(turn: &Turn, toplevel: &StorePath) -> Result<Measured, Refusal> {
-    let label = look_at(toplevel)?;
+    let carries = look_at(toplevel)?;
     let members = closure(toplevel).await?;
     let measured = Measured {
         closure_size: netboot::closure::size(&members),
-        label,
+        carries,
     };
     let paths = members.iter().map(|member| member.path.clone()).collect();
     let public = public_key(&turn.cache)?;
@@ -132,8 +132,8 @@ fn public_key(cache: &Cache) -> Result<String, Refusal> {
     read().ok_or_else(|| cannot("it is not of the form `name:base64`"))
 }
 
-/// The system's label, if it is a system.
-pub(super) fn look_at(toplevel: &StorePath) -> Result<String, Refusal> {
+/// What the system says of itself, if it is a system.
+pub(super) fn look_at(toplevel: &StorePath) -> Result<Carries, Refusal> {
     let path = Path::new(toplevel.as_str());
     if !path.exists() {
         return Err(
@@ -151,7 +151,12 @@ pub(super) fn look_at(toplevel: &StorePath) -> Result<String, Refusal> {
     }
     let text = std::fs::read_to_string(path.join("nixos-version"))
         .map_err(|error| refused(&format!("its `nixos-version` cannot be read: {error}")))?;
-    Ok(label(&text))
+    let link = std::fs::read_link(path.join(script::LINK)).ok();
+    let script = link.map(|link| script::linked(toplevel, &link.to_string_lossy()));
+    Ok(Carries {
+        label: label(&text),
+        script: script.transpose()?,
+    })
 }
 
 /// The text of `nixos-version`, fit to be printed.

@@ -153,7 +153,8 @@ fn system(name: &str, parts: &str) -> Result<StorePath, String> {
 
 #[tokio::test]
 async fn nix_takes_what_was_published_and_trusts_only_our_key() {
-    let whole = "echo 25.05 > nixos-version; touch init bin/switch-to-configuration";
+    let whole = "echo 25.05 > nixos-version; touch init bin/switch-to-configuration; \
+                 mkdir netboot; ln -s ${dep} netboot/format";
     let toplevel = match system("cache-test", whole) {
         Ok(toplevel) => toplevel,
         Err(why) => {
@@ -169,7 +170,9 @@ async fn nix_takes_what_was_published_and_trusts_only_our_key() {
         tokio::join!(publish(), publish())
     };
     let measured = one.unwrap_or_else(|r| panic!("publishes: {r} {:?}", r.facts));
-    assert_eq!(measured.label, "25.05");
+    assert_eq!(measured.carries.label, "25.05");
+    let script = measured.carries.script.as_ref().expect("carries one");
+    assert_eq!(script.name(), "kernel-of-cache-test");
     assert!(measured.closure_size > 500, "{measured:?}");
     assert_eq!(two.expect("a second one waits"), measured);
 

@@ -122,6 +122,7 @@ impl Bench {
             toplevel: toplevel.parse().expect("a store path"),
             closure_size: 3 << 30,
             label: "25.05.20260402".to_owned(),
+            script: None,
             source: netboot::wire::Source::default(),
         };
         let release = move |world: &_, now| operate::release(world, built, now);

@@ -150,6 +150,7 @@ impl Story {
             toplevel: toplevel(name),
             closure_size: 1 << 20,
             label: "25.05".to_owned(),
+            script: None,
             source: Source::default(),
         };
         let verdict = operate::release(&self.world, built, self.now);

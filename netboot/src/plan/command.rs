@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use super::{Device, DiskPlan, Plan, PlannedFilesystem, PlannedMount, PlannedVolume};
-use crate::layout::Format;
+use crate::layout::{Format, Scripted};
 use crate::report::Step;
+use crate::store_path::StorePath;
 
 /// A program to run, and in which step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,6 +136,9 @@ pub fn quoted(word: &str) -> String {
 
 /// All of them, in the order in which they are run.
 pub(super) fn commands(plan: &Plan, tpm2: bool) -> Vec<PlannedCommand> {
+    if let Some(script) = &plan.script {
+        return scripted(script);
+    }
     let mut all: Vec<PlannedCommand> = plan.disks.iter().flat_map(partition).collect();
     for array in &plan.arrays {
         let count = array.members.len();
@@ -291,6 +295,15 @@ fn mount(mount: &PlannedMount) -> PlannedCommand {
         command = command.texts(&["-o".to_owned(), mount.options.join(",")]);
     }
     command.device(&mount.device).below(&mount.at)
+}
+
+/// It makes and mounts all there is; the agent then stops what it built.
+fn scripted(script: &StorePath) -> Vec<PlannedCommand> {
+    let program = Scripted::program(script);
+    vec![
+        PlannedCommand::new(Step::Format, &program, &[]),
+        PlannedCommand::new(Step::Unmount, "umount", &["--recursive"]).below("/"),
+    ]
 }
 
 /// Everything written out, and nothing in use.

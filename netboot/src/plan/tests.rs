@@ -1,6 +1,7 @@
 //! Plans and refusals: golden ones for the usual machine.
 
 mod properties;
+mod scripted;
 mod tables;
 
 use expect_test::expect;
@@ -114,18 +115,7 @@ fn plan_with_profile(
     profile: &Profile,
     k3s_server: Option<&str>,
 ) -> Result<Plan, Refusal> {
-    let toplevel = "/nix/store/0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq-nixos-system-worker";
-    let release = Release {
-        pruned: None,
-        system: "worker".parse().expect("a name"),
-        number: 3,
-        toplevel: toplevel.parse().expect("a path"),
-        closure_size: GIB,
-        published: Timestamp::default(),
-        revision: None,
-        dirty: false,
-        label: String::new(),
-    };
+    let release = release();
     let cache = Cache {
         url: "http://10.77.0.1:8080/cache".to_owned(),
         public_key: "k:AA==".to_owned(),
@@ -138,6 +128,22 @@ fn plan_with_profile(
         k3s_server,
     };
     plan(hardware, &order)
+}
+
+fn release() -> Release {
+    let toplevel = "/nix/store/0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq-nixos-system-worker";
+    Release {
+        pruned: None,
+        system: "worker".parse().expect("a name"),
+        number: 3,
+        toplevel: toplevel.parse().expect("a path"),
+        closure_size: GIB,
+        published: Timestamp::default(),
+        revision: None,
+        dirty: false,
+        label: String::new(),
+        script: None,
+    }
 }
 
 #[track_caller]

@@ -19,6 +19,8 @@ const SYSTEM: &str = "nix-archive-1 ( type directory \
         entry ( name switch-to-configuration node ( type regular executable ~ contents #! ) ) ) ) \
     entry ( name init node ( type regular executable ~ contents #! ) ) \
     entry ( name kernel node ( type symlink target /nix/store/kernel ) ) \
+    entry ( name netboot node ( type directory \
+        entry ( name format node ( type symlink target /nix/store/22222222222222222222222222222222-disko-format-mount ) ) ) ) \
     entry ( name nixos-version node ( type regular contents 25.05.1 ) ) )";
 
 mod promised;
@@ -183,7 +185,9 @@ async fn a_system_comes_in_however_it_is_packed_and_goes_out_with_our_signature(
             .await
             .expect("is a system")
             .expect("came over the network");
-        assert_eq!(measured.label, "25.05.1");
+        assert_eq!(measured.carries.label, "25.05.1");
+        let script = measured.carries.script.as_ref().expect("carries one");
+        assert_eq!(script.name(), "disko-format-mount");
         let sizes = system.info.nar_size + dependency.info.nar_size;
         assert_eq!(measured.closure_size, sizes);
     }

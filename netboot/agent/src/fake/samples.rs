@@ -12,6 +12,8 @@ use super::DiskSpec;
 
 pub(crate) const TOPLEVEL: &str = "/nix/store/0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq-nixos-system-worker";
 
+pub(crate) const SCRIPT: &str = "/nix/store/1c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq-disko-format-mount";
+
 /// Layout `ext4` onto a virtio disk of 8 GiB with the serial `root`.
 pub(crate) fn plan(firmware: Firmware) -> Plan {
     plan_for(
@@ -83,6 +85,7 @@ pub(crate) fn plan_on(firmware: Firmware, layout: &str, disks: &[DiskSpec], tpm2
         revision: None,
         dirty: false,
         label: String::new(),
+        script: Some(SCRIPT.parse().expect("a store path")),
     };
     let order = Order {
         host_name: &"node1".parse().expect("a name"),

@@ -5,6 +5,7 @@
 
 mod content;
 mod partition;
+pub(super) mod scripted;
 mod told;
 mod whole;
 
@@ -38,7 +39,7 @@ struct Named {
 const DEVICES_OUTSIDE: Outside<'_> = &[
     (
         "lvm_vg",
-        "LVM: make partitions, or btrfs subvolumes, instead",
+        "for LVM, [disk] engine = \"disko\"; else partitions, or btrfs subvolumes",
     ),
     (
         "zpool",

@@ -23,7 +23,6 @@ pub(super) fn read(
     written: &DiskTable,
     arch: Option<&str>,
 ) -> Option<Disk> {
-    engine(reader, written);
     let layout = layout(reader, written, arch);
     let place = place_in_disk(reader.text, "select");
     let tables = &written.select.0;
@@ -74,6 +73,7 @@ fn disks(count: usize) -> String {
 /// Either a name, or all of it.
 fn layout(reader: &mut Reader<'_>, written: &DiskTable, arch: Option<&str>) -> Option<Layout> {
     let swap = written.swap.as_ref();
+    let scripted = scripted(reader, written)?;
     match (&written.layout, &written.devices) {
         (Some(name), None) => {
             let swap = swap.map(|text| self::swap(reader, text));
@@ -90,6 +90,10 @@ fn layout(reader: &mut Reader<'_>, written: &DiskTable, arch: Option<&str>) -> O
                 reader.wrong(&swap.span(), message).tip = Some(tip.to_owned());
             }
             let place = place_in_disk(reader.text, "devices");
+            if scripted {
+                let read = devices::scripted::read(reader, devices, &place);
+                return read.map(Layout::Scripted);
+            }
             devices::read(reader, devices, &place, arch).map(Layout::Table)
         }
         (Some(name), Some(_)) => {
@@ -111,22 +115,24 @@ fn layout(reader: &mut Reader<'_>, written: &DiskTable, arch: Option<&str>) -> O
     }
 }
 
-/// Whoever writes it wants disko's own script to be run, which nothing shows beforehand.
-fn engine(reader: &mut Reader<'_>, written: &DiskTable) {
+/// Whether disko's own script is to lay the table out; nothing if that is told wrong.
+fn scripted(reader: &mut Reader<'_>, written: &DiskTable) -> Option<bool> {
     let Some(engine) = &written.engine else {
-        return;
+        return Some(false);
     };
     let (message, tip) = match engine.get_ref().as_str() {
+        "disko" if written.devices.is_some() && written.layout.is_none() => return Some(true),
         "disko" => (
-            "`engine = \"disko\"` is refused: no disko script is run on a machine".to_owned(),
-            "take it out; `[disk.devices]` is carried out by the plan, which `pxe-admin plan` shows",
+            "`engine = \"disko\"` is for a table under [disk.devices]".to_owned(),
+            "take it out: a layout that has a name is laid out by the plan",
         ),
         other => (
-            format!("no engine is called `{other}`"),
-            "take it out: the plan is what is carried out",
+            format!("no engine is called `{other}`, expected `disko`"),
+            "take it out: then the plan lays the table out, command by command",
         ),
     };
     reader.wrong(&engine.span(), message).tip = Some(tip.to_owned());
+    None
 }
 
 fn named(reader: &mut Reader<'_>, text: &Spanned<String>) -> Option<Named> {

@@ -92,6 +92,15 @@ impl<'de> Deserialize<'de> for Value {
     }
 }
 
+impl Table {
+    /// Keys, where they stand, and values, in the order of the file.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, Range<usize>, &Value)> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.get_ref().as_str(), name.span(), value))
+    }
+}
+
 impl Value {
     /// As serde calls it, for a message.
     fn kind(&self) -> &'static str {
@@ -264,8 +273,7 @@ impl<'a> Fields<'a> {
             }
             if HOOKS.contains(&key) {
                 let message = format!("`{key}` is a script of disko's, and no plan runs scripts");
-                let tip =
-                    "take it out; what a system needs at its start belongs into a NixOS module";
+                let tip = "take it out, or write [disk] engine = \"disko\"; what a system needs at its start belongs into a NixOS module";
                 reader.wrong(&place, message).tip = Some(tip.to_owned());
             } else if let Some((_, tip)) = outside.iter().find(|(known, _)| *known == key) {
                 let message =

@@ -18,7 +18,7 @@ const KNOWN: &str = "filesystem`, `btrfs`, `swap`, `luks`, `mdraid";
 const TYPES_OUTSIDE: Outside<'_> = &[
     (
         "lvm_pv",
-        "LVM: make partitions, or btrfs subvolumes, instead",
+        "for LVM, [disk] engine = \"disko\"; else partitions, or btrfs subvolumes",
     ),
     (
         "zfs",

@@ -326,11 +326,6 @@ const ROWS: &[(&str, &str, &str)] = &[
         "[disk]\nswap = \"4G\"\n",
     ),
     (
-        "disko's own script",
-        "[disk]\n",
-        "[disk]\nengine = \"disko\"\n",
-    ),
-    (
         "one disk for three",
         "select = { min-size = \"1G\" }",
         "select = [{ serial = \"A\" }, { serial = \"B\" }]",
