@@ -66,6 +66,13 @@ pub(crate) fn release(roots: &Roots, disks: &[&str]) -> Result<Vec<Release>, Ref
     Ok(commands)
 }
 
+/// The same for what was just made and is to stay: nothing is wiped.
+pub(crate) fn let_go(roots: &Roots, disks: &[&str]) -> Result<Vec<Command>, Refusal> {
+    let all = release(roots, disks)?.into_iter();
+    let needed = all.filter(|release| !release.optional);
+    Ok(needed.map(|release| release.command).collect())
+}
+
 /// A device mapper or RAID device.
 struct Stacked {
     /// It, then its partitions.
@@ -189,7 +196,7 @@ pub(crate) fn mount_points(roots: &Roots, devices: &[&str]) -> Vec<String> {
 }
 
 /// `\040` and the like, as the kernel writes blanks in paths.
-fn unescaped(path: &str) -> String {
+pub(crate) fn unescaped(path: &str) -> String {
     let mut parts = path.split('\\');
     let mut text = parts.next().unwrap_or_default().to_owned();
     for part in parts {

@@ -1,7 +1,9 @@
 //! Whether a plan can be carried out as it stands. The appliance made it, but a mistake here costs a disk.
 
 use netboot::hardware::Firmware;
+use netboot::layout::Scripted;
 use netboot::plan::{Arg, Device, KEY_FROM_STDIN, Partition, Plan, PlannedCommand, PlannedMount};
+use netboot::report::Step;
 
 const MIB: u64 = 1 << 20;
 
@@ -24,6 +26,8 @@ pub(crate) enum PlanError {
     Mount { at: String, why: &'static str },
     #[error("the plan mounts nothing on `/`")]
     NoRoot,
+    #[error("the plan has partitions or mounts beside a script that makes them")]
+    BesideScript,
     #[error("the plan's command `{command}` {why}")]
     Command { command: String, why: String },
     #[error("the cache `{0}` of the plan is not an http address")]
@@ -71,9 +75,11 @@ pub(crate) fn check(plan: &Plan, firmware: Firmware) -> Result<(), PlanError> {
         }
         mountpoints.push(at);
     }
-    if !mountpoints.iter().any(|at| *at == "/") {
+    // What a script mounts is looked at when it has done so.
+    if plan.script.is_none() && !mountpoints.iter().any(|at| *at == "/") {
         return Err(PlanError::NoRoot);
     }
+    scripted(plan)?;
     for command in &plan.commands {
         harmless(plan, command).map_err(|why| PlanError::Command {
             command: command.words(plan),
@@ -92,6 +98,30 @@ pub(crate) fn check(plan: &Plan, firmware: Firmware) -> Result<(), PlanError> {
             Ok(())
         }
         _ => Err(PlanError::Key(key.clone())),
+    }
+}
+
+/// A plan with a script has nothing else that makes or mounts anything: the guards around the script know nothing of it.
+fn scripted(plan: &Plan) -> Result<(), PlanError> {
+    let Some(script) = &plan.script else {
+        return Ok(());
+    };
+    let program = Scripted::program(script);
+    let is_own = |command: &&PlannedCommand| {
+        let mut args = command.args.iter();
+        let ends = command.program == "umount" && command.step == Step::Unmount;
+        ends || (command.program == program && args.next().is_none() && command.input.is_none())
+    };
+    if let Some(other) = plan.commands.iter().find(|command| !is_own(command)) {
+        return Err(PlanError::Command {
+            command: other.words(plan),
+            why: "stands beside a script".to_owned(),
+        });
+    }
+    let made = plan.disks.iter().flat_map(|disk| &disk.partitions);
+    match made.count() + plan.mounts.len() + plan.volumes.len() + plan.arrays.len() {
+        0 => Ok(()),
+        _ => Err(PlanError::BesideScript),
     }
 }
 
@@ -115,7 +145,8 @@ const PROGRAMS: [&str; 15] = [
 ];
 
 fn harmless(plan: &Plan, command: &PlannedCommand) -> Result<(), String> {
-    if !PROGRAMS.contains(&command.program.as_str()) {
+    let script = plan.script.as_ref().map(Scripted::program);
+    if !PROGRAMS.contains(&command.program.as_str()) && script.as_ref() != Some(&command.program) {
         return Err("runs a program that no plan needs".to_owned());
     }
     let known = |device: &Device| match device {

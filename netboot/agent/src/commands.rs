@@ -32,13 +32,64 @@ pub(crate) fn partition_id(target: &Target, number: u32) -> Command {
         .arg(number.to_string())
 }
 
-/// Copies the closure and makes it the system profile, in one step. The time-to-live and time-out options are those
-/// without which a client remembers a path as absent for an hour, and hangs 300 s on a connection that stalls.
+/// Prints the GUID of a partition's type.
+pub(crate) fn partition_type(target: &Target, number: u32) -> Command {
+    Command::new("sfdisk")
+        .arg("--part-type")
+        .path(target.node())
+        .arg(number.to_string())
+}
+
+/// Waits until the disk has what was written to it.
+pub(crate) fn flush(target: &Target) -> Command {
+    Command::new("blockdev")
+        .arg("--flushbufs")
+        .path(target.node())
+}
+
+/// Copies a path with its closure into the installer's own store.
+pub(crate) fn realise(path: &StorePath, cache: &Cache) -> Command {
+    let command = Command::new("nix-store").args(["--log-format", "internal-json", "-v"]);
+    from(command, cache).args(["--realise", path.as_str()])
+}
+
+/// Seconds that a script may take.
+pub(crate) const SCRIPT_LIMIT: u64 = 1800;
+/// As `timeout` says that (timeout(1)).
+pub(crate) const TIMED_OUT: i32 = 124;
+
+const SCRIPT: &str = "export LVM_SYSTEM_DIR=\"$2\"\nexec \"$1\" >&2";
+
+/// Runs disko's script, with all that it says on one channel. `lvm`: the folder with LVM's configuration.
+pub(crate) fn script(program: &Path, lvm: &Path) -> Command {
+    Command::new("timeout")
+        .args(["-k", "30", &SCRIPT_LIMIT.to_string()])
+        .args(["sh", "-c", SCRIPT, "sh"])
+        .path(program)
+        .path(lvm)
+}
+
+/// Copies the closure and makes it the system profile, in one step.
 pub(crate) fn copy(roots: &Roots, toplevel: &StorePath, cache: &Cache, own_store: bool) -> Command {
     let target = &roots.target;
-    let mut command = Command::new("nix-env")
+    let command = Command::new("nix-env")
         .args(["--log-format", "internal-json", "-v", "--store"])
         .path(target);
+    let mut command = from(command, cache);
+    if own_store {
+        // What the installer has need not be fetched; its store is the machine's own word (nixos-install does the same).
+        command = command.args(["--extra-substituters", "auto?trusted=1"]);
+    }
+    command
+        .arg("-p")
+        .path(&target.join(PROFILE))
+        .args(["--set", toplevel.as_str()])
+}
+
+/// What a program of Nix's is told of the cache, and of nothing else: it takes only what the cache's key signed. The time-to-live
+/// and time-out options are those without which a client remembers a path as absent for an hour, and hangs 300 s on a
+/// connection that stalls.
+fn from(mut command: Command, cache: &Cache) -> Command {
     for (name, value) in [
         ("substituters", cache.url.as_str()),
         ("trusted-public-keys", cache.public_key.as_str()),
@@ -53,14 +104,7 @@ pub(crate) fn copy(roots: &Roots, toplevel: &StorePath, cache: &Cache, own_store
     ] {
         command = command.args(["--option", name, value]);
     }
-    if own_store {
-        // What the installer has need not be fetched; its store is the machine's own word (nixos-install does the same).
-        command = command.args(["--extra-substituters", "auto?trusted=1"]);
-    }
     command
-        .arg("-p")
-        .path(&target.join(PROFILE))
-        .args(["--set", toplevel.as_str()])
 }
 
 /// Waits until everything below is on the disk. A filesystem takes what it is given and writes it later: only when it is

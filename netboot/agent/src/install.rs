@@ -22,13 +22,20 @@ pub(crate) fn install(
     let targets = run.step(Step::TearDown, |run| {
         steps::tear_down::tear_down(run, &plan)
     })?;
-    run.step(Step::Partition, |run| {
-        steps::partition::partition(run, &targets, &plan)
-    })?;
-    run.step(Step::Format, |run| {
-        steps::format::format(run, orders, &targets, &plan, &keys)
-    })?;
-    run.step(Step::Mount, |run| steps::mount::mount(run, &targets, &plan))?;
+    if let Some(script) = &plan.script {
+        run.step(Step::Format, |run| {
+            steps::script::lay_out(run, &targets, script)
+        })?;
+        run.step(Step::Mount, |run| steps::script::mounted(run, &targets))?;
+    } else {
+        run.step(Step::Partition, |run| {
+            steps::partition::partition(run, &targets, &plan)
+        })?;
+        run.step(Step::Format, |run| {
+            steps::format::format(run, orders, &targets, &plan, &keys)
+        })?;
+        run.step(Step::Mount, |run| steps::mount::mount(run, &targets, &plan))?;
+    }
     let system = run.step(Step::Copy, |run| steps::copy::copy(run, &plan))?;
     let host_key = run.step(Step::Configure, |run| {
         steps::configure::configure(run, orders, &plan, &keys)

@@ -18,6 +18,7 @@ mod install;
 #[cfg(test)]
 mod install_tests;
 mod inventory;
+mod mounted;
 mod node;
 mod outside;
 mod perform;
@@ -25,6 +26,7 @@ mod real;
 #[cfg(test)]
 mod real_tests;
 mod run;
+mod shield;
 mod steps;
 mod talk;
 mod target;

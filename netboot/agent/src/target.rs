@@ -56,6 +56,17 @@ impl Targets {
         self.0.iter().try_for_each(|target| target.still_it(roots))
     }
 
+    /// A device that `node` (`vda1`, `dm-0`) lies on and that is no part of the plan's disks; `node` itself if it lies on
+    /// nothing.
+    pub(crate) fn elsewhere(&self, roots: &Roots, node: &str) -> Option<String> {
+        let own = self.0.iter().flat_map(|target| {
+            let mut own = target.own_nodes(roots);
+            own.push(target.name.clone());
+            own
+        });
+        foreign(roots, node, &own.collect::<Vec<_>>())
+    }
+
     /// The path of a device of the plan; nothing as long as the kernel does not show it as planned.
     ///
     /// # Errors

@@ -50,13 +50,19 @@ pub(crate) struct Fake {
     pub marks: Vec<usize>,
     /// The place in `log` of the command that fails.
     pub fail_at: Option<usize>,
+    /// The program that fails each time.
+    pub fail_every: Option<&'static str>,
     /// What tries of `nix-env` say before they fail.
     pub nix_fails: VecDeque<Vec<String>>,
     on_sleep: Option<fn(&mut Fake)>,
+    /// What disko's script does; the line that it fails with.
+    pub script: fn(&mut Fake) -> Result<(), &'static str>,
     /// What programs read that must not be in `log`.
     pub secret_inputs: Vec<String>,
     /// What `cryptsetup luksDump` prints of a device.
     pub headers: BTreeMap<String, String>,
+    /// What `sfdisk --part-type` prints.
+    pub partition_type: String,
     /// Files of the toplevel that the copy lacks.
     pub lacking: Option<&'static str>,
 }
@@ -77,10 +83,13 @@ impl Fake {
             console: Vec::new(),
             marks: Vec::new(),
             fail_at: None,
+            fail_every: None,
             nix_fails: VecDeque::new(),
             on_sleep: None,
+            script: |_| Err("there is no script here"),
             secret_inputs: Vec::new(),
             headers: BTreeMap::new(),
+            partition_type: String::new(),
             lacking: None,
         };
         fake.write(
@@ -117,7 +126,7 @@ impl Fake {
         fake
     }
 
-    fn base(&self) -> &Path {
+    pub(crate) fn base(&self) -> &Path {
         self.dir.path()
     }
 
@@ -228,13 +237,18 @@ impl Outside for Fake {
                 stdout: String::new(),
             },
         };
-        if failing {
+        if failing || self.fail_every == Some(command.program.as_str()) {
             return Ok(Box::new(broken(vec!["it broke".to_owned()])));
         }
         if command.program == "nix-env"
             && let Some(lines) = self.nix_fails.pop_front()
         {
             return Ok(Box::new(broken(lines)));
+        }
+        if command.program == "timeout"
+            && let Err(line) = (self.script)(self)
+        {
+            return Ok(Box::new(broken(vec![line.to_owned()])));
         }
         let output = self.effect(command);
         Ok(Box::new(Said {

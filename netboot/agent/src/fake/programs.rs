@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Fake, TOPLEVEL};
 use crate::disk_facts::SYSFS_SECTOR;
+use crate::inventory::names;
 use crate::outside::{Command, Output};
 
 impl Fake {
@@ -37,6 +38,21 @@ impl Fake {
                 } else if let Some(list) = self.signatures.get(&device) {
                     output.stdout.clone_from(list);
                 }
+            }
+            "blockdev" if command.args[0].starts_with("--setr") => {
+                let only = command.args[0] == "--setro";
+                let file = format!("sys/block/{}/ro", name(arg(0)));
+                self.write(&file, if only { "1" } else { "0" });
+            }
+            "nix-store" => {
+                let program = arg(0) + "/bin/disko-format-mount";
+                self.write(program.trim_start_matches('/'), "");
+            }
+            "umount" if command.args[0] == "--recursive" => {
+                self.write("proc/self/mountinfo", "");
+            }
+            "sfdisk" if command.args[0] == "--part-type" => {
+                output.stdout.clone_from(&self.partition_type);
             }
             "pvs" => output.stdout.clone_from(&self.physical_volumes),
             "blockdev" if command.args[0] == "--rereadpt" => {
@@ -84,6 +100,7 @@ impl Fake {
                 output.stdout = header.cloned().unwrap_or_default();
             }
             "mdadm" | "cryptsetup" => self.stacked(command),
+            "dmsetup" => self.unmapped(&arg(0)),
             "nix-env" => self.fetched(&PathBuf::from(arg(2))),
             "ssh-keygen" => {
                 fs::write(arg(0), "PRIVATE").expect("writes");
@@ -130,6 +147,21 @@ impl Fake {
         let folder = self.base().join("dev").join(folder);
         fs::create_dir_all(&folder).expect("makes");
         symlink(self.base().join("dev").join(kernel), folder.join(name)).expect("links");
+    }
+
+    /// The device of this mapped name is gone.
+    fn unmapped(&self, mapped: &str) {
+        let class = self.base().join("sys/class/block");
+        let is = |name: &String| {
+            let named = fs::read_to_string(class.join(name).join("dm/name"));
+            named.is_ok_and(|text| text == mapped)
+        };
+        for name in names(&class).into_iter().filter(is) {
+            for slave in names(&class.join(&name).join("slaves")) {
+                fs::remove_file(class.join(slave).join("holders").join(&name)).expect("held");
+            }
+            fs::remove_dir_all(class.join(name)).expect("was there");
+        }
     }
 
     fn fetched(&self, profile: &Path) {

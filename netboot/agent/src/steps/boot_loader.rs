@@ -14,12 +14,7 @@ use crate::target::Targets;
 
 pub(crate) fn boot_loader(install: &mut Run<'_>, targets: &Targets) -> anyhow::Result<()> {
     targets.still_they(install.roots)?;
-    // A system built without knowing the machine names its disks by these links: GRUB for BIOS needs them.
-    for target in targets.iter() {
-        let folder = install.roots.dev.join("disk/netboot");
-        let link = folder.join(&target.planned().name);
-        point(&link, target.node()).with_context(|| format!("cannot make `{}`", link.display()))?;
-    }
+    name_disks(install, targets)?;
 
     let mut switch = start(install.outside, &commands::boot_loader(install.roots))
         .context("the new system cannot be entered")?;
@@ -29,6 +24,16 @@ pub(crate) fn boot_loader(install: &mut Run<'_>, targets: &Targets) -> anyhow::R
     switch
         .end()
         .context("the new system does not install its boot loader")?;
+    Ok(())
+}
+
+/// A system built without knowing the machine names its disks by these links: GRUB for BIOS needs them, and disko's script.
+pub(super) fn name_disks(install: &Run<'_>, targets: &Targets) -> anyhow::Result<()> {
+    for target in targets.iter() {
+        let folder = install.roots.dev.join("disk/netboot");
+        let link = folder.join(&target.planned().name);
+        point(&link, target.node()).with_context(|| format!("cannot make `{}`", link.display()))?;
+    }
     Ok(())
 }
 

@@ -1,16 +1,30 @@
 //! UEFI: the network stays first and the installed disks come next, so that the machine can be installed again from afar.
 
+use std::path::PathBuf;
+
 use anyhow::Context as _;
 use netboot::boot_order::{Esp, guid};
 use netboot::hardware::Firmware;
 use netboot::layout::Purpose;
-use netboot::plan::{Device, Partition, Plan};
+use netboot::plan::{Device, Plan};
 
+use crate::busy::mount_points;
 use crate::commands;
+use crate::disk_facts::children;
 use crate::efi;
-use crate::outside::run;
+use crate::outside::{Roots, run};
 use crate::run::Run;
 use crate::target::{Target, Targets};
+
+/// An EFI system partition of a disk that was just installed. Bytes.
+struct Found<'a> {
+    target: &'a Target,
+    number: u32,
+    start: u64,
+    size: u64,
+    /// Where it is mounted now.
+    at: Option<PathBuf>,
+}
 
 /// Never fails the install: see [`efi`]. Each disk of a mirror has an entry, so that it starts when the other is gone. BIOS
 /// has no entries and no fallback place; its partition for `/boot` may be of the same kind all the same.
@@ -18,24 +32,12 @@ pub(crate) fn boot_order(install: &mut Run<'_>, targets: &Targets, plan: &Plan) 
     if plan.firmware == Firmware::Bios {
         return;
     }
-    let esps: Vec<(&Target, &Partition)> = targets
-        .iter()
-        .flat_map(|target| {
-            let partitions = target.planned().partitions.iter();
-            partitions.map(move |partition| (target, partition))
-        })
-        .filter(|(_, partition)| partition.purpose == Purpose::Esp)
-        .collect();
-    for (target, partition) in &esps {
-        let device = Device::Partition {
-            disk: target.planned().name.clone(),
-            number: partition.number,
-        };
-        let Some(mount) = plan.mounts.iter().find(|mount| mount.device == device) else {
-            continue;
-        };
-        let folder = install.roots.target.join(mount.at.trim_start_matches('/'));
-        match efi::fallback(&folder) {
+    let esps = match plan.script {
+        Some(_) => made(install, targets),
+        None => planned(install.roots, targets, plan),
+    };
+    for folder in esps.iter().filter_map(|esp| esp.at.as_ref()) {
+        match efi::fallback(folder) {
             Ok(true) => {}
             Ok(false) => install.say("  warning: there is no loader at EFI/BOOT; firmware that forgets its boot entries will not start this disk"),
             Err(error) => install.say(&format!("  warning: the loader cannot be put at EFI/BOOT: {error}")),
@@ -49,10 +51,7 @@ pub(crate) fn boot_order(install: &mut Run<'_>, targets: &Targets, plan: &Plan) 
             .say("  warning: the firmware shows no boot entries here; its order is left as it is");
         return;
     }
-    let named: anyhow::Result<Vec<Esp>> = esps
-        .iter()
-        .map(|(target, partition)| named(install, target, partition))
-        .collect();
+    let named: anyhow::Result<Vec<Esp>> = esps.iter().map(|esp| named(install, esp)).collect();
     let ordered = named.and_then(|esps| efi::network_then(install.roots, &esps));
     match ordered {
         Ok(order) => {
@@ -66,16 +65,67 @@ pub(crate) fn boot_order(install: &mut Run<'_>, targets: &Targets, plan: &Plan) 
     }
 }
 
+/// As the plan has them.
+fn planned<'a>(roots: &Roots, targets: &'a Targets, plan: &Plan) -> Vec<Found<'a>> {
+    let all = targets.iter().flat_map(|target| {
+        let partitions = target.planned().partitions.iter();
+        partitions.map(move |partition| (target, partition))
+    });
+    let esps = all.filter(|(_, partition)| partition.purpose == Purpose::Esp);
+    let found = esps.map(|(target, partition)| {
+        let device = Device::Partition {
+            disk: target.planned().name.clone(),
+            number: partition.number,
+        };
+        let mount = plan.mounts.iter().find(|mount| mount.device == device);
+        Found {
+            target,
+            number: partition.number,
+            start: partition.start,
+            size: partition.size,
+            at: mount.map(|mount| roots.target.join(mount.at.trim_start_matches('/'))),
+        }
+    });
+    found.collect()
+}
+
+/// As a script made them: no plan knows.
+fn made<'a>(install: &mut Run<'_>, targets: &'a Targets) -> Vec<Found<'a>> {
+    let mut found = Vec::new();
+    for target in targets.iter() {
+        for child in children(install.roots, target.name()) {
+            let kind = run(
+                install.outside,
+                &commands::partition_type(target, child.number),
+            );
+            let esp = Purpose::Esp.type_guid();
+            if !kind.is_ok_and(|said| said.trim().eq_ignore_ascii_case(esp)) {
+                continue;
+            }
+            let places = mount_points(install.roots, &[&child.node]).into_iter();
+            let mut places = places.map(PathBuf::from);
+            found.push(Found {
+                target,
+                number: child.number,
+                start: child.start,
+                size: child.size,
+                at: places.find(|at| at.starts_with(&install.roots.target)),
+            });
+        }
+    }
+    found
+}
+
 /// The partition as a boot entry names it.
-fn named(install: &mut Run<'_>, target: &Target, partition: &Partition) -> anyhow::Result<Esp> {
-    let number = partition.number;
+fn named(install: &mut Run<'_>, found: &Found<'_>) -> anyhow::Result<Esp> {
+    let (number, target) = (found.number, found.target);
     let said = run(install.outside, &commands::partition_id(target, number))?;
     let id = guid(said.trim()).context("the EFI system partition does not say its GUID")?;
     let sector = u64::from(target.planned().disk.sector);
     Ok(Esp {
         number,
-        start: partition.start / sector,
-        size: partition.size / sector,
+        start: found.start / sector,
+        size: found.size / sector,
         id,
     })
 }

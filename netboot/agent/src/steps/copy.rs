@@ -38,7 +38,17 @@ pub(crate) fn copy(install: &mut Run<'_>, plan: &Plan) -> anyhow::Result<System>
     let profiles = profiles.parent().unwrap_or(&root);
     fs::create_dir_all(profiles)
         .with_context(|| format!("cannot make `{}`", profiles.display()))?;
-    fetch(install, plan)?;
+    let own_store = install.roots.nix.join("var/nix/db/db.sqlite").exists();
+    let (toplevel, cache) = (&plan.release.toplevel, &plan.cache);
+    let system = Fetch {
+        step: Step::Copy,
+        command: commands::copy(install.roots, toplevel, cache, own_store),
+        public_key: &cache.public_key,
+        what: "the system",
+        onto: "the disk",
+        total: Some(plan.release.closure_size),
+    };
+    fetch(install, &system)?;
     run(install.outside, &commands::write_out(&root))
         .context("the disk does not take what was copied")?;
     verify(&root, plan)?;
@@ -53,22 +63,34 @@ pub(crate) fn copy(install: &mut Run<'_>, plan: &Plan) -> anyhow::Result<System>
     })
 }
 
+/// What is copied from the cache.
+pub(super) struct Fetch<'a> {
+    pub step: Step,
+    pub command: Command,
+    pub public_key: &'a str,
+    /// For messages.
+    pub what: &'static str,
+    pub onto: &'static str,
+    /// Bytes of all of it, where that is known.
+    pub total: Option<u64>,
+}
+
 /// Tries until the closure is there. An appliance that is away is waited for without end, because a retry must be
 /// reported first; a cache that answers but does not deliver is given a few tries.
-fn fetch(install: &mut Run<'_>, plan: &Plan) -> anyhow::Result<()> {
-    let own_store = install.roots.nix.join("var/nix/db/db.sqlite").exists();
-    let (toplevel, cache) = (&plan.release.toplevel, &plan.cache);
-    let command = commands::copy(install.roots, toplevel, cache, own_store);
+pub(super) fn fetch(install: &mut Run<'_>, fetch: &Fetch<'_>) -> anyhow::Result<()> {
+    let Fetch {
+        step, what, onto, ..
+    } = *fetch;
     let mut log = CopyLog::default();
     let mut backoff = Backoff::default();
     let (mut attempt, mut fruitless, mut most) = (1, 0, 0);
     loop {
         log.begin();
-        let error = match once(install, &command, &mut log, plan) {
+        let error = match once(install, fetch, &mut log) {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
-        let refusal = |message: &str| {
+        let refusal = |message: String| {
             let refusal = Refusal::new(Code::PlanRefused, message).fact(error.to_string());
             log.words().iter().fold(refusal, |refusal, word| {
                 refusal.fact(format!("nix: {word}"))
@@ -76,11 +98,13 @@ fn fetch(install: &mut Run<'_>, plan: &Plan) -> anyhow::Result<()> {
         };
         match log.cause() {
             Cause::Signature => {
-                return Err(refusal("the cache holds a path that its key did not sign")
-                    .fact(format!("the plan's key is `{}`", cache.public_key))
-                    .into());
+                return Err(
+                    refusal("the cache holds a path that its key did not sign".to_owned())
+                        .fact(format!("the plan's key is `{}`", fetch.public_key))
+                        .into(),
+                );
             }
-            Cause::Disk => return Err(refusal("the disk does not take the system").into()),
+            Cause::Disk => return Err(refusal(format!("{onto} does not take {what}")).into()),
             Cause::Passing if error.absent => return Err(error.into()),
             Cause::Passing => {}
         }
@@ -92,7 +116,7 @@ fn fetch(install: &mut Run<'_>, plan: &Plan) -> anyhow::Result<()> {
         fruitless = if log.paths() > most { 0 } else { fruitless + 1 };
         most = log.paths();
         if fruitless == FRUITLESS {
-            return Err(refusal("the cache does not deliver the system").into());
+            return Err(refusal(format!("the cache does not deliver {what}")).into());
         }
         if fruitless == 0 {
             backoff = Backoff::default();
@@ -102,22 +126,18 @@ fn fetch(install: &mut Run<'_>, plan: &Plan) -> anyhow::Result<()> {
             .reason()
             .map_or_else(|| error.to_string(), str::to_owned);
         install.say(&format!("  try {attempt}: {cause}"));
-        install.report(Step::Copy, Outcome::Retry { attempt, cause })?;
+        install.report(step, Outcome::Retry { attempt, cause })?;
         install.outside.sleep(backoff.next());
     }
 }
 
-fn once(
-    install: &mut Run<'_>,
-    command: &Command,
-    log: &mut CopyLog,
-    plan: &Plan,
-) -> Result<(), CommandError> {
-    let total = plan.release.closure_size;
-    let mut nix = start(install.outside, command)?;
+fn once(install: &mut Run<'_>, fetch: &Fetch<'_>, log: &mut CopyLog) -> Result<(), CommandError> {
+    let mut nix = start(install.outside, &fetch.command)?;
     while let Some(line) = nix.line() {
-        if log.take(&line) {
-            install.progress(Step::Copy, log.done().min(total), total);
+        if log.take(&line)
+            && let Some(total) = fetch.total
+        {
+            install.progress(fetch.step, log.done().min(total), total);
         }
     }
     nix.end().map(|_| ())

@@ -9,6 +9,7 @@ pub(crate) mod format;
 pub(crate) mod mount;
 pub(crate) mod partition;
 pub(crate) mod plan;
+pub(crate) mod script;
 pub(crate) mod tear_down;
 pub(crate) mod unmount;
 

@@ -52,6 +52,9 @@ pub(crate) fn plan(run: &mut Run<'_>, claim: &ClaimAnswer) -> anyhow::Result<Pla
     for warning in &plan.warnings {
         run.say(&format!("  warning: {warning}"));
     }
+    if let Some(script) = &plan.script {
+        super::script::bring(run, &plan, script)?;
+    }
     Ok(plan)
 }
 

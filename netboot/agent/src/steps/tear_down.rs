@@ -43,6 +43,32 @@ pub(crate) fn tear_down(install: &mut Run<'_>, plan: &Plan) -> anyhow::Result<Ta
     Ok(targets)
 }
 
+/// Makes everything let go of disks that were just laid out, and wipes nothing.
+pub(super) fn let_go(install: &mut Run<'_>, targets: &Targets) -> anyhow::Result<()> {
+    super::settle(install.outside);
+    let names: Vec<&str> = targets.iter().map(Target::name).collect();
+    let hardware = inventory(install.outside, install.roots);
+    leave_pools(install, &hardware, &names)?;
+    let mut round = 1;
+    loop {
+        let mut stopped = Ok(());
+        for command in crate::busy::let_go(install.roots, &names)? {
+            targets.still_they(install.roots)?;
+            stopped = stopped.and(run(install.outside, &command).map(drop));
+            super::settle(install.outside);
+        }
+        if crate::busy::let_go(install.roots, &names)?.is_empty() {
+            return Ok(());
+        }
+        if round == ROUNDS {
+            stopped?;
+            anyhow::bail!("what was stopped came back");
+        }
+        round += 1;
+        install.outside.sleep(Duration::from_secs(1));
+    }
+}
+
 /// A pool holds its disks without showing in sysfs.
 fn leave_pools(install: &mut Run<'_>, hardware: &Hardware, disks: &[&str]) -> anyhow::Result<()> {
     let own = hardware.disks.iter();

@@ -10,7 +10,11 @@ use crate::run::{Run, Stop};
 use crate::target::Targets;
 
 pub(crate) fn unmount(install: &mut Run<'_>, targets: &Targets, plan: &Plan) -> anyhow::Result<()> {
-    perform(install, targets, plan, Step::Unmount)
+    let unmount = |install: &mut Run<'_>| perform(install, targets, plan, Step::Unmount);
+    match plan.script {
+        Some(_) => super::script::leave(install, targets, unmount),
+        None => unmount(install),
+    }
 }
 
 /// Asked until it is answered; a repeat is harmless.

@@ -1,0 +1,103 @@
+//! While a script runs that is not ours, every disk that no plan names takes no writes.
+//!
+//! The kernel then refuses to write to the device itself and to its partitions (Linux 5.11 made the whole disk's flag that
+//! of its partitions). It is a guard against a slip: the script is root, and could take the flag away.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use netboot::refusal::{Code, Refusal};
+
+use crate::inventory::names;
+use crate::outside::{Command, Roots, run};
+use crate::real::text;
+use crate::run::Run;
+use crate::target::{Target, Targets};
+
+/// Parts of the running system itself, which lie in RAM or take no writes anyway.
+const NOT_DISKS: [&str; 5] = ["loop", "ram", "zram", "sr", "fd"];
+
+/// The devices that take no writes because of us.
+#[must_use = "the disks take no writes until it is lowered"]
+pub(crate) struct Shield(Vec<String>);
+
+impl Shield {
+    /// # Errors
+    /// A disk that cannot be held; then none is.
+    pub(crate) fn raise(install: &mut Run<'_>, targets: &Targets) -> anyhow::Result<Self> {
+        let mut shield = Self(Vec::new());
+        for name in others(install.roots, targets) {
+            let set = Command::new("blockdev").arg("--setro");
+            let set = set.path(&install.roots.dev.join(&name));
+            let held = run(install.outside, &set).map_err(anyhow::Error::from);
+            // From now on, whatever comes: what was set is taken back.
+            shield.0.push(name.clone());
+            let held = held.and_then(|_| {
+                let told = flag(install.roots, &name, "ro") == "1";
+                anyhow::ensure!(told, "the kernel still takes writes to `{name}`");
+                Ok(())
+            });
+            if let Err(error) = held {
+                let _ = shield.lower(install);
+                let message = format!(
+                    "disko's script is not run: `{name}`, which no plan names, cannot be held against writes"
+                );
+                let refusal = Refusal::new(Code::PlanRefused, message)
+                    .fact(format!("{error:#}"))
+                    .tip("take that disk out, or take `engine = \"disko\"` out of the profile");
+                return Err(refusal.into());
+            }
+        }
+        Ok(shield)
+    }
+
+    /// Has LVM leave these devices alone as well: disko activates every volume group that LVM finds, and a thin pool that is
+    /// activated writes through the device mapper, which does not ask for the flag. Gives the folder for `LVM_SYSTEM_DIR`
+    /// (lvm.conf(5): a device is looked at unless a pattern rejects it).
+    pub(crate) fn hide_from_lvm(&self, roots: &Roots) -> anyhow::Result<PathBuf> {
+        let folder = roots.run.join("netboot/lvm");
+        let reject = |name: &String| format!("\"r|^/dev/{name}(p?[0-9]+)?$|\"");
+        let all: Vec<String> = self.0.iter().map(reject).collect();
+        let filter = all.join(", ");
+        let config = format!(
+            "activation {{ auto_activation_volume_list = [] }}\ndevices {{ global_filter = [ {filter} ] }}\n"
+        );
+        let write = || {
+            fs::create_dir_all(&folder)?;
+            fs::write(folder.join("lvm.conf"), config)
+        };
+        write().with_context(|| format!("cannot write `{}/lvm.conf`", folder.display()))?;
+        Ok(folder)
+    }
+
+    /// All as it was before.
+    pub(crate) fn lower(self, install: &mut Run<'_>) -> anyhow::Result<()> {
+        let mut first = Ok(());
+        for name in self.0 {
+            let free = Command::new("blockdev").arg("--setrw");
+            let free = free.path(&install.roots.dev.join(&name));
+            let freed = run(install.outside, &free)
+                .with_context(|| format!("`{name}` still takes no writes"));
+            first = first.and(freed.map(drop));
+        }
+        first
+    }
+}
+
+/// Every block device that takes writes and is none of the plan's disks; what is built on other disks as well. Nothing is
+/// built on the plan's disks by now.
+fn others(roots: &Roots, targets: &Targets) -> Vec<String> {
+    let all = names(&roots.sys.join("block")).into_iter();
+    let other = |name: &String| {
+        let virtual_one = NOT_DISKS.iter().any(|kind| name.starts_with(kind));
+        !virtual_one && !targets.iter().map(Target::name).any(|own| own == name)
+    };
+    all.filter(other)
+        .filter(|name| flag(roots, name, "ro") != "1" && flag(roots, name, "size") != "0")
+        .collect()
+}
+
+fn flag(roots: &Roots, name: &str, file: &str) -> String {
+    text(roots.sys.join("block").join(name).join(file)).unwrap_or_default()
+}
