@@ -141,6 +141,22 @@ listToAttrs (map row plans)
   "disko: every plan that is written down is read" =
     lib.sort lib.lessThan (lib.unique (map (plan: plan.layout) plans))
     == builtins.attrNames (import ../../netboot/images/layouts.nix lib);
+  "disko: the script of a table makes and mounts it on the disks that the agent names, and destroys nothing" =
+    let
+      inherit (flake.lib.systemsFrom ./lab) scripted;
+      inherit (scripted.config.system.build.formatMount) name text;
+      has = part: builtins.length (builtins.split part text) > 1;
+    in
+    name == "disko-format-mount"
+    && builtins.all has [
+      "sgdisk --clear \"/dev/disk/netboot/main\""
+      "mkfs.btrfs \"/dev/disk/netboot/data\""
+      "vgcreate \"pool\""
+      "mount \"/dev/pool/root\" \"/mnt/\""
+      "mount \"/dev/disk/by-partlabel/disk-main-ESP\" \"/mnt/boot\""
+    ]
+    && !(has "disk-deactivate")
+    && scripted.config.fileSystems."/".device == "/dev/pool/root";
   "disko: a system for either firmware does not wait for an ESP, and the rest of its disk is there" = builtins.all (
     name:
     let

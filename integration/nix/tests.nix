@@ -104,7 +104,7 @@ let
 
     # --- hosts → systems ---
     "one system for each profile, and one for the machine with modules of its own" =
-      builtins.attrNames systems == [ "alone" "mirrored" "old" "server" "special" "tabled" "vault" "worker" ];
+      builtins.attrNames systems == [ "alone" "mirrored" "old" "scripted" "server" "special" "tabled" "vault" "worker" ];
     "this repository's own hosts make systems" = builtins.attrNames flake.nixosConfigurations == [ "server" "worker" ];
     "a draft is no profile" = !(systems ? draft);
     "a system is called as its profile" = (of "worker").system.name == "worker";
@@ -201,6 +201,19 @@ let
       (of "tabled").netboot.firmware == "any"
       && (without "core").netboot.firmware == "uefi"
       && (without "ESP").netboot.firmware == "bios";
+    "a system that disko's script lays out carries it, where the agent has the new system mounted" =
+      let
+        inherit (of "scripted") disko netboot system;
+      in
+      system.systemBuilderCommands
+      == "mkdir -p $out/netboot\nln -s ${system.build.formatMount} $out/netboot/format\n"
+      && disko.rootMountPoint == "/mnt"
+      && netboot.firmware == "any"
+      && disko.devices.disk.data.device == "/dev/disk/netboot/data"
+      && disko.devices.disk.data.content.type == "btrfs";
+    "other systems carry no script" = builtins.all (name: (of name).system.systemBuilderCommands == "") (
+      lib.filter (name: name != "scripted") sound
+    );
     "every layout is there for both firmwares, with swap and without" =
       builtins.attrNames layouts == [ "btrfs" "ext4" "luks-btrfs" "luks-ext4" "mirror" "xfs" ]
       && builtins.all (

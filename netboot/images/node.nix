@@ -16,6 +16,7 @@
     ./node/k3s.nix
     ./node/network.nix
     ./node/report.nix
+    ./node/script.nix
     ./node/unlock.nix
   ];
 

@@ -62,7 +62,10 @@ let
           }
           // (
             if written.disk ? devices then
-              { inherit (written.disk) devices; }
+              {
+                inherit (written.disk) devices;
+                engine = written.disk.engine or "plan";
+              }
             else
               { inherit (written.disk) layout; }
           );

@@ -101,6 +101,7 @@ in
         });
         services.lvm.enable = or' true bool;
         availableKernelModules = list str;
+        kernelModules = list str;
         systemd = {
           enable = or' true bool;
           tpm2.enable = or' true bool;
@@ -215,6 +216,7 @@ in
       stateVersion = or' "26.05" str;
       boot.loader.kernelFile = or' "bzImage" str;
       build = or' { } ((lib.types.lazyAttrsOf or attrsOf) anything);
+      systemBuilderCommands = or' "" lines;
     };
 
     systemd = {

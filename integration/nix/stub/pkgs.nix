@@ -25,6 +25,7 @@ let
     "cargo-nextest"
     "clippy"
     "coreutils"
+    "coreutils-full"
     "cpio"
     "cryptsetup"
     "curl"
@@ -33,6 +34,8 @@ let
     "dosfstools"
     "e2fsprogs"
     "git"
+    "gnugrep"
+    "gptfdisk"
     "gitMinimal"
     "grub2"
     "iproute2"
@@ -47,6 +50,7 @@ let
     "nix"
     "openssh"
     "openssl"
+    "parted"
     "qemu_kvm"
     "qemu_test"
     "rsync"
@@ -55,6 +59,7 @@ let
     "socat"
     "swtpm"
     "systemd"
+    "systemdMinimal"
     "tcpdump"
     "tftp-hpa"
     "tpm2-tss"
@@ -80,6 +85,7 @@ tools
   };
 
   writeText = name: text: builder name { inherit text; };
+  writers.makeScriptWriter = _: name: text: builder (baseNameOf name) { inherit text; };
   writeShellScript = name: text: builder name { inherit text; };
   runCommand =
     name: environment: script:

@@ -11,7 +11,7 @@ let
   layouts = import ../layouts.nix lib;
   layout = import ../layout-of.nix lib cfg;
 
-  partitions = disk: builtins.attrValues disk.content.partitions;
+  partitions = disk: builtins.attrValues (disk.content.partitions or { });
   isMounted = at: disk: builtins.any (partition: (partition.content.mountpoint or null) == at) (partitions disk);
   # Codes of sgdisk, and what they stand for.
   isCore = partition: isType "EF02" "21686148-6449-6E6F-744E-656564454649" partition;
@@ -34,7 +34,7 @@ let
         inherit (disk) device;
         label = partition.label or "disk-${name}-${part}";
         second = isMounted "/boot-second" disk;
-      }) (lib.filterAttrs (_: isCore) disk.content.partitions)
+      }) (lib.filterAttrs (_: isCore) (disk.content.partitions or { }))
     ) layout.bios.disk
   );
   devicesOf = cores: map (core: core.device) cores;

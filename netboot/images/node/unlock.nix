@@ -17,7 +17,7 @@ let
         lib.mapAttrsToList (part: partition: {
           device = "/dev/disk/by-partlabel/${partition.label or "disk-${name}-${part}"}";
           content = partition.content or { };
-        }) disk.content.partitions
+        }) (disk.content.partitions or { })
       ) uefi.disk
     )
     ++ lib.mapAttrsToList (name: array: {
