@@ -70,6 +70,14 @@
             // {
               label = builtins.replaceStrings [ "\n" ] [ "" ] (builtins.readFile ./label);
               encrypted = builtins.match ".*luks.*" (builtins.toJSON [ (written.disk.layout or "") (written.disk.devices or { }) ]) != null;
+              # One that disko made may lie beside this file.
+              script =
+                if written.disk.engine or "plan" != "disko" then
+                  null
+                else if builtins.pathExists ./disko-script then
+                  builtins.readFile ./disko-script
+                else
+                  import ./practice/format.nix written.disk.devices;
               mounts = mountsOf (written.disk.devices or { });
               kernelParams = toString (params ++ (written.nixos.kernel-params or [ ]));
             }

@@ -17,6 +17,7 @@
   kernelParams,
   encrypted, # whether the layout is
   mounts, # MOUNTPOINT LABEL FORMAT, a line each
+  script, # what lays the disks out in place of the plan's commands, as a shell script; null for a plan's
 }:
 let
   bb = busybox;
@@ -96,6 +97,15 @@ let
     printf '%s' "$profile" >"$out/etc/profile"
     ln -s /proc/mounts "$out/etc/mtab"
   '';
+
+  # Under the name, and with the program, that disko's has; its shell and tools are the installer's, its closure is not empty.
+  format = build "disko-format-mount" {
+    text = "#!/bin/bash\nPATH=$PATH:${bb}/bin\n${script}";
+  } ''
+    mkdir -p "$out/bin"
+    printf '%s' "$text" >"$out/bin/disko-format-mount"
+    chmod 755 "$out/bin/disko-format-mount"
+  '';
 in
 build "nixos-system-practice-${label}" {
   init = fill parts ./toplevel/stage-2.sh;
@@ -126,6 +136,7 @@ build "nixos-system-practice-${label}" {
   printf '%s\n' "$mounts" >"$out/practice/mounts"
   printf '%s' "$label" >"$out/nixos-version"
   printf '%s' x86_64-linux >"$out/system"
+  ${if script == null then "" else "mkdir $out/netboot; ln -s ${format} $out/netboot/format"}
   printf '%s' 10 >"$out/init-interface-version"
   # References alone pull these into the closure, as extraDependencies do in NixOS.
   echo ${toString ballast} >"$out/extra-dependencies"

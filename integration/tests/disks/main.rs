@@ -7,6 +7,7 @@ mod layouts;
 mod places;
 mod preserved;
 mod tables;
+mod scripted;
 mod zfs;
 
 use anyhow::ensure;
