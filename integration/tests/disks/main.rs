@@ -6,8 +6,8 @@ mod faulty;
 mod layouts;
 mod places;
 mod preserved;
-mod tables;
 mod scripted;
+mod tables;
 mod zfs;
 
 use anyhow::ensure;
