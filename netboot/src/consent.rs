@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::hardware::{Disk, Hardware, Holding};
 use crate::machine::Machine;
-use crate::plan::{Plan, PlannedDisk, size_words};
+use crate::plan::{Partition, Plan, PlannedDisk, size_words};
 use crate::profile::{Profile, Select};
 use crate::refusal::{Code, Refusal};
 
@@ -24,13 +24,15 @@ impl Wipe {
     /// What holds for a machine and a plan: what its profile says, and else what follows from who enrolled it. A person
     /// who typed its MAC means it; a machine that enrolled itself may be anybody's laptop. And who has a machine
     /// installed again means the disks it was installed on: that one of them is gone, so that `smallest` finds another,
-    /// is nobody's word. A disk that `select` names is.
+    /// is nobody's word. A disk that `select` names is. Nor is it, that a profile no longer has the partition which it had
+    /// preserved: its label may be mistyped.
     pub fn of(profile: &Profile, machine: &Machine, plan: &Plan) -> Self {
         let named = profile.select.iter().all(Select::names_a_disk);
         match profile.wipe {
             Some(written) => written,
             None if machine.enrolled_itself => Self::Ask,
             None if !named && is_elsewhere(machine, plan) => Self::Ask,
+            None if drops_what_stayed(machine, plan) => Self::Ask,
             None => Self::Allow,
         }
     }
@@ -42,11 +44,27 @@ fn is_elsewhere(machine: &Machine, plan: &Plan) -> bool {
     !machine.written.is_empty() && !plan.disks.iter().all(|chosen| known(&chosen.disk))
 }
 
+/// Whether a partition was to be preserved on one of the plan's disks, and is not any more.
+fn drops_what_stayed(machine: &Machine, plan: &Plan) -> bool {
+    plan.disks.iter().any(|chosen| {
+        let here = machine.written.iter().filter(|old| old.is_on(&chosen.disk));
+        let mut stayed = here.flat_map(|old| &old.preserved);
+        let stays = |label: &str| {
+            let mut all = chosen.partitions.iter();
+            all.any(|p| (p.kept || p.preserve) && p.label == label)
+        };
+        stayed.any(|old| !stays(&old.label))
+    })
+}
+
 /// A disk, and the partitions that an attempt was going to write to it: what the appliance knows again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Written {
     pub disk: PlannedDisk,
     pub partitions: Vec<WrittenPartition>,
+    /// Those that were to stay, whoever made them: what they hold is somebody's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub preserved: Vec<WrittenPartition>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,14 +80,19 @@ impl Written {
     /// What a plan writes, disk by disk.
     pub fn by(plan: &Plan) -> Vec<Self> {
         let disks = plan.disks.iter().map(|chosen| {
-            let partitions = chosen.partitions.iter().map(|partition| WrittenPartition {
+            let (preserved, partitions): (Vec<_>, Vec<_>) = chosen
+                .partitions
+                .iter()
+                .partition(|partition| partition.kept || partition.preserve);
+            let known = |partition: &Partition| WrittenPartition {
                 number: partition.number,
                 label: partition.label.clone(),
                 size: partition.size,
-            });
+            };
             Self {
                 disk: chosen.disk.clone(),
-                partitions: partitions.collect(),
+                partitions: partitions.into_iter().map(known).collect(),
+                preserved: preserved.into_iter().map(known).collect(),
             }
         });
         disks.collect()
@@ -77,7 +100,8 @@ impl Written {
 
     /// Whether both are the same partitions on the same disk.
     pub fn is(&self, other: &Self) -> bool {
-        self.is_on(&other.disk) && self.partitions == other.partitions
+        self.is_on(&other.disk)
+            && (&self.partitions, &self.preserved) == (&other.partitions, &other.preserved)
     }
 
     /// Whether this is on the same disk, whatever the kernel called it then.
@@ -88,14 +112,13 @@ impl Written {
     /// Whether this is a trace of what was written: the table, or one of its partitions, whatever is in it by now.
     /// A disk that says nothing of itself cannot be known again, so nothing on it is.
     fn explains(&self, disk: &Disk, held: &Holding) -> bool {
-        let named = !disk.serial.is_empty() || !disk.wwn.is_empty();
         let ours = |number| {
             let is = |p: &WrittenPartition| {
                 (p.number, p.size, p.label.as_str()) == (number, held.size, &held.partition_label)
             };
             self.partitions.iter().any(is)
         };
-        named
+        can_be_known_again(disk)
             && self.disk.is(disk)
             && match place(&disk.node, held) {
                 Place::Whole => held.kind == "gpt",
@@ -103,6 +126,10 @@ impl Written {
                 Place::Unknown => false,
             }
     }
+}
+
+fn can_be_known_again(disk: &Disk) -> bool {
+    !disk.serial.is_empty() || !disk.wwn.is_empty()
 }
 
 /// A disk with what is on it: what an operator is asked about, and what he said yes to.
@@ -160,6 +187,11 @@ pub fn question(wipe: Wipe, machine: &Machine, plan: &Plan, hardware: &Hardware)
         return Vec::new();
     }
     let asked = |disk: &&Disk| {
+        // What an attempt left half torn down is nothing anybody put there.
+        let begun = machine.begun.iter().any(|begun| begun.is(disk));
+        if begun && can_be_known_again(disk) {
+            return false;
+        }
         let answered = |held: &Holding| {
             stays(plan, disk, held)
                 || machine.written.iter().any(|w| w.explains(disk, held))
@@ -209,6 +241,16 @@ enum Place {
     Whole,
     Partition(u32),
     Unknown,
+}
+
+impl Disk {
+    /// The number of the partition that this is.
+    pub(crate) fn number_of(&self, held: &Holding) -> Option<u32> {
+        match place(&self.node, held) {
+            Place::Partition(number) => Some(number),
+            Place::Whole | Place::Unknown => None,
+        }
+    }
 }
 
 /// `vda` and `vda1`, `nvme0n1` and `nvme0n1p1`.

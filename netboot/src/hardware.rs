@@ -46,6 +46,18 @@ pub struct Hardware {
     pub tpm2: bool,
 }
 
+impl Hardware {
+    /// Whether both are the same, whatever cables are in.
+    pub fn is_but_for_links(&self, other: &Self) -> bool {
+        let unplugged = |hardware: &Self| {
+            let mut hardware = hardware.clone();
+            hardware.nics.iter_mut().for_each(|nic| nic.link = false);
+            hardware
+        };
+        unplugged(self) == unplugged(other)
+    }
+}
+
 /// A whole disk. `node` is good for this boot only; the rest is what the disk says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disk {

@@ -232,7 +232,9 @@ pub fn plan(
         return refused(world, Some(machine.id), refusal, now, from);
     }
     let mut drafts = Vec::new();
-    if machine.hardware.as_ref() != Some(hardware) {
+    // A cable that comes and goes is no other machine.
+    let known = machine.hardware.as_ref();
+    if !known.is_some_and(|known| known.is_but_for_links(hardware)) {
         if let Err(refusal) = takes_inventory(attempt, hardware) {
             return refused(world, Some(machine.id), refusal, now, from);
         }

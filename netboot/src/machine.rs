@@ -13,7 +13,7 @@ use crate::local_boot::LocalBoot;
 use crate::mac::Mac;
 use crate::manner::Manner;
 use crate::name::{HostName, ProfileName, SystemName};
-use crate::plan::Plan;
+use crate::plan::{Plan, PlannedDisk};
 use crate::report::Progress;
 use crate::request::Arch;
 use crate::store_path::StorePath;
@@ -324,6 +324,9 @@ pub struct Machine {
     /// What this appliance wrote to its disks, so that it knows it again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub written: Vec<Written>,
+    /// The disks on which the order in force has begun to write.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub begun: Vec<PlannedDisk>,
     /// What an operator let it wipe; good for the order in force.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub confirmed: Vec<Found>,

@@ -127,6 +127,9 @@ pub struct Partition {
     /// It was there before, and what it holds stays.
     #[serde(default, skip_serializing_if = "is_false")]
     pub kept: bool,
+    /// The profile wants it to stay from one install to the next.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub preserve: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]

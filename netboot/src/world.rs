@@ -292,6 +292,7 @@ impl Machine {
             armed: None,
             attempt: None,
             written: Vec::new(),
+            begun: Vec::new(),
             confirmed: Vec::new(),
             failure: Vec::new(),
             ssh_host_key: None,
@@ -316,6 +317,7 @@ impl Machine {
         self.armed = Some(armed);
         self.attempt = Some(Attempt::new(1, ticket.clone()));
         self.discovery = None;
+        self.begun.clear();
         self.confirmed.clear();
         self.failure.clear();
         self.turn(State::Enrolled, at);
@@ -464,6 +466,7 @@ impl Machine {
                 self.disk_key = handed.map(|handed| handed.key.clone());
                 self.installed = Some(at);
                 self.armed = None;
+                self.begun.clear();
                 self.confirmed.clear();
                 self.forget_overwritten();
                 self.failure.clear();
@@ -510,6 +513,9 @@ impl Machine {
         let plan = self.attempt.as_ref().and_then(|a| a.plan.as_ref());
         let begins = report.step == Step::TearDown && report.outcome == Outcome::Started;
         for written in plan.filter(|_| begins).map(Written::by).unwrap_or_default() {
+            if !self.begun.contains(&written.disk) {
+                self.begun.push(written.disk.clone());
+            }
             if !self.written.iter().any(|old| old.is(&written)) {
                 self.written.push(written);
             }

@@ -174,7 +174,8 @@ fn harmless(plan: &Plan, command: &PlannedCommand) -> Result<(), String> {
             _ => {}
         }
     }
-    let formats = command.program.starts_with("mk") || command.program == "wipefs";
+    let destroys = ["wipefs", "mdadm", "cryptsetup", "systemd-cryptenroll"];
+    let formats = command.program.starts_with("mk") || destroys.contains(&command.program.as_str());
     let kept = command.args.iter().find_map(|arg| match arg {
         Arg::Device(device) => plan.partition(device).filter(|partition| partition.kept),
         _ => None,

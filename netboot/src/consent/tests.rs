@@ -68,6 +68,13 @@ fn what_is_asked_about() {
         machine.written = Written::by(plan);
         hardware.disks[0].holds = ours(hardware, plan);
     };
+    let half: Change = |machine, hardware, plan| {
+        machine.begun = plan.disks.iter().map(|one| one.disk.clone()).collect();
+        hardware.disks[0].holds = vec![
+            held("vda", 8 * GIB, "gpt-backup", "", ""),
+            held("vda1", 7 * GIB, "unknown data", "", "data"),
+        ];
+    };
     let confirmed: Change = |machine, hardware, _| {
         hardware.disks[0].holds = photos();
         machine.confirmed = vec![Found {
@@ -75,7 +82,7 @@ fn what_is_asked_about() {
             holds: photos(),
         }];
     };
-    let rows: [(&str, bool, Change, Change); 19] = [
+    let rows: [(&str, bool, Change, Change); 22] = [
         ("a blank disk", false, |_, _, _| {}, |_, _, _| {}),
         (
             "somebody's photos",
@@ -158,6 +165,25 @@ fn what_is_asked_about() {
                 h.disks[0].serial = "other".to_owned();
             },
         ),
+        (
+            "what it preserved for somebody",
+            true,
+            written,
+            |m, _, _| {
+                let written = &mut m.written[0];
+                written.preserved.extend(written.partitions.pop());
+            },
+        ),
+        ("what it left half torn down", false, half, |_, _, _| {}),
+        (
+            "the same on a disk that says nothing of itself",
+            true,
+            half,
+            |m, h, _| {
+                h.disks[0].serial = String::new();
+                m.begun[0].serial = String::new();
+            },
+        ),
         ("what was confirmed", false, confirmed, |_, _, _| {}),
         ("half of what was confirmed", false, confirmed, |_, h, _| {
             h.disks[0].holds[1] = held("vda1", 7 * GIB, "", "", "");
@@ -227,6 +253,12 @@ fn a_disk_that_is_none_of_those_it_was_installed_on_is_asked_about() {
     let here = Written::by(&plan_on(&with(Vec::new())));
     let mut there = here.clone();
     there[0].disk.serial = "dead".to_owned();
+    let mut stayed = here.clone();
+    stayed[0].preserved.push(WrittenPartition {
+        number: 9,
+        label: "photos".to_owned(),
+        size: GIB,
+    });
     let by_serial = Some("root".to_owned());
     let rows = [
         ("never installed", vec![], None, None, Wipe::Allow),
@@ -244,6 +276,20 @@ fn a_disk_that_is_none_of_those_it_was_installed_on_is_asked_about() {
             there.clone(),
             by_serial,
             None,
+            Wipe::Allow,
+        ),
+        (
+            "without what it preserved",
+            stayed.clone(),
+            None,
+            None,
+            Wipe::Ask,
+        ),
+        (
+            "without what it preserved, the profile allows it",
+            stayed,
+            None,
+            Some(Wipe::Allow),
             Wipe::Allow,
         ),
         (

@@ -2,7 +2,7 @@
 
 use super::{Verdict, refused, running};
 use crate::event::{Draft, Happening};
-use crate::machine::{DiskKey, Machine, State};
+use crate::machine::{DiskKey, Machine};
 use crate::plan::Plan;
 use crate::refusal::{Code, Refusal};
 use crate::report::Step;
@@ -106,21 +106,18 @@ pub fn unlock(world: &World, credential: &Digest, now: Timestamp, from: &str) ->
     Verdict::yes(kept.clone(), vec![Draft::of(machine.id, what)])
 }
 
+/// Whether its disks are still what was installed on them. A machine that is to be installed again is, as long as nothing was
+/// written: it may well start from its disk first, and stay shut in an empty house because of a plan that was refused.
 fn in_good_standing(machine: &Machine) -> Result<(), Refusal> {
-    let installed = matches!(
-        machine.state,
-        State::Installed | State::Running | State::Joined
-    );
-    // An order that ran out disarms nothing: an operator must take it back.
-    if installed && machine.armed.is_none() {
+    if machine.installed.is_some() && machine.begun.is_empty() {
         return Ok(());
     }
     let title = machine.title();
-    let refusal = Refusal::new(
-        Code::WrongState,
-        format!("{title} gets no disk key: it is {}", machine.state),
-    );
-    Err(refusal.tip(format!(
-        "type the recovery key at its console; `pxe-admin key {title}` prints it"
-    )))
+    let message = format!("{title} gets no disk key: its disks are being written to");
+    let refusal = Refusal::new(Code::WrongState, message);
+    Err(refusal
+        .fact(format!("it is {}", machine.state))
+        .tip(format!(
+            "type the recovery key at its console; `pxe-admin key {title}` prints it"
+        )))
 }

@@ -188,6 +188,10 @@ impl Story {
     }
 
     pub(crate) fn plan(&mut self, agent: u8) -> Result<Plan, Refusal> {
+        self.plan_for(agent, &hardware())
+    }
+
+    fn plan_for(&mut self, agent: u8, hardware: &Hardware) -> Result<Plan, Refusal> {
         let (profiles, cache) = (self.profiles.clone(), cache());
         let shelf = Shelf {
             profiles: &profiles,
@@ -197,7 +201,7 @@ impl Story {
         let verdict = plan(
             &self.world,
             &digest(agent),
-            &hardware(),
+            hardware,
             &shelf,
             self.now,
             FROM,

@@ -109,21 +109,31 @@ fn refusal(disks: &[Disk], profile: &Profile, found: &[&Disk], count: usize) -> 
     let refusal = listed
         .fold(refusal, Refusal::fact)
         .fact("nothing was written");
-    let choosable: Vec<&Disk> = if found.len() > count {
+    let may = |disk: &&Disk| !is_kept(disk, profile) && !disk.read_only && !disk.boot_medium;
+    let mut choosable: Vec<&Disk> = if found.len() > count {
         found.to_vec()
     } else {
-        let may = disks.iter().filter(|d| d.why_unnamed_not().is_none());
-        may.filter(|d| !is_kept(d, profile)).collect()
+        let usual = |disk: &&Disk| disk.why_unnamed_not().is_none();
+        disks.iter().filter(may).filter(usual).collect()
     };
-    if count == 1 {
-        let tip =
-            |disk: &&Disk| format!("in {}: [disk] select = {}", profile.file, disk.selector());
-        return choosable.iter().map(tip).fold(refusal, Refusal::tip);
-    }
     if choosable.len() < count {
+        // On USB, or cards: only if they are meant.
+        choosable = disks.iter().filter(may).collect();
+    }
+    if count > 1 && choosable.len() < count {
         return refusal.tip("put another disk in, or choose a layout of one disk");
     }
-    let some: Vec<String> = choosable.iter().take(count).map(|d| d.selector()).collect();
+    let lines = choosable.iter().filter_map(|disk| disk.selector(disks));
+    let lines: Vec<String> = lines.collect();
+    if lines.len() < count && !choosable.is_empty() {
+        return refusal
+            .tip("nothing these disks say tells them apart: take those out that are not meant");
+    }
+    if count == 1 {
+        let tip = |line: &String| format!("in {}: [disk] select = {line}", profile.file);
+        return lines.iter().map(tip).fold(refusal, Refusal::tip);
+    }
+    let some: Vec<String> = lines.into_iter().take(count).collect();
     refusal.tip(format!(
         "in {}: [disk] select = [{}]",
         profile.file,
@@ -194,11 +204,14 @@ impl Select {
     }
 
     /// The first thing said of which the disk is the contrary.
-    fn contradiction(&self, disk: &Disk, is_model: Same) -> Option<String> {
-        let differs = |key: &str, wanted: &Option<String>, has: &str, same: Same| {
-            let wanted = wanted.as_deref().filter(|wanted| !same(wanted, has))?;
-            Some(format!("its {key} is not `{wanted}`"))
-        };
+    fn contradiction(&self, disk: &Disk, is_model: IsModel) -> Option<String> {
+        let differs =
+            |key: &str, wanted: &Option<String>, has: &str, same: fn(&str, &str) -> bool| {
+                let wanted = wanted.as_deref().filter(|wanted| !same(wanted, has))?;
+                Some(format!("its {key} is not `{wanted}`"))
+            };
+        let other_model = self.model.as_deref();
+        let other_model = other_model.filter(|model| !is_model(model, disk));
         let other_id = self
             .by_id
             .as_ref()
@@ -210,7 +223,7 @@ impl Select {
         other_id
             .or_else(|| differs("serial", &self.serial, &disk.serial, str::eq))
             .or_else(|| differs("wwn", &self.wwn, &disk.wwn, is_wwn))
-            .or_else(|| differs("model", &self.model, &disk.model, is_model))
+            .or_else(|| other_model.map(|model| format!("its model is not `{model}`")))
             .or_else(|| differs("bus", &self.bus, &disk.bus, str::eq))
             .or_else(|| small.map(|_| format!("has {has}, less than `min-size`")))
             .or_else(|| large.map(|_| format!("has {has}, more than `max-size`")))
@@ -218,23 +231,42 @@ impl Select {
     }
 }
 
-/// Whether what is written means what the disk says.
-type Same = fn(&str, &str) -> bool;
+/// Whether what is written means the model that the disk says.
+type IsModel = fn(&str, &Disk) -> bool;
 
-/// Of a SATA disk the kernel tells the first 16 characters, with nothing said by the last of them if that is a blank;
-/// `lsblk` prints all, and underscores for blanks where udev escaped them.
-fn is_model(written: &str, has: &str) -> bool {
-    let (written, has) = (plain(written), plain(has));
-    !has.is_empty() && written.starts_with(&has)
+/// Of a disk that speaks SCSI or SATA the kernel tells the first 16 characters, with nothing said by the last of them if that
+/// is a blank. `lsblk` prints all, which for SATA is in the disk's links as well.
+fn is_model(written: &str, disk: &Disk) -> bool {
+    let (written, has) = (plain(written), plain(&disk.model));
+    let begins = |whole: &str, part: &str| {
+        let rest = whole.strip_prefix(part);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+    };
+    if written == has {
+        return !has.is_empty();
+    }
+    let is_cut = ["sata", "scsi", "usb"].contains(&disk.bus.as_str()) && has.len() >= 15;
+    let mut links = disk
+        .by_id
+        .iter()
+        .filter_map(|link| link.strip_prefix("ata-"));
+    let whole = links.next().map(plain);
+    is_cut && written.starts_with(&has) && whole.is_none_or(|whole| begins(&whole, &written))
 }
 
 /// The same, or a part of the name: one `keep` for all disks of a kind.
-fn is_like_model(written: &str, has: &str) -> bool {
-    is_model(written, has) || is_model(has, written)
+fn is_like_model(written: &str, disk: &Disk) -> bool {
+    let (written, has) = (plain(written), plain(&disk.model));
+    !written.is_empty()
+        && !has.is_empty()
+        && (written.starts_with(&has) || has.starts_with(&written))
 }
 
+/// Without what `lsblk`, udev and the kernel write differently: blanks, underscores for them, capitals.
 fn plain(model: &str) -> String {
-    model.trim().replace('_', " ").to_ascii_lowercase()
+    let words = model.split(|c: char| c == '_' || c.is_whitespace());
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    words.join(" ").to_ascii_lowercase()
 }
 
 /// `0x5000c500a1b2c3d4` of `lsblk`, `wwn-0x…` of `/dev/disk/by-id` and `naa.…` of sysfs are one number.
@@ -270,12 +302,38 @@ impl Disk {
         }
     }
 
-    /// The table that selects this disk and no other.
-    fn selector(&self) -> String {
-        match (&self.serial, self.by_id.first()) {
-            (serial, _) if !serial.is_empty() => format!("{{ serial = {serial:?} }}"),
-            (_, Some(id)) => format!("{{ by-id = {id:?} }}"),
-            _ => format!("{{ min-size = \"{0}\", max-size = \"{0}\" }}", self.size),
-        }
+    /// The table that selects this one of all the disks and no other, if there is such a table.
+    fn selector(&self, all: &[Self]) -> Option<String> {
+        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let size = Some(self.size);
+        // Other disks that can be pulled out are no candidates unless they are named, by their bus at least.
+        let bus = ["usb", "mmc"].iter().find(|bus| **bus == self.bus);
+        let bus = bus.map(|bus| (*bus).to_owned());
+        let ways = [
+            Select {
+                serial: text(&self.serial),
+                ..Select::default()
+            },
+            Select {
+                by_id: self.by_id.first().cloned(),
+                ..Select::default()
+            },
+            Select {
+                wwn: text(&self.wwn),
+                ..Select::default()
+            },
+            Select {
+                bus,
+                min_size: size,
+                max_size: size,
+                ..Select::default()
+            },
+        ];
+        let is_alone = |way: &&Select| {
+            let mut fitting = all.iter().filter(|disk| way.misfit(disk).is_none());
+            fitting.next().is_some_and(|disk| disk.node == self.node) && fitting.next().is_none()
+        };
+        let said = |way: &&Select| **way != Select::default();
+        ways.iter().filter(said).find(is_alone).map(Select::table)
     }
 }

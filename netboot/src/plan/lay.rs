@@ -118,6 +118,7 @@ pub(super) fn lay(
             .as_ref()
             .map_or_else(String::new, Content::words),
         kept,
+        preserve: slot.preserve,
     });
     Ok(DiskPlan {
         name: wanted.name.clone(),
@@ -287,8 +288,10 @@ pub(super) fn same_names_elsewhere(
                         held.partition_label
                     ),
                     format!(
-                        "give it another label: sfdisk --part-label /dev/{} N NAME",
-                        disk.node
+                        "give it another label: sfdisk --part-label /dev/{} {} old-{}",
+                        disk.node,
+                        disk.number_of(held).unwrap_or(1),
+                        held.partition_label
                     ),
                 );
             }

@@ -625,6 +625,7 @@ fn a_disk_is_named_as_people_and_their_tools_write_it() {
     let sata = |node: &str, wwn: &str| Disk {
         model: "WDC WD40EFRX-68N".to_owned(),
         wwn: wwn.to_owned(),
+        bus: "sata".to_owned(),
         ..disk(node, 32 * GIB)
     };
     let disks = vec![
@@ -644,6 +645,7 @@ fn a_disk_is_named_as_people_and_their_tools_write_it() {
         ("model = \"WDC WD40EFRX-68N32N0\"", &all[..2], &all[..2]),
         ("model = \"WDC_WD40EFRX-68N32N0\"", &all[..2], &all[..2]),
         ("model = \"WDC WD40EFRX\"", &all[..2], &[][..]),
+        ("model = \"Samsung SSD 980 PRO 1TB rev 2\"", &all[2..3], &[]),
         ("model = \"Samsung SSD 980\"", &all[2..3], &[]),
         (
             "model = \"Samsung SSD 980 PRO 1TB\"",
@@ -675,6 +677,100 @@ fn a_disk_is_named_as_people_and_their_tools_write_it() {
             (Err(refusal), []) => assert!(refusal.message.starts_with("no disk"), "{refusal}"),
             (Err(refusal), _) => assert!(refusal.message.starts_with("2 disks"), "{refusal}"),
             (Ok(_), _) => panic!("{written} selects one of {selected:?}"),
+        }
+    }
+}
+
+/// The kernel says no more than the first 16 characters of both; their links say all.
+#[test]
+fn of_two_sata_disks_that_begin_alike_the_model_means_one() {
+    let sata = |node: &str, whole: &str| Disk {
+        model: "Samsung SSD 870".to_owned(),
+        bus: "sata".to_owned(),
+        by_id: vec![
+            format!("ata-{}_S5Y1-{node}", whole.replace(' ', "_")),
+            format!("wwn-0x5002538f-{node}"),
+        ],
+        ..disk(node, 32 * GIB)
+    };
+    let evo = sata("sda", "Samsung SSD 870 EVO 1TB");
+    let qvo = sata("sdb", "Samsung SSD 870 QVO 1TB");
+    let unlinked = Disk {
+        by_id: Vec::new(),
+        ..evo.clone()
+    };
+    let select = "{ model = \"Samsung SSD 870 EVO 1TB\" }";
+    let chosen = |disks: &[&Disk]| {
+        let disks = disks.iter().map(|disk| (*disk).clone()).collect();
+        let plan = plan_with(&hardware(Firmware::Uefi, disks), select);
+        plan.ok().map(|plan| plan.disks[0].disk.node.clone())
+    };
+    assert_eq!(chosen(&[&qvo, &evo]).as_deref(), Some("sda"));
+    assert_eq!(chosen(&[&qvo]), None);
+    assert_eq!(chosen(&[&unlinked]).as_deref(), Some("sda"));
+}
+
+#[test]
+fn a_line_to_write_selects_the_disk_that_it_is_for() {
+    let nameless = |node: &str, size| Disk {
+        serial: String::new(),
+        by_id: Vec::new(),
+        ..disk(node, size)
+    };
+    let usb = |disk: Disk| Disk {
+        bus: "usb".to_owned(),
+        removable: true,
+        ..disk
+    };
+    let twin = |node: &str| Disk {
+        serial: "0123456789".to_owned(),
+        ..disk(node, 8 * GIB)
+    };
+    for (name, disks, want) in [
+        (
+            "without any name, of other sizes",
+            vec![nameless("vda", 8 * GIB), nameless("vdb", 9 * GIB)],
+            &["{ min-size = \"8589934592\", max-size = \"8589934592\" }"][..],
+        ),
+        (
+            "without any name, alike",
+            vec![nameless("vda", 8 * GIB), nameless("vdb", 8 * GIB)],
+            &[],
+        ),
+        (
+            "of one serial number",
+            vec![twin("vda"), twin("vdb")],
+            &[
+                "{ by-id = \"virtio-serial-vda\" }",
+                "{ by-id = \"virtio-serial-vdb\" }",
+            ],
+        ),
+        (
+            "sticks alone",
+            vec![usb(nameless("sda", 8 * GIB))],
+            &["{ bus = \"usb\", min-size = \"8589934592\", max-size = \"8589934592\" }"],
+        ),
+    ] {
+        let machine = hardware(Firmware::Uefi, disks);
+        let refused = plan_with(&machine, "{ min-size = \"1G\", max-size = \"9G\" }");
+        let refusal = refused.expect_err(name);
+        let lines: Vec<String> = refusal
+            .tips
+            .iter()
+            .filter_map(|tip| Some(tip.split_once("select = ")?.1.to_owned()))
+            .filter(|line| !line.contains(" },"))
+            .collect();
+        let some: Vec<&String> = lines
+            .iter()
+            .filter(|line| want.contains(&line.as_str()))
+            .collect();
+        assert_eq!(some.len(), want.len(), "{name}: {refusal}");
+        for line in &lines {
+            plan_with(&machine, line).expect(line);
+        }
+        if want.is_empty() {
+            let tip = "nothing these disks say tells them apart";
+            assert!(refusal.to_string().contains(tip), "{name}: {refusal}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What callers say cannot fill the journal, whoever they are.
 
 use super::*;
+use crate::hardware::Nic;
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -243,4 +244,26 @@ fn machines_that_enroll_themselves_are_bounded_like_strangers() {
         enrolled += u32::from(story.take(verdict).is_ok());
     }
     assert_eq!((enrolled, story.world.machines.len()), (10, 10));
+}
+
+#[test]
+fn a_cable_that_comes_and_goes_is_no_other_inventory() {
+    let mut story = Story::enrolled();
+    let ticket = story.serve().1.expect("a ticket");
+    story.claim(&ticket, 1).expect("is claimed");
+    let mut hardware = hardware();
+    hardware.nics = vec![Nic {
+        name: "eth0".to_owned(),
+        mac: mac(0x56),
+        link: true,
+    }];
+    let plan = |story: &mut Story, hardware: &Hardware| {
+        story.plan_for(1, hardware).expect("is planned");
+    };
+    let first = story.writes(|story| plan(story, &hardware));
+    assert_eq!(first, 2, "inventory and plan");
+    hardware.nics[0].link = false;
+    assert_eq!(story.writes(|story| plan(story, &hardware)), 0);
+    hardware.nics[0].name = "eth1".to_owned();
+    assert_eq!(story.writes(|story| plan(story, &hardware)), 1);
 }

@@ -19,8 +19,10 @@ impl Story {
         let ticket = self.serve().1.expect("a ticket");
         self.claim(&ticket, agent).expect("is claimed");
         self.plan(agent).expect("is planned");
-        self.report(agent, 1, Step::Format, Outcome::Started)
-            .expect("is taken");
+        for (seq, step) in [(1, Step::TearDown), (2, Step::Format)] {
+            self.report(agent, seq, step, Outcome::Started)
+                .expect("is taken");
+        }
     }
 
     fn disk_key(&mut self, agent: u8) -> Result<KeyToSeal, Refusal> {
@@ -173,10 +175,15 @@ fn only_a_machine_in_good_standing_gets_its_key_and_each_time_is_on_record() {
     }
     assert_eq!(code(story.unlock(52)), Code::Unauthorized);
 
+    // Until something is written the disk is what it was.
     story.reimage();
-    assert_eq!(code(story.unlock(51)), Code::WrongState, "armed");
+    assert_eq!(story.unlock(51).as_deref(), Ok("kept-1"), "armed");
     story.later(25 * 3600);
-    assert_eq!(code(story.unlock(51)), Code::WrongState, "it ran out");
+    assert_eq!(story.unlock(51).as_deref(), Ok("kept-1"), "it ran out");
+    story.reimage();
+    story.up_to_format(2);
+    let refused = code(story.unlock(51));
+    assert_eq!(refused, Code::WrongState, "it is overwritten");
     let now = story.now;
     assert!(on_record(&mut story, |world| {
         let Verdict { answer, drafts } = unlock(world, &digest(51), now, FROM);

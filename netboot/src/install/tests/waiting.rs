@@ -48,26 +48,12 @@ impl Story {
 
     /// The same, with a disk of this serial number and no other.
     fn plan_on(&mut self, serial: &str, agent: u8, label: &str) -> Result<Plan, Refusal> {
-        let (profiles, cache) = (self.profiles.clone(), cache());
-        let shelf = Shelf {
-            profiles: &profiles,
-            cache: &cache,
-            k3s_server: Some("https://10.77.0.10:6443"),
-        };
         let mut hardware = hardware();
         hardware.disks[0].serial = serial.to_owned();
         if !label.is_empty() {
             hardware.disks[0].holds = vec![holding(label)];
         }
-        let verdict = plan(
-            &self.world,
-            &digest(agent),
-            &hardware,
-            &shelf,
-            self.now,
-            FROM,
-        );
-        self.take(verdict)
+        self.plan_for(agent, &hardware)
     }
 
     /// From the plan on.

@@ -188,6 +188,19 @@ fn selection(reader: &mut Reader<'_>, written: &SelectTable, place: &Range<usize
     if select == Select::default() {
         selects_nothing(reader, place);
     }
+    for (key, text) in [
+        ("by-id", &select.by_id),
+        ("serial", &select.serial),
+        ("wwn", &select.wwn),
+        ("model", &select.model),
+        ("bus", &select.bus),
+    ] {
+        // Many disks have no serial number: each of them would be meant.
+        if text.as_ref().is_some_and(|text| text.trim().is_empty()) {
+            let tip = "write what `lsblk -o NAME,MODEL,SERIAL,WWN` or `pxe-admin show` prints, or take it out";
+            reader.wrong(place, format!("`{key}` is empty")).tip = Some(tip.to_owned());
+        }
+    }
     if select.smallest && select.largest {
         reader.wrong(place, "a disk cannot be the smallest and the largest");
     }

@@ -213,6 +213,12 @@ fn a_table_may_be_written_with_dotted_keys() {
             "{name}"
         );
     }
+    for key in ["serial", "wwn", "model", "by-id", "bus"] {
+        let empty = WORKER.replace(inline, &format!("select = {{ {key} = \" \" }}"));
+        let said = read(&[("a.toml", &empty)]).expect_err(key);
+        let wanted = format!("`{key}` is empty");
+        assert!(said.iter().any(|one| one.message == wanted), "{said:?}");
+    }
     let both = WORKER.replace(inline, "select.smallest = true\nselect.largest = true");
     problems(
         &[("a.toml", &both)],
