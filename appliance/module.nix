@@ -113,7 +113,11 @@ in
       );
     };
 
-    environment.systemPackages = [ cfg.adminPackage ];
+    # The service as well: `pxe-appliance check` is for whoever edits what it reads.
+    environment.systemPackages = [
+      cfg.package
+      cfg.adminPackage
+    ];
     environment.etc."pxe-appliance/appliance.toml".source = file;
 
     # Who is in this group may use `pxe-admin`: the socket is theirs.

@@ -11,6 +11,9 @@
       # One for each profile of hosts/profiles; `pxe-admin publish` builds them.
       nixosConfigurations = netboot.lib.systemsFrom ./hosts;
 
+      # The installers, which `pxe-admin publish` builds as well, and the programs: `nix run .#pxe-appliance -- check`.
+      inherit (netboot) packages;
+
       # The machine that the appliance itself runs on, if it is NixOS:
       #
       #   nixosConfigurations.appliance = netboot.inputs.nixpkgs.lib.nixosSystem {

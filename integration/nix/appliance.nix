@@ -141,6 +141,8 @@ in
     && unit.DynamicUser
     && unit.ProtectSystem == "strict"
     && unit.UMask == "0077";
+  "both programs can be run by hand" =
+    map (package: package.pname) (appliance { }).environment.systemPackages == [ "pxe-appliance" "pxe-admin" ];
   "the service is not there unless enabled" = absent ((nixpkgs.lib.nixosSystem {
     modules = [
       flake.nixosModules.appliance

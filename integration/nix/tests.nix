@@ -38,6 +38,13 @@ let
     "the template has a flake" = builtins.pathExists (flake.templates.default.path + "/flake.nix");
     "the template's hosts make systems" =
       builtins.attrNames (flake.lib.systemsFrom (flake.templates.default.path + "/hosts")) == [ "server" "worker" ];
+    "a lab that began with the template has the installers that are published with its systems" =
+      let
+        begun = (import (flake.templates.default.path + "/flake.nix")).outputs { netboot = flake; };
+      in
+      map (system: begun.packages.${system}.installer.drvPath) [ "x86_64-linux" "aarch64-linux" ]
+        == map (system: flake.packages.${system}.installer.drvPath) [ "x86_64-linux" "aarch64-linux" ]
+      && builtins.attrNames begun.nixosConfigurations == [ "server" "worker" ];
     "a program is built from the lock file, by its own name" =
       let
         inherit (x86.netboot-agent) pname version cargoLock cargoBuildFlags;
