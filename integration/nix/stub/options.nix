@@ -172,6 +172,7 @@ in
       firewall = ports // {
         interfaces = or' { } (table ports);
         trustedInterfaces = list str;
+        checkReversePath = or' true (either bool (enum [ "strict" "loose" ]));
       };
     };
 
@@ -223,6 +224,11 @@ in
       inherit services;
       network = {
         wait-online.anyInterface = on;
+        # networkd.conf
+        config.networkConfig = keys {
+          ManageForeignRoutes = bool;
+          ManageForeignRoutingPolicyRules = bool;
+        };
         inherit networks;
         netdevs = or' { } (table {
           netdevConfig = keys {

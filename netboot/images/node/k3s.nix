@@ -80,8 +80,8 @@ in
       default = "flannel";
       description = ''
         What connects the pods. `flannel` is k3s's own. `cilium` and `calico` are installed by their charts, which the
-        first server fetches. `none` leaves it to `services.k3s.manifests` or `autoDeployCharts`. All machines of a
-        cluster need the same: set it in `hosts/common.nix`.
+        first server fetches. `none` leaves it to `services.k3s.manifests` or `autoDeployCharts`, and what that network needs
+        of the firewall to you. All machines of a cluster need the same: set it in `hosts/common.nix`.
       '';
     };
     airgap = lib.mkOption {
@@ -126,6 +126,17 @@ in
       };
       allowedUDPPorts = ports.udp;
       trustedInterfaces = ports.trusted;
+      # What Cilium sends to its proxies has a mark, by which the way back is a local route. NixOS's filter looks at the mark and
+      # takes no local route for a way back, loose or strict: it would drop that, on trusted interfaces, too. Calico's packets come
+      # back the way they went, and Calico itself keeps pods from using addresses of others.
+      checkReversePath = lib.mkIf (cfg.cni == "cilium") (lib.mkDefault false);
+    };
+
+    # Pod networks make routes and rules of their own, which networkd would take away when it is restarted or a card's
+    # cable comes back.
+    systemd.network.config.networkConfig = {
+      ManageForeignRoutes = lib.mkDefault false;
+      ManageForeignRoutingPolicyRules = lib.mkDefault false;
     };
   };
 }
