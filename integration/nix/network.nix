@@ -4,6 +4,7 @@ let
   inherit (import ./stub/outputs.nix { inherit lib; }) flake;
   inherit ((flake.lib.systemsFrom ./lab).alone.config.systemd) network;
 
+  word = value: if builtins.isBool value then lib.boolToString value else toString value;
   section =
     name: keys:
     let
@@ -12,12 +13,14 @@ let
     if set == { } then
       ""
     else
-      "[${name}]\n" + lib.concatStrings (lib.mapAttrsToList (key: value: "${key}=${toString value}\n") set);
+      "[${name}]\n" + lib.concatStrings (lib.mapAttrsToList (key: value: "${key}=${word value}\n") set);
   files =
     ending: write: units:
     lib.concatMapAttrs (name: unit: { "${name}.${ending}" = write unit; }) units;
 in
-files "netdev" (unit: section "NetDev" unit.netdevConfig) network.netdevs
+files "netdev" (
+  unit: section "NetDev" unit.netdevConfig + section "Bridge" unit.bridgeConfig
+) network.netdevs
 // files "link" (
   unit: section "Match" unit.matchConfig + section "Link" unit.linkConfig
 ) network.links

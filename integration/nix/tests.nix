@@ -315,6 +315,14 @@ let
         DHCP = "no";
       }
       && networks."50-br0".networkConfig.DHCP == "yes";
+    "a bridge of all cards has a spanning tree, whose times are the shortest that go together" =
+      let
+        inherit ((of "alone").systemd.network.netdevs."30-br0") bridgeConfig;
+        twice = seconds: 2 * (seconds - 1);
+      in
+      bridgeConfig.STP
+      && twice bridgeConfig.ForwardDelaySec == bridgeConfig.MaxAgeSec
+      && bridgeConfig.MaxAgeSec == 2 * (bridgeConfig.HelloTimeSec + 1);
     "a card asks by its MAC" = (of "worker").systemd.network.networks."40-lan".dhcpV4Config.ClientIdentifier == "mac";
 
     # --- node ---

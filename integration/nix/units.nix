@@ -24,7 +24,7 @@ let
   word =
     value:
     if builtins.isBool value then
-      (if value then "true" else "false")
+      lib.boolToString value
     else if builtins.isString value then
       builtins.replaceStrings (map (program: "/stub/${program}") programs) (map (_: "/bin/true") programs) value
     else

@@ -55,6 +55,7 @@ let
       replaceStrings (letters "abcdefghijklmnopqrstuvwxyz") (letters "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
     splitString = separator: text: filter isString (builtins.split (escape separator) text);
     toInt = builtins.fromJSON;
+    boolToString = bool: if bool then "true" else "false";
     # Only what is split by here.
     escape = replaceStrings [ "." ] [ "\\." ];
     inherit replaceStrings;

@@ -236,6 +236,13 @@ in
             Kind = enum [ "bridge" "bond" "vlan" ];
             MACAddress = lib.types.strMatching "none|([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}";
           };
+          bridgeConfig = keys {
+            STP = bool;
+            HelloTimeSec = int;
+            MaxAgeSec = int;
+            ForwardDelaySec = int;
+            Priority = lib.types.ints.between 0 65535;
+          };
         });
         links = or' { } (table {
           matchConfig = section;
