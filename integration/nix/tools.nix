@@ -12,6 +12,7 @@ pkgs: with pkgs; [
   dosfstools
   e2fsprogs
   git
+  grub2
   iproute2
   jq
   kea
