@@ -39,27 +39,44 @@ let
       value;
   file = toml.generate "appliance.toml" (written settings);
 
-  interfaces = lib.filter (name: name != null) (
-    map (lan: lan.interface) (if cfg.lans != [ ] then cfg.lans else [ cfg.settings.lan ])
-  );
-  tcp = lib.filter (port: port != 0) (
-    [
+  # --- the firewall ---
+  lans = if cfg.lans != [ ] then cfg.lans else [ cfg.settings.lan ];
+  # Where all of them are named; a LAN that is given by its address, or found, may be on any interface.
+  interfaces =
+    if lib.all (lan: lan.interface != null) lans then map (lan: lan.interface) lans else [ ];
+  doors = {
+    # TFTP, whose data comes back on connections that are known by then; DHCP, and the second door of PXE.
+    allowedUDPPorts =
+      lib.optional (cfg.settings.dhcp.mode != "off") 67
+      ++ [ 69 ]
+      ++ lib.optional (cfg.settings.dhcp.mode != "off") 4011;
+    allowedTCPPorts = lib.filter (port: port != 0) [
       cfg.settings.http.port
       cfg.settings.http.node-port
-    ]
-    ++ lib.optional (cfg.settings.admin.listen != null) (
-      lib.toInt (lib.last (lib.splitString ":" cfg.settings.admin.listen))
-    )
-  );
-  doors = {
-    # DHCP, TFTP, and the second door of PXE. Data of TFTP comes back on connections that are known by then.
-    allowedUDPPorts = [
-      67
-      69
-      4011
     ];
-    allowedTCPPorts = tcp;
   };
+
+  # `admin.listen` is an address of whichever card: that of a LAN whose address is written as well, else it is not known here.
+  listen = lib.splitString ":" (
+    if cfg.settings.admin.listen != null then cfg.settings.admin.listen else ":0"
+  );
+  admin = lib.filter (port: port != 0) [ (lib.toInt (lib.last listen)) ];
+  sameAddress = lib.filter (lan: lan.interface != null && lan.address == lib.head listen) lans;
+  adminAnywhere = cfg.adminInterfaces == null && sameAddress == [ ];
+  adminInterfaces =
+    if cfg.adminInterfaces != null then
+      cfg.adminInterfaces
+    else
+      map (lan: lan.interface) sameAddress;
+
+  # All ports of one place: the same interface may be a LAN and the admins'.
+  at = name: {
+    allowedUDPPorts = lib.optionals (lib.elem name interfaces) doors.allowedUDPPorts;
+    allowedTCPPorts =
+      lib.optionals (lib.elem name interfaces) doors.allowedTCPPorts
+      ++ lib.optionals (lib.elem name adminInterfaces) admin;
+  };
+  named = lib.unique (interfaces ++ lib.optionals (admin != [ ]) adminInterfaces);
 in
 {
   imports = [ ./options.nix ];
@@ -92,8 +109,20 @@ in
       type = lib.types.bool;
       default = true;
       description = ''
-        Whether to open UDP 67, 69 and 4011 and the HTTP ports: on the interfaces of the LANs if they are named, else on
-        every interface.
+        Whether to open UDP 69, with `dhcp.mode` other than `off` also 67 and 4011, and the HTTP ports: on the interfaces of
+        the LANs if each of them has its `interface`, else on every interface. For the port of `admin.listen` see
+        `adminInterfaces`.
+      '';
+    };
+
+    adminInterfaces = lib.mkOption {
+      type = lib.types.nullOr (lib.types.listOf lib.types.str);
+      default = null;
+      example = [ "enp2s0" ];
+      description = ''
+        The interfaces on which `openFirewall` opens the port of `admin.listen`. If it is not set: that of the LAN which has
+        the address of `admin.listen` as its `address`, with its `interface`; else every interface, since the address may be
+        on any card.
       '';
     };
   };
@@ -124,7 +153,11 @@ in
     users.groups.pxe-admin = { };
 
     networking.firewall = lib.mkIf cfg.openFirewall (
-      if interfaces == [ ] then doors else { interfaces = lib.genAttrs interfaces (_: doors); }
+      lib.mkMerge [
+        (lib.mkIf (interfaces == [ ]) doors)
+        (lib.mkIf adminAnywhere { allowedTCPPorts = admin; })
+        { interfaces = lib.genAttrs named at; }
+      ]
     );
 
     systemd.services.pxe-appliance = {

@@ -8,8 +8,9 @@
   absent,
 }:
 let
-  appliance =
-    settings:
+  appliance = settings: with' { inherit settings; };
+  with' =
+    options:
     (nixpkgs.lib.nixosSystem {
       modules = [
         flake.nixosModules.appliance
@@ -17,8 +18,8 @@ let
           nixpkgs.hostPlatform = "x86_64-linux";
           services.pxe-appliance = {
             enable = true;
-            inherit settings;
-          };
+          }
+          // options;
         }
       ];
     }).config;
@@ -101,25 +102,15 @@ in
     open firewall.interfaces.enp1s0 == [ 67 69 4011 8080 8443 ] && open firewall == [ ];
   "several LANs are a list, and each has its doors" =
     let
-      config =
-        (nixpkgs.lib.nixosSystem {
-          modules = [
-            flake.nixosModules.appliance
-            {
-              nixpkgs.hostPlatform = "x86_64-linux";
-              services.pxe-appliance = {
-                enable = true;
-                lans = [
-                  { interface = "enp1s0"; }
-                  {
-                    interface = "enp2s0";
-                    address = "10.78.0.1";
-                  }
-                ];
-              };
-            }
-          ];
-        }).config;
+      config = with' {
+        lans = [
+          { interface = "enp1s0"; }
+          {
+            interface = "enp2s0";
+            address = "10.78.0.1";
+          }
+        ];
+      };
     in
     config.environment.etc."pxe-appliance/appliance.toml".source.value.lan == [
       { interface = "enp1s0"; }
@@ -135,6 +126,68 @@ in
       inherit ((appliance { admin.listen = "10.77.0.1:8444"; }).networking) firewall;
     in
     open firewall == [ 67 69 4011 8080 8443 8444 ] && firewall.interfaces == { };
+  "a LAN that is given by its address alone may be anywhere, and so are the doors" =
+    let
+      inherit
+        ((with' {
+          lans = [
+            { interface = "enp1s0"; }
+            { address = "10.78.0.1"; }
+          ];
+        }).networking
+        )
+        firewall
+        ;
+    in
+    open firewall == [ 67 69 4011 8080 8443 ] && firewall.interfaces == { };
+  "where no DHCP is answered, its doors are shut" =
+    open (appliance { dhcp.mode = "off"; }).networking.firewall == [ 69 8080 8443 ];
+  "the admins' door is on the LAN whose address it is" =
+    let
+      inherit
+        ((with' {
+          settings.admin.listen = "10.78.0.1:8444";
+          lans = [
+            { interface = "enp1s0"; }
+            {
+              interface = "enp2s0";
+              address = "10.78.0.1";
+            }
+          ];
+        }).networking
+        )
+        firewall
+        ;
+    in
+    open firewall == [ ]
+    && open firewall.interfaces.enp1s0 == [ 67 69 4011 8080 8443 ]
+    && open firewall.interfaces.enp2s0 == [ 67 69 4011 8080 8443 8444 ];
+  "on an address of another card the admins' door is open where it listens, which is anywhere unless it is said" =
+    let
+      settings = {
+        lan.interface = "enp1s0";
+        admin.listen = "192.168.1.2:8444";
+      };
+      anywhere = (appliance settings).networking.firewall;
+      said =
+        (with' {
+          inherit settings;
+          adminInterfaces = [ "enp9s0" ];
+        }).networking.firewall;
+      shut =
+        (with' {
+          inherit settings;
+          adminInterfaces = [ ];
+        }).networking.firewall;
+      lan = [ 67 69 4011 8080 8443 ];
+    in
+    open anywhere == [ 8444 ]
+    && open anywhere.interfaces.enp1s0 == lan
+    && open said == [ ]
+    && open said.interfaces.enp1s0 == lan
+    && open said.interfaces.enp9s0 == [ 8444 ]
+    && open shut == [ ]
+    && builtins.attrNames shut.interfaces == [ "enp1s0" ];
   "the unit may bind ports and send frames, and nothing else of root's" =
     unit.CapabilityBoundingSet == [ "CAP_NET_BIND_SERVICE" "CAP_NET_RAW" ]
     && unit.AmbientCapabilities == unit.CapabilityBoundingSet

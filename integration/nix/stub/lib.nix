@@ -85,7 +85,14 @@ let
   };
 
   lists = {
-    inherit elem filter isList;
+    inherit
+      all
+      elem
+      filter
+      head
+      isList
+      ;
+    unique = foldl' (found: one: if elem one found then found else found ++ [ one ]) [ ];
     optional = condition: value: if condition then [ value ] else [ ];
     optionals = condition: list: if condition then list else [ ];
     imap1 = f: list: genList (at: f (at + 1) (elemAt list at)) (length list);
