@@ -27,10 +27,13 @@ let
       installPhase = "touch $out";
     };
 
-  # Of this architecture; the other one's are evaluated by its own check.
-  systems = lib.filterAttrs (
-    _: machine: machine.pkgs.stdenv.hostPlatform.system == system
-  ) self.nixosConfigurations;
+  # Of this architecture; the other one's are evaluated by its own check. The tests' lab has what hosts/ has no profile for:
+  # every kind of disk, every role, other networks for pods, ARM. Its profile `old` is there to be refused.
+  lab = removeAttrs (self.lib.systemsFrom ./lab) [ "old" ];
+  systems = lib.filterAttrs (_: machine: machine.pkgs.stdenv.hostPlatform.system == system) (
+    self.nixosConfigurations
+    // lib.concatMapAttrs (name: machine: { "lab/${name}" = machine; }) lab
+  );
 in
 {
   lints = cargo "lints" ''

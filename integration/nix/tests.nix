@@ -67,70 +67,22 @@ let
         == [ "/stub/ipxe-aarch64/snponly.efi" "/stub/ipxe-aarch64/snponly.efi" ]
       && map (system: from system "undionly.kpxe") [ "x86_64-linux" "aarch64-linux" ]
         == [ "/stub/ipxe-x86_64/undionly.kpxe" "/stub/ipxe-x86_64/undionly.kpxe" ];
-    "the parts of practice machines have the names that are looked for" =
-      let
-        shell = flake.devShells.x86_64-linux.default;
-        at = variable: lib.removePrefix "${x86.practice}/" shell.${variable};
-        known = path: x86.practice.entries ? ${path};
-        setup = builtins.readFile ../setup;
-        asked = path: builtins.length (builtins.split path setup) > 1;
-      in
-      builtins.all known [
-        "${at "OVMF_DIR"}/OVMF_CODE_4M.fd"
-        "${at "IPXE_DIR"}/snponly.efi"
-        "${at "PRACTICE_KERNEL_DIR"}/lib/modules"
-        (at "SYSTEMD_BOOT_EFI")
-        (at "GRUB_PC_DIR")
-        (at "BUSYBOX_STATIC")
-      ]
-      && asked "OVMF_CODE_4M.fd"
-      && asked "snponly.efi";
-    "every command that `setup` asks for comes with the shell" =
-      let
-        needs = builtins.elemAt (builtins.split "\nneeds=\"\n([^\"]*)\"" (builtins.readFile ../setup)) 1;
-        probes = map (line: lib.last (lib.splitString " " line)) (
-          lib.filter (line: line != "") (lib.splitString "\n" (builtins.head needs))
-        );
-        # The rest are files, in the folders that the shell names.
-        commands = lib.filter (probe: builtins.match "[a-z].*" probe != null) probes;
-        # Where the package is not called as its command. The compiler comes with any shell.
-        packages = {
-          cc = null;
-          grub-install = "grub2";
-          ip = "iproute2";
-          lvm = "lvm2";
-          "mkfs.btrfs" = "btrfs-progs";
-          "mkfs.ext4" = "e2fsprogs";
-          "mkfs.vfat" = "dosfstools";
-          "mkfs.xfs" = "xfsprogs";
-          modprobe = "kmod";
-          mount = "util-linux";
-          nft = "nftables";
-          perfdhcp = "kea";
-          qemu-system-x86_64 = "qemu_kvm";
-          sfdisk = "util-linux";
-          ssh-keygen = "openssh";
-          systemd-analyze = "systemd";
-          tftp = "tftp-hpa";
-          udevadm = "systemd";
-          unshare = "util-linux";
-        };
-        there = map (package: package.name) flake.devShells.x86_64-linux.default.packages;
-        has =
-          command:
-          let
-            package = packages.${command} or command;
-          in
-          package == null || builtins.elem package there;
-      in
-      lib.filter (command: !has command) commands == [ ] && builtins.elem "curl" commands;
     "every system is evaluated by the check of its architecture" =
       let
         built = name: "${builtins.storeDir}/00000000000000000000000000000000-${name}.drv";
-        line = name: "${name} ${built "toplevel-${name}"} ${built "vm-${name}"}\n";
+        line = shown: name: "${shown} ${built "toplevel-${name}"} ${built "vm-${name}"}\n";
+        ours = name: line name name;
+        lab' = name: line "lab/${name}" name;
+        text = lib.concatStrings;
       in
       map (system: flake.checks.${system}.systems.text) [ "x86_64-linux" "aarch64-linux" ]
-      == [ (line "server" + line "worker") "" ];
+      == [
+        (text (
+          map lab' [ "joined" "mirrored" "scripted" "server" "special" "tabled" "vault" "worker" ]
+          ++ map ours [ "server" "worker" ]
+        ))
+        (text (map lab' [ "alone" "board" ]))
+      ];
     "the installed machine of the checks runs the worker's system, and its appliance's settings hold" =
       let
         install = flake.checks.x86_64-linux.install-bios;
@@ -150,7 +102,8 @@ let
 
     # --- hosts → systems ---
     "one system for each profile, and one for the machine with modules of its own" =
-      builtins.attrNames systems == [ "alone" "mirrored" "old" "scripted" "server" "special" "tabled" "vault" "worker" ];
+      builtins.attrNames systems
+      == [ "alone" "board" "joined" "mirrored" "old" "scripted" "server" "special" "tabled" "vault" "worker" ];
     "this repository's own hosts make systems" = builtins.attrNames flake.nixosConfigurations == [ "server" "worker" ];
     "a draft is no profile" = !(systems ? draft);
     "a system is called as its profile" = (of "worker").system.name == "worker";
@@ -402,6 +355,7 @@ let
       && service.serviceConfig.ExecStart == "/stub/netboot-agent/bin/netboot-agent install";
   }
   // import ./appliance.nix { inherit lib nixpkgs flake fails absent; }
+  // import ./shell.nix { inherit lib flake; }
   // import ./cluster.nix { inherit lib systems absent; }
   // lib.optionalAttrs (disko != ./stub/disko/module.nix) (import ./disks.nix { inherit lib nixpkgs flake; });
 in

@@ -192,7 +192,7 @@ in
       };
       k3s = {
         enable = on;
-        package = or' { airgap-images = "/stub/airgap-images"; } anything;
+        package = or' { airgap-images = derivation "airgap-images"; } anything;
         role = or' "server" (enum [
           "server"
           "agent"
@@ -205,6 +205,14 @@ in
         images = list package;
         extraFlags = list str;
         gracefulNodeShutdown.enable = on;
+        autoDeployCharts = or' { } (table {
+          repo = set str;
+          name = set str;
+          version = set str;
+          hash = or' "" str;
+          targetNamespace = or' "default" str;
+          values = or' { } (either path (attrsOf anything));
+        });
         manifests = or' { } (table {
           content = or' null (nullOr (either (attrsOf anything) (listOf (attrsOf anything))));
         });

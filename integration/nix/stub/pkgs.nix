@@ -38,6 +38,7 @@ let
     "gptfdisk"
     "gitMinimal"
     "grub2"
+    "hello"
     "iproute2"
     "jq"
     "kea"
@@ -103,6 +104,8 @@ tools
   };
   glibc.static = package "glibc-static";
   mkShell = given: builder "shell" given;
+
+  dockerTools.buildImage = given: builder "docker-image-${given.name}.tar.gz" (removeAttrs given [ "name" ]);
 
   testers.runNixOSTest = given: builder given.name given;
   OVMF = {
