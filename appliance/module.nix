@@ -18,6 +18,7 @@ let
       k3s-token = cfg.settings.k3s.token-file;
       k3s-agent-token = cfg.settings.k3s.agent-token-file;
       admin-token = cfg.settings.admin.token-file;
+      flake-ssh-key = cfg.flakeSshKeyFile;
     };
   handed = name: if secrets ? ${name} then "/run/credentials/pxe-appliance.service/${name}" else null;
   settings =
@@ -27,6 +28,18 @@ let
       admin.token-file = handed "admin-token";
     }
     // lib.optionalAttrs (cfg.lans != [ ]) { lan = cfg.lans; };
+
+  # Below these the unit sees nothing (`ProtectHome`). What it is told to read there, it would not find.
+  inHome =
+    place:
+    lib.any (folder: lib.hasPrefix folder place) [
+      "/home/"
+      "/root/"
+      "/run/user/"
+    ];
+  flake = if cfg.settings.flake != null then cfg.settings.flake else "";
+  flakeFolder = lib.removePrefix "git+file://" (lib.removePrefix "path:" flake);
+  hostsDir = cfg.settings.hosts-dir;
 
   # TOML has no null: what is not set is not written, and the service's own default holds.
   written =
@@ -142,6 +155,23 @@ in
       );
     };
 
+    assertions = [
+      {
+        # A path must exist when the service starts; a URL is opened only to follow it.
+        assertion = !(inHome flake || cfg.settings.publish.watch != null && inHome flakeFolder);
+        message = ''
+          services.pxe-appliance.settings.flake: the service sees nothing below /home, /root and /run/user
+          tip: give it a URL, such as "git+ssh://git@example.org/lab" with flakeSshKeyFile, or a folder elsewhere'';
+      }
+      {
+        # As a path of Nix it goes into the store.
+        assertion = !(builtins.isString hostsDir && inHome hostsDir);
+        message = ''
+          services.pxe-appliance.settings.hosts-dir: the service sees nothing below /home, /root and /run/user
+          tip: name it as a path of the flake, without quotes: hosts-dir = ./hosts/profiles;'';
+      }
+    ];
+
     # The service as well: `pxe-appliance check` is for whoever edits what it reads.
     environment.systemPackages = [
       cfg.package
@@ -171,7 +201,21 @@ in
         config.nix.package
         pkgs.gitMinimal
       ];
-      environment.HOME = "/var/lib/pxe-appliance";
+      environment = {
+        # Nix's caches, and Git's `.netrc`.
+        HOME = "/var/lib/pxe-appliance";
+      }
+      // lib.optionalAttrs (cfg.flakeSshKeyFile != null) {
+        # OpenSSH looks for its files in the home of the user's record, which has none.
+        GIT_SSH_COMMAND = toString [
+          "${pkgs.openssh}/bin/ssh"
+          "-i ${handed "flake-ssh-key"}"
+          "-o IdentitiesOnly=yes"
+          "-o BatchMode=yes"
+          "-o UserKnownHostsFile=/var/lib/pxe-appliance/known_hosts"
+          "-o StrictHostKeyChecking=accept-new"
+        ];
+      };
       serviceConfig = import ../netboot/images/hardened.nix // {
         Type = "notify";
         ExecStart = "${cfg.package}/bin/pxe-appliance serve --config ${file}";

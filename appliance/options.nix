@@ -33,6 +33,10 @@ let
   address = types.strMatching "[0-9]{1,3}(\\.[0-9]{1,3}){3}";
   duration = types.strMatching "[0-9]+[smhd]";
   path = types.either types.path types.str;
+  # The module's file lies in the store, and beside it there is no flake that a relative path could mean.
+  flake = types.strMatching "(/|[A-Za-z][A-Za-z0-9+.-]*:)[^ #]+" // {
+    description = "absolute path or flake URL, as a string";
+  };
 
   # What a network's machines are told, for the LAN itself and for networks behind relays.
   network = {
@@ -68,6 +72,17 @@ in
     description = "The LANs, where there are several: `[[lan]]` in appliance.toml, instead of `settings.lan`.";
   };
 
+  options.services.pxe-appliance.flakeSshKeyFile = key secret "/etc/pxe-appliance/flake-ssh.key" ''
+    The file with the ssh key, without a passphrase and readable for root alone, by which the service fetches a `flake` of the
+    kind `git+ssh://` for `publish.watch`. The key of the server is believed at the first time and kept in
+    `/var/lib/pxe-appliance/known_hosts`, unless `programs.ssh.knownHosts` has it.
+
+    Of the kind `git+https://`, it is fetched by Git, which looks for a password or token in `/var/lib/pxe-appliance/.netrc` (the
+    service's home; the file must belong to the owner of that folder) and does not know Nix's `netrc-file`. For `github:` and
+    `gitlab:` it is Nix's `access-tokens`, for archives (`https://…/lab.tar.gz`) Nix's `netrc-file`; a file with them must be
+    readable for the group `pxe-admin`, such as one that `nix.extraOptions = "!include …"` names.
+  '';
+
   options.services.pxe-appliance.settings = lib.mkOption {
     default = { };
     description = "The contents of appliance.toml.";
@@ -80,9 +95,11 @@ in
         hosts-dir = key path (lib.literalExpression "./hosts/profiles") ''
           The folder with the profiles. A path of the flake is copied into the store: profiles hold nothing secret.
         '';
-        flake = key types.str "git+https://example.org/lab" ''
-          What `pxe-admin publish` builds: a path or a flake URL. `pxe-admin` reads it where it runs, with the rights of
-          whoever runs it.
+        flake = key flake "git+ssh://git@example.org/lab" ''
+          What `pxe-admin publish` builds: a flake URL, or an absolute path, as a string. `pxe-admin` reads it where it runs,
+          with the rights of whoever runs it. With `publish.watch` the service reads it, too, for which nothing exists below
+          `/home`, `/root` and `/run/user` (`ProtectHome`), and a repository must belong to its own user: give it a URL. For
+          one that asks who is there see `flakeSshKeyFile`.
         '';
 
         lan = section lan;

@@ -57,6 +57,8 @@ in
         k3s = removeAttrs sample.k3s [ "token-file" ];
         admin = removeAttrs sample.admin [ "token-file" ];
         images = { };
+        # The sample's is beside its file.
+        flake = "git+https://example.org/lab";
       };
       out = written settings;
     in
@@ -91,6 +93,54 @@ in
     && config.environment.etc."pxe-appliance/appliance.toml".source.value.k3s.token-file
       == "/run/credentials/pxe-appliance.service/k3s-token";
   "a secret of the store is refused" = fails (written { k3s.token-file = "${builtins.storeDir}/00000000000000000000000000000000-token"; });
+  "a flake is a URL or an absolute path, since beside the module's file there is none" =
+    let
+      takes = flake: !(fails (written { inherit flake; }).flake);
+    in
+    builtins.all takes [ "git+https://example.org/lab" "git+ssh://git@example.org/lab?ref=main" "github:me/lab" "/srv/lab" ]
+    && !(builtins.any takes [ "." "./lab" "lab" "/srv/lab#worker" "" ])
+    && fails (written { flake = ./lab; });
+  "what the service would not see is refused" =
+    let
+      good = settings: builtins.all (one: one.assertion) (appliance settings).assertions;
+      watched = flake: {
+        inherit flake;
+        publish.watch = "5m";
+      };
+    in
+    builtins.all good [
+      { }
+      { flake = "/srv/lab"; }
+      (watched "git+ssh://git@example.org/home/lab")
+      # Read by `pxe-admin` alone.
+      { flake = "git+file:///home/me/lab"; }
+      { hosts-dir = ./lab/profiles; }
+    ]
+    && !(builtins.any good [
+      { flake = "/home/me/lab"; }
+      (watched "git+file:///home/me/lab")
+      (watched "path:/root/lab")
+      { hosts-dir = "/home/me/lab/hosts/profiles"; }
+    ]);
+  "the key for the flake is handed over, and ssh is told where its files are" =
+    let
+      keyed = with' { flakeSshKeyFile = "/etc/pxe-appliance/flake.key"; };
+      service = keyed.systemd.services.pxe-appliance;
+      words = lib.splitString " " service.environment.GIT_SSH_COMMAND;
+    in
+    service.serviceConfig.LoadCredential == [ "flake-ssh-key:/etc/pxe-appliance/flake.key" ]
+    && builtins.head words == "/stub/openssh/bin/ssh"
+    && builtins.all (word: builtins.elem word words) [
+      "/run/credentials/pxe-appliance.service/flake-ssh-key"
+      "UserKnownHostsFile=/var/lib/pxe-appliance/known_hosts"
+      "StrictHostKeyChecking=accept-new"
+    ]
+    && service.environment.HOME == "/var/lib/pxe-appliance"
+    && !((appliance { }).systemd.services.pxe-appliance.environment ? GIT_SSH_COMMAND);
+  "the key for the flake is never of the store" =
+    fails (with' {
+      flakeSshKeyFile = "${builtins.storeDir}/00000000000000000000000000000000-key";
+    }).systemd.services.pxe-appliance.serviceConfig.LoadCredential;
   "a wrong type is refused" = fails (written { http.port = "8080"; });
   "a mode that does not exist is refused" = fails (written { dhcp.mode = "relay"; });
   "a key of a newer service is passed on" =

@@ -16,6 +16,7 @@ let
   appliance = system flake.nixosModules.appliance {
     services.pxe-appliance = {
       enable = true;
+      flakeSshKeyFile = "/etc/pxe-appliance/flake-ssh.key";
       settings.k3s.token-file = "/etc/pxe-appliance/k3s.token";
     };
   };
@@ -58,7 +59,9 @@ let
     + section "Service" (
       service.serviceConfig
       // {
-        Environment = lib.mapAttrsToList (variable: value: "${variable}=${value}") service.environment;
+        Environment = lib.mapAttrsToList (
+          variable: value: builtins.toJSON "${variable}=${value}"
+        ) service.environment;
       }
     );
 in

@@ -5,6 +5,7 @@
 let
   inherit (builtins)
     all
+    any
     attrNames
     attrValues
     concatLists
@@ -87,6 +88,7 @@ let
   lists = {
     inherit
       all
+      any
       elem
       filter
       head
