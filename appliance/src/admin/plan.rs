@@ -167,3 +167,51 @@ fn partitions(plan: &Plan) -> String {
     ];
     table(head, &rows)
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn of_a_script_it_is_told_what_is_run_and_not_what_comes_of_it() {
+        let path = |name: &str| format!("/nix/store/0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq-{name}");
+        let script = path("disko-format-mount");
+        let plan = json!({
+            "host_name": "node1", "firmware": "uefi", "layout": "[disk.devices] by disko",
+            "disks": [{"name": "main", "partitions": [], "disk": {"node": "vda",
+                "size": 8_589_934_592_u64, "sector": 512, "model": "", "serial": "root", "wwn": ""}}],
+            "destroys": ["vda1: ext4 \"old\", 1.0 GiB"],
+            "script": script,
+            "commands": [
+                {"step": "format", "program": format!("{script}/bin/disko-format-mount"), "args": []},
+                {"step": "unmount", "program": "umount", "args": ["--recursive", {"below": "/"}]},
+            ],
+            "release": {"system": "worker", "number": 3, "toplevel": path("nixos-system-worker"),
+                "closure_size": 1_073_741_824},
+            "cache": {"url": "http://10.77.0.1:8080/cache", "public_key": "k:AA=="},
+        });
+        let plan: Plan = serde_json::from_value(plan).expect("a plan");
+        expect![[r#"
+            plan for node1
+              disk    vda, 8.0 GiB, serial `root`
+              layout  [disk.devices] by disko
+              system  release 3 of `worker` (1.0 GiB)
+                      /nix/store/0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq-nixos-system-worker
+              from    http://10.77.0.1:8080/cache
+                      signed by k:AA==
+              k3s     no part in a cluster
+            sees
+              DISK  SIZE  BUS  SERIAL  HOLDS  IS  BECAUSE
+            destroys
+              vda1: ext4 "old", 1.0 GiB
+            writes
+              what disko's own script makes of `[disk.devices]`
+            runs
+              /nix/store/0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq-disko-format-mount/bin/disko-format-mount
+              umount --recursive /mnt"#]]
+        .assert_eq(&described(&plan));
+    }
+}

@@ -29,7 +29,7 @@ impl Shield {
         let mut shield = Self(Vec::new());
         for name in others(install.roots, targets) {
             let set = Command::new("blockdev").arg("--setro");
-            let set = set.path(&install.roots.dev.join(&name));
+            let set = set.path(&node(install.roots, &name));
             let held = run(install.outside, &set).map_err(anyhow::Error::from);
             // From now on, whatever comes: what was set is taken back.
             shield.0.push(name.clone());
@@ -57,7 +57,10 @@ impl Shield {
     /// (lvm.conf(5): a device is looked at unless a pattern rejects it).
     pub(crate) fn hide_from_lvm(&self, roots: &Roots) -> anyhow::Result<PathBuf> {
         let folder = roots.run.join("netboot/lvm");
-        let reject = |name: &String| format!("\"r|^/dev/{name}(p?[0-9]+)?$|\"");
+        let reject = |name: &String| {
+            let name = name.replace('!', "/");
+            format!("\"r|^/dev/{name}(p?[0-9]+)?$|\"")
+        };
         let all: Vec<String> = self.0.iter().map(reject).collect();
         let filter = all.join(", ");
         let config = format!(
@@ -76,7 +79,7 @@ impl Shield {
         let mut first = Ok(());
         for name in self.0 {
             let free = Command::new("blockdev").arg("--setrw");
-            let free = free.path(&install.roots.dev.join(&name));
+            let free = free.path(&node(install.roots, &name));
             let freed = run(install.outside, &free)
                 .with_context(|| format!("`{name}` still takes no writes"));
             first = first.and(freed.map(drop));
@@ -95,7 +98,14 @@ fn others(roots: &Roots, targets: &Targets) -> Vec<String> {
     };
     all.filter(other)
         .filter(|name| flag(roots, name, "ro") != "1" && flag(roots, name, "size") != "0")
+        // One of several ways to an NVMe disk is hidden: only the disk itself can be opened.
+        .filter(|name| flag(roots, name, "hidden") != "1")
         .collect()
+}
+
+/// Where a name has a `/`, sysfs has a `!`.
+fn node(roots: &Roots, name: &str) -> PathBuf {
+    roots.dev.join(name.replace('!', "/"))
 }
 
 fn flag(roots: &Roots, name: &str, file: &str) -> String {

@@ -29,6 +29,9 @@ fn machine(script: Script) -> Fake {
     fake.stack("md9", &["vdb"], None);
     fake.write("sys/block/md9/size", "4096");
     fake.write("dev/md9", "");
+    fake.write("sys/block/nvme0c0n1/hidden", "1");
+    fake.write("sys/block/nvme0c0n1/size", "4096");
+    fake.write("sys/block/loop0/size", "4096");
     let disk = DiskSpec::virtio("vda", 8 << 30, "root");
     fake.plan = plan_for(Firmware::Uefi, TABLE, &[disk]);
     fake.partition_type = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B\n".to_owned();
@@ -120,6 +123,9 @@ fn the_script_runs_between_our_own_tear_down_and_the_copy() {
     "#]]
         .assert_eq(&(all[..copy].join("\n") + "\n…\n" + &all[loader + 1..].join("\n") + "\n"));
     assert_eq!(flags(&fake), ["0", "0"]);
+    let lvm = fs::read_to_string(fake.roots().run.join("netboot/lvm/lvm.conf"));
+    let filter = r#"global_filter = [ "r|^/dev/md9(p?[0-9]+)?$|", "r|^/dev/vdb(p?[0-9]+)?$|" ]"#;
+    assert!(lvm.expect("reads").contains(filter));
     let link = fs::read_link(fake.base().join("dev/disk/netboot/main")).expect("a link");
     assert!(link.ends_with("dev/vda"), "{}", link.display());
 }
