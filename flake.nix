@@ -23,6 +23,8 @@
     {
       # hosts/ → nixosConfigurations. A flake of one's own calls it too: see templates.default.
       lib.systemsFrom = import ./netboot/images/systems.nix inputs;
+      # packages.installer, with NixOS modules of one's own.
+      lib.installer = import ./netboot/images/installer-files.nix inputs;
 
       nixosConfigurations = self.lib.systemsFrom ./hosts;
 
@@ -37,7 +39,7 @@
         import ./netboot/images/programs.nix pkgs.${system}
         // {
           ipxe = import ./netboot/images/ipxe.nix pkgs.${system} pkgs.x86_64-linux;
-          installer = import ./netboot/images/installer-files.nix inputs system;
+          installer = self.lib.installer system [ ];
           practice = import ./integration/nix/practice.nix pkgs.${system} pkgs.x86_64-linux;
         }
       );

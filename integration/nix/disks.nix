@@ -77,6 +77,24 @@ let
         )
       );
       arrays = matching lines "mdadm --create .*" != [ ];
+      # Where the pool lies, what it is given, and what each dataset is.
+      pools = map (
+        groups:
+        let
+          words = lib.splitString " " (builtins.head groups);
+        in
+        {
+          name = builtins.elemAt groups 1;
+          # That of the installer is its own.
+          options = lib.sort lib.lessThan (
+            filter (word: builtins.match ".*=.*" word != null && word != "cachefile=none") words
+          );
+          on = [ (device (builtins.elemAt groups 2)) ];
+          datasets = lib.sort lib.lessThan (
+            map (groups: "${builtins.elemAt groups 1} ${builtins.head groups}") (matching lines "zfs create -o ([^ ]+) (.*)")
+          );
+        }
+      ) (matching lines "zpool create (.*) ([^ ]+) ([^ ]+)");
       partitions = lib.sort lib.lessThan (lib.attrValues labels);
     };
 
@@ -110,6 +128,26 @@ let
       swap = map (one: one.device) config.swapDevices;
       encrypted = lib.mapAttrs (_: at: at.device) config.boot.initrd.luks.devices;
       arrays = config.boot.swraid.enable;
+      pools =
+        let
+          written = options: lib.mapAttrsToList (name: value: "${name}=${value}") options;
+        in
+        map (pool: {
+          inherit (pool) name;
+          options = lib.sort lib.lessThan (written pool.options ++ written pool.rootFsOptions);
+          on = concatMap (
+            disk:
+            concatMap (
+              partition: lib.optional ((partition.content.pool or "") == pool.name) partition.device
+            ) (lib.attrValues disk.content.partitions)
+          ) (lib.attrValues config.disko.devices.disk);
+          # Disko has one for the pool itself, which the pool brings with it.
+          datasets = lib.sort lib.lessThan (
+            map (one: "${one._name} ${toString (written one.options)}") (
+              filter (one: one._createFilesystem) (lib.attrValues pool.datasets)
+            )
+          );
+        }) (lib.attrValues config.disko.devices.zpool);
       partitions = lib.sort lib.lessThan (
         concatMap (disk: map (partition: partition.device) (lib.attrValues disk.content.partitions)) (
           lib.attrValues config.disko.devices.disk

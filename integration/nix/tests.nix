@@ -103,7 +103,7 @@ let
     # --- hosts → systems ---
     "one system for each profile, and one for the machine with modules of its own" =
       builtins.attrNames systems
-      == [ "alone" "board" "joined" "mirrored" "old" "scripted" "server" "special" "tabled" "vault" "worker" ];
+      == [ "alone" "board" "joined" "mirrored" "old" "pooled" "scripted" "server" "special" "tabled" "vault" "worker" ];
     "this repository's own hosts make systems" = builtins.attrNames flake.nixosConfigurations == [ "server" "worker" ];
     "a draft is no profile" = !(systems ? draft);
     "a system is called as its profile" = (of "worker").system.name == "worker";
@@ -214,11 +214,34 @@ let
       lib.filter (name: name != "scripted") sound
     );
     "every layout is there for both firmwares, with swap and without" =
-      builtins.attrNames layouts == [ "btrfs" "ext4" "luks-btrfs" "luks-ext4" "mirror" "xfs" ]
+      builtins.attrNames layouts == [ "btrfs" "ext4" "luks-btrfs" "luks-ext4" "mirror" "xfs" "zfs" ]
       && builtins.all (
         layout:
         builtins.all (swap: builtins.attrNames (layout swap) == [ "bios" "uefi" ]) [ null "1G" ]
       ) (builtins.attrValues layouts);
+    "a pool is found by the label of its partition, and opened without force by every system of ours" =
+      let
+        inherit (of "pooled") boot disko networking;
+        inherit ((layouts.zfs "2G").uefi) disk zpool;
+        inherit (disk.main.content.partitions) root swap;
+        datasets = builtins.mapAttrs (_: one: "${one.mountpoint} ${one.options.mountpoint}") zpool.rpool.datasets;
+      in
+      root.content == {
+        type = "zfs";
+        pool = "rpool";
+      }
+      && swap.size == "2G"
+      && datasets == {
+        home = "/home legacy";
+        nix = "/nix legacy";
+        root = "/ legacy";
+        var = "/var legacy";
+      }
+      && disko.devices.zpool.rpool.rootFsOptions == zpool.rpool.rootFsOptions
+      && boot.zfs.devNodes == "/dev/disk/by-partlabel"
+      && !boot.zfs.forceImportRoot
+      && networking.hostId == import ../../netboot/images/host-id.nix
+      && absent ((of "worker").networking.hostId or null);
     "encrypted disks are opened before systemd asks for a passphrase" =
       let
         unlock = (of "vault").boot.initrd.systemd.services.netboot-unlock;
@@ -344,6 +367,27 @@ let
       && !boot.bcache.enable
       && !boot.initrd.services.lvm.enable
       && environment.etc."lvm/lvm.conf".text == "activation { auto_activation_volume_list = [] }";
+    "an installer has ZFS where somebody asks for it, and the agent finds its programs" =
+      let
+        inherit
+          (nixpkgs.lib.nixosSystem {
+            modules = [
+              flake.nixosModules.installer
+              {
+                nixpkgs.hostPlatform = "x86_64-linux";
+                netboot.installer.zfs = true;
+              }
+            ];
+          })
+          config
+          ;
+        names = config: map (package: package.name or "") config.systemd.services.netboot-agent.path;
+      in
+      config.boot.supportedFilesystems.zfs
+      && builtins.elem "zfs" (names config)
+      && config.networking.hostId == import ../../netboot/images/host-id.nix
+      && !(builtins.elem "zfs" (names installer.config))
+      && (flake.lib.installer "x86_64-linux" [ { netboot.installer.zfs = true; } ]).name == "netboot-installer-x86_64";
     "the agent is the installer's job, if there is a ticket" =
       let
         service = installer.config.systemd.services.netboot-agent;

@@ -1,7 +1,8 @@
-# packages.installer: what the appliance serves to a machine that installs, one directory with `kernel`, `initrd`,
-# `cmdline` and `arch`. All of one build: `init=` names a path that only this initrd has.
+# lib.installer: what the appliance serves to a machine that installs, one directory with `kernel`, `initrd`, `cmdline` and
+# `arch`. All of one build: `init=` names a path that only this initrd has. `more`: NixOS modules, like
+# `{ netboot.installer.zfs = true; }`.
 { self, nixpkgs, ... }:
-system:
+system: more:
 let
   pkgs = nixpkgs.legacyPackages.${system};
   inherit
@@ -9,7 +10,8 @@ let
       modules = [
         self.nixosModules.installer
         { nixpkgs.hostPlatform = system; }
-      ];
+      ]
+      ++ more;
     })
     config
     ;

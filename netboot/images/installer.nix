@@ -14,6 +14,7 @@ in
   imports = [
     (modulesPath + "/installer/netboot/netboot.nix")
     (modulesPath + "/profiles/minimal.nix")
+    ./installer-zfs.nix
     ./node/network.nix
   ];
 

@@ -18,6 +18,7 @@
     ./node/report.nix
     ./node/script.nix
     ./node/unlock.nix
+    ./node/zfs.nix
   ];
 
   options.netboot.agent = lib.mkOption {

@@ -44,6 +44,9 @@ pub struct Hardware {
     /// It has a TPM that speaks version 2 of the protocol.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub tpm2: bool,
+    /// What looked, the installer that it booted, has ZFS: the programs, and the kernel's module.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub zfs: bool,
 }
 
 impl Hardware {

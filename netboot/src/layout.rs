@@ -1,4 +1,4 @@
-//! Disk layouts: disks, partitions, arrays, encrypted volumes, filesystems. By name, or as a profile writes them.
+//! Disk layouts: disks, partitions, arrays, pools, encrypted volumes, filesystems. By name, or as a profile writes them.
 //!
 //! Both are one part of disko's schema: what is here becomes `disko.devices` of the built system (`disko`), so that
 //! what is formatted and what is in its fstab cannot differ. Labels are those that disko gives
@@ -6,6 +6,8 @@
 
 mod disko;
 mod named;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +58,8 @@ pub struct Devices {
     /// In the order in which disks are chosen for them.
     pub disks: Vec<DiskLayout>,
     pub arrays: Vec<Array>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pools: Vec<Pool>,
 }
 
 /// One disk: a GPT with these partitions, in disk order.
@@ -132,6 +136,10 @@ pub enum Content {
     Raid {
         array: String,
     },
+    /// What the ZFS pool of this name lies on.
+    Zfs {
+        pool: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,6 +159,25 @@ pub struct Array {
     pub content: Content,
 }
 
+/// A ZFS pool: the datasets on one partition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// The system finds it by this.
+    pub name: String,
+    /// Of the pool (zpoolprops(7)).
+    pub properties: BTreeMap<String, String>,
+    /// What its datasets are given by it (zfsprops(7)).
+    pub inherited: BTreeMap<String, String>,
+    pub datasets: Vec<Dataset>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dataset {
+    /// In the pool: `root`.
+    pub name: String,
+    pub mountpoint: String,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
@@ -159,6 +186,7 @@ pub enum Format {
     Xfs,
     Btrfs,
     Swap,
+    Zfs,
 }
 
 impl Layout {
@@ -222,12 +250,14 @@ impl Format {
             Self::Xfs => "xfs",
             Self::Btrfs => "btrfs",
             Self::Swap => "swap",
+            Self::Zfs => "zfs",
         }
     }
 }
 
 impl Content {
-    /// What it is mounted on, with all that lies inside it.
+    /// What it is mounted on, with all that lies inside it; of a member of an array or a pool see
+    /// [`Devices::mountpoints_behind`].
     pub fn mountpoints(&self) -> Vec<&str> {
         match self {
             Self::Filesystem { mountpoint, .. } => mountpoint.iter().map(String::as_str).collect(),
@@ -242,11 +272,11 @@ impl Content {
                     .collect()
             }
             Self::Luks { content, .. } => content.mountpoints(),
-            Self::Swap | Self::Raid { .. } => Vec::new(),
+            Self::Swap | Self::Raid { .. } | Self::Zfs { .. } => Vec::new(),
         }
     }
 
-    /// For a person: `ext4`, `part of the array root`, `encrypted: btrfs`.
+    /// For a person: `ext4`, `array root`, `encrypted btrfs`, `ZFS pool rpool`.
     pub fn words(&self) -> String {
         match self {
             Self::Filesystem { format, .. } => format.name().to_owned(),
@@ -254,6 +284,7 @@ impl Content {
             Self::Swap => "swap".to_owned(),
             Self::Luks { content, .. } => format!("encrypted {}", content.words()),
             Self::Raid { array } => format!("array {array}"),
+            Self::Zfs { pool } => format!("ZFS pool {pool}"),
         }
     }
 }
@@ -279,14 +310,20 @@ impl Devices {
         }
     }
 
-    /// What lies on a partition in the end: behind a member of an array, the array's content.
-    pub fn behind<'a>(&'a self, content: &'a Content) -> &'a Content {
+    /// What is mounted of that which lies on a partition in the end: behind a member of an array, of the array's content;
+    /// behind that of a pool, its datasets.
+    pub fn mountpoints_behind<'a>(&'a self, content: &'a Content) -> Vec<&'a str> {
         match content {
             Content::Raid { array } => {
                 let found = self.arrays.iter().find(|one| one.name == *array);
-                found.map_or(content, |array| &array.content)
+                found.map_or_else(Vec::new, |array| array.content.mountpoints())
             }
-            _ => content,
+            Content::Zfs { pool } => {
+                let found = self.pools.iter().filter(|one| one.name == *pool);
+                let datasets = found.flat_map(|pool| &pool.datasets);
+                datasets.map(|one| one.mountpoint.as_str()).collect()
+            }
+            _ => content.mountpoints(),
         }
     }
 }

@@ -5,6 +5,7 @@ mod choose;
 mod command;
 mod lay;
 mod outline;
+mod pool;
 mod scripted;
 mod words;
 
@@ -151,6 +152,8 @@ pub enum Device {
     Array(String),
     /// `/dev/mapper/<name>`
     Volume(String),
+    /// A pool of this plan (`rpool`), or a dataset in it (`rpool/root`), which ZFS knows by name alone.
+    Dataset(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,10 +173,12 @@ pub struct PlannedVolume {
 pub struct PlannedFilesystem {
     pub on: Device,
     pub format: Format,
+    /// Of ZFS, the name of the pool.
     pub label: String,
     /// What the program that makes it is told besides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<String>,
+    /// Of btrfs; of ZFS, the datasets in the pool.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub subvolumes: Vec<String>,
     /// It is there already and stays.
@@ -261,6 +266,7 @@ pub fn plan(hardware: &Hardware, order: &Order<'_>) -> Result<Plan, Refusal> {
     crate::span::check(&hardware.disks, &nodes)?;
     lay::same_names_elsewhere(&hardware.disks, &choice.disks, &devices)?;
     lay::preserved_elsewhere(&choice.disks, &devices)?;
+    pool::check(hardware, order, &choice.disks, &devices)?;
     let mut disks = Vec::new();
     let mut script = None;
     if let Layout::Scripted(scripted) = &profile.layout {
@@ -361,6 +367,7 @@ impl Plan {
             }
             Device::Array(name) => format!("/dev/md/{name}"),
             Device::Volume(name) => format!("/dev/mapper/{name}"),
+            Device::Dataset(name) => name.clone(),
         }
     }
 }

@@ -105,7 +105,7 @@ impl System {
                 self.encrypted.insert(name.clone(), device.into());
                 self.add(&format!("/dev/mapper/{name}"), content);
             }
-            Content::Raid { .. } => {}
+            Content::Raid { .. } | Content::Zfs { .. } => {}
         }
     }
 }

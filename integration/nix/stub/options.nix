@@ -94,6 +94,11 @@ in
       kernelPackages = set anything;
       resumeDevice = or' "" str;
       supportedFilesystems = or' { } (attrsOf bool);
+      zfs = {
+        package = or' (derivation "zfs") package;
+        devNodes = or' "/dev/disk/by-id" path;
+        forceImportRoot = or' true bool;
+      };
       bcache.enable = or' true bool;
       initrd = {
         luks.devices = or' { } (table {
@@ -167,6 +172,7 @@ in
 
     networking = {
       hostName = or' "nixos" str;
+      hostId = or' null (nullOr (lib.types.strMatching "[0-9a-f]{8}"));
       useDHCP = or' true bool;
       useNetworkd = on;
       firewall = ports // {

@@ -1,7 +1,7 @@
 //! Whether a plan can be carried out as it stands. The appliance made it, but a mistake here costs a disk.
 
 use netboot::hardware::Firmware;
-use netboot::layout::Scripted;
+use netboot::layout::{Format, Scripted};
 use netboot::plan::{Arg, Device, KEY_FROM_STDIN, Partition, Plan, PlannedCommand, PlannedMount};
 use netboot::report::Step;
 
@@ -126,7 +126,7 @@ fn scripted(plan: &Plan) -> Result<(), PlanError> {
 }
 
 /// What a plan may run. Whatever it writes to is named by a [`Device`], which the guard looks up.
-const PROGRAMS: [&str; 15] = [
+const PROGRAMS: [&str; 17] = [
     "blockdev",
     "btrfs",
     "cryptsetup",
@@ -142,6 +142,8 @@ const PROGRAMS: [&str; 15] = [
     "systemd-cryptenroll",
     "umount",
     "wipefs",
+    "zfs",
+    "zpool",
 ];
 
 fn harmless(plan: &Plan, command: &PlannedCommand) -> Result<(), String> {
@@ -154,7 +156,9 @@ fn harmless(plan: &Plan, command: &PlannedCommand) -> Result<(), String> {
         Device::Partition { .. } => plan.partition(device).is_some(),
         Device::Array(name) => plan.arrays.iter().any(|array| array.name == *name),
         Device::Volume(name) => plan.volumes.iter().any(|volume| volume.name == *name),
+        Device::Dataset(name) => is_dataset(plan, name),
     };
+    let of_zfs = ["zfs", "zpool"].contains(&command.program.as_str());
     let devices = command.args.iter().filter_map(|arg| match arg {
         Arg::Device(device) => Some(device),
         _ => None,
@@ -168,13 +172,17 @@ fn harmless(plan: &Plan, command: &PlannedCommand) -> Result<(), String> {
             Arg::Text(text) if text.starts_with(['/', '.']) || text.contains("/dev/") => {
                 return Err(format!("names the path `{text}`"));
             }
+            // Everything else would be the name of a pool, which may be anybody's.
+            Arg::Text(text) if of_zfs && !is_told_to_zfs(text) => {
+                return Err(format!("says `{text}` to ZFS"));
+            }
             Arg::Below(path) if !is_plain_path(path) => {
                 return Err(format!("has the path `{path}`, which is not a plain one"));
             }
             _ => {}
         }
     }
-    let destroys = ["wipefs", "mdadm", "cryptsetup", "systemd-cryptenroll"];
+    let destroys = ["wipefs", "mdadm", "cryptsetup", "systemd-cryptenroll", "zpool"];
     let formats = command.program.starts_with("mk") || destroys.contains(&command.program.as_str());
     let kept = command.args.iter().find_map(|arg| match arg {
         Arg::Device(device) => plan.partition(device).filter(|partition| partition.kept),
@@ -184,6 +192,23 @@ fn harmless(plan: &Plan, command: &PlannedCommand) -> Result<(), String> {
         Some(kept) if formats => Err(format!("writes to `{}`, which is kept", kept.label)),
         _ => Ok(()),
     }
+}
+
+/// Whether the plan makes this pool, or this dataset in one.
+fn is_dataset(plan: &Plan, name: &str) -> bool {
+    let pools = plan.filesystems.iter().filter(|f| f.format == Format::Zfs);
+    let known = pools.flat_map(|pool| {
+        let datasets = pool.subvolumes.iter();
+        let datasets = datasets.map(|dataset| format!("{}/{dataset}", pool.label));
+        datasets.chain([pool.label.clone()])
+    });
+    is_plain_path(&format!("/{name}"))
+        && name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && known.into_iter().any(|own| own == name)
+}
+
+fn is_told_to_zfs(text: &str) -> bool {
+    ["create", "export", "-f", "-o", "-O"].contains(&text) || text.contains('=')
 }
 
 fn sound(partition: &Partition, free_from: u64) -> Result<(), String> {

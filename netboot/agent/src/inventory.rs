@@ -7,7 +7,7 @@ use netboot::hardware::{Disk, Firmware, Hardware, Nic};
 
 use crate::disk_facts;
 use crate::holdings::{holdings, volume_groups};
-use crate::outside::{Look, Roots};
+use crate::outside::{Look, Probe, Roots, look};
 use crate::real::text;
 
 /// What is in this machine.
@@ -24,6 +24,7 @@ pub(crate) fn inventory(outside: &mut dyn Look, roots: &Roots) -> Hardware {
         disks: disks(outside, roots),
         nics: nics(&roots.sys),
         tpm2: has_tpm2(&roots.sys),
+        zfs: look(outside, &Probe::zfs()).is_ok(),
     }
 }
 
@@ -210,6 +211,17 @@ mod tests {
               ]
             }"#]]
         .assert_eq(&json.replace(std::env::consts::ARCH, "ARCH"));
+    }
+
+    #[test]
+    fn zfs_is_there_where_its_program_finds_the_kernels_module() {
+        for zfs in [false, true] {
+            let mut fake = Fake::new(Firmware::Uefi);
+            fake.zfs = zfs;
+            let roots = fake.roots();
+            assert_eq!(inventory(&mut fake, &roots).zfs, zfs);
+            assert!(fake.log.contains(&"zpool version".to_owned()));
+        }
     }
 
     #[test]

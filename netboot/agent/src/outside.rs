@@ -139,6 +139,11 @@ impl Probe {
         ]))
     }
 
+    /// Says the versions of ZFS's programs and of its kernel module, and fails where either is not there (zpool-version(8)).
+    pub(crate) fn zfs() -> Self {
+        Self(Command::new("zpool").arg("version"))
+    }
+
     /// Waits until udev is done with what the kernel told it.
     pub(crate) fn settled() -> Self {
         Self(Command::new("udevadm").args(["settle", "--timeout=30"]))

@@ -167,7 +167,7 @@ fn lets_go(planned: &PlannedCommand) -> bool {
     };
     matches!(
         (planned.program.as_str(), first),
-        ("umount", _) | ("cryptsetup", "close") | ("mdadm", "--stop")
+        ("umount", _) | ("cryptsetup", "close") | ("mdadm", "--stop") | ("zpool", "export")
     )
 }
 
@@ -194,7 +194,9 @@ fn subject(plan: &Plan, planned: &PlannedCommand, step: Step) -> String {
             let label = plan.partition(device).map_or("", |p| p.label.as_str());
             format!(" of `{label}`")
         }
-        Some(Device::Array(name) | Device::Volume(name)) => format!(" of `{name}`"),
+        Some(Device::Array(name) | Device::Volume(name) | Device::Dataset(name)) => {
+            format!(" of `{name}`")
+        }
         Some(Device::Disk(_)) | None => String::new(),
     };
     let disk = match device {

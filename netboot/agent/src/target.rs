@@ -78,6 +78,8 @@ impl Targets {
             Device::Partition { disk: name, number } => {
                 Ok(disk(name).and_then(|target| target.partition(roots, *number)))
             }
+            // Making it fails where there is a pool of its name, so from then on it is the plan's.
+            Device::Dataset(_) => Ok(Some(named(roots, device))),
             Device::Array(_) | Device::Volume(_) => {
                 let path = named(roots, device);
                 let Ok(real) = fs::canonicalize(&path) else {
@@ -101,11 +103,12 @@ impl Targets {
     }
 }
 
-/// Where an array or a volume shows by its name.
+/// Where an array or a volume shows by its name; what ZFS calls a dataset.
 pub(crate) fn named(roots: &Roots, device: &Device) -> PathBuf {
     match device {
         Device::Array(name) => roots.dev.join("md").join(name),
         Device::Volume(name) => roots.dev.join("mapper").join(name),
+        Device::Dataset(name) => PathBuf::from(name),
         Device::Disk(name) | Device::Partition { disk: name, .. } => roots.dev.join(name),
     }
 }

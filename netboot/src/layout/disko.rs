@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Content, Devices, DiskLayout, Slot};
+use super::{Content, Devices, DiskLayout, Pool, Slot};
 
 const MIB: u64 = 1 << 20;
 
@@ -31,6 +31,10 @@ impl Devices {
             });
             devices["mdadm"] = arrays.collect::<Map<_, _>>().into();
         }
+        if !self.pools.is_empty() {
+            let pools = self.pools.iter().map(|one| (one.name.clone(), pool(one)));
+            devices["zpool"] = pools.collect::<Map<_, _>>().into();
+        }
         devices
     }
 }
@@ -54,6 +58,24 @@ fn partitions(disk: &DiskLayout) -> Map<String, Value> {
         (slot.name.clone(), table)
     };
     disk.partitions.iter().zip(1..).map(one).collect()
+}
+
+fn pool(pool: &Pool) -> Value {
+    let datasets = pool.datasets.iter().map(|one| {
+        let table = json!({
+            "type": "zfs_fs",
+            "mountpoint": one.mountpoint,
+            // Mounted by fstab, like everything else.
+            "options": { "mountpoint": "legacy" },
+        });
+        (one.name.clone(), table)
+    });
+    json!({
+        "type": "zpool",
+        "options": pool.properties,
+        "rootFsOptions": pool.inherited,
+        "datasets": datasets.collect::<Map<_, _>>(),
+    })
 }
 
 fn content(content: &Content) -> Value {
@@ -87,6 +109,7 @@ fn content(content: &Content) -> Value {
             content: inner,
         } => json!({ "type": "luks", "name": name, "content": self::content(inner) }),
         Content::Raid { array } => json!({ "type": "mdraid", "name": array }),
+        Content::Zfs { pool } => json!({ "type": "zfs", "pool": pool }),
     }
 }
 

@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Array, Content, Devices, DiskLayout, Format, Purpose, Slot, Subvolume};
+use super::{Array, Content, Dataset, Devices, DiskLayout, Format, Pool, Purpose, Slot, Subvolume};
 use crate::hardware::Firmware;
 
 const MIB: u64 = 1 << 20;
+/// As most call the pool of their system.
+const POOL: &str = "rpool";
 
 /// A layout by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,16 +21,19 @@ pub enum Named {
     LuksBtrfs,
     /// Two disks with the same on both: RAID 1 for `/`, and what the firmware needs to start either.
     Mirror,
+    /// A pool with datasets for `/`, `/nix`, `/home` and `/var`; for installers and systems that have ZFS.
+    Zfs,
 }
 
 impl Named {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Ext4,
         Self::Xfs,
         Self::Btrfs,
         Self::LuksExt4,
         Self::LuksBtrfs,
         Self::Mirror,
+        Self::Zfs,
     ];
 
     pub fn name(self) -> &'static str {
@@ -39,6 +44,7 @@ impl Named {
             Self::LuksExt4 => "luks-ext4",
             Self::LuksBtrfs => "luks-btrfs",
             Self::Mirror => "mirror",
+            Self::Zfs => "zfs",
         }
     }
 
@@ -50,6 +56,9 @@ impl Named {
             Self::Btrfs => btrfs(),
             Self::LuksExt4 => encrypted("root", filesystem(Format::Ext4, "/")),
             Self::LuksBtrfs => encrypted("root", btrfs()),
+            Self::Zfs => Content::Zfs {
+                pool: POOL.to_owned(),
+            },
         };
         if self == Self::Mirror {
             return mirror(firmware, swap, root);
@@ -71,6 +80,10 @@ impl Named {
         Devices {
             disks: vec![DiskLayout { name, partitions }],
             arrays: Vec::new(),
+            pools: match self {
+                Self::Zfs => vec![pool()],
+                _ => Vec::new(),
+            },
         }
     }
 
@@ -125,6 +138,7 @@ fn mirror(firmware: Firmware, swap: Option<u64>, root: Content) -> Devices {
     Devices {
         disks: disks.to_vec(),
         arrays,
+        pools: Vec::new(),
     }
 }
 
@@ -160,6 +174,44 @@ fn encrypted(name: &str, content: Content) -> Content {
     Content::Luks {
         name: name.to_owned(),
         content: Box::new(content),
+    }
+}
+
+/// A dataset for each part that has snapshots of its own or none, side by side: a snapshot of one and all below it is then
+/// never one of the store.
+fn pool() -> Pool {
+    let pairs = |all: &[(&str, &str)]| {
+        let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        all.iter().map(pair).collect()
+    };
+    let dataset = |(name, mountpoint): (&str, &str)| Dataset {
+        name: name.to_owned(),
+        mountpoint: mountpoint.to_owned(),
+    };
+    let all = [
+        ("root", "/"),
+        ("nix", "/nix"),
+        ("home", "/home"),
+        ("var", "/var"),
+    ];
+    Pool {
+        name: POOL.to_owned(),
+        properties: pairs(&[
+            // Disks say 512 and mean 4096; nothing can change it later.
+            ("ashift", "12"),
+            // No feature that a system of last year, to which one may go back, cannot open.
+            ("compatibility", "openzfs-2.1-linux"),
+        ]),
+        inherited: pairs(&[
+            ("acltype", "posixacl"),
+            ("atime", "off"),
+            ("compression", "zstd"),
+            ("dnodesize", "auto"),
+            // Of the pool's own dataset, in which nothing is.
+            ("mountpoint", "none"),
+            ("xattr", "sa"),
+        ]),
+        datasets: all.map(dataset).to_vec(),
     }
 }
 

@@ -274,6 +274,7 @@ fn format(filesystem: &PlannedFilesystem) -> Vec<PlannedCommand> {
         Format::Xfs => ("mkfs.xfs", &["-f", "-q", "-L", label]),
         Format::Btrfs => ("mkfs.btrfs", &["-f", "-q", "-L", label]),
         Format::Swap => ("mkswap", &["-L", label]),
+        Format::Zfs => return pool(filesystem),
     };
     let make = PlannedCommand::new(Step::Format, program, args).texts(&filesystem.args);
     let mut all = vec![make.device(&filesystem.on)];
@@ -286,6 +287,21 @@ fn format(filesystem: &PlannedFilesystem) -> Vec<PlannedCommand> {
         }
         all.push(PlannedCommand::new(Step::Format, "umount", &[]).below("/"));
     }
+    all
+}
+
+/// The datasets are mounted by the system's fstab and by nothing else, so the pool's own ways of mounting are switched off.
+fn pool(pool: &PlannedFilesystem) -> Vec<PlannedCommand> {
+    // The installer keeps no list of pools.
+    let create = ["create", "-f", "-o", "cachefile=none"];
+    let create = PlannedCommand::new(Step::Format, "zpool", &create).texts(&pool.args);
+    let whole = Device::Dataset(pool.label.clone());
+    let mut all = vec![create.device(&whole).device(&pool.on)];
+    all.extend(pool.subvolumes.iter().map(|name| {
+        let dataset = Device::Dataset(format!("{}/{name}", pool.label));
+        let create = ["create", "-o", "mountpoint=legacy"];
+        PlannedCommand::new(Step::Format, "zfs", &create).device(&dataset)
+    }));
     all
 }
 
@@ -316,6 +332,11 @@ fn leave(plan: &Plan) -> Vec<PlannedCommand> {
         .collect();
     let mounts = plan.mounts.iter().rev();
     all.extend(mounts.map(|mount| command("umount", &[]).below(&mount.at)));
+    let pools = plan.filesystems.iter().filter(|f| f.format == Format::Zfs);
+    // Only from a pool that was exported does another system start without force.
+    all.extend(
+        pools.map(|p| command("zpool", &["export"]).device(&Device::Dataset(p.label.clone()))),
+    );
     let volumes = plan.volumes.iter().rev();
     all.extend(volumes.map(|v| command("cryptsetup", &["close", &v.name])));
     let arrays = plan

@@ -129,18 +129,19 @@ pub(super) fn lay(
 
 /// What the system's partition must hold at least: the closure, as much again for the next generation, and what a
 /// system writes from its first day.
-fn needed(slot: &Slot, devices: &Devices, closure_size: u64) -> u64 {
-    let content = slot.content.as_ref().map(|inner| devices.behind(inner));
-    let points = content.map_or_else(Vec::new, Content::mountpoints);
+fn needed<'a>(slot: &'a Slot, devices: &'a Devices, closure_size: u64) -> u64 {
+    let behind = |slot: &'a Slot| {
+        let content = slot.content.iter();
+        content.flat_map(|inner| devices.mountpoints_behind(inner))
+    };
     let all = devices.disks.iter().flat_map(|disk| &disk.partitions);
-    let all = all.filter_map(|slot| slot.content.as_ref());
-    let mut all = all.flat_map(|inner| devices.behind(inner).mountpoints());
+    let mut all = all.flat_map(behind);
     let store = if all.any(|point| point == "/nix") {
         "/nix"
     } else {
         "/"
     };
-    if points.contains(&store) {
+    if behind(slot).any(|point| point == store) {
         closure_size.saturating_mul(2).saturating_add(512 * MIB)
     } else {
         0

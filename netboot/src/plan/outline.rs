@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Device, DiskPlan, PlannedArray, PlannedFilesystem, PlannedMount, PlannedVolume};
-use crate::layout::{Content, Devices, Format};
+use crate::layout::{Content, Devices, Format, Pool};
 
 /// What lies on the partitions, in the order in which it is made.
 #[derive(Default)]
@@ -29,6 +29,10 @@ pub(super) fn outline(disks: &[DiskPlan], devices: &Devices) -> Outline {
             };
             match slot.and_then(|slot| Some((&slot.name, slot.content.as_ref()?))) {
                 Some((_, Content::Raid { array })) => members.entry(array).or_default().push(on),
+                Some((_, Content::Zfs { pool })) => {
+                    let pool = devices.pools.iter().filter(|one| one.name == *pool);
+                    pool.for_each(|pool| outline.pool(&on, pool));
+                }
                 Some((name, content)) => outline.add(&on, name, content, partition.kept),
                 None => {}
             }
@@ -106,8 +110,29 @@ impl Outline {
                 });
                 self.add(&Device::Volume(name.clone()), name, content, kept);
             }
-            // The members of an array are collected before.
-            Content::Raid { .. } => {}
+            // The members of an array are collected before; a pool is its partition's.
+            Content::Raid { .. } | Content::Zfs { .. } => {}
+        }
+    }
+
+    fn pool(&mut self, on: &Device, pool: &Pool) {
+        let args = |flag: &str, all: &BTreeMap<String, String>| {
+            let args = all
+                .iter()
+                .flat_map(|(name, value)| [flag.to_owned(), format!("{name}={value}")]);
+            args.collect::<Vec<_>>()
+        };
+        self.filesystems.push(PlannedFilesystem {
+            on: on.clone(),
+            format: Format::Zfs,
+            label: pool.name.clone(),
+            args: [args("-o", &pool.properties), args("-O", &pool.inherited)].concat(),
+            subvolumes: pool.datasets.iter().map(|one| one.name.clone()).collect(),
+            kept: false,
+        });
+        for one in &pool.datasets {
+            let dataset = Device::Dataset(format!("{}/{}", pool.name, one.name));
+            self.mount(&dataset, Format::Zfs, Some(&one.mountpoint), Vec::new());
         }
     }
 

@@ -11,9 +11,9 @@ use crate::hardware::{Group, Holding};
 use crate::profile::Profiles;
 use crate::timestamp::Timestamp;
 
-const GIB: u64 = 1 << 30;
+pub(super) const GIB: u64 = 1 << 30;
 
-fn disk(node: &str, size: u64) -> Disk {
+pub(super) fn disk(node: &str, size: u64) -> Disk {
     Disk {
         node: node.to_owned(),
         size,
@@ -30,7 +30,7 @@ fn disk(node: &str, size: u64) -> Disk {
     }
 }
 
-fn holding(node: &str, kind: &str, partition_label: &str) -> Holding {
+pub(super) fn holding(node: &str, kind: &str, partition_label: &str) -> Holding {
     Holding {
         node: node.to_owned(),
         size: GIB,
@@ -42,7 +42,7 @@ fn holding(node: &str, kind: &str, partition_label: &str) -> Holding {
     }
 }
 
-fn hardware(firmware: Firmware, disks: Vec<Disk>) -> Hardware {
+pub(super) fn hardware(firmware: Firmware, disks: Vec<Disk>) -> Hardware {
     Hardware {
         firmware,
         arch: "x86_64".to_owned(),
@@ -54,6 +54,7 @@ fn hardware(firmware: Firmware, disks: Vec<Disk>) -> Hardware {
         disks,
         nics: Vec::new(),
         tpm2: false,
+        zfs: true,
     }
 }
 
@@ -89,7 +90,7 @@ fn a_tpm_gets_a_key_of_its_own_for_each_encrypted_volume() {
 }
 
 /// `disk`: the lines of the profile's table.
-fn plan_of(hardware: &Hardware, disk: &str) -> Result<Plan, Refusal> {
+pub(super) fn plan_of(hardware: &Hardware, disk: &str) -> Result<Plan, Refusal> {
     plan_in(hardware, disk, "agent", Some("https://10.77.0.10:6443"))
 }
 
@@ -152,7 +153,7 @@ fn refusal(hardware: &Hardware, select: &str, want: expect_test::Expect) {
     want.assert_eq(&said(refusal));
 }
 
-fn said(refusal: Refusal) -> String {
+pub(super) fn said(refusal: Refusal) -> String {
     let facts = refusal.facts.iter().map(|fact| format!("  {fact}\n"));
     let tips = refusal.tips.iter().map(|tip| format!("  tip: {tip}\n"));
     format!(

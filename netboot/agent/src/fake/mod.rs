@@ -46,6 +46,10 @@ pub(crate) struct Fake {
     pub console: Vec<String>,
     /// What `pvs` prints.
     pub physical_volumes: String,
+    /// Whether the installer has ZFS.
+    pub zfs: bool,
+    /// What `zpool list` prints.
+    pub pools: String,
     /// The length of `log` at each report.
     pub marks: Vec<usize>,
     /// The place in `log` of the command that fails.
@@ -75,6 +79,8 @@ impl Fake {
             minor: 0,
             signatures: BTreeMap::new(),
             physical_volumes: String::new(),
+            zfs: false,
+            pools: String::new(),
             instead: BTreeMap::new(),
             recipient: None,
             calls: Vec::new(),

@@ -54,6 +54,8 @@ impl Fake {
             "sfdisk" if command.args[0] == "--part-type" => {
                 output.stdout.clone_from(&self.partition_type);
             }
+            "zpool" if command.args[0] == "list" => output.stdout.clone_from(&self.pools),
+            "zpool" if command.args[0] == "version" && !self.zfs => output.status = Some(1),
             "pvs" => output.stdout.clone_from(&self.physical_volumes),
             "blockdev" if command.args[0] == "--rereadpt" => {
                 let disk = self.base().join("sys/block").join(name(arg(0)));

@@ -63,6 +63,7 @@ pub(crate) fn plan_on(firmware: Firmware, layout: &str, disks: &[DiskSpec], tpm2
         disks: disks.iter().map(disk).collect(),
         nics: Vec::new(),
         tpm2,
+        zfs: true,
     };
     let text = format!(
         "system = \"x86_64-linux\"\n[disk]\nselect = {{ min-size = \"1G\" }}\n{layout}\n",

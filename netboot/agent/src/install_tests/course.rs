@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use expect_test::{Expect, expect};
 use netboot::hardware::Firmware;
+use netboot::plan::{Arg, Device};
 use netboot::report::{Outcome, Step};
 
 use super::{doings, failed, run};
@@ -159,7 +160,14 @@ fn an_install_on_bios_warns_of_nothing() {
         DiskSpec::virtio("vda", 8 << 30, "one"),
         DiskSpec::virtio("vdb", 8 << 30, "two"),
     ];
-    for (layout, count) in [("ext4", 1), ("xfs", 1), ("btrfs", 1), ("mirror", 2)] {
+    let layouts = [
+        ("ext4", 1),
+        ("xfs", 1),
+        ("btrfs", 1),
+        ("mirror", 2),
+        ("zfs", 1),
+    ];
+    for (layout, count) in layouts {
         let mut fake = Fake::new(Firmware::Bios);
         for disk in &disks[..count] {
             fake.add_disk(disk);
@@ -168,6 +176,79 @@ fn an_install_on_bios_warns_of_nothing() {
         run(&mut fake).expect(layout);
         let warnings = fake.console.iter().filter(|line| line.contains("warning:"));
         assert_eq!(warnings.collect::<Vec<_>>(), [""; 0], "{layout}");
+    }
+}
+
+#[test]
+fn a_pool_is_made_on_its_partition_and_left_exported() {
+    let disk = DiskSpec::virtio("vda", 8 << 30, "root");
+    let mut fake = Fake::new(Firmware::Bios);
+    fake.add_disk(&disk);
+    fake.add_partition("vda", 1, 2048, 4096, "old");
+    // Of an install before this one; and it runs.
+    fake.signatures("vda1", &[("0x3f000", "zfs_member", "rpool", "77")]);
+    fake.pools = "rpool\ntank\n".to_owned();
+    fake.plan = plan_for(Firmware::Bios, "zfs", &[disk]);
+    run(&mut fake).expect("installs");
+    let done = doings(&fake).into_iter();
+    let done = done.filter(|line| {
+        ["zpool", "zfs", "mount", "umount", "sync"]
+            .iter()
+            .any(|own| line.starts_with(own))
+    });
+    let done: Vec<&str> = done.map(String::as_str).collect();
+    expect![[r#"
+        zpool list -H -o name
+        zpool export -f rpool
+        zpool create -f -o cachefile=none -o ashift=12 -o compatibility=openzfs-2.1-linux -O acltype=posixacl -O atime=off -O compression=zstd -O dnodesize=auto -O mountpoint=none -O xattr=sa rpool /dev/vda3
+        zfs create -o mountpoint=legacy rpool/root
+        zfs create -o mountpoint=legacy rpool/nix
+        zfs create -o mountpoint=legacy rpool/home
+        zfs create -o mountpoint=legacy rpool/var
+        mount -t zfs rpool/root /mnt
+        mount -t vfat -o umask=0077 /dev/vda2 /mnt/boot
+        mount -t zfs rpool/nix /mnt/nix
+        mount -t zfs rpool/home /mnt/home
+        mount -t zfs rpool/var /mnt/var
+        sync -f /mnt
+        sync -f /mnt
+        sync -f /mnt/boot
+        sync -f /mnt/nix
+        sync -f /mnt/home
+        sync -f /mnt/var
+        umount /mnt/var
+        umount /mnt/home
+        umount /mnt/nix
+        umount /mnt/boot
+        umount /mnt
+        zpool export rpool
+    "#]].assert_eq(&(done.join("\n") + "\n"));
+}
+
+#[test]
+fn what_zfs_is_told_names_no_pool_but_the_plans() {
+    for (name, arg) in [
+        ("a pool by its name alone", Arg::Text("tank".into())),
+        (
+            "a pool that the plan has not",
+            Arg::Device(Device::Dataset("tank".into())),
+        ),
+        (
+            "a dataset that it has not",
+            Arg::Device(Device::Dataset("rpool/tank".into())),
+        ),
+        ("what is no order of a plan", Arg::Text("destroy".into())),
+    ] {
+        let disk = DiskSpec::virtio("vda", 8 << 30, "root");
+        let mut fake = Fake::new(Firmware::Bios);
+        fake.add_disk(&disk);
+        fake.plan = plan_for(Firmware::Bios, "zfs", &[disk]);
+        let mut commands = fake.plan.commands.iter_mut();
+        let export = commands.find(|c| c.program == "zpool" && c.step == Step::Unmount);
+        export.expect("an export").args.push(arg);
+        let (step, causes) = failed(run(&mut fake));
+        assert_eq!(step, Step::Plan, "{name}: {causes}");
+        assert_eq!(doings(&fake), [""; 0], "{name}");
     }
 }
 

@@ -323,6 +323,7 @@ fn installed(machine: &Hardware, devices: &Devices, plan: &Plan, nudge: u64) -> 
                 Some(Content::Swap) => "swap",
                 Some(Content::Luks { .. }) => "crypto_LUKS",
                 Some(Content::Raid { .. }) => "linux_raid_member",
+                Some(Content::Zfs { .. }) => "zfs_member",
             };
             let sector = u64::from(disk.sector);
             let stays = slot.is_some_and(|slot| slot.preserve) && !partition.kept;
@@ -488,6 +489,13 @@ fn on_chosen(plan: &Plan, device: &Device) -> Result<(), TestCaseError> {
             let volume = plan.volumes.iter().find(|volume| volume.name == *name);
             prop_assert!(volume.is_some());
             volume.map_or(Ok(()), |volume| on_chosen(plan, &volume.on))?;
+        }
+        Device::Dataset(name) => {
+            let whole = name.split('/').next();
+            let mut pools = plan.filesystems.iter();
+            let pool = pools.find(|f| f.format == Format::Zfs && Some(f.label.as_str()) == whole);
+            prop_assert!(pool.is_some(), "{name}");
+            pool.map_or(Ok(()), |pool| on_chosen(plan, &pool.on))?;
         }
     }
     Ok(())

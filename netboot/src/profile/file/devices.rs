@@ -43,7 +43,7 @@ const DEVICES_OUTSIDE: Outside<'_> = &[
     ),
     (
         "zpool",
-        "ZFS needs an installer and a kernel with ZFS; btrfs has subvolumes and snapshots, too",
+        "in place of the table: layout = \"zfs\"; or btrfs, which has subvolumes and snapshots, too",
     ),
     (
         "bcachefs_filesystems",
@@ -119,6 +119,7 @@ pub(super) fn read(
     (reader.problems.len() == before).then_some(Devices {
         disks: draft.disks,
         arrays: draft.arrays,
+        pools: Vec::new(),
     })
 }
 

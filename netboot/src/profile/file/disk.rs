@@ -136,12 +136,6 @@ fn scripted(reader: &mut Reader<'_>, written: &DiskTable) -> Option<bool> {
 }
 
 fn named(reader: &mut Reader<'_>, text: &Spanned<String>) -> Option<Named> {
-    if text.get_ref() == "zfs" {
-        let message = "the layout `zfs` needs an installer and a kernel with ZFS, which the images here do not have";
-        let tip = "write `btrfs` for snapshots, `mirror` for two disks";
-        reader.wrong(&text.span(), message).tip = Some(tip.to_owned());
-        return None;
-    }
     reader.word(
         text,
         "layout",

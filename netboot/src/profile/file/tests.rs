@@ -115,7 +115,7 @@ role = "agnet"
             hosts/profiles/bad.toml:15:8: the pattern `b8-27` is not a MAC pattern; write the first octets and `*`, like b8:27:eb:*
             hosts/profiles/bad.toml:18:10: a disk cannot be the smallest and the largest
             hosts/profiles/bad.toml:18:23: `20 gigs` is not a size; write it like 20G or 512M
-            hosts/profiles/bad.toml:19:10: no layout is called `etx4`, expected one of `ext4`, `xfs`, `btrfs`, `luks-ext4`, `luks-btrfs`, `mirror`
+            hosts/profiles/bad.toml:19:10: no layout is called `etx4`, expected one of `ext4`, `xfs`, `btrfs`, `luks-ext4`, `luks-btrfs`, `mirror`, `zfs`
               tip: did you mean `ext4`?
             hosts/profiles/bad.toml:22:8: no role is called `agnet`, expected one of `server-init`, `server`, `agent`, `none`
               tip: did you mean `agent`?

@@ -22,7 +22,7 @@ const TYPES_OUTSIDE: Outside<'_> = &[
     ),
     (
         "zfs",
-        "ZFS needs an installer and a kernel with ZFS; type = \"btrfs\" has subvolumes and snapshots, too",
+        "in place of the table: layout = \"zfs\"; or type = \"btrfs\", which has subvolumes and snapshots, too",
     ),
     (
         "bcachefs",

@@ -53,6 +53,7 @@ pub(in crate::profile::file) fn read(
         devices: Devices {
             disks,
             arrays: Vec::new(),
+            pools: Vec::new(),
         },
     };
     (reader.problems.len() == before).then_some(scripted)

@@ -88,7 +88,7 @@ fn arguments(format: Format) -> (&'static [&'static str], &'static [&'static str
                 "--checksum",
             ],
         ),
-        Format::Swap => (&[], &[]),
+        Format::Swap | Format::Zfs => (&[], &[]),
     }
 }
 

@@ -170,6 +170,7 @@ fn boot(reader: &mut Reader<'_>, draft: &Draft, place: &Range<usize>, arch: Opti
     let devices = Devices {
         disks: draft.disks.clone(),
         arrays: draft.arrays.clone(),
+        pools: Vec::new(),
     };
     let (uefi, bios) = (devices.lacks(Firmware::Uefi), devices.lacks(Firmware::Bios));
     match (uefi, bios, arch) {
