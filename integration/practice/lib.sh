@@ -16,6 +16,7 @@ die() {
 # Where the parts lie on Debian; each can be told otherwise (a nix dev shell does).
 export PRACTICE_KERNEL_DIR=${PRACTICE_KERNEL_DIR:-$PRACTICE_TARGET/kernel}    # vmlinuz or bzImage, and lib/modules/VERSION
 export PRACTICE_KERNEL_ALL_DIR=${PRACTICE_KERNEL_ALL_DIR:-$PRACTICE_TARGET/kernel-all}    # the same, with all drivers
+export PRACTICE_KERNEL_ZFS_DIR=${PRACTICE_KERNEL_ZFS_DIR:-$PRACTICE_TARGET/kernel-zfs}    # the small one, with ZFS: see zfs-kernel
 export PRACTICE_ARM64_DIR=${PRACTICE_ARM64_DIR:-$PRACTICE_TARGET/arm64}       # the same for ARM, bin/busybox, shim and GRUB
 export PRACTICE_IPXE_DIR=${PRACTICE_IPXE_DIR:-$PRACTICE_TARGET/ipxe}          # snponly.efi of an iPXE of 2024 or later
 export SYSTEMD_BOOT_EFI=${SYSTEMD_BOOT_EFI:-/usr/lib/systemd/boot/efi/systemd-bootx64.efi}
@@ -138,6 +139,27 @@ put_tpm() {
     done
 }
 
+# put_zfs ROOT: ZFS's programs, where the kernel has its modules.
+put_zfs() {
+    local from=$PRACTICE_KERNEL_DIR/zfs own lib program
+    [ -d "$from" ] || return 0
+    own=/lib/$(uname -m)-linux-gnu
+    mkdir -p "$1/bin" "$1/usr/share/zfs"
+    cp -r "$from/compatibility.d" "$1/usr/share/zfs/"
+    for program in "$from"/sbin/*; do
+        install -m 755 "$program" "$1/bin/"
+        for lib in $(LD_LIBRARY_PATH=$from/lib libraries "$program"); do
+            case $lib in
+                "$from"/*) install -D "$lib" "$1$own/${lib##*/}" ;;
+                *) [ -e "$1$lib" ] || install -D "$lib" "$1$lib" ;;
+            esac
+        done
+    done
+    # A thread that ends loads it by name.
+    lib=$(cc -print-file-name=libgcc_s.so.1)
+    [ -e "$1$own/libgcc_s.so.1" ] || install -D "$lib" "$1$own/libgcc_s.so.1"
+}
+
 # put_network ROOT: what an installer's init sources to get an address, and what udhcpc calls with it.
 put_network() {
     install -D -m 644 "$practice_dir/installer/network.sh" "$1/bin/network"
@@ -153,4 +175,4 @@ practice_modules="virtio_pci virtio_blk virtio_scsi sd_mod sr_mod virtio_net vir
 # What only some of them need, and a slow machine takes long to load: asked for by the kernel or by a program.
 practice_later_modules="md_mod raid0 raid1 raid10 raid456 linear dm_mod dm_crypt dm_snapshot dm_thin_pool dm_mirror dm_raid
     bcache xfs btrfs algif_skcipher algif_hash xts cbc essiv aesni_intel aes_generic sha256_generic sha512_generic
-    tpm_tis tpm_crb loop"
+    tpm_tis tpm_crb loop zfs"

@@ -6,7 +6,7 @@
   busybox, # static, with a link for each applet
   kernel, # bzImage
   modules, # lib/modules/VERSION, load-order
-  storage, # mdadm, cryptsetup and blkid for the first stage, with their libraries where the loader looks
+  storage, # mdadm, cryptsetup, blkid, and where the kernel has it ZFS, for the first stage, with their libraries where the loader looks
   unlock, # the agent and systemd-cryptsetup for the first stage, the same way
   bootloaders, # systemd-boot's program; GRUB for BIOS with its libraries
   agent, # bin/netboot-agent

@@ -25,6 +25,8 @@ udevadm trigger --action=add --subsystem-match=pci --subsystem-match=virtio --su
 udevadm settle
 ip link set lo up
 hostname installer
+# Where the image has it, as NixOS does.
+modprobe -q zfs
 
 # As if somebody had looked what is on the old disks.
 case " $(cat /proc/cmdline) " in

@@ -1,12 +1,13 @@
 #!/bin/sh
 # First stage, in the initrd: finds the root file system by the label of its partition, through RAID and LUKS where they are
-# on the way, mounts it, hands over to `init=`.
+# on the way, or the pool that lies there, mounts it, hands over to `init=`.
 export PATH=/bin
 /bin/busybox --install -s /bin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
 mount -t tmpfs -o mode=755 tmpfs /run
+mkdir -p /etc
 exec </dev/console >/dev/console 2>&1
 echo "<<< practice system (a stand-in for NixOS), stage 1 >>>"
 
@@ -107,6 +108,18 @@ case $type in
             mount -t btrfs -o "subvol=$name" "$root" "/sysroot/$name"
         done
         umount /volume
+        ;;
+    zfs_member)
+        # Under the id that all practice systems have, and without force. The kernel's module reads it when it is loaded.
+        printf nbpr >/etc/hostid
+        modprobe zfs
+        zpool import -d "$root" -N rpool || { echo "stage 1: cannot import rpool from $root"; exec sh; }
+        root=rpool/root type=zfs
+        mount -t zfs "$root" /sysroot || { echo "stage 1: cannot mount $root"; exec sh; }
+        for name in nix home var; do
+            mkdir -p "/sysroot/$name"
+            mount -t zfs "rpool/$name" "/sysroot/$name"
+        done
         ;;
     *) mount -t "$type" "$root" /sysroot || { echo "stage 1: cannot mount $root"; exec sh; } ;;
 esac

@@ -14,6 +14,26 @@ pub struct Products {
     pub env: BTreeMap<String, String>,
 }
 
+/// Installer and practice systems with one kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Images {
+    Usual,
+    /// Its kernel has drivers for more than most machines here have.
+    AllDrivers,
+    /// With ZFS. There may be none: see `integration/setup`.
+    Zfs,
+}
+
+impl Images {
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Usual => "",
+            Self::AllDrivers => "all-drivers",
+            Self::Zfs => "zfs",
+        }
+    }
+}
+
 impl Products {
     /// `NETBOOT_PRODUCTS`, or where `integration/build` leaves them by default.
     pub fn find() -> anyhow::Result<Self> {
@@ -36,15 +56,21 @@ impl Products {
         Ok(Self { dir, images, env })
     }
 
-    /// With the images whose kernel has drivers for more than most machines here have.
-    pub fn with_all_drivers(mut self) -> anyhow::Result<Self> {
-        self.images = self.dir.join("all-drivers");
+    /// With other images than most machines here have.
+    pub fn with(mut self, images: Images) -> anyhow::Result<Self> {
+        self.images = self.dir.join(images.folder());
         if !self.images.exists() {
             bail!(
-                "the images with all drivers were not built\n\n  tip: export NETBOOT_LONG=1; integration/setup && integration/build"
+                "there are no images in `{}`\n\n  tip: export NETBOOT_LONG=1; integration/setup && integration/build",
+                self.images.display()
             );
         }
         Ok(self)
+    }
+
+    /// Whether these images were built.
+    pub fn have(&self, images: Images) -> bool {
+        self.dir.join(images.folder()).join("flake").exists()
     }
 
     pub fn program(&self, name: &str) -> PathBuf {

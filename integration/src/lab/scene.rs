@@ -16,7 +16,7 @@ use super::lan::{self, APPLIANCE, CLUSTER, ROUTER, Room};
 use super::machine::{Build, Card, Machine};
 use super::nvram::First;
 use super::process::Process;
-use super::products::Products;
+use super::products::{Images, Products};
 use super::services::{self, Cluster, Leases, Tokens};
 use super::wait::wait_until;
 
@@ -80,8 +80,8 @@ pub struct Script<'a> {
     pub subnets: &'a str,
     /// Words for the installer's kernel.
     pub cmdline: &'a str,
-    /// With the images that know all hardware, see [`Products::with_all_drivers`].
-    pub all_drivers: bool,
+    /// What the machines boot and are installed with.
+    pub images: Images,
     /// `boot.unknown`, where it is not the default.
     pub unknown: Option<&'a str>,
     /// Other parts than most machines have.
@@ -102,7 +102,7 @@ impl<'a> Script<'a> {
             first: First::Network,
             subnets: "",
             cmdline: "",
-            all_drivers: false,
+            images: Images::Usual,
             unknown: None,
             parts: |_| {},
         }
@@ -120,10 +120,7 @@ impl Scene {
     /// Outside of namespaces of its own this does not return: see [`enclose`].
     pub fn set(script: &Script<'_>) -> anyhow::Result<Self> {
         enclose()?;
-        let mut products = Products::find()?;
-        if script.all_drivers {
-            products = products.with_all_drivers()?;
-        }
+        let products = Products::find()?.with(script.images)?;
         let dir = folder(script.name)?;
         let handles = dir.join("rooms");
         lan::switch()?;

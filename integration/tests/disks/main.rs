@@ -5,6 +5,7 @@ mod encrypted;
 mod faulty;
 mod layouts;
 mod places;
+mod pool;
 mod preserved;
 mod scripted;
 mod tables;

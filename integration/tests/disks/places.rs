@@ -6,6 +6,7 @@ use anyhow::{Context as _, ensure};
 use integration::lab::disk::Disk;
 use integration::lab::drive::Bus;
 use integration::lab::firmware::Firmware::{self, Bios, Uefi};
+use integration::lab::products::Images;
 use integration::lab::scene::{BOOT, MAC, Scene, Script, WORKER, blank};
 use integration::lab::services::Leases::ByRouter;
 use netboot::machine::Machine;
@@ -86,7 +87,9 @@ fn joins_from(
     }
     let mut script = Script::new(name, firmware, ByRouter);
     script.disks = disks;
-    script.all_drivers = needs_all_drivers;
+    if needs_all_drivers {
+        script.images = Images::AllDrivers;
+    }
     // A stick is meant only where it is named.
     let by_serial = WORKER.replace(r#"smallest = true, min-size = "2G""#, r#"serial = "root""#);
     script.profile = &by_serial;
