@@ -15,6 +15,7 @@
 //! | [`workshop`] | a machine with no network where disks are prepared, and looked at afterwards |
 //! | [`appliance`] | the real `pxe-appliance`, and the real `pxe-admin` |
 //! | [`repository`] | the folder that its owner keeps in Git: configuration, profiles, flake |
+//! | [`workstation`] | where that folder may be kept, with a Nix store of its own |
 //! | [`loaders`], [`loss`] | an appliance that sends loaders to whoever asks; packets that get lost |
 //! | [`scene`] | all of it together, with its folder |
 //! | [`course`] | how long an install took, step by step |
@@ -45,3 +46,4 @@ pub mod terminal;
 pub mod tpm;
 pub mod wait;
 pub mod workshop;
+pub mod workstation;
