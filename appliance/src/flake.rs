@@ -222,6 +222,8 @@ impl Flake {
             "eval",
             "--json",
             "--no-write-lock-file",
+            // Two who evaluate at once spoil it for each other, and what is applied is evaluated anew in any case.
+            "--no-eval-cache",
             &installable,
             "--apply",
             &apply,
