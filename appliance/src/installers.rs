@@ -21,7 +21,7 @@ use netboot::refusal::{Code, Refusal};
 use netboot::script::Image;
 use netboot::store_path::StorePath;
 use netboot::timestamp::Timestamp;
-use netboot::token::Digest;
+use netboot::token::{Digest, ShipmentId};
 use netboot::wire::{Installer, InstallerFor, InstallerPublished, InstallerRequest};
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,7 @@ use self::incoming::Incoming;
 use crate::config::InstallerImage;
 use crate::durable;
 use crate::receive::Receiving;
+use crate::room::Room;
 
 pub use self::folder::{Built, look_at};
 
@@ -46,6 +47,7 @@ pub struct Installers {
     /// One publication at a time.
     turn: Mutex<()>,
     incoming: Incoming,
+    room: Room,
 }
 
 /// What `installers/<architecture>.json` says.
@@ -75,7 +77,11 @@ impl Installers {
     ///
     /// # Errors
     /// The folder cannot be made or read.
-    pub fn open(state_dir: &Path, configured: &[InstallerImage]) -> anyhow::Result<Self> {
+    pub fn open(
+        state_dir: &Path,
+        configured: &[InstallerImage],
+        room: Room,
+    ) -> anyhow::Result<Self> {
         let dir = state_dir.join("installers");
         durable::make_dir(&dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
         let mut published = BTreeMap::new();
@@ -101,6 +107,7 @@ impl Installers {
             published: Mutex::new(published),
             begun: Mutex::default(),
             turn: Mutex::default(),
+            room,
         })
     }
 
@@ -179,8 +186,14 @@ impl Installers {
     ///
     /// # Errors
     /// It is too large, or there is no space for it.
-    pub async fn receive(&self, name: &Digest, length: u64) -> Result<Receiving, Refusal> {
-        self.incoming.receive(name, length).await
+    pub async fn receive(
+        &self,
+        name: &Digest,
+        length: u64,
+        shipment: Option<ShipmentId>,
+    ) -> Result<Receiving, Refusal> {
+        let room = &self.room;
+        self.incoming.receive(name, length, shipment, room).await
     }
 
     /// Puts an installer in place and has machines boot it from now on; durable when this returns. It is taken out of
@@ -219,11 +232,15 @@ impl Installers {
         let to = self.dir.join(&arch).join(request.path.hash());
         let known = |p: &Published| p.earlier.iter().any(|i| i.kernel.parent() == Some(&to));
         if !before.as_ref().is_some_and(known) {
-            match way {
-                Way::Copy => fits(&self.dir, &built)?,
-                Way::Move => self.are_there(request.parts.as_ref())?,
-            }
+            let space = match way {
+                Way::Copy => Some(fits(&self.dir, &built, &self.room)?),
+                Way::Move => {
+                    self.are_there(request.parts.as_ref())?;
+                    None
+                }
+            };
             place(&built, way, &to).map_err(broken)?;
+            drop(space);
         }
         let begun = begun();
         let earlier: Vec<Installer> = before.map_or_else(Vec::new, |before| {

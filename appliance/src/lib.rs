@@ -29,6 +29,7 @@ pub mod keys;
 pub mod loaders;
 pub mod packets;
 pub mod receive;
+pub mod room;
 pub mod seal;
 pub mod store;
 pub mod timelines;

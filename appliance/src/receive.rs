@@ -5,17 +5,20 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use netboot::refusal::{Code, Refusal};
+use netboot::room::Item;
+use netboot::token::ShipmentId;
 use sha2::{Digest, Sha256};
 use tokio::fs::{File, OpenOptions};
 use tokio::io::AsyncWriteExt;
 
+use crate::room::{Place, Room, no_space};
 use crate::{clock, durable};
 
-/// Left free for the journal and the index, which share the filesystem.
-pub(crate) const RESERVE: u64 = 64 << 20;
+/// Whose disk it is, in a sentence.
+const WHOSE: &str = "the state-dir's";
 
-/// Bytes between two looks at the space that is left, where nobody says how many will come.
-const LOOK_EVERY: u64 = 16 << 20;
+/// Bytes that a place is asked for at once, where nobody says how many will come.
+const AT_ONCE: u64 = 16 << 20;
 
 /// What is to come, and where it goes.
 #[derive(Debug)]
@@ -26,6 +29,10 @@ pub(crate) struct Expected {
     pub(crate) written: fn([u8; 32]) -> String,
     /// How many bytes will come, if that was said.
     pub(crate) length: Option<u64>,
+    /// What it is a part of.
+    pub(crate) shipment: Option<ShipmentId>,
+    /// What is in its place once this is.
+    pub(crate) settles: Option<Item>,
     /// The folder for what is half, on the filesystem of `to`.
     pub(crate) aside: PathBuf,
     pub(crate) to: PathBuf,
@@ -39,13 +46,20 @@ pub struct Receiving {
     expected: Expected,
     hash: Sha256,
     bytes: u64,
+    /// How many bytes the place is for.
+    granted: u64,
+    room: Room,
+    /// Given back after the file is gone.
+    place: Place,
 }
 
 impl Receiving {
     /// # Errors
     /// There is no space for it.
-    pub(crate) async fn begin(expected: Expected) -> Result<Self, Refusal> {
-        fits(&expected.aside, expected.length.unwrap_or(0))?;
+    pub(crate) async fn begin(expected: Expected, room: &Room) -> Result<Self, Refusal> {
+        let granted = expected.length.unwrap_or(AT_ONCE);
+        let place = room.begin(&expected.aside, expected.shipment.clone(), granted);
+        let place = place.map_err(|no| no.refusal(WHOSE).fact("nothing was changed"))?;
         let name = u64::from_le_bytes(clock::random());
         let aside = Aside(expected.aside.join(format!("{name:016x}.half")));
         let opened = OpenOptions::new()
@@ -60,19 +74,24 @@ impl Receiving {
             expected,
             hash: Sha256::new(),
             bytes: 0,
+            granted,
+            room: room.clone(),
+            place,
         })
     }
 
     pub async fn take(&mut self, octets: &[u8]) -> Result<(), Refusal> {
-        let before = self.bytes;
         self.bytes += octets.len() as u64;
-        let untold = self.expected.length.is_none();
-        if untold && before / LOOK_EVERY != self.bytes / LOOK_EVERY {
-            fits(&self.expected.aside, 0)?;
+        while self.expected.length.is_none() && self.bytes > self.granted {
+            let more = self.place.more(AT_ONCE);
+            more.map_err(|no| no.refusal(WHOSE).fact("nothing was changed"))?;
+            self.granted += AT_ONCE;
         }
         self.hash.update(octets);
         let written = self.file.write_all(octets).await;
-        written.map_err(|error| cannot_write(&error))
+        written.map_err(|error| cannot_write(&error))?;
+        self.place.reached(self.bytes);
+        Ok(())
     }
 
     /// Durable under its name when this returns.
@@ -101,7 +120,13 @@ impl Receiving {
             };
             tokio::task::spawn_blocking(place).await?
         };
-        written.await.map_err(|error| cannot_write(&error))
+        written.await.map_err(|error| cannot_write(&error))?;
+        self.place.arrived();
+        if let Some(item) = &self.expected.settles {
+            let shipment = self.expected.shipment.as_ref();
+            self.room.settled(shipment, item, self.bytes);
+        }
+        Ok(())
     }
 }
 
@@ -120,34 +145,9 @@ impl Drop for Aside {
     }
 }
 
-/// # Errors
-/// So many bytes more would leave too little.
-fn fits(dir: &Path, bytes: u64) -> Result<(), Refusal> {
-    let free = durable::free_space(dir).map_err(|error| {
-        failed(format!(
-            "the state-dir's filesystem cannot be asked: {error}"
-        ))
-    })?;
-    if free >= bytes.saturating_add(RESERVE) {
-        return Ok(());
-    }
-    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
-    Err(no_space().fact(format!(
-        "{} MiB are to be taken in, {} MiB must stay free, {} MiB are free",
-        mib(bytes),
-        mib(RESERVE),
-        mib(free)
-    )))
-}
-
-pub(crate) fn no_space() -> Refusal {
-    failed("the state-dir's filesystem has too little space".to_owned())
-        .tip("free some space in the appliance's `state-dir`, or move it to a larger disk")
-}
-
 pub(crate) fn cannot_write(error: &io::Error) -> Refusal {
     match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => no_space(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => no_space(WHOSE),
         _ => Refusal::new(
             Code::Internal,
             format!("cannot write what arrives: {error}"),

@@ -30,6 +30,7 @@ use crate::keys::Keys;
 use crate::lan::{self, Findings, Segment};
 use crate::loaders::Loaders;
 use crate::packets::Packets;
+use crate::room::Room;
 use crate::store::Store;
 use crate::timelines::Timelines;
 use crate::{hosts, k3s};
@@ -95,10 +96,12 @@ pub async fn bind(checked: Checked) -> anyhow::Result<Bound> {
     let open = move || -> anyhow::Result<_> {
         let dir = &opening.state_dir;
         let keys = Keys::open(dir, &opening.k3s).context("cannot open the keys")?;
-        let cache = Cache::open(dir, keys.cache_secret_file()).context("cannot open the cache")?;
+        let room = Room::default();
+        let cache = Cache::open(dir, keys.cache_secret_file(), room.clone());
+        let cache = cache.context("cannot open the cache")?;
         let store = Store::open(dir, clock::now).context("cannot open the store")?;
         let timelines = Timelines::open(dir, clock::now);
-        let installers = Installers::open(dir, &opening.images)?;
+        let installers = Installers::open(dir, &opening.images, room)?;
         Ok((keys, cache, store, timelines, installers))
     };
     let (keys, cache, store, timelines, installers) = tokio::task::spawn_blocking(open).await??;

@@ -28,6 +28,7 @@
 //! | [`installer`] | an installer that is published | whether machines could boot it, and events |
 //! | [`follow`] | the commit that a branch has | whether it is published now |
 //! | [`retention`] | releases, and what machines do | what stays in the cache |
+//! | [`room`] | a disk's free space, and what is promised of it | whether an upload is let in |
 //! | [`bounds`] | what callers say | how much of it goes on record |
 //! | [`attempts`] | calls with a wrong token | whether the next is listened to |
 //! | [`narinfo`], [`nar`] | what was put into the cache | what is signed, what is in it |
@@ -89,4 +90,5 @@ pub mod installer;
 pub mod operate;
 pub mod refusal;
 pub mod retention;
+pub mod room;
 pub mod wire;

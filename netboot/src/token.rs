@@ -18,6 +18,12 @@ pub struct Ticket(String);
 #[serde(try_from = "String", into = "String")]
 pub struct Digest(String);
 
+/// What a publication calls all that it sends, so that what comes is known to be part of it: 128 random bits, 32
+/// hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ShipmentId(String);
+
 /// A text that is not the expected number of lower-case hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("is not {0} hexadecimal digits")]
@@ -72,3 +78,4 @@ macro_rules! hex {
 
 hex!(Ticket, 16);
 hex!(Digest, 32);
+hex!(ShipmentId, 16);

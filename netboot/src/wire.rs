@@ -22,7 +22,7 @@ use crate::retention::Judged;
 use crate::store_path::StorePath;
 use crate::timeline::{Boot, Finding, Mark};
 use crate::timestamp::Timestamp;
-use crate::token::Ticket;
+use crate::token::{ShipmentId, Ticket};
 
 pub use disk_key::{DiskSecrets, RecoveryKey, UnlockRequest, UnlockSecrets, UnlockToken};
 
@@ -351,6 +351,9 @@ pub struct InstallerRequest {
 /// `POST /admin/v1/publish/room`: what a publication is about to send → [`Lacking`]; a refusal if it does not fit.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Shipment {
+    /// If it has one, what fits is promised to it: it comes with this name in [`SHIPMENT`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<ShipmentId>,
     /// Of closures.
     #[serde(default)]
     pub paths: Vec<Member>,
@@ -358,6 +361,9 @@ pub struct Shipment {
     #[serde(default)]
     pub parts: Vec<Part>,
 }
+
+/// The header of uploads that are part of a [`Shipment`].
+pub const SHIPMENT: &str = "netboot-shipment";
 
 /// What the appliance does not have of a [`Shipment`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

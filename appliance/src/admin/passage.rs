@@ -9,12 +9,14 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, RANGE};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt;
 use netboot::refusal::{Code, Refusal};
+use netboot::token::ShipmentId;
+use netboot::wire::SHIPMENT;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -39,6 +41,8 @@ struct Shared {
     client: Client,
     /// `Basic …`: other users of this machine see the port, too.
     expected: String,
+    /// What all of it is a part of.
+    shipment: Option<(HeaderName, HeaderValue)>,
     passed: Mutex<Passed>,
 }
 
@@ -53,7 +57,7 @@ struct Passed {
 }
 
 impl Passage {
-    pub(super) async fn open(client: Client) -> std::io::Result<Self> {
+    pub(super) async fn open(client: Client, shipment: &ShipmentId) -> std::io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let octets: [u8; 16] = clock::random();
@@ -62,6 +66,7 @@ impl Passage {
         let shared = Arc::new(Shared {
             client,
             expected: format!("Basic {basic}"),
+            shipment: of_shipment(shipment),
             passed: Mutex::default(),
         });
         let router = Router::new().fallback(pass).with_state(shared.clone());
@@ -104,6 +109,12 @@ impl Passage {
     }
 }
 
+/// The header of what is a part of this shipment.
+pub(super) fn of_shipment(shipment: &ShipmentId) -> Option<(HeaderName, HeaderValue)> {
+    let value = HeaderValue::from_str(shipment.as_str()).ok()?;
+    Some((HeaderName::from_static(SHIPMENT), value))
+}
+
 impl Drop for Passage {
     fn drop(&mut self) {
         self.task.abort();
@@ -130,6 +141,7 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
             headers.insert(name, value.clone());
         }
     }
+    headers.extend(shared.shipment.clone());
     let body = (method == Method::PUT).then(|| {
         let counting = shared.clone();
         let octets = body.into_data_stream().inspect(move |octets| {

@@ -35,12 +35,13 @@ pub(super) async fn publish(
         });
     };
     let toplevel = store_path(toplevel)?;
+    let mut freight = Freight::new();
     if client.is_elsewhere() && upload::is_here(&toplevel).await? {
-        let mut freight = Freight::default();
         freight.system(&toplevel).await?;
         freight.ask(client).await?;
     }
-    let published = hand_over::system(client, system, &toplevel, Source::default(), output).await?;
+    let source = Source::default();
+    let published = hand_over::system(client, system, &toplevel, &freight, source, output).await?;
     Ok(told::published(&told::Document {
         systems: vec![published],
         ..told::Document::default()

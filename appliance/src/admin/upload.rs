@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use netboot::refusal::{Code, Refusal};
 use netboot::store_path::StorePath;
+use netboot::token::ShipmentId;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::Command;
 
@@ -29,6 +30,7 @@ const TELL_EVERY: Duration = Duration::from_millis(500);
 pub(super) async fn upload(
     client: &Client,
     path: &StorePath,
+    shipment: &ShipmentId,
     output: &mut Output,
 ) -> Result<(), Failure> {
     if !client.is_elsewhere() || !is_here(path).await? {
@@ -37,9 +39,8 @@ pub(super) async fn upload(
     // A token that is wrong or a version without this door: said before anything is packed.
     client.cache_info().await?;
     let cannot = |error: &std::io::Error| no_upload(&format!("it cannot begin: {error}"));
-    let passage = Passage::open(client.clone())
-        .await
-        .map_err(|e| cannot(&e))?;
+    let passage = Passage::open(client.clone(), shipment).await;
+    let passage = passage.map_err(|e| cannot(&e))?;
     let folder = tempfile::Builder::new().prefix("pxe-admin-").tempdir();
     let folder = folder.map_err(|e| cannot(&e))?;
     let netrc = folder.path().join("netrc");

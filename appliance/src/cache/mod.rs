@@ -26,7 +26,9 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use netboot::closure::Member;
 use netboot::refusal::{Code, Refusal};
+use netboot::room::{Item, Items};
 use netboot::store_path::StorePath;
+use netboot::token::ShipmentId;
 use netboot::wire::{Copying, Lacking};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -34,6 +36,7 @@ use self::folder::Folder;
 use self::progress::Progress;
 use self::promises::Promises;
 use crate::durable;
+use crate::room::Room;
 
 pub use self::sweep::Swept;
 pub use self::upload::Uploads;
@@ -53,6 +56,7 @@ pub struct Cache {
     turn: Arc<Mutex<()>>,
     copying: Progress,
     promises: Promises,
+    room: Room,
 }
 
 /// What `publish` found out about a system.
@@ -104,7 +108,7 @@ impl Cache {
     ///
     /// # Errors
     /// A path that cannot be part of a store URL; a folder that cannot be made.
-    pub fn open(state_dir: &Path, secret_key_file: &Path) -> anyhow::Result<Self> {
+    pub fn open(state_dir: &Path, secret_key_file: &Path, room: Room) -> anyhow::Result<Self> {
         let dir = std::path::absolute(state_dir.join("cache"))?;
         let secret_key_file = std::path::absolute(secret_key_file)?;
         for path in [&dir, &secret_key_file] {
@@ -130,6 +134,7 @@ impl Cache {
             turn: Arc::default(),
             copying: Progress::default(),
             promises: Promises::default(),
+            room,
         })
     }
 
@@ -146,28 +151,32 @@ impl Cache {
         self.copying.now()
     }
 
-    /// What it lacks of these paths. `more` bytes of other files are to come to its filesystem with them; `public` is
-    /// `name:base64`.
+    /// What it lacks of these paths. `more` is to come to its filesystem with them; `public` is `name:base64`. Space for
+    /// all of it is promised to `shipment`.
     ///
     /// # Errors
-    /// All of it together does not fit.
+    /// All of it together does not fit beside what others were promised.
     pub async fn lacks(
         &self,
         members: Vec<Member>,
-        more: u64,
+        more: Items,
+        shipment: Option<ShipmentId>,
         public: String,
     ) -> Result<Lacking, Refusal> {
         let cache = self.clone();
         let look = move || {
-            let lacks = |member: &&Member| cache.fault(&member.path, &public).is_some();
-            let sizes: Vec<u64> = members.iter().filter(lacks).map(|m| m.size).collect();
-            let lacking = Lacking {
-                paths: sizes.len() as u64,
-                bytes: sizes.iter().sum(),
+            let lacks = |member: &Member| cache.fault(&member.path, &public).is_some();
+            let lacking: Vec<Member> = members.into_iter().filter(lacks).collect();
+            let paths = lacking.iter();
+            let paths = paths.map(|m| (Item::Path(m.path.clone()), publish::packed(m.size)));
+            let items = paths.chain(more).collect();
+            let promised = cache.room.promise(&cache.dir, shipment.as_ref(), items);
+            promised.map_err(|no| publish::no_room(&no))?;
+            Ok(Lacking {
+                paths: lacking.len() as u64,
+                bytes: netboot::closure::size(&lacking),
                 parts: Vec::new(),
-            };
-            publish::fits(&cache, lacking.bytes, more)?;
-            Ok(lacking)
+            })
         };
         let looked = tokio::task::spawn_blocking(look).await;
         looked.map_err(|error| {

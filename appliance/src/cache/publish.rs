@@ -13,8 +13,7 @@ use super::command::{refused, run, run_telling};
 use super::folder::Folder;
 use super::incoming::{self, Incoming};
 use super::{Cache, Carries, Measured, Turn, script};
-use crate::durable;
-use crate::receive::RESERVE;
+use crate::room::NoRoom;
 
 /// What makes a store path a NixOS toplevel: without these, an install ends in a machine that does not
 /// boot, and Nix would not mind.
@@ -45,7 +44,11 @@ pub(super) async fn publish(turn: &Turn, toplevel: &StorePath) -> Result<Measure
     };
     let absent = members.iter().filter(|member| !incoming.has(&member.path));
     let to_copy = absent.clone().map(|member| member.size).sum();
-    fits(&turn.cache, to_copy, 0)?;
+    let place = turn
+        .cache
+        .room
+        .begin(&turn.cache.dir, None, packed(to_copy));
+    let place = place.map_err(|no| no_room(&no))?;
     let (log, progress) = (
         CacheLog::of(absent),
         turn.cache.copying.begin(toplevel, to_copy),
@@ -63,7 +66,10 @@ pub(super) async fn publish(turn: &Turn, toplevel: &StorePath) -> Result<Measure
         &to,
         toplevel.as_str(),
     ];
-    let told = |done| progress.reached(done);
+    let told = |done| {
+        progress.reached(done);
+        place.reached(packed(done));
+    };
     run_telling("nix", arguments, "copying into the cache", log, told).await?;
     drop(progress);
     let moved = turn
@@ -74,6 +80,7 @@ pub(super) async fn publish(turn: &Turn, toplevel: &StorePath) -> Result<Measure
             "what Nix copied cannot be taken into the cache: {error:#}"
         ))
     })?;
+    place.arrived();
     Ok(measured)
 }
 
@@ -198,22 +205,11 @@ pub(super) async fn closure(toplevel: &StorePath) -> Result<Vec<Member>, Refusal
     Ok(members.map(|(path, size)| Member { path, size }).collect())
 }
 
-/// zstd leaves about a third of a NixOS system; half of it free is a fair demand. `more` is not packed.
-pub(super) fn fits(cache: &Cache, missing: u64, more: u64) -> Result<(), Refusal> {
-    let free = durable::free_space(&cache.dir)
-        .map_err(|error| refused(&format!("the cache's filesystem cannot be asked: {error}")))?;
-    let needed = (missing / 2).saturating_add(more).saturating_add(RESERVE);
-    if free >= needed {
-        return Ok(());
-    }
-    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
-    Err(refused("the cache's filesystem has too little space")
-        .fact(format!(
-            "{} MiB are to be copied; about {} MiB must be free, {} MiB are",
-            mib(missing.saturating_add(more)),
-            mib(needed),
-            mib(free)
-        ))
-        .fact("nothing was changed")
-        .tip("free some space in the appliance's `state-dir`, or move it to a larger disk"))
+/// zstd leaves about a third of a NixOS system; half of it free is a fair demand.
+pub(super) fn packed(size: u64) -> u64 {
+    size / 2
+}
+
+pub(super) fn no_room(no: &NoRoom) -> Refusal {
+    no.refusal("the cache's").fact("nothing was changed")
 }

@@ -23,7 +23,7 @@ const HASH: &str = "0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq";
 const NAR: &str = "0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq0c3x1m7mlmcnkd5x5bj0";
 
 fn cache(dir: &Path) -> Cache {
-    Cache::open(dir, &dir.join("keys/cache.key")).expect("opens")
+    Cache::open(dir, &dir.join("keys/cache.key"), Room::default()).expect("opens")
 }
 
 #[test]
@@ -38,7 +38,11 @@ fn the_info_says_what_clients_need_and_is_put_right() {
 #[test]
 fn a_path_that_nix_would_misread_is_refused() {
     for name in ["a b", "a?b", "a&b=c", "a%20b", "a#b", "ä"] {
-        let error = Cache::open(&Path::new("/nonexistent").join(name), Path::new("/key"));
+        let error = Cache::open(
+            &Path::new("/nonexistent").join(name),
+            Path::new("/key"),
+            Room::default(),
+        );
         let error = error.expect_err(name).to_string();
         assert!(error.contains("cannot be given to Nix"), "{name}: {error}");
     }
@@ -164,7 +168,7 @@ async fn nix_takes_what_was_published_and_trusts_only_our_key() {
     };
     let dir = tempfile::tempdir().expect("a folder");
     let keys = Keys::open(dir.path(), &K3sConfig::default()).expect("keys");
-    let cache = Cache::open(dir.path(), keys.cache_secret_file()).expect("opens");
+    let cache = Cache::open(dir.path(), keys.cache_secret_file(), Room::default()).expect("opens");
     let (one, two) = {
         let publish = async || cache.turn().await.publish(&toplevel).await;
         tokio::join!(publish(), publish())

@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use netboot::narinfo::{NarFile, NarInfo, NixHash};
 use netboot::refusal::{Code, Refusal};
+use netboot::room::Item;
 use netboot::store_path::StorePath;
+use netboot::token::ShipmentId;
 use tokio::sync::Semaphore;
 
 use super::Cache;
@@ -82,16 +84,32 @@ impl Uploads {
         tokio::task::spawn_blocking(look).await.unwrap_or(false)
     }
 
+    /// Whoever sends this is still there.
+    pub fn heard(&self, shipment: Option<&ShipmentId>) {
+        self.cache.room.heard(shipment);
+    }
+
     /// Begins to receive a NAR, of so many bytes if that was said.
-    pub async fn receive(&self, name: NarFile, length: Option<u64>) -> Result<Receiving, Refusal> {
-        Receiving::begin(Expected {
+    ///
+    /// # Errors
+    /// There is no space for it beside what others were promised.
+    pub async fn receive(
+        &self,
+        name: NarFile,
+        length: Option<u64>,
+        shipment: Option<ShipmentId>,
+    ) -> Result<Receiving, Refusal> {
+        let expected = Expected {
             hash: name.hash.0,
             written: |hash| NixHash(hash).to_string(),
             length,
+            shipment,
+            // With its narinfo.
+            settles: None,
             aside: self.cache.dir.join(NAME),
             to: self.cache.dir.join(name.to_string()),
-        })
-        .await
+        };
+        Receiving::begin(expected, &self.cache.room).await
     }
 
     /// Signs a narinfo into the cache. False: the path was there already, whole.
@@ -101,6 +119,7 @@ impl Uploads {
     pub async fn admit(
         &self,
         mut info: NarInfo,
+        shipment: Option<ShipmentId>,
         public: String,
         sign: impl FnOnce(&str) -> String + Send + 'static,
     ) -> Result<bool, Refusal> {
@@ -120,7 +139,10 @@ impl Uploads {
                 cache.promises.path(path);
             }
             cache.promises.nar(&info.file);
+            let item = Item::Path(info.path.clone());
+            let settled = |came| cache.room.settled(shipment.as_ref(), &item, came);
             if cache.fault(&info.path, &public).is_none() {
+                settled(0);
                 return Ok(false);
             }
             references_are_there(&cache, &info, &public)?;
@@ -130,6 +152,7 @@ impl Uploads {
             let _placing = placing.lock().unwrap_or_else(PoisonError::into_inner);
             durable::write(&file, 0o644, info.to_string().as_bytes())
                 .map_err(|error| cannot_write(&error))?;
+            settled(info.file_size);
             Ok(true)
         };
         let worked = tokio::task::spawn_blocking(work).await;

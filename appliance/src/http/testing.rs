@@ -1,6 +1,7 @@
 //! A whole appliance without its sockets, for tests: real store, keys and cache in a folder of its own.
 
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ use crate::keys::Keys;
 use crate::lan::{Findings, Lan, Segment};
 use crate::loaders::Loaders;
 use crate::packets::Packets;
+use crate::room::Room;
 use crate::store::Store;
 use crate::timelines::Timelines;
 
@@ -55,44 +57,11 @@ impl Bench {
     /// With profiles `worker` (agent), `server` (server-init) and `plain` (no cluster).
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let k3s = K3sConfig {
-            server: Some("https://10.77.0.10:6443".to_owned()),
-            ..K3sConfig::default()
-        };
-        let keys = Keys::open(folder.path(), &k3s).expect("keys");
-        let (sender, profiles) = watch::channel(Arc::new(profiles("ext4")));
-        let config = config(folder.path(), k3s);
-        let app = App {
-            store: Store::open(folder.path(), stopped).expect("a store"),
-            cache: Cache::open(folder.path(), keys.cache_secret_file()).expect("a cache"),
-            segments: vec![Arc::new(Segment {
-                lan: config.lans[0].clone(),
-                address: Address {
-                    ip: Ipv4Addr::new(10, 77, 0, 1),
-                    http_port: 8080,
-                    node_port: 8443,
-                    pin: keys.pin().to_owned(),
-                },
-            })],
-            policy: config.policy(),
-            loaders: Loaders::default(),
-            installers: Installers::open(folder.path(), &config.images).expect("installers"),
-            trials: Mutex::default(),
-            departures: Mutex::default(),
-            unlocks: Mutex::default(),
-            findings: Findings::default(),
-            counters: Counters::default(),
-            looks: Looks::default(),
-            timelines: Timelines::open(folder.path(), stopped),
-            packets: Packets::default(),
-            config,
-            keys,
-            profiles,
-        };
+        let (app, profiles) = opened(folder.path());
         Self {
-            app: Arc::new(app),
+            app,
             folder,
-            profiles: sender,
+            profiles,
         }
     }
 
@@ -187,6 +156,46 @@ impl Bench {
     }
 }
 
+/// The appliance alone, in a folder that may have been one before.
+pub(crate) fn opened(state_dir: &Path) -> (Arc<App>, watch::Sender<Arc<Profiles>>) {
+    let k3s = K3sConfig {
+        server: Some("https://10.77.0.10:6443".to_owned()),
+        ..K3sConfig::default()
+    };
+    let keys = Keys::open(state_dir, &k3s).expect("keys");
+    let (sender, profiles) = watch::channel(Arc::new(profiles("ext4")));
+    let config = config(state_dir, k3s);
+    let room = Room::default();
+    let app = App {
+        store: Store::open(state_dir, stopped).expect("a store"),
+        cache: Cache::open(state_dir, keys.cache_secret_file(), room.clone()).expect("a cache"),
+        segments: vec![Arc::new(Segment {
+            lan: config.lans[0].clone(),
+            address: Address {
+                ip: Ipv4Addr::new(10, 77, 0, 1),
+                http_port: 8080,
+                node_port: 8443,
+                pin: keys.pin().to_owned(),
+            },
+        })],
+        policy: config.policy(),
+        loaders: Loaders::default(),
+        installers: Installers::open(state_dir, &config.images, room).expect("installers"),
+        trials: Mutex::default(),
+        departures: Mutex::default(),
+        unlocks: Mutex::default(),
+        findings: Findings::default(),
+        counters: Counters::default(),
+        looks: Looks::default(),
+        timelines: Timelines::open(state_dir, stopped),
+        packets: Packets::default(),
+        config,
+        keys,
+        profiles,
+    };
+    (Arc::new(app), sender)
+}
+
 fn parsed(mac: &str) -> Mac {
     mac.parse().expect("a MAC")
 }
@@ -206,7 +215,7 @@ fn profiles(layout: &str) -> Profiles {
     Profiles::read(&files).expect("good profiles")
 }
 
-fn config(state_dir: &std::path::Path, k3s: K3sConfig) -> Config {
+fn config(state_dir: &Path, k3s: K3sConfig) -> Config {
     Config {
         state_dir: state_dir.to_owned(),
         hosts_dir: "hosts/profiles".into(),

@@ -11,7 +11,7 @@ use netboot::refusal::{Code, Refusal};
 use netboot::store_path::StorePath;
 
 use crate::durable;
-use crate::receive::RESERVE;
+use crate::room::{Place, Room};
 
 pub(super) const KERNEL: &str = "kernel";
 pub(super) const INITRD: &str = "initrd";
@@ -119,25 +119,14 @@ pub(super) fn place(built: &Built, way: Way, to: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Space for a copy of it.
+///
 /// # Errors
-/// There is no space for a copy of it.
-pub(super) fn fits(dir: &Path, built: &Built) -> Result<(), Refusal> {
+/// There is none.
+pub(super) fn fits(dir: &Path, built: &Built, room: &Room) -> Result<Place, Refusal> {
     let size = |file: &Path| fs::metadata(file).map_or(0, |m| m.len());
-    let needed = size(&built.kernel) + size(&built.initrd) + RESERVE;
-    let free = durable::free_space(dir)
-        .map_err(|error| refused(&format!("the filesystem cannot be asked: {error}")))?;
-    if free >= needed {
-        return Ok(());
-    }
-    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
-    Err(refused("the state-dir's filesystem has too little space")
-        .fact(format!(
-            "about {} MiB must be free, {} MiB are",
-            mib(needed),
-            mib(free)
-        ))
-        .fact("nothing was changed")
-        .tip("free some space in the appliance's `state-dir`, or move it to a larger disk"))
+    let place = room.begin(dir, None, size(&built.kernel) + size(&built.initrd));
+    place.map_err(|no| no.refusal("the state-dir's").fact("nothing was changed"))
 }
 
 pub(super) fn refused(message: &str) -> Refusal {

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use netboot::installer::Part;
-use netboot::token::Digest;
-
 use netboot::refusal::{Code, Refusal};
+use netboot::room::Item;
+use netboot::token::{Digest, ShipmentId};
 
 use crate::durable;
 use crate::receive::{Expected, Receiving};
+use crate::room::Room;
 
 /// Beside the folders of the architectures.
 const NAME: &str = "incoming";
@@ -47,19 +48,27 @@ impl Incoming {
     }
 
     /// Begins to receive a file of so many bytes.
-    pub(super) async fn receive(&self, name: &Digest, length: u64) -> Result<Receiving, Refusal> {
+    pub(super) async fn receive(
+        &self,
+        name: &Digest,
+        length: u64,
+        shipment: Option<ShipmentId>,
+        room: &Room,
+    ) -> Result<Receiving, Refusal> {
         if length > MOST {
             let message = format!("an installer's file has at most {MOST} bytes");
             return Err(Refusal::new(Code::TooLarge, message).fact("nothing was changed"));
         }
-        Receiving::begin(Expected {
+        let expected = Expected {
             hash: octets(name),
             written: |hash| Digest::new(hash).to_string(),
             length: Some(length),
+            shipment,
+            settles: Some(Item::Part(name.clone())),
             aside: self.dir.clone(),
             to: self.dir.join(name.as_str()),
-        })
-        .await
+        };
+        Receiving::begin(expected, room).await
     }
 
     /// What nobody came back for.

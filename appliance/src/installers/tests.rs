@@ -24,6 +24,10 @@ const WHOLE: [(&str, &str); 4] = [
     (ARCH, "x86_64\n"),
 ];
 
+fn opened(state: &Path, configured: &[InstallerImage]) -> Installers {
+    Installers::open(state, configured, Room::default()).expect("opens")
+}
+
 fn path(letter: char) -> StorePath {
     let hash = letter.to_string().repeat(32);
     format!("/nix/store/{hash}-installer")
@@ -95,7 +99,7 @@ async fn send(installers: &Installers, octets: &[u8]) -> Part {
         sha256: Digest::new(Sha256::digest(octets).into()),
         size: octets.len() as u64,
     };
-    let receiving = installers.receive(&part.sha256, part.size).await;
+    let receiving = installers.receive(&part.sha256, part.size, None).await;
     let mut receiving = receiving.expect("space");
     for octets in octets.chunks(3) {
         receiving.take(octets).await.expect("takes");
@@ -146,7 +150,7 @@ fn folders(state: &Path) -> Vec<String> {
 #[tokio::test]
 async fn what_was_sent_is_booted_at_once_and_after_a_restart_and_so_is_the_one_before_it() {
     let state = tempfile::tempdir().expect("a folder");
-    let open = || Installers::open(state.path(), &[]).expect("opens");
+    let open = || opened(state.path(), &[]);
     let installers = open();
     assert!(installers.all().is_empty());
     for letter in ['1', '2', '3'] {
@@ -190,7 +194,7 @@ async fn what_was_sent_is_booted_at_once_and_after_a_restart_and_so_is_the_one_b
 #[tokio::test]
 async fn an_installer_stays_for_a_machine_that_has_begun_with_it() {
     let state = tempfile::tempdir().expect("a folder");
-    let installers = Installers::open(state.path(), &[]).expect("opens");
+    let installers = opened(state.path(), &[]);
     let mac: Mac = "52:54:00:12:34:56".parse().expect("a MAC");
     publish(&installers, '1').await;
     installers.begin(mac, "installer-11111111");
@@ -221,23 +225,23 @@ async fn an_installer_stays_for_a_machine_that_has_begun_with_it() {
 #[tokio::test]
 async fn what_is_sent_is_what_it_should_be_or_nothing() {
     let state = tempfile::tempdir().expect("a folder");
-    let installers = Installers::open(state.path(), &[]).expect("opens");
+    let installers = opened(state.path(), &[]);
     let incoming = || {
         fs::read_dir(state.path().join("installers/incoming"))
             .expect("lists")
             .count()
     };
     let name = Digest::new(Sha256::digest(b"kernel").into());
-    let refusal = installers.receive(&name, 1 << 60).await;
+    let refusal = installers.receive(&name, 1 << 60, None).await;
     let refusal = refusal.expect_err("no machine has so much memory");
     assert_eq!(refusal.code, Code::TooLarge, "{refusal}");
 
-    let mut receiving = installers.receive(&name, 6).await.expect("space");
+    let mut receiving = installers.receive(&name, 6, None).await.expect("space");
     receiving.take(b"kern").await.expect("takes");
     assert_eq!(incoming(), 1);
     drop(receiving);
     assert_eq!(incoming(), 0, "the client left");
-    let mut receiving = installers.receive(&name, 6).await.expect("space");
+    let mut receiving = installers.receive(&name, 6, None).await.expect("space");
     receiving.take(b"kernle").await.expect("takes");
     let refusal = receiving.finish().await.expect_err("another file");
     assert!(
@@ -293,31 +297,20 @@ async fn what_is_sent_is_what_it_should_be_or_nothing() {
 #[tokio::test]
 async fn a_damaged_record_serves_nothing_and_removes_nothing() {
     let state = tempfile::tempdir().expect("a folder");
-    let installers = Installers::open(state.path(), &[]).expect("opens");
+    let installers = opened(state.path(), &[]);
     publish(&installers, '1').await;
     let record = state.path().join("installers/x86_64.json");
     let good = fs::read(&record).expect("reads");
     fs::write(&record, &good[..good.len() / 2]).expect("cuts");
-    assert!(
-        Installers::open(state.path(), &[])
-            .expect("opens")
-            .all()
-            .is_empty()
-    );
+    assert!(opened(state.path(), &[]).all().is_empty());
     fs::write(&record, good).expect("mends");
-    assert_eq!(
-        Installers::open(state.path(), &[])
-            .expect("opens")
-            .all()
-            .len(),
-        1
-    );
+    assert_eq!(opened(state.path(), &[]).all().len(), 1);
 }
 
 #[tokio::test]
 async fn an_installer_of_the_configuration_goes_first() {
     let state = tempfile::tempdir().expect("a folder");
-    let installers = Installers::open(state.path(), &[]).expect("opens");
+    let installers = opened(state.path(), &[]);
     publish(&installers, '1').await;
     let own = InstallerImage {
         kernel: "/srv/kernel".into(),
@@ -328,7 +321,7 @@ async fn an_installer_of_the_configuration_goes_first() {
             cmdline: String::new(),
         },
     };
-    let installers = Installers::open(state.path(), &[own]).expect("opens");
+    let installers = opened(state.path(), &[own]);
     assert_eq!(
         installers.for_arch("x86_64").expect("is there").image.name,
         "own"

@@ -9,17 +9,19 @@ use std::path::{Path, PathBuf};
 use netboot::installer::{Part, Parts};
 use netboot::refusal::{Code, Refusal};
 use netboot::store_path::StorePath;
-use netboot::token::Digest;
+use netboot::token::{Digest, ShipmentId};
 use netboot::wire::{Lacking, Shipment};
 use sha2::{Digest as _, Sha256};
 
 use crate::admin::client::Client;
 use crate::admin::failure::Failure;
-use crate::cache;
 use crate::installers::Built;
+use crate::{cache, clock};
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Freight {
+    /// What comes with it is known to be a part of what was asked about.
+    id: ShipmentId,
     shipment: Shipment,
     installers: BTreeMap<StorePath, Packed>,
 }
@@ -43,6 +45,22 @@ impl Packed {
 }
 
 impl Freight {
+    pub(super) fn new() -> Self {
+        let id = ShipmentId::new(clock::random());
+        Self {
+            shipment: Shipment {
+                id: Some(id.clone()),
+                ..Shipment::default()
+            },
+            installers: BTreeMap::new(),
+            id,
+        }
+    }
+
+    pub(super) fn id(&self) -> &ShipmentId {
+        &self.id
+    }
+
     /// The closure of a system that is in the Nix store here.
     pub(super) async fn system(&mut self, toplevel: &StorePath) -> Result<(), Failure> {
         let closure = cache::in_store(toplevel).await.map_err(refused)?;
@@ -85,7 +103,8 @@ impl Freight {
         Ok(())
     }
 
-    /// Whether all of it fits. Refused in the appliance's words if not, and nothing was sent.
+    /// Whether all of it fits; then the appliance keeps the space for it. Refused in the appliance's words if not, and
+    /// nothing was sent.
     pub(super) async fn ask(&self, client: &Client) -> Result<Lacking, Failure> {
         client.ask_about(&["publish", "room"], &self.shipment).await
     }

@@ -98,7 +98,7 @@ pub(super) async fn publish(
         }
     }
     // All of them, before the first is handed over.
-    let mut freight = Freight::default();
+    let mut freight = Freight::new();
     let sends = client.is_elsewhere() && !args.dry_run;
     for Evaluated { path, output, .. } in new {
         match output {
@@ -304,7 +304,8 @@ async fn each(
                     }));
             }
             State::System(name, _) => {
-                let published = hand_over::system(client, &name, path, source, output).await?;
+                let published =
+                    hand_over::system(client, &name, path, freight, source, output).await?;
                 document.systems.push(published);
             }
             State::Installer(_, Some(installer)) if there => {

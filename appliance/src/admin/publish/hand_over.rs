@@ -14,6 +14,7 @@ use netboot::installer::Part;
 use netboot::name::SystemName;
 use netboot::refusal::{Code, Refusal};
 use netboot::store_path::StorePath;
+use netboot::token::ShipmentId;
 use netboot::wire::{
     Copying, InstallerPublished, InstallerRequest, Lacking, PublishRequest, Published, Publishing,
     Shipment, Source,
@@ -27,6 +28,7 @@ use super::freight::Freight;
 use crate::admin::client::{Client, PUBLISH_WITHIN};
 use crate::admin::failure::Failure;
 use crate::admin::output::Output;
+use crate::admin::passage::of_shipment;
 use crate::admin::upload::upload;
 use crate::admin::words::{bytes, bytes_of};
 
@@ -38,10 +40,11 @@ pub(super) async fn system(
     client: &Client,
     system: &SystemName,
     toplevel: &StorePath,
+    freight: &Freight,
     source: Source,
     output: &mut Output,
 ) -> Result<Published, Failure> {
-    upload(client, toplevel, output).await?;
+    upload(client, toplevel, freight.id(), output).await?;
     let request = PublishRequest {
         system: system.clone(),
         toplevel: toplevel.clone(),
@@ -94,13 +97,14 @@ pub(super) async fn installer(
     if let Some(packed) = packed {
         // Of what was sent when this broke off before, nothing is sent again.
         let shipment = Shipment {
+            id: Some(freight.id().clone()),
             paths: Vec::new(),
             parts: packed.files().map(|(_, part, _)| part.clone()).to_vec(),
         };
         let lacking: Lacking = client.ask_about(&["publish", "room"], &shipment).await?;
         for (what, part, file) in packed.files() {
             if lacking.parts.contains(part) {
-                send(client, what, part, file, output).await?;
+                send(client, what, part, file, freight.id(), output).await?;
             }
         }
     }
@@ -122,6 +126,7 @@ async fn send(
     what: &str,
     part: &Part,
     file: &Path,
+    shipment: &ShipmentId,
     output: &mut Output,
 ) -> Result<(), Failure> {
     output.note(&format!(
@@ -142,7 +147,8 @@ async fn send(
         counted.fetch_add(octets.len() as u64, Ordering::Relaxed);
     });
     let url = format!("/admin/v1/publish/installer/parts/{}", part.sha256);
-    let headers = HeaderMap::from_iter([(CONTENT_LENGTH, part.size.into())]);
+    let mut headers = HeaderMap::from_iter([(CONTENT_LENGTH, part.size.into())]);
+    headers.extend(of_shipment(shipment));
     let body = Body::wrap_stream(octets);
     let mut answer = pin!(client.pass(Method::PUT, &url, headers, Some(body)));
     let mut tick = tokio::time::interval(TELL_EVERY);

@@ -71,7 +71,8 @@ impl Kept {
     pub(super) fn at(state_dir: &Path) -> Self {
         let keys = Keys::open(state_dir, &K3sConfig::default()).expect("keys");
         Self {
-            cache: Cache::open(state_dir, keys.cache_secret_file()).expect("opens"),
+            cache: Cache::open(state_dir, keys.cache_secret_file(), Room::default())
+                .expect("opens"),
             key: keys.cache_public().to_owned(),
             dir: state_dir.join("cache"),
             _folder: None,

@@ -3,12 +3,15 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use netboot::closure::Member;
 use netboot::narinfo::Packed;
+use netboot::room::Items;
 use tempfile::TempDir;
 
 use super::*;
 use crate::config::K3sConfig;
 use crate::keys::Keys;
+use crate::room::Room;
 use crate::testing::archive;
 use sha2::{Digest, Sha256};
 
@@ -97,7 +100,8 @@ impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let keys = Keys::open(folder.path(), &K3sConfig::default()).expect("keys");
-        let cache = Cache::open(folder.path(), keys.cache_secret_file()).expect("opens");
+        let cache =
+            Cache::open(folder.path(), keys.cache_secret_file(), Room::default()).expect("opens");
         Self {
             uploads: Uploads::open(cache.clone()).expect("opens"),
             folder,
@@ -107,7 +111,7 @@ impl Bench {
     }
 
     async fn send(&self, name: NarFile, file: &[u8]) -> Result<(), Refusal> {
-        let mut receiving = self.uploads.receive(name, Some(size(file))).await?;
+        let mut receiving = self.uploads.receive(name, Some(size(file)), None).await?;
         for octets in file.chunks(1000) {
             receiving.take(octets).await?;
         }
@@ -117,7 +121,7 @@ impl Bench {
     async fn admit(&self, info: &NarInfo) -> Result<bool, Refusal> {
         let (keys, public) = (self.keys.clone(), self.keys.cache_public().to_owned());
         let sign = move |text: &str| keys.sign(text);
-        self.uploads.admit(info.clone(), public, sign).await
+        self.uploads.admit(info.clone(), None, public, sign).await
     }
 
     async fn put(&self, parcel: &Parcel) -> Result<bool, Refusal> {
@@ -272,7 +276,11 @@ async fn a_nar_is_seen_when_it_is_whole_and_not_before() {
 
     let name = parcel.info.file;
     let half = parcel.file.len() / 2;
-    let mut receiving = bench.uploads.receive(name, None).await.expect("space");
+    let mut receiving = bench
+        .uploads
+        .receive(name, None, None)
+        .await
+        .expect("space");
     receiving.take(&parcel.file[..half]).await.expect("takes");
     assert_eq!(bench.cache.file(&name.to_string()), None, "half of it");
     assert_eq!(bench.files().len(), 2);
@@ -330,7 +338,10 @@ async fn two_who_send_the_same_path_are_both_served() {
 async fn more_than_the_disk_holds_is_refused_before_it_comes() {
     let bench = Bench::new();
     let parcel = parcel(PATH, &[], &archive(SYSTEM), Packed::Plain);
-    let receiving = bench.uploads.receive(parcel.info.file, Some(1 << 60)).await;
+    let receiving = bench
+        .uploads
+        .receive(parcel.info.file, Some(1 << 60), None)
+        .await;
     let refusal = receiving.expect_err("no disk is that large");
     assert!(refusal.message.contains("too little space"), "{refusal}");
     assert!(refusal.tips[0].contains("free some space"), "{refusal:?}");
@@ -338,6 +349,33 @@ async fn more_than_the_disk_holds_is_refused_before_it_comes() {
     // ENOSPC, in the middle of one.
     let full = cannot_write(&io::Error::from_raw_os_error(28));
     assert_eq!((full.code, full.message), (refusal.code, refusal.message));
+}
+
+#[tokio::test]
+async fn what_is_in_the_cache_needs_no_more_space() {
+    let bench = Bench::new();
+    let free = durable::free_space(bench.folder.path()).expect("it has a size");
+    let most = free.saturating_sub(netboot::room::RESERVE) / 5 * 3;
+    let parcel = parcel(PATH, &[], &archive(SYSTEM), Packed::Plain);
+    let asks = async |id: u8, path: &str| {
+        let member = Member {
+            path: path.parse().expect("a path"),
+            // Half of it is kept free for a path, which is packed.
+            size: most.saturating_mul(2),
+        };
+        let public = bench.keys.cache_public().to_owned();
+        let id = Some(ShipmentId::new([id; 16]));
+        let lacks = bench.cache.lacks(vec![member], Items::new(), id, public);
+        lacks.await.map(|lacking| lacking.paths)
+    };
+    assert_eq!(asks(1, PATH).await, Ok(1));
+    let refusal = asks(2, DEPENDENCY).await.expect_err("the first needs it");
+    assert!(refusal.facts[1].contains("promised"), "{refusal:?}");
+    assert_eq!(asks(3, PATH).await, Ok(1), "the same path needs it once");
+    // Whoever sends it.
+    bench.put(&parcel).await.expect("whole");
+    assert_eq!(asks(2, DEPENDENCY).await, Ok(1));
+    assert_eq!(asks(1, PATH).await, Ok(0), "it has nothing left to send");
 }
 
 #[tokio::test]

@@ -8,11 +8,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{post, put};
 use axum::{Json, Router};
 use netboot::refusal::Code;
+use netboot::room::Item;
 use netboot::token::Digest;
 use netboot::wire::{Lacking, Shipment};
 
 use super::Operator;
-use super::upload::{bad, length, received};
+use super::upload::{bad, length, received, shipment};
 use crate::app::App;
 use crate::http::error::Refused;
 use crate::http::request::Body;
@@ -29,19 +30,23 @@ pub(super) fn router() -> Router<Arc<App>> {
         .route("/admin/v1/publish/installer/parts/{sha256}", put(part))
 }
 
-/// What is to be sent of a shipment: refused if it does not fit as a whole, so that nothing is sent in vain.
+/// What is to be sent of a shipment: refused if it does not fit as a whole, so that nothing is sent in vain. Its space is
+/// promised to it from then on.
 async fn room(
     State(app): State<Arc<App>>,
     _: Operator,
-    Body(shipment): Body<Shipment>,
+    Body(asked): Body<Shipment>,
 ) -> Result<Json<Lacking>, Refused> {
-    let Shipment { paths, mut parts } = shipment;
+    let Shipment {
+        id,
+        paths,
+        mut parts,
+    } = asked;
     parts.retain(|part| !app.installers.has(part));
-    let more = parts
-        .iter()
-        .fold(0_u64, |sum, part| sum.saturating_add(part.size));
+    let more = parts.iter();
+    let more = more.map(|part| (Item::Part(part.sha256.clone()), part.size));
     let public = app.keys.cache_public().to_owned();
-    let lacking = app.cache.lacks(paths, more, public).await?;
+    let lacking = app.cache.lacks(paths, more.collect(), id, public).await?;
     Ok(Json(Lacking { parts, ..lacking }))
 }
 
@@ -58,7 +63,8 @@ async fn part(
     let length = length(&headers);
     let length =
         length.ok_or_else(|| bad(Code::BadJson, "the call does not say how long it is"))?;
-    let receiving = app.installers.receive(&name, length).await;
+    let shipment = shipment(&headers);
+    let receiving = app.installers.receive(&name, length, shipment).await;
     let receiving = receiving.map_err(|refusal| Refused(refusal).into_response())?;
     let received = received(receiving, request).await?;
     tracing::info!(command = "upload", installer_file = %name, bytes = length, by = operator.by);

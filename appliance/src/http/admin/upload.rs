@@ -13,6 +13,8 @@ use axum::routing::get;
 use futures_util::StreamExt;
 use netboot::narinfo::{NarFile, NarInfo};
 use netboot::refusal::{Code, Refusal};
+use netboot::token::ShipmentId;
+use netboot::wire::SHIPMENT;
 use serde_json::json;
 
 use super::Operator;
@@ -44,6 +46,7 @@ async fn given(
     Path(path): Path<String>,
     request: Request,
 ) -> Result<Response, Refused> {
+    uploads.heard(shipment(request.headers()).as_ref());
     let there = match (path.strip_suffix(".narinfo"), path.parse()) {
         (Some(hash), _) => uploads.has(hash, app.keys.cache_public()).await,
         (None, Ok(nar)) => uploads.has_nar(nar).await,
@@ -64,7 +67,7 @@ async fn taken(
     request: Request,
 ) -> Result<Response, Response> {
     match path.strip_suffix(".narinfo") {
-        Some(hash) => narinfo(door, hash, &operator, request).await,
+        Some(hash) => narinfo(door, hash, &operator, &headers, request).await,
         None => nar(&door, &path, &headers, request).await,
     }
 }
@@ -83,7 +86,7 @@ async fn nar(
     })?;
     let receiving = door
         .uploads
-        .receive(name, length(headers))
+        .receive(name, length(headers), shipment(headers))
         .await
         .map_err(|refusal| Refused(refusal).into_response())?;
     received(receiving, request).await
@@ -92,6 +95,11 @@ async fn nar(
 /// How many bytes the body has, if that was said.
 pub(super) fn length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// What it is a part of, if that was said.
+pub(super) fn shipment(headers: &HeaderMap) -> Option<ShipmentId> {
+    headers.get(SHIPMENT)?.to_str().ok()?.parse().ok()
 }
 
 /// Takes in the whole body. What was received goes with `receiving`, whichever way this ends.
@@ -121,6 +129,7 @@ async fn narinfo(
     Door { app, uploads }: Door,
     hash: &str,
     operator: &Operator,
+    headers: &HeaderMap,
     request: Request,
 ) -> Result<Response, Response> {
     let octets = tokio::time::timeout(QUIET, to_bytes(request.into_body(), BODY_LIMIT)).await;
@@ -139,11 +148,10 @@ async fn narinfo(
         return Err(bad(Code::BadName, message));
     }
     let path = info.path.clone();
-    let keys = app.clone();
+    let (keys, public) = (app.clone(), app.keys.cache_public().to_owned());
+    let sign = move |text: &str| keys.keys.sign(text);
     let admitted = uploads
-        .admit(info, app.keys.cache_public().to_owned(), move |text| {
-            keys.keys.sign(text)
-        })
+        .admit(info, shipment(headers), public, sign)
         .await
         .map_err(|refusal| Refused(refusal).into_response())?;
     tracing::info!(command = "upload", %path, by = operator.by, changed = admitted);

@@ -35,7 +35,7 @@ async fn send_large(installers: &Installers, octets: &[u8]) -> Part {
     if installers.has(&part) {
         return part;
     }
-    let receiving = installers.receive(&part.sha256, part.size).await;
+    let receiving = installers.receive(&part.sha256, part.size, None).await;
     let mut receiving = receiving.expect("space");
     for octets in octets.chunks(1 << 16) {
         receiving.take(octets).await.expect("takes");
@@ -50,7 +50,7 @@ async fn child() {
     let Ok(state_dir) = std::env::var(CHILD) else {
         return;
     };
-    let installers = Installers::open(Path::new(&state_dir), &[]).expect("opens");
+    let installers = opened(Path::new(&state_dir), &[]);
     let request = large(&installers, '2').await;
     let published = installers.publish(request, BTreeSet::default, Timestamp::default());
     assert!(published.expect("publishes").changed);
@@ -78,7 +78,7 @@ async fn a_power_cut_leaves_the_old_installer_or_the_new_one_and_either_whole() 
     };
     let [image, cut] = ["image", "cut"].map(|name| dir.path().join(name));
     let mounted = Mounted::new(&first).expect("mounts");
-    let installers = Installers::open(&mounted.state_dir(), &[]).expect("opens");
+    let installers = opened(&mounted.state_dir(), &[]);
     let request = large(&installers, '1').await;
     let published = installers.publish(request, BTreeSet::default, Timestamp::default());
     assert!(published.expect("publishes").changed);
@@ -100,7 +100,7 @@ async fn a_power_cut_leaves_the_old_installer_or_the_new_one_and_either_whole() 
         power_cut(&first, &cut, took, &start).await;
 
         let after = Mounted::new(&cut).expect("the file system heals itself");
-        let installers = Installers::open(&after.state_dir(), &[]).expect("opens");
+        let installers = opened(&after.state_dir(), &[]);
         new += usize::from(booted(&installers, &format!("cut {n}")) == '2');
         let request = large(&installers, '2').await;
         let published = installers.publish(request, BTreeSet::default, Timestamp::default());

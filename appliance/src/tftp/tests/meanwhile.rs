@@ -18,7 +18,7 @@ async fn publish(app: &Arc<App>, arch: &str, number: u32) {
             sha256: Digest::new(Sha256::digest(&octets).into()),
             size: octets.len() as u64,
         };
-        let receiving = app.installers.receive(&part.sha256, part.size).await;
+        let receiving = app.installers.receive(&part.sha256, part.size, None).await;
         let mut receiving = receiving.expect("space");
         receiving.take(octets.as_bytes()).await.expect("takes");
         receiving.finish().await.expect("whole");

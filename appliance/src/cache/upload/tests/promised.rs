@@ -47,7 +47,11 @@ async fn what_an_uploader_was_told_is_there_outlives_a_prune() {
             bench.age(parcel);
         }
         // Another appliance, which has promised nothing yet.
-        let cache = Cache::open(bench.folder.path(), bench.keys.cache_secret_file());
+        let cache = Cache::open(
+            bench.folder.path(),
+            bench.keys.cache_secret_file(),
+            Room::default(),
+        );
         let cache = cache.expect("opens");
         let bench = Bench {
             uploads: Uploads::open(cache.clone()).expect("opens"),

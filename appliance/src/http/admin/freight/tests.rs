@@ -4,12 +4,14 @@ use axum::body::Body as Octets;
 use axum::http::Method;
 use futures_util::{StreamExt, stream};
 use netboot::installer::{Part, Parts};
-use netboot::wire::{InstallerRequest, Source};
+use netboot::room::RESERVE;
+use netboot::wire::{InstallerRequest, SHIPMENT, Source};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::durable;
 use crate::http::testing::{Bench, TOPLEVEL, send};
 
 struct Served {
@@ -49,10 +51,23 @@ impl Served {
     }
 
     async fn put(&self, name: &str, length: Option<u64>, body: Octets) -> (u16, Value) {
+        self.put_of(name, length, body, None).await
+    }
+
+    async fn put_of(
+        &self,
+        name: &str,
+        length: Option<u64>,
+        body: Octets,
+        shipment: Option<&str>,
+    ) -> (u16, Value) {
         let path = format!("/admin/v1/publish/installer/parts/{name}");
         let mut request = Request::builder().method(Method::PUT).uri(path);
         if let Some(length) = length {
             request = request.header("content-length", length);
+        }
+        if let Some(shipment) = shipment {
+            request = request.header(SHIPMENT, shipment);
         }
         self.ask(request, body).await
     }
@@ -144,6 +159,58 @@ async fn more_than_the_disk_holds_is_refused_before_anything_is_sent() {
         assert!(facts.contains("nothing was changed"), "{what}: {facts}");
     }
     assert_eq!(served.incoming(), 0);
+}
+
+#[tokio::test]
+async fn of_two_who_fit_one_by_one_and_not_together_the_second_waits_until_the_first_is_over() {
+    let free = durable::free_space(std::env::temp_dir().as_path()).expect("it has a size");
+    // Two of these are more than there is, whatever others do to the disk meanwhile.
+    let most = free.saturating_sub(RESERVE) / 5 * 3;
+    let (one, two) = ("1".repeat(32), "2".repeat(32));
+    let small = part(b"initrd");
+    let name = small.sha256.to_string();
+    let cut = || {
+        Octets::from_stream(stream::iter([
+            Ok("ini"),
+            Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)),
+        ]))
+    };
+    let whole = || Octets::from("initrd");
+    for (what, body, shipment, status, over) in [
+        ("it goes on", whole(), Some(&one), 201, false),
+        ("it breaks off", cut(), Some(&one), 400, true),
+        ("another breaks off", cut(), None, 400, false),
+    ] {
+        let served = Served::new();
+        let asks = async |id: &str, letter: char| {
+            let path = format!("/nix/store/{}-system", letter.to_string().repeat(32));
+            // Half of it is kept free for a path, which is packed.
+            let paths = json!([{"path": path, "size": most.saturating_mul(2)}]);
+            let shipment = json!({"id": id, "paths": paths, "parts": [small]});
+            served.post("/admin/v1/publish/room", &shipment).await
+        };
+        let (answered, answer) = asks(&one, '1').await;
+        assert_eq!(answered, 200, "{what}: {answer}");
+        let (answered, answer) = asks(&two, '2').await;
+        assert_eq!(answered, 422, "{what}: {answer}");
+        let error = answer["error"].to_string();
+        for words in [
+            "the cache's filesystem has too little space",
+            "promised to another publication that is under way",
+            "nothing was changed",
+            "publish again once the other one is over",
+        ] {
+            assert!(error.contains(words), "{what}: no `{words}`: {error}");
+        }
+        let (answered, answer) = asks(&one, '1').await;
+        assert_eq!(answered, 200, "{what}: asked again: {answer}");
+
+        let shipment = shipment.map(String::as_str);
+        let (got, answer) = served.put_of(&name, Some(6), body, shipment).await;
+        assert_eq!(got, status, "{what}: {answer}");
+        let (answered, answer) = asks(&two, '2').await;
+        assert_eq!(answered == 200, over, "{what}: {answer}");
+    }
 }
 
 #[tokio::test]
