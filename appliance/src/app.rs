@@ -24,6 +24,7 @@ use netboot::wire::{
     EnrollRequest, Installer, InstallerPublished, InstallerRequest, Live, PublishRequest, Published,
 };
 use netboot::world::World;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::cache::Cache;
@@ -188,23 +189,26 @@ impl App {
         self: &Arc<Self>,
         request: InstallerRequest,
     ) -> Result<InstallerPublished, Refusal> {
-        let app = self.clone();
+        let (app, runtime) = (self.clone(), Handle::current());
         let publish = move || {
             let begun = || app.installers.begun(|mac| app.boots_installer(mac));
-            app.installers.publish(request, begun, clock::now())
+            let record = |installer: &Installer| runtime.block_on(app.record(installer.clone()));
+            app.installers.publish(request, begun, clock::now(), record)
         };
         let published = tokio::task::spawn_blocking(publish).await;
-        let published = published.map_err(|error| {
+        published.map_err(|error| {
             let message = format!("publishing an installer ended early: {error}");
             Refusal::new(Code::Internal, message)
-        })??;
-        // Also if it was so already: the service may have been killed just before this.
-        self.record(published.installer.clone()).await?;
-        Ok(published)
+        })?
     }
 
-    /// Puts on record which installers machines boot, where that was not done when they were published.
+    /// Has machines boot the installers that are on record, and puts on record what they boot where nothing is.
     pub async fn record_installers(&self) -> Result<(), Refusal> {
+        let world = self.store.world();
+        self.installers.agree(|arch| {
+            let last = world.installers.iter().rfind(|i| i.arch == arch);
+            last.map(|installer| installer.path.clone())
+        });
         for installer in self.installers.published() {
             self.record(installer).await?;
         }

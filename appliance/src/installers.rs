@@ -50,7 +50,8 @@ pub struct Installers {
     room: Room,
 }
 
-/// What `installers/<architecture>.json` says.
+/// What `installers/<architecture>.json` says. It is written before the journal says that machines boot `current`: see
+/// [`Installers::agree`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Record {
     current: Installer,
@@ -70,6 +71,15 @@ impl Record {
     fn all(&self) -> impl Iterator<Item = &Installer> {
         std::iter::once(&self.current).chain(&self.earlier)
     }
+
+    /// The same with this one as the current; nothing if it is none of them.
+    fn led_by(&self, path: &StorePath) -> Option<Self> {
+        let (mut is, others): (Vec<_>, Vec<_>) = self.all().cloned().partition(|i| i.path == *path);
+        Some(Self {
+            current: is.pop()?,
+            earlier: others,
+        })
+    }
 }
 
 impl Installers {
@@ -86,7 +96,7 @@ impl Installers {
         durable::make_dir(&dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
         let mut published = BTreeMap::new();
         for arch in ["x86_64", "aarch64"] {
-            match load(&dir, arch) {
+            match read(&dir, arch) {
                 Ok(Some(found)) => {
                     published.insert(arch.to_owned(), found);
                 }
@@ -109,6 +119,21 @@ impl Installers {
             turn: Mutex::default(),
             room,
         })
+    }
+
+    /// Has machines boot what the journal has `on_record` for their architecture. A service that ended between the two
+    /// left a newer one here, which nobody was told of.
+    pub fn agree(&self, on_record: impl Fn(&str) -> Option<StorePath>) {
+        for (arch, published) in held(&self.published).iter_mut() {
+            let Some(path) = on_record(arch) else {
+                continue;
+            };
+            let led = published.record.led_by(&path);
+            let loaded = led.and_then(|record| load(&self.dir, arch, record).ok());
+            if let Some(loaded) = loaded {
+                *published = loaded;
+            }
+        }
     }
 
     /// The installer for machines of this architecture (`x86_64`). One of the configuration goes first.
@@ -197,15 +222,18 @@ impl Installers {
     }
 
     /// Puts an installer in place and has machines boot it from now on; durable when this returns. It is taken out of
-    /// the Nix store, or of what was sent. `begun` names those that boots under way need.
+    /// the Nix store, or of what was sent. `begun` names those that boots under way need; `record` writes down for good
+    /// that machines boot it, and it is the last that can fail: what is on record and what machines boot is the same.
     ///
     /// # Errors
-    /// It is no installer, does not fit, or the configuration has one for its architecture.
+    /// It is no installer, does not fit, the configuration has one for its architecture, or it cannot be written down.
+    /// Machines boot what they booted before.
     pub fn publish(
         &self,
         request: InstallerRequest,
         begun: impl FnOnce() -> BTreeSet<String>,
         now: Timestamp,
+        record: impl FnOnce(&Installer) -> Result<(), Refusal>,
     ) -> Result<InstallerPublished, Refusal> {
         let _turn = held(&self.turn);
         let (built, way) = match &request.parts {
@@ -217,11 +245,13 @@ impl Installers {
             return Err(shadowed(own));
         }
         let before = held(&self.published).get(&arch).cloned();
-        if let Some(Published { record, .. }) = &before
-            && record.current.path == request.path
+        if let Some(published) = &before
+            && published.record.current.path == request.path
         {
+            let installer = published.record.current.clone();
+            record(&installer)?;
             return Ok(InstallerPublished {
-                installer: record.current.clone(),
+                installer,
                 changed: false,
             });
         }
@@ -243,32 +273,45 @@ impl Installers {
             drop(space);
         }
         let begun = begun();
-        let earlier: Vec<Installer> = before.map_or_else(Vec::new, |before| {
-            let Record { current, earlier } = before.record;
+        let earlier: Vec<Installer> = before.as_ref().map_or_else(Vec::new, |before| {
+            let Record { current, earlier } = before.record.clone();
             let wanted = |i: &Installer| begun.contains(&name(&i.path)) && i.path != request.path;
             let wanted = earlier.into_iter().filter(wanted);
             std::iter::once(current).chain(wanted).collect()
         });
-        let record = Record {
-            current: Installer {
-                arch: arch.clone(),
-                path: request.path,
-                published: now,
-                source: request.source,
-            },
+        let installer = Installer {
+            arch: arch.clone(),
+            path: request.path,
+            published: now,
+            source: request.source,
+        };
+        let after = Record {
+            current: installer.clone(),
             earlier,
         };
-        let write = || -> anyhow::Result<Published> {
-            let text = serde_json::to_vec_pretty(&record)?;
-            durable::write(&self.dir.join(format!("{arch}.json")), 0o600, &text)?;
-            load(&self.dir, &arch)?.context("it is not there")
-        };
-        let published = write().map_err(broken)?;
+        // What cannot be loaded is not written, and what cannot be written is not recorded.
+        let published = load(&self.dir, &arch, after).map_err(broken)?;
+        let written = write(&self.dir, &arch, Some(&published.record));
+        let recorded = written.map_err(broken).and_then(|()| record(&installer));
+        if let Err(refusal) = recorded {
+            match write(
+                &self.dir,
+                &arch,
+                before.as_ref().map(|before| &before.record),
+            ) {
+                Ok(()) => sweep(&self.dir.join(&arch), before.as_ref()),
+                Err(error) => {
+                    let error = format!("{error:#}");
+                    tracing::warn!(arch, error, "an installer that nobody boots stays for now");
+                }
+            }
+            return Err(refusal);
+        }
+        held(&self.published).insert(arch.clone(), published.clone());
         sweep(&self.dir.join(&arch), Some(&published));
         self.incoming.sweep_old();
-        held(&self.published).insert(arch, published);
         Ok(InstallerPublished {
-            installer: record.current,
+            installer,
             changed: true,
         })
     }
@@ -328,12 +371,28 @@ fn name(path: &StorePath) -> String {
     format!("installer-{}", &path.hash()[..8])
 }
 
-fn load(dir: &Path, arch: &str) -> anyhow::Result<Option<Published>> {
+fn read(dir: &Path, arch: &str) -> anyhow::Result<Option<Published>> {
     let text = match fs::read(dir.join(format!("{arch}.json"))) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         text => text?,
     };
-    let record: Record = serde_json::from_slice(&text)?;
+    load(dir, arch, serde_json::from_slice(&text)?).map(Some)
+}
+
+/// Nothing where there is none.
+fn write(dir: &Path, arch: &str, record: Option<&Record>) -> anyhow::Result<()> {
+    let file = dir.join(format!("{arch}.json"));
+    let Some(record) = record else {
+        return match fs::remove_file(file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(durable::sync_dir(dir)?),
+        };
+    };
+    let text = serde_json::to_vec_pretty(record)?;
+    Ok(durable::write(&file, 0o600, &text)?)
+}
+
+fn load(dir: &Path, arch: &str, record: Record) -> anyhow::Result<Published> {
     let image = |installer: &Installer| -> anyhow::Result<InstallerImage> {
         let folder = dir.join(arch).join(installer.path.hash());
         let cmdline = fs::read_to_string(folder.join(CMDLINE))?;
@@ -352,11 +411,11 @@ fn load(dir: &Path, arch: &str) -> anyhow::Result<Option<Published>> {
     };
     let current = image(&record.current)?;
     let earlier = record.earlier.iter().filter_map(|old| image(old).ok());
-    Ok(Some(Published {
+    Ok(Published {
         earlier: earlier.collect(),
         current,
         record,
-    }))
+    })
 }
 
 /// Removes what is on no record. A machine in the middle of a file reads it to its end.

@@ -28,6 +28,11 @@ fn opened(state: &Path, configured: &[InstallerImage]) -> Installers {
     Installers::open(state, configured, Room::default()).expect("opens")
 }
 
+/// The journal takes it down.
+fn on_record(_: &Installer) -> Result<(), Refusal> {
+    Ok(())
+}
+
 fn path(letter: char) -> StorePath {
     let hash = letter.to_string().repeat(32);
     format!("/nix/store/{hash}-installer")
@@ -125,7 +130,7 @@ async fn request(installers: &Installers, letter: char) -> InstallerRequest {
 async fn publish(installers: &Installers, letter: char) -> bool {
     let request = request(installers, letter).await;
     let open = || installers.begun(|_| true);
-    let published = installers.publish(request, open, Timestamp::default());
+    let published = installers.publish(request, open, Timestamp::default(), on_record);
     published.expect("publishes").changed
 }
 
@@ -215,7 +220,7 @@ async fn an_installer_stays_for_a_machine_that_has_begun_with_it() {
     let done = || installers.begun(|_| false);
     for letter in ['6', '7'] {
         let request = request(&installers, letter).await;
-        let published = installers.publish(request, done, Timestamp::default());
+        let published = installers.publish(request, done, Timestamp::default(), on_record);
         assert!(published.expect("publishes").changed);
     }
     assert_eq!(folders(state.path()), ["6", "7"]);
@@ -283,14 +288,14 @@ async fn what_is_sent_is_what_it_should_be_or_nothing() {
         ),
     ] {
         let none = BTreeSet::default;
-        let refusal = installers.publish(request, none, Timestamp::default());
+        let refusal = installers.publish(request, none, Timestamp::default(), on_record);
         let refusal = refusal.expect_err(what);
         let said = format!("{refusal} {:?}", refusal.facts);
         assert!(said.contains(want), "{what}: {said}");
         assert!(said.contains("nothing was changed"), "{what}: {said}");
         assert!(installers.all().is_empty(), "{what}");
     }
-    let published = installers.publish(good, BTreeSet::default, Timestamp::default());
+    let published = installers.publish(good, BTreeSet::default, Timestamp::default(), on_record);
     assert!(published.expect("publishes").changed, "nothing was used up");
 }
 
@@ -332,8 +337,84 @@ async fn an_installer_of_the_configuration_goes_first() {
         Some("own")
     );
     let request = request(&installers, '2').await;
-    let refusal = installers.publish(request, BTreeSet::default, Timestamp::default());
+    let refusal = installers.publish(request, BTreeSet::default, Timestamp::default(), on_record);
     let refusal = refusal.expect_err("it would not be booted");
     assert_eq!(refusal.code, Code::WrongState, "{refusal}");
     assert!(refusal.facts[0].contains("[images.own]"), "{refusal:?}");
+}
+
+/// What was recorded, for an appliance that starts.
+fn agreed(state: &Path, recorded: char) -> Installers {
+    let installers = opened(state, &[]);
+    installers.agree(|arch| (arch == "x86_64").then(|| path(recorded)));
+    installers
+}
+
+#[track_caller]
+fn assert_boots(installers: &Installers, what: &str, letter: char) {
+    let image = installers.for_arch("x86_64").expect(what);
+    assert_eq!(letter_of(&image), letter.to_string(), "{what}");
+    let known: Vec<_> = installers.published().into_iter().map(|i| i.path).collect();
+    assert_eq!(known, [path(letter)], "{what}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_recorded_is_not_booted_and_what_cannot_be_booted_is_not_recorded() {
+    let state = tempfile::tempdir().expect("a folder");
+    let installers = opened(state.path(), &[]);
+    publish(&installers, '1').await;
+    for what in [
+        "the journal cannot be written",
+        "its file cannot be written",
+    ] {
+        let in_the_way = state.path().join("installers/x86_64.json.new");
+        let is_written = what.starts_with("the journal");
+        if !is_written {
+            fs::create_dir(&in_the_way).expect("makes");
+        }
+        let mut asked = false;
+        let refuse = |_: &Installer| {
+            asked = true;
+            Err(Refusal::new(Code::StoreUnavailable, "the disk is full"))
+        };
+        let request = request(&installers, '2').await;
+        let open = || installers.begun(|_| true);
+        let published = installers.publish(request, open, Timestamp::default(), refuse);
+        published.expect_err(what);
+        assert_eq!(asked, is_written, "{what}");
+        assert_boots(&installers, what, '1');
+        assert_boots(&agreed(state.path(), '1'), what, '1');
+        assert_eq!(folders(state.path()), ["1"], "{what}");
+        let _ = fs::remove_dir(&in_the_way);
+    }
+    assert!(publish(&installers, '2').await, "sent again, it is booted");
+    assert_boots(&installers, "again", '2');
+}
+
+#[tokio::test]
+async fn a_service_that_ends_before_or_after_an_installer_is_recorded_boots_what_is_on_record() {
+    let state = tempfile::tempdir().expect("a folder");
+    let installers = opened(state.path(), &[]);
+    for letter in ['1', '2'] {
+        publish(&installers, letter).await;
+    }
+    // A new one, and one that machines booted before.
+    for (before, letter) in [('2', '3'), ('3', '2')] {
+        let request = request(&installers, letter).await;
+        let mut looked = false;
+        let look = |installer: &Installer| {
+            looked = true;
+            assert_eq!(installer.path, path(letter));
+            assert_boots(&installers, "not yet", before);
+            assert_boots(&agreed(state.path(), before), "ended before", before);
+            assert_boots(&agreed(state.path(), letter), "ended after", letter);
+            Ok(())
+        };
+        let open = || installers.begun(|_| true);
+        let published = installers.publish(request, open, Timestamp::default(), look);
+        assert!(published.expect("publishes").changed && looked);
+        assert_boots(&installers, "in force", letter);
+    }
+    // A journal from a backup knows another: what is here is booted.
+    assert_boots(&agreed(state.path(), '9'), "unknown", '2');
 }

@@ -52,7 +52,7 @@ async fn child() {
     };
     let installers = opened(Path::new(&state_dir), &[]);
     let request = large(&installers, '2').await;
-    let published = installers.publish(request, BTreeSet::default, Timestamp::default());
+    let published = installers.publish(request, BTreeSet::default, Timestamp::default(), on_record);
     assert!(published.expect("publishes").changed);
 }
 
@@ -80,7 +80,7 @@ async fn a_power_cut_leaves_the_old_installer_or_the_new_one_and_either_whole() 
     let mounted = Mounted::new(&first).expect("mounts");
     let installers = opened(&mounted.state_dir(), &[]);
     let request = large(&installers, '1').await;
-    let published = installers.publish(request, BTreeSet::default, Timestamp::default());
+    let published = installers.publish(request, BTreeSet::default, Timestamp::default(), on_record);
     assert!(published.expect("publishes").changed);
     drop(mounted);
     let start = |mounted: &Mounted| {
@@ -103,7 +103,8 @@ async fn a_power_cut_leaves_the_old_installer_or_the_new_one_and_either_whole() 
         let installers = opened(&after.state_dir(), &[]);
         new += usize::from(booted(&installers, &format!("cut {n}")) == '2');
         let request = large(&installers, '2').await;
-        let published = installers.publish(request, BTreeSet::default, Timestamp::default());
+        let published =
+            installers.publish(request, BTreeSet::default, Timestamp::default(), on_record);
         published.unwrap_or_else(|refusal| panic!("cut {n}: {refusal} {:?}", refusal.facts));
         assert_eq!(booted(&installers, &format!("cut {n}, again")), '2');
     }

@@ -137,6 +137,44 @@ async fn what_is_lacking_is_sent_and_machines_boot_it_and_it_is_on_record() {
 }
 
 #[tokio::test]
+async fn an_installer_that_cannot_be_put_on_record_is_not_booted() {
+    let served = Served::new();
+    let app = &served.bench.app;
+    for (letter, status) in [('1', 201), ('2', 503)] {
+        if status == 503 {
+            // The journal takes nothing more.
+            app.store.close().await;
+        }
+        let [kernel, initrd] = ["kernel", "initrd"].map(|what| format!("{what} {letter}"));
+        for file in [&kernel, &initrd] {
+            let name = part(file.as_bytes()).sha256.to_string();
+            let length = file.len() as u64;
+            let put = served.put(&name, Some(length), Octets::from(file.clone()));
+            assert_eq!(put.await.0, 201);
+        }
+        let request = InstallerRequest {
+            path: format!("/nix/store/{}-installer", letter.to_string().repeat(32))
+                .parse()
+                .expect("a store path"),
+            source: Source::default(),
+            parts: Some(Parts {
+                arch: "x86_64".to_owned(),
+                cmdline: format!("build={letter}"),
+                kernel: part(kernel.as_bytes()),
+                initrd: part(initrd.as_bytes()),
+            }),
+        };
+        let request = serde_json::to_value(request).expect("writes");
+        let (got, answer) = served.post("/admin/v1/publish/installer", &request).await;
+        assert_eq!(got, status, "{answer}");
+        let booted = app.installers.for_arch("x86_64").expect("the first");
+        assert_eq!(booted.image.cmdline, "build=1");
+        let recorded = app.store.world().installers.clone();
+        assert_eq!(app.installers.published(), recorded, "{letter}");
+    }
+}
+
+#[tokio::test]
 async fn more_than_the_disk_holds_is_refused_before_anything_is_sent() {
     let served = Served::new();
     let large = Part {
