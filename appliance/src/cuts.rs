@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use crate::{clock, durable};
+
+/// How long files of an image may stay open.
+const UNMOUNTED: Duration = Duration::from_secs(10);
 
 /// Hundreds of them instead of a few.
 pub(crate) fn long() -> bool {
@@ -53,9 +56,21 @@ impl Mounted {
     }
 }
 
+/// Waits for who still has a file open there, as a store that was closed may for an instant.
 impl Drop for Mounted {
     fn drop(&mut self) {
-        let _ = run(Command::new("umount").arg(self.0.path()));
+        let unmount = || run(Command::new("umount").arg(self.0.path()));
+        let began = Instant::now();
+        let mut ended = unmount();
+        while ended.is_err() && began.elapsed() < UNMOUNTED {
+            std::thread::sleep(Duration::from_millis(10));
+            ended = unmount();
+        }
+        if let Err(why) = ended {
+            // Or the folder would be emptied, and the image with it.
+            let _ = run(Command::new("umount").arg("-l").arg(self.0.path()));
+            assert!(std::thread::panicking(), "a test left its image: {why}");
+        }
     }
 }
 

@@ -12,6 +12,8 @@ use super::*;
 use crate::http::testing::{Bench, send};
 use crate::testing::archive;
 
+mod power;
+
 const PATH: &str = "/nix/store/0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq-file";
 const NARINFO: &str = "/cache/0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq.narinfo";
 
