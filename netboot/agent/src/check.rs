@@ -182,7 +182,13 @@ fn harmless(plan: &Plan, command: &PlannedCommand) -> Result<(), String> {
             _ => {}
         }
     }
-    let destroys = ["wipefs", "mdadm", "cryptsetup", "systemd-cryptenroll", "zpool"];
+    let destroys = [
+        "wipefs",
+        "mdadm",
+        "cryptsetup",
+        "systemd-cryptenroll",
+        "zpool",
+    ];
     let formats = command.program.starts_with("mk") || destroys.contains(&command.program.as_str());
     let kept = command.args.iter().find_map(|arg| match arg {
         Arg::Device(device) => plan.partition(device).filter(|partition| partition.kept),

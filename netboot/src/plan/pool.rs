@@ -55,7 +55,7 @@ fn without_zfs(order: &Order<'_>) -> Refusal {
     let refusal = Refusal::new(Code::PlanRefused, message)
         .fact("nothing was written")
         .tip(format!(
-            "in flake.nix: packages.{system}.installer = netboot.lib.installer \"{system}\" [ {{ netboot.installer.zfs = true; }} ];"
+            "in flake.nix, as packages.{system}.installer (hosts/README.md): netboot.lib.installer \"{system}\" [ {{ netboot.installer.zfs = true; }} ]"
         ))
         .tip("then: pxe-admin publish, and boot the machine again");
     match profile.layout {
@@ -83,7 +83,7 @@ mod tests {
         expect![[r#"
             layout `zfs` needs an installer with ZFS, and the one that this machine booted has none
               nothing was written
-              tip: in flake.nix: packages.x86_64-linux.installer = netboot.lib.installer "x86_64-linux" [ { netboot.installer.zfs = true; } ];
+              tip: in flake.nix, as packages.x86_64-linux.installer (hosts/README.md): netboot.lib.installer "x86_64-linux" [ { netboot.installer.zfs = true; } ]
               tip: then: pxe-admin publish, and boot the machine again
               tip: or in hosts/profiles/worker.toml: [disk] layout = "btrfs"
         "#]]
