@@ -47,12 +47,12 @@ impl Story {
     }
 
     fn finish(&mut self, agent: u8) {
-        self.report(agent, 2, Step::Configure, Outcome::Started)
+        self.report(agent, 3, Step::Configure, Outcome::Started)
             .expect("is taken");
         self.secrets(agent).expect("are due");
         self.sealed(agent, "sealed").expect("are kept");
         self.received(agent).expect("is taken");
-        self.report(agent, 3, Step::Unmount, Outcome::Done)
+        self.report(agent, 4, Step::Unmount, Outcome::Done)
             .expect("is taken");
         self.installed(agent).expect("is taken");
     }
