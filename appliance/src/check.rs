@@ -11,6 +11,7 @@ use crate::config::{Loaded, Source, Trouble};
 use crate::hosts;
 use crate::lan::{Interface, NoLan};
 
+mod modules;
 mod untracked;
 
 pub use untracked::untracked;
@@ -36,21 +37,41 @@ pub struct Faults {
 /// Reads both, as they hold on a machine with these interfaces. Problems of one do not hide those of the
 /// other.
 pub fn check(source: Source, interfaces: &[Interface]) -> Result<Checked, Faults> {
+    read(source, interfaces, |_| Vec::new())
+}
+
+/// And what a service can do without, but a system cannot be built without: the modules that profiles name.
+pub fn check_all(source: Source, interfaces: &[Interface]) -> Result<Checked, Faults> {
+    read(source, interfaces, modules::absent)
+}
+
+/// `more` says what else is wrong in the folder of the profiles.
+fn read(
+    source: Source,
+    interfaces: &[Interface],
+    more: fn(&Path) -> Vec<Problem>,
+) -> Result<Checked, Faults> {
     let file = source.file.clone();
     let own = usize::from(!source.is_built_in());
     match source.check(interfaces) {
         Ok(config) => {
-            let count = own + count(&config.config.hosts_dir);
-            let faults = |problems| Faults {
+            let mut problems = more(&config.config.hosts_dir);
+            match hosts::load(&config) {
+                Ok(profiles) if problems.is_empty() => {
+                    return Ok(Checked {
+                        file,
+                        config,
+                        profiles,
+                    });
+                }
+                Ok(_) => {}
+                Err(others) => problems.extend(others),
+            }
+            problems.sort();
+            Err(Faults {
                 problems,
                 lan: None,
-                files: count,
-            };
-            let profiles = hosts::load(&config).map_err(faults)?;
-            Ok(Checked {
-                file,
-                config,
-                profiles,
+                files: own + count(&config.config.hosts_dir),
             })
         }
         Err(Trouble {
@@ -61,8 +82,11 @@ pub fn check(source: Source, interfaces: &[Interface]) -> Result<Checked, Faults
             let mut files = own;
             if let Some(folder) = hosts_dir {
                 files += count(&folder);
-                let more = hosts::read(&folder).and_then(|f| Profiles::read(&f.texts));
-                problems.extend(more.err().unwrap_or_default());
+                let read = hosts::read(&folder).and_then(|f| Profiles::read(&f.texts));
+                let mut others = read.err().unwrap_or_default();
+                others.extend(more(&folder));
+                others.sort();
+                problems.extend(others);
             }
             Err(Faults {
                 problems,
@@ -71,6 +95,16 @@ pub fn check(source: Source, interfaces: &[Interface]) -> Result<Checked, Faults
             })
         }
     }
+}
+
+/// hosts/, of which `hosts_dir` is the folder `profiles`: there, `systemsFrom` reads them. None if it is called otherwise.
+fn around(hosts_dir: &Path) -> Option<&Path> {
+    let hosts = hosts_dir.parent()?;
+    let ours = hosts_dir.file_name().is_some_and(|name| name == "profiles");
+    ours.then_some(match hosts.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => hosts,
+    })
 }
 
 fn count(folder: &Path) -> usize {
@@ -171,6 +205,32 @@ mod tests {
             text.lines()
                 .all(|l| l.starts_with("error: ") || l.starts_with("  ") || l.ends_with("files"))
         );
+    }
+
+    #[test]
+    fn an_absent_module_is_told_with_the_rest_and_keeps_no_service_from_its_start() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let with = |more: &str| {
+            let worker = format!("{WORKER}[nixos]\nmodules = [\"roles/absent.nix\"]\n{more}");
+            let files = [
+                ("appliance.toml", "[boot]\nunknown = \"worker\"\n"),
+                ("hosts/profiles/worker.toml", &worker),
+            ];
+            write(folder.path(), &files)
+        };
+        assert!(check(with(""), &lan()).is_ok());
+        let text = check_all(with(""), &lan())
+            .expect_err("lacks one")
+            .to_string();
+        let said = "worker.toml:6:12: the module `roles/absent.nix` is neither in ";
+        assert!(text.contains(said), "{text}");
+        assert!(text.ends_with("\n1 problem in 1 of 2 files"), "{text}");
+        let params = with("kernel-params = [\"\"]\n");
+        let text = check_all(params, &lan())
+            .expect_err("lacks one")
+            .to_string();
+        assert!(text.contains(said), "{text}");
+        assert!(text.contains("worker.toml:7:18: is empty"), "{text}");
     }
 
     #[test]

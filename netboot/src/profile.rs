@@ -139,6 +139,12 @@ impl Profiles {
         file::read(files)
     }
 
+    /// The NixOS modules that a file names, in its order, each with where it stands: a problem without a message. None of
+    /// a file that cannot be read.
+    pub fn modules(file: &str, text: &str) -> Vec<(String, Problem)> {
+        file::modules(file, text)
+    }
+
     /// The profile that lists this card.
     pub fn listing(&self, mac: Mac) -> Option<&Profile> {
         let lists = |p: &&Profile| p.machines.iter().any(|m| m.macs.contains(&mac));

@@ -4,9 +4,9 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use appliance::check::{Checked, check, untracked};
+use appliance::check::{Checked, Faults, check, check_all, untracked};
 use appliance::config::Source;
-use appliance::lan;
+use appliance::lan::{self, Interface};
 use appliance::serve::{bind, notify};
 use clap::{Parser, Subcommand};
 use netboot::checkup;
@@ -46,7 +46,7 @@ const NO_START: u8 = 2;
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Check { config } => match read(config.as_deref()) {
+        Command::Check { config } => match read(config.as_deref(), check_all) {
             Ok(checked) => {
                 println!("{checked} is valid");
                 if checked.config.config.k3s.has_one_token() {
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
                 ExitCode::from(PROBLEMS)
             }
         },
-        Command::Serve { config } => match read(config.as_deref()) {
+        Command::Serve { config } => match read(config.as_deref(), check) {
             Ok(checked) => serve(checked),
             Err(text) => {
                 eprintln!("{text}");
@@ -76,7 +76,10 @@ fn main() -> ExitCode {
 }
 
 /// Everything that is written down, or all that is wrong with it, in print.
-fn read(config: Option<&Path>) -> Result<Checked, String> {
+fn read(
+    config: Option<&Path>,
+    check: fn(Source, &[Interface]) -> Result<Checked, Faults>,
+) -> Result<Checked, String> {
     let print = |error: &anyhow::Error| format!("error: {error:#}");
     let source = Source::read(config).map_err(|e| print(&e.into()))?;
     let interfaces = lan::interfaces().map_err(|e| print(&e.into()))?;

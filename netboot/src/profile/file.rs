@@ -4,6 +4,8 @@
 
 mod devices;
 mod disk;
+mod handed_on;
+mod modules;
 mod tables;
 mod tree;
 
@@ -14,6 +16,7 @@ use std::str::FromStr;
 
 use toml::Spanned;
 
+pub(super) use modules::modules;
 use tables::{File, MachineTable};
 
 use super::{Listed, Pattern, Profile, Profiles, Role};
@@ -232,6 +235,8 @@ fn read_one(file: &str, text: &str) -> Result<Read, Vec<Problem>> {
         .as_ref()
         .and_then(|role| reader.word(role, "role", ROLES))
         .flatten();
+    handed_on::labels(&mut reader, &written.k3s.labels);
+    handed_on::kernel_params(&mut reader, &written.nixos.kernel_params);
     let (machines, macs, names) = machines(&mut reader, &written.machine);
     let mut patterns = Vec::new();
     for text in &written.r#match.mac {
@@ -260,7 +265,12 @@ fn read_one(file: &str, text: &str) -> Result<Read, Vec<Problem>> {
                 layout: disk.layout,
                 wipe,
                 role,
-                kernel_params: written.nixos.kernel_params,
+                kernel_params: written
+                    .nixos
+                    .kernel_params
+                    .into_iter()
+                    .map(Spanned::into_inner)
+                    .collect(),
             };
             Ok(Read {
                 profile,

@@ -9,6 +9,7 @@ use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
+use super::handed_on::Labels;
 use super::tree::{Table, value_place};
 
 /// The file as it is written.
@@ -35,7 +36,7 @@ pub(super) struct File {
 pub(super) struct MachineTable {
     pub(super) name: Spanned<String>,
     pub(super) mac: Spanned<Vec<Spanned<String>>>,
-    /// Read by the flake; here it matters that there are any.
+    /// Read by the flake, and by `modules.rs`; here it matters that there are any.
     #[serde(default)]
     pub(super) modules: Vec<String>,
 }
@@ -132,17 +133,16 @@ pub(super) struct K3sTable {
     pub(super) role: Option<Spanned<String>>,
     /// Read by the flake, which puts them into the system.
     #[serde(default)]
-    #[allow(dead_code)]
-    pub(super) labels: BTreeMap<String, String>,
+    pub(super) labels: Labels,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct NixosTable {
-    /// Read by the flake.
+    /// Read by the flake, and by `modules.rs`.
     #[serde(default)]
     #[allow(dead_code)]
     pub(super) modules: Vec<String>,
     #[serde(default)]
-    pub(super) kernel_params: Vec<String>,
+    pub(super) kernel_params: Vec<Spanned<String>>,
 }

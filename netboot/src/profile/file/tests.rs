@@ -229,6 +229,63 @@ fn a_table_may_be_written_with_dotted_keys() {
 }
 
 #[test]
+fn what_goes_into_the_system_is_what_it_takes_there() {
+    let bad = WORKER
+        .replace(
+            "{ tier = \"worker\" }",
+            "{ \"bad key !\" = \"x y\", rack = \"-1\", none = \"\", \"node-role.kubernetes.io/worker\" = \"true\" }",
+        )
+        .replace(
+            "[\"console=ttyS0\"]",
+            "[\"quiet\", \"a b\", \"\", \"dyndbg=\\\"file x +p\\\"\", \"x=\\\"y\"]",
+        );
+    problems(
+        &[("a.toml", &bad)],
+        expect![[r#"
+        hosts/profiles/a.toml:18:12: the label `bad key !` has the character ' '; allowed are letters, digits, -, _ and .
+          tip: write it like tier, or example.org/tier
+        hosts/profiles/a.toml:18:26: the label's value `x y` has the character ' '; allowed are letters, digits, -, _ and .
+        hosts/profiles/a.toml:18:40: the label's value `-1` must begin and end with a letter or a digit
+        hosts/profiles/a.toml:18:57: a node may not give itself the label `node-role.kubernetes.io/worker`: the kubelet would not start
+          tip: take another name, or give it once the node has joined: kubectl label node NAME 'node-role.kubernetes.io/worker=true'
+        hosts/profiles/a.toml:22:27: `a b` is more than one kernel parameter
+          tip: write each by itself: "a", "b"
+        hosts/profiles/a.toml:22:34: is empty; a kernel parameter is one word
+        hosts/profiles/a.toml:22:62: `x="y` has a quote that is not closed
+    "#]],
+    );
+    let dotted = WORKER
+        .replace("labels = { tier = \"worker\" }", "labels.tier = \"x y\"")
+        .replace("[\"console=ttyS0\"]", "[\"dyndbg=\\\"file x +p\\\"\"]");
+    problems(
+        &[("a.toml", &dotted)],
+        expect![[r#"
+        hosts/profiles/a.toml:18:15: the label's value `x y` has the character ' '; allowed are letters, digits, -, _ and .
+    "#]],
+    );
+}
+
+#[test]
+fn modules_are_named_with_their_places() {
+    let own = WORKER.replace(
+        "mac = [\"52",
+        "modules = [\"machines/db.nix\"]\nmac = [\"52",
+    );
+    let named: Vec<String> = Profiles::modules("a.toml", &own)
+        .iter()
+        .map(|(module, place)| format!("{module} {place}"))
+        .collect();
+    assert_eq!(
+        named,
+        [
+            "machines/db.nix a.toml:7:12: ",
+            "roles/worker.nix a.toml:22:12: "
+        ]
+    );
+    assert_eq!(Profiles::modules("a.toml", "["), []);
+}
+
+#[test]
 fn a_disk_must_be_selected() {
     let none = WORKER.replace("smallest = true, min-size = \"20G\"", "");
     problems(
