@@ -23,6 +23,7 @@ pub mod doctor;
 mod durable;
 pub mod flake;
 pub mod follow;
+mod git;
 pub mod installers;
 pub mod k3s;
 pub mod keys;

@@ -53,11 +53,7 @@ fn main() -> ExitCode {
                     eprintln!("warning: {}", checkup::ONE_TOKEN);
                     eprintln!("  tip: {}", checkup::TWO_TOKENS);
                 }
-                for file in untracked(&checked.config.config.hosts_dir) {
-                    let file = file.display();
-                    eprintln!("warning: {file}: Git does not know it, so a flake does not see it");
-                    eprintln!("  tip: git add {file}");
-                }
+                warn_of_git(&checked.config.config.hosts_dir);
                 ExitCode::SUCCESS
             }
             Err(text) => {
@@ -72,6 +68,22 @@ fn main() -> ExitCode {
                 ExitCode::from(NO_START)
             }
         },
+    }
+}
+
+fn warn_of_git(hosts_dir: &Path) {
+    match untracked(hosts_dir) {
+        Ok(files) => {
+            for file in files {
+                let file = file.display();
+                eprintln!("warning: {file}: Git does not know it, so a flake does not see it");
+                eprintln!("  tip: git add {file}");
+            }
+        }
+        Err(why) => {
+            eprintln!("warning: which files a flake does not see is not known: {why}");
+            eprintln!("  tip: check as the user whose repository it is");
+        }
     }
 }
 

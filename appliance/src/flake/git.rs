@@ -1,9 +1,10 @@
 //! What Git knows and older Nix does not say: the revision that a changed flake was changed from.
 
 use std::path::PathBuf;
-use std::process::Stdio;
 
 use tokio::process::Command;
+
+use crate::git;
 
 /// The working tree of a `git+file:///…` reference.
 pub(super) fn folder(reference: &str) -> Option<PathBuf> {
@@ -35,11 +36,8 @@ fn decoded(path: &str) -> String {
 
 /// The commit that is checked out there; nothing before the first, or without Git.
 pub(super) async fn head(folder: &std::path::Path) -> Option<String> {
-    let output = Command::new("git")
-        .arg("-C")
-        .arg(folder)
-        .args(["rev-parse", "--verify", "--quiet", "HEAD"])
-        .stdin(Stdio::null())
+    let arguments = ["rev-parse", "--verify", "--quiet", "HEAD"];
+    let output = Command::from(git::command(folder, &arguments))
         .kill_on_drop(true)
         .output()
         .await
