@@ -41,6 +41,7 @@ in
     cargo clippy --offline --locked --workspace --all-targets --features integration/lab -- -D warnings
   '';
 
+  # No Nix builds inside of a build: tests that need one say that they are skipped. `integration/test` lets none be skipped.
   tests = cargo "tests" "cargo nextest run --offline --locked --workspace";
 
   # The derivation of each and of its virtual machine is computed, none is built.

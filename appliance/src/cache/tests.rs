@@ -18,6 +18,7 @@ use self::kept::{Kept, build, nix, system_of};
 use super::*;
 use crate::config::K3sConfig;
 use crate::keys::Keys;
+use crate::testing::skipped;
 
 const HASH: &str = "0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq";
 const NAR: &str = "0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq0c3x1m7mlmcnkd5x5bj0";
@@ -161,10 +162,7 @@ async fn nix_takes_what_was_published_and_trusts_only_our_key() {
                  mkdir netboot; ln -s ${dep} netboot/format";
     let toplevel = match system("cache-test", whole) {
         Ok(toplevel) => toplevel,
-        Err(why) => {
-            eprintln!("skipped: {why}");
-            return;
-        }
+        Err(why) => return skipped(&why),
     };
     let dir = tempfile::tempdir().expect("a folder");
     let keys = Keys::open(dir.path(), &K3sConfig::default()).expect("keys");
@@ -260,10 +258,7 @@ async fn what_is_not_a_system_is_refused_with_what_it_lacks() {
 
     let half = match system("half", "touch init") {
         Ok(half) => half,
-        Err(why) => {
-            eprintln!("skipped: {why}");
-            return;
-        }
+        Err(why) => return skipped(&why),
     };
     let refusal = cache
         .turn()

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::http::testing::Bench;
-use crate::testing::wait_until;
+use crate::testing::{skipped, wait_until};
 use crate::{clock, doctor};
 
 const OFTEN: Duration = Duration::from_millis(5);
@@ -233,7 +233,7 @@ async fn a_push_becomes_releases_and_one_that_does_not_build_leaves_them() {
     if !built.is_ok_and(|built| built.status.success())
         || repository.git(&["init", "-q", "."]).is_none()
     {
-        return eprintln!("skipped: Nix cannot build here, or there is no Git");
+        return skipped("Nix cannot build here, or there is no Git");
     }
     let bench = Bench::new();
     let store = &bench.app.store;

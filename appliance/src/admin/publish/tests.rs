@@ -5,6 +5,7 @@ use std::process::Command;
 
 use super::*;
 use crate::admin::tests::Served;
+use crate::testing::skipped;
 
 #[test]
 fn what_is_published_is_a_store_path() {
@@ -89,7 +90,7 @@ impl Lab {
             .output();
         let works = probe.is_ok_and(|output| output.status.success());
         if !works || !lab.git(&["init", "-q", "."]) {
-            eprintln!("skipped: Nix cannot build here, or there is no Git");
+            skipped("Nix cannot build here, or there is no Git");
             return None;
         }
         lab.write("1.32", "true");

@@ -163,7 +163,7 @@ fn large_nar(path: &str, size: u64) -> bool {
 async fn a_client_that_asks_too_early_gets_it_later_and_no_one_ever_sees_half_of_it() {
     let toplevel = match system_of("asked", &["asked-0", "asked-1", "asked-2", "asked-3"]) {
         Ok(toplevel) => toplevel,
-        Err(why) => return eprintln!("skipped: {why}"),
+        Err(why) => return skipped(&why),
     };
     let served = Served::new().await;
     let client = Client::new();
@@ -201,7 +201,7 @@ async fn a_client_that_asks_too_early_gets_it_later_and_no_one_ever_sees_half_of
 async fn a_copy_that_is_cut_goes_on_at_its_byte() {
     let toplevel = match system_of("cut", &["cut-0"]) {
         Ok(toplevel) => toplevel,
-        Err(why) => return eprintln!("skipped: {why}"),
+        Err(why) => return skipped(&why),
     };
     let served = Served::new().await;
     served.publish(&toplevel).await;
@@ -249,7 +249,7 @@ async fn a_prune_while_clients_copy_harms_no_one_who_copies_what_stays() {
     };
     let [one, two, three] = match systems() {
         Ok(systems) => systems,
-        Err(why) => return eprintln!("skipped: {why}"),
+        Err(why) => return skipped(&why),
     };
     let served = Served::new().await;
     for toplevel in [&one, &two, &three] {
@@ -354,7 +354,7 @@ async fn a_prune_sweeps_what_was_left_behind_and_waits_for_its_turn() {
         .and_then(|one| Ok((one, system_of("swept-2", &["swept-1"])?)));
     let (one, two) = match systems {
         Ok(systems) => systems,
-        Err(why) => return eprintln!("skipped: {why}"),
+        Err(why) => return skipped(&why),
     };
     let served = Served::new().await;
     served.publish(&one).await;

@@ -34,7 +34,7 @@ async fn child() {
 async fn what_is_whole_of_an_earlier_publication_is_taken_over_and_the_rest_is_not() {
     let toplevel = match system_of("left", &["left-a", "left-b", "left-c", "left-d"]) {
         Ok(toplevel) => toplevel,
-        Err(why) => return eprintln!("skipped: {why}"),
+        Err(why) => return skipped(&why),
     };
     let kept = Kept::new();
     // As if the power went in a former publication, before anything was moved.
@@ -90,7 +90,7 @@ async fn a_service_that_is_killed_while_it_publishes_leaves_a_cache_that_the_nex
     });
     let (old, new) = match systems {
         Ok(systems) => systems,
-        Err(why) => return eprintln!("skipped: {why}"),
+        Err(why) => return skipped(&why),
     };
     // The first one is slower than those to come.
     let mut took = Duration::ZERO;

@@ -16,7 +16,7 @@ fn truncate(file: &Path, keep: u64) {
 async fn a_torn_entry_is_copied_anew_and_an_intact_one_is_not_touched() {
     let toplevel = match system_of("mended", &["mended-a", "mended-b"]) {
         Ok(toplevel) => toplevel,
-        Err(why) => return eprintln!("skipped: {why}"),
+        Err(why) => return skipped(&why),
     };
     let kept = Kept::new();
     kept.publish(&toplevel).await;
@@ -93,7 +93,7 @@ async fn releases_share_what_they_have_in_common() {
         .and_then(|one| Ok((one, system_of("dedup-2", &all("own-2"))?)));
     let (one, two) = match systems {
         Ok(systems) => systems,
-        Err(why) => return eprintln!("skipped: {why}"),
+        Err(why) => return skipped(&why),
     };
     let kept = Kept::new();
     let first = kept.publish(&one).await;

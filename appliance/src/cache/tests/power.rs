@@ -17,7 +17,7 @@ async fn a_power_cut_while_publishing_leaves_the_old_release_whole_and_the_next_
         .and_then(|old| Ok((old, system_of("power-new", &[&shared[..], &own].concat())?)));
     let (old, new) = match systems {
         Ok(systems) => systems,
-        Err(why) => return eprintln!("skipped: {why}"),
+        Err(why) => return skipped(&why),
     };
     let dir = tempfile::tempdir().expect("a folder");
     let first = match blank(dir.path(), 128 << 20) {

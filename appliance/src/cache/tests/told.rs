@@ -7,7 +7,7 @@ async fn a_copy_tells_how_many_bytes_have_come() {
     let names = ["told-0", "told-1", "told-2", "told-3"];
     let toplevel = match system_of("told", &names) {
         Ok(toplevel) => toplevel,
-        Err(why) => return eprintln!("skipped: {why}"),
+        Err(why) => return skipped(&why),
     };
     let kept = Kept::new();
     assert_eq!(kept.cache.copying(), None);
