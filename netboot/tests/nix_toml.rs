@@ -40,7 +40,7 @@ fn what_nix_takes_is_taken_and_means_the_same() {
 
 #[test]
 fn what_nix_refuses_is_refused() {
-    for folder in ["bad", "bad/accepted-by-old-nix"] {
+    for folder in ["bad", "bad/accepted-by-old-nix", "bad/accepted-by-nix"] {
         for (path, text) in files(folder) {
             assert_ne!(nix_toml::check("file", &text), [], "{}", path.display());
         }
