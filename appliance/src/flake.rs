@@ -15,7 +15,7 @@ use netboot::name::SystemName;
 use netboot::nix_log::{BuildLog, News};
 use netboot::refusal::{Code, Refusal};
 use netboot::store_path::StorePath;
-use netboot::wire::Source;
+use netboot::wire::{InstallerFor, Source};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
@@ -40,6 +40,24 @@ pub struct Offers {
     pub systems: Vec<String>,
     /// Architectures with `packages.<architecture>-linux.installer`, as `uname -m` says them.
     pub installers: Vec<String>,
+}
+
+impl Offers {
+    /// What machines of this architecture lack if they have no installer, and the flake brings none.
+    pub fn lacks(&self, about: &InstallerFor) -> Option<String> {
+        let InstallerFor {
+            arch,
+            configured,
+            published,
+        } = about;
+        if configured.is_some() || published.is_some() || self.installers.contains(arch) {
+            return None;
+        }
+        Some(format!(
+            "{arch} machines have no installer to boot: the flake has no packages.{arch}-linux.installer; \
+             in the outputs of a lab's flake.nix, write: inherit (netboot) packages;"
+        ))
+    }
 }
 
 /// What to build.

@@ -24,24 +24,29 @@ impl FlakeBranch {
         }
     }
 
-    /// All that profiles use and the flake has, as `pxe-admin publish` takes it.
-    fn wanted(&self, offers: &Offers) -> Vec<Output> {
+    /// All that profiles use and the flake has, as `pxe-admin publish` takes it; and a word for what it does not have.
+    fn wanted(&self, offers: &Offers) -> (Vec<Output>, Vec<String>) {
         let has = |name: &SystemName| offers.systems.iter().any(|s| s == name.as_str());
         let (used, absent): (Vec<_>, Vec<_>) =
             self.app.profiles().systems().into_iter().partition(has);
-        for system in absent {
-            tracing::warn!(%system, flake = self.reference, "profiles use a system that the flake does not have");
-        }
+        let absent = absent.iter();
+        let mut words: Vec<String> = absent
+            .map(|system| {
+                format!("profiles use the system `{system}`, which the flake does not have")
+            })
+            .collect();
         let kernels = self.app.kernels();
-        let installers = kernels.iter().filter(|arch| {
-            let own = self.app.installers.about(arch).configured.is_some();
-            !own && offers.installers.contains(arch)
-        });
-        let installers = installers.cloned().map(Output::Installer);
-        used.into_iter()
-            .map(Output::System)
-            .chain(installers)
-            .collect()
+        let about: Vec<_> = kernels
+            .iter()
+            .map(|arch| self.app.installers.about(arch))
+            .collect();
+        words.extend(about.iter().filter_map(|about| offers.lacks(about)));
+        let installers = about
+            .into_iter()
+            .filter(|about| about.configured.is_none() && offers.installers.contains(&about.arch));
+        let installers = installers.map(|about| Output::Installer(about.arch));
+        let systems = used.into_iter().map(Output::System);
+        (systems.chain(installers).collect(), words)
     }
 }
 
@@ -62,7 +67,10 @@ impl Branch for FlakeBranch {
     }
 
     async fn publish(&self, flake: Flake) -> Result<(), Refusal> {
-        let wanted = self.wanted(&flake.offers().await?);
+        let (wanted, words) = self.wanted(&flake.offers().await?);
+        for word in words {
+            tracing::warn!(flake = self.reference, "{word}");
+        }
         let evaluation = flake.evaluate(&wanted).await?;
         for word in &evaluation.words {
             tracing::warn!(word, "Nix says of the flake");
@@ -106,4 +114,46 @@ impl Branch for FlakeBranch {
 
 fn refused(message: &str) -> Refusal {
     Refusal::new(Code::PublishFailed, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::testing::Bench;
+
+    #[tokio::test]
+    async fn what_the_flake_lacks_is_told() {
+        let bench = Bench::new();
+        let branch = FlakeBranch::new(bench.app.clone(), "/srv/lab");
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let systems = names(&["plain", "server", "worker"]);
+        let installer = Output::Installer("x86_64".to_owned());
+        for (name, systems, installers, with_installer, want) in [
+            ("nothing", &systems[..], names(&["x86_64"]), true, &[][..]),
+            (
+                "an installer",
+                &systems[..],
+                names(&["aarch64"]),
+                false,
+                &[
+                    "x86_64 machines have no installer to boot: the flake has no packages.x86_64-linux.installer; in the outputs of a lab's flake.nix, write: inherit (netboot) packages;",
+                ],
+            ),
+            (
+                "a system",
+                &systems[1..],
+                names(&["x86_64"]),
+                true,
+                &["profiles use the system `plain`, which the flake does not have"],
+            ),
+        ] {
+            let offers = Offers {
+                systems: systems.to_vec(),
+                installers,
+            };
+            let (wanted, words) = branch.wanted(&offers);
+            assert_eq!(words, want, "{name}");
+            assert_eq!(wanted.contains(&installer), with_installer, "{name}");
+        }
+    }
 }

@@ -63,7 +63,8 @@ pub fn images(images: &[Image]) -> Check {
     if images.is_empty() {
         return check
             .judged(Verdict::Problem, "no installer image is configured")
-            .tip("write into appliance.toml: [images.installer] with kernel, initrd, cmdline and arch");
+            .tip("pxe-admin publish, of a flake that has packages.x86_64-linux.installer; in the outputs of a lab's flake.nix: inherit (netboot) packages;")
+            .tip("or write into appliance.toml: [images.installer] with kernel, initrd, cmdline and arch");
     }
     for image in images {
         let Image { name, version, .. } = image;

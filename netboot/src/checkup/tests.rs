@@ -181,7 +181,10 @@ fn an_installer_is_readable_and_of_one_build() {
     ] {
         check(name, &images(&[found]), verdict, said);
     }
-    check("none", &images(&[]), Verdict::Problem, "no installer image");
+    let none = images(&[]);
+    check("none", &none, Verdict::Problem, "no installer image");
+    let tip = &none.tips[0];
+    assert!(tip.contains("inherit (netboot) packages;"), "{tip}");
 }
 
 #[test]

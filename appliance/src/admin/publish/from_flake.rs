@@ -163,7 +163,11 @@ fn wanted(
                 "note: [images.{name}] of appliance.toml is the installer for {arch}; that of the flake is left alone"
             )),
             (None, true) => outputs.push(flake::Output::Installer(arch.clone())),
-            (_, false) => {}
+            (_, false) => {
+                if let Some(lack) = offers.lacks(installer) {
+                    output.note(&format!("warning: {lack}"));
+                }
+            }
         }
     }
     if outputs.is_empty() {

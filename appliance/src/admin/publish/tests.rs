@@ -290,6 +290,31 @@ async fn a_flake_becomes_releases_and_an_installer() {
     assert!(app.cache.file(&narinfo).is_some());
 }
 
+#[tokio::test]
+async fn a_flake_without_an_installer_is_told_what_it_lacks() {
+    let Some(lab) = Lab::new() else { return };
+    let file = lab.folder.path().join("flake.nix");
+    let whole = fs::read_to_string(&file).expect("reads");
+    let line = "packages.x86_64-linux.installer = installer;";
+    assert!(whole.contains(line));
+    fs::write(&file, whole.replace(line, "")).expect("writes");
+    let lacks = "warning: x86_64 machines have no installer to boot: the flake has no packages.x86_64-linux.installer";
+    let (exit, _, err) = lab.publish("--dry-run").await;
+    assert_eq!(exit, 0, "{err}");
+    assert!(err.contains(lacks), "{err}");
+    assert!(err.contains("inherit (netboot) packages;"), "{err}");
+
+    // One that was published stays in force: then nothing is lacking.
+    fs::write(&file, &whole).expect("writes");
+    let (exit, _, err) = lab.publish("").await;
+    assert_eq!(exit, 0, "{err}");
+    assert!(!err.contains("no installer"), "{err}");
+    fs::write(&file, whole.replace(line, "")).expect("writes");
+    let (exit, _, err) = lab.publish("").await;
+    assert_eq!(exit, 0, "{err}");
+    assert!(!err.contains("no installer"), "{err}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_done_before_a_failure_is_said() {
     let Some(lab) = Lab::new() else { return };
