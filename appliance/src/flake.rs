@@ -10,6 +10,7 @@ mod run;
 mod tests;
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use netboot::name::SystemName;
 use netboot::nix_log::{BuildLog, News};
@@ -267,13 +268,23 @@ impl Flake {
     }
 }
 
-/// Builds or fetches them all, or says why one cannot be.
+/// Builds or fetches them all, or says why one cannot be. What holds them against Nix's collector are links in a new
+/// folder: in `roots`, or among temporary files. A service whose `/tmp` is its own needs the former: Nix's daemon follows
+/// the links, and takes one that it does not find for gone.
 ///
 /// # Errors
 /// A build failed, in Nix's own words with the last lines of the builder.
-pub async fn build(wanted: &[&Evaluated], listener: Listener<'_>) -> Result<Built, Refusal> {
-    let roots = tempfile::tempdir()
-        .map_err(|error| refused(&format!("a temporary folder cannot be made: {error}")))?;
+pub async fn build(
+    wanted: &[&Evaluated],
+    roots: Option<&Path>,
+    listener: Listener<'_>,
+) -> Result<Built, Refusal> {
+    let folder = match roots {
+        Some(roots) => std::fs::create_dir_all(roots).and_then(|()| tempfile::tempdir_in(roots)),
+        None => tempfile::tempdir(),
+    };
+    let roots =
+        folder.map_err(|error| refused(&format!("a temporary folder cannot be made: {error}")))?;
     if wanted.is_empty() {
         return Ok(Built {
             words: Vec::new(),
@@ -291,7 +302,7 @@ pub async fn build(wanted: &[&Evaluated], listener: Listener<'_>) -> Result<Buil
     })?;
     let absent = wanted
         .iter()
-        .find(|built| !std::path::Path::new(built.path.as_str()).exists());
+        .find(|built| !Path::new(built.path.as_str()).exists());
     if let Some(absent) = absent {
         return Err(refused(&format!(
             "Nix said that it built `{}`, but it is not in this machine's Nix store",
@@ -302,6 +313,17 @@ pub async fn build(wanted: &[&Evaluated], listener: Listener<'_>) -> Result<Buil
         words: told.words,
         _roots: roots,
     })
+}
+
+/// Lets go of what builds held that a crash or a power cut ended.
+///
+/// # Errors
+/// The folder cannot be removed; one that is not there is fine.
+pub fn let_go(roots: &Path) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(roots) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 impl std::fmt::Display for Output {

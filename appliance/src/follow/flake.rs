@@ -1,5 +1,6 @@
 //! The branch of the flake that the configuration names: its commits, built by the Nix of the appliance's machine.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use netboot::name::SystemName;
@@ -9,18 +10,25 @@ use netboot::wire::{InstallerRequest, PublishRequest};
 use super::Branch;
 use crate::app::App;
 use crate::cache;
-use crate::flake::{Flake, Offers, Output, build};
+use crate::flake::{Flake, Offers, Output, build, let_go};
 
 pub struct FlakeBranch {
     app: Arc<App>,
     reference: String,
+    /// What is being built is held from here.
+    roots: PathBuf,
 }
 
 impl FlakeBranch {
     pub fn new(app: Arc<App>, reference: &str) -> Self {
+        let roots = app.config.state_dir.join("nix-roots");
+        if let Err(error) = let_go(&roots) {
+            tracing::warn!(%error, roots = %roots.display(), "what an earlier build held cannot be let go");
+        }
         Self {
             app,
             reference: reference.to_owned(),
+            roots,
         }
     }
 
@@ -77,7 +85,8 @@ impl Branch for FlakeBranch {
         }
         let evaluated = evaluation.outputs;
         // Nix deletes none of it until all is handed over.
-        let _built = build(&evaluated.iter().collect::<Vec<_>>(), &mut |_, _| {}).await?;
+        let all: Vec<_> = evaluated.iter().collect();
+        let _built = build(&all, Some(&self.roots), &mut |_, _| {}).await?;
         for made in &evaluated {
             if let Output::System(_) = made.output {
                 cache::look_at(&made.path)?;

@@ -238,7 +238,11 @@ async fn a_push_becomes_releases_and_one_that_does_not_build_leaves_them() {
     let bench = Bench::new();
     let store = &bench.app.store;
     let reference = repository.0.path().display().to_string();
+    // What a build held that was cut off.
+    let roots = bench.app.config.state_dir.join("nix-roots");
+    std::fs::create_dir_all(roots.join("cut-off")).expect("makes");
     let branch = FlakeBranch::new(bench.app.clone(), &reference);
+    assert!(!roots.exists(), "it is let go");
     let (looks, stop) = (&bench.app.looks, CancellationToken::new());
     let following = follow(
         store,
@@ -269,6 +273,8 @@ async fn a_push_becomes_releases_and_one_that_does_not_build_leaves_them() {
         let first = [("server", 1), ("worker", 1)]
             .map(|(system, number)| (system.to_owned(), number, Some(one.clone())));
         assert_eq!(releases(), first);
+        let held = || std::fs::read_dir(&roots).expect("it is made").count();
+        wait_until("all is let go", Duration::from_secs(10), || held() == 0).await;
 
         let bad = repository.commit("echo no such part >&2; exit 1");
         settled(&bad).await;

@@ -239,7 +239,7 @@ async fn build(new: &[&Evaluated], output: &mut Output) -> Result<flake::Built, 
             output.note(&format!("building {name}"));
         }
     };
-    let built = flake::build(new, &mut listener).await.map_err(here)?;
+    let built = flake::build(new, None, &mut listener).await.map_err(here)?;
     output.progress_over();
     Ok(built)
 }

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use super::*;
 use crate::admin::tests::Served;
+use crate::flake::{self, Flake};
 use crate::testing::skipped;
 
 #[test]
@@ -313,6 +314,36 @@ async fn a_flake_without_an_installer_is_told_what_it_lacks() {
     let (exit, _, err) = lab.publish("").await;
     assert_eq!(exit, 0, "{err}");
     assert!(!err.contains("no installer"), "{err}");
+}
+
+#[tokio::test]
+async fn what_is_built_is_held_from_the_folder_that_was_named() {
+    let Some(lab) = Lab::new() else { return };
+    lab.commit();
+    let reference = lab.folder.path().display().to_string();
+    let flake = Flake::open(&reference).await.expect("opens");
+    let outputs = [flake::Output::System("worker".parse().expect("a name"))];
+    let evaluated = flake.evaluate(&outputs).await.expect("evaluates").outputs;
+    let all: Vec<_> = evaluated.iter().collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    let roots = folder.path().join("state/nix-roots");
+    let built = flake::build(&all, Some(&roots), &mut |_, _| {}).await;
+    let built = built.expect("builds");
+    let holders = || {
+        let path = evaluated[0].path.as_str();
+        let output = Command::new("nix-store")
+            .args(["--query", "--roots", path])
+            .output()
+            .expect("runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let (said, below) = (holders(), roots.display().to_string());
+    assert!(said.contains(&below), "held from elsewhere: {said:?}");
+    drop(built);
+    assert!(!holders().contains(&below), "let go");
+    flake::let_go(&roots).expect("is removed");
+    flake::let_go(&roots).expect("is gone already");
+    assert!(!roots.exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]
