@@ -116,10 +116,12 @@ fn stacked(roots: &Roots, own: &[String]) -> Result<Vec<Stacked>, Refusal> {
     while !found.is_empty() {
         let is_top = |name: &String| {
             let parts = with_partitions(roots, name);
-            !parts
+            let holds = parts
                 .iter()
                 .flat_map(|part| holders(roots, part))
-                .any(|holder| found.contains(&holder))
+                .any(|holder| found.contains(&holder));
+            let contains = |other: &String| container(roots, other).as_ref() == Some(name);
+            !holds && !found.iter().any(contains)
         };
         // There is always a top one; a sysfs that changes meanwhile must not hold this up.
         let top = found.iter().position(is_top).unwrap_or(0);
@@ -130,6 +132,16 @@ fn stacked(roots: &Roots, own: &[String]) -> Result<Vec<Stacked>, Refusal> {
         });
     }
     Ok(order)
+}
+
+/// The container that an array of a mainboard's RAID (IMSM, DDF) lies in. Both hold the disks, and neither the other: only the
+/// array says so, as `external:/md127/0`, with `-` in place of the first slash while nothing may be written to it
+/// (Documentation/admin-guide/md.rst, `metadata_version`; `is_subarray` of mdadm).
+fn container(roots: &Roots, name: &str) -> Option<String> {
+    let version = text(class(roots, name).join("md/metadata_version"))?;
+    let inside = version.strip_prefix("external:")?;
+    let inside = inside.strip_prefix(['/', '-'])?;
+    inside.split('/').next().map(str::to_owned)
 }
 
 fn stop(roots: &Roots, disk: &str, name: &str) -> Result<Command, Refusal> {
@@ -337,6 +349,32 @@ mod tests {
                 "mdadm --stop /dev/md127"
             ]
         );
+    }
+
+    #[test]
+    fn an_array_is_stopped_before_the_container_that_it_lies_in() {
+        for (container, array) in [("md126", "md127"), ("md127", "md126")] {
+            for (version, inside) in [("/", true), ("-", true), ("", false)] {
+                let fake = busy();
+                for name in [container, array] {
+                    fake.stack(name, &["vda1", "vda2"], None);
+                    fake.write(&format!("sys/class/block/{name}/size"), "0");
+                }
+                let said = |name: &str, text: &str| {
+                    fake.write(&format!("sys/class/block/{name}/md/metadata_version"), text);
+                };
+                said(container, "external:imsm\n");
+                if inside {
+                    said(array, &format!("external:{version}{container}/0\n"));
+                }
+                // Those that have nothing to do with each other go by their names.
+                let first = if inside { array } else { "md126" };
+                let stops = released(&fake);
+                assert_eq!(stops.len(), 2, "{stops:?}");
+                let want = format!("mdadm --stop /dev/{first}");
+                assert_eq!(stops[0], want, "{container} {version}");
+            }
+        }
     }
 
     #[test]
