@@ -32,6 +32,9 @@ pub(crate) enum Say {
     Body(String),
 }
 
+/// Something that happens to the machine meanwhile.
+type Change = fn(&mut Fake);
+
 pub(crate) struct Fake {
     dir: tempfile::TempDir,
     clock: Duration,
@@ -59,6 +62,7 @@ pub(crate) struct Fake {
     /// What tries of `nix-env` say before they fail.
     pub nix_fails: VecDeque<Vec<String>>,
     on_sleep: Option<fn(&mut Fake)>,
+    on_call: Option<(&'static str, Change)>,
     /// What disko's script does; the line that it fails with.
     pub script: fn(&mut Fake) -> Result<(), &'static str>,
     /// What programs read that must not be in `log`.
@@ -92,6 +96,7 @@ impl Fake {
             fail_every: None,
             nix_fails: VecDeque::new(),
             on_sleep: None,
+            on_call: None,
             script: |_| Err("there is no script here"),
             secret_inputs: Vec::new(),
             headers: BTreeMap::new(),
@@ -183,6 +188,17 @@ impl Fake {
         self.on_sleep = Some(change);
     }
 
+    /// What happens once this was called: a path of the appliance, or a command line.
+    pub(crate) fn on_call(&mut self, what: &'static str, change: Change) {
+        self.on_call = Some((what, change));
+    }
+
+    fn called(&mut self, what: &str) {
+        if let Some((_, change)) = self.on_call.take_if(|(waited, _)| *waited == what) {
+            change(self);
+        }
+    }
+
     pub(crate) fn away(&mut self, path: &str, times: usize) {
         for _ in 0..times {
             self.answer(path, Say::Away);
@@ -257,6 +273,8 @@ impl Outside for Fake {
             return Ok(Box::new(broken(vec![line.to_owned()])));
         }
         let output = self.effect(command);
+        let line = self.log.last().cloned().unwrap_or_default();
+        self.called(&line);
         Ok(Box::new(Said {
             lines: VecDeque::new(),
             output,
@@ -301,11 +319,8 @@ impl Look for Fake {
             status: 200,
             body: body.into_bytes(),
         };
-        match self
-            .instead
-            .get_mut(call.path)
-            .and_then(VecDeque::pop_front)
-        {
+        let said = self.instead.get_mut(call.path);
+        let answer = match said.and_then(VecDeque::pop_front) {
             None => Ok(yes(self.usual(call))),
             Some(Say::Body(body)) => Ok(yes(body)),
             Some(Say::Status(status)) => Ok(Answer {
@@ -321,7 +336,9 @@ impl Look for Fake {
                 what: "its key is another".to_owned(),
             }
             .into()),
-        }
+        };
+        self.called(call.path);
+        answer
     }
 
     fn elapsed(&self) -> Duration {

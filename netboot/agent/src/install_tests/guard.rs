@@ -17,6 +17,24 @@ fn a_disk_in_use_by_what_spans_another_disk_is_left_alone() {
     assert_eq!(doings(&fake), [""; 0]);
 }
 
+#[test]
+fn a_disk_that_changes_after_its_wipe_is_not_written_to_again() {
+    for line in [
+        "wipefs --all --quiet /dev/vda1",
+        "wipefs --all --quiet /dev/vda",
+    ] {
+        let mut fake = Fake::machine(Firmware::Uefi);
+        fake.on_call(line, |fake| fake.write("sys/block/vda/serial", "another"));
+        let (step, causes) = failed(run(&mut fake));
+        assert_eq!(step, Step::TearDown);
+        assert!(
+            causes.contains("is not the disk of the plan any more"),
+            "{causes}"
+        );
+        assert_eq!(doings(&fake).last().map(|last| last.as_str()), Some(line));
+    }
+}
+
 /// Four disks at most, often alike, so that names and identities get in each other's way.
 fn disks() -> impl Strategy<Value = Vec<DiskSpec>> {
     const NAMES: [&str; 4] = ["vda", "vdb", "nvme0n1", "sda"];

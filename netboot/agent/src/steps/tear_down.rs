@@ -123,6 +123,7 @@ fn wipe(install: &mut Run<'_>, target: &Target) -> anyhow::Result<()> {
         target.still_it(install.roots)?;
         run(install.outside, &commands::wipe(partition))
             .context("an old partition cannot be wiped")?;
+        target.still_it(install.roots)?;
         zero_ends(install, partition, *size)?;
     }
     if target.planned().keeps() {
@@ -132,6 +133,7 @@ fn wipe(install: &mut Run<'_>, target: &Target) -> anyhow::Result<()> {
     }
     target.still_it(install.roots)?;
     run(install.outside, &commands::wipe(target.node())).context("the disk cannot be wiped")?;
+    target.still_it(install.roots)?;
     zero_ends(install, target.node(), target.planned().disk.size)?;
     reread(install, target)
 }
