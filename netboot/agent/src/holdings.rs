@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use netboot::hardware::{Disk, Group, Holding};
@@ -37,28 +37,44 @@ pub(crate) fn holdings(outside: &mut dyn Look, roots: &Roots, disk: &Disk) -> Ve
 }
 
 /// Says of what has no signature and is not blank that it holds data: encrypted without a header, or of a system that
-/// `wipefs` does not know.
+/// `wipefs` does not know. It also finds nothing where it cannot read.
 fn name_data(roots: &Roots, node: &str, holds: &mut [Holding]) {
     for held in holds.iter_mut().filter(|held| held.kind.is_empty()) {
-        if has_data(&roots.dev.join(node), held.size) {
-            "unknown data".clone_into(&mut held.kind);
+        match ends(&roots.dev.join(node), held.size) {
+            Ends::Blank => {}
+            Ends::Data => "unknown data".clone_into(&mut held.kind),
+            Ends::Unreadable => UNREADABLE.clone_into(&mut held.kind),
         }
     }
 }
 
-/// Whether anything but zeros is at either end of a device of `size` bytes. One that cannot be read is for `wipefs` to tell.
-fn has_data(device: &Path, size: u64) -> bool {
+/// The kind of what nobody can look into.
+const UNREADABLE: &str = "unreadable";
+
+/// What is at the two ends of a device.
+enum Ends {
+    Blank,
+    Data,
+    Unreadable,
+}
+
+/// Whether anything but zeros is at either end of a device of `size` bytes. An error is not the same as zeros: what a disk
+/// does not give out today it may give out tomorrow.
+fn ends(device: &Path, size: u64) -> Ends {
     const SPAN: u64 = 1 << 20;
 
-    let data_from = |start| {
+    let data_from = |start| -> io::Result<bool> {
         let mut octets = Vec::new();
-        let read = File::open(device).and_then(|mut device| {
-            device.seek(SeekFrom::Start(start))?;
-            device.take(SPAN).read_to_end(&mut octets)
-        });
-        read.is_ok() && octets.iter().any(|octet| *octet != 0)
+        let mut device = File::open(device)?;
+        device.seek(SeekFrom::Start(start))?;
+        device.take(SPAN).read_to_end(&mut octets)?;
+        Ok(octets.iter().any(|octet| *octet != 0))
     };
-    data_from(0) || data_from(size.saturating_sub(SPAN))
+    match (data_from(0), data_from(size.saturating_sub(SPAN))) {
+        (Ok(false), Ok(false)) => Ends::Blank,
+        (Ok(_), Ok(_)) => Ends::Data,
+        _ => Ends::Unreadable,
+    }
 }
 
 /// Arrays, volumes and opened LUKS above a device, from the bottom up; each once, though it may lie on several partitions.
@@ -128,7 +144,7 @@ fn signatures(
     });
     // Not the same as nothing: whoever approves of a plan must know.
     let Some(Listed { signatures }) = listed else {
-        return vec![plain("unreadable")];
+        return vec![plain(UNREADABLE)];
     };
     let mut holds: Vec<Holding> = Vec::new();
     let primary = format!("{sector:#x}");

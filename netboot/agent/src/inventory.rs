@@ -270,6 +270,29 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_read_is_not_called_blank() {
+        for (device, want) in [
+            ("vda", ["vda unreadable", "vda1 "].as_slice()),
+            ("vda1", &["vda1 unreadable"]),
+        ] {
+            let mut fake = Fake::new(Firmware::Uefi);
+            fake.add_disk(&DiskSpec::virtio("vda", 64 << 20, "root"));
+            fake.add_partition("vda", 1, 2048, 4096, "files");
+            let roots = fake.roots();
+            // A folder can be opened, and each read of it is an error.
+            let node = roots.dev.join(device);
+            fs::remove_file(&node).expect("was there");
+            fs::create_dir(&node).expect("makes");
+            let disks = inventory(&mut fake, &roots).disks;
+            let holds = disks[0].holds.iter();
+            let found: Vec<String> = holds
+                .map(|held| format!("{} {}", held.node, held.kind))
+                .collect();
+            assert_eq!(found, want, "{device}");
+        }
+    }
+
+    #[test]
     fn a_disk_that_cannot_be_looked_at_is_not_called_empty() {
         let mut fake = Fake::new(Firmware::Uefi);
         fake.add_disk(&DiskSpec::virtio("vda", 8 << 30, "root"));
