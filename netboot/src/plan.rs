@@ -6,6 +6,7 @@ mod command;
 mod lay;
 mod outline;
 mod pool;
+mod preserve;
 mod scripted;
 mod words;
 
@@ -265,7 +266,7 @@ pub fn plan(hardware: &Hardware, order: &Order<'_>) -> Result<Plan, Refusal> {
     let nodes: Vec<&str> = choice.disks.iter().map(|disk| disk.node.as_str()).collect();
     crate::span::check(&hardware.disks, &nodes)?;
     lay::same_names_elsewhere(&hardware.disks, &choice.disks, &devices)?;
-    lay::preserved_elsewhere(&choice.disks, &devices)?;
+    preserve::preserved_elsewhere(&choice.disks, &devices)?;
     pool::check(hardware, order, &choice.disks, &devices)?;
     let mut disks = Vec::new();
     let mut script = None;

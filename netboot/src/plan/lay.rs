@@ -1,7 +1,6 @@
 //! Where each partition lies on its disk, and what must not be there twice.
 
-use std::collections::BTreeSet;
-
+use super::preserve::preserved;
 use super::{DiskPlan, MIB, Partition, PlannedDisk, size_words};
 use crate::hardware::{Disk, Holding};
 use crate::layout::{Content, Devices, DiskLayout, Slot};
@@ -166,93 +165,6 @@ fn gaps(kept: &[(&Slot, u64, u64, bool)], end: u64) -> Vec<(u64, u64)> {
         free = free.max(stop.div_ceil(MIB) * MIB);
     }
     gaps
-}
-
-/// What is there already of a partition that is to be preserved; nothing if it is to be made.
-///
-/// # Errors
-/// It cannot be told which it is, or it holds something else than the layout says: nobody wants that overwritten.
-fn preserved<'a>(disk: &'a Disk, slot: &Slot) -> Result<Option<&'a Holding>, Refusal> {
-    if !slot.preserve {
-        return Ok(None);
-    }
-    let refuse = |why: String| {
-        Refusal::new(
-            Code::PlanRefused,
-            format!("the partition `{}` cannot be preserved: {why}", slot.label),
-        )
-        .fact(format!("disk {}", disk.words()))
-        .fact("nothing was written")
-    };
-    let named = |held: &&Holding| held.partition_label == slot.label;
-    let nodes: BTreeSet<&str> = disk
-        .holds
-        .iter()
-        .filter(named)
-        .map(|held| held.node.as_str())
-        .collect();
-    if nodes.len() > 1 {
-        return Err(refuse(format!(
-            "{} partitions have this label",
-            nodes.len()
-        )));
-    }
-    let mut found = disk.holds.iter().filter(named);
-    let Some(held) = found.next() else {
-        return Ok(None);
-    };
-    if let Some(other) = found.next() {
-        return Err(refuse(format!("it holds {} and {}", held.kind, other.kind)));
-    }
-    let wanted = match &slot.content {
-        Some(Content::Filesystem { format, .. }) => format.name(),
-        Some(Content::Btrfs { .. }) => "btrfs",
-        _ => return Err(refuse("it is to hold no filesystem".to_owned())),
-    };
-    let end = held.start.saturating_add(held.size);
-    // The backup GPT: a header and 32 sectors of entries (UEFI 2.10 §5.3.2).
-    let last = disk.size.saturating_sub(33 * u64::from(disk.sector));
-    match held.kind.as_str() {
-        // Blank: made by an attempt that ended before it was formatted.
-        "" => Ok(None),
-        "unknown data" => Err(refuse(format!(
-            "it holds data that nobody here can read, the layout wants {wanted}"
-        ))
-        .tip("if that is not wanted: take `preserve` out, have the machine installed, and put it back")),
-        kind if kind != wanted => Err(refuse(format!(
-            "it holds {kind}, the layout wants {wanted}"
-        ))),
-        _ if held.start < MIB || end > last => Err(refuse(format!(
-            "it lies from byte {} to {end}, where the partition table goes",
-            held.start
-        ))),
-        _ => Ok(Some(held)),
-    }
-}
-
-/// Whether a partition that is to be preserved lies on another of the chosen disks than the one that was chosen for it:
-/// disks have changed places, and what is to stay would be wiped.
-pub(super) fn preserved_elsewhere(chosen: &[&Disk], devices: &Devices) -> Result<(), Refusal> {
-    for (place, wanted) in devices.disks.iter().enumerate() {
-        for slot in wanted.partitions.iter().filter(|slot| slot.preserve) {
-            let others = chosen.iter().enumerate().filter(|(at, _)| *at != place);
-            let holds = |disk: &Disk| disk.holds.iter().any(|h| h.partition_label == slot.label);
-            let Some((at, other)) = others.into_iter().find(|(_, disk)| holds(disk)) else {
-                continue;
-            };
-            let message = format!(
-                "the partition `{}`, which is to be preserved, is on the disk chosen for `{}`, not on the one for `{}`",
-                slot.label, devices.disks[at].name, wanted.name
-            );
-            return Err(Refusal::new(Code::PlanRefused, message)
-                .fact(format!("disk {}", other.words()))
-                .fact("nothing was written")
-                .tip(
-                    "name each disk in `[disk] select`, in the order in which the table has them",
-                ));
-        }
-    }
-    Ok(())
 }
 
 /// The system finds partitions by label and arrays by name, and of two equal ones it may take the wrong (disko#551).

@@ -139,6 +139,10 @@ fn what_cannot_be_preserved_is_refused() {
         ),
         ("two of them", with(vec![files(GIB, GIB, "ext4"), twice])),
         ("over the table", with(vec![files(512, GIB, "ext4")])),
+        (
+            "what cannot be read",
+            with(vec![files(GIB, GIB, "unreadable")]),
+        ),
     ];
     let text: Vec<String> = rows
         .iter()
@@ -162,7 +166,70 @@ fn what_cannot_be_preserved_is_refused() {
         over the table: the partition `files` cannot be preserved: it lies from byte 512 to 1073742336, where the partition table goes
           disk vdb: 32.0 GiB virtio, serial serial-vdb, holds vdb1: ext4 "files", 1.0 GiB
           nothing was written
+        what cannot be read: the partition `files` cannot be preserved: nobody can read what it holds
+          disk vdb: 32.0 GiB virtio, serial serial-vdb, holds vdb1: unreadable "files", 1.0 GiB
+          nothing was written
+          tip: if that is not wanted: take `preserve` out, have the machine installed, and put it back
     "#]].assert_eq(&text.join(""));
+}
+
+#[test]
+fn what_may_be_there_unseen_is_not_made_anew() {
+    let whole = |kind: &str| holding("vdb", kind, "");
+    let other = holding("vdb2", "xfs", "old");
+    let planned = |holds: &[Holding]| {
+        let mut disks = two();
+        disks[1].holds = holds.to_vec();
+        plan_of(&hardware(Firmware::Uefi, disks), BOTH)
+    };
+    for (name, holds, seen) in [
+        ("blank", vec![], true),
+        (
+            "a table without it",
+            vec![whole("gpt"), other.clone()],
+            true,
+        ),
+        ("a table of another kind", vec![whole("dos")], true),
+        (
+            "a table known by its copy",
+            vec![whole("gpt-backup"), whole("PMBR"), other],
+            true,
+        ),
+        ("only the copy", vec![whole("gpt-backup")], false),
+        ("both are damaged", vec![whole("PMBR")], false),
+        (
+            "another kind over the copy",
+            vec![
+                whole("dos"),
+                whole("gpt-backup"),
+                holding("vdb1", "ntfs", ""),
+            ],
+            false,
+        ),
+        (
+            "a disk that cannot be read",
+            vec![whole("unreadable")],
+            false,
+        ),
+    ] {
+        assert_eq!(planned(&holds).is_ok(), seen, "{name}");
+    }
+    let damaged = planned(&[whole("gpt-backup"), whole("PMBR")]).expect_err("is refused");
+    expect![[r#"
+        the partition `files` cannot be preserved: the disk's partition table is damaged, and so nobody knows whether it is there
+          disk vdb: 32.0 GiB virtio, serial serial-vdb, holds vdb: gpt-backup, 1.0 GiB; vdb: PMBR, 1.0 GiB
+          nothing was written
+          tip: to mend the table from its copy, on that machine: printf 'w\n' | fdisk /dev/vdb; if nothing on the disk is wanted: wipefs --all /dev/vdb
+    "#]]
+    .assert_eq(&said(damaged));
+    // What is to be preserved nowhere is no reason.
+    let mut damaged = disk("vda", 16 * GIB);
+    damaged.holds = vec![holding("vda", "gpt-backup", "")];
+    plan_with(
+        &hardware(Firmware::Uefi, vec![damaged]),
+        "{ smallest = true }",
+    )
+    .expect("a plan");
 }
 
 #[test]
