@@ -89,9 +89,18 @@ impl Written {
                 label: partition.label.clone(),
                 size: partition.size,
             };
+            // What an install that was cut off had not yet made whole, nobody has put anything into.
+            let half_made = chosen.partitions.iter().filter_map(|partition| {
+                let label = partition.made_as.clone()?;
+                Some(WrittenPartition {
+                    label,
+                    ..known(partition)
+                })
+            });
+            let whole = partitions.into_iter().map(known);
             Self {
                 disk: chosen.disk.clone(),
-                partitions: partitions.into_iter().map(known).collect(),
+                partitions: whole.chain(half_made).collect(),
                 preserved: preserved.into_iter().map(known).collect(),
             }
         });

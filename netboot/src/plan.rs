@@ -132,6 +132,10 @@ pub struct Partition {
     /// The profile wants it to stay from one install to the next.
     #[serde(default, skip_serializing_if = "is_false")]
     pub preserve: bool,
+    /// Its GPT name until it holds what it is to hold, for one that later installs are to preserve: what is half made must
+    /// not be found under its label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_as: Option<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]

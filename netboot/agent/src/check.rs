@@ -168,7 +168,7 @@ fn harmless(plan: &Plan, command: &PlannedCommand) -> Result<(), String> {
     }
     for arg in &command.args {
         match arg {
-            Arg::Text(text) if text == KEY_FROM_STDIN => {}
+            Arg::Text(text) if text == KEY_FROM_STDIN || is_label(plan, text) => {}
             Arg::Text(text) if text.starts_with(['/', '.']) || text.contains("/dev/") => {
                 return Err(format!("names the path `{text}`"));
             }
@@ -215,6 +215,12 @@ fn is_dataset(plan: &Plan, name: &str) -> bool {
 
 fn is_told_to_zfs(text: &str) -> bool {
     ["create", "export", "-f", "-o", "-O"].contains(&text) || text.contains('=')
+}
+
+/// Labels are plain, and so no path, though one may begin with a dot.
+fn is_label(plan: &Plan, text: &str) -> bool {
+    let mut all = plan.disks.iter().flat_map(|disk| &disk.partitions);
+    all.any(|partition| partition.label == text)
 }
 
 fn sound(partition: &Partition, free_from: u64) -> Result<(), String> {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Device, DiskPlan, Plan, PlannedFilesystem, PlannedMount, PlannedVolume};
+use super::{Device, DiskPlan, Partition, Plan, PlannedFilesystem, PlannedMount, PlannedVolume};
 use crate::layout::{Format, Scripted};
 use crate::report::Step;
 use crate::store_path::StorePath;
@@ -170,6 +170,7 @@ pub(super) fn commands(plan: &Plan, tpm2: bool) -> Vec<PlannedCommand> {
     }
     all.extend(plan.volumes.iter().flat_map(|one| encrypt(one, tpm2)));
     all.extend(plan.filesystems.iter().filter(|f| !f.kept).flat_map(format));
+    all.extend(plan.disks.iter().flat_map(made));
     all.extend(plan.mounts.iter().map(mount));
     all.extend(leave(plan));
     all
@@ -260,7 +261,7 @@ fn script(disk: &DiskPlan) -> String {
             partition.start / sector,
             partition.size / sector,
             partition.purpose.type_guid(),
-            partition.label
+            partition.made_as.as_ref().unwrap_or(&partition.label)
         );
     }
     script
@@ -303,6 +304,27 @@ fn pool(pool: &PlannedFilesystem) -> Vec<PlannedCommand> {
         PlannedCommand::new(Step::Format, "zfs", &create).device(&dataset)
     }));
     all
+}
+
+/// What is to be preserved from now on gets the label that it is found by, now that it is whole. The kernel is not told:
+/// other partitions of the disk may be in use.
+fn made(disk: &DiskPlan) -> Vec<PlannedCommand> {
+    let on = Device::Disk(disk.name.clone());
+    let new = disk.partitions.iter().filter(|p| p.made_as.is_some());
+    let label = |partition: &Partition| {
+        let args = [
+            "--quiet",
+            "--lock=yes",
+            "--no-reread",
+            "--no-tell-kernel",
+            "--part-label",
+            "--",
+        ];
+        PlannedCommand::new(Step::Format, "sfdisk", &args)
+            .device(&on)
+            .texts(&[partition.number.to_string(), partition.label.clone()])
+    };
+    new.map(label).collect()
 }
 
 fn mount(mount: &PlannedMount) -> PlannedCommand {

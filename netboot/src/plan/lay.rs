@@ -1,6 +1,6 @@
 //! Where each partition lies on its disk, and what must not be there twice.
 
-use super::preserve::preserved;
+use super::preserve::{made_as, preserved};
 use super::{DiskPlan, MIB, Partition, PlannedDisk, size_words};
 use crate::hardware::{Disk, Holding};
 use crate::layout::{Content, Devices, DiskLayout, Slot};
@@ -118,6 +118,7 @@ pub(super) fn lay(
             .map_or_else(String::new, Content::words),
         kept,
         preserve: slot.preserve,
+        made_as: (slot.preserve && !kept).then(|| made_as(&slot.label, devices)),
     });
     Ok(DiskPlan {
         name: wanted.name.clone(),

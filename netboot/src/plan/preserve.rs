@@ -105,6 +105,25 @@ fn hidden(disk: &Disk) -> Option<(&'static str, String)> {
     })
 }
 
+/// UTF-16 units of a GPT name (UEFI 2.10 §5.3.3). A label that is written has only characters of one unit.
+const NAME: usize = 36;
+
+/// What a partition is called while it is made: by no label of the layout, or a later install would preserve it.
+pub(super) fn made_as(label: &str, devices: &Devices) -> String {
+    let slots = devices.disks.iter().flat_map(|disk| &disk.partitions);
+    let taken: BTreeSet<&str> = slots.map(|slot| slot.label.as_str()).collect();
+    let mut end = "-new".to_owned();
+    loop {
+        let begin = label.chars().take(NAME - end.len());
+        let name: String = begin.chain(end.chars()).collect();
+        // There are fewer partitions than units left.
+        if !taken.contains(name.as_str()) || end.len() == NAME {
+            return name;
+        }
+        end.push('w');
+    }
+}
+
 /// Whether a partition that is to be preserved lies on another of the chosen disks than the one that was chosen for it:
 /// disks have changed places, and what is to stay would be wiped.
 pub(super) fn preserved_elsewhere(chosen: &[&Disk], devices: &Devices) -> Result<(), Refusal> {

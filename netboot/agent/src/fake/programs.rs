@@ -56,6 +56,13 @@ impl Fake {
             }
             "zpool" if command.args[0] == "list" => output.stdout.clone_from(&self.pools),
             "zpool" if command.args[0] == "version" && !self.zfs => output.status = Some(1),
+            "sfdisk" if command.args.iter().any(|arg| arg == "--part-label") => {
+                let (disk, number) = (name(arg(2)), arg(1));
+                let digit = disk.ends_with(|c: char| c.is_ascii_digit());
+                let node = format!("{disk}{}{number}", if digit { "p" } else { "" });
+                let uevent = format!("DEVNAME={node}\nPARTNAME={}\n", arg(0));
+                self.write(&format!("sys/block/{disk}/{node}/uevent"), &uevent);
+            }
             "pvs" => output.stdout.clone_from(&self.physical_volumes),
             "blockdev" if command.args[0] == "--rereadpt" => {
                 let disk = self.base().join("sys/block").join(name(arg(0)));

@@ -6,6 +6,7 @@ mod course;
 mod encrypted;
 mod faults;
 mod guard;
+mod preserved;
 mod scripted;
 
 use netboot::report::Step;

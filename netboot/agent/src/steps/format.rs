@@ -7,7 +7,7 @@ use netboot::wire::{DiskSecrets, SealedAnswer, UnlockToken};
 
 use super::claim::Keys;
 use crate::cmdline::Orders;
-use crate::perform::perform;
+use crate::perform::{partitioned, perform};
 use crate::run::{Run, VolumeKeys};
 use crate::target::Targets;
 
@@ -25,7 +25,8 @@ pub(crate) fn format(
     perform(install, targets, plan, Step::Format)?;
     install.volume_keys = None;
     super::settle(install.outside);
-    Ok(())
+    // Where udev runs, it has the kernel read a table again that was written to, if nothing on the disk is in use.
+    partitioned(install, targets)
 }
 
 fn receive(

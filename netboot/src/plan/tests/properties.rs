@@ -8,6 +8,7 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use super::*;
 use crate::layout::{Content, Devices, Slot};
+use crate::report::Step;
 
 /// What a generated profile says, besides the text that is read.
 #[derive(Debug, Clone)]
@@ -439,7 +440,7 @@ fn laid(disk: &Disk, planned: &DiskPlan, slots: &[Slot]) -> Result<(), TestCaseE
         .map(|p| p.label.as_str())
         .collect();
     let wanted: BTreeSet<&str> = slots.iter().map(|slot| slot.label.as_str()).collect();
-    prop_assert_eq!(labels, wanted);
+    prop_assert_eq!(&labels, &wanted);
     prop_assert_eq!(planned.partitions.len(), slots.len());
     let mut free = MIB;
     for (number, partition) in (1..).zip(&planned.partitions) {
@@ -448,6 +449,14 @@ fn laid(disk: &Disk, planned: &DiskPlan, slots: &[Slot]) -> Result<(), TestCaseE
             .find(|slot| slot.label == partition.label)
             .expect("compared");
         prop_assert_eq!(partition.number, number);
+        let is_made = slot.preserve && !partition.kept;
+        prop_assert_eq!(partition.made_as.is_some(), is_made, "{:?}", partition);
+        if let Some(name) = &partition.made_as {
+            prop_assert!(
+                name.len() <= 36 && !wanted.contains(name.as_str()),
+                "{name}"
+            );
+        }
         prop_assert!(
             partition.size > 0 && partition.start >= free,
             "{:?}",
@@ -525,13 +534,28 @@ fn keeps(plan: &Plan, chosen: &[&Disk], devices: &Devices) -> Result<(), TestCas
         }
         let on = Device::Disk(planned.name.clone());
         let tables = plan.commands.iter().filter(|command| {
-            command.program == "sfdisk" && command.args.contains(&Arg::Device(on.clone()))
+            command.program == "sfdisk"
+                && command.step == Step::Partition
+                && command.args.contains(&Arg::Device(on.clone()))
         });
         let tables: Vec<&PlannedCommand> = tables.collect();
         prop_assert_eq!(tables.len(), 1);
         let wipes = tables[0].args.contains(&Arg::Text("always".to_owned()));
         prop_assert_eq!(wipes, !planned.keeps());
         script(disk, planned, tables[0])?;
+        let names = plan.commands.iter().filter(|command| {
+            command.program == "sfdisk"
+                && command.step == Step::Format
+                && command.args.contains(&Arg::Device(on.clone()))
+        });
+        let named: Vec<&[Arg]> = names.map(|c| &c.args[c.args.len() - 2..]).collect();
+        let new = planned.partitions.iter().filter(|p| p.made_as.is_some());
+        let new = new.map(|p| [p.number.to_string(), p.label.clone()].map(Arg::Text));
+        let new: Vec<[Arg; 2]> = new.collect();
+        prop_assert_eq!(
+            named,
+            new.iter().map(<[Arg; 2]>::as_slice).collect::<Vec<_>>()
+        );
     }
     for command in &plan.commands {
         let makes = command.program.starts_with("mk")

@@ -53,6 +53,7 @@ fn a_table_of_two_disks_on_blank_ones() {
         btrfs subvolume create /mnt/@home
         btrfs subvolume create /mnt/@home/ann
         umount /mnt
+        sfdisk --quiet --lock=yes --no-reread --no-tell-kernel --part-label -- /dev/vdb 1 files
         mount -t xfs -o noatime /dev/vda3 /mnt
         mount -t vfat -o umask=0077 /dev/vda2 /mnt/boot
         mount -t ext4 /dev/vdb1 /mnt/srv
@@ -171,6 +172,50 @@ fn what_cannot_be_preserved_is_refused() {
           nothing was written
           tip: if that is not wanted: take `preserve` out, have the machine installed, and put it back
     "#]].assert_eq(&text.join(""));
+}
+
+#[test]
+fn what_is_half_made_is_made_anew() {
+    for (kind, name, kept) in [
+        ("btrfs", "files-new", false),
+        ("ext4", "files-new", false),
+        ("unknown data", "files-new", false),
+        ("", "files-new", false),
+        ("ext4", "files", true),
+    ] {
+        let mut disks = two();
+        let held = Holding {
+            partition_label: name.to_owned(),
+            ..files(GIB, GIB, kind)
+        };
+        disks[1].holds = vec![holding("vdb", "gpt", ""), held];
+        let plan = plan_of(&hardware(Firmware::Uefi, disks), BOTH).expect(kind);
+        let mut partitions = plan.disks[1].partitions.iter();
+        let found = partitions.find(|p| p.label == "files").expect("planned");
+        assert_eq!(found.kept, kept, "{kind} {name}");
+        let made_as = (!kept).then_some("files-new");
+        assert_eq!(found.made_as.as_deref(), made_as, "{kind} {name}");
+    }
+}
+
+#[test]
+fn what_is_half_made_is_called_by_no_label_and_by_a_name_that_a_gpt_takes() {
+    let long = "a".repeat(36);
+    let cut = format!("{}-new", "a".repeat(32));
+    let next = format!("{}-neww", "a".repeat(31));
+    for (label, other, want) in [
+        ("files", "disk", "files-new"),
+        ("files", "files-new", "files-neww"),
+        (long.as_str(), "disk", cut.as_str()),
+        (&long, &cut, &next),
+    ] {
+        let table = BOTH.replace("label = \"files\"", &format!("label = {label:?}"));
+        let table = table.replace("swap = { ", &format!("swap = {{ label = {other:?}, "));
+        let plan = plan_of(&hardware(Firmware::Uefi, two()), &table).expect(label);
+        let partitions = plan.disks.iter().flat_map(|disk| &disk.partitions);
+        let made_as: Vec<&str> = partitions.filter_map(|p| p.made_as.as_deref()).collect();
+        assert_eq!(made_as, [want], "{label} beside {other}");
+    }
 }
 
 #[test]
