@@ -255,7 +255,8 @@ pub fn plan(
             let waits = Waits::Wipe {
                 disks: asks.clone(),
             };
-            (attempt.waits.as_ref() != Some(&waits)).then_some(Happening::Waits { waits })
+            let is_news = attempt.waits.as_ref() != Some(&waits) || attempt.plan.is_some();
+            is_news.then_some(Happening::Waits { waits })
         }
         Ok(plan) => (attempt.plan.as_ref() != Some(plan)).then(|| Happening::Planned {
             plan: Box::new(plan.clone()),

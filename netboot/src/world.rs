@@ -409,7 +409,11 @@ impl Machine {
                 self.in_attempt(|a| a.plan = Some((**plan).clone()));
             }
             Happening::Waits { waits } => {
-                self.in_attempt(|a| a.waits = Some(waits.clone()));
+                self.in_attempt(|a| {
+                    a.waits = Some(waits.clone());
+                    // One that was made before, for other disks, is not carried out.
+                    a.plan = None;
+                });
             }
             Happening::Confirmed { disks, until, .. } => {
                 self.confirmed.clone_from(disks);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use netboot::wire::DiscoveredRequest;
 
+use crate::at_rest::at_rest;
 use crate::cmdline::Discovery;
 use crate::inventory::inventory;
 use crate::outside::{Call, Look, Roots};
@@ -25,6 +26,7 @@ pub(crate) fn discover(
 ) -> anyhow::Result<()> {
     world.say("looking at this machine; nothing is written to its disks");
     settle(world);
+    at_rest(world, roots);
     let hardware = inventory(world, roots);
     for disk in &hardware.disks {
         world.say(&format!("  disk {}", disk.words()));

@@ -26,13 +26,20 @@ pub(crate) struct Child {
 }
 
 /// Whether a name of `/sys/block` is that of a disk of its own, and not of something that lies on one or in memory.
-pub(crate) fn is_whole_disk(name: &str) -> bool {
+fn is_whole_disk(name: &str) -> bool {
     const OTHERS: [&str; 9] = [
         "loop", "ram", "zram", "sr", "fd", "dm-", "md", "nbd", "mtdblock",
     ];
     let hidden_area =
         name.starts_with("mmcblk") && (name.contains("boot") || name.contains("rpmb"));
     !hidden_area && !OTHERS.iter().any(|other| name.starts_with(other))
+}
+
+/// All disks of the machine, by their names, with nothing said of what is on them.
+pub(crate) fn all(roots: &Roots) -> Vec<Disk> {
+    let names = names(&roots.sys.join("block")).into_iter();
+    let disks = names.filter(|name| is_whole_disk(name));
+    disks.filter_map(|name| read(roots, &name)).collect()
 }
 
 /// What the disk says of itself; nothing if it has no medium, is one path of several to a disk, or lies on others, as bcache

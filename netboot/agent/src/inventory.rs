@@ -37,14 +37,9 @@ pub(crate) fn firmware(roots: &Roots) -> Firmware {
 }
 
 fn disks(outside: &mut dyn Look, roots: &Roots) -> Vec<Disk> {
-    let mut disks = Vec::new();
-    for name in names(&roots.sys.join("block")) {
-        if disk_facts::is_whole_disk(&name)
-            && let Some(mut disk) = disk_facts::read(roots, &name)
-        {
-            disk.holds = holdings(outside, roots, &disk);
-            disks.push(disk);
-        }
+    let mut disks = disk_facts::all(roots);
+    for disk in &mut disks {
+        disk.holds = holdings(outside, roots, disk);
     }
     volume_groups(outside, &mut disks);
     disks

@@ -1,5 +1,6 @@
 //! Runs on the machine: installs it, and later reports what it boots.
 
+mod at_rest;
 mod boot_medium;
 mod busy;
 mod check;

@@ -2,9 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use netboot::plan::{Fate, SeenDisk};
 use netboot::profile::Role;
 use netboot::wire::{
-    ClaimAnswer, ClaimRequest, DiskSecrets, SealedAnswer, UnlockRequest, UnlockSecrets,
+    ClaimAnswer, ClaimRequest, DiskSecrets, PlanRequest, SealedAnswer, UnlockRequest, UnlockSecrets,
 };
 use serde::Serialize;
 
@@ -24,7 +25,16 @@ impl Fake {
                 };
                 serde_json::to_string(&answer).expect("writes")
             }
-            "/node/v1/plan" => serde_json::to_string(&self.plan).expect("writes"),
+            "/node/v1/plan" => {
+                let request: PlanRequest = serde_json::from_str(&call.body).expect("a request");
+                let seen = request.hardware.disks.into_iter().map(|disk| SeenDisk {
+                    disk,
+                    fate: Fate::Left,
+                    why: String::new(),
+                });
+                self.plan.seen = seen.collect();
+                serde_json::to_string(&self.plan).expect("writes")
+            }
             "/node/v1/disk-key" => self.seals(&DiskSecrets {
                 key: "canary-disk-key".to_owned(),
                 credential: "canary-credential".to_owned(),

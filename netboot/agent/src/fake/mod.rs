@@ -61,7 +61,8 @@ pub(crate) struct Fake {
     pub fail_every: Option<&'static str>,
     /// What tries of `nix-env` say before they fail.
     pub nix_fails: VecDeque<Vec<String>>,
-    on_sleep: Option<fn(&mut Fake)>,
+    /// What happens once it is that late.
+    due: Vec<(Duration, Change)>,
     on_call: Option<(&'static str, Change)>,
     /// What disko's script does; the line that it fails with.
     pub script: fn(&mut Fake) -> Result<(), &'static str>,
@@ -95,7 +96,7 @@ impl Fake {
             fail_at: None,
             fail_every: None,
             nix_fails: VecDeque::new(),
-            on_sleep: None,
+            due: Vec::new(),
             on_call: None,
             script: |_| Err("there is no script here"),
             secret_inputs: Vec::new(),
@@ -183,9 +184,9 @@ impl Fake {
             .push_back(say);
     }
 
-    /// What happens while the agent sleeps for the first time.
-    pub(crate) fn on_sleep(&mut self, change: fn(&mut Self)) {
-        self.on_sleep = Some(change);
+    /// What happens while the agent sleeps, so many seconds after it began.
+    pub(crate) fn at(&mut self, seconds: u64, change: Change) {
+        self.due.push((Duration::from_secs(seconds), change));
     }
 
     /// What happens once this was called: a path of the appliance, or a command line.
@@ -347,7 +348,8 @@ impl Look for Fake {
 
     fn sleep(&mut self, time: Duration) {
         self.clock += time;
-        if let Some(change) = self.on_sleep.take() {
+        while let Some(place) = self.due.iter().position(|(at, _)| *at <= self.clock) {
+            let (_, change) = self.due.remove(place);
             change(self);
         }
     }

@@ -34,7 +34,9 @@ fn nothing_is_touched_while_it_waits_and_each_question_has_the_disks_of_that_mom
     fake.answer("/node/v1/plan", first("photos"));
     let refused = Refusal::new(Code::PlanRefused, "no disk matches");
     fake.answer("/node/v1/plan", Say::Refusal(422, refused));
-    fake.on_sleep(|fake| fake.add_disk(&DiskSpec::virtio("vdc", 1 << 30, "late")));
+    fake.at(5, |fake| {
+        fake.add_disk(&DiskSpec::virtio("vdc", 1 << 30, "late"))
+    });
     run(&mut fake).expect_err("the second answer is the last word");
     assert_eq!(doings(&fake), [""; 0]);
     let disks: Vec<usize> = fake

@@ -3,10 +3,9 @@
 use netboot::hardware::Firmware;
 use netboot::refusal::{Code, Refusal};
 use netboot::report::{Outcome, Step};
-use netboot::wire::PlanRequest;
 
 use super::{doings, failed, looks, run};
-use crate::fake::{DiskSpec, Fake, Say};
+use crate::fake::{Fake, Say};
 use crate::run::Stop;
 
 #[test]
@@ -136,26 +135,6 @@ fn a_plan_that_is_refused_is_reported_with_facts_and_tips() {
         panic!("reported");
     };
     assert!(causes.contains(&"tip: write `serial`".to_owned()));
-}
-
-#[test]
-fn a_disk_that_shows_late_makes_a_plan_of_a_refusal() {
-    let mut fake = Fake::machine(Firmware::Uefi);
-    for _ in 0..2 {
-        let refusal = Refusal::new(Code::PlanRefused, "no disk matches");
-        fake.answer("/node/v1/plan", Say::Refusal(422, refusal));
-    }
-    fake.on_sleep(|fake| {
-        fake.add_disk(&DiskSpec::virtio("vdc", 1 << 30, "late"));
-        fake.on_sleep(|fake| fake.add_disk(&DiskSpec::virtio("vdd", 1 << 30, "later")));
-    });
-    run(&mut fake).expect("installs");
-    let asked = fake.bodies("/node/v1/plan").into_iter();
-    let disks: Vec<usize> = asked
-        .map(|body| serde_json::from_str::<PlanRequest>(body).expect("one"))
-        .map(|request| request.hardware.disks.len())
-        .collect();
-    assert_eq!(disks, [2, 3, 4]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod course;
 mod encrypted;
 mod faults;
 mod guard;
+mod late_disks;
 mod preserved;
 mod scripted;
 

@@ -8,6 +8,7 @@ use netboot::plan::Plan;
 use netboot::refusal::{Code, Refusal};
 use netboot::wire::{ClaimAnswer, PlanRequest};
 
+use crate::at_rest::at_rest;
 use crate::check::check;
 use crate::inventory::inventory;
 use crate::run::Run;
@@ -63,6 +64,8 @@ pub(crate) fn plan(run: &mut Run<'_>, claim: &ClaimAnswer) -> anyhow::Result<Pla
 fn granted(run: &mut Run<'_>) -> anyhow::Result<(Plan, Hardware)> {
     let mut told = None;
     let mut until = None;
+    super::settle(run.outside);
+    at_rest(run.outside, run.roots);
     loop {
         super::settle(run.outside);
         let hardware = inventory(run.outside, run.roots);
@@ -94,6 +97,7 @@ fn changes(run: &mut Run<'_>, before: &Hardware, until: &mut Option<Duration>) -
     while run.outside.elapsed() < until {
         run.outside.sleep(Duration::from_secs(1));
         if inventory(run.outside, run.roots).disks != before.disks {
+            at_rest(run.outside, run.roots);
             return true;
         }
     }

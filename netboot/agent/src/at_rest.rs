@@ -1,0 +1,56 @@
+//! Waits until no more disks show: whoever looks too early takes what is there for all there is.
+
+use std::time::Duration;
+
+use crate::disk_facts;
+use crate::outside::{Look, Roots};
+
+/// For how long no disk must have come or gone. Those behind one controller show one after the other.
+const REST: Duration = Duration::from_secs(3);
+
+/// For how long that is waited for: a disk that comes and goes must not hold this up.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Waits until the same disks have shown for a while.
+pub(crate) fn at_rest(outside: &mut dyn Look, roots: &Roots) {
+    let until = outside.elapsed() + LIMIT;
+    let mut seen = disk_facts::all(roots);
+    let mut since = outside.elapsed();
+    while outside.elapsed() < until.min(since + REST) {
+        outside.sleep(Duration::from_millis(500));
+        let now = disk_facts::all(roots);
+        if now != seen {
+            seen = now;
+            since = outside.elapsed();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use netboot::hardware::Firmware;
+
+    use super::*;
+    use crate::fake::{DiskSpec, Fake};
+
+    #[test]
+    fn it_waits_for_the_last_disk_and_not_for_ever() {
+        fn next(fake: &mut Fake) {
+            let now = fake.elapsed().as_secs();
+            fake.write("sys/block/vdb/serial", &now.to_string());
+            fake.at(now + 1, next);
+        }
+        let mut fake = Fake::machine(Firmware::Uefi);
+        let roots = fake.roots();
+        at_rest(&mut fake, &roots);
+        assert_eq!(fake.elapsed(), REST);
+        fake.at(5, |fake| {
+            fake.add_disk(&DiskSpec::virtio("vdc", 1 << 30, "late"))
+        });
+        at_rest(&mut fake, &roots);
+        assert_eq!(fake.elapsed(), Duration::from_secs(5) + REST);
+        fake.at(9, next);
+        at_rest(&mut fake, &roots);
+        assert_eq!(fake.elapsed(), Duration::from_secs(8) + LIMIT);
+    }
+}
