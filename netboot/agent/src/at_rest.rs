@@ -45,7 +45,7 @@ mod tests {
         at_rest(&mut fake, &roots);
         assert_eq!(fake.elapsed(), REST);
         fake.at(5, |fake| {
-            fake.add_disk(&DiskSpec::virtio("vdc", 1 << 30, "late"))
+            fake.add_disk(&DiskSpec::virtio("vdc", 1 << 30, "late"));
         });
         at_rest(&mut fake, &roots);
         assert_eq!(fake.elapsed(), Duration::from_secs(5) + REST);

@@ -168,7 +168,8 @@ fn harmless(plan: &Plan, command: &PlannedCommand) -> Result<(), String> {
     }
     for arg in &command.args {
         match arg {
-            Arg::Text(text) if text == KEY_FROM_STDIN || is_label(plan, text) => {}
+            Arg::Text(text) if text == KEY_FROM_STDIN => {}
+            Arg::Text(text) if command.program == "sfdisk" && is_label(plan, text) => {}
             Arg::Text(text) if text.starts_with(['/', '.']) || text.contains("/dev/") => {
                 return Err(format!("names the path `{text}`"));
             }

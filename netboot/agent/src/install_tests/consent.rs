@@ -35,7 +35,7 @@ fn nothing_is_touched_while_it_waits_and_each_question_has_the_disks_of_that_mom
     let refused = Refusal::new(Code::PlanRefused, "no disk matches");
     fake.answer("/node/v1/plan", Say::Refusal(422, refused));
     fake.at(5, |fake| {
-        fake.add_disk(&DiskSpec::virtio("vdc", 1 << 30, "late"))
+        fake.add_disk(&DiskSpec::virtio("vdc", 1 << 30, "late"));
     });
     run(&mut fake).expect_err("the second answer is the last word");
     assert_eq!(doings(&fake), [""; 0]);

@@ -29,6 +29,9 @@ fn unplug(fake: &Fake, name: &str) {
     fs::remove_file(fake.base().join("sys/block").join(name)).expect("was there");
 }
 
+/// What comes to pass with the machine.
+type Change = fn(&mut Fake);
+
 #[test]
 fn one_that_shows_late_makes_a_plan_of_a_refusal() {
     let mut fake = Fake::machine(Firmware::Uefi);
@@ -54,8 +57,7 @@ fn no_plan_is_asked_for_while_disks_still_show() {
 
 #[test]
 fn one_that_comes_or_goes_after_the_plan_has_it_made_anew_before_anything_is_written() {
-    let rows: [(fn(&mut Fake), [usize; 2]); 2] =
-        [(late, [2, 3]), (|fake| unplug(fake, "vdb"), [2, 1])];
+    let rows: [(Change, [usize; 2]); 2] = [(late, [2, 3]), (|fake| unplug(fake, "vdb"), [2, 1])];
     for (change, want) in rows {
         let mut fake = Fake::machine(Firmware::Uefi);
         fake.on_call(PLAN, change);
@@ -91,7 +93,7 @@ fn disks_that_never_rest_and_a_planned_one_that_is_gone_end_it_with_nothing_writ
         fake.add_disk(&DiskSpec::virtio(name, 1 << 30, name));
         fake.on_call(PLAN, next);
     }
-    let rows: [(fn(&mut Fake), usize, &str); 2] = [
+    let rows: [(Change, usize, &str); 2] = [
         (next, 5, "disks come and go: after 5 plans"),
         (
             |fake| unplug(fake, "vda"),
