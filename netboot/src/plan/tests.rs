@@ -824,12 +824,12 @@ fn equal_partition_labels_on_another_disk_are_refused() {
         &machine,
         "{ smallest = true }",
         expect![[r#"
-        another disk has a partition labelled `disk-main-root`
-          disk vdb: 16.0 GiB virtio, serial serial-vdb, holds vdb2: ext4 "disk-main-root", 1.0 GiB
-          the installed system finds its partitions by label, and could mount that one
-          nothing was written
-          tip: give it another label: sfdisk --part-label /dev/vdb N NAME
-    "#]],
+            another disk has a partition labelled `disk-main-root`
+              disk vdb: 16.0 GiB virtio, serial serial-vdb, holds vdb2: ext4 "disk-main-root", 1.0 GiB
+              the installed system finds its partitions by label, and could mount that one
+              nothing was written
+              tip: give it another label: sfdisk --part-label /dev/vdb 2 old-disk-main-root
+        "#]],
     );
 }
 

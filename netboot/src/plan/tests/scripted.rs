@@ -144,7 +144,7 @@ fn what_would_end_badly_is_refused_before_anything_is_written() {
           disk vdb: 32.0 GiB virtio, serial serial-vdb, holds vdb1: ext4 "disk-main-pool", 1.0 GiB
           the installed system finds its partitions by label, and could mount that one
           nothing was written
-          tip: give it another label: sfdisk --part-label /dev/vdb N NAME
+          tip: give it another label: sfdisk --part-label /dev/vdb 1 old-disk-main-pool
         an array: another disk is part of an array named `boot`
           disk vdb: 32.0 GiB virtio, serial serial-vdb, holds vdb1: linux_raid_member "any:boot", 1.0 GiB
           disko's script goes on with an array of that name if it finds one, and could write there
