@@ -1,14 +1,11 @@
 //! The install, from top to bottom.
 
-use netboot::plan::Plan;
 use netboot::report::Step;
-use netboot::wire::ClaimAnswer;
 
 use crate::cmdline::Orders;
 use crate::outside::{Outside, Roots};
 use crate::run::{Run, Stop};
 use crate::steps::{self, claim::Keys};
-use crate::target::Targets;
 
 /// Installs this machine as the appliance plans it. On return the disk is done and the appliance knows it.
 pub(crate) fn install(
@@ -20,7 +17,10 @@ pub(crate) fn install(
     let mut run = Run::new(outside, roots, keys.session.clone());
 
     let claim = run.step(Step::Claim, |run| steps::claim::claim(run, orders, &keys))?;
-    let (plan, targets) = torn_down(&mut run, &claim)?;
+    let plan = run.step(Step::Plan, |run| steps::plan::plan(run, &claim))?;
+    let targets = run.step(Step::TearDown, |run| {
+        steps::tear_down::tear_down(run, &plan)
+    })?;
     if let Some(script) = &plan.script {
         run.step(Step::Format, |run| {
             steps::script::lay_out(run, &targets, script)
@@ -49,19 +49,4 @@ pub(crate) fn install(
     })?;
 
     steps::unmount::installed(&mut run, &plan, system, host_key)
-}
-
-/// A plan for the disks that are there, and these wiped. If others show before anything is written, the plan is made anew.
-fn torn_down(run: &mut Run<'_>, claim: &ClaimAnswer) -> Result<(Plan, Targets), Stop> {
-    let mut tries = 1;
-    loop {
-        let plan: Plan = run.step(Step::Plan, |run| steps::plan::plan(run, claim))?;
-        let targets = run.step_or_back(Step::TearDown, |run| {
-            steps::tear_down::tear_down(run, &plan, tries)
-        })?;
-        if let Some(targets) = targets {
-            return Ok((plan, targets));
-        }
-        tries += 1;
-    }
 }

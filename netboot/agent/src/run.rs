@@ -81,25 +81,6 @@ impl<'a> Run<'a> {
         step: Step,
         work: impl FnOnce(&mut Self) -> anyhow::Result<T>,
     ) -> Result<T, Stop> {
-        self.ended(step, |_| true, work)
-    }
-
-    /// The same for work that may find that an earlier step must be done again, and has said so: then nothing is given, and
-    /// the step is not done.
-    pub(crate) fn step_or_back<T>(
-        &mut self,
-        step: Step,
-        work: impl FnOnce(&mut Self) -> anyhow::Result<Option<T>>,
-    ) -> Result<Option<T>, Stop> {
-        self.ended(step, Option::is_some, work)
-    }
-
-    fn ended<T>(
-        &mut self,
-        step: Step,
-        is_done: impl FnOnce(&T) -> bool,
-        work: impl FnOnce(&mut Self) -> anyhow::Result<T>,
-    ) -> Result<T, Stop> {
         let (number, all) = (step.number(), Step::ALL.len());
         let time = self.outside.elapsed().as_secs();
         self.say(&format!(
@@ -111,9 +92,7 @@ impl<'a> Run<'a> {
             Err(error) => Err(error.into()),
         };
         let done = worked.and_then(|value| {
-            if is_done(&value) {
-                self.report(step, Outcome::Done)?;
-            }
+            self.report(step, Outcome::Done)?;
             Ok(value)
         });
         done.map_err(|error| self.stop(step, &error))

@@ -6,8 +6,10 @@ use anyhow::Context as _;
 use netboot::hardware::Hardware;
 use netboot::plan::Plan;
 use netboot::refusal::{Code, Refusal};
+use netboot::report::{Outcome, Step};
 use netboot::wire::{ClaimAnswer, PlanRequest};
 
+use super::tear_down::other_disks;
 use crate::at_rest::at_rest;
 use crate::check::check;
 use crate::inventory::inventory;
@@ -22,7 +24,37 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// a USB disk showed 8 s after the kernel had started, and many spin up slower.
 const LATE_DISKS: Duration = Duration::from_secs(20);
 
+/// How often a plan is made for disks that are not those of the machine any more, before that is an error.
+const PLANS: u32 = 5;
+
+/// A plan for the disks that are there once it is made.
 pub(crate) fn plan(run: &mut Run<'_>, claim: &ClaimAnswer) -> anyhow::Result<Plan> {
+    let mut tries = 1;
+    loop {
+        let plan = sound(run, claim)?;
+        super::settle(run.outside);
+        let hardware = inventory(run.outside, run.roots);
+        // A planned disk that is gone is broken or was pulled out: that is no reason to take another one.
+        Targets::identify(&plan, &hardware, run.roots)?;
+        let Some(cause) = other_disks(&plan, &hardware) else {
+            return Ok(plan);
+        };
+        anyhow::ensure!(
+            tries < PLANS,
+            "disks come and go: after {tries} plans, {cause}"
+        );
+        tries += 1;
+        run.say(&format!("  {cause}; asking for another plan"));
+        let again = Outcome::Retry {
+            attempt: tries,
+            cause,
+        };
+        run.report(Step::Plan, again)?;
+    }
+}
+
+/// One that can be carried out, shown to whoever stands before the machine, and with all that it needs brought here.
+fn sound(run: &mut Run<'_>, claim: &ClaimAnswer) -> anyhow::Result<Plan> {
     let (plan, hardware) = granted(run)?;
     check(&plan, hardware.firmware).context("the plan cannot be carried out")?;
     anyhow::ensure!(

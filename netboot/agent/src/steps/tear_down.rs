@@ -7,7 +7,6 @@ use std::time::Duration;
 use anyhow::Context as _;
 use netboot::hardware::{Disk, Hardware};
 use netboot::plan::{Plan, PlannedDisk};
-use netboot::report::{Outcome, Step};
 
 use crate::busy::release;
 use crate::commands;
@@ -23,31 +22,12 @@ const REREADS: u32 = 10;
 /// An array that was just stopped may be started again by udev before its superblocks are gone.
 const ROUNDS: u32 = 5;
 
-/// How often a plan is made for disks that are not those of the machine any more, before that is an error.
-const PLANS: u32 = 5;
-
-/// Nothing is written, and nothing given, if the machine has other disks than when the plan was made, for the `tries`th time:
-/// which disks are meant can depend on each that is there.
-pub(crate) fn tear_down(
-    install: &mut Run<'_>,
-    plan: &Plan,
-    tries: u32,
-) -> anyhow::Result<Option<Targets>> {
+pub(crate) fn tear_down(install: &mut Run<'_>, plan: &Plan) -> anyhow::Result<Targets> {
     super::settle(install.outside);
     let hardware = inventory(install.outside, install.roots);
-    // A planned disk that is gone is broken or was pulled out: that is no reason to take another one.
     let targets = Targets::identify(plan, &hardware, install.roots)?;
     if let Some(cause) = other_disks(plan, &hardware) {
-        anyhow::ensure!(
-            tries < PLANS,
-            "disks come and go: after {tries} plans, {cause}"
-        );
-        install.say(&format!(
-            "  {cause}; nothing was written, asking for another plan"
-        ));
-        let attempt = tries + 1;
-        install.report(Step::Plan, Outcome::Retry { attempt, cause })?;
-        return Ok(None);
+        anyhow::bail!("{cause}; nothing was written");
     }
     let names: Vec<&str> = targets.iter().map(Target::name).collect();
     netboot::span::check(&hardware.disks, &names)?;
@@ -63,11 +43,11 @@ pub(crate) fn tear_down(
         install.outside.sleep(Duration::from_secs(1));
     }
     drop(names);
-    Ok(Some(targets))
+    Ok(targets)
 }
 
-/// Which disk came or went since the plan was made.
-fn other_disks(plan: &Plan, hardware: &Hardware) -> Option<String> {
+/// Which disk came or went since the plan was made: which disks are meant can depend on each that is there.
+pub(super) fn other_disks(plan: &Plan, hardware: &Hardware) -> Option<String> {
     let mut gone: Vec<&Disk> = plan.seen.iter().map(|seen| &seen.disk).collect();
     for disk in &hardware.disks {
         let planned = PlannedDisk::from(disk);
