@@ -78,7 +78,7 @@ let
       map (system: flake.checks.${system}.systems.text) [ "x86_64-linux" "aarch64-linux" ]
       == [
         (text (
-          map lab' [ "joined" "mirrored" "scripted" "server" "special" "tabled" "vault" "worker" ]
+          map lab' [ "joined" "mirrored" "pooled" "scripted" "server" "special" "tabled" "vault" "worker" ]
           ++ map ours [ "server" "worker" ]
         ))
         (text (map lab' [ "alone" "board" ]))
@@ -356,7 +356,7 @@ let
         has = part: builtins.length (builtins.split part script) > 1;
       in
       arch == "x86_64"
-      && cmdline == "init=/stub/toplevel-unnamed/init noresume console=ttyS0,115200 console=tty0"
+      && cmdline == "init=/stub/toplevel-unnamed/init noresume gpt console=ttyS0,115200 console=tty0"
       && has "/stub/kernel/bzImage"
       && has "/stub/ramdisk/initrd";
     "the installer starts no array, cache or volume group by itself" =

@@ -41,6 +41,8 @@ in
   # The last console is /dev/console. Boxes without a serial port are more common than boxes without a screen.
   boot.kernelParams = [
     "noresume"
+    # Where a partition table is damaged, its copy at the end of the disk: a partition that is to be preserved is seen.
+    "gpt"
     (if pkgs.stdenv.hostPlatform.isx86 then "console=ttyS0,115200" else "console=ttyAMA0,115200")
     "console=tty0"
   ];

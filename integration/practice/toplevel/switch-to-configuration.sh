@@ -115,7 +115,7 @@ bootloader() {
     if [ -d /sys/firmware/efi ]; then systemd_boot; else grub; fi
     sync
     # The other half of a mirror follows, once the first is whole: what GRUB needs to find itself is each one's own.
-    if grep -q " /boot-second " /proc/mounts; then
+    if grep -q " /boot " /proc/mounts && grep -q " /boot-second " /proc/mounts; then
         (cd /boot && find . -type f ! -path "./grub/i386-pc/*") | while read -r file; do
             mkdir -p "/boot-second/${file%/*}"
             cmp -s "/boot/$file" "/boot-second/$file" || put "/boot-second/$file" <"/boot/$file"

@@ -56,6 +56,10 @@ let
       disk=''${core%%:*}
       [ -e "/dev/disk/netboot/$disk" ] && continue
       partition=$(${pkgs.coreutils}/bin/readlink -f "/dev/disk/by-partlabel/''${core#*:}")
+      if [ ! -e "$partition" ]; then
+        echo "warning: the disk \`$disk\` is not there: this generation cannot be started from it" >&2
+        continue
+      fi
       parent=$(${pkgs.util-linux}/bin/lsblk --noheadings --output PKNAME "$partition")
       ${pkgs.coreutils}/bin/mkdir -p /dev/disk/netboot
       ${pkgs.coreutils}/bin/ln -sfn "/dev/$parent" "/dev/disk/netboot/$disk"
@@ -116,7 +120,15 @@ in
           configurationLimit = lib.mkDefault 10;
           # Either disk of a mirror starts the machine, with every generation.
           extraInstallCommands = lib.mkIf hasSecond ''
-            if ${pkgs.util-linux}/bin/mountpoint --quiet /boot-second; then
+            # What ran before this goes on whatever came of it. A copy of a /boot that is not there is no /boot, and after the
+            # first disk of a mirror died it would take the last one.
+            built=$?
+            mounted=${pkgs.util-linux}/bin/mountpoint
+            if [ "$built" != 0 ] || ! $mounted --quiet /boot || [ ! -d /boot/EFI/systemd ]; then
+              echo "error: /boot was not renewed, and the second disk's copy of it stays as it is" >&2
+              [ "$built" != 0 ] || built=1
+              exit "$built"
+            elif $mounted --quiet /boot-second; then
               ${pkgs.rsync}/bin/rsync --recursive --times --modify-window=1 --delete /boot/ /boot-second/
             else
               echo "warning: /boot-second is not mounted: the second disk's copy of /boot is not renewed" >&2
