@@ -291,6 +291,13 @@ fn a_flake_is_there_or_is_a_url() {
         "flake = \"git+https://me:s3cret@example.org/lab\"\n",
         &expect![[r#"
             appliance.toml:1:9: holds credentials, and a flake's URL is in the log, in events and in what `pxe-admin` prints
+              tip: take out what stands before the `@`, and give it to Git: in `.netrc` in the folder that the service's `HOME` names
+        "#]],
+    );
+    problems(
+        "flake = \"https://s3cret@example.org/lab.tar.gz\"\n",
+        &expect![[r#"
+            appliance.toml:1:9: holds credentials, and a flake's URL is in the log, in events and in what `pxe-admin` prints
               tip: take out what stands before the `@`, and give it to Nix: as `access-tokens` in nix.conf, or in the file that its `netrc-file` names
         "#]],
     );

@@ -122,8 +122,16 @@ pub(super) fn credentials(flake: &str) -> Option<&'static str> {
     let (scheme, rest) = flake.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;
     let (user, _) = authority.rsplit_once('@')?;
-    let transport = scheme.rsplit('+').next()?;
-    if transport.eq_ignore_ascii_case("http") || transport.eq_ignore_ascii_case("https") {
+    let (by, transport) = scheme.rsplit_once('+').unwrap_or(("", scheme));
+    let over_http = ["http", "https"]
+        .iter()
+        .any(|name| transport.eq_ignore_ascii_case(name));
+    if over_http && by.eq_ignore_ascii_case("git") {
+        // Git fetches it, and reads no file of Nix's.
+        Some(
+            "take out what stands before the `@`, and give it to Git: in `.netrc` in the folder that the service's `HOME` names",
+        )
+    } else if over_http {
         Some(
             "take out what stands before the `@`, and give it to Nix: as `access-tokens` in nix.conf, or in the file \
              that its `netrc-file` names",

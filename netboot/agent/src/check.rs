@@ -2,7 +2,9 @@
 
 use netboot::hardware::Firmware;
 use netboot::layout::{Format, Scripted};
-use netboot::plan::{Arg, Device, KEY_FROM_STDIN, Partition, Plan, PlannedCommand, PlannedMount};
+use netboot::plan::{
+    Arg, Device, Fate, KEY_FROM_STDIN, Partition, Plan, PlannedCommand, PlannedMount, SeenDisk,
+};
 use netboot::report::Step;
 
 const MIB: u64 = 1 << 20;
@@ -16,6 +18,12 @@ pub(crate) enum PlanError {
     },
     #[error("the plan names no disk")]
     NoDisk,
+    #[error("the plan writes to disk {node} for `{name}`, {why}")]
+    Disk {
+        node: String,
+        name: String,
+        why: &'static str,
+    },
     #[error("partition {number} of `{disk}` in the plan {why}")]
     Partition {
         disk: String,
@@ -46,7 +54,28 @@ pub(crate) fn check(plan: &Plan, firmware: Firmware) -> Result<(), PlanError> {
     if plan.disks.is_empty() {
         return Err(PlanError::NoDisk);
     }
-    for disk in &plan.disks {
+    for (place, disk) in plan.disks.iter().enumerate() {
+        let node = &disk.disk.node;
+        let wrong = |why| PlanError::Disk {
+            node: node.clone(),
+            name: disk.name.clone(),
+            why,
+        };
+        let is = |seen: &&SeenDisk| seen.disk.node == *node;
+        if plan.disks[..place]
+            .iter()
+            .any(|other| other.disk.node == *node)
+        {
+            return Err(wrong("and for another one as well"));
+        }
+        if plan
+            .seen
+            .iter()
+            .find(is)
+            .is_some_and(|seen| seen.fate != Fate::Written)
+        {
+            return Err(wrong("and says that it does not"));
+        }
         let mut free_from = MIB;
         for (number, partition) in (1..).zip(&disk.partitions) {
             let wrong = |why: String| PlanError::Partition {
@@ -272,13 +301,27 @@ mod tests {
         assert_eq!(check(&plan(Firmware::Uefi), Firmware::Uefi), Ok(()));
         assert_eq!(check(&plan(Firmware::Bios), Firmware::Bios), Ok(()));
         type Change = fn(&mut Plan);
-        let rows: [(&str, Change, &str); 18] = [
+        let rows: [(&str, Change, &str); 20] = [
             (
                 "other firmware",
                 |p| p.firmware = Firmware::Bios,
                 "the plan is for BIOS",
             ),
             ("no disk", |p| p.disks.clear(), "names no disk"),
+            (
+                "one disk for two",
+                |p| {
+                    let mut again = p.disks[0].clone();
+                    again.name = "second".into();
+                    p.disks.push(again);
+                },
+                "for `second`, and for another one as well",
+            ),
+            (
+                "a disk that is kept",
+                |p| p.seen[0].fate = Fate::Kept,
+                "says that it does not",
+            ),
             (
                 "a label that is a script",
                 |p| p.disks[0].partitions[0].label = "a\"\n2 :".into(),
