@@ -73,7 +73,7 @@ in
       images.installer-x86-64 = {
         kernel = "/stub/netboot-installer-x86_64/kernel";
         initrd = "/stub/netboot-installer-x86_64/initrd";
-        cmdline = "init=/stub/toplevel-unnamed/init noresume gpt console=ttyS0,115200 console=tty0";
+        cmdline = "init=/stub/toplevel-unnamed/init noresume console=ttyS0,115200 console=tty0";
         arch = "x86_64";
       };
     };

@@ -356,7 +356,7 @@ let
         has = part: builtins.length (builtins.split part script) > 1;
       in
       arch == "x86_64"
-      && cmdline == "init=/stub/toplevel-unnamed/init noresume gpt console=ttyS0,115200 console=tty0"
+      && cmdline == "init=/stub/toplevel-unnamed/init noresume console=ttyS0,115200 console=tty0"
       && has "/stub/kernel/bzImage"
       && has "/stub/ramdisk/initrd";
     "the installer starts no array, cache or volume group by itself" =

@@ -37,12 +37,11 @@ in
   # The whole image goes over the network and into RAM: small, and quick to unpack.
   netboot.squashfsCompression = "zstd -Xcompression-level 6";
 
-  # A system that its owner sent to sleep is not to wake up in place of the installer.
+  # A system that its owner sent to sleep is not to wake up in place of the installer. Not `gpt`, which has the kernel believe the
+  # copy of a table at the end of a disk: many disks have one that is long out of date, beside a table that is not.
   # The last console is /dev/console. Boxes without a serial port are more common than boxes without a screen.
   boot.kernelParams = [
     "noresume"
-    # Where a partition table is damaged, its copy at the end of the disk: a partition that is to be preserved is seen.
-    "gpt"
     (if pkgs.stdenv.hostPlatform.isx86 then "console=ttyS0,115200" else "console=ttyAMA0,115200")
     "console=tty0"
   ];
