@@ -30,7 +30,7 @@ type = "gpt"
 grub = { type = "EF02", size = "1M" }
 ESP = { type = "EF00", size = "256M", content = { type = "filesystem", format = "vfat", mountpoint = "/boot-second" } }
 root = { size = "3G", content = { type = "mdraid", name = "root" } }
-photos = { size = "100%", content = { type = "filesystem", format = "xfs", mountpoint = "/srv/photos" } }
+photos = { size = "100%", content = { type = "filesystem", format = "ext4", mountpoint = "/srv/photos" } }
 
 [disk.devices.mdadm.root]
 type = "mdadm"
@@ -75,7 +75,7 @@ fn joins(name: &str, firmware: Firmware) -> anyhow::Result<()> {
     for words in [
         "unlock: root is opened by the appliance's key",
         "root is /dev/mapper/root (btrfs)",
-        "is on /srv/photos (xfs)",
+        "is on /srv/photos (ext4)",
     ] {
         ensure!(console.contains(words), "no `{words}` in:\n{console}");
     }
