@@ -3,7 +3,7 @@
 use netboot::hardware::Firmware;
 use netboot::layout::{Format, Scripted};
 use netboot::plan::{
-    Arg, Device, Fate, KEY_FROM_STDIN, Partition, Plan, PlannedCommand, PlannedMount, SeenDisk,
+    Arg, Device, Fate, KEY_FROM_STDIN, Partition, Plan, PlannedCommand, PlannedMount,
 };
 use netboot::report::Step;
 
@@ -61,19 +61,15 @@ pub(crate) fn check(plan: &Plan, firmware: Firmware) -> Result<(), PlanError> {
             name: disk.name.clone(),
             why,
         };
-        let is = |seen: &&SeenDisk| seen.disk.node == *node;
+        let fates = plan.seen.iter().filter(|seen| disk.disk.is(&seen.disk));
+        let mut fates = fates.map(|seen| seen.fate).peekable();
         if plan.disks[..place]
             .iter()
             .any(|other| other.disk.node == *node)
         {
             return Err(wrong("and for another one as well"));
         }
-        if plan
-            .seen
-            .iter()
-            .find(is)
-            .is_some_and(|seen| seen.fate != Fate::Written)
-        {
+        if fates.peek().is_some() && !fates.any(|fate| fate == Fate::Written) {
             return Err(wrong("and says that it does not"));
         }
         let mut free_from = MIB;

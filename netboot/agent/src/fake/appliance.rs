@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use netboot::hardware::Disk;
 use netboot::plan::{Fate, SeenDisk};
 use netboot::profile::Role;
 use netboot::wire::{
@@ -27,9 +28,14 @@ impl Fake {
             }
             "/node/v1/plan" => {
                 let request: PlanRequest = serde_json::from_str(&call.body).expect("a request");
+                let chosen = |disk: &Disk| self.plan.disks.iter().any(|one| one.disk.is(disk));
                 let seen = request.hardware.disks.into_iter().map(|disk| SeenDisk {
+                    fate: if chosen(&disk) {
+                        Fate::Written
+                    } else {
+                        Fate::Left
+                    },
                     disk,
-                    fate: Fate::Left,
                     why: String::new(),
                 });
                 self.plan.seen = seen.collect();
