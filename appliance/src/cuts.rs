@@ -16,6 +16,9 @@ use crate::{clock, durable};
 /// How long files of an image may stay open.
 const UNMOUNTED: Duration = Duration::from_secs(10);
 
+/// How long a child may take until it begins.
+const BEGUN: Duration = Duration::from_secs(60);
+
 /// Hundreds of them instead of a few.
 pub(crate) fn long() -> bool {
     std::env::var_os("NETBOOT_LONG").is_some()
@@ -88,7 +91,7 @@ pub(crate) fn copy(from: &Path, to: &Path) {
 }
 
 /// Writes and syncs a small file until told to stop.
-pub(crate) fn journal(dir: &Path, over: Arc<AtomicBool>) -> std::thread::JoinHandle<()> {
+fn journal(dir: &Path, over: Arc<AtomicBool>) -> std::thread::JoinHandle<()> {
     let file = dir.join("journal");
     std::thread::spawn(move || {
         while !over.load(Ordering::Relaxed) {
@@ -110,6 +113,36 @@ pub(crate) fn start_child(test: &str, (variable, order): (&str, &str)) -> Child 
         .process_group(0)
         .spawn()
         .expect("the child starts")
+}
+
+/// The same in the state folder of an image, and waits until it has made the file `begun`, by which it says that what is to
+/// be cut begins now. Its order is both.
+pub(crate) fn start_to_work(test: &str, variable: &str, mounted: &Mounted, begun: &Path) -> Child {
+    let _ = std::fs::remove_file(begun);
+    let order = format!("{} {}", mounted.state_dir().display(), begun.display());
+    let child = start_child(test, (variable, &order));
+    let started = Instant::now();
+    while !begun.exists() {
+        assert!(started.elapsed() < BEGUN, "{test} does not begin");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child
+}
+
+/// How long the work takes on a copy of `first` if nothing cuts it.
+pub(crate) fn uncut(first: &Path, start: impl FnOnce(&Mounted) -> Child) -> Duration {
+    let image = first.with_extension("uncut");
+    copy(first, &image);
+    let mounted = Mounted::new(&image).expect("mounts");
+    let over = Arc::new(AtomicBool::new(false));
+    let syncing = journal(mounted.path(), over.clone());
+    let mut child = start(&mounted);
+    let began = Instant::now();
+    assert!(child.wait().expect("ends").success());
+    let took = began.elapsed();
+    over.store(true, Ordering::Relaxed);
+    syncing.join().expect("no panic");
+    took
 }
 
 /// Cuts the power of a copy of `first` at an instant within the time that the work `took`, or shortly after. What the

@@ -1,21 +1,16 @@
 //! A power cut while what Nix has copied moves from its folder to its place.
 
-use std::time::{Duration, Instant};
-
 use netboot::narinfo::{NarFile, NarInfo, NixHash, Packed};
 use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::cache::incoming::Incoming;
-use crate::cuts::{Mounted, blank, copy, long, power_cut, start_child};
+use crate::cuts::{Mounted, blank, long, power_cut, start_to_work, uncut};
 
 const CHILD: &str = "NETBOOT_MOVING_CHILD";
 
 /// So many paths that moving them is most of what the child does.
 const PATHS: u32 = 60;
-
-/// How long the child may take until it begins to move.
-const LIMIT: Duration = Duration::from_secs(60);
 
 /// A path as Nix leaves it in a folder. Each needs the one before it.
 struct Parcel {
@@ -119,29 +114,14 @@ async fn a_power_cut_while_files_move_into_the_cache_leaves_no_path_that_is_not_
         Ok(first) => first,
         Err(why) => return eprintln!("skipped: {why}"),
     };
-    let [image, cut, marker] = ["image", "cut", "marker"].map(|name| dir.path().join(name));
+    let [cut, marker] = ["cut", "marker"].map(|name| dir.path().join(name));
     let mounted = Mounted::new(&first).expect("mounts");
     let state_dir = mounted.state_dir();
     moves(&state_dir, &parcels(&keys(&state_dir), 0, PATHS), || ());
     drop(mounted);
-    let start = |mounted: &Mounted| {
-        let _ = std::fs::remove_file(&marker);
-        let order = format!("{} {}", mounted.state_dir().display(), marker.display());
-        let child = start_child("cache::tests::moving::child", (CHILD, &order));
-        let began = Instant::now();
-        while !marker.exists() {
-            assert!(began.elapsed() < LIMIT, "files begin to move");
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        child
-    };
-    copy(&first, &image);
-    let mounted = Mounted::new(&image).expect("mounts");
-    let mut child = start(&mounted);
-    let began = Instant::now();
-    assert!(child.wait().expect("ends").success());
-    let took = began.elapsed();
-    drop(mounted);
+    let start =
+        |mounted: &Mounted| start_to_work("cache::tests::moving::child", CHILD, mounted, &marker);
+    let took = uncut(&first, start);
 
     let cuts = if long() { 300 } else { 3 };
     let (mut before, mut within_it, mut after) = (0, 0, 0);

@@ -1,9 +1,7 @@
 //! A power cut while an installer is put in place: what has reached the block device then is all there is.
 
-use std::time::{Duration, Instant};
-
 use super::*;
-use crate::cuts::{Mounted, blank, copy, long, power_cut, start_child};
+use crate::cuts::{Mounted, blank, long, power_cut, start_child, uncut};
 
 const CHILD: &str = "NETBOOT_INSTALLERS_CHILD";
 
@@ -76,7 +74,7 @@ async fn a_power_cut_leaves_the_old_installer_or_the_new_one_and_either_whole() 
         Ok(first) => first,
         Err(why) => return eprintln!("skipped: {why}"),
     };
-    let [image, cut] = ["image", "cut"].map(|name| dir.path().join(name));
+    let cut = dir.path().join("cut");
     let mounted = Mounted::new(&first).expect("mounts");
     let installers = opened(&mounted.state_dir(), &[]);
     let request = large(&installers, '1').await;
@@ -87,12 +85,7 @@ async fn a_power_cut_leaves_the_old_installer_or_the_new_one_and_either_whole() 
         let state_dir = mounted.state_dir().display().to_string();
         start_child("installers::tests::power::child", (CHILD, &state_dir))
     };
-    copy(&first, &image);
-    let mounted = Mounted::new(&image).expect("mounts");
-    let began = Instant::now();
-    assert!(start(&mounted).wait().expect("ends").success());
-    let took: Duration = began.elapsed();
-    drop(mounted);
+    let took = uncut(&first, start);
 
     let cuts = if long() { 200 } else { 3 };
     let mut new = 0;

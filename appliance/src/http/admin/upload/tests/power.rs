@@ -3,22 +3,18 @@
 use std::io::Write;
 use std::path::Path;
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
 
 use netboot::narinfo::Packed;
 use netboot::store_path::StorePath;
 
 use super::*;
-use crate::cuts::{Mounted, blank, copy, long, power_cut, start_child};
+use crate::cuts::{Mounted, blank, long, power_cut, start_to_work, uncut};
 use crate::http::testing::opened;
 
 const CHILD: &str = "NETBOOT_UPLOADS_CHILD";
 
 /// Paths of each system, besides its toplevel.
 const PATHS: u32 = 24;
-
-/// How long a child may take until it begins to send.
-const LIMIT: Duration = Duration::from_secs(60);
 
 /// What a sender writes down once it has an answer, besides the files that it has sent.
 const RELEASED: &str = "released";
@@ -222,30 +218,17 @@ async fn a_power_cut_while_a_system_is_sent_leaves_no_path_that_is_not_whole_and
         Ok(first) => first,
         Err(why) => return eprintln!("skipped: {why}"),
     };
-    let [image, cut, said] = ["image", "cut", "said"].map(|name| dir.path().join(name));
+    let [cut, said] = ["cut", "said"].map(|name| dir.path().join(name));
     let mounted = Mounted::new(&first).expect("mounts");
     let appliance = Appliance::at(&mounted.state_dir());
     assert_eq!(appliance.publish(1, |_| ()).await, PATHS + 1);
     appliance.end().await;
     drop(mounted);
     let start = |mounted: &Mounted| {
-        let _ = std::fs::remove_file(&said);
-        let order = format!("{} {}", mounted.state_dir().display(), said.display());
-        let child = start_child("http::admin::upload::tests::power::child", (CHILD, &order));
-        let began = Instant::now();
-        while !said.exists() {
-            assert!(began.elapsed() < LIMIT, "it begins to send");
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        child
+        let test = "http::admin::upload::tests::power::child";
+        start_to_work(test, CHILD, mounted, &said)
     };
-    copy(&first, &image);
-    let mounted = Mounted::new(&image).expect("mounts");
-    let mut child = start(&mounted);
-    let began = Instant::now();
-    assert!(child.wait().expect("ends").success());
-    let took = began.elapsed();
-    drop(mounted);
+    let took = uncut(&first, start);
 
     let cuts = if long() { 300 } else { 3 };
     let (mut part, mut released, mut resumed) = (0, 0, 0);
