@@ -4,26 +4,29 @@ use std::collections::BTreeSet;
 use std::net::SocketAddrV4;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use netboot::attempts::Attempts;
-use netboot::decide::{Address, Decision, Policy, decide, decide_image};
-use netboot::event::BY_POLICY;
-use netboot::install::{self, Asker};
-use netboot::installer;
-use netboot::lease::Standing;
-use netboot::local_boot::Departures;
-use netboot::mac::Mac;
-use netboot::machine::{Facts, State};
-use netboot::manner::Trials;
-use netboot::name::ProfileName;
-use netboot::operate::{self, Built, Operator};
-use netboot::pcap::Packet;
-use netboot::profile::Profiles;
-use netboot::refusal::{Code, Refusal};
-use netboot::timeline::Mark;
-use netboot::wire::{
-    EnrollRequest, Installer, InstallerPublished, InstallerRequest, Live, PublishRequest, Published,
+use netboot::api::admin::{self, Built, Operator};
+use netboot::api::agent::{self, Asker};
+use netboot::api::auth_throttle::Attempts;
+use netboot::api::types::{
+    EnrollRequest, InstallerPublished, InstallerRequest, Live, PublishRequest, Published,
 };
-use netboot::world::World;
+use netboot::base::address::Address;
+use netboot::base::mac::Mac;
+use netboot::base::name::ProfileName;
+use netboot::base::refusal::{Code, Refusal};
+use netboot::base::release::PublishedInstaller;
+use netboot::dhcp::lease::Standing;
+use netboot::dhcp::offer_fallback::Trials;
+use netboot::dhcp::pcap::Packet;
+use netboot::dhcp::request::Facts;
+use netboot::doctor::boot_trace::Mark;
+use netboot::machine::State;
+use netboot::machine::decide::{Decision, Policy, decide, decide_image};
+use netboot::machine::departures::Departures;
+use netboot::machine::event::BY_POLICY;
+use netboot::machine::state::World;
+use netboot::profile::Profiles;
+use netboot::publish::installer;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -111,13 +114,13 @@ impl App {
     /// Writes down what a machine's packets say of it, if that is new. The usual case writes nothing.
     pub async fn see(&self, mac: Mac, facts: &Facts, asker: Asker) -> Result<Arc<World>, Refusal> {
         let (world, now) = (self.store.world(), clock::now());
-        let news = install::see(&world, mac, facts, &self.policy, now, asker, STRANGERS);
+        let news = agent::see(&world, mac, facts, &self.policy, now, asker, STRANGERS);
         if news.drafts.is_empty() {
             return Ok(world);
         }
         let (facts, policy) = (facts.clone(), self.policy.clone());
         let see = move |world: &World, now| {
-            install::see(world, mac, &facts, &policy, now, asker, STRANGERS)
+            agent::see(world, mac, &facts, &policy, now, asker, STRANGERS)
         };
         self.store.decide(see).await.map(|seen| seen.world)
     }
@@ -148,7 +151,7 @@ impl App {
                 profile: Some(profile),
                 name: None,
             };
-            operate::enroll_stranger(world, &operator, &request)
+            admin::enroll_stranger(world, &operator, &request)
         };
         self.store.decide(enroll).await.map(|_| ())
     }
@@ -175,7 +178,7 @@ impl App {
             script: measured.carries.script,
             source,
         };
-        let release = move |world: &World, now| operate::release(world, built, now);
+        let release = move |world: &World, now| admin::release(world, built, now);
         let decided = self.store.decide(release).await?;
         drop(turn);
         Ok(Published {
@@ -192,7 +195,8 @@ impl App {
         let (app, runtime) = (self.clone(), Handle::current());
         let publish = move || {
             let begun = || app.installers.begun(|mac| app.boots_installer(mac));
-            let record = |installer: &Installer| runtime.block_on(app.record(installer.clone()));
+            let record =
+                |installer: &PublishedInstaller| runtime.block_on(app.record(installer.clone()));
             app.installers.publish(request, begun, clock::now(), record)
         };
         let published = tokio::task::spawn_blocking(publish).await;
@@ -215,7 +219,7 @@ impl App {
         Ok(())
     }
 
-    async fn record(&self, installer: Installer) -> Result<(), Refusal> {
+    async fn record(&self, installer: PublishedInstaller) -> Result<(), Refusal> {
         let record = move |world: &World, _| installer::published(world, installer);
         self.store.decide(record).await.map(|_| ())
     }
@@ -242,7 +246,7 @@ impl App {
         let Some(manner) = self.trials(|trials| trials.arrived(mac)) else {
             return;
         };
-        let reached = move |world: &World, _| install::reached(world, mac, &manner);
+        let reached = move |world: &World, _| agent::reached(world, mac, &manner);
         if let Err(refusal) = self.store.decide(reached).await {
             tracing::warn!(%mac, %refusal, "how its firmware got to its script is not kept");
         }

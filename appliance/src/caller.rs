@@ -2,10 +2,10 @@
 
 use std::net::Ipv4Addr;
 
-use netboot::install::Asker;
-use netboot::mac::Mac;
-use netboot::timeline::{Mark, proof};
-use netboot::timestamp::Timestamp;
+use netboot::api::agent::Asker;
+use netboot::base::mac::Mac;
+use netboot::base::timestamp::Timestamp;
+use netboot::doctor::boot_trace::{Mark, requester};
 
 use crate::app::App;
 use crate::config::Dhcp;
@@ -27,7 +27,7 @@ impl App {
         let cards = world.by_mac(mac).map_or(&one[..], |machine| &machine.macs);
         // Of this thread: another may be in another network namespace.
         let table = std::fs::read_to_string("/proc/thread-self/net/arp").unwrap_or_default();
-        let is_proven = proof::is_of(
+        let is_proven = requester::is_of(
             from,
             neighbour(&table, from),
             cards,
@@ -51,7 +51,8 @@ impl App {
         let claimed = attempt.and_then(|a| a.claim.as_ref()).map(|claim| claim.at);
         let since = claimed.max(attempt.and_then(|a| a.served));
         let seen = self.timelines.of(&machine.macs);
-        let asked = || proof::asked(&seen, since.unwrap_or(Timestamp::MIN), self.timelines.now());
+        let asked =
+            || requester::asked(&seen, since.unwrap_or(Timestamp::MIN), self.timelines.now());
         match caller.is_proven || matches!(self.config.dhcp, Dhcp::Off) || asked() {
             true => Asker::Itself,
             false => Asker::Somebody,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
-use netboot::problem::Problem;
+use netboot::base::problem::Problem;
 use netboot::profile::Profiles;
 
 use crate::config::{Loaded, Source, Trouble};

@@ -2,8 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use netboot::timestamp::Timestamp;
-use netboot::token::Ticket;
+use netboot::base::timestamp::Timestamp;
+use netboot::base::token::Ticket;
 
 /// Where the time comes from; a test brings its own.
 pub type Clock = fn() -> Timestamp;

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use netboot::decide::{Policy, Unknown};
-use netboot::lease::Site;
-use netboot::problem::{Problem, nearest};
+use netboot::base::problem::{Problem, nearest};
+use netboot::dhcp::lease::Site;
+use netboot::dhcp::other_servers::Mode;
+use netboot::loader::script::Image;
+use netboot::machine::decide::{Policy, Unknown};
 use netboot::profile::Profiles;
-use netboot::rivals::Mode;
-use netboot::script::Image;
 
 use crate::lan::{Interface, Lan, NoLan};
 

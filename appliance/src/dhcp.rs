@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::FutureExt;
-use netboot::mac::Mac;
-use netboot::reply::{Answer, To};
-use netboot::timeline::Mark;
+use netboot::base::mac::Mac;
+use netboot::dhcp::reply::{Answer, To};
+use netboot::doctor::boot_trace::Mark;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;

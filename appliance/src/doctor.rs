@@ -1,4 +1,4 @@
-//! Looks at the appliance itself. What is found is judged in `netboot::checkup`.
+//! Looks at the appliance itself. What is found is judged in `netboot::doctor::checks`.
 
 mod images;
 mod ports;
@@ -7,13 +7,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use netboot::checkup::{
+use netboot::api::types::Checkup;
+use netboot::base::problem::Problem;
+use netboot::doctor::checks::{
     self, Branch, Cached, Check, Clock, Cluster, FirewallDoor, Interface, Loader, Others, Space,
 };
-use netboot::problem::Problem;
+use netboot::machine::state::World;
 use netboot::profile::{Profiles, Role};
-use netboot::wire::Checkup;
-use netboot::world::World;
 
 use crate::app::App;
 use crate::config::Dhcp;
@@ -31,7 +31,7 @@ pub async fn checkup(app: &Arc<App>) -> Checkup {
     let (looked, cluster) = tokio::join!(looked, cluster(app));
     let mut checks = looked.unwrap_or_default();
     let one_token = app.config.k3s.has_one_token();
-    checks.push(checkup::cluster(&cluster, one_token));
+    checks.push(checks::cluster(&cluster, one_token));
     Checkup { checks }
 }
 
@@ -45,27 +45,27 @@ fn look(app: &App) -> Vec<Check> {
     let largest = world.releases.iter().map(|r| r.closure_size).max();
     let state_dir = &app.config.state_dir;
     let mut checks = vec![
-        checkup::lan(&interfaces(app)),
-        checkup::ports(&ports::look(app), answers_dhcp),
-        checkup::firewall(&firewall(app)),
-        checkup::others(app.config.mode(), &others(app)),
-        checkup::loaders(&loaders(app), &folder),
-        checkup::images(&images::look(&app.installers.all())),
-        checkup::hosts(&problems, profiles),
-        checkup::cache(&cached, &needed),
-        checkup::store(app.store.trouble().as_deref(), world.seq),
-        checkup::space(&Space {
+        checks::lan(&interfaces(app)),
+        checks::ports(&ports::look(app), answers_dhcp),
+        checks::firewall(&firewall(app)),
+        checks::others(app.config.mode(), &others(app)),
+        checks::loaders(&loaders(app), &folder),
+        checks::images(&images::look(&app.installers.all())),
+        checks::hosts(&problems, profiles),
+        checks::cache(&cached, &needed),
+        checks::store(app.store.trouble().as_deref(), world.seq),
+        checks::space(&Space {
             folder: state_dir.display().to_string(),
             free: durable::free_space(state_dir).map_err(|error| error.to_string()),
             largest: largest.unwrap_or(0),
         }),
-        checkup::clock(Clock {
+        checks::clock(Clock {
             now: app.timelines.now(),
             synchronised: synchronised(),
             last_event: last_event(app, &world),
         }),
     ];
-    checks.extend(branch(app, &world).as_ref().map(checkup::branch));
+    checks.extend(branch(app, &world).as_ref().map(checks::branch));
     checks
 }
 
@@ -175,7 +175,7 @@ fn synchronised() -> Option<bool> {
     says("/run/systemd/timesync").then_some(false)
 }
 
-fn last_event(app: &App, world: &World) -> Option<netboot::timestamp::Timestamp> {
+fn last_event(app: &App, world: &World) -> Option<netboot::base::timestamp::Timestamp> {
     let last = app
         .store
         .events(None, world.seq.saturating_sub(1), 1)

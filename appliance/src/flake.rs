@@ -12,11 +12,12 @@ mod tests;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use netboot::name::SystemName;
-use netboot::nix_log::{BuildLog, News};
-use netboot::refusal::{Code, Refusal};
-use netboot::store_path::StorePath;
-use netboot::wire::{InstallerFor, Source};
+use netboot::api::types::InstallerFor;
+use netboot::base::name::SystemName;
+use netboot::base::refusal::{Code, Refusal};
+use netboot::base::release::FlakeSource;
+use netboot::base::store_path::StorePath;
+use netboot::publish::nix_log::{BuildLog, News};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
@@ -31,7 +32,7 @@ pub type Listener<'a> = &'a mut (dyn FnMut(&BuildLog, &News) + Send);
 pub struct Flake {
     /// A flake reference that Nix takes from any folder.
     reference: String,
-    source: Source,
+    source: FlakeSource,
 }
 
 /// What a flake declares.
@@ -141,20 +142,20 @@ impl Flake {
         let found: Metadata = read(&told.stdout)?;
         let local = git::folder(&found.resolved_url);
         let source = match (found.revision, found.dirty_revision, local) {
-            (Some(revision), ..) => Source {
+            (Some(revision), ..) => FlakeSource {
                 revision: Some(revision),
                 dirty: false,
             },
-            (None, Some(dirty), _) => Source {
+            (None, Some(dirty), _) => FlakeSource {
                 revision: Some(dirty.trim_end_matches("-dirty").to_owned()),
                 dirty: true,
             },
-            (None, None, Some(folder)) => Source {
+            (None, None, Some(folder)) => FlakeSource {
                 revision: git::head(&folder).await,
                 dirty: true,
             },
             // Not under version control.
-            (None, None, None) => Source::default(),
+            (None, None, None) => FlakeSource::default(),
         };
         let pinned = source.revision.is_some() && !source.dirty;
         Ok(Self {
@@ -171,7 +172,7 @@ impl Flake {
         &self.reference
     }
 
-    pub fn source(&self) -> &Source {
+    pub fn source(&self) -> &FlakeSource {
         &self.source
     }
 

@@ -1,15 +1,15 @@
 //! Follows the branch of the flake: a new commit is published without being asked to. What is due is decided in
-//! `netboot::follow`.
+//! `netboot::publish::branch_watch`.
 
 mod flake;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use netboot::follow::{LOOK, Next, came, next};
-use netboot::refusal::{Code, Refusal};
-use netboot::timestamp::Timestamp;
-use netboot::world::World;
+use netboot::base::refusal::{Code, Refusal};
+use netboot::base::timestamp::Timestamp;
+use netboot::machine::state::World;
+use netboot::publish::branch_watch::{LOOK, Next, came, next};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;

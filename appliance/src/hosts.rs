@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use netboot::problem::Problem;
+use netboot::base::problem::Problem;
 use netboot::profile::Profiles;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;

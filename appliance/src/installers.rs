@@ -15,14 +15,15 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
-use netboot::installer::{Part, Parts, bootable};
-use netboot::mac::Mac;
-use netboot::refusal::{Code, Refusal};
-use netboot::script::Image;
-use netboot::store_path::StorePath;
-use netboot::timestamp::Timestamp;
-use netboot::token::{Digest, ShipmentId};
-use netboot::wire::{Installer, InstallerFor, InstallerPublished, InstallerRequest};
+use netboot::api::types::{InstallerFor, InstallerPublished, InstallerRequest};
+use netboot::base::mac::Mac;
+use netboot::base::refusal::{Code, Refusal};
+use netboot::base::release::PublishedInstaller;
+use netboot::base::store_path::StorePath;
+use netboot::base::timestamp::Timestamp;
+use netboot::base::token::{Digest, ShipmentId};
+use netboot::loader::script::Image;
+use netboot::publish::installer::{Part, Parts, bootable};
 use serde::{Deserialize, Serialize};
 
 use self::folder::{CMDLINE, INITRD, KERNEL, Way, fits, place, refused};
@@ -54,10 +55,10 @@ pub struct Installers {
 /// [`Installers::agree`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Record {
-    current: Installer,
+    current: PublishedInstaller,
     /// The one before, and those that machines had begun with; newest first.
     #[serde(default)]
-    earlier: Vec<Installer>,
+    earlier: Vec<PublishedInstaller>,
 }
 
 #[derive(Debug, Clone)]
@@ -68,7 +69,7 @@ struct Published {
 }
 
 impl Record {
-    fn all(&self) -> impl Iterator<Item = &Installer> {
+    fn all(&self) -> impl Iterator<Item = &PublishedInstaller> {
         std::iter::once(&self.current).chain(&self.earlier)
     }
 
@@ -165,7 +166,7 @@ impl Installers {
     }
 
     /// Those that were published last, whether machines boot them or not.
-    pub fn published(&self) -> Vec<Installer> {
+    pub fn published(&self) -> Vec<PublishedInstaller> {
         let published = held(&self.published);
         published
             .values()
@@ -233,7 +234,7 @@ impl Installers {
         request: InstallerRequest,
         begun: impl FnOnce() -> BTreeSet<String>,
         now: Timestamp,
-        record: impl FnOnce(&Installer) -> Result<(), Refusal>,
+        record: impl FnOnce(&PublishedInstaller) -> Result<(), Refusal>,
     ) -> Result<InstallerPublished, Refusal> {
         let _turn = held(&self.turn);
         let (built, way) = match &request.parts {
@@ -273,13 +274,14 @@ impl Installers {
             drop(space);
         }
         let begun = begun();
-        let earlier: Vec<Installer> = before.as_ref().map_or_else(Vec::new, |before| {
+        let earlier: Vec<PublishedInstaller> = before.as_ref().map_or_else(Vec::new, |before| {
             let Record { current, earlier } = before.record.clone();
-            let wanted = |i: &Installer| begun.contains(&name(&i.path)) && i.path != request.path;
+            let wanted =
+                |i: &PublishedInstaller| begun.contains(&name(&i.path)) && i.path != request.path;
             let wanted = earlier.into_iter().filter(wanted);
             std::iter::once(current).chain(wanted).collect()
         });
-        let installer = Installer {
+        let installer = PublishedInstaller {
             arch: arch.clone(),
             path: request.path,
             published: now,
@@ -393,7 +395,7 @@ fn write(dir: &Path, arch: &str, record: Option<&Record>) -> anyhow::Result<()> 
 }
 
 fn load(dir: &Path, arch: &str, record: Record) -> anyhow::Result<Published> {
-    let image = |installer: &Installer| -> anyhow::Result<InstallerImage> {
+    let image = |installer: &PublishedInstaller| -> anyhow::Result<InstallerImage> {
         let folder = dir.join(arch).join(installer.path.hash());
         let cmdline = fs::read_to_string(folder.join(CMDLINE))?;
         for part in [KERNEL, INITRD] {

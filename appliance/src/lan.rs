@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
-use netboot::mac::Mac;
+use netboot::base::mac::Mac;
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 

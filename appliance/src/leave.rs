@@ -2,11 +2,13 @@
 
 use std::sync::PoisonError;
 
-use netboot::install;
-use netboot::local_boot::{Departures, Loader, Way, is_expected_up};
-use netboot::mac::Mac;
-use netboot::token::Digest;
-use netboot::world::World;
+use netboot::api::agent;
+use netboot::base::mac::Mac;
+use netboot::base::token::Digest;
+use netboot::loader::local_boot::{Loader, Way};
+use netboot::machine::departures::Departures;
+use netboot::machine::departures::is_expected_up;
+use netboot::machine::state::World;
 
 use crate::app::App;
 use crate::caller::Caller;
@@ -25,7 +27,7 @@ impl App {
         let (way, failed) = self.departures(|d| d.leave(machine, caller.mac, loader, now));
         if let Some(left) = failed {
             tracing::warn!(mac = %id, %left, "came back to the network instead of its disk");
-            let learn = move |world: &World, _| install::came_back(world, id, left);
+            let learn = move |world: &World, _| agent::came_back(world, id, left);
             if let Err(refusal) = self.store.decide(learn).await {
                 tracing::warn!(mac = %id, %refusal, "that a way to its disk failed is not kept");
             }
@@ -41,7 +43,7 @@ impl App {
         let Some((id, left)) = machine.and_then(arrived) else {
             return;
         };
-        let learn = move |world: &World, _| install::left_to_disk(world, id, left);
+        let learn = move |world: &World, _| agent::left_to_disk(world, id, left);
         if let Err(refusal) = self.store.decide(learn).await {
             tracing::warn!(mac = %id, %refusal, "the way to its disk is not kept");
         }

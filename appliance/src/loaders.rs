@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use axum::body::Bytes;
-use netboot::reply;
-use netboot::request::{Arch, Boot, Client};
+use netboot::base::arch::Arch;
+use netboot::dhcp::reply;
+use netboot::dhcp::request::{Boot, Client};
 
 /// A loader that is looked for.
 struct Known {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
-use netboot::mac::Mac;
-use netboot::pcap::Packet;
+use netboot::base::mac::Mac;
+use netboot::dhcp::pcap::Packet;
 
 /// Packets kept of one card: a dozen boots of DHCP.
 const OF_A_CARD: usize = 200;
@@ -90,7 +90,7 @@ impl Rings {
 mod tests {
     use std::net::{Ipv4Addr, SocketAddrV4};
 
-    use netboot::timestamp::Timestamp;
+    use netboot::base::timestamp::Timestamp;
 
     use super::*;
 

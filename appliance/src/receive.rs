@@ -4,9 +4,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use netboot::refusal::{Code, Refusal};
-use netboot::room::Item;
-use netboot::token::ShipmentId;
+use netboot::base::refusal::{Code, Refusal};
+use netboot::base::token::ShipmentId;
+use netboot::publish::space_reservation::Item;
 use sha2::{Digest, Sha256};
 use tokio::fs::{File, OpenOptions};
 use tokio::io::AsyncWriteExt;

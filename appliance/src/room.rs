@@ -4,15 +4,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use netboot::refusal::{Code, Refusal};
-use netboot::room::{self, Item, Items, Number, QUIET, RESERVE, Short};
-use netboot::token::ShipmentId;
+use netboot::base::refusal::{Code, Refusal};
+use netboot::base::token::ShipmentId;
+use netboot::publish::space_reservation::{self, Item, Items, Number, QUIET, RESERVE, Short};
 
 use crate::{clock, durable};
 
 /// One for all that share a filesystem.
 #[derive(Debug, Clone, Default)]
-pub struct Room(Arc<Mutex<room::Room>>);
+pub struct Room(Arc<Mutex<space_reservation::Room>>);
 
 /// Why there is none.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(crate) enum NoRoom {
 }
 
 impl Room {
-    /// Promises space in the filesystem of `dir`, see [`room::Room::promise`].
+    /// Promises space in the filesystem of `dir`, see [`space_reservation::Room::promise`].
     pub(crate) fn promise(
         &self,
         dir: &Path,
@@ -61,7 +61,7 @@ impl Room {
     }
 
     /// A panic while it was held leaves it as good as before.
-    fn held(&self) -> MutexGuard<'_, room::Room> {
+    fn held(&self) -> MutexGuard<'_, space_reservation::Room> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

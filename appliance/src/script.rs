@@ -1,14 +1,14 @@
 //! What a machine boots, settled for every door that hands out a script: the ticket, the attempt, the reason.
 
-use netboot::decide::Decision;
-use netboot::install;
-use netboot::local_boot::{Loader, Way};
-use netboot::mac::Mac;
+use netboot::api::agent;
+use netboot::base::mac::Mac;
+use netboot::base::refusal::{Code, Refusal};
+use netboot::doctor::boot_trace::{Mark, Script as Given};
+use netboot::loader::local_boot::{Loader, Way};
+use netboot::loader::script::{Entry, Errand, Installer};
 use netboot::machine::State;
-use netboot::refusal::{Code, Refusal};
-use netboot::script::image::{self, NoImage};
-use netboot::script::{Entry, Errand, Installer};
-use netboot::timeline::{Mark, Script as Given};
+use netboot::machine::decide::Decision;
+use netboot::machine::installer_choice::{self, NoImage};
 
 use crate::app::App;
 use crate::caller::Caller;
@@ -57,8 +57,8 @@ pub fn image(app: &App, mac: Mac) -> Result<InstallerImage, NoImage> {
     let (world, profiles) = (app.store.world(), app.profiles());
     let machine = world.by_mac(mac);
     let arch = match machine.is_none_or(|m| m.state == State::Seen) {
-        true => image::for_stranger(machine)?,
-        false => image::wanted(machine, &profiles)?,
+        true => installer_choice::for_stranger(machine)?,
+        false => installer_choice::wanted(machine, &profiles)?,
     };
     let image = app.installers.for_arch(arch);
     image.ok_or_else(|| NoImage::NotConfigured(arch.to_owned()))
@@ -76,7 +76,7 @@ async fn install(app: &App, caller: &Caller, loader: Option<Loader>) -> Result<E
     };
     let (policy, fresh) = (app.policy.clone(), clock::ticket());
     let asker = app.asker(caller);
-    let serve = move |world: &_, now| install::serve(world, mac, &policy, now, asker, fresh);
+    let serve = move |world: &_, now| agent::serve(world, mac, &policy, now, asker, fresh);
     let decided = app.store.decide(serve).await?;
     match decided.answer {
         (Decision::Install, Some(ticket)) => {
@@ -117,7 +117,7 @@ async fn discover(app: &App, caller: &Caller, loader: Option<Loader>) -> Result<
     }
     let (policy, fresh) = (app.policy.clone(), clock::ticket());
     let asker = app.asker(caller);
-    let serve = move |world: &_, now| install::serve(world, mac, &policy, now, asker, fresh);
+    let serve = move |world: &_, now| agent::serve(world, mac, &policy, now, asker, fresh);
     match app.store.decide(serve).await?.answer.0 {
         Decision::Discover => {
             tracing::info!(%mac, "boot script that has it tell its hardware");

@@ -23,7 +23,7 @@ pub fn seal(recipient: &str, secrets: &impl Serialize) -> anyhow::Result<String>
 mod tests {
     use age::secrecy::ExposeSecret;
     use age::x25519::Identity;
-    use netboot::wire::{InstallSecrets, K3sSecrets};
+    use netboot::api::types::{InstallSecrets, K3sSecrets};
 
     use super::*;
 

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use futures_lite::FutureExt;
-use netboot::checkup;
+use netboot::dhcp::other_servers::Mode;
+use netboot::doctor::checks;
 use netboot::profile::Profiles;
-use netboot::rivals::Mode;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -195,7 +195,7 @@ impl Bound {
             );
         }
         if self.app.config.k3s.has_one_token() {
-            tracing::warn!(tip = checkup::TWO_TOKENS, "{}", checkup::ONE_TOKEN);
+            tracing::warn!(tip = checks::TWO_TOKENS, "{}", checks::ONE_TOKEN);
         }
         self.announce_loaders();
     }

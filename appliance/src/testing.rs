@@ -6,11 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use netboot::mac::Mac;
-use netboot::operate::{self, Operator};
-use netboot::timeline::Mark;
-use netboot::wire::EnrollRequest;
-use netboot::world::World;
+use netboot::api::admin::{self, Operator};
+use netboot::api::types::EnrollRequest;
+use netboot::base::mac::Mac;
+use netboot::doctor::boot_trace::Mark;
+use netboot::machine::state::World;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -164,7 +164,7 @@ pub(crate) async fn enroll_as(app: &Arc<App>, mac: Mac, profile: &'static str, n
             profile: Some(profile.parse().expect("a name")),
             name: Some(name.parse().expect("a name")),
         };
-        operate::enroll(world, &operator, &request)
+        admin::enroll(world, &operator, &request)
     };
     app.store.decide(enroll).await.expect("enrolls");
 }

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use netboot::mac::Mac;
-use netboot::timeline::{Log, Mark, Note};
-use netboot::timestamp::Timestamp;
+use netboot::base::mac::Mac;
+use netboot::base::timestamp::Timestamp;
+use netboot::doctor::boot_trace::{Log, Mark, Note};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;

@@ -11,7 +11,7 @@ use appliance::app::App;
 use appliance::check::check;
 use appliance::config::{Ports, Source};
 use appliance::{lan, serve};
-use netboot::narinfo::NixHash;
+use netboot::publish::narinfo::NixHash;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};

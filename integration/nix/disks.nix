@@ -1,5 +1,5 @@
 # Whether disko makes of each layout the file systems that the agent makes: rows for tests.nix, one for each plan of
-# netboot/src/plan/layouts.txt, where the agent's commands are written down and held by a test.
+# netboot/src/install/plan/layouts.txt, where the agent's commands are written down and held by a test.
 {
   lib,
   nixpkgs,
@@ -22,7 +22,7 @@ let
       lines = builtins.tail all;
     };
   plans = map plan (filter (text: text != "") (
-    lib.splitString "\n\n" (builtins.readFile ../../netboot/src/plan/layouts.txt)
+    lib.splitString "\n\n" (builtins.readFile ../../netboot/src/install/plan/layouts.txt)
   ));
 
   # The groups of all lines that are of this form.

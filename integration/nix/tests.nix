@@ -55,7 +55,7 @@ let
       && cargoBuildFlags == [ "--package=netboot-agent" "--bin=netboot-agent" ];
     "every loader has a name that the appliance looks for" =
       let
-        reply = builtins.readFile ../../netboot/src/reply.rs;
+        reply = builtins.readFile ../../netboot/src/dhcp/reply.rs;
         known = name: builtins.length (builtins.split "\"${name}\"" reply) > 1;
       in
       builtins.all known (builtins.attrNames x86.ipxe.entries) && builtins.attrNames x86.ipxe.entries != [ ];

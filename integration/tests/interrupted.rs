@@ -9,8 +9,8 @@ use integration::lab::firmware::Firmware::{self, Bios, Uefi};
 use integration::lab::scene::{BOOT, MAC, Scene, Script, blank};
 use integration::lab::services::Leases::ByRouter;
 use integration::lab::wait::wait_for;
+use netboot::install::report::{Outcome, Step};
 use netboot::machine::{Machine, State};
-use netboot::report::{Outcome, Step};
 
 fn scene(name: &str) -> anyhow::Result<Scene> {
     let scene = Scene::set(&Script::new(name, Bios, ByRouter))?;

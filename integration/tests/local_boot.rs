@@ -8,8 +8,8 @@ use integration::lab::firmware::Firmware::{self, Bios, Uefi};
 use integration::lab::products::Products;
 use integration::lab::scene::{BOOT, Scene, Script};
 use integration::lab::services::Leases::{self, ByRouter, ByRouterWithIpxe, ByRouterWithNewIpxe};
-use netboot::boot_order::{TITLE, trouble};
-use netboot::local_boot::{Left, Loader, LocalBoot, Way};
+use netboot::loader::local_boot::{Left, Loader, LocalBoot, Way};
+use netboot::loader::uefi::boot_order::{TITLE, trouble};
 use netboot::machine::Machine;
 
 /// Installed, and up from its own disk for the first time.
@@ -138,7 +138,7 @@ fn firmware_that_puts_the_disk_before_the_network_is_noticed_at_its_next_boot() 
     scene.machine.put_first(&["Network (PXE over IPv4)"])?;
     scene.machine.power_on()?;
     scene.wait_for("the node to tell that it was mended", BOOT, |m| {
-        netboot::boot_order::trouble(&m.boot_order).is_none()
+        netboot::loader::uefi::boot_order::trouble(&m.boot_order).is_none()
     })?;
     scene.appliance.must("doctor node1")?;
     scene.passed()

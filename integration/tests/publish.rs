@@ -12,8 +12,8 @@ use integration::lab::lan::{self, APPLIANCE, Room};
 use integration::lab::products::Products;
 use integration::lab::repository::Repository;
 use integration::lab::scene::{MAC, WORKER, folder};
-use netboot::machine::Release;
-use netboot::wire::Releases;
+use netboot::api::types::Releases;
+use netboot::base::release::Release;
 
 const SERVER: &str = r#"system = "x86_64-linux"
 

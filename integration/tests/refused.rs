@@ -9,8 +9,8 @@ use integration::lab::scene::{BOOT, MAC, Scene, Script, WORKER, blank};
 use integration::lab::search::files;
 use integration::lab::services::Leases::ByRouter;
 use integration::lab::wait::wait_for;
+use netboot::install::report::{Outcome, Step};
 use netboot::machine::Machine;
-use netboot::report::{Outcome, Step};
 
 /// Changes the disk that the profile selects, as an operator would, and waits until that is in force.
 fn select(scene: &Scene, select: &str) -> anyhow::Result<()> {

@@ -16,7 +16,7 @@ use integration::lab::scene::{BOOT, MAC, Scene, Script, WORKER};
 use integration::lab::services::Leases::ByRouter;
 use integration::lab::wait::wait_for;
 use integration::lab::workstation::{WORKSTATION, Workstation};
-use netboot::wire::Releases;
+use netboot::api::types::Releases;
 
 /// How long a part of an upload may take.
 const LIMIT: Duration = Duration::from_secs(120);

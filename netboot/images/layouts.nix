@@ -1,6 +1,6 @@
 # A layout's name → swap (`"4G"`, or null for none) → `disko.devices` for each firmware.
 #
-# The layouts themselves are in netboot/src/layout.json, in disko's own schema, where the agent that formats the disks has
+# The layouts themselves are in netboot/src/disk/layout.json, in disko's own schema, where the agent that formats the disks has
 # them from too (a test in netboot/src/layout holds the file to it). So what is formatted and what is in fstab cannot differ.
 lib:
 let
@@ -22,4 +22,4 @@ builtins.mapAttrs (
   builtins.mapAttrs (
     _: variants: if swap == null then variants.plain else sized swap variants.swap
   ) byFirmware
-) (builtins.fromJSON (builtins.readFile ../src/layout.json))
+) (builtins.fromJSON (builtins.readFile ../src/disk/layout.json))

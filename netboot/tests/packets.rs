@@ -5,8 +5,8 @@
 mod corpus;
 
 use corpus::{MODES, Packet, all, decoded, dump, judge};
-use netboot::reply::To;
-use netboot::request::read;
+use netboot::dhcp::reply::To;
+use netboot::dhcp::request::read;
 
 #[test]
 fn the_corpus_is_read_decided_and_answered_as_written_down() {

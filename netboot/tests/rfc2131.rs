@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use dhcproto::v4::{DhcpOption as O, Message, MessageType, OptionCode};
 use dhcproto::{Decodable, Decoder};
-use netboot::decide::Address;
-use netboot::event::Happening;
-use netboot::lease::{
+use netboot::base::address::Address;
+use netboot::base::mac::Mac;
+use netboot::base::timestamp::Timestamp;
+use netboot::dhcp::lease::Notice;
+use netboot::dhcp::lease::{
     Change, Leases, Network, Probe, Reservations, Settled, Site, Standing, Subnet, settle,
 };
-use netboot::mac::Mac;
-use netboot::reply::{To, server_answers};
-use netboot::request;
-use netboot::timestamp::Timestamp;
+use netboot::dhcp::reply::{To, server_answers};
+use netboot::dhcp::request;
 
 const DISCOVER: u8 = 1;
 const REQUEST: u8 = 3;
@@ -88,7 +88,7 @@ struct Server {
     site: Site,
     now: Timestamp,
     written: Vec<Change>,
-    told: Vec<Happening>,
+    told: Vec<Notice>,
 }
 
 /// The one answer, or why there is none.
@@ -153,7 +153,7 @@ impl Server {
             self.now,
         );
         self.written = ruling.changes;
-        self.told = ruling.drafts.into_iter().map(|draft| draft.what).collect();
+        self.told = ruling.notices;
         let settled = match ruling.answer {
             Settled::Silence(why) => return Err(why),
             Settled::Probe(address) => return Err(format!("asks who has {address}")),
@@ -373,7 +373,13 @@ fn rule_09_a_declined_address_rests_and_is_told_and_a_released_one_is_free_but_r
             .is_err(),
         "no answer"
     );
-    assert_eq!(server.told, [Happening::AddressDeclined { address: held }]);
+    assert_eq!(
+        server.told,
+        [Notice::AddressDeclined {
+            address: held,
+            by: mac(1)
+        }]
+    );
     let next = server
         .hears(&Ask::new(DISCOVER, 2).wants(held))
         .expect("an offer");

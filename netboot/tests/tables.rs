@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use expect_test::expect_file;
-use netboot::layout::{Content, Devices, Layout, Slot};
+use netboot::disk::layout::{Content, Devices, Layout, Slot};
 use netboot::profile::Profiles;
 use serde_json::{Map, Value, json};
 

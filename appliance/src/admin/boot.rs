@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use netboot::request::{Arch, Client};
-use netboot::timeline::{Boot, Mark, Note, Part, Script, Via};
-use netboot::timestamp::Timestamp;
+use netboot::base::arch::Arch;
+use netboot::base::timestamp::Timestamp;
+use netboot::dhcp::request::Client;
+use netboot::doctor::boot_trace::{Boot, Mark, Note, Part, Script, Via};
 
 use super::words::{arch, bytes, elapsed, or_dash, table};
 

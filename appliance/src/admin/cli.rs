@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
-use netboot::mac::Mac;
-use netboot::name::{HostName, ProfileName, SystemName};
+use netboot::base::mac::Mac;
+use netboot::base::name::{HostName, ProfileName, SystemName};
 
 use super::output::Answer;
 use super::way::Appliance;

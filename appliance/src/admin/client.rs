@@ -6,8 +6,8 @@ use std::io;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use netboot::refusal::{Code, Refusal};
-use netboot::wire::ErrorBody;
+use netboot::api::types::ErrorBody;
+use netboot::base::refusal::{Code, Refusal};
 use netboot_pin::Verdict;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Body, Method, RequestBuilder, Response, Url};

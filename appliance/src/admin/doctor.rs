@@ -1,8 +1,8 @@
 //! `doctor`: where a machine's boot is stuck and what to try; or how it stands with the appliance itself.
 
-use netboot::checkup::{Check, Verdict};
-use netboot::timeline::{Cause, Diagnosis, Finding};
-use netboot::wire::{Boots, Checkup};
+use netboot::api::types::{Boots, Checkup};
+use netboot::doctor::boot_trace::{Cause, Diagnosis, Finding};
+use netboot::doctor::checks::{Check, Verdict};
 use serde_json::json;
 
 use super::boot::timeline;

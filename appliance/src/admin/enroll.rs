@@ -1,7 +1,7 @@
 //! `enroll`, `reimage`, `confirm`, `forget`.
 
+use netboot::api::types::{Changed, ConfirmRequest, EnrollRequest, ReimageRequest};
 use netboot::machine::{Machine, State, Waits};
-use netboot::wire::{Changed, ConfirmRequest, EnrollRequest, ReimageRequest};
 use serde_json::json;
 
 use super::cli::{EnrollArgs, ReimageArgs, WhoArgs};

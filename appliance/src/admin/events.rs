@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use netboot::wire::Live;
+use netboot::api::types::Live;
 use serde_json::json;
 
 use super::cli::{EventsArgs, Who};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use netboot::refusal::{Code, Refusal};
+use netboot::base::refusal::{Code, Refusal};
 
 /// What kept a command from its answer.
 #[derive(Debug)]

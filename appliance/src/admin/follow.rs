@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use netboot::wire::Live;
+use netboot::api::types::Live;
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 

@@ -1,7 +1,7 @@
 //! `generations`: what machines have run.
 
+use netboot::api::types::Generations;
 use netboot::machine::{Generation, Origin};
-use netboot::wire::Generations;
 
 use super::cli::GenerationsArgs;
 use super::client::Client;

@@ -1,6 +1,6 @@
 //! `key`: the recovery key of a machine's encrypted disks.
 
-use netboot::wire::RecoveryKey;
+use netboot::api::types::RecoveryKey;
 use serde_json::json;
 
 use super::cli::WhoArgs;

@@ -1,6 +1,6 @@
 //! `machines`: all of them, one line each.
 
-use netboot::wire::Machines;
+use netboot::api::types::Machines;
 
 use super::client::Client;
 use super::failure::Failure;

@@ -14,9 +14,9 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt;
-use netboot::refusal::{Code, Refusal};
-use netboot::token::ShipmentId;
-use netboot::wire::SHIPMENT;
+use netboot::api::types::SHIPMENT;
+use netboot::base::refusal::{Code, Refusal};
+use netboot::base::token::ShipmentId;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 

@@ -1,7 +1,7 @@
 //! `plan`: what an installation does to a machine's disks.
 
-use netboot::plan::{Device, Fate, Plan, PlannedDisk, SeenDisk};
-use netboot::wire::Preview;
+use netboot::api::types::Preview;
+use netboot::install::plan::{Device, Fate, Plan, PlannedDisk, SeenDisk};
 
 use super::cli::PlanArgs;
 use super::client::Client;

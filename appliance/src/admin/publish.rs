@@ -10,8 +10,8 @@ mod tests;
 
 use std::path::Path;
 
-use netboot::store_path::StorePath;
-use netboot::wire::Source;
+use netboot::base::release::FlakeSource;
+use netboot::base::store_path::StorePath;
 
 use super::cli::PublishArgs;
 use super::client::Client;
@@ -40,7 +40,7 @@ pub(super) async fn publish(
         freight.system(&toplevel).await?;
         freight.ask(client).await?;
     }
-    let source = Source::default();
+    let source = FlakeSource::default();
     let published = hand_over::system(client, system, &toplevel, &freight, source, output).await?;
     Ok(told::published(&told::Document {
         systems: vec![published],

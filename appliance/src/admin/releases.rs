@@ -1,7 +1,9 @@
 //! `releases`: what was published, and what of it leaves the cache.
 
-use netboot::retention::{Judged, Why};
-use netboot::wire::{Installer, PruneAnswer, PruneRequest, Releases, Source};
+use netboot::api::types::{PruneAnswer, PruneRequest, Releases};
+use netboot::base::release::FlakeSource;
+use netboot::base::release::PublishedInstaller;
+use netboot::publish::retention::{Judged, Why};
 
 use super::cli::ReleasesArgs;
 use super::client::{Client, PUBLISH_WITHIN};
@@ -62,11 +64,11 @@ async fn list(client: &Client) -> Result<Answer, Failure> {
 }
 
 /// The last of each architecture is the one that machines boot.
-fn installers(installers: &[Installer]) -> String {
-    let row = |(place, installer): (usize, &Installer)| {
+fn installers(installers: &[PublishedInstaller]) -> String {
+    let row = |(place, installer): (usize, &PublishedInstaller)| {
         let later = &installers[place + 1..];
         let replaced = later.iter().any(|other| other.arch == installer.arch);
-        let Source { revision, dirty } = &installer.source;
+        let FlakeSource { revision, dirty } = &installer.source;
         [
             installer.arch.clone(),
             installer.published.to_string(),

@@ -1,14 +1,15 @@
 //! What happened → one sentence for a person.
 
-use netboot::boot_order::{self, Entry};
-use netboot::consent::Found;
-use netboot::event::Happening;
-use netboot::hardware::{Disk, Hardware};
-use netboot::machine::{Facts, Generation, Waits};
-use netboot::manner::Manner;
-use netboot::plan::Plan;
-use netboot::report::{Outcome, Report};
-use netboot::wire::Source;
+use netboot::base::release::FlakeSource;
+use netboot::dhcp::offer_fallback::Manner;
+use netboot::dhcp::request::Facts;
+use netboot::disk::hardware::{Disk, Hardware};
+use netboot::install::plan::Plan;
+use netboot::install::report::{Outcome, Report};
+use netboot::loader::uefi::boot_order::{self, Entry};
+use netboot::machine::event::Happening;
+use netboot::machine::wipe_confirmation::Found;
+use netboot::machine::{Generation, Waits};
 
 use super::publish::told;
 use super::words::{arch, bytes, bytes_of};
@@ -113,7 +114,7 @@ pub(super) fn sentence(what: &Happening) -> String {
             format!("release {number} of `{system}` was taken out of the cache by {by}")
         }
         Happening::InstallerPublished { installer } => {
-            let Source { revision, dirty } = &installer.source;
+            let FlakeSource { revision, dirty } = &installer.source;
             let from = match revision {
                 Some(_) => format!(", from {}", told::revision(revision.as_deref(), *dirty)),
                 None => String::new(),
@@ -171,7 +172,7 @@ fn seen(facts: &Facts) -> String {
 
 /// The machine in a line: firmware, memory, disks.
 pub(super) fn inventory(hardware: &Hardware) -> String {
-    use netboot::hardware::Firmware;
+    use netboot::disk::hardware::Firmware;
 
     let firmware = match hardware.firmware {
         Firmware::Uefi => "UEFI",

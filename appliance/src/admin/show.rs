@@ -1,12 +1,12 @@
 //! `show`: all that is known of one machine, and how far it is as an exit code.
 
-use netboot::boot_order;
-use netboot::consent::Found;
-use netboot::hardware::Hardware;
+use netboot::api::types::Boots;
+use netboot::disk::hardware::Hardware;
+use netboot::doctor::boot_trace::Finding;
+use netboot::install::report::Outcome;
+use netboot::loader::uefi::boot_order;
+use netboot::machine::wipe_confirmation::Found;
 use netboot::machine::{Attempt, Generation, Machine, State, Waits};
-use netboot::report::Outcome;
-use netboot::timeline::Finding;
-use netboot::wire::Boots;
 use serde_json::{Value, json};
 
 use super::boot::timeline;
@@ -162,7 +162,7 @@ fn of_attempt(attempt: &Attempt) -> Vec<(&'static str, String)> {
         let step = format!(
             "{}/{} {}{outcome}",
             step.number(),
-            netboot::report::Step::ALL.len(),
+            netboot::install::report::Step::ALL.len(),
             step.sentence()
         );
         rows.push(("step", step));

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use netboot::refusal::{Code, Refusal};
-use netboot::store_path::StorePath;
-use netboot::token::ShipmentId;
+use netboot::base::refusal::{Code, Refusal};
+use netboot::base::store_path::StorePath;
+use netboot::base::token::ShipmentId;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::Command;
 

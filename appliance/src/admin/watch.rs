@@ -4,9 +4,9 @@ mod screen;
 
 use std::time::Duration;
 
-use netboot::mac::Mac;
+use netboot::api::types::Live;
+use netboot::base::mac::Mac;
 use netboot::machine::{Machine, State};
-use netboot::wire::Live;
 use tokio::time::{Instant, timeout_at};
 
 use super::cli::WatchArgs;

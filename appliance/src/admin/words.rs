@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use netboot::request::Arch;
+use netboot::base::arch::Arch;
 
 const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
 

@@ -9,7 +9,7 @@ use appliance::config::Source;
 use appliance::lan::{self, Interface};
 use appliance::serve::{bind, notify};
 use clap::{Parser, Subcommand};
-use netboot::checkup;
+use netboot::doctor::checks;
 use nix::sys::stat::{Mode, umask};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -50,8 +50,8 @@ fn main() -> ExitCode {
             Ok(checked) => {
                 println!("{checked} is valid");
                 if checked.config.config.k3s.has_one_token() {
-                    eprintln!("warning: {}", checkup::ONE_TOKEN);
-                    eprintln!("  tip: {}", checkup::TWO_TOKENS);
+                    eprintln!("warning: {}", checks::ONE_TOKEN);
+                    eprintln!("  tip: {}", checks::TWO_TOKENS);
                 }
                 warn_of_git(&checked.config.config.hosts_dir);
                 ExitCode::SUCCESS

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use netboot::closure::Member;
-use netboot::narinfo::NarInfo;
-use netboot::store_path::StorePath;
+use netboot::base::store_path::StorePath;
+use netboot::publish::closure::Member;
+use netboot::publish::narinfo::NarInfo;
 
 use super::Cache;
 

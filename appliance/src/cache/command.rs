@@ -4,8 +4,8 @@ use std::ffi::OsStr;
 use std::io;
 use std::process::{ExitStatus, Stdio};
 
-use netboot::nix_log::CacheLog;
-use netboot::refusal::{Code, Refusal};
+use netboot::base::refusal::{Code, Refusal};
+use netboot::publish::nix_log::CacheLog;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use netboot::narinfo::{NarFile, NarInfo, NixHash};
-use netboot::store_path::StorePath;
+use netboot::base::store_path::StorePath;
+use netboot::publish::narinfo::{NarFile, NarInfo, NixHash};
 use ring::signature::{ED25519, UnparsedPublicKey};
 use sha2::{Digest, Sha256};
 

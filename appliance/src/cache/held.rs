@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use netboot::nar;
-use netboot::narinfo::NarInfo;
-use netboot::refusal::{Code, Refusal};
-use netboot::store_path::StorePath;
+use netboot::base::refusal::{Code, Refusal};
+use netboot::base::store_path::StorePath;
+use netboot::publish::nar;
+use netboot::publish::narinfo::NarInfo;
 
 use super::command::refused;
 use super::publish::{PARTS, label, not_a_system};

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use netboot::store_path::StorePath;
+use netboot::base::store_path::StorePath;
 
 use super::folder::Folder;
 use crate::{clock, durable};

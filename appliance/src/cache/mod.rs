@@ -24,12 +24,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use netboot::closure::Member;
-use netboot::refusal::{Code, Refusal};
-use netboot::room::{Item, Items};
-use netboot::store_path::StorePath;
-use netboot::token::ShipmentId;
-use netboot::wire::{Copying, Lacking};
+use netboot::api::types::{Copying, Lacking};
+use netboot::base::refusal::{Code, Refusal};
+use netboot::base::store_path::StorePath;
+use netboot::base::token::ShipmentId;
+use netboot::publish::closure::Member;
+use netboot::publish::space_reservation::{Item, Items};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use self::folder::Folder;
@@ -174,7 +174,7 @@ impl Cache {
             promised.map_err(|no| publish::no_room(&no))?;
             Ok(Lacking {
                 paths: lacking.len() as u64,
-                bytes: netboot::closure::size(&lacking),
+                bytes: netboot::publish::closure::size(&lacking),
                 parts: Vec::new(),
             })
         };
@@ -204,7 +204,7 @@ impl Turn {
         publish::publish(self, toplevel).await
     }
 
-    /// Deletes what neither `kept` nor a publication under way needs, by the rules of `netboot::retention`; looks only,
+    /// Deletes what neither `kept` nor a publication under way needs, by the rules of `netboot::publish::retention`; looks only,
     /// if it is dry.
     ///
     /// # Errors

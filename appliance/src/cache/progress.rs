@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use netboot::store_path::StorePath;
-use netboot::wire::Copying;
+use netboot::api::types::Copying;
+use netboot::base::store_path::StorePath;
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Progress(Arc<Mutex<Option<Copying>>>);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use netboot::narinfo::NarFile;
-use netboot::store_path::StorePath;
+use netboot::base::store_path::StorePath;
+use netboot::publish::narinfo::NarFile;
 
 /// How long after its last word an upload may take to become a release.
 const LASTS: Duration = Duration::from_secs(60 * 60);

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use netboot::closure::Member;
-use netboot::nix_log::CacheLog;
-use netboot::refusal::Refusal;
-use netboot::store_path::StorePath;
+use netboot::base::refusal::Refusal;
+use netboot::base::store_path::StorePath;
+use netboot::publish::closure::Member;
+use netboot::publish::nix_log::CacheLog;
 
 use super::command::{refused, run, run_telling};
 use super::folder::Folder;
@@ -28,7 +28,7 @@ pub(super) async fn publish(turn: &Turn, toplevel: &StorePath) -> Result<Measure
     let carries = look_at(toplevel)?;
     let members = closure(toplevel).await?;
     let measured = Measured {
-        closure_size: netboot::closure::size(&members),
+        closure_size: netboot::publish::closure::size(&members),
         carries,
     };
     let paths = members.iter().map(|member| member.path.clone()).collect();

@@ -1,7 +1,7 @@
 //! Disko's own script in a system, where the profile wants disko to lay the disks out: the system links to it.
 
-use netboot::refusal::Refusal;
-use netboot::store_path::StorePath;
+use netboot::base::refusal::Refusal;
+use netboot::base::store_path::StorePath;
 
 use super::command::refused;
 

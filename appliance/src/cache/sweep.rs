@@ -5,10 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use netboot::narinfo::NarInfo;
-use netboot::retention::{self, Contents, Entry};
-use netboot::store_path::StorePath;
-use netboot::timestamp::Timestamp;
+use netboot::base::store_path::StorePath;
+use netboot::base::timestamp::Timestamp;
+use netboot::publish::narinfo::NarInfo;
+use netboot::publish::retention::{self, Contents, Entry};
 
 use super::folder::is_narinfo;
 use super::incoming;

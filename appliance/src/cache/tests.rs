@@ -12,7 +12,7 @@ mod told;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use netboot::refusal::Code;
+use netboot::base::refusal::Code;
 
 use self::kept::{Kept, build, nix, system_of};
 use super::*;

@@ -6,11 +6,11 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use netboot::narinfo::{NarFile, NarInfo, NixHash};
-use netboot::refusal::{Code, Refusal};
-use netboot::room::Item;
-use netboot::store_path::StorePath;
-use netboot::token::ShipmentId;
+use netboot::base::refusal::{Code, Refusal};
+use netboot::base::store_path::StorePath;
+use netboot::base::token::ShipmentId;
+use netboot::publish::narinfo::{NarFile, NarInfo, NixHash};
+use netboot::publish::space_reservation::Item;
 use tokio::sync::Semaphore;
 
 use super::Cache;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use netboot::problem::{Problem, nearest};
+use netboot::base::problem::{Problem, nearest};
 use netboot::profile::Profiles;
 
 use crate::hosts;

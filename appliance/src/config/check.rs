@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use netboot::decide::Unknown;
-use netboot::script::Image;
+use netboot::loader::script::Image;
+use netboot::machine::decide::Unknown;
 
 use super::document::{Placed, Reader, Section, parse};
 use super::{

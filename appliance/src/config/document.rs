@@ -3,7 +3,7 @@
 
 use std::ops::{Range, RangeInclusive};
 
-use netboot::problem::{Problem, nearest};
+use netboot::base::problem::{Problem, nearest};
 use toml_edit::{ImDocument, Item, Table, TableLike, Value};
 
 /// A value and the bytes of the text it was read from.

@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use netboot::decide::Unknown;
-use netboot::name::{HostName, ProfileName};
+use netboot::base::name::{HostName, ProfileName};
+use netboot::machine::decide::Unknown;
 
 /// `30s`, `15m`, `12h`, `7d`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
@@ -153,7 +153,7 @@ pub(super) fn arch(text: &str) -> Result<String, String> {
 
 /// A kernel command line, which every boot loader hands over as it is.
 pub(super) fn cmdline(text: &str) -> Result<String, String> {
-    netboot::script::sayable(text).map(|()| text.to_owned())
+    netboot::loader::script::sayable(text).map(|()| text.to_owned())
 }
 
 /// The name in `[images.<name>]`: a part of URLs.

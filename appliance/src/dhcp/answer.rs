@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use netboot::decide::{Address, Decision};
-use netboot::install::Asker;
-use netboot::lease::{Settled, Site};
-use netboot::manner::{Form, Manner};
-use netboot::reply::{self, Answer, BootFile};
-use netboot::request::{Boot, Client, Kind, Request};
+use netboot::api::agent::Asker;
+use netboot::base::address::Address;
+use netboot::dhcp::lease::{Settled, Site};
+use netboot::dhcp::offer_fallback::{Form, Manner};
+use netboot::dhcp::reply::{self, Answer, BootFile};
+use netboot::dhcp::request::{Boot, Client, Kind, Request};
+use netboot::machine::decide::Decision;
 
 use super::judge::{Door, Reason, sift};
 use super::link::Link;
@@ -28,7 +29,7 @@ pub(super) async fn judge(
     let request = match sift(packet, door, &app.config.dhcp, &app.cards()) {
         Ok(request) => request,
         Err(reason) => {
-            let read = netboot::request::read(packet).ok();
+            let read = netboot::dhcp::request::read(packet).ok();
             return Judged {
                 mac: read.as_ref().map(|r| r.mac),
                 xid: read.as_ref().map(|r| r.xid),

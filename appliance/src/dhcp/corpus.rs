@@ -47,7 +47,7 @@ async fn house(mode: &str, enrolled: bool, packets: &[Packet]) -> (House, Arc<Ap
     let house = House::new(&format!("{}{mode}", boot("")));
     let app = house.bind().await.app().clone();
     let cards = packets.iter().filter_map(|(_, _, octets)| {
-        let request = netboot::request::read(octets).ok()?;
+        let request = netboot::dhcp::request::read(octets).ok()?;
         Some(request.mac)
     });
     let cards: std::collections::BTreeSet<Mac> = cards.filter(|_| enrolled).collect();

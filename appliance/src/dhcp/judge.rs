@@ -1,9 +1,9 @@
 //! A packet's bytes and the mode → a request that this door answers, or the reason why it does not.
 
-use netboot::decide;
-use netboot::mac::Mac;
-use netboot::refusal::Refusal;
-use netboot::request::{self, Kind, Request};
+use netboot::base::mac::Mac;
+use netboot::base::refusal::Refusal;
+use netboot::dhcp::request::{self, Kind, Request};
+use netboot::machine::decide;
 
 use crate::config::Dhcp;
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use netboot::lease::{Probe, Settled, Site, Standing, settle};
-use netboot::refusal::Refusal;
-use netboot::request::Request;
+use netboot::base::refusal::Refusal;
+use netboot::dhcp::lease::{Probe, Settled, Site, Standing, settle};
+use netboot::dhcp::request::Request;
 
 use super::link::Link;
 use crate::app::App;

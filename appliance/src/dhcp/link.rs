@@ -7,9 +7,9 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use netboot::frame::{self, Datagram};
-use netboot::lease::Standing;
-use netboot::mac::Mac;
+use netboot::base::mac::Mac;
+use netboot::dhcp::ethernet::{self, Datagram};
+use netboot::dhcp::lease::Standing;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::packet::{Hears, PacketSocket};
@@ -83,7 +83,7 @@ impl Link {
         let _seat = self.seats.try_acquire().map_err(busy)?;
         let (heard, mut answer) = oneshot::channel();
         self.waiting().entry(address).or_default().push(heard);
-        let question = frame::arp_probe(self.arp.card, address);
+        let question = ethernet::arp_probe(self.arp.card, address);
         for _ in 0..QUESTIONS {
             if let Err(error) = self.arp.send(&question).await {
                 self.give_up(address, answer);
@@ -125,7 +125,7 @@ impl Link {
                     continue;
                 }
             };
-            if let Some((address, card)) = frame::arp_sender(&buffer[..length])
+            if let Some((address, card)) = ethernet::arp_sender(&buffer[..length])
                 && card != self.arp.card
                 && let Some(all) = self.waiting().remove(&address)
             {

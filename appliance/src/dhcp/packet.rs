@@ -3,8 +3,8 @@
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 
-use netboot::frame;
-use netboot::mac::Mac;
+use netboot::base::mac::Mac;
+use netboot::dhcp::ethernet;
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::{LinkAddr, bind};
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
@@ -37,8 +37,8 @@ impl PacketSocket {
 
         let protocol = match hears {
             Hears::Nothing => 0,
-            Hears::Arp => frame::ARP,
-            Hears::Udp(_) => frame::IPV4,
+            Hears::Arp => ethernet::ARP,
+            Hears::Udp(_) => ethernet::IPV4,
         };
         // The kernel wants it in network order.
         let protocol = Protocol::from(i32::from(protocol.to_be()));
@@ -103,7 +103,7 @@ fn to_port(port: u16) -> [SockFilter; 11] {
     let jump = |code, k, yes, no| SockFilter::new(code, yes, no, k);
     [
         run(LOAD_HALF, 12),
-        jump(JUMP_EQUAL, frame::IPV4.into(), 0, 8),
+        jump(JUMP_EQUAL, ethernet::IPV4.into(), 0, 8),
         run(LOAD_BYTE, 23),
         jump(JUMP_EQUAL, UDP, 0, 6),
         // Fragments have no port, except the first, which is not the whole.

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use netboot::lease::Standing;
+use netboot::dhcp::lease::Standing;
 
 /// Packets in work at once. They share the store's writes, and those that ask the wire for an address wait for a while.
 const ALL: usize = 1024;

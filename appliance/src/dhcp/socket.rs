@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
-use netboot::frame::{self, Datagram};
+use netboot::dhcp::ethernet::{self, Datagram};
 use nix::errno::Errno;
 use nix::libc::{in_addr, in_pktinfo};
 use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg};
@@ -123,7 +123,7 @@ impl LanSocket {
                         continue;
                     };
                     // A card that hears everything passes on what is for others.
-                    let meant = [frame::EVERYBODY, socket.card.octets()];
+                    let meant = [ethernet::EVERYBODY, socket.card.octets()];
                     if datagram.to.port() == self.port() && meant.contains(&datagram.to_card) {
                         return Ok(Received {
                             payload: datagram.payload.to_vec(),
@@ -155,7 +155,7 @@ impl LanSocket {
             (Heard::Wire(_), Some(link), None) => {
                 let card = match asked {
                     Some(card) if !to.address.ip().is_broadcast() => card,
-                    _ => frame::EVERYBODY,
+                    _ => ethernet::EVERYBODY,
                 };
                 link.send(bytes, self.from, to.address, card).await
             }

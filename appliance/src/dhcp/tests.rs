@@ -1,8 +1,8 @@
 //! Packets in, outcomes out; and a real socket where the test may have one.
 
+use netboot::dhcp::offer_fallback::{Form, Manner};
+use netboot::dhcp::request::Ignored;
 use netboot::machine::State;
-use netboot::manner::{Form, Manner};
-use netboot::request::Ignored;
 use proptest::prelude::*;
 
 use super::*;

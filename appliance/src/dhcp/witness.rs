@@ -2,10 +2,10 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use netboot::decide;
-use netboot::reply::Answer;
-use netboot::request::{Kind, Request};
-use netboot::timeline::{Mark, Why};
+use netboot::dhcp::reply::Answer;
+use netboot::dhcp::request::{Kind, Request};
+use netboot::doctor::boot_trace::{Mark, Why};
+use netboot::machine::decide;
 
 use super::{Door, Judged, Outcome, Reason};
 use crate::app::App;

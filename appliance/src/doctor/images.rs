@@ -5,8 +5,8 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
-use netboot::checkup::{Image, ImageFile};
-use netboot::timestamp::Timestamp;
+use netboot::base::timestamp::Timestamp;
+use netboot::doctor::checks::{Image, ImageFile};
 
 use crate::config::InstallerImage;
 

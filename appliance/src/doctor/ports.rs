@@ -1,6 +1,6 @@
 //! Whether the kernel has a socket for each of our ports: `/proc/net/udp` and `tcp` (proc(5)).
 
-use netboot::checkup::Door;
+use netboot::doctor::checks::Door;
 
 use crate::app::App;
 use crate::config::Dhcp;

@@ -1,6 +1,6 @@
 //! A whole appliance on loopback is looked at, as it is and after something was broken.
 
-use netboot::checkup::Verdict;
+use netboot::doctor::checks::Verdict;
 
 use super::*;
 use crate::testing::{House, MAC, boot, enroll, mac};

@@ -3,8 +3,8 @@
 use std::io;
 use std::process::Stdio;
 
-use netboot::nix_log::BuildLog;
-use netboot::refusal::{Code, Refusal};
+use netboot::base::refusal::{Code, Refusal};
+use netboot::publish::nix_log::BuildLog;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::Command;
 

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use netboot::name::SystemName;
-use netboot::refusal::{Code, Refusal};
-use netboot::wire::{InstallerRequest, PublishRequest};
+use netboot::api::types::{InstallerRequest, PublishRequest};
+use netboot::base::name::SystemName;
+use netboot::base::refusal::{Code, Refusal};
 
 use super::Branch;
 use crate::app::App;

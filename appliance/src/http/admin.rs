@@ -1,4 +1,4 @@
-//! `/admin/v1/…`: what an operator commands and asks. The answers are of `netboot::wire`.
+//! `/admin/v1/…`: what an operator commands and asks. The answers are of `netboot::api::types`.
 
 mod boots;
 mod commands;
@@ -90,7 +90,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Operator {
     type Rejection = super::error::Refused;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        use netboot::refusal::{Code, Refusal};
+        use netboot::base::refusal::{Code, Refusal};
 
         if let Some(admitted) = parts.extensions.get::<Self>() {
             return Ok(admitted.clone());

@@ -9,7 +9,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{StatusCode, header};
 use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
-use netboot::timeline::{Course, Delivery};
+use netboot::doctor::boot_trace::{Course, Delivery};
 
 use crate::app::App;
 use crate::caller::Caller;

@@ -6,8 +6,8 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
-use netboot::refusal::{Code, Refusal};
-use netboot::wire::ErrorBody;
+use netboot::api::types::ErrorBody;
+use netboot::base::refusal::{Code, Refusal};
 use serde::Serialize;
 
 /// A refusal on its way out. What an operator of the caller's side can mend travels whole; the detail of

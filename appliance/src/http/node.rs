@@ -7,17 +7,17 @@ use std::sync::Arc;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::post;
 use axum::{Json, Router, middleware};
-use netboot::decide::Address;
-use netboot::install::{self, Shelf, ToSeal};
-use netboot::name::HostName;
-use netboot::plan::{Cache, Plan};
-use netboot::profile::Role;
-use netboot::report::{Outcome, Report};
-use netboot::token::Digest;
-use netboot::wire::{
+use netboot::api::agent::{self, Shelf, ToSeal};
+use netboot::api::types::{
     BootRequest, ClaimAnswer, ClaimRequest, DiscoveredRequest, InstallSecrets, InstalledRequest,
     K3sSecrets, Live, PlanRequest, SealedAnswer,
 };
+use netboot::base::address::Address;
+use netboot::base::name::HostName;
+use netboot::base::token::Digest;
+use netboot::install::plan::{Cache, Plan};
+use netboot::install::report::{Outcome, Report};
+use netboot::profile::Role;
 use serde_json::{Value, json};
 
 use super::error::{Refused, broken, no_such_route};
@@ -71,7 +71,7 @@ async fn claim(
     let policy = app.policy.clone();
     let decided = app
         .store
-        .decide(move |world, now| install::claim(world, &request, &session, &policy, now, &from))
+        .decide(move |world, now| agent::claim(world, &request, &session, &policy, now, &from))
         .await?;
     tracing::info!(name = %decided.answer.name, attempt = decided.answer.attempt, "claimed");
     Ok(Json(decided.answer))
@@ -85,7 +85,7 @@ async fn discovered(
     let DiscoveredRequest { mac, hardware } = request;
     let policy = app.policy.clone();
     app.store
-        .decide(move |world, now| install::discovered(world, mac, &hardware, &policy, now, &from))
+        .decide(move |world, now| agent::discovered(world, mac, &hardware, &policy, now, &from))
         .await?;
     tracing::info!(%mac, "a stranger told its hardware");
     noted()
@@ -109,7 +109,7 @@ async fn plan(
                 cache: &cache,
                 k3s_server: k3s_server.as_deref(),
             };
-            install::plan(world, &session, &request.hardware, &shelf, now, &from)
+            agent::plan(world, &session, &request.hardware, &shelf, now, &from)
         })
         .await?;
     Ok(Json(decided.answer))
@@ -136,7 +136,7 @@ async fn report(
     };
     let machine = app
         .store
-        .decide(move |world, now| install::report(world, &session, &report, &policy, now, &from))
+        .decide(move |world, now| agent::report(world, &session, &report, &policy, now, &from))
         .await?
         .answer;
     // Bytes are not worth an fsync: whoever watches is told, and that is all.
@@ -160,7 +160,7 @@ async fn secrets(
     let asked = {
         let (session, from) = (session.clone(), from.clone());
         app.store
-            .decide(move |world, now| install::secrets(world, &session, now, &from))
+            .decide(move |world, now| agent::secrets(world, &session, now, &from))
             .await?
             .answer
     };
@@ -177,7 +177,7 @@ async fn secrets(
     let sealed = seal::seal(&recipient, &secrets).map_err(|error| broken(&error))?;
     let sealed = app
         .store
-        .decide(move |world, now| install::sealed(world, &session, sealed, node_key, now, &from))
+        .decide(move |world, now| agent::sealed(world, &session, sealed, node_key, now, &from))
         .await?
         .answer;
     tracing::info!(name = %host_name, "secrets handed out, sealed");
@@ -209,7 +209,7 @@ async fn received(
     Peer(from): Peer,
 ) -> Answer<Value> {
     app.store
-        .decide(move |world, now| install::received(world, &session, now, &from))
+        .decide(move |world, now| agent::received(world, &session, now, &from))
         .await?;
     noted()
 }
@@ -221,7 +221,7 @@ async fn installed(
     Body(request): Body<InstalledRequest>,
 ) -> Answer<Value> {
     app.store
-        .decide(move |world, now| install::installed(world, &session, &request, now, &from))
+        .decide(move |world, now| agent::installed(world, &session, &request, now, &from))
         .await?;
     noted()
 }
@@ -234,7 +234,7 @@ async fn boot(
 ) -> Answer<Value> {
     let (name, key) = (request.name.clone(), node_key.clone());
     app.store
-        .decide(move |world, now| install::booted(world, &node_key, &request, now, &from))
+        .decide(move |world, now| agent::booted(world, &node_key, &request, now, &from))
         .await?;
     app.came_up(&key).await;
     tracing::info!(%name, "booted from its own disk");

@@ -6,8 +6,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::Uri;
 use axum::routing::get;
-use netboot::mac::Mac;
-use netboot::refusal::{Code, Refusal};
+use netboot::base::mac::Mac;
+use netboot::base::refusal::{Code, Refusal};
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 

@@ -11,8 +11,8 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use netboot::refusal::{Code, Refusal};
-use netboot::token::Digest;
+use netboot::base::refusal::{Code, Refusal};
+use netboot::base::token::Digest;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
@@ -169,7 +169,7 @@ pub async fn span(request: Request, next: Next) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use netboot::wire::{ClaimRequest, PublishRequest};
+    use netboot::api::types::{ClaimRequest, PublishRequest};
 
     use super::*;
 

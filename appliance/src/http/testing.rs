@@ -9,14 +9,15 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use axum::http::header::AUTHORIZATION;
-use netboot::decide::{Address, Unknown};
-use netboot::install::{self, Asker};
-use netboot::mac::Mac;
-use netboot::machine::Facts;
-use netboot::operate;
+use netboot::api::admin;
+use netboot::api::agent::{self, Asker};
+use netboot::base::address::Address;
+use netboot::base::mac::Mac;
+use netboot::base::timestamp::Timestamp;
+use netboot::base::token::Ticket;
+use netboot::dhcp::request::Facts;
+use netboot::machine::decide::Unknown;
 use netboot::profile::Profiles;
-use netboot::timestamp::Timestamp;
-use netboot::token::Ticket;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -78,29 +79,28 @@ impl Bench {
             ..Facts::default()
         };
         let (mac, policy) = (parsed(mac), self.app.policy.clone());
-        let seen = move |world: &_, now| {
-            install::see(world, mac, &facts, &policy, now, Asker::Itself, 100)
-        };
+        let seen =
+            move |world: &_, now| agent::see(world, mac, &facts, &policy, now, Asker::Itself, 100);
         self.app.store.decide(seen).await.expect("seen");
     }
 
     /// The system of a profile is published; without Nix, so nothing is in the cache.
     pub(crate) async fn release(&self, system: &str, toplevel: &str) {
-        let built = operate::Built {
+        let built = admin::Built {
             system: system.parse().expect("a system"),
             toplevel: toplevel.parse().expect("a store path"),
             closure_size: 3 << 30,
             label: "25.05.20260402".to_owned(),
             script: None,
-            source: netboot::wire::Source::default(),
+            source: netboot::base::release::FlakeSource::default(),
         };
-        let release = move |world: &_, now| operate::release(world, built, now);
+        let release = move |world: &_, now| admin::release(world, built, now);
         self.app.store.decide(release).await.expect("a release");
     }
 
     /// Arms a machine without a socket.
     pub(crate) async fn enroll(&self, mac: &str, profile: &str, name: &str) {
-        let request = netboot::wire::EnrollRequest {
+        let request = netboot::api::types::EnrollRequest {
             mac: parsed(mac),
             profile: Some(profile.parse().expect("a profile")),
             name: Some(name.parse().expect("a name")),
@@ -108,14 +108,14 @@ impl Bench {
         let profiles = self.app.profiles();
         let ticket = clock::ticket();
         let enroll = move |world: &_, now| {
-            let operator = operate::Operator {
+            let operator = admin::Operator {
                 profiles: &profiles,
                 armed_for: Duration::from_secs(24 * 3600),
                 now,
                 ticket,
                 by: "uid 0",
             };
-            operate::enroll(world, &operator, &request)
+            admin::enroll(world, &operator, &request)
         };
         self.app.store.decide(enroll).await.expect("enrolled");
     }
@@ -125,7 +125,7 @@ impl Bench {
         let (mac, policy) = (parsed(mac), self.app.policy.clone());
         let ticket = clock::ticket();
         let serve =
-            move |world: &_, now| install::serve(world, mac, &policy, now, Asker::Itself, ticket);
+            move |world: &_, now| agent::serve(world, mac, &policy, now, Asker::Itself, ticket);
         let (_, ticket) = self.app.store.decide(serve).await.expect("served").answer;
         ticket.expect("an installer")
     }
@@ -133,17 +133,17 @@ impl Bench {
     /// The stranger boots the installer and tells its hardware, with `boot.unknown = "discover"`.
     pub(crate) async fn discovers(&self, mac: &str) {
         let mac = parsed(mac);
-        let policy = netboot::decide::Policy {
+        let policy = netboot::machine::decide::Policy {
             unknown: Unknown::Discover,
             attempts: 3,
         };
         let (ticket, then) = (clock::ticket(), policy.clone());
         let serve =
-            move |world: &_, now| install::serve(world, mac, &policy, now, Asker::Itself, ticket);
+            move |world: &_, now| agent::serve(world, mac, &policy, now, Asker::Itself, ticket);
         self.app.store.decide(serve).await.expect("served");
         let hardware = serde_json::from_value(hardware()).expect("hardware");
         let tell = move |world: &_, now| {
-            install::discovered(world, mac, &hardware, &then, now, "10.77.0.50")
+            agent::discovered(world, mac, &hardware, &then, now, "10.77.0.50")
         };
         self.app.store.decide(tell).await.expect("told");
     }
@@ -151,7 +151,7 @@ impl Bench {
     /// k3s says that the node is Ready.
     pub(crate) async fn joins(&self, mac: &str) {
         let mac = parsed(mac);
-        let joined = move |world: &_, _| install::joined(world, mac, BOOT_ID);
+        let joined = move |world: &_, _| agent::joined(world, mac, BOOT_ID);
         self.app.store.decide(joined).await.expect("joined");
     }
 }

@@ -6,9 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use netboot::installer::{LONGEST_CMDLINE, bootable};
-use netboot::refusal::{Code, Refusal};
-use netboot::store_path::StorePath;
+use netboot::base::refusal::{Code, Refusal};
+use netboot::base::store_path::StorePath;
+use netboot::publish::installer::{LONGEST_CMDLINE, bootable};
 
 use crate::durable;
 use crate::room::{Place, Room};

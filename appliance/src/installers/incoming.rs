@@ -6,10 +6,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use netboot::installer::Part;
-use netboot::refusal::{Code, Refusal};
-use netboot::room::Item;
-use netboot::token::{Digest, ShipmentId};
+use netboot::base::refusal::{Code, Refusal};
+use netboot::base::token::{Digest, ShipmentId};
+use netboot::publish::installer::Part;
+use netboot::publish::space_reservation::Item;
 
 use crate::durable;
 use crate::receive::{Expected, Receiving};

@@ -1,6 +1,6 @@
 //! Installers that are published into a folder of their own.
 
-use netboot::wire::Source;
+use netboot::base::release::FlakeSource;
 
 use sha2::{Digest as _, Sha256};
 
@@ -29,7 +29,7 @@ fn opened(state: &Path, configured: &[InstallerImage]) -> Installers {
 }
 
 /// The journal takes it down.
-fn on_record(_: &Installer) -> Result<(), Refusal> {
+fn on_record(_: &PublishedInstaller) -> Result<(), Refusal> {
     Ok(())
 }
 
@@ -117,7 +117,7 @@ async fn send(installers: &Installers, octets: &[u8]) -> Part {
 async fn request(installers: &Installers, letter: char) -> InstallerRequest {
     InstallerRequest {
         path: path(letter),
-        source: Source::default(),
+        source: FlakeSource::default(),
         parts: Some(Parts {
             arch: "x86_64".to_owned(),
             cmdline: format!("init={letter}"),
@@ -373,7 +373,7 @@ async fn what_cannot_be_recorded_is_not_booted_and_what_cannot_be_booted_is_not_
             fs::create_dir(&in_the_way).expect("makes");
         }
         let mut asked = false;
-        let refuse = |_: &Installer| {
+        let refuse = |_: &PublishedInstaller| {
             asked = true;
             Err(Refusal::new(Code::StoreUnavailable, "the disk is full"))
         };
@@ -402,7 +402,7 @@ async fn a_service_that_ends_before_or_after_an_installer_is_recorded_boots_what
     for (before, letter) in [('2', '3'), ('3', '2')] {
         let request = request(&installers, letter).await;
         let mut looked = false;
-        let look = |installer: &Installer| {
+        let look = |installer: &PublishedInstaller| {
             looked = true;
             assert_eq!(installer.path, path(letter));
             assert_boots(&installers, "not yet", before);

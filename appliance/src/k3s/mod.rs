@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use netboot::install;
-use netboot::name::HostName;
+use netboot::api::agent;
+use netboot::base::name::HostName;
 use netboot::profile::Profiles;
 use tokio_util::sync::CancellationToken;
 
@@ -87,7 +87,7 @@ impl Lookout {
     /// Asks once for every machine that is waited for, if there is any.
     async fn look(&mut self, store: &Store, profiles: &Profiles) {
         let world = store.world();
-        let awaited: Vec<_> = install::awaited(&world, profiles)
+        let awaited: Vec<_> = agent::awaited(&world, profiles)
             .filter_map(|machine| Some((machine.id, machine.name.clone()?)))
             .collect();
         for (machine, name) in awaited {
@@ -105,7 +105,7 @@ impl Lookout {
             };
             let Some(boot) = boot else { continue };
             match store
-                .decide(move |world, _| install::joined(world, machine, &boot))
+                .decide(move |world, _| agent::joined(world, machine, &boot))
                 .await
             {
                 Ok(decided) if decided.changed => tracing::info!(%name, mac = %machine, "joined"),

@@ -1,6 +1,6 @@
 //! The API's answer → is this node Ready?
 
-use netboot::name::HostName;
+use netboot::base::name::HostName;
 use serde::Deserialize;
 
 #[derive(Deserialize)]

@@ -3,9 +3,9 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use netboot::event::{Draft, Happening};
-use netboot::install::Verdict;
-use netboot::mac::Mac;
+use netboot::base::mac::Mac;
+use netboot::machine::event::Verdict;
+use netboot::machine::event::{Draft, Happening};
 use netboot::machine::{Generation, Origin, State};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use anyhow::{Context, anyhow, bail};
-use netboot::token::Digest;
+use netboot::base::token::Digest;
 use netboot_pin::Pin;
 use reqwest::Url;
 use reqwest::header::HeaderValue;

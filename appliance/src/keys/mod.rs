@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use hmac::{Hmac, Mac};
-use netboot::name::HostName;
+use netboot::base::name::HostName;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::Sha256;
 

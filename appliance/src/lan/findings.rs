@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use netboot::rivals::Rival;
-use netboot::timestamp::Timestamp;
+use netboot::base::timestamp::Timestamp;
+use netboot::dhcp::other_servers::Rival;
 
 use super::firewall::Door;
 

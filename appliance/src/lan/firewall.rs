@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use netboot::firewall::{Answer, Knock, Protocol, Ruleset, iptables, nft};
+use netboot::doctor::firewall::{Answer, Knock, Protocol, Ruleset, iptables, nft};
 use tokio::process::Command;
 
 use super::Segment;

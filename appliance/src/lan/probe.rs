@@ -5,9 +5,9 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use netboot::frame::{self, Datagram};
-use netboot::mac::Mac;
-use netboot::rivals::{Guise, Offer, Rival, discover, gather, read};
+use netboot::base::mac::Mac;
+use netboot::dhcp::ethernet::{self, Datagram};
+use netboot::dhcp::other_servers::{Guise, Offer, Rival, discover, gather, read};
 use tokio::time::Instant;
 
 use super::{Findings, Lan, Look};
@@ -55,7 +55,7 @@ async fn ask(lan: &Lan, mac: Mac, own: &[Ipv4Addr]) -> io::Result<Vec<Rival>> {
         for (xid, guise) in questions {
             let question = Datagram {
                 from_card: mac.octets(),
-                to_card: frame::EVERYBODY,
+                to_card: ethernet::EVERYBODY,
                 from: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, CLIENT),
                 to: SocketAddrV4::new(Ipv4Addr::BROADCAST, SERVER),
                 payload: &discover(mac, xid, guise),

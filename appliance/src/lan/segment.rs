@@ -1,6 +1,6 @@
 //! A LAN as a machine on it sees the appliance.
 
-use netboot::decide::Address;
+use netboot::base::address::Address;
 
 use super::Lan;
 

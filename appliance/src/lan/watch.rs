@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use netboot::firewall::Answer;
-use netboot::rivals::{Concern, Mode, concerns};
+use netboot::dhcp::other_servers::{Concern, Mode, concerns};
+use netboot::doctor::firewall::Answer;
 use tokio_util::sync::CancellationToken;
 
 use super::firewall::{self, Door};

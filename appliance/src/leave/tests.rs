@@ -2,8 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use netboot::local_boot::{Left, LocalBoot};
-use netboot::script::Entry;
+use netboot::api::agent;
+use netboot::loader::local_boot::{Left, LocalBoot};
+use netboot::loader::script::Entry;
 
 use super::*;
 use crate::http::testing::{Agent, Bench, MAC, TOPLEVEL, node_boots};
@@ -59,7 +60,7 @@ async fn a_way_that_led_back_is_not_handed_out_again() {
             way: Way::NextEntry,
         },
     );
-    let learn = move |world: &World, _| install::came_back(world, id, left);
+    let learn = move |world: &World, _| agent::came_back(world, id, left);
     bench.app.store.decide(learn).await.expect("learns");
     at_home(&bench.app, mac(MAC));
     assert_eq!(asks(&bench).await, Way::EspLoader);

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use netboot::decide::Address;
+use netboot::base::address::Address;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 

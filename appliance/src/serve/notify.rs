@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
-use netboot::install::Verdict;
+use netboot::machine::event::Verdict;
 use tokio_util::sync::CancellationToken;
 
 use crate::store::Store;

@@ -29,7 +29,7 @@ pub(super) struct Bound {
 pub(super) struct Remote {
     listener: TcpListener,
     place: Place,
-    token: netboot::token::Digest,
+    token: netboot::base::token::Digest,
     token_file: std::path::PathBuf,
     uploads: Arc<Uploads>,
 }

@@ -7,11 +7,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use netboot::event::{Draft, Event};
-use netboot::lease::{Change, Lease, Leases};
-use netboot::refusal::{Code, Refusal};
-use netboot::timestamp::Timestamp;
-use netboot::world::World;
+use netboot::base::refusal::{Code, Refusal};
+use netboot::base::timestamp::Timestamp;
+use netboot::dhcp::lease::{Change, Lease, Leases};
+use netboot::machine::event::{Draft, Event};
+use netboot::machine::state::World;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 

@@ -1,8 +1,8 @@
 //! Does the index say what the journal says? Everything in it is compared, since an engine that lost a
 //! page may still open.
 
-use netboot::event::Event;
-use netboot::world::World;
+use netboot::machine::event::Event;
+use netboot::machine::state::World;
 
 use super::folds::{machine_records, release_records};
 use super::index::{Index, IndexError, Meta, Tree};

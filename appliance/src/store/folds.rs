@@ -1,6 +1,6 @@
 //! The world as records of the index.
 
-use netboot::world::World;
+use netboot::machine::state::World;
 
 use super::index::{Batch, Tree};
 

@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use netboot::event::Event;
-use netboot::lease::Lease;
-use netboot::mac::Mac;
+use netboot::base::mac::Mac;
+use netboot::dhcp::lease::Lease;
+use netboot::machine::event::Event;
 use serde::{Deserialize, Serialize};
 use sled::transaction::{ConflictableTransactionError, TransactionError, Transactional};
 

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use netboot::event::Event;
+use netboot::machine::event::Event;
 
 use super::line::{self, Chain, Header};
 use crate::durable;

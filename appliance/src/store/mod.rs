@@ -23,17 +23,18 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+use netboot::machine::event::Draft;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use netboot::event::Event;
-use netboot::install::Verdict;
-use netboot::lease::{Leases, Ruling};
-use netboot::mac::Mac;
-use netboot::refusal::{Code, Refusal};
-use netboot::timestamp::Timestamp;
-use netboot::wire::Live;
-use netboot::world::World;
+use netboot::api::types::Live;
+use netboot::base::mac::Mac;
+use netboot::base::refusal::{Code, Refusal};
+use netboot::base::timestamp::Timestamp;
+use netboot::dhcp::lease::{Leases, Ruling};
+use netboot::machine::event::Event;
+use netboot::machine::event::Verdict;
+use netboot::machine::state::World;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use self::committer::{Job, Outcome, Ruled, Settled};
@@ -133,14 +134,14 @@ impl Store {
                 let Ruling {
                     answer,
                     changes,
-                    drafts,
+                    notices,
                 } = rules(leases, now);
                 let done = Box::new(move |outcome: Outcome<()>| {
                     let _ = answered.send(outcome.map(|()| answer));
                 });
                 Ruled {
                     changes,
-                    drafts,
+                    drafts: notices.into_iter().map(Draft::from).collect(),
                     done,
                 }
             }))

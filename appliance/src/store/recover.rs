@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-use netboot::lease::Lease;
-use netboot::timestamp::Timestamp;
-use netboot::world::World;
+use netboot::base::timestamp::Timestamp;
+use netboot::dhcp::lease::Lease;
+use netboot::machine::state::World;
 
 use super::compare::{Odd, compare};
 use super::folds::{machine_records, release_records};

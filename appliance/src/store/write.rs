@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use netboot::lease::Change;
-use netboot::wire::Live;
-use netboot::world::World;
+use netboot::api::types::Live;
+use netboot::dhcp::lease::Change;
+use netboot::machine::state::World;
 use nix::fcntl::Flock;
 
 use super::committer::{Committer, Outcome, Pending, apply, unavailable};

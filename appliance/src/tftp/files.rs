@@ -3,12 +3,13 @@
 use std::net::Ipv4Addr;
 
 use axum::body::Bytes;
-use netboot::decide::{Address, Decision};
-use netboot::file::{self, Asked, File, Whose};
-use netboot::local_boot::Loader;
-use netboot::mac::Mac;
-use netboot::script::{Entry, Script, extlinux, grub, ipxe, raspberry_pi as pi};
-use netboot::timeline::Part;
+use netboot::base::address::Address;
+use netboot::base::mac::Mac;
+use netboot::doctor::boot_trace::Part;
+use netboot::loader::local_boot::Loader;
+use netboot::loader::script::{Entry, Script, extlinux, grub, ipxe, raspberry_pi as pi};
+use netboot::machine::decide::Decision;
+use netboot::tftp::path::{self, Asked, File, Whose};
 
 use super::content::Content;
 use super::raspberry_pi;
@@ -28,7 +29,7 @@ pub(super) async fn open(
     from: Ipv4Addr,
     name: &[u8],
 ) -> Result<Loan, String> {
-    let (of, file) = match file::read(name).map_err(|why| why.to_string())? {
+    let (of, file) = match path::read(name).map_err(|why| why.to_string())? {
         Asked::GrubMenu => {
             let content = text(grub::menu(address));
             return Ok(loan(None, "grub.cfg", None, content));

@@ -1,12 +1,12 @@
 //! The files of a Raspberry Pi's own firmware, from `boot.raspberry-pi-dir`.
 
-use netboot::decide::Decision;
-use netboot::request::is_raspberry_pi_card;
+use netboot::dhcp::request::is_raspberry_pi_card;
+use netboot::machine::decide::Decision;
 
 use super::content::Content;
 use crate::app::App;
 
-/// `name` is one of the firmware's, as `netboot::file` knows them. A link that leads out of the folder leads nowhere.
+/// `name` is one of the firmware's, as `netboot::tftp::path` knows them. A link that leads out of the folder leads nowhere.
 ///
 /// # Errors
 /// The reason for the log.

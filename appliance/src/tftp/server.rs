@@ -5,8 +5,8 @@ use std::net::{SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::thread;
 
-use netboot::tftp::client::may_be_answered;
 use netboot::tftp::packet::{self, ErrorCode, Mode, Packet, Request, Unreadable};
+use netboot::tftp::source_filter::may_be_answered;
 use tokio::net::UdpSocket;
 use tokio_util::sync::CancellationToken;
 

@@ -5,9 +5,9 @@ use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::time::Duration;
 
-use netboot::file::{self, Asked, Whose};
+use netboot::doctor::boot_trace::{self, Delivery, Mark, Part, Via};
+use netboot::tftp::path::{self, Asked, Whose};
 use netboot::tftp::sender::End;
-use netboot::timeline::{self, Delivery, Mark, Part, Via};
 use tokio::runtime::Handle;
 
 use super::content::Content;
@@ -89,8 +89,8 @@ impl Shelf for Files {
         self.app.counters.tftp_refused.add(1);
         // The name is a stranger's: quoted, so that it cannot write log lines of its own.
         let file = String::from_utf8_lossy(name);
-        match file::read(name) {
-            Err(file::Unknown::Probe) => {
+        match path::read(name) {
+            Err(path::Unknown::Probe) => {
                 tracing::debug!(%client, ?file, reason, "TFTP request refused");
                 return;
             }
@@ -182,7 +182,7 @@ impl Loan {
 }
 
 /// How it went, in the words of a timeline.
-fn told(course: &Course) -> timeline::Course {
+fn told(course: &Course) -> boot_trace::Course {
     let broken = match &course.end {
         Ok(End::Complete | End::Probed | End::Unconfirmed) => None,
         Ok(End::BrokenOff(code)) => Some(format!("TFTP error {code} of the machine")),
@@ -190,7 +190,7 @@ fn told(course: &Course) -> timeline::Course {
         Ok(End::Anew) => Some("the machine asks anew".to_owned()),
         Err(_) => Some("it cannot be read any more".to_owned()),
     };
-    timeline::Course {
+    boot_trace::Course {
         bytes: course.bytes,
         took: course.took,
         resent: course.resent,

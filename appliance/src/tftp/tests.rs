@@ -1,9 +1,10 @@
 //! The loaders of an appliance on loopback: who gets them, who does not, and what is told of it.
 
-use netboot::install::Asker;
-use netboot::manner::Form;
-use netboot::request::{Arch, Boot, Client};
-use netboot::wire::Live;
+use netboot::api::agent::Asker;
+use netboot::api::types::Live;
+use netboot::base::arch::Arch;
+use netboot::dhcp::offer_fallback::Form;
+use netboot::dhcp::request::{Boot, Client};
 use tokio::sync::broadcast::Receiver;
 use tokio::task::JoinHandle;
 
@@ -352,13 +353,13 @@ async fn a_machine_with_a_disk_of_its_own_is_sent_there() {
         house: _house,
         ..
     } = served().await;
-    let retire = |world: &netboot::world::World, _| {
+    let retire = |world: &netboot::machine::state::World, _| {
         let machine = world.by_mac(mac(MAC)).expect("is there").id;
         let reason = "for the test".to_owned();
-        let gave_up = netboot::event::Happening::GaveUp { reason };
-        netboot::install::Verdict {
+        let gave_up = netboot::machine::event::Happening::GaveUp { reason };
+        netboot::machine::event::Verdict {
             answer: Ok(()),
-            drafts: vec![netboot::event::Draft::of(machine, gave_up)],
+            drafts: vec![netboot::machine::event::Draft::of(machine, gave_up)],
         }
     };
     app.store.decide(retire).await.expect("decides");
@@ -409,7 +410,7 @@ async fn a_raspberry_pi_gets_its_firmware_and_its_installer_by_its_serial_number
             (97, guid),
         ],
     );
-    let request = netboot::request::read(&discover).expect("reads");
+    let request = netboot::dhcp::request::read(&discover).expect("reads");
     app.see(mac(PI), &request.facts, Asker::Itself)
         .await
         .expect("is seen");
@@ -463,7 +464,7 @@ async fn a_machine_never_gets_the_kernel_of_another_architecture() {
     } = serving(house).await;
     let other = "52:54:00:00:00:07";
     let discover = packet(DISCOVER, other, &UEFI);
-    let request = netboot::request::read(&discover).expect("reads");
+    let request = netboot::dhcp::request::read(&discover).expect("reads");
     enroll_as(&app, mac(other), "arm", "arm1").await;
     app.see(mac(other), &request.facts, Asker::Itself)
         .await

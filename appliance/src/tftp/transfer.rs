@@ -8,10 +8,10 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::time::{Duration, Instant};
 
-use netboot::tftp::client::may_be_answered;
+use netboot::tftp::options::{Limits, settle};
 use netboot::tftp::packet::{self, ErrorCode, Packet};
 use netboot::tftp::sender::{End, Sender, Step};
-use netboot::tftp::terms::{Limits, settle};
+use netboot::tftp::source_filter::may_be_answered;
 use nix::sys::socket::{getsockopt, sockopt};
 use tokio_util::sync::CancellationToken;
 

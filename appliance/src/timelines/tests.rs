@@ -1,6 +1,6 @@
 //! Over a restart, with damaged files, and under a flood.
 
-use netboot::timeline::{Script, Why};
+use netboot::doctor::boot_trace::{Script, Why};
 
 use super::*;
 use crate::clock;

@@ -212,7 +212,9 @@ impl Appliance {
 
     /// All machines on record.
     pub fn machines(&self) -> anyhow::Result<Vec<Machine>> {
-        Ok(self.ask::<netboot::wire::Machines>("machines")?.machines)
+        Ok(self
+            .ask::<netboot::api::types::Machines>("machines")?
+            .machines)
     }
 
     /// The machine with this MAC, if it is on record.

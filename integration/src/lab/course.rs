@@ -4,9 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use netboot::event::Happening;
-use netboot::report::{Outcome, Step};
-use netboot::wire::Live;
+use netboot::api::types::Live;
+use netboot::install::report::{Outcome, Step};
+use netboot::machine::event::Happening;
 
 /// One attempt, from the claim of its ticket to the agent's word that the disk is done.
 #[derive(Debug, Clone, PartialEq, Eq)]

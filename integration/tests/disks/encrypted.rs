@@ -13,8 +13,8 @@ use integration::lab::search::{self, Canary};
 use integration::lab::services::Leases::ByRouter;
 use integration::lab::tpm;
 use integration::lab::wait::wait_for;
+use netboot::api::types::RecoveryKey;
 use netboot::machine::Machine;
-use netboot::wire::RecoveryKey;
 
 use crate::{is_long, the_others_are_unchanged};
 

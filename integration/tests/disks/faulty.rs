@@ -8,7 +8,7 @@ use integration::lab::drive::Bus;
 use integration::lab::firmware::Firmware::Bios;
 use integration::lab::scene::{BOOT, MAC, Scene, Script, WORKER, blank};
 use integration::lab::services::Leases::ByRouter;
-use netboot::report::{Outcome, Step};
+use netboot::install::report::{Outcome, Step};
 
 use crate::{is_long, the_others_are_unchanged};
 

@@ -8,7 +8,7 @@ use integration::lab::firmware::Firmware::{self, Bios, Uefi};
 use integration::lab::scene::{BOOT, MAC, Scene, Script, WORKER, blank};
 use integration::lab::services::Leases::ByRouter;
 use integration::lab::workshop::work;
-use netboot::boot_order::Entry;
+use netboot::loader::uefi::boot_order::Entry;
 use netboot::machine::Machine;
 
 use crate::is_long;

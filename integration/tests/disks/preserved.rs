@@ -11,7 +11,7 @@ use integration::lab::enclose::{output, run};
 use integration::lab::firmware::Firmware::{self, Bios, Uefi};
 use integration::lab::scene::{MAC, Scene, Script, blank};
 use integration::lab::services::Leases::ByRouter;
-use netboot::plan::{Fate, Plan};
+use netboot::install::plan::{Fate, Plan};
 
 use crate::{is_long, the_others_are_unchanged};
 

@@ -9,11 +9,11 @@ use integration::lab::disk::Disk;
 use integration::lab::firmware::Firmware::{self, Bios, SecureBoot, Uefi};
 use integration::lab::scene::{BOOT, MAC, Scene, Script, blank};
 use integration::lab::services::Leases::{self, ByAppliance, ByRouter};
-use netboot::boot_order::{Source, TITLE};
+use netboot::base::arch::Arch;
+use netboot::doctor::boot_trace::{Boot, Mark, Part};
+use netboot::install::report::Step;
+use netboot::loader::uefi::boot_order::{Source, TITLE};
 use netboot::machine::{Machine, State};
-use netboot::report::Step;
-use netboot::request::Arch;
-use netboot::timeline::{Boot, Mark, Part};
 
 #[test]
 fn a_blank_uefi_machine_joins_beside_a_home_router() -> anyhow::Result<()> {

@@ -28,7 +28,7 @@ pub(crate) fn at_rest(outside: &mut dyn Look, roots: &Roots) {
 
 #[cfg(test)]
 mod tests {
-    use netboot::hardware::Firmware;
+    use netboot::disk::hardware::Firmware;
 
     use super::*;
     use crate::fake::{DiskSpec, Fake};

@@ -1,6 +1,6 @@
 //! Whether this system was started from a disk: the firmware says so, or it is mounted where live systems mount their medium.
 
-use netboot::boot_order::{HardDrive, guid};
+use netboot::loader::uefi::boot_order::{HardDrive, guid};
 
 use crate::busy::mount_points;
 use crate::disk_facts::{Child, children, udev};
@@ -42,8 +42,8 @@ fn is_named(from: &HardDrive, roots: &Roots, part: &Child, sector: u32) -> bool 
 
 #[cfg(test)]
 mod tests {
-    use netboot::boot_order::{self, Esp};
-    use netboot::hardware::Firmware;
+    use netboot::disk::hardware::Firmware;
+    use netboot::loader::uefi::boot_order::{self, Esp};
 
     use super::*;
     use crate::fake::{DiskSpec, Fake};

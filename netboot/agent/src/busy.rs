@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use netboot::refusal::{Code, Refusal};
+use netboot::base::refusal::{Code, Refusal};
 
 use crate::disk_facts::children;
 use crate::inventory::names;
@@ -237,7 +237,7 @@ fn leads_to(roots: &Roots, device: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use netboot::hardware::Firmware;
+    use netboot::disk::hardware::Firmware;
 
     use super::*;
     use crate::fake::{DiskSpec, Fake};

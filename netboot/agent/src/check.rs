@@ -1,11 +1,11 @@
 //! Whether a plan can be carried out as it stands. The appliance made it, but a mistake here costs a disk.
 
-use netboot::hardware::Firmware;
-use netboot::layout::{Format, Scripted};
-use netboot::plan::{
+use netboot::disk::hardware::Firmware;
+use netboot::disk::layout::{Format, Scripted};
+use netboot::install::plan::{
     Arg, Device, Fate, KEY_FROM_STDIN, Partition, Plan, PlannedCommand, PlannedMount,
 };
-use netboot::report::Step;
+use netboot::install::report::Step;
 
 const MIB: u64 = 1 << 20;
 

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use netboot::mac::Mac;
-use netboot::token::Ticket;
+use netboot::base::mac::Mac;
+use netboot::base::token::Ticket;
 use netboot_pin::Pin;
 
 /// What the boot script wants of this machine.

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use netboot::name::HostName;
-use netboot::plan::Cache;
-use netboot::store_path::StorePath;
+use netboot::base::name::HostName;
+use netboot::base::store_path::StorePath;
+use netboot::install::plan::Cache;
 
 use crate::outside::{Command, Roots};
 use crate::target::Target;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use netboot::wire::DiscoveredRequest;
+use netboot::api::types::DiscoveredRequest;
 
 use crate::at_rest::at_rest;
 use crate::cmdline::Discovery;
@@ -49,8 +49,8 @@ pub(crate) fn discover(
 
 #[cfg(test)]
 mod tests {
-    use netboot::hardware::Firmware;
-    use netboot::refusal::{Code, Refusal};
+    use netboot::base::refusal::{Code, Refusal};
+    use netboot::disk::hardware::Firmware;
 
     use super::*;
     use crate::fake::{Fake, Say};

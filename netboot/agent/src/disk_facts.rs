@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use netboot::hardware::Disk;
+use netboot::disk::hardware::Disk;
 
 use crate::boot_medium;
 use crate::inventory::names;

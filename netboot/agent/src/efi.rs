@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use netboot::boot_order::{self, ATTRIBUTES, Entry, Esp, HardDrive};
+use netboot::loader::uefi::boot_order::{self, ATTRIBUTES, Entry, Esp, HardDrive};
 
 use crate::outside::Roots;
 
@@ -142,7 +142,7 @@ pub(crate) fn fallback(esp: &Path) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use netboot::hardware::Firmware;
+    use netboot::disk::hardware::Firmware;
 
     use super::*;
     use crate::fake::Fake;

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use netboot::wire::SealedAnswer;
+use netboot::api::types::SealedAnswer;
 use serde::de::DeserializeOwned;
 
 /// Drawn anew for each use; dies with it. No `Debug`.

@@ -7,9 +7,9 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use netboot::plan::{Cache, Plan};
+use netboot::api::types::{InstallSecrets, K3sSecrets, NodeIdentity};
+use netboot::install::plan::{Cache, Plan};
 use netboot::profile::Role;
-use netboot::wire::{InstallSecrets, K3sSecrets, NodeIdentity};
 
 /// A file below the target's root. No `Debug`: some hold secrets.
 pub(crate) struct Placed {
@@ -163,8 +163,8 @@ pub(crate) fn place(root: &Path, file: &Placed) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
-    use netboot::hardware::Firmware;
-    use netboot::plan::K3s;
+    use netboot::disk::hardware::Firmware;
+    use netboot::install::plan::K3s;
 
     use super::*;
     use crate::fake::{identity, plan, secrets};

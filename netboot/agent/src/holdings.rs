@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
-use netboot::hardware::{Disk, Group, Holding};
+use netboot::disk::hardware::{Disk, Group, Holding};
 use serde::Deserialize;
 
 use crate::busy::holders;
@@ -243,7 +243,7 @@ pub(crate) fn volume_groups(outside: &mut dyn Look, disks: &mut [Disk]) {
 
 #[cfg(test)]
 mod tests {
-    use netboot::hardware::Firmware;
+    use netboot::disk::hardware::Firmware;
 
     use crate::fake::{DiskSpec, Fake};
     use crate::inventory::inventory;

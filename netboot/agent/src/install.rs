@@ -1,6 +1,6 @@
 //! The install, from top to bottom.
 
-use netboot::report::Step;
+use netboot::install::report::Step;
 
 use crate::cmdline::Orders;
 use crate::outside::{Outside, Roots};

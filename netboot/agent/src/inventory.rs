@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use netboot::hardware::{Disk, Firmware, Hardware, Nic};
+use netboot::disk::hardware::{Disk, Firmware, Hardware, Nic};
 
 use crate::disk_facts;
 use crate::holdings::{holdings, volume_groups};

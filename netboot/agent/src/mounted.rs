@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use netboot::hardware::Hardware;
-use netboot::refusal::{Code, Refusal};
+use netboot::base::refusal::{Code, Refusal};
+use netboot::disk::hardware::Hardware;
 
 use crate::busy::unescaped;
 use crate::inventory::names;
@@ -134,7 +134,7 @@ fn nodes(mounted: &Mounted, roots: &Roots) -> Vec<String> {
 /// A pool holds its disks without showing in sysfs: known by what is written on them.
 fn pool_elsewhere(mounted: &Mounted, targets: &Targets, hardware: &Hardware) -> Option<String> {
     let pool = mounted.source.split('/').next().unwrap_or_default();
-    let has = |disk: &&netboot::hardware::Disk| {
+    let has = |disk: &&netboot::disk::hardware::Disk| {
         let mut holds = disk.holds.iter();
         holds.any(|held| held.kind == "zfs_member" && held.label == pool)
     };

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use netboot::store_path::StorePath;
-use netboot::wire::{BootRequest, NodeIdentity};
+use netboot::api::types::{BootRequest, NodeIdentity};
+use netboot::base::store_path::StorePath;
 
 use crate::efi;
 use crate::outside::{Call, Look, Roots};
@@ -106,7 +106,7 @@ fn generation(root: &Path, system: &StorePath) -> anyhow::Result<u32> {
 mod tests {
     use std::os::unix::fs::symlink;
 
-    use netboot::hardware::Firmware;
+    use netboot::disk::hardware::Firmware;
     use netboot::profile::Role;
 
     use super::*;

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use netboot::plan::quoted;
+use netboot::install::plan::quoted;
 use netboot_pin::ForeignKey;
 
 /// A program to run.

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use netboot::plan::{Arg, Device, Input, Plan, PlannedCommand};
-use netboot::refusal::{Code, Refusal};
-use netboot::report::{Outcome, Step};
+use netboot::base::refusal::{Code, Refusal};
+use netboot::install::plan::{Arg, Device, Input, Plan, PlannedCommand};
+use netboot::install::report::{Outcome, Step};
 
 use crate::disk_facts::children;
 use crate::outside::{Command, CommandError, Roots, run};

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use netboot::refusal::Refusal;
-use netboot::report::{Outcome, Report, Step};
+use netboot::base::refusal::Refusal;
+use netboot::install::report::{Outcome, Report, Step};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -41,7 +41,7 @@ pub(crate) struct Run<'a> {
 /// No `Debug`: it must not reach a log.
 pub(crate) struct VolumeKeys {
     pub key: String,
-    /// The JSON of [`netboot::wire::UnlockToken`].
+    /// The JSON of [`netboot::api::types::UnlockToken`].
     pub token: String,
 }
 

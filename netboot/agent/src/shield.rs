@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use netboot::refusal::{Code, Refusal};
+use netboot::base::refusal::{Code, Refusal};
 
 use crate::inventory::names;
 use crate::outside::{Command, Roots, run};

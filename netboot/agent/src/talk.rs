@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use netboot::refusal::{Code, Refusal};
-use netboot::wire::ErrorBody;
+use netboot::api::types::ErrorBody;
+use netboot::base::refusal::{Code, Refusal};
 use netboot_pin::ForeignKey;
 use serde::de::DeserializeOwned;
 

@@ -6,9 +6,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use netboot::hardware::{Disk, Hardware};
-use netboot::plan::{Device, DiskPlan, Partition, Plan, PlannedDisk};
-use netboot::refusal::{Code, Refusal};
+use netboot::base::refusal::{Code, Refusal};
+use netboot::disk::hardware::{Disk, Hardware};
+use netboot::install::plan::{Device, DiskPlan, Partition, Plan, PlannedDisk};
 
 use crate::disk_facts::{self, Child};
 use crate::inventory::names;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use netboot::wire::{SealedAnswer, UnlockRequest, UnlockSecrets, UnlockToken};
+use netboot::api::types::{SealedAnswer, UnlockRequest, UnlockSecrets, UnlockToken};
 use netboot_pin::Pin;
 use serde_json::Value;
 

@@ -5,11 +5,11 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use netboot::decide::Address;
-use netboot::lease::{Network, Settled};
-use netboot::manner::Form;
-use netboot::reply::{self, Answer};
-use netboot::request::{Request, read};
+use netboot::base::address::Address;
+use netboot::dhcp::lease::{Network, Settled};
+use netboot::dhcp::offer_fallback::Form;
+use netboot::dhcp::reply::{self, Answer};
+use netboot::dhcp::request::{Request, read};
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(request) = read(bytes) {

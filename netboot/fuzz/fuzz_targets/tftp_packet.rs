@@ -6,7 +6,7 @@ use std::time::Duration;
 use libfuzzer_sys::fuzz_target;
 use netboot::tftp::packet::{Packet, read};
 use netboot::tftp::sender::Sender;
-use netboot::tftp::terms::{Limits, settle};
+use netboot::tftp::options::{Limits, settle};
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(Packet::Read(request)) = read(bytes) else {

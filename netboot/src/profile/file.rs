@@ -4,8 +4,8 @@
 
 mod devices;
 mod disk;
-mod handed_on;
 mod modules;
+mod node_options;
 mod tables;
 mod tree;
 
@@ -20,11 +20,11 @@ pub(super) use modules::modules;
 use tables::{File, MachineTable};
 
 use super::{Listed, Pattern, Profile, Profiles, Role};
-use crate::consent::Wipe;
-use crate::mac::Mac;
-use crate::name::{HostName, ProfileName};
-use crate::nix_toml;
-use crate::problem::{Problem, nearest};
+use crate::base::mac::Mac;
+use crate::base::name::{HostName, ProfileName};
+use crate::base::nix_toml;
+use crate::base::problem::{Problem, nearest};
+use crate::profile::Wipe;
 
 /// Reads all files, then looks for what they say differently.
 pub(super) fn read(files: &[(String, String)]) -> Result<Profiles, Vec<Problem>> {
@@ -235,8 +235,8 @@ fn read_one(file: &str, text: &str) -> Result<Read, Vec<Problem>> {
         .as_ref()
         .and_then(|role| reader.word(role, "role", ROLES))
         .flatten();
-    handed_on::labels(&mut reader, &written.k3s.labels);
-    handed_on::kernel_params(&mut reader, &written.nixos.kernel_params);
+    node_options::labels(&mut reader, &written.k3s.labels);
+    node_options::kernel_params(&mut reader, &written.nixos.kernel_params);
     let (machines, macs, names) = machines(&mut reader, &written.machine);
     let mut patterns = Vec::new();
     for text in &written.r#match.mac {

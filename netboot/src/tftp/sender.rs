@@ -12,9 +12,9 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use super::options::Terms;
 use super::packet::BREAKS_OFF;
-use super::terms::Terms;
-use super::timer::Timer;
+use super::rtt::Timer;
 
 /// How long a client may make no progress. ROMs that ask again every four seconds get several tries.
 const PATIENCE: Duration = Duration::from_secs(25);

@@ -1,7 +1,7 @@
 //! What firmware is known to do, each fact a test over the packets that show it.
 
-use netboot::reply::{Answer, BootFile, loaders};
-use netboot::request::{Client, read};
+use netboot::dhcp::reply::{Answer, BootFile, loaders};
+use netboot::dhcp::request::{Client, read};
 
 use super::text::Decoded;
 use super::{MODES, Mode, Packet, all, decoded, file, judge};

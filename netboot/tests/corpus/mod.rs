@@ -7,11 +7,11 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use netboot::decide::Address;
-use netboot::lease::{Network, Settled};
-use netboot::manner::Form;
-use netboot::reply::{self, Answer, BootFile};
-use netboot::request::{Boot, Kind, Request, read};
+use netboot::base::address::Address;
+use netboot::dhcp::lease::{Network, Settled};
+use netboot::dhcp::offer_fallback::Form;
+use netboot::dhcp::reply::{self, Answer, BootFile};
+use netboot::dhcp::request::{Boot, Kind, Request, read};
 
 pub(crate) use text::{decoded, dump};
 

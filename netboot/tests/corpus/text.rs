@@ -4,8 +4,8 @@
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 
-use netboot::reply::Answer;
-use netboot::request::Request;
+use netboot::dhcp::reply::Answer;
+use netboot::dhcp::request::Request;
 
 use super::{MODES, Packet, judge, reading};
 

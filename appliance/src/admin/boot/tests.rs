@@ -1,8 +1,8 @@
 //! `show`'s table of a good install, and of three bad boots.
 
 use expect_test::{Expect, expect};
-use netboot::report::Step;
-use netboot::timeline::{Log, Why, boots};
+use netboot::doctor::boot_trace::{Log, Why, boots};
+use netboot::install::report::Step;
 
 use super::*;
 

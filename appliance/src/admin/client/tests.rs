@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
-use netboot::wire::Machines;
+use netboot::api::types::Machines;
 use serde_json::{Value, json};
 
 use super::*;

@@ -1,37 +1,37 @@
 //! What is printed of the appliance, good and bad, and of a machine.
 
 use expect_test::expect;
-use netboot::checkup;
-use netboot::timeline::Boot;
-use netboot::timestamp::Timestamp;
+use netboot::base::timestamp::Timestamp;
+use netboot::doctor::boot_trace::Boot;
+use netboot::doctor::checks;
 
 use super::*;
 
 #[test]
 fn an_appliance_with_problems_names_each_and_what_to_do() {
-    let interface = checkup::Interface {
+    let interface = checks::Interface {
         name: "enp1s0".to_owned(),
         address: "10.77.0.1/24".to_owned(),
         exists: true,
         has_address: true,
         carrier: Some(true),
     };
-    let loader = |name, present| checkup::Loader {
+    let loader = |name, present| checks::Loader {
         name,
         for_whom: "machines that boot in BIOS mode get no loader",
         present,
     };
     let loaders = [loader("snponly.efi", true), loader("undionly.kpxe", false)];
-    let cached = checkup::Cached {
+    let cached = checks::Cached {
         release: "release 3 of `worker`".to_owned(),
         fault: Some("its NAR is not in the cache".to_owned()),
         system: "worker".to_owned(),
     };
     let checkup = Checkup {
         checks: vec![
-            checkup::lan(&[interface]),
-            checkup::loaders(&loaders, "/usr/lib/ipxe"),
-            checkup::cache(&[cached], &[]),
+            checks::lan(&[interface]),
+            checks::loaders(&loaders, "/usr/lib/ipxe"),
+            checks::cache(&[cached], &[]),
         ],
     };
     let answer = of_the_appliance(&checkup);

@@ -6,11 +6,11 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use netboot::installer::{Part, Parts};
-use netboot::refusal::{Code, Refusal};
-use netboot::store_path::StorePath;
-use netboot::token::{Digest, ShipmentId};
-use netboot::wire::{Lacking, Shipment};
+use netboot::api::types::{Lacking, Shipment};
+use netboot::base::refusal::{Code, Refusal};
+use netboot::base::store_path::StorePath;
+use netboot::base::token::{Digest, ShipmentId};
+use netboot::publish::installer::{Part, Parts};
 use sha2::{Digest as _, Sha256};
 
 use crate::admin::client::Client;

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use netboot::closure::{self, Changes};
-use netboot::name::SystemName;
-use netboot::nix_log::{BuildLog, News};
-use netboot::problem::nearest;
-use netboot::refusal::{Code, Refusal};
-use netboot::wire::{Closure, InstallerPublished, Published, Publishing};
+use netboot::api::types::{Closure, InstallerPublished, Published, Publishing};
+use netboot::base::name::SystemName;
+use netboot::base::problem::nearest;
+use netboot::base::refusal::{Code, Refusal};
+use netboot::publish::closure::{self, Changes};
+use netboot::publish::nix_log::{BuildLog, News};
 
 use super::freight::Freight;
 use super::hand_over;
@@ -36,7 +36,7 @@ struct Item {
 enum State {
     System(SystemName, Box<Closure>),
     /// And the installer of before.
-    Installer(String, Option<netboot::wire::Installer>),
+    Installer(String, Option<netboot::base::release::PublishedInstaller>),
 }
 
 impl Item {

@@ -10,15 +10,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use netboot::installer::Part;
-use netboot::name::SystemName;
-use netboot::refusal::{Code, Refusal};
-use netboot::store_path::StorePath;
-use netboot::token::ShipmentId;
-use netboot::wire::{
+use netboot::api::types::{
     Copying, InstallerPublished, InstallerRequest, Lacking, PublishRequest, Published, Publishing,
-    Shipment, Source,
+    Shipment,
 };
+use netboot::base::name::SystemName;
+use netboot::base::refusal::{Code, Refusal};
+use netboot::base::release::FlakeSource;
+use netboot::base::store_path::StorePath;
+use netboot::base::token::ShipmentId;
+use netboot::publish::installer::Part;
 use reqwest::header::{CONTENT_LENGTH, HeaderMap};
 use reqwest::{Body, Method};
 use tokio::fs::File;
@@ -41,7 +42,7 @@ pub(super) async fn system(
     system: &SystemName,
     toplevel: &StorePath,
     freight: &Freight,
-    source: Source,
+    source: FlakeSource,
     output: &mut Output,
 ) -> Result<Published, Failure> {
     upload(client, toplevel, freight.id(), output).await?;
@@ -90,7 +91,7 @@ pub(super) async fn installer(
     client: &Client,
     path: &StorePath,
     freight: &Freight,
-    source: Source,
+    source: FlakeSource,
     output: &mut Output,
 ) -> Result<InstallerPublished, Failure> {
     let packed = freight.packed(path);

@@ -262,7 +262,7 @@ async fn a_flake_becomes_releases_and_an_installer() {
         assert!(row[6].starts_with("/nix/store/"), "{out}");
     }
     let (_, json, _) = lab.served.run("releases --json").await;
-    let json: netboot::wire::Releases = serde_json::from_str(&json).expect("reads");
+    let json: netboot::api::types::Releases = serde_json::from_str(&json).expect("reads");
     assert_eq!(json.installers.len(), 2);
     assert_eq!(json.installers[0].source.revision.as_deref(), Some(&*first));
     let (_, out, _) = lab.served.run("events").await;

@@ -1,10 +1,10 @@
 //! What `publish` did, or would do, in words and in JSON.
 
-use netboot::closure::{Change, Changes};
-use netboot::machine::Release;
-use netboot::name::SystemName;
-use netboot::store_path::StorePath;
-use netboot::wire::{InstallerPublished, Published};
+use netboot::api::types::{InstallerPublished, Published};
+use netboot::base::name::SystemName;
+use netboot::base::release::Release;
+use netboot::base::store_path::StorePath;
+use netboot::publish::closure::{Change, Changes};
 use serde::Serialize;
 
 use crate::admin::output::Answer;

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use netboot::request::{Arch, Client};
-use netboot::timeline::{Mark, Why};
+use netboot::base::arch::Arch;
+use netboot::dhcp::request::Client;
+use netboot::doctor::boot_trace::{Mark, Why};
 use serde_json::json;
 
 use super::Served;

@@ -1,10 +1,11 @@
 //! A machine that asks the network at every boot, and is sent to its disk by its loader.
 
-use netboot::install;
-use netboot::local_boot::{Left, Loader, Way};
-use netboot::request::{Arch, Client};
-use netboot::timeline::{Mark, Script};
-use netboot::world::World;
+use netboot::api::agent;
+use netboot::base::arch::Arch;
+use netboot::dhcp::request::Client;
+use netboot::doctor::boot_trace::{Mark, Script};
+use netboot::loader::local_boot::{Left, Loader, Way};
+use netboot::machine::state::World;
 
 use super::golden::Session;
 use crate::http::testing::{Agent, MAC, TOPLEVEL, node_boots};
@@ -37,7 +38,7 @@ async fn ways_to_the_disk() {
             way: Some(way),
         };
         app.mark(mac, Mark::Script { given });
-        let learn = move |world: &World, _| install::came_back(world, mac, left);
+        let learn = move |world: &World, _| agent::came_back(world, mac, left);
         app.store.decide(learn).await.expect("learns");
         session.meanwhile(&format!("it came back after {way}"));
     }
@@ -47,7 +48,7 @@ async fn ways_to_the_disk() {
         loader: Loader::IpxeUefi,
         way: Way::NextEntry,
     };
-    let learn = move |world: &World, _| install::left_to_disk(world, mac, left);
+    let learn = move |world: &World, _| agent::left_to_disk(world, mac, left);
     app.store.decide(learn).await.expect("learns");
     session.meanwhile("its firmware was set right, and it came up");
     session.run("events node1 --after 15").await;

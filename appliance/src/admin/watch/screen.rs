@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use netboot::event::{Event, Happening};
-use netboot::mac::Mac;
+use netboot::api::types::Live;
+use netboot::base::mac::Mac;
+use netboot::base::timestamp::Timestamp;
+use netboot::install::report::{Outcome, Step};
 use netboot::machine::Machine;
-use netboot::report::{Outcome, Step};
-use netboot::timestamp::Timestamp;
-use netboot::wire::Live;
-use netboot::world::World;
+use netboot::machine::event::{Event, Happening};
+use netboot::machine::state::World;
 
 use crate::admin::boot::words;
 use crate::admin::sentence::sentence;

@@ -1,6 +1,6 @@
 //! A power cut while what Nix has copied moves from its folder to its place.
 
-use netboot::narinfo::{NarFile, NarInfo, NixHash, Packed};
+use netboot::publish::narinfo::{NarFile, NarInfo, NixHash, Packed};
 use sha2::{Digest, Sha256};
 
 use super::*;

@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use netboot::closure::Member;
-use netboot::narinfo::Packed;
-use netboot::room::Items;
+use netboot::publish::closure::Member;
+use netboot::publish::narinfo::Packed;
+use netboot::publish::space_reservation::Items;
 use tempfile::TempDir;
 
 use super::*;
@@ -355,7 +355,7 @@ async fn more_than_the_disk_holds_is_refused_before_it_comes() {
 async fn what_is_in_the_cache_needs_no_more_space() {
     let bench = Bench::new();
     let free = durable::free_space(bench.folder.path()).expect("it has a size");
-    let most = free.saturating_sub(netboot::room::RESERVE) / 5 * 3;
+    let most = free.saturating_sub(netboot::publish::space_reservation::RESERVE) / 5 * 3;
     let parcel = parcel(PATH, &[], &archive(SYSTEM), Packed::Plain);
     let asks = async |id: u8, path: &str| {
         let member = Member {

@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use netboot::lease::{Network, Reservations, Site, Subnet};
-use netboot::mac::Mac;
+use netboot::base::mac::Mac;
+use netboot::dhcp::lease::{Network, Reservations, Site, Subnet};
 
 use super::HOUR;
 use crate::config::document::{Placed, Reader, Section};

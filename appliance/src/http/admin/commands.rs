@@ -5,13 +5,13 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use netboot::install::Verdict;
+use netboot::api::admin::{self, About};
+use netboot::api::types::{Changed, ConfirmRequest, EnrollRequest, RecoveryKey, ReimageRequest};
+use netboot::base::refusal::{Code, Refusal};
+use netboot::base::timestamp::Timestamp;
 use netboot::machine::Machine;
-use netboot::operate::{self, About};
-use netboot::refusal::{Code, Refusal};
-use netboot::timestamp::Timestamp;
-use netboot::wire::{Changed, ConfirmRequest, EnrollRequest, RecoveryKey, ReimageRequest};
-use netboot::world::World;
+use netboot::machine::event::Verdict;
+use netboot::machine::state::World;
 
 use super::Operator;
 use crate::app::App;
@@ -25,7 +25,7 @@ pub(super) async fn enroll(
     Body(request): Body<EnrollRequest>,
 ) -> Result<Response, Refused> {
     let answer = command(&app, operator, "enroll", move |world, operator| {
-        operate::enroll(world, operator, &request)
+        admin::enroll(world, operator, &request)
     })
     .await?;
     Ok(changed(answer.changed, answer))
@@ -38,7 +38,7 @@ pub(super) async fn reimage(
     Body(request): Body<ReimageRequest>,
 ) -> Result<Response, Refused> {
     let answer = command(&app, operator, "reimage", move |world, operator| {
-        operate::reimage(world, operator, &who, request.release)
+        admin::reimage(world, operator, &who, request.release)
     })
     .await?;
     Ok(changed(answer.changed, answer))
@@ -51,7 +51,7 @@ pub(super) async fn confirm(
     Body(request): Body<ConfirmRequest>,
 ) -> Result<Response, Refused> {
     let answer = command(&app, operator, "confirm", move |world, operator| {
-        operate::confirm(world, operator, &who, &request.seen)
+        admin::confirm(world, operator, &who, &request.seen)
     })
     .await?;
     Ok(changed(answer.changed, answer))
@@ -63,7 +63,7 @@ pub(super) async fn forget(
     operator: Operator,
 ) -> Result<Response, Refused> {
     let answer = command(&app, operator, "forget", move |world, operator| {
-        operate::forget(world, operator, &who)
+        admin::forget(world, operator, &who)
     })
     .await?;
     Ok(changed(answer.changed, answer))
@@ -76,7 +76,7 @@ pub(super) async fn key(
     Operator { by, .. }: Operator,
 ) -> Result<Json<RecoveryKey>, Refused> {
     let asks = by.clone();
-    let decision = move |world: &World, _| operate::key(world, &asks, &who);
+    let decision = move |world: &World, _| admin::key(world, &asks, &who);
     let (name, kept) = app.store.decide(decision).await?.answer;
     let key = app.keys.open_disk_key(&kept.kept);
     let key = key.map_err(|error| broken(&error))?;
@@ -93,7 +93,7 @@ async fn command<F>(
     order: F,
 ) -> Result<Changed, Refused>
 where
-    F: FnOnce(&World, &operate::Operator<'_>) -> Verdict<About> + Send + 'static,
+    F: FnOnce(&World, &admin::Operator<'_>) -> Verdict<About> + Send + 'static,
 {
     let profiles = app.profiles();
     let armed_for = app.config.armed_for;
@@ -102,7 +102,7 @@ where
     let decision = {
         let profiles = profiles.clone();
         move |world: &World, now: Timestamp| {
-            let operator = operate::Operator {
+            let operator = admin::Operator {
                 profiles: &profiles,
                 armed_for,
                 now,
@@ -132,7 +132,7 @@ where
             .map(|profile| profile.file.clone()),
         warnings: match profile {
             Some(profile) if decided.world.by_mac(id).is_some() => {
-                operate::warnings(&decided.world, &profiles, profile, machine.name.as_ref())
+                admin::warnings(&decided.world, &profiles, profile, machine.name.as_ref())
             }
             _ => Vec::new(),
         },

@@ -7,10 +7,10 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{post, put};
 use axum::{Json, Router};
-use netboot::refusal::Code;
-use netboot::room::Item;
-use netboot::token::Digest;
-use netboot::wire::{Lacking, Shipment};
+use netboot::api::types::{Lacking, Shipment};
+use netboot::base::refusal::Code;
+use netboot::base::token::Digest;
+use netboot::publish::space_reservation::Item;
 
 use super::Operator;
 use super::upload::{bad, length, received, shipment};

@@ -7,11 +7,11 @@ use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use netboot::attempts::{Attempts, Failed, LIMIT};
-use netboot::operate;
-use netboot::refusal::{Code, Refusal};
-use netboot::token::Digest;
-use netboot::world::World;
+use netboot::api::admin;
+use netboot::api::auth_throttle::{Attempts, Failed, LIMIT};
+use netboot::base::refusal::{Code, Refusal};
+use netboot::base::token::Digest;
+use netboot::machine::state::World;
 use tokio_util::sync::CancellationToken;
 
 use super::Operator;
@@ -49,7 +49,7 @@ impl Gate {
             return Refused(refusal).into_response();
         }
         let (told, from) = (refusal.clone(), from.to_string());
-        let turned_away = move |world: &World, now| operate::turned_away(world, told, now, &from);
+        let turned_away = move |world: &World, now| admin::turned_away(world, told, now, &from);
         // The answer is always the refusal; a store that cannot write says so.
         let refusal = match self.app.store.decide(turned_away).await {
             Ok(_) => refusal,

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use netboot::retention::{self, Judged};
-use netboot::store_path::StorePath;
-use netboot::wire::{PruneAnswer, PruneRequest};
-use netboot::world::World;
+use netboot::api::types::{PruneAnswer, PruneRequest};
+use netboot::base::store_path::StorePath;
+use netboot::machine::state::World;
+use netboot::publish::retention::{self, Judged};
 
 use super::Operator;
 use crate::app::App;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use netboot::name::SystemName;
-use netboot::refusal::{Code, Refusal};
-use netboot::wire::{Closure, InstallerRequest, PublishRequest, Publishing};
+use netboot::api::types::{Closure, InstallerRequest, PublishRequest, Publishing};
+use netboot::base::name::SystemName;
+use netboot::base::refusal::{Code, Refusal};
 
 use super::Operator;
 use crate::app::App;

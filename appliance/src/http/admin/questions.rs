@@ -5,11 +5,11 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::Uri;
-use netboot::install::Shelf;
+use netboot::api::admin;
+use netboot::api::agent::Shelf;
+use netboot::api::types::{Generations, MachineGenerations, Machines, Preview, Releases};
+use netboot::base::name::ProfileName;
 use netboot::machine::Machine;
-use netboot::name::ProfileName;
-use netboot::operate;
-use netboot::wire::{Generations, MachineGenerations, Machines, Preview, Releases};
 use serde::Deserialize;
 
 use super::Operator;
@@ -39,7 +39,7 @@ pub(super) struct AsIf {
     profile: Option<ProfileName>,
 }
 
-/// See [`operate::preview`].
+/// See [`admin::preview`].
 pub(super) async fn plan(
     State(app): State<Arc<App>>,
     Path(who): Path<String>,
@@ -55,7 +55,7 @@ pub(super) async fn plan(
         cache: &cache,
         k3s_server: app.config.k3s.server.as_deref(),
     };
-    let preview = operate::preview(&world, machine, as_if.profile.as_ref(), &shelf)?;
+    let preview = admin::preview(&world, machine, as_if.profile.as_ref(), &shelf)?;
     Ok(Json(preview))
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Method, Request};
-use netboot::timeline::Mark;
-use netboot::wire::Live;
+use netboot::api::types::Live;
+use netboot::doctor::boot_trace::Mark;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -156,7 +156,7 @@ async fn a_reader_that_fell_behind_reads_on_from_the_journal() {
     // Far more than the channel or the socket's buffers hold.
     for n in 0..20_000 {
         served.bench.app.store.tell(Live::Boot {
-            at: netboot::timestamp::Timestamp::from_millis(n),
+            at: netboot::base::timestamp::Timestamp::from_millis(n),
             machine: MAC.parse().expect("a MAC"),
             mark: Mark::Answered {
                 given: "x".repeat(200),

@@ -11,10 +11,10 @@ use axum::http::header::CONTENT_LENGTH;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::StreamExt;
-use netboot::narinfo::{NarFile, NarInfo};
-use netboot::refusal::{Code, Refusal};
-use netboot::token::ShipmentId;
-use netboot::wire::SHIPMENT;
+use netboot::api::types::SHIPMENT;
+use netboot::base::refusal::{Code, Refusal};
+use netboot::base::token::ShipmentId;
+use netboot::publish::narinfo::{NarFile, NarInfo};
 use serde_json::json;
 
 use super::Operator;

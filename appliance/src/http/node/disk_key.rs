@@ -7,11 +7,11 @@ use std::sync::{Arc, PoisonError};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use netboot::attempts::{Attempts, Failed, LIMIT};
-use netboot::disk_key;
-use netboot::install::{self, KeyToSeal};
-use netboot::refusal::{Code, Refusal};
-use netboot::wire::{DiskSecrets, SealedAnswer, UnlockRequest, UnlockSecrets};
+use netboot::api::agent::{self, KeyToSeal};
+use netboot::api::auth_throttle::{Attempts, Failed, LIMIT};
+use netboot::api::types::{DiskSecrets, SealedAnswer, UnlockRequest, UnlockSecrets};
+use netboot::base::refusal::{Code, Refusal};
+use netboot::disk::disk_key;
 
 use super::Answer;
 use crate::app::App;
@@ -28,7 +28,7 @@ pub(super) async fn disk_key(
     let asked = {
         let (session, from) = (session.clone(), from.clone());
         app.store
-            .decide(move |world, now| install::disk_key(world, &session, now, &from))
+            .decide(move |world, now| agent::disk_key(world, &session, now, &from))
             .await?
             .answer
     };
@@ -47,7 +47,7 @@ pub(super) async fn disk_key(
     let sealed = app
         .store
         .decide(move |world, now| {
-            install::disk_key_made(world, &session, kept, credential, sealed, now, &from)
+            agent::disk_key_made(world, &session, kept, credential, sealed, now, &from)
         })
         .await?
         .answer;
@@ -69,7 +69,7 @@ pub(super) async fn unlock(
         return not_now(Refusal::new(Code::TooManyAttempts, message), wait);
     }
     // What is refused is looked at without a word in the journal first; the first and the last of many get one.
-    let question = install::unlock(&app.store.world(), &credential, clock::now(), &from);
+    let question = agent::unlock(&app.store.world(), &credential, clock::now(), &from);
     if let Err(refusal) = question.answer
         && attempts(&app, |attempts| attempts.failed(address, clock::now())) == Failed::Again
     {
@@ -78,7 +78,7 @@ pub(super) async fn unlock(
     if request.recipient.parse::<age::x25519::Recipient>().is_err() {
         return bad_json("`recipient` is not an age recipient").into_response();
     }
-    let decision = move |world: &_, now| install::unlock(world, &credential, now, &from);
+    let decision = move |world: &_, now| agent::unlock(world, &credential, now, &from);
     let kept = match app.store.decide(decision).await {
         Ok(decided) => decided.answer,
         Err(refusal) => return Refused(refusal).into_response(),

@@ -23,7 +23,7 @@ const ROUTES: [&str; 10] = [
 ];
 
 /// A machine that is enrolled, and what its script's ticket is.
-async fn armed(profile: &str) -> (Bench, netboot::token::Ticket) {
+async fn armed(profile: &str) -> (Bench, netboot::base::token::Ticket) {
     let bench = Bench::new();
     bench.release(profile, TOPLEVEL).await;
     bench.seen(MAC).await;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{Uri, header};
 use axum::response::{IntoResponse, Response};
-use netboot::decide::Decision;
-use netboot::local_boot::Loader;
-use netboot::machine::Facts;
-use netboot::request::Arch;
-use netboot::script::{Script, ipxe};
+use netboot::base::arch::Arch;
+use netboot::dhcp::request::Facts;
+use netboot::loader::local_boot::Loader;
+use netboot::loader::script::{Script, ipxe};
+use netboot::machine::decide::Decision;
 use serde::Deserialize;
 
 use super::super::counted::counted;

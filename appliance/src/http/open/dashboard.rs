@@ -6,8 +6,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
+use netboot::base::timestamp::Timestamp;
 use netboot::machine::Machine;
-use netboot::timestamp::Timestamp;
 
 use crate::app::App;
 use crate::clock;

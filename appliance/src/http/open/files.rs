@@ -6,10 +6,10 @@ use std::sync::Arc;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use netboot::decide::Decision;
-use netboot::mac::Mac;
-use netboot::refusal::{Code, Refusal};
-use netboot::timeline::{Delivery, Part, Via};
+use netboot::base::mac::Mac;
+use netboot::base::refusal::{Code, Refusal};
+use netboot::doctor::boot_trace::{Delivery, Part, Via};
+use netboot::machine::decide::Decision;
 use tower::ServiceExt;
 use tower_http::services::ServeFile;
 

@@ -7,10 +7,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use netboot::firewall::Answer;
+use netboot::api::types::Health;
+use netboot::doctor::firewall::Answer;
 use netboot::machine::State as MachineState;
-use netboot::wire::Health;
-use netboot::world::World;
+use netboot::machine::state::World;
 
 use crate::app::App;
 use crate::counters::Counters;

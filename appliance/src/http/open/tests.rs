@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use netboot::install::Asker;
-use netboot::machine::Facts;
+use netboot::api::agent::Asker;
+use netboot::dhcp::request::Facts;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -136,9 +136,9 @@ async fn an_attempt_is_counted_for_the_machine_and_for_nobody_else() {
     assert!(!served(), "somebody's is not");
     app.mark(
         mac(MAC),
-        netboot::timeline::Mark::Discover {
-            client: netboot::request::Client::Ipxe,
-            arch: netboot::request::Arch::X64,
+        netboot::doctor::boot_trace::Mark::Discover {
+            client: netboot::dhcp::request::Client::Ipxe,
+            arch: netboot::base::arch::Arch::X64,
         },
     );
     let its_own = text(&get(at, &script, "").await, 200);
@@ -158,12 +158,12 @@ async fn what_others_fetch_in_a_machines_name_is_not_its_own_doing() {
         ..
     } = served(&boot("")).await;
     enroll(&app, mac(MAC)).await;
-    let uefi = netboot::request::Boot {
-        arch: netboot::request::Arch::X64,
-        client: netboot::request::Client::Pxe,
+    let uefi = netboot::dhcp::request::Boot {
+        arch: netboot::base::arch::Arch::X64,
+        client: netboot::dhcp::request::Client::Pxe,
     };
     let names = ["snponly.efi"];
-    let forms = netboot::manner::Form::all(uefi, false);
+    let forms = netboot::dhcp::offer_fallback::Form::all(uefi, false);
     let now = crate::clock::now();
     app.trials(|trials| drop(trials.discover(mac(MAC), uefi, None, forms, &names, now)));
     let loader = format!("/loaders/snponly.efi?mac={MAC}");
@@ -177,7 +177,10 @@ async fn what_others_fetch_in_a_machines_name_is_not_its_own_doing() {
     let marks: Vec<_> = notes.iter().map(|n| (n.mark.clone(), n.times)).collect();
     let somebody = |file: &str| {
         let (from, file) = (std::net::Ipv4Addr::LOCALHOST, file.to_owned());
-        (netboot::timeline::Mark::Unproven { from, file }, 3)
+        (
+            netboot::doctor::boot_trace::Mark::Unproven { from, file },
+            3,
+        )
     };
     let want = ["snponly.efi", "boot script", "kernel"].map(somebody);
     assert_eq!(marks, want);
@@ -332,11 +335,11 @@ async fn a_stranger_may_be_asked_what_it_is_and_gets_no_ticket() {
     let arm = format!("/images/installer/aarch64/kernel?mac={STRANGER}");
     text(&get(at, &arm, "").await, 404);
 
-    let hardware: netboot::hardware::Hardware =
+    let hardware: netboot::disk::hardware::Hardware =
         serde_json::from_value(crate::http::testing::hardware()).expect("reads");
     let (policy, who) = (app.policy.clone(), mac(STRANGER));
-    let tell = move |world: &netboot::world::World, now| {
-        netboot::install::discovered(world, who, &hardware, &policy, now, "127.0.0.1")
+    let tell = move |world: &netboot::machine::state::World, now| {
+        netboot::api::agent::discovered(world, who, &hardware, &policy, now, "127.0.0.1")
     };
     app.store.decide(tell).await.expect("is taken");
     let script = asks().await;
@@ -497,7 +500,7 @@ async fn monitors_and_people_can_look() {
     } = served(&boot("")).await;
     enroll(&app, mac(MAC)).await;
     let health = text(&get(at, "/healthz", "").await, 200);
-    let health: netboot::wire::Health = serde_json::from_str(&health).expect("reads");
+    let health: netboot::api::types::Health = serde_json::from_str(&health).expect("reads");
     assert_eq!((health.status.as_str(), health.store), ("ok", None));
     let metrics = text(&get(at, "/metrics", "").await, 200);
     assert!(

@@ -15,7 +15,7 @@ fn octets(what: &str, letter: char) -> Vec<u8> {
 async fn large(installers: &Installers, letter: char) -> InstallerRequest {
     InstallerRequest {
         path: path(letter),
-        source: Source::default(),
+        source: FlakeSource::default(),
         parts: Some(Parts {
             arch: "x86_64".to_owned(),
             cmdline: format!("init={letter}"),

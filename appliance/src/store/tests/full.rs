@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use netboot::refusal::Code;
+use netboot::base::refusal::Code;
 
 use super::*;
 

@@ -1,10 +1,10 @@
 //! Many callers at once: one fsync for many, one winner where there is one thing to win.
 
-use netboot::decide::{Policy, Unknown};
-use netboot::install;
-use netboot::refusal::Code;
-use netboot::token::{Digest, Ticket};
-use netboot::wire::ClaimRequest;
+use netboot::api::agent;
+use netboot::api::types::ClaimRequest;
+use netboot::base::refusal::Code;
+use netboot::base::token::{Digest, Ticket};
+use netboot::machine::decide::{Policy, Unknown};
 
 use super::*;
 
@@ -90,7 +90,7 @@ async fn claim(store: Store, ticket: Ticket, who: u8) -> Result<(), Code> {
         attempts: 3,
     };
     let decided = store.decide(move |world, now| {
-        install::claim(world, &request, &session, &policy, now, "127.0.0.1")
+        agent::claim(world, &request, &session, &policy, now, "127.0.0.1")
     });
     decided.await.map(|_| ()).map_err(|refusal| refusal.code)
 }

@@ -12,13 +12,13 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use netboot::event::{Draft, Event, Happening};
-use netboot::install::Verdict;
-use netboot::lease::{Change, Lease, Leases, Ruling};
-use netboot::mac::Mac;
-use netboot::machine::Facts;
-use netboot::refusal::Refusal;
-use netboot::timestamp::Timestamp;
+use netboot::base::mac::Mac;
+use netboot::base::refusal::Refusal;
+use netboot::base::timestamp::Timestamp;
+use netboot::dhcp::lease::{Change, Lease, Leases, Ruling};
+use netboot::dhcp::request::Facts;
+use netboot::machine::event::Verdict;
+use netboot::machine::event::{Draft, Event, Happening};
 
 use super::{Decided, Store};
 use crate::clock;

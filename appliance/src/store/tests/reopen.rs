@@ -1,8 +1,8 @@
 //! What was acknowledged is there after closing and opening, and nobody else may open meanwhile.
 
-use netboot::install::Verdict;
-use netboot::refusal::{Code, Refusal};
-use netboot::wire::Live;
+use netboot::api::types::Live;
+use netboot::base::refusal::{Code, Refusal};
+use netboot::machine::event::Verdict;
 
 use super::*;
 

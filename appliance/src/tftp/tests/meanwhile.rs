@@ -1,9 +1,10 @@
 //! Installers that are published while a machine is in the middle of its boot, by HTTP and TFTP.
 
-use netboot::install::Asker;
-use netboot::installer::{Part, Parts};
-use netboot::token::Digest;
-use netboot::wire::{InstallerRequest, Source};
+use netboot::api::agent::Asker;
+use netboot::api::types::InstallerRequest;
+use netboot::base::release::FlakeSource;
+use netboot::base::token::Digest;
+use netboot::publish::installer::{Part, Parts};
 use sha2::{Digest as _, Sha256};
 
 use super::*;
@@ -29,7 +30,7 @@ async fn publish(app: &Arc<App>, arch: &str, number: u32) {
     let path = format!("/nix/store/{number:08}{}-installer", "0".repeat(24));
     let request = InstallerRequest {
         path: path.parse().expect("a store path"),
-        source: Source::default(),
+        source: FlakeSource::default(),
         parts: Some(Parts {
             arch: arch.to_owned(),
             cmdline: format!("init={number}"),
@@ -138,7 +139,7 @@ async fn a_raspberry_pi_boots_the_installer_that_it_began_with() {
         (93, &[0, 0]),
         (97, guid),
     ];
-    let request = netboot::request::read(&packet(DISCOVER, PI, &rom)).expect("reads");
+    let request = netboot::dhcp::request::read(&packet(DISCOVER, PI, &rom)).expect("reads");
     app.see(mac(PI), &request.facts, Asker::Itself)
         .await
         .expect("is seen");

@@ -2,12 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use netboot::hardware::Disk;
-use netboot::plan::{Fate, SeenDisk};
-use netboot::profile::Role;
-use netboot::wire::{
+use netboot::api::types::{
     ClaimAnswer, ClaimRequest, DiskSecrets, PlanRequest, SealedAnswer, UnlockRequest, UnlockSecrets,
 };
+use netboot::disk::hardware::Disk;
+use netboot::install::plan::{Fate, SeenDisk};
+use netboot::profile::Role;
 use serde::Serialize;
 
 use super::{Fake, secrets};

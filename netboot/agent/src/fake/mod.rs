@@ -11,9 +11,9 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use netboot::hardware::Firmware;
-use netboot::plan::Plan;
-use netboot::report::Report;
+use netboot::disk::hardware::Firmware;
+use netboot::install::plan::Plan;
+use netboot::install::report::Report;
 use netboot_pin::ForeignKey;
 
 use crate::outside::{
@@ -28,7 +28,7 @@ pub(crate) enum Say {
     Away,
     Foreign,
     Status(u16),
-    Refusal(u16, netboot::refusal::Refusal),
+    Refusal(u16, netboot::base::refusal::Refusal),
     Body(String),
 }
 
@@ -329,7 +329,8 @@ impl Look for Fake {
                 body: Vec::new(),
             }),
             Some(Say::Refusal(status, error)) => {
-                let body = serde_json::to_vec(&netboot::wire::ErrorBody { error }).expect("writes");
+                let body =
+                    serde_json::to_vec(&netboot::api::types::ErrorBody { error }).expect("writes");
                 Ok(Answer { status, body })
             }
             Some(Say::Away) => Err(NoAnswer::Away("connection refused".to_owned())),

@@ -1,11 +1,11 @@
 //! A plan, an identity and secrets, for tests.
 
-use netboot::hardware::{Disk, Firmware, Hardware, Holding};
-use netboot::machine::Release;
-use netboot::plan::{Cache, Order, Plan};
+use netboot::api::types::{InstallSecrets, K3sSecrets, NodeIdentity};
+use netboot::base::release::Release;
+use netboot::base::timestamp::Timestamp;
+use netboot::disk::hardware::{Disk, Firmware, Hardware, Holding};
+use netboot::install::plan::{Cache, Order, Plan};
 use netboot::profile::{Profiles, Role};
-use netboot::timestamp::Timestamp;
-use netboot::wire::{InstallSecrets, K3sSecrets, NodeIdentity};
 use netboot_pin::Pin;
 
 use super::DiskSpec;
@@ -98,7 +98,7 @@ pub(crate) fn plan_on(firmware: Firmware, layout: &str, disks: &[DiskSpec], tpm2
         },
         k3s_server: Some("https://10.77.0.10:6443"),
     };
-    netboot::plan::plan(&hardware, &order).expect("a plan")
+    netboot::install::plan::plan(&hardware, &order).expect("a plan")
 }
 
 pub(crate) fn identity(role: Role) -> NodeIdentity {

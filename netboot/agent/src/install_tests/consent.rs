@@ -1,8 +1,8 @@
 //! The machine waits for an operator's word, and touches nothing until it is said.
 
-use netboot::hardware::Firmware;
-use netboot::refusal::{Code, Refusal};
-use netboot::wire::PlanRequest;
+use netboot::api::types::PlanRequest;
+use netboot::base::refusal::{Code, Refusal};
+use netboot::disk::hardware::Firmware;
 
 use super::{doings, run};
 use crate::fake::{DiskSpec, Fake, Say};

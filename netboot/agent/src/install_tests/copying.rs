@@ -1,7 +1,7 @@
 //! A copy that breaks off, and one that must not be believed.
 
-use netboot::hardware::Firmware;
-use netboot::report::{Outcome, Step};
+use netboot::disk::hardware::Firmware;
+use netboot::install::report::{Outcome, Step};
 
 use super::{failed, run};
 use crate::fake::Fake;

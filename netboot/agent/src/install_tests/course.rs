@@ -4,9 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use expect_test::{Expect, expect};
-use netboot::hardware::Firmware;
-use netboot::plan::{Arg, Device};
-use netboot::report::{Outcome, Step};
+use netboot::disk::hardware::Firmware;
+use netboot::install::plan::{Arg, Device};
+use netboot::install::report::{Outcome, Step};
 
 use super::{doings, failed, run};
 use crate::fake::{DiskSpec, Fake, plan_for};

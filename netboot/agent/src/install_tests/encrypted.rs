@@ -1,8 +1,8 @@
 //! An install that encrypts: where the key goes, and a TPM that does or does not take it.
 
-use netboot::hardware::Firmware;
-use netboot::report::{Outcome, Step};
-use netboot::wire::UnlockToken;
+use netboot::api::types::UnlockToken;
+use netboot::disk::hardware::Firmware;
+use netboot::install::report::{Outcome, Step};
 
 use super::{doings, failed, orders, run};
 use crate::fake::{DiskSpec, Fake, Say, plan_on};

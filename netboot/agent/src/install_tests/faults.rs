@@ -1,8 +1,8 @@
 //! Programs that fail, an appliance that is away, refuses, or is another.
 
-use netboot::hardware::Firmware;
-use netboot::refusal::{Code, Refusal};
-use netboot::report::{Outcome, Step};
+use netboot::base::refusal::{Code, Refusal};
+use netboot::disk::hardware::Firmware;
+use netboot::install::report::{Outcome, Step};
 
 use super::{doings, failed, looks, run};
 use crate::fake::{Fake, Say};

@@ -1,7 +1,7 @@
 //! Nothing but the planned disk is written to, whatever else the machine has.
 
-use netboot::hardware::Firmware;
-use netboot::report::Step;
+use netboot::disk::hardware::Firmware;
+use netboot::install::report::Step;
 use proptest::prelude::*;
 
 use super::{doings, failed, run};

@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use netboot::hardware::Firmware;
-use netboot::refusal::{Code, Refusal};
-use netboot::report::{Outcome, Step};
-use netboot::wire::PlanRequest;
+use netboot::api::types::PlanRequest;
+use netboot::base::refusal::{Code, Refusal};
+use netboot::disk::hardware::Firmware;
+use netboot::install::report::{Outcome, Step};
 
 use super::{doings, failed, run};
 use crate::fake::{DiskSpec, Fake, Say};

@@ -10,7 +10,7 @@ mod late_disks;
 mod preserved;
 mod scripted;
 
-use netboot::report::Step;
+use netboot::install::report::Step;
 use netboot_pin::Pin;
 
 use crate::cmdline::Orders;

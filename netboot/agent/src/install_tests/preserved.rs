@@ -1,7 +1,7 @@
 //! A partition that later installs are to preserve is found by its label only once it is whole.
 
-use netboot::hardware::Firmware;
-use netboot::report::Step;
+use netboot::disk::hardware::Firmware;
+use netboot::install::report::Step;
 
 use super::{doings, failed, run};
 use crate::fake::{DiskSpec, Fake, plan_for};

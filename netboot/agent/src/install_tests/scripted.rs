@@ -4,9 +4,9 @@
 use std::fs;
 
 use expect_test::expect;
-use netboot::hardware::Firmware;
-use netboot::plan::{Arg, Plan, PlannedCommand};
-use netboot::report::Step;
+use netboot::disk::hardware::Firmware;
+use netboot::install::plan::{Arg, Plan, PlannedCommand};
+use netboot::install::report::Step;
 
 use super::{doings, failed, run};
 use crate::check::check;

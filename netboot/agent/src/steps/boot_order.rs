@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use netboot::boot_order::{Esp, guid};
-use netboot::hardware::Firmware;
-use netboot::layout::Purpose;
-use netboot::plan::{Device, Plan};
+use netboot::disk::hardware::Firmware;
+use netboot::disk::layout::Purpose;
+use netboot::install::plan::{Device, Plan};
+use netboot::loader::uefi::boot_order::{Esp, guid};
 
 use crate::busy::mount_points;
 use crate::commands;

@@ -1,8 +1,8 @@
 //! Makes the keys of this attempt in RAM, and claims the ticket with them.
 
 use anyhow::Context as _;
-use netboot::report::Step;
-use netboot::wire::{ClaimAnswer, ClaimRequest, SealedAnswer};
+use netboot::api::types::{ClaimAnswer, ClaimRequest, SealedAnswer};
+use netboot::install::report::Step;
 use serde::de::DeserializeOwned;
 
 use crate::cmdline::Orders;

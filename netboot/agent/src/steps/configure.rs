@@ -4,9 +4,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use anyhow::Context as _;
-use netboot::mac::Mac;
-use netboot::plan::Plan;
-use netboot::wire::{InstallSecrets, NodeIdentity, SealedAnswer};
+use netboot::api::types::{InstallSecrets, NodeIdentity, SealedAnswer};
+use netboot::base::mac::Mac;
+use netboot::install::plan::Plan;
 
 use super::claim::Keys;
 use crate::cmdline::Orders;

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context as _;
-use netboot::nix_log::{Cause, CopyLog};
-use netboot::plan::Plan;
-use netboot::refusal::{Code, Refusal};
-use netboot::report::{Outcome, Step};
+use netboot::base::refusal::{Code, Refusal};
+use netboot::install::plan::Plan;
+use netboot::install::report::{Outcome, Step};
+use netboot::publish::nix_log::{Cause, CopyLog};
 
 use crate::commands::{self, PROFILE};
 use crate::outside::{Command, CommandError, run, start};

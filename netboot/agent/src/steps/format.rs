@@ -1,9 +1,9 @@
 //! Makes arrays, encrypted volumes and filesystems.
 
 use anyhow::Context as _;
-use netboot::plan::Plan;
-use netboot::report::Step;
-use netboot::wire::{DiskSecrets, SealedAnswer, UnlockToken};
+use netboot::api::types::{DiskSecrets, SealedAnswer, UnlockToken};
+use netboot::install::plan::Plan;
+use netboot::install::report::Step;
 
 use super::claim::Keys;
 use crate::cmdline::Orders;

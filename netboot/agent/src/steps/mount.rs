@@ -1,7 +1,7 @@
 //! Mounts the new filesystems below the target's root, from the top down.
 
-use netboot::plan::Plan;
-use netboot::report::Step;
+use netboot::install::plan::Plan;
+use netboot::install::report::Step;
 
 use crate::files::folder;
 use crate::perform::perform;

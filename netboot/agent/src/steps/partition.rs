@@ -1,7 +1,7 @@
 //! Writes the partition tables, and waits until the kernel shows exactly the planned partitions.
 
-use netboot::plan::Plan;
-use netboot::report::Step;
+use netboot::install::plan::Plan;
+use netboot::install::report::Step;
 
 use crate::perform::{partitioned, perform};
 use crate::run::Run;

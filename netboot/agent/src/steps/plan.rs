@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use netboot::hardware::Hardware;
-use netboot::plan::Plan;
-use netboot::refusal::{Code, Refusal};
-use netboot::report::{Outcome, Step};
-use netboot::wire::{ClaimAnswer, PlanRequest};
+use netboot::api::types::{ClaimAnswer, PlanRequest};
+use netboot::base::refusal::{Code, Refusal};
+use netboot::disk::hardware::Hardware;
+use netboot::install::plan::Plan;
+use netboot::install::report::{Outcome, Step};
 
 use super::tear_down::other_disks;
 use crate::at_rest::at_rest;

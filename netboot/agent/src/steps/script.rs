@@ -5,11 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use netboot::layout::Scripted;
-use netboot::plan::Plan;
-use netboot::refusal::{Code, Refusal};
-use netboot::report::Step;
-use netboot::store_path::StorePath;
+use netboot::base::refusal::{Code, Refusal};
+use netboot::base::store_path::StorePath;
+use netboot::disk::layout::Scripted;
+use netboot::install::plan::Plan;
+use netboot::install::report::Step;
 
 use super::boot_loader::name_disks;
 use super::copy::{Fetch, fetch};

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use netboot::hardware::{Disk, Hardware};
-use netboot::plan::{Plan, PlannedDisk};
+use netboot::disk::hardware::{Disk, Hardware};
+use netboot::install::plan::{Plan, PlannedDisk};
 
 use crate::busy::release;
 use crate::commands;
@@ -30,7 +30,7 @@ pub(crate) fn tear_down(install: &mut Run<'_>, plan: &Plan) -> anyhow::Result<Ta
         anyhow::bail!("{cause}; nothing was written");
     }
     let names: Vec<&str> = targets.iter().map(Target::name).collect();
-    netboot::span::check(&hardware.disks, &names)?;
+    netboot::install::conflicts::check(&hardware.disks, &names)?;
     install.targets = targets.iter().cloned().collect();
     leave_pools(install, &hardware, &names)?;
     let mut round = 1;

@@ -1,8 +1,8 @@
 //! Leaves the disk complete: everything written out, nothing mounted; then says that it is installed.
 
-use netboot::plan::Plan;
-use netboot::report::Step;
-use netboot::wire::InstalledRequest;
+use netboot::api::types::InstalledRequest;
+use netboot::install::plan::Plan;
+use netboot::install::report::Step;
 
 use super::copy::System;
 use crate::perform::perform;

@@ -1,7 +1,7 @@
 //! Which way opens a volume, in which order, and when nobody waits any longer.
 
-use netboot::hardware::Firmware;
-use netboot::refusal::{Code, Refusal};
+use netboot::base::refusal::{Code, Refusal};
+use netboot::disk::hardware::Firmware;
 use serde_json::json;
 
 use super::*;

@@ -3,17 +3,17 @@
 //! The subset is that which a plan can carry out and show beforehand, command by command. Defaults are disko's: the flake
 //! hands the same table to disko, which makes the system's fstab of it.
 
+mod consistency;
 mod content;
+mod mount_options;
 mod partition;
 pub(super) mod scripted;
-mod told;
-mod whole;
 
 use std::ops::Range;
 
 use super::Reader;
 use super::tree::{Fields, Found, Outside, Table};
-use crate::layout::{Array, Devices, DiskLayout};
+use crate::disk::layout::{Array, Devices, DiskLayout};
 
 /// What was read so far, and where that stands which the whole is judged by.
 #[derive(Default)]
@@ -114,7 +114,7 @@ pub(super) fn read(
     fields.done(reader, DEVICES_OUTSIDE);
     // What was half read would be found lacking for nothing.
     if reader.problems.len() == before {
-        whole::check(reader, &draft, place, arch);
+        consistency::check(reader, &draft, place, arch);
     }
     (reader.problems.len() == before).then_some(Devices {
         disks: draft.disks,

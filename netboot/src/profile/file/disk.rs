@@ -6,8 +6,8 @@ use toml::Spanned;
 
 use super::tables::{DiskTable, SelectTable, place_in_disk};
 use super::{Reader, devices};
-use crate::hardware::Firmware;
-use crate::layout::{Layout, Named};
+use crate::disk::hardware::Firmware;
+use crate::disk::layout::{Layout, Named};
 use crate::profile::Select;
 
 /// What the table says.

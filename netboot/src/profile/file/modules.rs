@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::problem::Problem;
+use crate::base::problem::Problem;
 
 /// Only what names modules: what else is wrong in the file is told by who reads all of it.
 #[derive(Deserialize)]

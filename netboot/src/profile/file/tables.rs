@@ -9,7 +9,7 @@ use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
-use super::handed_on::Labels;
+use super::node_options::Labels;
 use super::tree::{Table, value_place};
 
 /// The file as it is written.

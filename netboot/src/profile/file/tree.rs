@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use super::Reader;
-use crate::problem::nearest;
+use crate::base::problem::nearest;
 
 /// Keys and values in the order of the file.
 pub(super) struct Table(Vec<(Spanned<String>, Value)>);

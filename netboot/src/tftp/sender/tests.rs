@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::super::terms::{Limits, settle};
+use super::super::options::{Limits, settle};
 use super::*;
 
 const fn ms(n: u64) -> Duration {

@@ -1,9 +1,9 @@
 //! What `watch` prints of a whole installation, and of its bad days.
 
 use expect_test::{Expect, expect};
-use netboot::event::{Event, Happening};
-use netboot::report::Report;
-use netboot::timeline::Mark;
+use netboot::doctor::boot_trace::Mark;
+use netboot::install::report::Report;
+use netboot::machine::event::{Event, Happening};
 use serde_json::json;
 
 use super::*;

@@ -3,9 +3,10 @@
 use axum::body::Body as Octets;
 use axum::http::Method;
 use futures_util::{StreamExt, stream};
-use netboot::installer::{Part, Parts};
-use netboot::room::RESERVE;
-use netboot::wire::{InstallerRequest, SHIPMENT, Source};
+use netboot::api::types::{InstallerRequest, SHIPMENT};
+use netboot::base::release::FlakeSource;
+use netboot::publish::installer::{Part, Parts};
+use netboot::publish::space_reservation::RESERVE;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
@@ -100,7 +101,7 @@ async fn what_is_lacking_is_sent_and_machines_boot_it_and_it_is_on_record() {
         path: "/nix/store/11111111111111111111111111111111-installer"
             .parse()
             .expect("a store path"),
-        source: Source {
+        source: FlakeSource {
             revision: Some("98f5d3d44863881ed45a0e3cb6f6c8ce68d933d0".to_owned()),
             dirty: false,
         },
@@ -156,7 +157,7 @@ async fn an_installer_that_cannot_be_put_on_record_is_not_booted() {
             path: format!("/nix/store/{}-installer", letter.to_string().repeat(32))
                 .parse()
                 .expect("a store path"),
-            source: Source::default(),
+            source: FlakeSource::default(),
             parts: Some(Parts {
                 arch: "x86_64".to_owned(),
                 cmdline: format!("build={letter}"),

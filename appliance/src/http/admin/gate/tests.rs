@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::body::Body;
 use axum::http::Method;
-use netboot::event::Happening;
+use netboot::machine::event::Happening;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 

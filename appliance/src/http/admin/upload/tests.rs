@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::Method;
 use futures_util::stream;
-use netboot::narinfo::NixHash;
+use netboot::publish::narinfo::NixHash;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
@@ -75,7 +75,7 @@ async fn a_path_is_put_as_nix_puts_it() {
         served.ask(Method::GET, "/cache/nix-cache-info", "").await.0,
         200
     );
-    let path: netboot::store_path::StorePath = PATH.parse().expect("a path");
+    let path: netboot::base::store_path::StorePath = PATH.parse().expect("a path");
     let app = &served.bench.app;
     assert_eq!(app.cache.fault(&path, app.keys.cache_public()), None);
 }

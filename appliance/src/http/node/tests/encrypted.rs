@@ -1,6 +1,6 @@
 //! Disk keys over the calls: who gets one, and where no word of it is.
 
-use netboot::operate;
+use netboot::api::admin;
 
 use super::*;
 
@@ -34,14 +34,14 @@ async fn formats(agent: &mut Agent) -> (String, String) {
 async fn forget(bench: &Bench) {
     let profiles = bench.app.profiles();
     let forget = move |world: &_, now| {
-        let operator = operate::Operator {
+        let operator = admin::Operator {
             profiles: &profiles,
             armed_for: std::time::Duration::from_secs(60),
             now,
             ticket: clock::ticket(),
             by: "uid 0",
         };
-        operate::forget(world, &operator, "node1")
+        admin::forget(world, &operator, "node1")
     };
     bench.app.store.decide(forget).await.expect("forgotten");
 }

@@ -1,8 +1,8 @@
 //! What a partition, an array or an encrypted volume holds.
 
-use super::told::{args, is_plain_path, mountpoint, options};
+use super::mount_options::{args, is_plain_path, mountpoint, options};
 use super::{Draft, Named, plain};
-use crate::layout::{Content, Format, Subvolume};
+use crate::disk::layout::{Content, Format, Subvolume};
 use crate::profile::file::Reader;
 use crate::profile::file::tree::{Fields, Found, Outside, Table};
 

@@ -2,7 +2,7 @@
 
 use super::content::{self, Inside};
 use super::{Draft, Named, plain};
-use crate::layout::{Content, Purpose, Slot};
+use crate::disk::layout::{Content, Purpose, Slot};
 use crate::profile::file::Reader;
 use crate::profile::file::tree::{Fields, Found, Outside, Table};
 

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::{DISK_OUTSIDE, plain};
-use crate::layout::{Content, Devices, DiskLayout, Format, Purpose, Scripted, Slot};
+use crate::disk::layout::{Content, Devices, DiskLayout, Format, Purpose, Scripted, Slot};
 use crate::profile::file::Reader;
 use crate::profile::file::tree::{Fields, Found, Table, Value, value_place};
 
@@ -217,8 +217,8 @@ fn named_device(reader: &mut Reader<'_>, at: &Range<usize>, text: &str) {
 mod tests {
     use expect_test::expect;
 
-    use crate::hardware::Firmware;
-    use crate::layout::Layout;
+    use crate::disk::hardware::Firmware;
+    use crate::disk::layout::Layout;
     use crate::profile::Profiles;
 
     const TABLE: &str = r#"system = "x86_64-linux"

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use netboot::narinfo::Packed;
-use netboot::store_path::StorePath;
+use netboot::base::store_path::StorePath;
+use netboot::publish::narinfo::Packed;
 
 use super::*;
 use crate::cuts::{Mounted, blank, long, power_cut, start_to_work, uncut};

@@ -1,0 +1,65 @@
+//! A stranger tells its hardware. Nothing proves that it is the machine it says: it is a hint for an operator, no more.
+
+use serde_json::Value;
+
+use super::refused;
+use crate::base::mac::Mac;
+use crate::base::refusal::{Code, Refusal};
+use crate::base::timestamp::Timestamp;
+use crate::disk::hardware::Hardware;
+use crate::machine::State;
+use crate::machine::decide::{Policy, Unknown};
+use crate::machine::event::Verdict;
+use crate::machine::event::{Draft, Happening};
+use crate::machine::journal_limits;
+use crate::machine::state::World;
+
+/// `POST /node/v1/discovered`: taken once from each stranger that was sent a boot script for it.
+pub fn discovered(
+    world: &World,
+    mac: Mac,
+    hardware: &Hardware,
+    policy: &Policy,
+    now: Timestamp,
+    from: &str,
+) -> Verdict<()> {
+    let asked = world.by_mac(mac).and_then(|machine| {
+        let open = machine.state == State::Seen && policy.unknown == Unknown::Discover;
+        let discovery = machine.discovery.as_ref().filter(|_| open)?;
+        Some((machine, discovery))
+    });
+    let Some((machine, discovery)) = asked else {
+        let refusal = Refusal::new(Code::WrongState, "nobody asked this machine what it is")
+            .tip(format!("pxe-admin show {mac}"));
+        return refused(world, None, refusal, now, from);
+    };
+    if machine.hardware.as_ref() == Some(hardware) && discovery.told.is_some() {
+        return Verdict::yes((), Vec::new());
+    }
+    if discovery.told.is_some() {
+        let refusal = Refusal::new(Code::WrongState, "its hardware is known already")
+            .tip(format!("to have it told again: pxe-admin forget {mac}"));
+        return Verdict::no(refusal);
+    }
+    if !is_printable(hardware) {
+        let refusal = Refusal::new(Code::TooLarge, "this is no inventory of a machine");
+        return refused(world, Some(machine.id), refusal, now, from);
+    }
+    let hardware = hardware.clone();
+    let told = Draft::of(machine.id, Happening::Discovered { hardware });
+    Verdict::yes((), vec![told])
+}
+
+/// Whether it can be kept and shown on a terminal.
+fn is_printable(hardware: &Hardware) -> bool {
+    fn plain(value: &Value) -> bool {
+        match value {
+            Value::String(text) => !text.chars().any(char::is_control),
+            Value::Array(items) => items.iter().all(plain),
+            Value::Object(fields) => fields.values().all(plain),
+            Value::Null | Value::Bool(_) | Value::Number(_) => true,
+        }
+    }
+    serde_json::to_value(hardware)
+        .is_ok_and(|value| value.to_string().len() <= journal_limits::INVENTORY && plain(&value))
+}

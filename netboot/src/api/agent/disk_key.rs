@@ -1,0 +1,124 @@
+//! Keys of encrypted disks: to the attempt that formats them, and to the installed machine that boots from them.
+
+use super::{refused, running};
+use crate::base::refusal::{Code, Refusal};
+use crate::base::timestamp::Timestamp;
+use crate::base::token::Digest;
+use crate::install::plan::Plan;
+use crate::install::report::Step;
+use crate::machine::event::Verdict;
+use crate::machine::event::{Draft, Happening};
+use crate::machine::state::World;
+use crate::machine::{DiskKey, Machine};
+
+/// What the appliance must make for this attempt; asked before [`disk_key_made`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyToSeal {
+    /// Nothing to make: this ciphertext (base64) answers the retry.
+    Again(String),
+    /// Make a key and a credential, seal them to the recipient, then call [`disk_key_made`].
+    Fresh { recipient: String },
+}
+
+/// `POST /node/v1/disk-key`, first half. Refused but in the step `format` of a plan that encrypts something.
+pub fn disk_key(world: &World, session: &Digest, now: Timestamp, from: &str) -> Verdict<KeyToSeal> {
+    let (machine, attempt) = match running(world, session) {
+        Ok(held) => held,
+        Err(refusal) => return refused(world, None, refusal, now, from),
+    };
+    let on_record = |refusal| refused(world, Some(machine.id), refusal, now, from);
+    let encrypts = |plan: &Plan| !plan.volumes.is_empty();
+    let (Some(claim), true) = (&attempt.claim, attempt.plan.as_ref().is_some_and(encrypts)) else {
+        return on_record(Refusal::new(
+            Code::WrongState,
+            "the plan of this attempt encrypts nothing",
+        ));
+    };
+    match attempt.progress.step {
+        Some(Step::Format) => Verdict::yes(
+            match &attempt.disk_key {
+                Some(handed) => KeyToSeal::Again(handed.sealed.clone()),
+                None => KeyToSeal::Fresh {
+                    recipient: claim.recipient.clone(),
+                },
+            },
+            Vec::new(),
+        ),
+        Some(step) if step > Step::Format => on_record(Refusal::new(
+            Code::AlreadyReceived,
+            "the disks of this attempt are formatted already",
+        )),
+        _ => {
+            let refusal = Refusal::new(Code::TooEarly, "a disk key is for the step `format`");
+            on_record(refusal.fact("the agent has not reported that it got there"))
+        }
+    }
+}
+
+/// Second half: the key is made; keep it, or give the ciphertext that another call kept meanwhile.
+pub fn disk_key_made(
+    world: &World,
+    session: &Digest,
+    kept: String,
+    credential: Digest,
+    sealed: String,
+    now: Timestamp,
+    from: &str,
+) -> Verdict<String> {
+    let Verdict { answer, drafts } = disk_key(world, session, now, from);
+    match (answer, world.by_session(session)) {
+        (Ok(KeyToSeal::Again(before)), _) => Verdict::yes(before, drafts),
+        (Ok(KeyToSeal::Fresh { .. }), Some(machine)) => {
+            let what = Happening::DiskKeyMade {
+                kept,
+                credential,
+                sealed: sealed.clone(),
+            };
+            Verdict::yes(sealed, vec![Draft::of(machine.id, what)])
+        }
+        (Ok(KeyToSeal::Fresh { .. }), None) => Verdict::no(Refusal::new(
+            Code::Unauthorized,
+            "no install attempt is held by this session",
+        )),
+        (Err(refusal), _) => Verdict {
+            answer: Err(refusal),
+            drafts,
+        },
+    }
+}
+
+/// `POST /node/v1/unlock`: a machine boots from encrypted disks and asks for the key, by the hash of its credential.
+/// Everybody who had the disk in hand may have that; so it is given to a machine in good standing alone, and each time
+/// is on record.
+pub fn unlock(world: &World, credential: &Digest, now: Timestamp, from: &str) -> Verdict<String> {
+    let found = world.by_disk_credential(credential);
+    let Some((machine, key)) = found.and_then(|m| Some((m, m.disk_key.as_ref()?))) else {
+        let refusal = Refusal::new(Code::Unauthorized, "no installed machine has this disk")
+            .fact("it was installed again, or forgotten, since")
+            .tip("type the recovery key at its console, if you noted it down");
+        return refused(world, None, refusal, now, from);
+    };
+    if let Err(refusal) = in_good_standing(machine) {
+        return refused(world, Some(machine.id), refusal, now, from);
+    }
+    let from = from.to_owned();
+    let what = Happening::Unlocked { from };
+    let DiskKey { kept, .. } = key;
+    Verdict::yes(kept.clone(), vec![Draft::of(machine.id, what)])
+}
+
+/// Whether its disks are still what was installed on them. A machine that is to be installed again is, as long as nothing was
+/// written: it may well start from its disk first, and stay shut in an empty house because of a plan that was refused.
+fn in_good_standing(machine: &Machine) -> Result<(), Refusal> {
+    if machine.installed.is_some() && machine.begun.is_empty() {
+        return Ok(());
+    }
+    let title = machine.title();
+    let message = format!("{title} gets no disk key: its disks are being written to");
+    let refusal = Refusal::new(Code::WrongState, message);
+    Err(refusal
+        .fact(format!("it is {}", machine.state))
+        .tip(format!(
+            "type the recovery key at its console; `pxe-admin key {title}` prints it"
+        )))
+}

@@ -1,0 +1,141 @@
+//! Failed attempts to get in, by address → whether another one is looked at, and which are worth a line.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::base::timestamp::Timestamp;
+
+/// How many may fail in one [`WINDOW`] before an address is not listened to for the rest of it.
+pub const LIMIT: u32 = 10;
+
+/// Counted from the first that failed.
+pub const WINDOW: Duration = Duration::from_secs(60);
+
+/// Addresses that are remembered at once. While so many fail, one more is not listened to either.
+const ADDRESSES: usize = 1024;
+
+/// Those whose last attempts failed.
+#[derive(Debug, Default)]
+pub struct Attempts {
+    by: BTreeMap<IpAddr, Window>,
+}
+
+#[derive(Debug)]
+struct Window {
+    since: Timestamp,
+    failed: u32,
+}
+
+/// What a failed attempt is, for the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failed {
+    /// The first for a while: worth a line.
+    First,
+    /// One of several.
+    Again,
+    /// The one after which nobody listens: worth a line.
+    Last,
+}
+
+impl Attempts {
+    /// For how long this address is not listened to; nothing if it is.
+    pub fn shut(&mut self, from: IpAddr, now: Timestamp) -> Option<Duration> {
+        self.by.retain(|_, window| window.left(now).is_some());
+        match self.by.get(&from) {
+            Some(window) if window.failed >= LIMIT => window.left(now),
+            None if self.by.len() >= ADDRESSES => Some(WINDOW),
+            _ => None,
+        }
+    }
+
+    /// Takes down that an attempt failed.
+    pub fn failed(&mut self, from: IpAddr, now: Timestamp) -> Failed {
+        let fresh = || Window {
+            since: now,
+            failed: 0,
+        };
+        let window = self.by.entry(from).or_insert_with(fresh);
+        window.failed = window.failed.saturating_add(1);
+        match window.failed {
+            1 => Failed::First,
+            LIMIT => Failed::Last,
+            _ => Failed::Again,
+        }
+    }
+}
+
+impl Window {
+    /// How much of it is left; nothing if it is over, also if the clock was put back.
+    fn left(&self, now: Timestamp) -> Option<Duration> {
+        let over = self.since.plus(WINDOW);
+        (now >= self.since && now < over).then(|| over.since(now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    fn address(n: u32) -> IpAddr {
+        Ipv4Addr::from(0x0a4d_0000 + n).into()
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1000)
+    }
+
+    #[test]
+    fn after_ten_an_address_is_not_listened_to_for_the_rest_of_the_minute() {
+        let mut attempts = Attempts::default();
+        let (thief, other) = (address(9), address(10));
+        for n in 1..=10 {
+            assert_eq!(attempts.shut(thief, at(n)), None, "{n}");
+            let want = match n {
+                1 => Failed::First,
+                10 => Failed::Last,
+                _ => Failed::Again,
+            };
+            assert_eq!(attempts.failed(thief, at(n)), want, "{n}");
+        }
+        assert_eq!(attempts.shut(thief, at(11)), Some(Duration::from_secs(50)));
+        assert_eq!(attempts.shut(other, at(11)), None, "others are listened to");
+        assert_eq!(attempts.shut(thief, at(60)), Some(Duration::from_secs(1)));
+        assert_eq!(attempts.shut(thief, at(61)), None);
+        assert_eq!(
+            attempts.failed(thief, at(61)),
+            Failed::First,
+            "a new minute"
+        );
+    }
+
+    #[test]
+    fn a_clock_that_was_put_back_shuts_nobody_out() {
+        let mut attempts = Attempts::default();
+        for _ in 0..20 {
+            attempts.failed(address(9), at(1000));
+        }
+        assert!(attempts.shut(address(9), at(1001)).is_some());
+        assert_eq!(attempts.shut(address(9), at(10)), None);
+    }
+
+    #[test]
+    fn a_flood_of_addresses_takes_no_more_memory() {
+        let mut attempts = Attempts::default();
+        for n in 0..10_000 {
+            if attempts.shut(address(n), at(1)).is_none() {
+                attempts.failed(address(n), at(1));
+            }
+        }
+        assert_eq!(attempts.by.len(), ADDRESSES);
+        assert_eq!(
+            attempts.shut(address(3), at(2)),
+            None,
+            "who came early is heard"
+        );
+        assert!(attempts.shut(address(9999), at(2)).is_some());
+        assert_eq!(attempts.shut(address(9999), at(70)), None, "it passes");
+    }
+}

@@ -1,0 +1,6 @@
+//! Calls of machines and of operators → events and answers, or a refusal.
+
+pub mod admin;
+pub mod agent;
+pub mod auth_throttle;
+pub mod types;

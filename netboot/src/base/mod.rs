@@ -1,0 +1,13 @@
+//! The words that all other layers are made of. Each is parsed once, where it comes in, and is valid from then on.
+
+pub mod address;
+pub mod arch;
+pub mod mac;
+pub mod name;
+pub mod nix_toml;
+pub mod problem;
+pub mod refusal;
+pub mod release;
+pub mod store_path;
+pub mod timestamp;
+pub mod token;

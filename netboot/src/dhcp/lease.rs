@@ -1,0 +1,153 @@
+//! Server mode: which address a client gets (RFC 2131 §4.3). Tables and pure rules; keyed by MAC, because
+//! one machine shows three client identifiers in one boot.
+//!
+//! | module | is |
+//! |---|---|
+//! | [`subnet`] | where addresses are leased, and which subnet a message speaks of |
+//! | [`table`] | who has which address, and which one is free the longest |
+//! | [`choose`] | the address for a DISCOVER |
+//! | [`settle`] | what becomes of one message |
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::mac::Mac;
+use crate::base::name::HostName;
+use crate::base::timestamp::Timestamp;
+
+mod handle;
+mod select;
+mod subnet;
+mod table;
+
+pub use handle::settle;
+pub use subnet::{Network, Reservations, Site, Subnet};
+pub use table::Leases;
+
+/// An address in somebody's hands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    pub address: Ipv4Addr,
+    pub mac: Mac,
+    pub until: Timestamp,
+    /// It rests until `until`: a client declined it (RFC 2131 §4.3.3), or somebody answered who has no
+    /// lease of it. `mac` is the client that declined, or the card that answered.
+    #[serde(default)]
+    pub declined: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_name: Option<HostName>,
+}
+
+/// What the appliance knows of a machine apart from its leases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// An operator wants something of it: part of each pool is kept for such machines.
+    Enrolled,
+    /// Anybody. Cards are easily invented, so strangers can use up their own part only.
+    Stranger,
+}
+
+/// What is known on the wire of the address that is about to be offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probe {
+    /// Nobody was asked, but could be.
+    NotYet,
+    /// The appliance may not send ARP.
+    Impossible,
+    /// Nobody answered for this address.
+    Silent(Ipv4Addr),
+    /// This card answered for this address.
+    Answered(Ipv4Addr, Mac),
+}
+
+/// What the rules settled on.
+#[must_use]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// Ask the wire whether somebody has this address, then settle again with what it said.
+    Probe(Ipv4Addr),
+    /// Answer a DISCOVER. Holds no durable state.
+    Offer {
+        address: Ipv4Addr,
+        lease_time: Duration,
+    },
+    /// Answer a REQUEST, once the lease is durable.
+    Ack {
+        address: Ipv4Addr,
+        lease_time: Duration,
+    },
+    /// Answer an INFORM: options only.
+    Inform,
+    /// The client must start again.
+    Nak(String),
+    /// Stay silent: meant for another server, or nothing is known (RFC 2131 §4.3.2).
+    Silence(String),
+}
+
+/// What must be durable before the answer goes out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    Put(Lease),
+    Drop(Ipv4Addr),
+}
+
+impl Change {
+    pub fn address(&self) -> Ipv4Addr {
+        match self {
+            Self::Put(lease) => lease.address,
+            Self::Drop(address) => *address,
+        }
+    }
+}
+
+/// What an operator should know of the LAN's addresses. The service writes it down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// A card answers for an address that was free here (RFC 2131 §2.2).
+    AddressInUse { address: Ipv4Addr, by: Mac },
+    /// A client found the address that it was given in use (RFC 2131 §4.3.3).
+    AddressDeclined { address: Ipv4Addr, by: Mac },
+    /// No address is free between these two.
+    PoolExhausted { first: Ipv4Addr, last: Ipv4Addr },
+    /// There are free addresses again.
+    PoolRecovered { first: Ipv4Addr, last: Ipv4Addr },
+}
+
+/// What the rules say of one message, what is to be written down for it, and what an operator should know.
+#[must_use]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ruling<T> {
+    pub answer: T,
+    pub changes: Vec<Change>,
+    pub notices: Vec<Notice>,
+}
+
+impl<T> Ruling<T> {
+    /// An answer that needs nothing written down.
+    pub fn only(answer: T) -> Self {
+        Self {
+            answer,
+            changes: Vec::new(),
+            notices: Vec::new(),
+        }
+    }
+}
+
+/// One in so many addresses of a pool, its last ones, is for enrolled machines. A pool of fewer is for all alike.
+pub const KEPT: u32 = 8;
+
+/// How long an offered address is kept for the one it was offered to.
+pub const OFFER: Duration = Duration::from_secs(60);
+
+/// How long an address rests that somebody uses who did not ask for it.
+pub const REST: Duration = Duration::from_secs(3600);
+
+/// Leases are never shorter, whatever a client asks for: it would renew without end.
+pub const SHORTEST: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;

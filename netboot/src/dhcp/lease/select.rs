@@ -1,0 +1,71 @@
+//! The address for a DISCOVER, and who may have which (RFC 2131 §4.3.1).
+
+use std::net::Ipv4Addr;
+
+use super::{Leases, Site, Standing, Subnet};
+use crate::base::mac::Mac;
+use crate::base::timestamp::Timestamp;
+use crate::dhcp::request::Request;
+
+/// In the order of the RFC: reserved, current or former, just offered, asked for, any.
+pub(super) fn choose(
+    leases: &mut Leases,
+    site: &Site,
+    subnet: &Subnet,
+    request: &Request,
+    standing: Standing,
+    now: Timestamp,
+) -> Option<Ipv4Addr> {
+    let mac = request.mac;
+    let reserved = subnet.reservations.of(mac);
+    let bound = leases.bound(mac, subnet);
+    let asked = [leases.offered(mac, subnet), request.requested];
+    let known = reserved
+        .into_iter()
+        .chain(bound)
+        .chain(asked.into_iter().flatten());
+    let good = |address: &Ipv4Addr| {
+        may_have(leases, site, subnet, *address, (mac, standing), now)
+            && leases.is_free(*address, mac, now)
+    };
+    let known = known.into_iter().find(good);
+    known.or_else(|| free(leases, site, subnet, standing))
+}
+
+/// An address of the pool that is nobody's and kept for nobody.
+pub(super) fn free(
+    leases: &mut Leases,
+    site: &Site,
+    subnet: &Subnet,
+    standing: Standing,
+) -> Option<Ipv4Addr> {
+    let last = subnet.last_for(standing);
+    let open = |address| {
+        address <= last && address != site.server && subnet.reservations.holder(address).is_none()
+    };
+    leases.free(subnet, last, open)
+}
+
+/// Whether this card may ever have this address. One with a reservation has that address and no other, as
+/// long as nobody else sits on it. What a card has had it may have again, whatever it is now.
+pub(super) fn may_have(
+    leases: &Leases,
+    site: &Site,
+    subnet: &Subnet,
+    address: Ipv4Addr,
+    (mac, standing): (Mac, Standing),
+    now: Timestamp,
+) -> bool {
+    let reserved = subnet.reservations.of(mac);
+    if let Some(reserved) = reserved
+        && (reserved == address || leases.is_free(reserved, mac, now))
+    {
+        return reserved == address;
+    }
+    let kept = subnet
+        .reservations
+        .holder(address)
+        .is_some_and(|holder| holder != mac);
+    let open = address <= subnet.last_for(standing) || leases.holds(address, mac);
+    (subnet.first..=subnet.last).contains(&address) && open && address != site.server && !kept
+}

@@ -1,0 +1,683 @@
+//! The rules of RFC 2131 §4.3, one row each.
+
+use super::*;
+use crate::dhcp::request::Facts;
+use crate::dhcp::request::{Kind, Request};
+
+mod crowd;
+
+pub(super) fn ip(last: u8) -> Ipv4Addr {
+    Ipv4Addr::new(10, 77, 0, last)
+}
+
+pub(super) fn mac(last: u8) -> Mac {
+    Mac::new([0x52, 0x54, 0, 0, 0, last]).expect("a MAC")
+}
+
+pub(super) fn reserved(pairs: &[(Mac, Ipv4Addr)]) -> Reservations {
+    let mut reservations = Reservations::default();
+    for (mac, address) in pairs {
+        reservations.reserve(*mac, *address).expect("reserves once");
+    }
+    reservations
+}
+
+pub(super) fn subnet(third: u8, reservations: Reservations) -> Subnet {
+    Subnet {
+        first: [10, third, 0, 50].into(),
+        last: [10, third, 0, 53].into(),
+        lease_time: Duration::from_secs(3600),
+        reservations,
+        network: Network {
+            netmask: [255, 255, 255, 0].into(),
+            router: None,
+            dns: Vec::new(),
+            domain: None,
+        },
+    }
+}
+
+/// 10.77.0.50 to .53, of which the last is kept for card 8; .10 is kept for card 9; 10.78.0.50 to .53 is
+/// behind a relay.
+pub(super) fn site() -> Site {
+    Site {
+        server: ip(1),
+        lan: subnet(77, reserved(&[(mac(9), ip(10)), (mac(8), ip(53))])),
+        relayed: vec![subnet(78, Reservations::default())],
+    }
+}
+
+pub(super) fn request(kind: Kind, client: u8) -> Request {
+    Request {
+        kind,
+        xid: 1,
+        mac: mac(client),
+        flags: 0,
+        secs: 0,
+        ciaddr: Ipv4Addr::UNSPECIFIED,
+        giaddr: Ipv4Addr::UNSPECIFIED,
+        requested: None,
+        server: None,
+        host_name: None,
+        client_id: None,
+        guid: None,
+        wanted: Vec::new(),
+        relay_agent: None,
+        client_fqdn: None,
+        max_size: None,
+        lease_time: None,
+        boot: None,
+        facts: Facts::default(),
+    }
+}
+
+pub(super) fn at(seconds: u64) -> Timestamp {
+    Timestamp::default().plus(Duration::from_secs(seconds))
+}
+
+/// One word for what was settled.
+fn words(settled: &Settled) -> String {
+    match settled {
+        Settled::Probe(address) => format!("probe {address}"),
+        Settled::Offer { address, .. } => format!("offer {address}"),
+        Settled::Ack { address, .. } => format!("ack {address}"),
+        Settled::Inform => "inform".to_owned(),
+        Settled::Nak(why) => format!("nak: {why}"),
+        Settled::Silence(why) => format!("silence: {why}"),
+    }
+}
+
+fn ruled(leases: &mut Leases, request: &Request, probe: Probe, now: Timestamp) -> Ruling<Settled> {
+    settle(leases, &site(), request, Standing::Enrolled, probe, now)
+}
+
+fn say(leases: &mut Leases, request: &Request, now: Timestamp) -> String {
+    words(&ruled(leases, request, Probe::Impossible, now).answer)
+}
+
+/// DISCOVER, then REQUEST for what was offered.
+fn lease_to(leases: &mut Leases, client: u8, now: Timestamp) -> Ipv4Addr {
+    let discover = request(Kind::Discover, client);
+    let offer = ruled(leases, &discover, Probe::Impossible, now).answer;
+    let Settled::Offer { address, .. } = offer else {
+        panic!("no offer: {offer:?}")
+    };
+    let asked = selecting(client, address);
+    let Ruling {
+        answer, changes, ..
+    } = ruled(leases, &asked, Probe::NotYet, now);
+    let lease_time = site().lan.lease_time;
+    assert_eq!(
+        answer,
+        Settled::Ack {
+            address,
+            lease_time
+        }
+    );
+    assert!(
+        matches!(changes.last(), Some(Change::Put(lease)) if lease.address == address),
+        "is written down"
+    );
+    address
+}
+
+fn selecting(client: u8, wanted: Ipv4Addr) -> Request {
+    Request {
+        requested: Some(wanted),
+        server: Some(ip(1)),
+        ..request(Kind::Request, client)
+    }
+}
+
+#[test]
+fn an_offer_holds_nothing_durable_and_expires() {
+    let mut leases = Leases::default();
+    let discover = request(Kind::Discover, 1);
+    let ruling = ruled(&mut leases, &discover, Probe::Impossible, at(0));
+    assert_eq!(
+        (words(&ruling.answer).as_str(), ruling.changes),
+        ("offer 10.77.0.50", Vec::new())
+    );
+    assert_eq!(
+        say(&mut leases, &request(Kind::Discover, 2), at(1)),
+        "offer 10.77.0.51"
+    );
+    assert_eq!(
+        say(&mut leases, &request(Kind::Discover, 3), at(62)),
+        "offer 10.77.0.50",
+        "a minute later"
+    );
+}
+
+#[test]
+fn one_machine_takes_one_lease_whatever_its_client_id() {
+    let mut leases = Leases::default();
+    let first = lease_to(&mut leases, 1, at(0));
+    for (name, client_id) in [
+        ("PXE ROM", None),
+        ("iPXE", Some(vec![1, 2])),
+        ("networkd", Some(vec![255, 3])),
+    ] {
+        let again = Request {
+            client_id,
+            ..request(Kind::Discover, 1)
+        };
+        assert_eq!(
+            say(&mut leases, &again, at(10)),
+            format!("offer {first}"),
+            "{name}"
+        );
+    }
+    assert_eq!(leases.by_address().len(), 1);
+}
+
+#[test]
+fn the_address_is_chosen_in_the_order_of_the_rfc() {
+    let mut leases = Leases::default();
+    assert_eq!(
+        say(&mut leases, &request(Kind::Discover, 9), at(0)),
+        "offer 10.77.0.10",
+        "a reservation"
+    );
+    let asks = |wanted| Request {
+        requested: Some(ip(wanted)),
+        ..request(Kind::Discover, 1)
+    };
+    assert_eq!(
+        say(&mut leases, &asks(52), at(0)),
+        "offer 10.77.0.52",
+        "what it asks for"
+    );
+    assert_eq!(
+        say(&mut leases, &asks(53), at(0)),
+        "offer 10.77.0.52",
+        "reserved for another: the last offer"
+    );
+    leases = Leases::default();
+    assert_eq!(
+        say(&mut leases, &asks(1), at(0)),
+        "offer 10.77.0.50",
+        "never our own address"
+    );
+    let held = lease_to(&mut leases, 1, at(0));
+    assert_eq!(
+        say(&mut leases, &asks(52), at(9)),
+        format!("offer {held}"),
+        "the current binding before all"
+    );
+    assert_eq!(
+        say(&mut leases, &asks(52), at(9999)),
+        format!("offer {held}"),
+        "the former binding, too"
+    );
+}
+
+#[test]
+fn an_exhausted_pool_is_silence_and_the_longest_free_is_taken_first() {
+    let mut leases = Leases::default();
+    for client in 1..=3 {
+        lease_to(&mut leases, client, at(u64::from(client)));
+    }
+    let full = say(&mut leases, &request(Kind::Discover, 4), at(10));
+    assert_eq!(
+        full, "silence: no address is free in 10.77.0.50 to 10.77.0.53",
+        "the fourth is reserved"
+    );
+    assert_eq!(
+        say(&mut leases, &request(Kind::Discover, 4), at(7200)),
+        "offer 10.77.0.50"
+    );
+}
+
+#[test]
+fn requests_are_settled_by_the_state_of_the_client() {
+    let renewing = |client, last| Request {
+        ciaddr: ip(last),
+        ..request(Kind::Request, client)
+    };
+    let reboot = |client, last| Request {
+        requested: Some(ip(last)),
+        ..request(Kind::Request, client)
+    };
+    let away = |client| Request {
+        requested: Some([192, 168, 1, 5].into()),
+        ..request(Kind::Request, client)
+    };
+    let other = Request {
+        server: Some(ip(254)),
+        ..selecting(1, ip(50))
+    };
+    for (name, asked, want) in [
+        (
+            "selecting what it holds",
+            selecting(1, ip(50)),
+            "ack 10.77.0.50",
+        ),
+        (
+            "selecting a free one without an offer",
+            selecting(2, ip(51)),
+            "ack 10.77.0.51",
+        ),
+        (
+            "selecting one held by another",
+            selecting(2, ip(50)),
+            "nak: this address is not for you",
+        ),
+        (
+            "selecting one reserved for another",
+            selecting(2, ip(10)),
+            "nak: this address is not for you",
+        ),
+        (
+            "another server was chosen",
+            other,
+            "silence: chose another server",
+        ),
+        (
+            "init-reboot with its lease",
+            reboot(1, 50),
+            "ack 10.77.0.50",
+        ),
+        (
+            "init-reboot with another address",
+            reboot(1, 51),
+            "nak: you hold another address",
+        ),
+        (
+            "init-reboot from another network",
+            away(1),
+            "nak: this address is not of this network",
+        ),
+        (
+            "init-reboot without a record",
+            reboot(2, 51),
+            "silence: no lease is known; another server may know it",
+        ),
+        ("renewing", renewing(1, 50), "ack 10.77.0.50"),
+        (
+            "renewing another's",
+            renewing(1, 51),
+            "nak: you hold another address",
+        ),
+        (
+            "renewing without a record",
+            renewing(2, 51),
+            "silence: no lease is known; another server may know it",
+        ),
+        (
+            "asking for nothing",
+            request(Kind::Request, 1),
+            "silence: asks for no address",
+        ),
+    ] {
+        let mut leases = Leases::default();
+        lease_to(&mut leases, 1, at(0));
+        assert_eq!(say(&mut leases, &asked, at(60)), want, "{name}");
+    }
+}
+
+#[test]
+fn a_declined_address_rests_and_a_released_one_is_remembered() {
+    let mut leases = Leases::default();
+    let held = lease_to(&mut leases, 1, at(0));
+    let decline = Request {
+        requested: Some(held),
+        ..request(Kind::Decline, 1)
+    };
+    let foreign = Request {
+        mac: mac(2),
+        ..decline.clone()
+    };
+    assert_eq!(
+        say(&mut leases, &foreign, at(1)),
+        "silence: declined an address that it does not hold"
+    );
+    assert_eq!(
+        say(&mut leases, &decline, at(1)),
+        "silence: declined 10.77.0.50; it rests"
+    );
+    assert_eq!(
+        say(&mut leases, &request(Kind::Discover, 1), at(2)),
+        "offer 10.77.0.51"
+    );
+    assert_eq!(
+        say(&mut leases, &request(Kind::Discover, 2), at(3)),
+        "offer 10.77.0.52"
+    );
+
+    let mut leases = Leases::default();
+    let held = lease_to(&mut leases, 1, at(0));
+    let release = Request {
+        ciaddr: held,
+        ..request(Kind::Release, 1)
+    };
+    assert_eq!(
+        say(&mut leases, &release, at(5)),
+        "silence: released 10.77.0.50"
+    );
+    assert_eq!(
+        say(&mut leases, &request(Kind::Discover, 2), at(6)),
+        "offer 10.77.0.51",
+        "a fresh one first"
+    );
+    assert_eq!(
+        say(&mut leases, &request(Kind::Discover, 1), at(7)),
+        "offer 10.77.0.50",
+        "its own again"
+    );
+}
+
+#[test]
+fn a_client_that_chose_another_server_frees_its_offer_at_once() {
+    let mut leases = Leases::default();
+    for client in 1..=3 {
+        let _ = say(&mut leases, &request(Kind::Discover, client), at(0));
+    }
+    let other = Request {
+        server: Some(ip(254)),
+        ..selecting(2, ip(200))
+    };
+    assert_eq!(
+        say(&mut leases, &other, at(1)),
+        "silence: chose another server"
+    );
+    assert_eq!(
+        say(&mut leases, &request(Kind::Discover, 4), at(1)),
+        "offer 10.77.0.51"
+    );
+}
+
+#[test]
+fn a_new_address_is_offered_only_after_nobody_answered_for_it() {
+    let discover = request(Kind::Discover, 1);
+    let squatter = mac(66);
+    let mut leases = Leases::default();
+    let mut ask = |probe, now| ruled(&mut leases, &discover, probe, at(now));
+    let first = ask(Probe::NotYet, 0);
+    assert_eq!(words(&first.answer), "probe 10.77.0.50");
+    let second = ask(Probe::Answered(ip(50), squatter), 0);
+    assert_eq!(
+        words(&second.answer),
+        "probe 10.77.0.51",
+        "another is proposed"
+    );
+    let used = Notice::AddressInUse {
+        address: ip(50),
+        by: squatter,
+    };
+    assert_eq!(second.notices, [used]);
+    assert!(
+        matches!(&second.changes[..], [Change::Put(rest)] if rest.declined && rest.address == ip(50)),
+        "it rests, also after a restart: {:?}",
+        second.changes
+    );
+    let third = ask(Probe::Silent(ip(51)), 0);
+    assert_eq!(words(&third.answer), "offer 10.77.0.51");
+    assert_eq!(
+        words(&ask(Probe::NotYet, 4).answer),
+        "offer 10.77.0.51",
+        "asked once"
+    );
+    let later = ask(Probe::NotYet, 3700);
+    assert_eq!(
+        words(&later.answer),
+        "probe 10.77.0.51",
+        "and again when the offer is long gone"
+    );
+}
+
+#[test]
+fn the_client_itself_may_answer_for_its_address() {
+    let mut leases = Leases::default();
+    let discover = request(Kind::Discover, 1);
+    let _ = ruled(&mut leases, &discover, Probe::NotYet, at(0));
+    let own = Probe::Answered(ip(50), mac(1));
+    let ruling = ruled(&mut leases, &discover, own, at(0));
+    assert_eq!(words(&ruling.answer), "offer 10.77.0.50");
+    assert_eq!((ruling.changes, ruling.notices), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn an_address_that_was_leased_while_the_wire_was_asked_is_no_conflict() {
+    let mut leases = Leases::default();
+    let discover = request(Kind::Discover, 1);
+    let _ = ruled(&mut leases, &discover, Probe::NotYet, at(0));
+    // A minute later the offer is gone, and another client has the address and uses it.
+    assert_eq!(
+        say(&mut leases, &selecting(2, ip(50)), at(61)),
+        "ack 10.77.0.50"
+    );
+    let late = Probe::Answered(ip(50), mac(2));
+    let ruling = ruled(&mut leases, &discover, late, at(61));
+    assert_eq!(words(&ruling.answer), "probe 10.77.0.51");
+    assert_eq!((ruling.changes, ruling.notices), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn who_holds_a_lease_is_not_probed_and_neither_is_who_is_behind_a_relay() {
+    let mut leases = Leases::default();
+    let held = lease_to(&mut leases, 1, at(0));
+    let again = request(Kind::Discover, 1);
+    let ruling = ruled(&mut leases, &again, Probe::NotYet, at(9));
+    assert_eq!(words(&ruling.answer), format!("offer {held}"));
+    let relayed = Request {
+        giaddr: [10, 78, 0, 1].into(),
+        ..request(Kind::Discover, 2)
+    };
+    let ruling = ruled(&mut leases, &relayed, Probe::NotYet, at(9));
+    assert_eq!(words(&ruling.answer), "offer 10.78.0.50");
+}
+
+#[test]
+fn a_subnet_is_chosen_by_the_relay_and_by_the_address_that_is_renewed() {
+    let relay = |giaddr: [u8; 4]| Request {
+        giaddr: giaddr.into(),
+        ..request(Kind::Discover, 1)
+    };
+    let mut leases = Leases::default();
+    let linked = Request {
+        relay_agent: Some(vec![1, 1, 9, 5, 4, 10, 78, 0, 0]),
+        ..relay([192, 168, 9, 9])
+    };
+    for (name, asked, want) in [
+        ("on the LAN", request(Kind::Discover, 1), "offer 10.77.0.50"),
+        (
+            "a relay on the LAN",
+            relay([10, 77, 0, 254]),
+            "offer 10.77.0.50",
+        ),
+        (
+            "a relay elsewhere",
+            relay([10, 78, 0, 1]),
+            "offer 10.78.0.50",
+        ),
+        (
+            "a relay of no subnet",
+            relay([10, 79, 0, 1]),
+            "silence: relayed from a subnet that is not served",
+        ),
+        (
+            "a relay that names the link (RFC 3527)",
+            linked,
+            "offer 10.78.0.50",
+        ),
+    ] {
+        assert_eq!(say(&mut leases, &asked, at(0)), want, "{name}");
+    }
+    let selecting = Request {
+        requested: Some([10, 78, 0, 50].into()),
+        server: Some(ip(1)),
+        kind: Kind::Request,
+        ..relay([10, 78, 0, 1])
+    };
+    assert_eq!(say(&mut leases, &selecting, at(0)), "ack 10.78.0.50");
+    let renewing = Request {
+        ciaddr: [10, 78, 0, 50].into(),
+        ..request(Kind::Request, 1)
+    };
+    assert_eq!(
+        say(&mut leases, &renewing, at(60)),
+        "ack 10.78.0.50",
+        "by unicast, past the relay"
+    );
+    let moved = Request {
+        requested: Some([10, 78, 0, 50].into()),
+        ..request(Kind::Request, 1)
+    };
+    assert_eq!(
+        say(&mut leases, &moved, at(60)),
+        "nak: this address is not of this network",
+        "plugged into the LAN, it reboots with its old address"
+    );
+}
+
+#[test]
+fn one_card_may_have_an_address_in_each_subnet() {
+    // The VLANs of one card share its MAC.
+    let mut leases = Leases::default();
+    let lan = lease_to(&mut leases, 1, at(0));
+    let relayed = Request {
+        giaddr: [10, 78, 0, 1].into(),
+        ..selecting(1, [10, 78, 0, 50].into())
+    };
+    assert_eq!(say(&mut leases, &relayed, at(1)), "ack 10.78.0.50");
+    assert!(leases.holds(lan, mac(1)), "the other stays");
+}
+
+#[test]
+fn a_reserved_address_that_somebody_sits_on_does_not_leave_its_owner_without_any() {
+    let mut leases = Leases::default();
+    let discover = request(Kind::Discover, 9);
+    let mut ask = |probe, now| words(&ruled(&mut leases, &discover, probe, at(now)).answer);
+    assert_eq!(ask(Probe::NotYet, 0), "probe 10.77.0.10");
+    assert_eq!(ask(Probe::Answered(ip(10), mac(66)), 0), "probe 10.77.0.50");
+    assert_eq!(ask(Probe::Silent(ip(50)), 0), "offer 10.77.0.50");
+    assert_eq!(
+        say(&mut leases, &selecting(9, ip(50)), at(1)),
+        "ack 10.77.0.50"
+    );
+    let renewing = Request {
+        ciaddr: ip(50),
+        ..request(Kind::Request, 9)
+    };
+    assert_eq!(say(&mut leases, &renewing, at(1800)), "ack 10.77.0.50");
+    assert_eq!(
+        say(&mut leases, &renewing, at(3700)),
+        "nak: you hold another address",
+        "back to its own when that has rested"
+    );
+    assert_eq!(
+        say(&mut leases, &request(Kind::Discover, 9), at(3701)),
+        "offer 10.77.0.10"
+    );
+}
+
+#[test]
+fn an_exhausted_pool_is_told_once_and_once_when_it_is_over() {
+    let mut leases = Leases::default();
+    for client in 1..=3 {
+        lease_to(&mut leases, client, at(0));
+    }
+    let mut told = |client, now| {
+        let discover = request(Kind::Discover, client);
+        let ruling = ruled(&mut leases, &discover, Probe::Impossible, at(now));
+        ruling.notices
+    };
+    let (first, last) = (ip(50), ip(53));
+    let exhausted = [Notice::PoolExhausted { first, last }];
+    assert_eq!(told(4, 1), exhausted);
+    assert_eq!(told(4, 2), [], "the second refusal is no news");
+    assert_eq!(told(5, 100), []);
+    assert_eq!(told(1, 500), [], "calm, but still full");
+    assert_eq!(told(4, 3599), [], "and so it refuses again");
+    assert_eq!(told(5, 3601), [], "free again, but not calm for long");
+    let recovered = [Notice::PoolRecovered { first, last }];
+    assert_eq!(
+        told(1, 3602 + 300),
+        recovered,
+        "an hour after the leases ended"
+    );
+    assert_eq!(told(1, 3603 + 300), [], "once");
+}
+
+#[test]
+fn a_client_may_ask_for_a_shorter_lease_but_not_for_a_longer_one() {
+    for (asked, want) in [
+        (None, 3600),
+        (Some(600), 600),
+        (Some(1), 60),
+        (Some(u32::MAX), 3600),
+    ] {
+        let discover = Request {
+            lease_time: asked.map(|s| Duration::from_secs(s.into())),
+            ..request(Kind::Discover, 1)
+        };
+        let ruling = ruled(&mut Leases::default(), &discover, Probe::Impossible, at(0));
+        let want = Settled::Offer {
+            address: ip(50),
+            lease_time: Duration::from_secs(want),
+        };
+        assert_eq!(ruling.answer, want, "asked for {asked:?}");
+    }
+}
+
+/// Its lease is over, and the address was promised to somebody else meanwhile.
+#[test]
+fn a_former_holder_does_not_take_what_is_offered_to_another() {
+    let mut leases = Leases::default();
+    let address = lease_to(&mut leases, 1, at(0));
+    let wants_it = Request {
+        requested: Some(address),
+        ..request(Kind::Discover, 2)
+    };
+    assert_eq!(
+        say(&mut leases, &wants_it, at(4000)),
+        format!("offer {address}")
+    );
+    let reboots = Request {
+        requested: Some(address),
+        ..request(Kind::Request, 1)
+    };
+    let rebinds = Request {
+        ciaddr: address,
+        ..request(Kind::Request, 1)
+    };
+    for late in [reboots, rebinds] {
+        let got = say(&mut leases, &late, at(4001));
+        assert_eq!(got, "nak: this address was given to another");
+    }
+    assert_eq!(
+        say(&mut leases, &selecting(2, address), at(4002)),
+        format!("ack {address}")
+    );
+}
+
+#[test]
+fn two_machines_with_one_client_id_do_not_share_a_lease() {
+    let cloned = |client| Request {
+        client_id: Some(b"\xffcloned disk image".to_vec()),
+        ..request(Kind::Discover, client)
+    };
+    let mut leases = Leases::default();
+    assert_eq!(say(&mut leases, &cloned(1), at(0)), "offer 10.77.0.50");
+    assert_eq!(say(&mut leases, &cloned(2), at(0)), "offer 10.77.0.51");
+}
+
+#[test]
+fn a_lease_that_could_not_be_written_down_is_taken_back_and_still_offered() {
+    let mut leases = Leases::default();
+    let ruling = ruled(&mut leases, &selecting(1, ip(50)), Probe::NotYet, at(0));
+    let [change] = &ruling.changes[..] else {
+        panic!("{ruling:?}")
+    };
+    leases.take_back(change, None, at(0));
+    assert!(leases.by_address().is_empty());
+    assert_eq!(
+        say(&mut leases, &request(Kind::Discover, 2), at(1)),
+        "offer 10.77.0.51"
+    );
+    assert_eq!(
+        say(&mut leases, &selecting(1, ip(50)), at(2)),
+        "ack 10.77.0.50"
+    );
+}

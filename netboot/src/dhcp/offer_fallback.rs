@@ -1,0 +1,365 @@
+//! In which form a machine's firmware is answered, and with which loader: tried in turn until one worked.
+//!
+//! Some ROMs ignore an offer that most understand and never say why: HP and Intel ROMs drop offers that carry both an
+//! address and a boot file or never ask port 4011, UEFI of 2014 to 2017 drops option 43, old BIOS ROMs insist on it,
+//! some read the file only in the header and some only in options 66 and 67. The only sign is that the machine asks
+//! again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::arch::Arch;
+use crate::base::mac::Mac;
+use crate::base::timestamp::Timestamp;
+use crate::dhcp::request::{Boot, Client};
+
+/// The form of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Form {
+    /// What works for most firmware of this kind.
+    #[default]
+    Usual,
+    /// With option 43 where it is usually left out, and the other way round.
+    Turned,
+    /// Server mode: the address in one offer, the boot file in a second one without an address.
+    Split,
+    /// The boot file in the header only.
+    InHeader,
+    /// The boot file in options 66 and 67 only.
+    InOptions,
+}
+
+impl Form {
+    /// For a log line, behind what was offered; nothing for the usual form.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Usual => "",
+            Self::Turned => " (option 43 turned round)",
+            Self::Split => " (in an offer of its own)",
+            Self::InHeader => " (in the header only)",
+            Self::InOptions => " (in options 66 and 67 only)",
+        }
+    }
+
+    /// The forms that are tried, in their order. Only PXE ROMs differ; the others have one form that is specified.
+    pub fn all(boot: Boot, server_mode: bool) -> &'static [Self] {
+        match (boot.client, boot.arch, server_mode) {
+            (Client::Pxe, _, true) => &[
+                Self::Usual,
+                Self::Turned,
+                Self::Split,
+                Self::InHeader,
+                Self::InOptions,
+            ],
+            (Client::Pxe, Arch::Bios, false) => {
+                &[Self::Usual, Self::InHeader, Self::Turned, Self::InOptions]
+            }
+            (Client::Pxe, _, false) => {
+                &[Self::Usual, Self::Turned, Self::InOptions, Self::InHeader]
+            }
+            _ => &[Self::Usual],
+        }
+    }
+}
+
+/// What got a machine's firmware to its script: kept with the machine.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Manner {
+    #[serde(default)]
+    pub form: Form,
+    /// The loader's name, such as `snponly.efi`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loader: Option<String>,
+}
+
+/// What is being tried with machines that have not got through yet. Lives in memory: after a restart it begins anew.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Trials(BTreeMap<Mac, Trial>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Trial {
+    boot: Boot,
+    /// DISCOVERs in a row without a sign that an answer was taken.
+    asked: u32,
+    form: usize,
+    loader: usize,
+    /// The loader was sent to its end, and no script was asked for since.
+    loaded: bool,
+    /// The last answer.
+    given: Manner,
+    last: Timestamp,
+}
+
+/// A machine that asks this often without taking an answer is answered in the next form. Two, because one packet may
+/// be lost, and because firmware collects offers for some seconds before it takes one.
+const PATIENCE: u32 = 2;
+
+/// Machines that are remembered: a flood of invented MACs must not fill the memory.
+const MOST: usize = 1024;
+
+/// How long a trial is remembered after the machine's last question.
+const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Trials {
+    /// The manner for this DISCOVER of a machine's firmware. `known` worked before; `loaders` are those that there are.
+    pub fn discover(
+        &mut self,
+        mac: Mac,
+        boot: Boot,
+        known: Option<&Manner>,
+        forms: &[Form],
+        loaders: &[&str],
+        now: Timestamp,
+    ) -> Manner {
+        self.make_room(now);
+        let trial = self
+            .0
+            .entry(mac)
+            .or_insert_with(|| Trial::new(boot, known, forms, loaders));
+        if trial.boot != boot {
+            // Another entry of its boot menu: BIOS after UEFI, HTTP after PXE. What was learnt does not hold for it.
+            *trial = Trial::new(boot, known, forms, loaders);
+        }
+        if trial.loaded {
+            // It came back without having asked for a script: the loader did not run, or found no network.
+            trial.loaded = false;
+            trial.loader += 1;
+            trial.asked = 0;
+        }
+        if trial.asked >= PATIENCE {
+            trial.asked = 0;
+            trial.form += 1;
+        }
+        trial.asked += 1;
+        trial.last = now;
+        trial.given = trial.manner(forms, loaders);
+        trial.given.clone()
+    }
+
+    /// The manner of the last answer: port 4011 is told the same as port 67.
+    pub fn current(
+        &self,
+        mac: Mac,
+        boot: Boot,
+        known: Option<&Manner>,
+        forms: &[Form],
+        loaders: &[&str],
+    ) -> Manner {
+        match self.0.get(&mac).filter(|trial| trial.boot == boot) {
+            Some(trial) => trial.given.clone(),
+            None => Trial::new(boot, known, forms, loaders).manner(forms, loaders),
+        }
+    }
+
+    /// A sign that the answer was taken: the machine asks port 4011, or for the loader.
+    pub fn taken(&mut self, mac: Mac) {
+        if let Some(trial) = self.0.get_mut(&mac) {
+            trial.asked = 0;
+        }
+    }
+
+    /// The loader went out whole.
+    pub fn loaded(&mut self, mac: Mac) {
+        if let Some(trial) = self.0.get_mut(&mac) {
+            trial.asked = 0;
+            trial.loaded = true;
+        }
+    }
+
+    /// The machine asks for its script: the manner that got it there. Nothing if its firmware loaded nothing from here,
+    /// as with iPXE in a ROM.
+    pub fn arrived(&mut self, mac: Mac) -> Option<Manner> {
+        let trial = self.0.get_mut(&mac)?;
+        trial.asked = 0;
+        std::mem::take(&mut trial.loaded).then(|| trial.given.clone())
+    }
+
+    fn make_room(&mut self, now: Timestamp) {
+        if self.0.len() >= MOST {
+            self.0.retain(|_, trial| now.since(trial.last) < KEPT);
+        }
+        if self.0.len() >= MOST {
+            let oldest = self.0.iter().min_by_key(|(_, trial)| trial.last);
+            if let Some(mac) = oldest.map(|(mac, _)| *mac) {
+                self.0.remove(&mac);
+            }
+        }
+    }
+}
+
+impl Trial {
+    /// Begins with what worked before, as far as that is for this firmware at all.
+    fn new(boot: Boot, known: Option<&Manner>, forms: &[Form], loaders: &[&str]) -> Self {
+        let same = |name: &&str| known.is_some_and(|k| k.loader.as_deref() == Some(*name));
+        let loader = loaders.iter().position(same);
+        let form = known.filter(|_| loader.is_some()).map(|known| known.form);
+        let form = forms.iter().position(|f| Some(*f) == form);
+        Self {
+            boot,
+            asked: 0,
+            form: form.unwrap_or(0),
+            loader: loader.unwrap_or(0),
+            loaded: false,
+            given: Manner::default(),
+            last: Timestamp::default(),
+        }
+    }
+
+    fn manner(&self, forms: &[Form], loaders: &[&str]) -> Manner {
+        let turn = |at: usize, of: usize| if of == 0 { 0 } else { at % of };
+        Manner {
+            form: forms
+                .get(turn(self.form, forms.len()))
+                .copied()
+                .unwrap_or_default(),
+            loader: loaders
+                .get(turn(self.loader, loaders.len()))
+                .map(|name| (*name).to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mac() -> Mac {
+        "52:54:00:12:34:56".parse().expect("a MAC")
+    }
+
+    const UEFI: Boot = Boot {
+        arch: Arch::X64,
+        client: Client::Pxe,
+    };
+    const LOADERS: [&str; 3] = ["snponly.efi", "ipxe.efi", "shimx64.efi"];
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::default().plus(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn firmware_that_ignores_an_offer_is_answered_in_every_form_in_turn() {
+        for server in [false, true] {
+            let forms = Form::all(UEFI, server);
+            let mut trials = Trials::default();
+            let mut seen = Vec::new();
+            for turn in 0..=2 * forms.len() as u64 {
+                let manner = trials.discover(mac(), UEFI, None, forms, &LOADERS, at(turn * 4));
+                assert_eq!(
+                    manner.loader.as_deref(),
+                    Some("snponly.efi"),
+                    "the form is at fault"
+                );
+                seen.push(manner.form);
+            }
+            let twice: Vec<Form> = forms.iter().flat_map(|f| [*f, *f]).collect();
+            assert_eq!(seen[..twice.len()], twice, "each of them twice");
+            assert_eq!(seen.last(), Some(&Form::Usual), "and then from the start");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_taken_stays_as_it_is() {
+        let forms = Form::all(UEFI, false);
+        let mut trials = Trials::default();
+        for turn in 0..3 {
+            let _ = trials.discover(mac(), UEFI, None, forms, &LOADERS, at(turn));
+        }
+        let third = trials.current(mac(), UEFI, None, forms, &LOADERS);
+        assert_eq!(third.form, Form::Turned);
+        for turn in 3..20 {
+            trials.taken(mac());
+            assert_eq!(
+                trials.discover(mac(), UEFI, None, forms, &LOADERS, at(turn)),
+                third
+            );
+        }
+    }
+
+    #[test]
+    fn a_loader_that_never_asks_for_the_script_gives_way_to_the_next() {
+        let forms = Form::all(UEFI, false);
+        let mut trials = Trials::default();
+        for want in ["snponly.efi", "ipxe.efi", "shimx64.efi", "snponly.efi"] {
+            let manner = trials.discover(mac(), UEFI, None, forms, &LOADERS, at(0));
+            assert_eq!(manner.loader.as_deref(), Some(want));
+            assert_eq!(manner.form, Form::Usual, "its form was understood");
+            trials.taken(mac());
+            trials.loaded(mac());
+        }
+        let reached = trials.arrived(mac()).expect("it did");
+        assert_eq!(reached.loader.as_deref(), Some("snponly.efi"));
+        assert_eq!(trials.arrived(mac()), None, "once a boot");
+        let manner = trials.discover(mac(), UEFI, None, forms, &LOADERS, at(0));
+        assert_eq!(
+            manner.loader.as_deref(),
+            Some("snponly.efi"),
+            "the one that worked stays"
+        );
+    }
+
+    #[test]
+    fn what_worked_before_is_tried_first() {
+        let forms = Form::all(UEFI, true);
+        let known = Manner {
+            form: Form::Split,
+            loader: Some("ipxe.efi".to_owned()),
+        };
+        let mut trials = Trials::default();
+        assert_eq!(
+            trials.current(mac(), UEFI, Some(&known), forms, &LOADERS),
+            known
+        );
+        assert_eq!(
+            trials.discover(mac(), UEFI, Some(&known), forms, &LOADERS, at(0)),
+            known
+        );
+        let gone = Manner {
+            form: Form::InHeader,
+            loader: Some("removed.efi".to_owned()),
+        };
+        let mut trials = Trials::default();
+        let manner = trials.discover(mac(), UEFI, Some(&gone), forms, &LOADERS, at(0));
+        assert_eq!(
+            manner.loader.as_deref(),
+            Some("snponly.efi"),
+            "a loader that is no more"
+        );
+    }
+
+    #[test]
+    fn another_firmware_of_the_same_machine_begins_anew() {
+        let bios = Boot {
+            arch: Arch::Bios,
+            client: Client::Pxe,
+        };
+        let (forms, undionly) = (Form::all(UEFI, true), ["undionly.kpxe"]);
+        let known = Manner {
+            form: Form::Split,
+            loader: Some("ipxe.efi".to_owned()),
+        };
+        let mut trials = Trials::default();
+        let _ = trials.discover(mac(), UEFI, Some(&known), forms, &LOADERS, at(0));
+        for manner in [
+            trials.current(mac(), bios, Some(&known), forms, &undionly),
+            trials.discover(mac(), bios, Some(&known), forms, &undionly, at(1)),
+        ] {
+            assert_eq!(manner.form, Form::Usual);
+            assert_eq!(manner.loader.as_deref(), Some("undionly.kpxe"));
+        }
+    }
+
+    #[test]
+    fn no_flood_of_machines_fills_the_memory() {
+        let mut trials = Trials::default();
+        for number in 0..3 * MOST {
+            let [.., a, b] = number.to_be_bytes();
+            let mac = Mac::new([0x52, 0x54, 0, 0, a, b]).expect("a MAC");
+            let _ = trials.discover(mac, UEFI, None, &[Form::Usual], &[], at(number as u64));
+        }
+        assert_eq!(trials.0.len(), MOST);
+    }
+}

@@ -1,0 +1,212 @@
+//! The decision and the request → the bytes of a DHCP answer.
+
+use std::net::Ipv4Addr;
+
+use dhcproto::v4::{DhcpOption, UnknownOption};
+
+use crate::base::address::Address;
+use crate::base::arch::Arch;
+use crate::base::mac::Mac;
+use crate::dhcp::offer_fallback::Form;
+use crate::dhcp::request::{Boot, Client, Request};
+use crate::loader::script;
+
+mod builder;
+mod fqdn;
+mod proxy;
+mod server;
+
+use builder::Sheet;
+pub use proxy::{binl_ack, proxy_offer};
+pub use server::server_answers;
+
+/// Where an answer goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum To {
+    /// 255.255.255.255 port 68, out of the interface the request came in on.
+    Broadcast,
+    /// The client's own address, port 68.
+    Client(Ipv4Addr),
+    /// The card of a client that has no address yet, with the address it is given, port 68: ARP would ask
+    /// for an address that nobody has (RFC 2131 §4.1).
+    Unconfigured { mac: Mac, address: Ipv4Addr },
+    /// The relay that sent it, port 67.
+    Relay(Ipv4Addr),
+    /// The address and port that the packet came from (port 4011).
+    Sender,
+}
+
+/// An answer ready to send.
+#[must_use]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub bytes: Vec<u8>,
+    pub to: To,
+    /// For the log: what was given, such as `offer: snponly.efi`.
+    pub given: String,
+}
+
+/// What a machine is told to load.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BootFile {
+    /// `52-54-00-12-34-56/snponly.efi`: on TFTP, in the machine's own folder, so that TFTP can ask for whom.
+    Loader(String),
+    /// The same for UEFI HTTP boot, as an absolute URL: firmware without DNS cannot use names.
+    Url(String),
+    /// The boot script's URL, for iPXE.
+    Script(String),
+    /// No file: the ROM knows its names by itself and only wants to know the server (Raspberry Pi, U-Boot).
+    Server,
+}
+
+impl BootFile {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Loader(text) | Self::Url(text) | Self::Script(text) => text,
+            Self::Server => "",
+        }
+    }
+
+    /// For a log line: the loader's name without its folder, or `boot script`.
+    fn words(&self) -> &str {
+        match self {
+            Self::Loader(path) | Self::Url(path) => path.rsplit('/').next().unwrap_or(path),
+            Self::Script(_) => "boot script",
+            Self::Server => "the TFTP server",
+        }
+    }
+}
+
+/// The loaders for firmware that cannot read a script, best first; the next is tried when one did not get a machine
+/// to its script.
+///
+/// `snponly.efi` before `ipxe.efi`, whose own drivers hang on some I219-V, Realtek and Broadcom cards (ipxe#541,
+/// #973). The signed forms come last: a machine with Secure Boot refuses what stands before them and takes those. First
+/// iPXE's own shim, which starts the `snponly.efi` or `ipxe.efi` of its name; then the shim of a distribution, whose
+/// GRUB loads everything over TFTP. U-Boot's UEFI runs no shim, which asks it for a file system that it has not; it runs
+/// GRUB by itself.
+pub fn loaders(boot: Boot) -> &'static [&'static str] {
+    match (boot.client, boot.arch) {
+        (Client::Pxe, Arch::Bios) => &["undionly.kpxe"],
+        (Client::Pxe, Arch::X64) => &[
+            "snponly.efi",
+            "ipxe.efi",
+            "snponly-shimx64.efi",
+            "ipxe-shimx64.efi",
+            "shimx64.efi",
+        ],
+        (Client::Http, Arch::X64) => &["snponly.efi", "ipxe.efi"],
+        (Client::Pxe, Arch::X86) => &["snponly-i386.efi", "ipxe-i386.efi", "shimia32.efi"],
+        (Client::Http, Arch::X86) => &["snponly-i386.efi", "ipxe-i386.efi"],
+        (Client::Pxe, Arch::Arm64) => &[
+            "snponly-arm64.efi",
+            "ipxe-arm64.efi",
+            "shimaa64.efi",
+            "grubaa64.efi",
+        ],
+        (Client::UBootUefi, Arch::Arm64) => {
+            &["snponly-arm64.efi", "ipxe-arm64.efi", "grubaa64.efi"]
+        }
+        (Client::Http, Arch::Arm64) => &["snponly-arm64.efi", "ipxe-arm64.efi"],
+        (Client::Pxe | Client::UBootUefi, Arch::Riscv64) => {
+            &["snponly-riscv64.efi", "grubriscv64.efi"]
+        }
+        (Client::Http, Arch::Riscv64) => &["snponly-riscv64.efi"],
+        _ => &[],
+    }
+}
+
+/// What `boot` is told to load; `loader` is the one chosen from [`loaders`]. Nothing if it needs a loader and has none.
+///
+/// Once iPXE talks it gets the script and never the loader again, or it would load itself for ever.
+pub fn boot_file(
+    request: &Request,
+    boot: Boot,
+    loader: Option<&str>,
+    address: &Address,
+) -> Option<BootFile> {
+    let (http, mac) = (address.http(), request.mac);
+    match boot.client {
+        Client::Ipxe => Some(BootFile::Script(script::ipxe::url(address, mac))),
+        Client::Pxe | Client::UBootUefi => {
+            Some(BootFile::Loader(format!("{}/{}", mac.dashed(), loader?)))
+        }
+        // The file's kind is known by the end of its name (EDK2 HttpBootDxe), so the machine is a folder here too.
+        Client::Http => Some(BootFile::Url(format!(
+            "{http}/loaders/{}/{}",
+            mac.dashed(),
+            loader?
+        ))),
+        Client::RaspberryPi | Client::UBoot => Some(BootFile::Server),
+    }
+}
+
+fn relay_or(request: &Request, to: To) -> To {
+    if request.giaddr.is_unspecified() {
+        to
+    } else {
+        To::Relay(request.giaddr)
+    }
+}
+
+/// Where the boot file goes: into the header, where BIOS ROMs look; into options 66 and 67, where it may be longer; or,
+/// as long as nothing is known against it, into both.
+fn name_boot_file(sheet: &mut Sheet<'_>, file: &BootFile, form: Form, address: &Address) {
+    sheet.siaddr(address.ip);
+    if form != Form::InOptions {
+        sheet.file_in_header(file);
+    }
+    if form == Form::InHeader {
+        return;
+    }
+    let mut name = file.as_str().as_bytes().to_vec();
+    match file {
+        BootFile::Loader(_) => {
+            // EDK2 writes a NUL behind option 67 if it finds none, into the option that follows.
+            name.push(0);
+            sheet.need(tftp_server(address));
+            sheet.need(DhcpOption::BootfileName(name));
+        }
+        BootFile::Url(_) | BootFile::Script(_) => sheet.need(DhcpOption::BootfileName(name)),
+        BootFile::Server => sheet.need(tftp_server(address)),
+    }
+}
+
+fn tftp_server(address: &Address) -> DhcpOption {
+    DhcpOption::TFTPServerName(address.ip.to_string().into_bytes())
+}
+
+/// The class that the firmware compares, nine or ten octets of it, before it believes the rest: EDK2's PXE and iPXE want
+/// `PXEClient`, EDK2's HTTP boot wants `HTTPClient` in OFFER and ACK.
+fn class(boot: Boot) -> DhcpOption {
+    let class: &[u8] = match boot.client {
+        Client::Http => b"HTTPClient",
+        Client::Pxe | Client::Ipxe | Client::RaspberryPi | Client::UBoot | Client::UBootUefi => {
+            b"PXEClient"
+        }
+    };
+    DhcpOption::ClassIdentifier(class.to_vec())
+}
+
+/// PXE 2.1 §2.2.3: sub-option 6 = 8 says "take the file from this offer, ask nobody else".
+fn take_it_from_here() -> DhcpOption {
+    DhcpOption::VendorExtensions(vec![6, 1, 8, 255])
+}
+
+/// What the ROM of a Raspberry Pi looks for: a boot menu with one entry of this very name.
+fn raspberry_pi_menu() -> DhcpOption {
+    let name = b"Raspberry Pi Boot";
+    let mut menu = vec![6, 1, 3, 10, 4, 0, b'P', b'X', b'E'];
+    menu.extend([9, 20, 0, 0, 17]);
+    menu.extend_from_slice(name);
+    menu.push(255);
+    DhcpOption::VendorExtensions(menu)
+}
+
+/// iPXE would wait for a proxy offer that never comes (option 175.176, `no-pxedhcp`).
+fn no_proxy() -> DhcpOption {
+    DhcpOption::Unknown(UnknownOption::new(175.into(), vec![176, 1, 1]))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,397 @@
+//! What a machine was seen doing between power-on and joining: marks, and the boots that they make up.
+//!
+//! A mark is made where something happens (a packet, a file, a script) or read out of the journal. Marks of the time
+//! before an agent speaks are worth nobody's fsync and live in a [`Log`]; the rest is in the journal already.
+
+mod boots;
+mod causes;
+mod delivery;
+mod diagnosis;
+pub mod requester;
+
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::arch::Arch;
+use crate::base::timestamp::Timestamp;
+use crate::dhcp::request::Client;
+use crate::install::report::{Outcome, Step};
+use crate::loader::local_boot::Way;
+use crate::machine::event::{Event, Happening};
+
+pub use boots::{Boot, boots};
+pub use delivery::{Course, Delivery};
+pub use diagnosis::{Cause, Diagnosis, Finding, Setting, diagnose};
+
+/// Something that happened in a boot. Names are for good: logs of an older version must stay readable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "mark", rename_all = "kebab-case")]
+pub enum Mark {
+    /// An operator wants it installed; whatever it does next is a new boot.
+    Ordered,
+    /// It asked for something to boot, on UDP 67.
+    Discover { client: Client, arch: Arch },
+    /// It took an address, from the server named (options 54 and 50).
+    TookAddress {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        server: Option<Ipv4Addr>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        address: Option<Ipv4Addr>,
+    },
+    /// It was answered on UDP 67, in the words of the log: `offered snponly.efi`.
+    Answered { given: String },
+    /// It asked for the boot file once more, on UDP 4011.
+    Asked4011,
+    /// It was answered on UDP 4011.
+    Answered4011 { given: String },
+    /// It was not answered.
+    Silence { why: Why, reason: String },
+    /// It asked TFTP for a file and did not get it.
+    NoFile { file: String, reason: String },
+    /// A file began to go out.
+    Begun { part: Part, file: String, via: Via },
+    /// All of it went out.
+    Sent {
+        part: Part,
+        file: String,
+        via: Via,
+        bytes: u64,
+        millis: u64,
+        /// Blocks that had to go out more than once.
+        #[serde(default)]
+        resent: u64,
+    },
+    /// It ended before its end.
+    Broken {
+        part: Part,
+        file: String,
+        via: Via,
+        bytes: u64,
+        millis: u64,
+        #[serde(default)]
+        resent: u64,
+        /// In the words of the log: `the machine went silent`.
+        #[serde(default)]
+        why: String,
+    },
+    /// iPXE fetched a script.
+    Script { given: Script },
+    /// Somebody asked for a file in its name, from an address that is not known to be its own.
+    Unproven { from: Ipv4Addr, file: String },
+    /// An agent holds the ticket.
+    Claimed,
+    /// A stranger told its hardware.
+    Discovered,
+    /// Nothing is written before an operator says so.
+    Waits,
+    /// An operator said so; the machine will ask again.
+    Confirmed,
+    /// A step of the installation begins.
+    Step { step: Step },
+    /// A step begins again after something passing.
+    Retried { step: Step, cause: String },
+    /// The attempt is over.
+    Failed { step: Step, causes: Vec<String> },
+    /// The agent says that the disk is done.
+    Installed,
+    /// No further attempt is made.
+    GaveUp { reason: String },
+    /// The installed system says that it runs.
+    Booted { generation: u32 },
+    /// k3s says that the node is Ready.
+    Joined,
+    #[serde(other)]
+    Unknown,
+}
+
+/// Why a machine was not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// Nobody enrolled it.
+    Stranger,
+    /// It is to boot its own disk.
+    Disk,
+    /// Its order to install is not in force any more.
+    Expired,
+    /// Its attempts are used up.
+    AttemptsUsed,
+    /// There is no loader for it, or the loader is not there.
+    NoLoader,
+    /// Something is wrong on the side of the appliance.
+    Trouble,
+    #[serde(other)]
+    Unknown,
+}
+
+/// What a file is in a boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    Loader,
+    Kernel,
+    Initrd,
+    #[serde(other)]
+    Unknown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Via {
+    Tftp,
+    Http,
+    #[serde(other)]
+    Unknown,
+}
+
+/// Which script iPXE got.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "script", rename_all = "kebab-case")]
+pub enum Script {
+    /// The installer, with its ticket.
+    Installer,
+    /// The installer, to tell what is in the machine.
+    Discover,
+    /// The screen for strangers.
+    Wait,
+    /// Leave to the own disk, by this way.
+    Disk {
+        reason: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        way: Option<Way>,
+    },
+    #[serde(other)]
+    Unknown,
+}
+
+/// How far a boot got. The order is that of a boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    Ordered,
+    Asking,
+    Loader,
+    Script,
+    Image,
+    Agent,
+    Installed,
+    Up,
+}
+
+impl Mark {
+    pub(crate) fn phase(&self) -> Phase {
+        match self {
+            Self::Ordered => Phase::Ordered,
+            Self::Discover { .. }
+            | Self::TookAddress { .. }
+            | Self::Answered { .. }
+            | Self::Asked4011
+            | Self::Answered4011 { .. }
+            | Self::Silence { .. }
+            | Self::Unproven { .. }
+            | Self::Unknown => Phase::Asking,
+            Self::NoFile { .. } => Phase::Loader,
+            Self::Begun { part, .. } | Self::Sent { part, .. } | Self::Broken { part, .. } => {
+                match part {
+                    Part::Loader | Part::Unknown => Phase::Loader,
+                    Part::Kernel | Part::Initrd => Phase::Image,
+                }
+            }
+            Self::Script { .. } => Phase::Script,
+            Self::Claimed
+            | Self::Discovered
+            | Self::Waits
+            | Self::Confirmed
+            | Self::Step { .. }
+            | Self::Retried { .. }
+            | Self::Failed { .. }
+            | Self::GaveUp { .. } => Phase::Agent,
+            Self::Installed => Phase::Installed,
+            Self::Booted { .. } | Self::Joined => Phase::Up,
+        }
+    }
+
+    /// The same by somebody at `from` who is not known to be the machine. Nothing for the end of what began: the
+    /// beginning says it.
+    #[must_use]
+    pub fn unproven(self, from: Ipv4Addr) -> Option<Self> {
+        let file = match self {
+            Self::Begun { file, .. } | Self::NoFile { file, .. } => file,
+            Self::Script { .. } => "boot script".to_owned(),
+            _ => return None,
+        };
+        Some(Self::Unproven { from, file })
+    }
+
+    /// Whether it may be somebody else's.
+    pub fn is_unproven(&self) -> bool {
+        matches!(self, Self::Unproven { .. })
+    }
+
+    /// What the journal says of a boot.
+    pub fn of(event: &Event) -> Option<Self> {
+        Some(match &event.what {
+            Happening::Enrolled { .. } | Happening::Reimaged { .. } => Self::Ordered,
+            Happening::Claimed { .. } => Self::Claimed,
+            Happening::Discovered { .. } => Self::Discovered,
+            Happening::Waits { .. } => Self::Waits,
+            Happening::Confirmed { .. } => Self::Confirmed,
+            Happening::Reported { report } => {
+                let step = report.step;
+                match &report.outcome {
+                    Outcome::Started => Self::Step { step },
+                    Outcome::Retry { cause, .. } => Self::Retried {
+                        step,
+                        cause: cause.clone(),
+                    },
+                    Outcome::Failed { causes } => Self::Failed {
+                        step,
+                        causes: causes.clone(),
+                    },
+                    // The beginning of the next step says it.
+                    Outcome::Done
+                    | Outcome::Progress { .. }
+                    | Outcome::Warning { .. }
+                    | Outcome::Unknown => return None,
+                }
+            }
+            Happening::Installed { .. } => Self::Installed,
+            Happening::GaveUp { reason } => Self::GaveUp {
+                reason: reason.clone(),
+            },
+            Happening::Booted { generation } => Self::Booted {
+                generation: generation.number,
+            },
+            Happening::Joined { .. } => Self::Joined,
+            Happening::Seen { .. }
+            | Happening::Forgotten { .. }
+            | Happening::Attempt { .. }
+            | Happening::Reached { .. }
+            | Happening::Served { .. }
+            | Happening::Discovering
+            | Happening::Inventoried { .. }
+            | Happening::Planned { .. }
+            | Happening::BootOrder { .. }
+            | Happening::LeftToDisk { .. }
+            | Happening::CameBack { .. }
+            | Happening::Sealed { .. }
+            | Happening::Received
+            | Happening::DiskKeyMade { .. }
+            | Happening::Unlocked { .. }
+            | Happening::KeyShown { .. }
+            | Happening::Refused { .. }
+            | Happening::Released { .. }
+            | Happening::InstallerPublished { .. }
+            | Happening::Pruned { .. }
+            | Happening::Followed { .. }
+            | Happening::PoolExhausted { .. }
+            | Happening::PoolRecovered { .. }
+            | Happening::AddressInUse { .. }
+            | Happening::AddressDeclined { .. } => return None,
+        })
+    }
+}
+
+/// A mark, and when; what is said over and over is one note.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    pub at: Timestamp,
+    /// When it was said last.
+    pub last: Timestamp,
+    pub times: u32,
+    #[serde(flatten)]
+    pub mark: Mark,
+}
+
+impl Note {
+    pub fn once(at: Timestamp, mark: Mark) -> Self {
+        Self {
+            at,
+            last: at,
+            times: 1,
+            mark,
+        }
+    }
+}
+
+/// What one network card was seen doing, before and beside what the journal says.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Log {
+    /// Oldest first.
+    pub notes: Vec<Note>,
+}
+
+impl Log {
+    /// Notes that are kept: a boot makes about twenty.
+    pub const MOST: usize = 160;
+
+    /// Those that may be somebody else's: they must not drive out the machine's own.
+    const UNPROVEN: usize = 8;
+
+    /// Bytes of text that are kept of a mark: names come from machines, reasons may quote them.
+    const TEXT: usize = 200;
+
+    /// Takes a mark down; false if it only says once more what was said. Firmware that asks all night is one note
+    /// and a number; but what the machine did before `since`, when it came into its state, was another boot.
+    pub fn note(&mut self, at: Timestamp, since: Timestamp, mut mark: Mark) -> bool {
+        mark.shorten(Self::TEXT);
+        let (phase, unproven) = (mark.phase(), mark.is_unproven());
+        let alike = |note: &&mut Note| note.mark.is_unproven() == unproven;
+        let recent = self
+            .notes
+            .iter_mut()
+            .rev()
+            .filter(alike)
+            .take_while(|note| {
+                let is_recent = note.last >= since && at.since(note.last) <= boots::PAUSE;
+                is_recent && note.mark.phase() == phase
+            });
+        for note in recent {
+            if note.mark == mark {
+                note.last = note.last.max(at);
+                note.times = note.times.saturating_add(1);
+                return false;
+            }
+        }
+        let mut others = (0..self.notes.len()).filter(|at| self.notes[*at].mark.is_unproven());
+        if unproven && others.clone().count() >= Self::UNPROVEN {
+            others.next().map(|oldest| self.notes.remove(oldest));
+        } else if self.notes.len() >= Self::MOST {
+            self.notes.remove(0);
+        }
+        self.notes.push(Note::once(at, mark));
+        true
+    }
+
+    /// When the last thing was noted.
+    pub fn last(&self) -> Option<Timestamp> {
+        self.notes.iter().map(|note| note.last).max()
+    }
+}
+
+impl Mark {
+    fn shorten(&mut self, most: usize) {
+        let text = match self {
+            Self::Answered { given: text }
+            | Self::Answered4011 { given: text }
+            | Self::Silence { reason: text, .. }
+            | Self::Begun { file: text, .. }
+            | Self::Sent { file: text, .. }
+            | Self::Unproven { file: text, .. }
+            | Self::Script {
+                given: Script::Disk { reason: text, .. },
+            } => vec![text],
+            Self::NoFile { file, reason } => vec![file, reason],
+            Self::Broken { file, why, .. } => vec![file, why],
+            _ => Vec::new(),
+        };
+        for text in text {
+            if let Some((end, _)) = text.char_indices().find(|(at, _)| *at >= most) {
+                text.truncate(end);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! The branch of the flake, if one is followed: where it is, and what came of its last commit.
+
+use std::time::Duration;
+
+use super::{Check, Verdict};
+use crate::base::release::FollowedCommit;
+use crate::base::timestamp::Timestamp;
+use crate::publish::branch_watch;
+
+/// The branch that is followed, `publish.watch`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Branch {
+    /// The flake, as the configuration names it.
+    pub flake: String,
+    pub every: Duration,
+    pub now: Timestamp,
+    /// The last look: the revision that it had, or why that could not be known.
+    pub look: Option<(Timestamp, Result<String, String>)>,
+    /// The revision that is being published, and since when; nothing is looked at meanwhile.
+    pub publishing: Option<(String, Timestamp)>,
+    pub followed: Option<FollowedCommit>,
+}
+
+/// A build that takes longer is taken for stuck.
+const LONG: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// What a look may be late by.
+const LATE: Duration = Duration::from_secs(60);
+
+pub fn branch(branch: &Branch) -> Check {
+    let check = Check::new("branch");
+    let Branch { flake, every, .. } = branch;
+    let check = match &branch.look {
+        None => check
+            .judged(Verdict::Unknown, format!("`{flake}` was not looked at yet"))
+            .tip("ask again in a minute"),
+        Some((at, Ok(revision))) => {
+            let seconds = every.as_secs();
+            check.found(format!(
+                "`{flake}` is at {revision}, at {at}; it is looked at every {seconds} s"
+            ))
+        }
+        Some((at, Err(why))) => check
+            .judged(
+                Verdict::Warning,
+                format!("`{flake}` could not be looked at, at {at}: {why}"),
+            )
+            .tip(format!("nix flake metadata --refresh {flake}")),
+    };
+    let restart = "journalctl -u pxe-appliance, then `systemctl restart pxe-appliance`";
+    let check = match (&branch.publishing, &branch.look) {
+        (Some((revision, since)), _) if branch.now.since(*since) > LONG => check
+            .judged(
+                Verdict::Warning,
+                format!(
+                    "{revision} is being published since {since}, and no look is taken meanwhile"
+                ),
+            )
+            .tip(restart),
+        (Some((revision, since)), _) => {
+            check.found(format!("{revision} is being published since {since}"))
+        }
+        (None, Some((at, _))) if branch.now.since(*at) > *every + branch_watch::LOOK + LATE => {
+            check
+                .judged(
+                    Verdict::Warning,
+                    format!("no look was taken since {at}, and it is {}", branch.now),
+                )
+                .tip(restart)
+        }
+        (None, _) => check,
+    };
+    match &branch.followed {
+        None => check,
+        Some(FollowedCommit {
+            revision,
+            at,
+            failures: 0,
+            ..
+        }) => check.found(format!("{revision} was published at {at}")),
+        Some(followed) => {
+            let FollowedCommit {
+                revision,
+                at,
+                trouble,
+                ..
+            } = followed;
+            let what = format!(
+                "{revision} could not be published, at {at}: {}",
+                trouble.join("; ")
+            );
+            let again = branch_watch::due(followed);
+            check
+                .judged(Verdict::Problem, what)
+                .judged(
+                    Verdict::Problem,
+                    format!("the next commit is tried at once, this one again at {again}"),
+                )
+                .tip("pxe-admin publish")
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The appliance itself and what it stands on: clock, disk, store; and the cluster that it reaches.
+
+use std::time::Duration;
+
+use super::{Check, Verdict};
+use crate::base::timestamp::Timestamp;
+
+/// The wall clock, and what may be compared with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clock {
+    pub now: Timestamp,
+    /// Whether it is set by NTP; nothing where that cannot be seen.
+    pub synchronised: Option<bool>,
+    /// When the last thing happened that is on record.
+    pub last_event: Option<Timestamp>,
+}
+
+/// 2025-01-01: no clock that is right is before it.
+pub(super) const BUILT: Timestamp = Timestamp::from_millis(1_735_689_600_000);
+
+pub fn clock(clock: Clock) -> Check {
+    let check = Check::new("clock");
+    let Clock {
+        now,
+        synchronised,
+        last_event,
+    } = clock;
+    let set = "timedatectl set-ntp true";
+    if now < BUILT {
+        return check
+            .judged(
+                Verdict::Problem,
+                format!("it is said to be {now}; certificates do not hold then"),
+            )
+            .tip(set);
+    }
+    // A second may be stepped back by NTP.
+    if let Some(last) = last_event.filter(|last| last.since(now) > Duration::from_secs(5)) {
+        return check
+            .judged(
+                Verdict::Problem,
+                format!("it is {now}, and the journal has an event of {last}: the clock went back"),
+            )
+            .tip(set);
+    }
+    match synchronised {
+        Some(true) => check.found(format!("{now}, synchronised")),
+        Some(false) => check
+            .judged(Verdict::Warning, format!("{now}, and not synchronised"))
+            .tip(set),
+        None => check
+            .judged(
+                Verdict::Unknown,
+                format!("{now}; nothing says whether it is synchronised"),
+            )
+            .tip("timedatectl show -p NTPSynchronized"),
+    }
+}
+
+/// Bytes of the file system that holds `state-dir`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Space {
+    pub folder: String,
+    pub free: Result<u64, String>,
+    /// Bytes of the largest release.
+    pub largest: u64,
+}
+
+/// The store stops at a full disk; it is to be told long before.
+const NEARLY_FULL: u64 = 256 << 20;
+
+pub fn space(space: &Space) -> Check {
+    let check = Check::new("disk");
+    let folder = &space.folder;
+    let tip = format!("df -h {folder}");
+    match space.free {
+        Err(ref why) => check
+            .judged(Verdict::Unknown, format!("`{folder}`: {why}"))
+            .tip(tip),
+        Ok(free) => {
+            let text = format!("{} MiB are free in `{folder}`", free >> 20);
+            if free < NEARLY_FULL {
+                check
+                    .judged(
+                        Verdict::Problem,
+                        format!("{text}: soon nothing can be written down"),
+                    )
+                    .tip(tip)
+            } else if free < space.largest {
+                check
+                    .judged(
+                        Verdict::Warning,
+                        format!("{text}: not enough for another release"),
+                    )
+                    .tip(tip)
+            } else {
+                check.found(text)
+            }
+        }
+    }
+}
+
+/// `trouble`: why the store takes no writes.
+pub fn store(trouble: Option<&str>, events: u64) -> Check {
+    let check = Check::new("store");
+    match trouble {
+        None => check.found(format!("{events} events on record")),
+        Some(trouble) => check
+            .judged(Verdict::Problem, format!("takes no writes: {trouble}"))
+            .tip("journalctl -u pxe-appliance -n 50"),
+    }
+}
+
+/// The Kubernetes API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cluster {
+    /// No server is configured: nobody joins, and these profiles, whose machines are to, are refused their plan.
+    None { lacking: Vec<String> },
+    /// It answers at this URL; whether a token is there that may ask for nodes.
+    Answers { url: String, token: bool },
+    /// It does not answer, and why.
+    Silent { url: String, why: String },
+}
+
+/// Agents are given the token of servers.
+pub const ONE_TOKEN: &str = "`k3s.token-file` is set and `k3s.agent-token-file` is not: agents get the token that makes \
+     servers, and whoever reads it on one of them has the cluster";
+
+/// What to do about [`ONE_TOKEN`].
+pub const TWO_TOKENS: &str = "write `agent-token-file: FILE` into /etc/rancher/k3s/config.yaml of the cluster's \
+     servers, restart k3s there, and name a copy of that file as `k3s.agent-token-file` in appliance.toml";
+
+/// `one_token`: of a configuration as [`ONE_TOKEN`] says.
+pub fn cluster(cluster: &Cluster, one_token: bool) -> Check {
+    let check = match one_token {
+        true => Check::new("k3s")
+            .judged(Verdict::Warning, ONE_TOKEN)
+            .tip(TWO_TOKENS),
+        false => Check::new("k3s"),
+    };
+    match cluster {
+        Cluster::None { lacking } if lacking.is_empty() => {
+            check.found("`k3s.server` is not set: machines join no cluster")
+        }
+        Cluster::None { lacking } => check
+            .judged(
+                Verdict::Warning,
+                format!(
+                    "`k3s.server` is not set: nothing is installed with {}, which would join a cluster",
+                    lacking.join(", ")
+                ),
+            )
+            .tip("in appliance.toml: [k3s] server = \"https://ADDRESS:6443\""),
+        Cluster::Answers { url, token: true } => check.found(format!("{url} answers")),
+        Cluster::Answers { url, token: false } => check
+            .judged(
+                Verdict::Warning,
+                format!(
+                    "{url} answers, but without `k3s.api-token-file` nobody sees that a node joined"
+                ),
+            )
+            .tip("kubectl create token SERVICE-ACCOUNT > FILE"),
+        Cluster::Silent { url, why } => check
+            .judged(Verdict::Warning, format!("{url} does not answer: {why}"))
+            .tip(format!("curl -vk {url}/cacerts")),
+    }
+}

@@ -1,0 +1,422 @@
+//! Hardware, profile and release → what will be done to this machine's disks, or why nothing will.
+
+mod before;
+mod command;
+mod describe;
+mod place;
+mod pool;
+mod preserve;
+mod scripted;
+mod select;
+mod stack;
+
+use serde::{Deserialize, Serialize};
+
+pub use command::{Arg, Input, KEY_FROM_STDIN, PlannedCommand, quoted};
+pub use describe::size_words;
+
+use crate::base::name::{HostName, SystemName};
+use crate::base::refusal::{Code, Refusal};
+use crate::base::release::Release;
+use crate::base::store_path::StorePath;
+use crate::disk::hardware::{Disk, Firmware, Hardware};
+use crate::disk::layout::{Format, Layout, Purpose};
+use crate::profile::{Profile, Role};
+
+const MIB: u64 = 1 << 20;
+
+/// What the agent will do: this or nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
+pub struct Plan {
+    pub host_name: HostName,
+    pub firmware: Firmware,
+    /// `mirror`
+    #[serde(default)]
+    pub layout: String,
+    /// Every disk of the machine, and why it is written to or not.
+    #[serde(default)]
+    pub seen: Vec<SeenDisk>,
+    /// The disks that may be written to, in the order of the layout.
+    #[serde(default)]
+    pub disks: Vec<DiskPlan>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arrays: Vec<PlannedArray>,
+    /// What is encrypted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<PlannedVolume>,
+    #[serde(default)]
+    pub filesystems: Vec<PlannedFilesystem>,
+    /// Those further up first.
+    #[serde(default)]
+    pub mounts: Vec<PlannedMount>,
+    /// What is on the chosen disks now and will be gone, in words.
+    pub destroys: Vec<String>,
+    /// What of them stays, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keeps: Vec<String>,
+    /// What the profile says that means nothing here, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// Disko's own script that lays out the disks, in place of partitions and commands that are known beforehand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<StorePath>,
+    /// All that is run on the chosen disks once they are torn down, in this order.
+    #[serde(default)]
+    pub commands: Vec<PlannedCommand>,
+    pub release: PlannedRelease,
+    pub cache: Cache,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub k3s: Option<K3s>,
+}
+
+/// A disk of the machine, as it was when the plan was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenDisk {
+    pub disk: Disk,
+    pub fate: Fate,
+    /// In words: `holds 8.0 GiB, less than min-size`.
+    pub why: String,
+}
+
+/// What becomes of a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fate {
+    /// Chosen, and written to.
+    Written,
+    /// Named by `keep`: never opened for writing, whatever `select` says.
+    Kept,
+    /// Not chosen, and so not touched.
+    Left,
+}
+
+/// A disk that may be written to, and what goes onto it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskPlan {
+    /// The layout's name for it: `main`.
+    pub name: String,
+    pub disk: PlannedDisk,
+    /// In disk order.
+    pub partitions: Vec<Partition>,
+}
+
+/// A disk by everything it says of itself. The agent compares all of it before it writes: the kernel's names change
+/// from boot to boot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedDisk {
+    pub node: String,
+    pub size: u64,
+    pub sector: u32,
+    pub model: String,
+    pub serial: String,
+    pub wwn: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Partition {
+    /// From 1, the place in the GPT.
+    pub number: u32,
+    pub label: String,
+    pub purpose: Purpose,
+    /// Bytes from the beginning of the disk, a multiple of 1 MiB unless it is kept.
+    pub start: u64,
+    /// Bytes, a multiple of 1 MiB unless it is kept.
+    pub size: u64,
+    /// For a person: `ext4`, `array root`; empty if nothing.
+    #[serde(default)]
+    pub holds: String,
+    /// It was there before, and what it holds stays.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub kept: bool,
+    /// The profile wants it to stay from one install to the next.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub preserve: bool,
+    /// Its GPT name until it holds what it is to hold, for one that later installs are to preserve: what is half made must
+    /// not be found under its label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_as: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+/// A device that a plan names: never by the kernel's name, which the agent finds by itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Device {
+    /// A chosen disk, by the layout's name for it.
+    Disk(String),
+    Partition {
+        disk: String,
+        number: u32,
+    },
+    /// `/dev/md/<name>`
+    Array(String),
+    /// `/dev/mapper/<name>`
+    Volume(String),
+    /// A pool of this plan (`rpool`), or a dataset in it (`rpool/root`), which ZFS knows by name alone.
+    Dataset(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedArray {
+    pub name: String,
+    pub level: u8,
+    pub members: Vec<Device>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedVolume {
+    pub name: String,
+    pub on: Device,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedFilesystem {
+    pub on: Device,
+    pub format: Format,
+    /// Of ZFS, the name of the pool.
+    pub label: String,
+    /// What the program that makes it is told besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    /// Of btrfs; of ZFS, the datasets in the pool.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subvolumes: Vec<String>,
+    /// It is there already and stays.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub kept: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedMount {
+    /// `/boot`
+    pub at: String,
+    pub device: Device,
+    pub format: Format,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
+}
+
+/// What goes onto the disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedRelease {
+    pub system: SystemName,
+    pub number: u32,
+    pub toplevel: StorePath,
+    /// Bytes of all NARs of the closure, unpacked.
+    pub closure_size: u64,
+}
+
+/// Where from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cache {
+    /// `http://10.77.0.1:8080/cache`
+    pub url: String,
+    /// `name:base64`, the only key the agent trusts.
+    pub public_key: String,
+}
+
+/// The cluster part of an install; its secrets come sealed, later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct K3s {
+    pub role: Role,
+    /// `https://10.77.0.10:6443`; nothing for the first server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+}
+
+/// What a plan is made of besides the hardware.
+#[derive(Debug, Clone, Copy)]
+pub struct Order<'a> {
+    pub host_name: &'a HostName,
+    pub profile: &'a Profile,
+    pub release: &'a Release,
+    pub cache: &'a Cache,
+    /// The API server that agents and further servers join.
+    pub k3s_server: Option<&'a str>,
+}
+
+/// Makes the plan, or refuses with the disks it saw and the line to write. Nothing is opened, nothing is
+/// written: a plan is only data, and the same for the same input.
+pub fn plan(hardware: &Hardware, order: &Order<'_>) -> Result<Plan, Refusal> {
+    let profile = order.profile;
+    if hardware.arch != profile.arch {
+        return Err(Refusal::new(
+            Code::PlanRefused,
+            format!(
+                "profile `{}` is for {}, this machine is {}",
+                profile.name, profile.arch, hardware.arch
+            ),
+        ));
+    }
+    let k3s = cluster(order)?;
+    let devices = profile.layout.devices(hardware.firmware);
+    if let Some(lacking) = devices.lacks(hardware.firmware) {
+        let message = format!(
+            "layout `{}` has not what this machine's firmware ({}) starts from: {lacking}",
+            profile.layout.name(),
+            hardware.firmware.words()
+        );
+        return Err(Refusal::new(Code::PlanRefused, message)
+            .fact("nothing was written")
+            .tip(format!("in {}: add that partition", profile.file)));
+    }
+    let choice = select::choose(&hardware.disks, profile, &devices)?;
+    let layout = profile.layout.name();
+    let nodes: Vec<&str> = choice.disks.iter().map(|disk| disk.node.as_str()).collect();
+    crate::install::conflicts::check(&hardware.disks, &nodes)?;
+    place::same_names_elsewhere(&hardware.disks, &choice.disks, &devices)?;
+    preserve::preserved_elsewhere(&choice.disks, &devices)?;
+    pool::check(hardware, order, &choice.disks, &devices)?;
+    let mut disks = Vec::new();
+    let mut script = None;
+    if let Layout::Scripted(scripted) = &profile.layout {
+        script = Some(scripted::script(order, scripted, hardware, &choice.disks)?);
+        disks.extend(scripted::disks(&choice.disks, &devices));
+    } else {
+        for (disk, wanted) in choice.disks.iter().zip(&devices.disks) {
+            disks.push(place::lay(
+                disk,
+                wanted,
+                &devices,
+                order.release.closure_size,
+            )?);
+        }
+    }
+    let outline = stack::outline(&disks, &devices);
+    let (destroys, keeps) = describe::destroyed_and_kept(&choice.disks, &disks);
+    let mut plan = Plan {
+        host_name: order.host_name.clone(),
+        firmware: hardware.firmware,
+        layout: layout.to_owned(),
+        seen: choice.seen,
+        disks,
+        arrays: outline.arrays,
+        volumes: outline.volumes,
+        filesystems: outline.filesystems,
+        mounts: outline.mounts,
+        destroys,
+        keeps,
+        warnings: choice.warnings,
+        script,
+        commands: Vec::new(),
+        release: PlannedRelease {
+            system: order.release.system.clone(),
+            number: order.release.number,
+            toplevel: order.release.toplevel.clone(),
+            closure_size: order.release.closure_size,
+        },
+        cache: order.cache.clone(),
+        k3s,
+    };
+    plan.commands = command::commands(&plan, hardware.tpm2);
+    Ok(plan)
+}
+
+/// The profile's part in the cluster. Who is to join one must know where it is: k3s founds another without.
+fn cluster(order: &Order<'_>) -> Result<Option<K3s>, Refusal> {
+    let Some(role) = order.profile.role else {
+        return Ok(None);
+    };
+    if role == Role::ServerInit {
+        return Ok(Some(K3s { role, server: None }));
+    }
+    let Some(server) = order.k3s_server.map(str::to_owned) else {
+        let Profile { name, file, .. } = order.profile;
+        let message =
+            format!("profile `{name}` joins a cluster as `{role}`, and none is configured");
+        return Err(Refusal::new(Code::PlanRefused, message)
+            .fact("nothing was written")
+            .tip("in appliance.toml: [k3s] server = \"https://ADDRESS:6443\", then restart the appliance")
+            .tip(format!(
+                "for the first server of a cluster, in {file}: [k3s] role = \"server-init\""
+            )));
+    };
+    let server = Some(server);
+    Ok(Some(K3s { role, server }))
+}
+
+impl Plan {
+    /// The partition that a device is, if it is one of this plan.
+    pub fn partition(&self, device: &Device) -> Option<&Partition> {
+        let Device::Partition { disk, number } = device else {
+            return None;
+        };
+        let disk = self.disks.iter().find(|one| one.name == *disk)?;
+        disk.partitions.iter().find(|one| one.number == *number)
+    }
+
+    /// The device's path as it was when the plan was made: `/dev/vda2`, `/dev/md/root`. For people: the agent finds
+    /// disks by what they say of themselves.
+    pub fn path(&self, device: &Device) -> String {
+        let disk = |name: &str| {
+            let found = self.disks.iter().find(|disk| disk.name == name);
+            found
+                .map_or(name, |disk| disk.disk.node.as_str())
+                .to_owned()
+        };
+        match device {
+            Device::Disk(name) => format!("/dev/{}", disk(name)),
+            Device::Partition { disk: name, number } => {
+                let node = disk(name);
+                let between = if node.ends_with(|c: char| c.is_ascii_digit()) {
+                    "p"
+                } else {
+                    ""
+                };
+                format!("/dev/{node}{between}{number}")
+            }
+            Device::Array(name) => format!("/dev/md/{name}"),
+            Device::Volume(name) => format!("/dev/mapper/{name}"),
+            Device::Dataset(name) => name.clone(),
+        }
+    }
+}
+
+impl From<&Disk> for PlannedDisk {
+    fn from(disk: &Disk) -> Self {
+        Self {
+            node: disk.node.clone(),
+            size: disk.size,
+            sector: disk.sector,
+            model: disk.model.clone(),
+            serial: disk.serial.clone(),
+            wwn: disk.wwn.clone(),
+        }
+    }
+}
+
+impl PlannedDisk {
+    /// Whether this disk, as it is in this boot, is the one that was planned.
+    pub fn is(&self, disk: &Disk) -> bool {
+        self.is_same(&Self::from(disk))
+    }
+
+    /// Whether both are one disk, whatever the kernel called it each time.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let Self {
+            node: _,
+            size,
+            sector,
+            model,
+            serial,
+            wwn,
+        } = other;
+        (self.size, self.sector) == (*size, *sector)
+            && (&self.model, &self.serial, &self.wwn) == (model, serial, wwn)
+    }
+}
+
+impl DiskPlan {
+    /// Whether something on it stays, so that its partition table must at no instant be gone.
+    pub fn keeps(&self) -> bool {
+        self.partitions.iter().any(|partition| partition.kept)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! From the network to the own disk, for a boot loader that is talking already: the ways that there are, tried in turn
+//! until one worked for this machine.
+//!
+//! What firmware makes of a loader that ends is its own affair (ipxe#213, #601, #1033), and what a loader finds of the
+//! disks is the loader's. The only sign that a way worked is the installed system's own report; the only sign that it
+//! did not is that the machine asks the network again instead.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::arch::Arch;
+
+/// Who reads the script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Loader {
+    IpxeBios,
+    IpxeUefi,
+    Grub,
+    UBoot,
+    #[serde(other)]
+    Unknown,
+}
+
+/// How a loader leaves for the disk. Names are for good: they stand in the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// BIOS: the boot sector of the disk that BIOS calls 0x80.
+    FirstDisk,
+    /// BIOS: that of 0x81, where the installed disk is not the first.
+    SecondDisk,
+    /// It ends with an error, upon which firmware goes on to its next entry.
+    NextEntry,
+    /// UEFI: the loader at the place that firmware looks at by itself (UEFI 2.10 §3.5.1.1).
+    EspLoader,
+    /// It ends as if all were well: some firmware goes on only then.
+    Done,
+    /// U-Boot's variable `localcmd`, or its next boot target.
+    LocalCommand,
+    #[serde(other)]
+    Unknown,
+}
+
+impl Loader {
+    /// iPXE, by what it says of its platform (`${platform}`), or else by what the machine's packets said.
+    pub fn ipxe(platform: Option<&str>, arch: Option<Arch>) -> Self {
+        match (platform, arch) {
+            (Some("efi"), _) => Self::IpxeUefi,
+            (Some("pcbios"), _) | (_, None | Some(Arch::Bios)) => Self::IpxeBios,
+            (_, Some(_)) => Self::IpxeUefi,
+        }
+    }
+
+    /// In the order in which they are tried. iPXE finds local disks on UEFI since March 2024; before, what is left to it
+    /// there is to end.
+    pub fn ways(self) -> &'static [Way] {
+        match self {
+            Self::IpxeBios => &[Way::FirstDisk, Way::NextEntry, Way::SecondDisk],
+            Self::IpxeUefi => &[Way::NextEntry, Way::EspLoader, Way::Done],
+            Self::Grub => &[Way::EspLoader, Way::NextEntry],
+            Self::UBoot => &[Way::LocalCommand],
+            Self::Unknown => &[Way::NextEntry],
+        }
+    }
+
+    /// The way for a machine of which this is known. After one that just led back, `last`, and with none left, the turn
+    /// goes round.
+    pub fn way(self, known: Option<&LocalBoot>, last: Option<Way>) -> Way {
+        let known = known.filter(|known| known.loader == self);
+        let failed = |way: Way| known.is_some_and(|known| known.failed.contains(&way));
+        let mut ways = self.ways().iter().copied();
+        let first = ways.clone().next().unwrap_or(Way::NextEntry);
+        let worked = known.and_then(|known| known.works);
+        let mut open = worked.into_iter().chain(ways.clone());
+        open.find(|way| !failed(*way)).unwrap_or_else(|| {
+            let after = ways.by_ref().find(|way| Some(*way) == last);
+            after.and_then(|_| ways.next()).unwrap_or(first)
+        })
+    }
+}
+
+/// `iPXE on UEFI`
+impl fmt::Display for Loader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::IpxeBios => "iPXE on BIOS",
+            Self::IpxeUefi => "iPXE on UEFI",
+            Self::Grub => "GRUB",
+            Self::UBoot => "U-Boot",
+            Self::Unknown => "another loader",
+        })
+    }
+}
+
+/// What stands behind "by way of".
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::FirstDisk => "the first disk's boot sector",
+            Self::SecondDisk => "the second disk's boot sector",
+            Self::NextEntry => "the firmware's next boot entry",
+            Self::EspLoader => "the loader on its EFI system partition",
+            Self::Done => "ending without an error",
+            Self::LocalCommand => "U-Boot's own command",
+            Self::Unknown => "a way that this version does not know",
+        })
+    }
+}
+
+/// A way that a machine was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    pub loader: Loader,
+    pub way: Way,
+}
+
+/// `the firmware's next boot entry (iPXE on UEFI)`
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.way, self.loader)
+    }
+}
+
+/// What is known of a machine's ways to its disk: kept with the machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocalBoot {
+    /// The one that it was learnt with; it says nothing of another.
+    pub loader: Loader,
+    /// The way that the installed system came up by last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub works: Option<Way>,
+    /// Those that led back to the network, since one worked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<Way>,
+}
+
+impl LocalBoot {
+    /// After the installed system came up by this way.
+    pub fn worked(left: Left) -> Self {
+        Self {
+            loader: left.loader,
+            works: Some(left.way),
+            failed: Vec::new(),
+        }
+    }
+
+    /// After this way led back to the network.
+    pub fn came_back(before: Option<&Self>, left: Left) -> Self {
+        let fresh = || Self {
+            loader: left.loader,
+            works: None,
+            failed: Vec::new(),
+        };
+        let before = before.filter(|known| known.loader == left.loader);
+        let mut known = before.cloned().unwrap_or_else(fresh);
+        if !known.failed.contains(&left.way) {
+            known.failed.push(left.way);
+        }
+        known
+    }
+
+    /// Whether every way that there is led back to the network.
+    pub fn is_exhausted(&self) -> bool {
+        let mut ways = self.loader.ways().iter();
+        ways.all(|way| self.failed.contains(way))
+    }
+
+    /// For a person: what worked, what did not, what comes next.
+    pub fn words(&self) -> String {
+        let failed: Vec<String> = self.failed.iter().map(ToString::to_string).collect();
+        let failed = failed.join(", ");
+        let loader = self.loader;
+        match self.works.filter(|way| !self.failed.contains(way)) {
+            _ if self.is_exhausted() => {
+                format!("every way of {loader} led back to the network: {failed}")
+            }
+            Some(way) if failed.is_empty() => format!("by {way} ({loader}), which worked"),
+            _ => format!(
+                "next by {} ({loader}); led back to the network: {failed}",
+                loader.way(Some(self), None)
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,47 @@
+//! `config.txt` and `cmdline.txt`: what the firmware of a Raspberry Pi reads before it starts a kernel.
+
+use super::{Entry, Script};
+
+/// `config.txt`, the same for every board: a 64-bit kernel and its initrd, by the names that TFTP has for them.
+pub fn config() -> &'static str {
+    "arm_64bit=1
+kernel=kernel
+initramfs initrd followkernel
+enable_uart=1
+"
+}
+
+/// `cmdline.txt`: one line. Nothing for a board that is to boot its own disk: its firmware goes on to the next entry of
+/// its boot order when files are missing, and has no screen of ours to wait at.
+pub fn cmdline(script: &Script<'_>) -> Option<String> {
+    match script.entry {
+        Entry::Installer(installer) => Some(format!("{}\n", script.arguments(installer))),
+        Entry::Disk { .. } | Entry::Wait => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::super::tests::{address, hostile, installer, mac};
+    use super::*;
+    use crate::loader::local_boot::Way;
+
+    #[test]
+    fn one_line_or_none() {
+        let address = address();
+        let said = |entry: &Entry| {
+            cmdline(&Script {
+                address: &address,
+                mac: mac(),
+                entry,
+            })
+        };
+        expect![[r#"
+            BOOTIF=01-52-54-00-12-34-56 netboot.url=https://10.77.0.1:8443 netboot.ticket=07070707070707070707070707070707 netboot.pin=sha256/abc= console=serial0,115200
+        "#]].assert_eq(&said(&installer("console=serial0,115200")).unwrap_or_default());
+        assert_eq!(said(&hostile(Way::NextEntry)), None);
+        assert_eq!(said(&Entry::Wait), None);
+    }
+}

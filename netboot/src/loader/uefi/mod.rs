@@ -1,0 +1,4 @@
+//! UEFI's boot entries: how they are written down, and in which order they are tried.
+
+pub mod boot_order;
+mod device_path;

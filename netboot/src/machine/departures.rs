@@ -1,0 +1,93 @@
+//! Who was sent to its disk, and came up there, or back to the network.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::base::mac::Mac;
+use crate::base::timestamp::Timestamp;
+use crate::loader::local_boot::{Left, Loader, LocalBoot, Way};
+use crate::machine::{Machine, State};
+
+/// Machines that were sent to their disks and not heard of since. Lives in memory: what is learnt is in the journal, and
+/// after a restart one boot is not learnt from. Only machines that were installed are in it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Departures(BTreeMap<Mac, Departure>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Departure {
+    /// The card that asked. Firmware that goes on to its next entry may try the network over another card first.
+    card: Mac,
+    left: Left,
+    at: Timestamp,
+    /// How often it led back to the network in a row.
+    missed: u32,
+}
+
+/// A file that is asked for twice at once: TFTP asks again for what got lost.
+const AT_ONCE: Duration = Duration::from_secs(5);
+
+/// A machine that asks the network again within this time was not up in between. Later, it may have been, and only its
+/// report did not come through.
+const BACK: Duration = Duration::from_secs(15 * 60);
+
+/// Servers take minutes from their disk's loader to their system, and longer where a file system is checked.
+const UP: Duration = Duration::from_secs(30 * 60);
+
+/// How often a way that worked before may lead back: the first time, somebody may have switched the machine off.
+const PATIENCE: u32 = 2;
+
+impl Departures {
+    /// The way for an installed machine that asks for one now, and the way that just led back to the network if it did.
+    pub fn leave(
+        &mut self,
+        machine: &Machine,
+        card: Mac,
+        loader: Loader,
+        now: Timestamp,
+    ) -> (Way, Option<Left>) {
+        let known = machine.local_boot.as_ref();
+        let before = self.0.get(&machine.id).copied();
+        let before = before.filter(|d| d.card == card && d.left.loader == loader);
+        let (way, missed, failed) = match before {
+            Some(d) if now.since(d.at) <= AT_ONCE => return (d.left.way, None),
+            Some(d) if now.since(d.at) <= BACK => {
+                let worked =
+                    known.is_some_and(|k| k.loader == loader && k.works == Some(d.left.way));
+                let missed = d.missed + 1;
+                if worked && missed < PATIENCE {
+                    (d.left.way, missed, None)
+                } else {
+                    let known = LocalBoot::came_back(known, d.left);
+                    let next = loader.way(Some(&known), Some(d.left.way));
+                    (next, 0, Some(d.left))
+                }
+            }
+            _ => (loader.way(known, None), 0, None),
+        };
+        let departure = Departure {
+            card,
+            left: Left { loader, way },
+            at: now,
+            missed,
+        };
+        self.0.insert(machine.id, departure);
+        (way, failed)
+    }
+
+    /// The machine's installed system says that it runs: the way that it came by, if it was sent one.
+    pub fn arrived(&mut self, machine: Mac, now: Timestamp) -> Option<Left> {
+        let departure = self.0.remove(&machine)?;
+        (now.since(departure.at) <= UP).then_some(departure.left)
+    }
+}
+
+/// Whether there is a system on its disk, by its own word or the agent's: of another, coming back says nothing.
+pub fn is_expected_up(machine: &Machine) -> bool {
+    matches!(
+        machine.state,
+        State::Installed | State::Running | State::Joined
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,660 @@
+//! Events → everything the appliance knows.
+
+use std::collections::BTreeMap;
+
+use crate::base::mac::Mac;
+use crate::base::name::{HostName, SystemName};
+use crate::base::problem::nearest;
+use crate::base::refusal::{Code, Refusal};
+use crate::base::release::FollowedCommit;
+use crate::base::release::PublishedInstaller;
+use crate::base::release::Release;
+use crate::base::timestamp::Timestamp;
+use crate::base::token::{Digest, Ticket};
+use crate::dhcp::request::Facts;
+use crate::dhcp::request::is_raspberry_pi_card;
+use crate::install::report::{Outcome, Progress, Report, Step};
+use crate::loader::local_boot::LocalBoot;
+use crate::machine::event::{BY_POLICY, Event, Happening};
+use crate::machine::journal_limits::{self, Daily, Tally, Told};
+use crate::machine::wipe_confirmation::Written;
+use crate::machine::{
+    Armed, Attempt, Discovery, DiskKey, Generation, HandedKey, Machine, Secrets, State,
+};
+
+/// The fold of the whole journal.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct World {
+    pub machines: BTreeMap<Mac, Machine>,
+    /// Oldest first.
+    pub releases: Vec<Release>,
+    /// Every installer that was published, oldest first.
+    pub installers: Vec<PublishedInstaller>,
+    /// The commit that was published last by following a branch, or was to be.
+    pub followed: Option<FollowedCommit>,
+    /// The number of the last event folded in.
+    pub seq: u64,
+    /// Of machines that were forgotten: what lies on their disks is their owner's still. The last one of each.
+    pub forgotten_keys: BTreeMap<Mac, (HostName, DiskKey)>,
+    /// Refusals on record that belong to no machine, or to one that nobody enrolled.
+    stray_refusals: Daily,
+    /// Refusals on record at the operators' door on the network.
+    admin_refusals: Daily,
+    /// Facts about firmware that replaced others.
+    replaced_facts: Daily,
+}
+
+/// Who may have a refusal put on record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusee {
+    Nobody,
+    Machine(Mac),
+    Admin,
+}
+
+impl World {
+    /// Folds one event in. Total: an event that makes no sense any more changes nothing.
+    pub fn apply(&mut self, event: &Event) {
+        self.seq = event.seq;
+        match (&event.what, event.machine) {
+            (Happening::Released { release }, _) => self.releases.push(release.clone()),
+            (Happening::InstallerPublished { installer }, _) => {
+                self.installers.push(installer.clone());
+            }
+            (Happening::Followed { revision, trouble }, _) => {
+                let before = self.followed.as_ref();
+                self.followed = Some(FollowedCommit::after(before, revision, trouble, event.at));
+            }
+            (Happening::Pruned { system, number, .. }, _) => {
+                let of = |r: &&mut Release| r.system == *system && r.number == *number;
+                if let Some(release) = self.releases.iter_mut().find(of) {
+                    release.pruned = Some(event.at);
+                }
+            }
+            (Happening::Refused { admin, .. }, machine) => {
+                let of = match machine {
+                    Some(id) => Refusee::Machine(id),
+                    None if *admin => Refusee::Admin,
+                    None => Refusee::Nobody,
+                };
+                self.refusals(of).note(event.at);
+            }
+            (Happening::Forgotten { .. }, Some(id)) => {
+                let machine = self.machines.remove(&id);
+                let key = machine.and_then(|m| Some((m.name?, m.disk_key?)));
+                self.forgotten_keys.extend(key.map(|key| (id, key)));
+            }
+            (Happening::Installed { .. }, Some(id)) => {
+                self.forgotten_keys.remove(&id);
+                if let Some(machine) = self.machines.get_mut(&id) {
+                    machine.apply(event);
+                }
+            }
+            (Happening::Enrolled { macs, .. }, Some(id)) => {
+                // A second card of the same box may have been seen as a stranger of its own.
+                self.machines
+                    .retain(|other, _| *other == id || !macs.contains(other));
+                self.machine(id, event.at).apply(event);
+            }
+            (Happening::Seen { facts }, Some(id)) => {
+                if self.machine(id, event.at).facts.contradicts(facts) {
+                    self.replaced_facts.note(event.at);
+                }
+                self.machine(id, event.at).apply(event);
+            }
+            (_, Some(id)) => {
+                if let Some(machine) = self.machines.get_mut(&id) {
+                    machine.apply(event);
+                }
+            }
+            (_, None) => {}
+        }
+    }
+
+    fn machine(&mut self, id: Mac, at: Timestamp) -> &mut Machine {
+        self.machines
+            .entry(id)
+            .or_insert_with(|| Machine::stranger(id, at))
+    }
+
+    /// Where refusals are counted. Strangers share one count: their MACs cost nothing.
+    fn refusals(&mut self, of: Refusee) -> &mut Daily {
+        let enrolled = |m: &&mut Machine| m.state != State::Seen;
+        match of {
+            Refusee::Admin => &mut self.admin_refusals,
+            Refusee::Machine(id) => match self.machines.get_mut(&id).filter(enrolled) {
+                Some(machine) => &mut machine.tally.refusals,
+                None => &mut self.stray_refusals,
+            },
+            Refusee::Nobody => &mut self.stray_refusals,
+        }
+    }
+
+    /// Whether one more refusal goes on record at `now`.
+    pub(crate) fn has_room(&self, of: Refusee, now: Timestamp) -> bool {
+        let enrolled = |m: &&Machine| m.state != State::Seen;
+        let machine = match of {
+            Refusee::Admin => {
+                return self
+                    .admin_refusals
+                    .has_room(now, journal_limits::ADMIN_REFUSALS);
+            }
+            Refusee::Machine(id) => self.machines.get(&id).filter(enrolled),
+            Refusee::Nobody => None,
+        };
+        match machine {
+            Some(machine) => machine
+                .tally
+                .refusals
+                .has_room(now, journal_limits::REFUSALS),
+            None => self
+                .stray_refusals
+                .has_room(now, journal_limits::STRAY_REFUSALS),
+        }
+    }
+
+    /// What of these facts is taken over at `now`: what was not known, always; what would replace something, now and
+    /// then.
+    pub(crate) fn taken_over(&self, machine: &Machine, facts: &Facts, now: Timestamp) -> Facts {
+        let rested = |at| now.since(at) >= journal_limits::FACTS_STAND;
+        let room = machine.tally.replaced.is_none_or(rested)
+            && self
+                .replaced_facts
+                .has_room(now, journal_limits::REPLACED_FACTS);
+        match room {
+            true => facts.clone(),
+            false => machine.facts.new_in(facts),
+        }
+    }
+
+    /// The machine that has this card.
+    pub fn by_mac(&self, mac: Mac) -> Option<&Machine> {
+        self.machines
+            .get(&mac)
+            .or_else(|| self.machines.values().find(|m| m.macs.contains(&mac)))
+    }
+
+    /// The Raspberry Pi whose firmware asks for files in the folder of this serial number, eight hexadecimal digits.
+    ///
+    /// A Pi 4 and later tell their serial number in option 97; Linux says all sixteen digits of it. A Pi 3 and older
+    /// tell none, but their MAC ends in the last six digits of it. One that was enrolled goes before those that only
+    /// say so. Nothing if two answer to it.
+    pub fn by_raspberry_pi(&self, serial: &str) -> Option<&Machine> {
+        let told = |m: &Machine| {
+            let known = m.facts.serial.as_deref().unwrap_or_default();
+            known.len() >= serial.len() && known.to_ascii_lowercase().ends_with(serial)
+        };
+        let named = |mac: &Mac| {
+            let [vendor @ .., a, b, c] = mac.octets();
+            vendor == [0xb8, 0x27, 0xeb] && serial.ends_with(&format!("{a:02x}{b:02x}{c:02x}"))
+        };
+        let answers = |m: &&Machine| {
+            m.macs.iter().copied().any(is_raspberry_pi_card)
+                && (told(m) || m.macs.iter().any(named))
+        };
+        let (strangers, enrolled): (Vec<_>, Vec<_>) = self
+            .machines
+            .values()
+            .filter(answers)
+            .partition(|m| m.state == State::Seen);
+        let wanted = if enrolled.is_empty() {
+            strangers
+        } else {
+            enrolled
+        };
+        match wanted[..] {
+            [one] => Some(one),
+            _ => None,
+        }
+    }
+
+    /// The machine of this name, or with this MAC in any spelling.
+    pub fn find(&self, who: &str) -> Result<&Machine, Refusal> {
+        let named = |m: &&Machine| m.name.as_ref().is_some_and(|name| name.as_str() == who);
+        let by_mac = || who.parse().ok().and_then(|mac| self.by_mac(mac));
+        if let Some(machine) = self.machines.values().find(named).or_else(by_mac) {
+            return Ok(machine);
+        }
+        let titles: Vec<String> = self.machines.values().map(Machine::title).collect();
+        let refusal = Refusal::new(Code::UnknownHost, format!("no machine is called `{who}`"));
+        let refusal = match titles.len() {
+            0 => refusal.fact("no machine is known yet"),
+            _ => refusal.fact(format!("known machines: {}", sorted(titles.clone()))),
+        };
+        Err(match nearest(who, titles.iter().map(String::as_str)) {
+            Some(near) => refusal.tip(format!("did you mean `{near}`?")),
+            None => refusal.tip("pxe-admin machines"),
+        })
+    }
+
+    /// The newest release of a system that is in the cache.
+    pub fn newest(&self, system: &SystemName) -> Option<&Release> {
+        self.in_cache(system).next_back()
+    }
+
+    /// The releases of a system that were not pruned, oldest first.
+    pub fn in_cache(&self, system: &SystemName) -> impl DoubleEndedIterator<Item = &Release> {
+        let there = move |r: &&Release| r.system == *system && r.pruned.is_none();
+        self.releases.iter().filter(there)
+    }
+
+    /// One release of a system, pruned or not.
+    pub fn release(&self, system: &SystemName, number: u32) -> Option<&Release> {
+        self.releases
+            .iter()
+            .find(|r| r.system == *system && r.number == number)
+    }
+
+    /// The machine whose attempt this ticket is.
+    pub fn by_ticket(&self, ticket: &Ticket) -> Option<&Machine> {
+        self.machines
+            .values()
+            .find(|m| m.attempt.as_ref().is_some_and(|a| a.ticket == *ticket))
+    }
+
+    /// The machine whose attempt is held by this session.
+    pub fn by_session(&self, session: &Digest) -> Option<&Machine> {
+        let holds = |a: &Attempt| {
+            a.claim
+                .as_ref()
+                .is_some_and(|claim| claim.session == *session)
+        };
+        self.machines
+            .values()
+            .find(|m| m.attempt.as_ref().is_some_and(holds))
+    }
+
+    /// The machine whose installed system asks for its disk key with this.
+    pub fn by_disk_credential(&self, credential: &Digest) -> Option<&Machine> {
+        let asks = |m: &&Machine| {
+            let key = m.disk_key.as_ref();
+            key.is_some_and(|key| key.credential == *credential)
+        };
+        self.machines.values().find(asks)
+    }
+
+    /// The machine whose installed system has this key.
+    pub fn by_node_key(&self, key: &Digest) -> Option<&Machine> {
+        self.machines
+            .values()
+            .find(|m| m.node_key.as_ref() == Some(key))
+    }
+}
+
+impl Machine {
+    /// A machine that was just seen for the first time.
+    fn stranger(id: Mac, at: Timestamp) -> Self {
+        Self {
+            id,
+            macs: vec![id],
+            name: None,
+            profile: None,
+            state: State::Seen,
+            since: at,
+            first_seen: at,
+            enrolled: None,
+            enrolled_itself: false,
+            installed: None,
+            facts: Facts::default(),
+            manner: None,
+            hardware: None,
+            discovery: None,
+            armed: None,
+            attempt: None,
+            written: Vec::new(),
+            begun: Vec::new(),
+            confirmed: Vec::new(),
+            failure: Vec::new(),
+            ssh_host_key: None,
+            disk_key: None,
+            node_key: None,
+            boot_id: String::new(),
+            boot_order: Vec::new(),
+            local_boot: None,
+            generations: Vec::new(),
+            tally: Tally::default(),
+        }
+    }
+
+    fn turn(&mut self, state: State, at: Timestamp) {
+        if self.state != state {
+            self.state = state;
+            self.since = at;
+        }
+    }
+
+    fn arm(&mut self, armed: Armed, ticket: &Ticket, at: Timestamp) {
+        self.armed = Some(armed);
+        self.attempt = Some(Attempt::new(1, ticket.clone()));
+        self.discovery = None;
+        self.begun.clear();
+        self.confirmed.clear();
+        self.failure.clear();
+        self.turn(State::Enrolled, at);
+    }
+
+    fn apply(&mut self, event: &Event) {
+        let at = event.at;
+        match &event.what {
+            Happening::Seen { facts } => {
+                if self.facts.contradicts(facts) {
+                    self.tally.replaced = Some(at);
+                }
+                self.facts.learn(facts);
+            }
+            Happening::Reached { manner } => self.manner = Some(manner.clone()),
+            Happening::Enrolled {
+                macs,
+                name,
+                profile,
+                until,
+                ticket,
+                by,
+            } => {
+                let others = macs.iter().filter(|mac| **mac != self.id);
+                self.macs = std::iter::once(&self.id).chain(others).copied().collect();
+                self.name = Some(name.clone());
+                self.profile = Some(profile.clone());
+                self.enrolled = Some(at);
+                self.enrolled_itself = by == BY_POLICY;
+                self.arm(
+                    Armed {
+                        until: *until,
+                        release: None,
+                    },
+                    ticket,
+                    at,
+                );
+            }
+            Happening::Reimaged {
+                release,
+                until,
+                ticket,
+                by: _,
+            } => {
+                self.arm(
+                    Armed {
+                        until: *until,
+                        release: *release,
+                    },
+                    ticket,
+                    at,
+                );
+            }
+            Happening::Attempt { number, ticket } => {
+                self.attempt = Some(Attempt::new(*number, ticket.clone()));
+            }
+            Happening::Served { ticket } => self.attempt_of(ticket, |a| a.served = Some(at)),
+            Happening::Claimed { ticket, claim } => {
+                self.attempt_of(ticket, |a| a.claim = Some(claim.clone()));
+                self.failure.clear();
+                self.turn(State::Installing, at);
+            }
+            Happening::Discovering => {
+                let before = self.discovery.take().map_or(0, |d| d.tries);
+                self.discovery = Some(Discovery {
+                    tries: before + 1,
+                    served: at,
+                    told: None,
+                });
+            }
+            Happening::Discovered { hardware } => {
+                if let Some(discovery) = &mut self.discovery {
+                    discovery.told = Some(at);
+                }
+                self.hardware = Some(hardware.clone());
+            }
+            Happening::Inventoried { hardware } => {
+                let text = |s: &String| Some(s.clone()).filter(|s| !s.is_empty());
+                let (uuid, serial) = (text(&hardware.uuid), text(&hardware.serial));
+                self.facts.learn(&Facts {
+                    uuid,
+                    serial,
+                    ..Facts::default()
+                });
+                self.hardware = Some(hardware.clone());
+                self.in_attempt(|a| a.told.inventories += 1);
+            }
+            Happening::Planned { plan } => {
+                self.in_attempt(|a| a.plan = Some((**plan).clone()));
+            }
+            Happening::Waits { waits } => {
+                self.in_attempt(|a| {
+                    a.waits = Some(waits.clone());
+                    // One that was made before, for other disks, is not carried out.
+                    a.plan = None;
+                });
+            }
+            Happening::Confirmed { disks, until, .. } => {
+                self.confirmed.clone_from(disks);
+                if let Some(armed) = &mut self.armed {
+                    armed.until = armed.until.max(*until);
+                }
+            }
+            Happening::Reported { report } => {
+                if let Outcome::Failed { causes } = &report.outcome {
+                    self.failure.clone_from(causes);
+                }
+                self.remember_written(report);
+                self.in_attempt(|a| {
+                    a.progress.fold(report);
+                    a.told.reports += 1;
+                    a.told.retries += u32::from(matches!(report.outcome, Outcome::Retry { .. }));
+                });
+            }
+            Happening::Sealed { sealed, node_key } => {
+                self.node_key = Some(node_key.clone());
+                self.in_attempt(|a| {
+                    a.secrets = Secrets::Sealed {
+                        sealed: sealed.clone(),
+                    }
+                });
+            }
+            Happening::Received => self.in_attempt(|a| a.secrets = Secrets::Received),
+            Happening::DiskKeyMade {
+                kept,
+                credential,
+                sealed,
+            } => {
+                let (kept, credential) = (kept.clone(), credential.clone());
+                let made = at;
+                self.in_attempt(|a| {
+                    a.disk_key = Some(HandedKey {
+                        key: DiskKey {
+                            kept,
+                            credential,
+                            made,
+                        },
+                        sealed: sealed.clone(),
+                    });
+                });
+            }
+            Happening::Installed {
+                generation,
+                ssh_host_key,
+            } => {
+                self.generations.push(generation.clone());
+                self.ssh_host_key = Some(ssh_host_key.clone());
+                // The one before opens nothing any more.
+                let handed = self.attempt.as_ref().and_then(|a| a.disk_key.as_ref());
+                self.disk_key = handed.map(|handed| handed.key.clone());
+                self.installed = Some(at);
+                self.armed = None;
+                self.begun.clear();
+                self.confirmed.clear();
+                self.forget_overwritten();
+                self.failure.clear();
+                // What is on the disk now was not there when a way failed.
+                if let Some(known) = &mut self.local_boot {
+                    known.failed.clear();
+                }
+                self.turn(State::Installed, at);
+            }
+            Happening::GaveUp { reason } => {
+                self.failure.insert(0, reason.clone());
+                self.armed = None;
+                self.turn(State::Failed, at);
+            }
+            Happening::BootOrder { order } => self.boot_order.clone_from(order),
+            Happening::LeftToDisk { left } => self.local_boot = Some(LocalBoot::worked(*left)),
+            Happening::CameBack { left } => {
+                let known = LocalBoot::came_back(self.local_boot.as_ref(), *left);
+                self.local_boot = Some(known);
+            }
+            Happening::Booted { generation } => self.booted(generation, at),
+            Happening::Joined { .. } if self.state == State::Running => {
+                self.turn(State::Joined, at);
+            }
+            Happening::Joined { .. }
+            | Happening::Refused { .. }
+            | Happening::Forgotten { .. }
+            | Happening::Unlocked { .. }
+            | Happening::KeyShown { .. }
+            | Happening::PoolExhausted { .. }
+            | Happening::PoolRecovered { .. }
+            | Happening::AddressInUse { .. }
+            | Happening::AddressDeclined { .. }
+            | Happening::Released { .. }
+            | Happening::InstallerPublished { .. }
+            | Happening::Pruned { .. }
+            | Happening::Followed { .. } => {}
+        }
+    }
+
+    /// The agent begins to write: what is found on these disks from here on is this appliance's doing. Durable before
+    /// it begins, because it waits for the answer to this report.
+    fn remember_written(&mut self, report: &Report) {
+        let plan = self.attempt.as_ref().and_then(|a| a.plan.as_ref());
+        let begins = report.step == Step::TearDown && report.outcome == Outcome::Started;
+        for written in plan.filter(|_| begins).map(Written::by).unwrap_or_default() {
+            if !self.begun.contains(&written.disk) {
+                self.begun.push(written.disk.clone());
+            }
+            if !self.written.iter().any(|old| old.is(&written)) {
+                self.written.push(written);
+            }
+        }
+    }
+
+    /// Of a disk that was installed, only what is on it now is worth knowing again.
+    fn forget_overwritten(&mut self) {
+        let plan = self.attempt.as_ref().and_then(|a| a.plan.as_ref());
+        let now = plan.map(Written::by).unwrap_or_default();
+        self.written.retain(|old| {
+            let again = now.iter().find(|new| new.is_on(&old.disk));
+            again.is_none_or(|new| new.is(old))
+        });
+    }
+
+    /// An installed system runs. A machine that is to be installed again stays so: it is the old system.
+    fn booted(&mut self, generation: &Generation, at: Timestamp) {
+        match self
+            .generations
+            .iter_mut()
+            .rfind(|known| known.is_same(generation))
+        {
+            Some(known) => {
+                known.booted = known.booted.or(generation.booted);
+                known.boot_id.clone_from(&generation.boot_id);
+                known.kernel.clone_from(&generation.kernel);
+            }
+            None => self.generations.push(generation.clone()),
+        }
+        self.boot_id.clone_from(&generation.boot_id);
+        if matches!(self.state, State::Installed | State::Failed) {
+            self.failure.clear();
+            self.turn(State::Running, at);
+        }
+    }
+
+    fn in_attempt(&mut self, change: impl FnOnce(&mut Attempt)) {
+        if let Some(attempt) = &mut self.attempt {
+            change(attempt);
+        }
+    }
+
+    fn attempt_of(&mut self, ticket: &Ticket, change: impl FnOnce(&mut Attempt)) {
+        if let Some(attempt) = self.attempt.as_mut().filter(|a| a.ticket == *ticket) {
+            change(attempt);
+        }
+    }
+}
+
+impl Attempt {
+    pub fn new(number: u32, ticket: Ticket) -> Self {
+        Self {
+            number,
+            ticket,
+            served: None,
+            claim: None,
+            plan: None,
+            waits: None,
+            progress: Progress::default(),
+            secrets: Secrets::default(),
+            told: Told::default(),
+            disk_key: None,
+        }
+    }
+}
+
+impl Generation {
+    /// Whether both are one generation: numbers are reused after a rollback, so the path counts too.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.number == other.number && self.store_path == other.store_path
+    }
+}
+
+/// Names for a person: sorted, comma-separated.
+pub(crate) fn sorted<T: Into<String>>(names: impl IntoIterator<Item = T>) -> String {
+    let mut names: Vec<String> = names.into_iter().map(Into::into).collect();
+    names.sort();
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_raspberry_pi_is_known_by_its_folder() {
+        let mut world = World::default();
+        let mut add = |mac: &str, serial: Option<&str>| {
+            let mac: Mac = mac.parse().expect("a MAC");
+            let mut machine = Machine::stranger(mac, Timestamp::default());
+            machine.facts.serial = serial.map(str::to_owned);
+            world.machines.insert(mac, machine);
+            mac
+        };
+        let three = add("b8:27:eb:12:34:56", None);
+        let four = add("dc:a6:32:00:00:04", Some("6d7e8f90"));
+        let installed = add("d8:3a:dd:00:00:05", Some("10000000CAFE0005"));
+        let _ = add("52:54:00:00:00:01", Some("deadbeef"));
+        let _ = add("2c:cf:67:00:00:01", Some("0badf00d"));
+        let _ = add("2c:cf:67:00:00:02", Some("0badf00d"));
+        // Invented cards that claim the numbers of others.
+        let _ = add("b8:27:eb:00:00:01", Some("00000000c0ffee01"));
+        let _ = add("b8:27:eb:00:00:02", Some("00000000c0ffee02"));
+        let mine = add("dc:a6:32:00:00:06", Some("c0ffee01"));
+        let third = ["dc:a6:32:00:00:07", "dc:a6:32:00:00:08"].map(|m| add(m, Some("c0ffee02")));
+        for mac in [mine, third[0], third[1]] {
+            let machine = world.machines.get_mut(&mac).expect("is there");
+            machine.state = State::Enrolled;
+        }
+        for (name, serial, want) in [
+            ("by its MAC", "a1123456", Some(three)),
+            ("by what its ROM said", "6d7e8f90", Some(four)),
+            ("by what Linux said", "cafe0005", Some(installed)),
+            ("another kind of machine", "deadbeef", None),
+            ("two of one number", "0badf00d", None),
+            (
+                "one that was enrolled and a stranger",
+                "c0ffee01",
+                Some(mine),
+            ),
+            ("two that were enrolled", "c0ffee02", None),
+            ("nobody's", "00000000", None),
+        ] {
+            assert_eq!(world.by_raspberry_pi(serial).map(|m| m.id), want, "{name}");
+        }
+    }
+}

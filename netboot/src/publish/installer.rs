@@ -1,0 +1,139 @@
+//! What an installer consists of when it is sent to an appliance, and which one is on record.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::release::PublishedInstaller;
+use crate::base::token::Digest;
+use crate::loader::script::sayable;
+use crate::machine::event::Verdict;
+use crate::machine::event::{Draft, Happening};
+use crate::machine::state::World;
+
+/// Bytes of the longest command line that a kernel takes (x86: 2048), and then some.
+pub const LONGEST_CMDLINE: usize = 8192;
+
+/// A whole installer: the small of it as it is, the large by what it must be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parts {
+    /// As `uname -m` says it.
+    pub arch: String,
+    pub cmdline: String,
+    pub kernel: Part,
+    pub initrd: Part,
+}
+
+/// A file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    pub sha256: Digest,
+    /// In bytes.
+    pub size: u64,
+}
+
+/// Whether there are machines that could boot this.
+///
+/// # Errors
+/// What is wrong with it, as the end of a sentence that begins with "its".
+pub fn bootable(arch: &str, cmdline: &str) -> Result<(), String> {
+    if cmdline.len() > LONGEST_CMDLINE {
+        return Err("cmdline is too long".to_owned());
+    }
+    sayable(cmdline).map_err(|why| format!("cmdline {why}"))?;
+    match arch {
+        "x86_64" | "aarch64" => Ok(()),
+        other => Err(format!(
+            "arch is `{}`, not x86_64 or aarch64",
+            other.escape_debug()
+        )),
+    }
+}
+
+/// Writes down that machines boot this installer from now on, unless that is on record.
+pub fn published(world: &World, installer: PublishedInstaller) -> Verdict<()> {
+    let of_its_kind = |other: &&PublishedInstaller| other.arch == installer.arch;
+    let last = world.installers.iter().rfind(of_its_kind);
+    let known = last.is_some_and(|last| last.path == installer.path);
+    let draft = (!known).then_some(Draft {
+        machine: None,
+        what: Happening::InstallerPublished { installer },
+    });
+    Verdict {
+        answer: Ok(()),
+        drafts: draft.into_iter().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::release::FlakeSource;
+    use crate::base::timestamp::Timestamp;
+    use crate::machine::event::Event;
+
+    #[test]
+    fn what_no_machine_could_boot_is_told_from_what_one_could() {
+        let long = "a".repeat(LONGEST_CMDLINE + 1);
+        for (name, arch, cmdline, want) in [
+            ("the usual", "x86_64", "console=ttyS0 quiet", None),
+            ("nothing to say", "aarch64", "", None),
+            (
+                "another machine",
+                "riscv64",
+                "",
+                Some("arch is `riscv64`, not x86_64 or aarch64"),
+            ),
+            (
+                "a way out",
+                "../x86_64",
+                "",
+                Some("arch is `../x86_64`, not x86_64 or aarch64"),
+            ),
+            ("a book", "x86_64", &long, Some("cmdline is too long")),
+            (
+                "two lines",
+                "x86_64",
+                "a\nb",
+                Some("cmdline has the character '\\n'; it must be one line of ASCII"),
+            ),
+        ] {
+            let got = bootable(arch, cmdline).err();
+            assert_eq!(got.as_deref(), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_installer_is_on_record_once_and_again_after_another() {
+        let mut world = World::default();
+        let mut publish = |arch: &str, letter: &str| {
+            let path = format!("/nix/store/{}-installer", letter.repeat(32));
+            let installer = PublishedInstaller {
+                arch: arch.to_owned(),
+                path: path.parse().expect("a store path"),
+                published: Timestamp::default(),
+                source: FlakeSource::default(),
+            };
+            let drafts = published(&world, installer).drafts;
+            for draft in &drafts {
+                let event = Event {
+                    seq: world.seq + 1,
+                    at: Timestamp::default(),
+                    machine: draft.machine,
+                    what: draft.what.clone(),
+                };
+                world.apply(&event);
+            }
+            drafts.len()
+        };
+        for (arch, letter, news) in [
+            ("x86_64", "1", 1),
+            ("x86_64", "1", 0),
+            ("aarch64", "1", 1),
+            ("x86_64", "2", 1),
+            ("aarch64", "1", 0),
+            ("x86_64", "1", 1),
+        ] {
+            assert_eq!(publish(arch, letter), news, "{arch} {letter}");
+        }
+        assert_eq!(world.installers.len(), 4);
+    }
+}

@@ -1,0 +1,293 @@
+//! Releases and what machines do → which of them the cache keeps, and which of its files nobody needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::release::Release;
+use crate::base::store_path::StorePath;
+use crate::machine::event::Verdict;
+use crate::machine::event::{Draft, Happening};
+use crate::machine::state::World;
+use crate::machine::{Machine, State};
+use crate::profile::Profiles;
+
+/// Why a release stays in the cache.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "kebab-case")]
+pub enum Why {
+    /// What machines get that are given no other.
+    Newest,
+    /// Among the last `of` of its system.
+    Recent { of: u32 },
+    /// An order names it.
+    Ordered { machine: String },
+    /// An install of it is under way.
+    Installing { machine: String },
+    /// The machine runs it, or will at its next boot.
+    Running { machine: String },
+    /// A release that is kept is the very same path.
+    Same { number: u32 },
+    #[serde(other)]
+    Unknown,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Newest => f.write_str("the newest"),
+            Self::Recent { of } => write!(f, "among the last {of}"),
+            Self::Ordered { machine } => write!(f, "ordered for {machine}"),
+            Self::Installing { machine } => write!(f, "{machine} installs it"),
+            Self::Running { machine } => write!(f, "{machine} runs it"),
+            Self::Same { number } => write!(f, "the same system as release {number}"),
+            Self::Unknown => f.write_str("for a reason of a newer version"),
+        }
+    }
+}
+
+/// A release that is in the cache, and why it stays; without a reason it goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judged {
+    pub release: Release,
+    #[serde(default)]
+    pub why: Vec<Why>,
+}
+
+/// Judges every release that was not pruned yet, oldest first. `keep` is how many of each system stay in any case; the
+/// newest always does.
+pub fn judge(world: &World, profiles: &Profiles, keep: u32) -> Vec<Judged> {
+    let mut judged: Vec<Judged> = world
+        .releases
+        .iter()
+        .filter(|release| release.pruned.is_none())
+        .map(|release| Judged {
+            release: release.clone(),
+            why: Vec::new(),
+        })
+        .collect();
+    let mut counted = BTreeMap::new();
+    for Judged { release, why } in judged.iter_mut().rev() {
+        let place = counted.entry(release.system.clone()).or_insert(0_u32);
+        *place += 1;
+        if *place == 1 {
+            why.push(Why::Newest);
+        } else if *place <= keep {
+            why.push(Why::Recent { of: keep });
+        }
+        why.extend(
+            world
+                .machines
+                .values()
+                .filter_map(|m| ordered(m, profiles, release)),
+        );
+        why.extend(
+            world
+                .machines
+                .values()
+                .filter_map(|m| installing(m, release)),
+        );
+        why.extend(world.machines.values().filter_map(|m| running(m, release)));
+    }
+    // Nothing would be gained by taking a name from what stays.
+    let kept: Vec<(u32, StorePath)> = judged
+        .iter()
+        .filter(|judged| !judged.why.is_empty())
+        .map(|Judged { release, .. }| (release.number, release.toplevel.clone()))
+        .collect();
+    for Judged { release, why } in &mut judged {
+        let same = kept
+            .iter()
+            .rfind(|(_, toplevel)| *toplevel == release.toplevel);
+        if let (true, Some((number, _))) = (why.is_empty(), same) {
+            why.push(Why::Same { number: *number });
+        }
+    }
+    judged
+}
+
+/// An order stays in force until it is carried out or replaced: one that expired may be renewed.
+fn ordered(machine: &Machine, profiles: &Profiles, release: &Release) -> Option<Why> {
+    let number = machine.armed.as_ref()?.release?;
+    let profile = machine
+        .profile
+        .as_ref()
+        .and_then(|name| profiles.by_name.get(name));
+    // A profile whose file is away for now may have been of any system.
+    let system = profile.is_none_or(|p| *p.system_of(machine.name.as_ref()) == release.system);
+    (system && number == release.number).then(|| Why::Ordered {
+        machine: machine.title(),
+    })
+}
+
+fn installing(machine: &Machine, release: &Release) -> Option<Why> {
+    let under_way = matches!(machine.state, State::Enrolled | State::Installing);
+    let plan = machine.attempt.as_ref()?.plan.as_ref()?;
+    (under_way && plan.release.toplevel == release.toplevel).then(|| Why::Installing {
+        machine: machine.title(),
+    })
+}
+
+/// What it reported last, and what was put onto its disk last, which may not have been booted yet.
+fn running(machine: &Machine, release: &Release) -> Option<Why> {
+    let reported = |g: &&crate::machine::Generation| {
+        !machine.boot_id.is_empty() && g.boot_id == machine.boot_id
+    };
+    let mut runs = machine
+        .generations
+        .iter()
+        .filter(reported)
+        .chain(machine.generations.last());
+    runs.any(|g| g.store_path == release.toplevel)
+        .then(|| Why::Running {
+            machine: machine.title(),
+        })
+}
+
+/// Takes out of the records what no reason keeps. The cache's files go after this is written down, never before: from
+/// then on nobody can ask for these releases.
+pub fn prune(world: &World, profiles: &Profiles, keep: u32, by: &str) -> Verdict<Vec<Judged>> {
+    let judged = judge(world, profiles, keep);
+    let gone = judged.iter().filter(|judged| judged.why.is_empty());
+    let drafts = gone.map(|Judged { release, .. }| Draft {
+        machine: None,
+        what: Happening::Pruned {
+            system: release.system.clone(),
+            number: release.number,
+            by: by.to_owned(),
+        },
+    });
+    Verdict {
+        drafts: drafts.collect(),
+        answer: Ok(judged),
+    }
+}
+
+/// What a folder of a binary cache holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Contents {
+    /// By the 32 characters that name a narinfo.
+    pub entries: BTreeMap<String, Entry>,
+    /// NARs by file name, and whether they came only now.
+    pub nars: BTreeMap<String, bool>,
+}
+
+/// A narinfo.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Entry {
+    /// The file name of its NAR; nothing if the narinfo cannot be read, and nothing is known of it.
+    pub nar: Option<String>,
+    /// Hashes of the paths that it needs.
+    pub references: Vec<String>,
+    /// It came only now: somebody may be about to publish it.
+    pub fresh: bool,
+}
+
+/// What may be deleted, in this order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sweep {
+    /// Hashes; a path before those that it needs.
+    pub narinfos: Vec<String>,
+    /// File names; no narinfo that stays names one.
+    pub nars: Vec<String>,
+    /// Narinfos that belong to no release and stay because they are fresh.
+    pub spared: usize,
+}
+
+/// Whatever `kept` reaches stays, with its NAR, whoever else has it. What is fresh and in no release stays with all that
+/// it reaches; of `pruned`, fresh or not, nothing does on its own account.
+pub fn sweep(contents: &Contents, kept: &[StorePath], pruned: &[StorePath]) -> Sweep {
+    let hashes = |paths: &[StorePath]| paths.iter().map(|p| p.hash().to_owned()).collect();
+    let mut stays = reach(contents, hashes(kept));
+    let known = reach(contents, hashes(pruned));
+    let stranger = |(hash, entry): &(&String, &Entry)| {
+        entry.fresh && !stays.contains(*hash) && !known.contains(*hash)
+    };
+    let strangers: Vec<String> = contents
+        .entries
+        .iter()
+        .filter(stranger)
+        .map(|(hash, _)| hash.clone())
+        .collect();
+    let spared = strangers.len();
+    stays.extend(reach(contents, strangers));
+    let needed: BTreeSet<&String> = contents
+        .entries
+        .iter()
+        .filter(|(hash, _)| stays.contains(*hash))
+        .filter_map(|(_, entry)| entry.nar.as_ref())
+        .collect();
+    // One that a narinfo names that goes now is no stranger, however young.
+    let told: BTreeSet<&String> = contents
+        .entries
+        .values()
+        .filter_map(|e| e.nar.as_ref())
+        .collect();
+    let nars = contents
+        .nars
+        .iter()
+        .filter(|(name, fresh)| !needed.contains(*name) && (!**fresh || told.contains(*name)))
+        .map(|(name, _)| name.clone())
+        .collect();
+    Sweep {
+        narinfos: referrers_first(contents, &stays),
+        nars,
+        spared,
+    }
+}
+
+/// How many paths of a closure are not there, or not readable, or without their NAR: what these refer to is not known,
+/// and may go.
+pub fn lacks(contents: &Contents, toplevel: &StorePath) -> u64 {
+    let there = reach(contents, vec![toplevel.hash().to_owned()]);
+    let entries = || there.iter().filter_map(|hash| contents.entries.get(hash));
+    let whole = |nar: &String| contents.nars.contains_key(nar);
+    let torn = entries()
+        .filter(|entry| !entry.nar.as_ref().is_some_and(whole))
+        .count();
+    let named: BTreeSet<&str> = entries()
+        .flat_map(|entry| entry.references.iter().map(String::as_str))
+        .chain([toplevel.hash()])
+        .filter(|hash| !contents.entries.contains_key(*hash))
+        .collect();
+    (torn + named.len()) as u64
+}
+
+fn reach(contents: &Contents, mut from: Vec<String>) -> BTreeSet<String> {
+    let mut reached = BTreeSet::new();
+    while let Some(hash) = from.pop() {
+        if let Some(entry) = contents.entries.get(&hash)
+            && reached.insert(hash)
+        {
+            from.extend(entry.references.iter().cloned());
+        }
+    }
+    reached
+}
+
+/// All but those that stay, each before what it needs: a deletion that is cut off leaves no path without its own.
+fn referrers_first(contents: &Contents, stays: &BTreeSet<String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let mut order = Vec::new();
+    for start in contents.entries.keys() {
+        // Twice on the stack: going in, and coming out after all that it needs.
+        let mut stack = vec![(start, false)];
+        while let Some((hash, done)) = stack.pop() {
+            let Some(entry) = contents.entries.get(hash).filter(|_| !stays.contains(hash)) else {
+                continue;
+            };
+            if done {
+                order.push(hash.clone());
+            } else if seen.insert(hash) {
+                stack.push((hash, true));
+                stack.extend(entry.references.iter().map(|needed| (needed, false)));
+            }
+        }
+    }
+    order.reverse();
+    order
+}
+
+#[cfg(test)]
+mod tests;
