@@ -15,4 +15,6 @@ pub mod node;
 pub mod open;
 
 #[cfg(test)]
+mod routes;
+#[cfg(test)]
 pub(crate) mod testing;
