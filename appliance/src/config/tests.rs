@@ -7,6 +7,7 @@ use expect_test::{Expect, expect};
 
 use super::*;
 
+mod keys;
 mod lans;
 
 fn interfaces() -> Vec<Interface> {
