@@ -25,6 +25,15 @@ pub struct Findings {
 }
 
 impl Findings {
+    /// As if all this had been seen.
+    #[cfg(test)]
+    pub(crate) fn of(look: Look, doors: Vec<Door>) -> Self {
+        let findings = Self::default();
+        findings.looked(look);
+        findings.knocked(doors);
+        findings
+    }
+
     /// One for each LAN that was looked at.
     pub fn looks(&self) -> Vec<Look> {
         let looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);

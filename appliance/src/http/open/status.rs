@@ -178,7 +178,12 @@ fn others(findings: &Findings) -> Vec<(String, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use expect_test::expect;
+    use netboot::base::timestamp::Timestamp;
+
     use super::*;
+    use crate::lan::Look;
+    use crate::lan::firewall::Door;
 
     #[test]
     fn every_line_is_a_comment_or_a_name_with_a_number() {
@@ -198,5 +203,71 @@ mod tests {
             assert!(name.starts_with("pxe_"), "{line}");
             value.parse::<u64>().expect(line);
         }
+    }
+
+    /// What monitors ask for by name. The numbers, and the words for people, are left out.
+    #[test]
+    fn names_and_labels_are_as_written_down() {
+        let look = Look {
+            interface: "enp1s0".to_owned(),
+            at: Timestamp::MIN,
+            rivals: Ok(Vec::new()),
+        };
+        let door = |what, answer| Door {
+            interface: "enp1s0".to_owned(),
+            what,
+            port: "UDP 67".to_owned(),
+            answer,
+        };
+        let doors = vec![
+            door("DHCP", Answer::Open),
+            door("TFTP", Answer::Closed("a rule".to_owned())),
+        ];
+        let findings = Findings::of(look, doors);
+        let text = render(&World::default(), &Counters::default(), &findings);
+        let names = text
+            .lines()
+            .filter_map(|line| match line.strip_prefix('#') {
+                Some(comment) => comment.strip_prefix(" TYPE ").map(str::to_owned),
+                None => line.rsplit_once(' ').map(|(name, _)| format!("    {name}")),
+            });
+        let names: String = names.map(|line| line + "\n").collect();
+        expect![[r#"
+            pxe_machines gauge
+                pxe_machines{state="seen"}
+                pxe_machines{state="enrolled"}
+                pxe_machines{state="installing"}
+                pxe_machines{state="installed"}
+                pxe_machines{state="running"}
+                pxe_machines{state="joined"}
+                pxe_machines{state="failed"}
+                pxe_machines{state="retired"}
+            pxe_other_servers gauge
+                pxe_other_servers{interface="enp1s0",does="dhcp"}
+                pxe_other_servers{interface="enp1s0",does="pxe"}
+            pxe_firewall_closed gauge
+                pxe_firewall_closed{interface="enp1s0",door="DHCP"}
+                pxe_firewall_closed{interface="enp1s0",door="TFTP"}
+            pxe_dhcp_packets_total counter
+                pxe_dhcp_packets_total{outcome="sent"}
+                pxe_dhcp_packets_total{outcome="ignored"}
+                pxe_dhcp_packets_total{outcome="unreadable"}
+                pxe_dhcp_packets_total{outcome="failed"}
+                pxe_dhcp_packets_total{outcome="dropped"}
+                pxe_dhcp_packets_total{outcome="panicked"}
+            pxe_tftp_transfers_total counter
+                pxe_tftp_transfers_total{outcome="sent"}
+                pxe_tftp_transfers_total{outcome="refused"}
+                pxe_tftp_transfers_total{outcome="broken-off"}
+            pxe_tftp_bytes_total counter
+                pxe_tftp_bytes_total
+            pxe_http_bytes_total counter
+                pxe_http_bytes_total
+            pxe_http_requests_total counter
+                pxe_http_requests_total
+            pxe_uptime_seconds gauge
+                pxe_uptime_seconds
+        "#]]
+        .assert_eq(&names);
     }
 }
