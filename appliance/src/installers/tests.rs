@@ -418,3 +418,25 @@ async fn a_service_that_ends_before_or_after_an_installer_is_recorded_boots_what
     // A journal from a backup knows another: what is here is booted.
     assert_boots(&agreed(state.path(), '9'), "unknown", '2');
 }
+
+/// `installers/x86_64.json` of an older version is read by a newer one.
+#[test]
+fn a_record_is_stored_as_it_always_was() {
+    let installer = |letter, seconds: i64| Installer {
+        arch: "x86_64".to_owned(),
+        path: path(letter),
+        published: Timestamp::from_millis(1000 * seconds),
+        source: Source::default(),
+    };
+    let record = Record {
+        current: installer('2', 2),
+        earlier: vec![installer('1', 1)],
+    };
+    let stored = r#"{"current":{"arch":"x86_64","path":"/nix/store/22222222222222222222222222222222-installer","published":"1970-01-01T00:00:02.000Z","source":{}},"earlier":[{"arch":"x86_64","path":"/nix/store/11111111111111111111111111111111-installer","published":"1970-01-01T00:00:01.000Z","source":{}}]}"#;
+    assert_eq!(serde_json::to_string(&record).expect("writes"), stored);
+    let again: Record = serde_json::from_str(stored).expect("reads");
+    assert_eq!(
+        again.all().collect::<Vec<_>>(),
+        record.all().collect::<Vec<_>>()
+    );
+}

@@ -416,4 +416,34 @@ mod tests {
         assert_eq!(engine.len(), 1);
         drop(engine);
     }
+
+    /// An index of an older version is opened by a newer one.
+    #[test]
+    fn names_and_keys_are_as_they_always_were() {
+        for (tree, name) in [
+            (Tree::Machines, "machines"),
+            (Tree::Releases, "releases"),
+            (Tree::Events, "events"),
+            (Tree::EventsByMachine, "events-by-machine"),
+            (Tree::Leases, "leases"),
+            (Tree::Meta, "meta"),
+        ] {
+            assert_eq!(Tree::NAMES[tree as usize], name);
+        }
+        let machine = "52:54:00:12:34:56".parse().expect("a MAC");
+        let key = [0x52, 0x54, 0, 0x12, 0x34, 0x56, 0, 0, 0, 0, 0, 0, 1, 2];
+        assert_eq!(by_machine(machine, 258), key);
+
+        let meta = Meta {
+            store: "0123".to_owned(),
+            seq: 7,
+            chain: "abcd".to_owned(),
+            turn: 3,
+            leases: 2,
+        };
+        let stored = r#"{"store":"0123","seq":7,"chain":"abcd","turn":3,"leases":2}"#;
+        assert_eq!(serde_json::to_string(&meta).expect("writes"), stored);
+        let again: Meta = serde_json::from_str(stored).expect("reads");
+        assert_eq!(again, meta);
+    }
 }

@@ -81,3 +81,28 @@ pub(super) fn read(line: &[u8]) -> Result<Line<'_>, &'static str> {
 pub(super) fn hex(octets: &[u8]) -> String {
     octets.iter().map(|o| format!("{o:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A journal of an older version is read by a newer one, and its chain is followed.
+    #[test]
+    fn a_journal_is_stored_as_it_always_was() {
+        let header = Header {
+            journal: Header::VERSION,
+            id: "0123456789abcdef0123456789abcdef".to_owned(),
+        };
+        let first = r#"{"journal":1,"id":"0123456789abcdef0123456789abcdef"}"#;
+        assert_eq!(serde_json::to_string(&header).expect("writes"), first);
+        let again: Header = serde_json::from_str(first).expect("reads");
+        assert_eq!(again, header);
+
+        let chain = link(&Header::chain(first.as_bytes()), b"{}");
+        let stored = r#"{"seq":1,"crc32c":"297bd0aa","chain":"552398c6ffd21f0d5553224158cff608f74ddfbff2c522aa9305865dfeea1a33","event":{}}"#;
+        assert_eq!(render(1, &chain, "{}"), format!("{stored}\n"));
+        let line = read(stored.as_bytes()).expect("is whole");
+        let read = (line.seq, line.chain, line.payload);
+        assert_eq!(read, (1, hex(&chain), "{}"));
+    }
+}

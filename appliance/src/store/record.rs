@@ -46,6 +46,14 @@ mod tests {
 
     use super::*;
 
+    /// An index of an older version is opened by a newer one.
+    #[test]
+    fn a_value_is_stored_as_it_always_was() {
+        let stored = b"\x01\x97Y\x11\x18payload";
+        assert_eq!(seal(b"key", b"payload"), stored);
+        assert_eq!(open(b"key", stored), Ok(&b"payload"[..]));
+    }
+
     proptest! {
         #[test]
         fn any_flipped_bit_is_noticed(key: [u8; 8], payload: Vec<u8>, at: prop::sample::Index) {

@@ -80,4 +80,9 @@ mod tests {
             assert_eq!(turn, None, "octet {at}");
         }
     }
+
+    #[test]
+    fn a_line_is_stored_as_it_always_was() {
+        assert_eq!(render("ab12", 7), "1 ab12 00000000000000000007 cca69270\n");
+    }
 }

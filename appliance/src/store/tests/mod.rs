@@ -4,6 +4,7 @@ mod damage;
 mod full;
 mod group;
 mod kill;
+mod names;
 mod power;
 mod reopen;
 
