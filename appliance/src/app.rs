@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddrV4;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use netboot::api::admin::{self, Built, Operator};
 use netboot::api::agent::{self, Asker};
@@ -27,22 +27,24 @@ use netboot::machine::event::BY_POLICY;
 use netboot::machine::state::World;
 use netboot::profile::Profiles;
 use netboot::publish::installer;
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use crate::base::clock;
+use crate::base::counters::Counters;
+use crate::boot::packets::Packets;
+use crate::boot::requester::Caller;
+use crate::boot::timelines::Timelines;
 use crate::cache::Cache;
-use crate::caller::Caller;
-use crate::clock;
 use crate::config::Config;
-use crate::counters::Counters;
-use crate::follow::Looks;
+use crate::files::loaders::Loaders;
 use crate::installers::Installers;
 use crate::keys::Keys;
-use crate::lan::{Findings, Segment};
-use crate::loaders::Loaders;
-use crate::packets::Packets;
+use crate::lan_scan::Findings;
+use crate::net::Segment;
+use crate::publish::follow::Looks;
 use crate::store::Store;
-use crate::timelines::Timelines;
 
 /// How many machines are kept on record that no operator enrolled: a flood of invented MACs must not fill the disk.
 const STRANGERS: usize = 1024;
@@ -174,8 +176,8 @@ impl App {
             system,
             toplevel,
             closure_size: measured.closure_size,
-            label: measured.carries.label,
-            script: measured.carries.script,
+            label: measured.system.label,
+            script: measured.system.script,
             source,
         };
         let release = move |world: &World, now| admin::release(world, built, now);
@@ -232,7 +234,7 @@ impl App {
 
     /// The forms and loaders that are tried. A panic while they were held leaves them as good as before.
     pub fn trials<T>(&self, of: impl FnOnce(&mut Trials) -> T) -> T {
-        of(&mut self.trials.lock().unwrap_or_else(PoisonError::into_inner))
+        of(&mut self.trials.lock())
     }
 
     /// The machine asks for its script: what got it there is kept with it. Not worth failing a boot for. Who is not

@@ -12,7 +12,6 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
 use netboot::api::types::{InstallerFor, InstallerPublished, InstallerRequest};
@@ -24,16 +23,17 @@ use netboot::base::timestamp::Timestamp;
 use netboot::base::token::{Digest, ShipmentId};
 use netboot::loader::script::Image;
 use netboot::publish::installer::{Part, Parts, bootable};
+use nix_publish::installer::{CMDLINE, INITRD, InstallerFiles, KERNEL, inspect};
+use nix_publish::publish_failed;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use self::folder::{CMDLINE, INITRD, KERNEL, Way, fits, place, refused};
+use self::folder::{Way, fits, place};
 use self::incoming::Incoming;
 use crate::config::InstallerImage;
-use crate::durable;
-use crate::receive::Receiving;
-use crate::room::Room;
-
-pub use self::folder::{Built, look_at};
+use crate::files::budget::Room;
+use crate::files::durable;
+use crate::files::receive::Receiving;
 
 /// All of them.
 #[derive(Debug)]
@@ -125,7 +125,7 @@ impl Installers {
     /// Has machines boot what the journal has `on_record` for their architecture. A service that ended between the two
     /// left a newer one here, which nobody was told of.
     pub fn agree(&self, on_record: impl Fn(&str) -> Option<StorePath>) {
-        for (arch, published) in held(&self.published).iter_mut() {
+        for (arch, published) in self.published.lock().iter_mut() {
             let Some(path) = on_record(arch) else {
                 continue;
             };
@@ -140,7 +140,7 @@ impl Installers {
     /// The installer for machines of this architecture (`x86_64`). One of the configuration goes first.
     pub fn for_arch(&self, arch: &str) -> Option<InstallerImage> {
         let configured = self.configured.iter().find(|i| i.image.arch == arch);
-        let published = || Some(held(&self.published).get(arch)?.current.clone());
+        let published = || Some(self.published.lock().get(arch)?.current.clone());
         configured.cloned().or_else(published)
     }
 
@@ -150,7 +150,7 @@ impl Installers {
         if let Some(image) = self.configured.iter().find(is) {
             return Some(image.clone());
         }
-        let published = held(&self.published);
+        let published = self.published.lock();
         let published = published.get(arch)?;
         let all = std::iter::once(&published.current).chain(&published.earlier);
         all.into_iter().find(is).cloned()
@@ -158,7 +158,7 @@ impl Installers {
 
     /// Those that machines boot now.
     pub fn all(&self) -> Vec<InstallerImage> {
-        let published = held(&self.published);
+        let published = self.published.lock();
         let shadowed = |arch: &str| self.configured.iter().any(|i| i.image.arch == arch);
         let published = published.values().map(|p| &p.current);
         let published = published.filter(|i| !shadowed(&i.image.arch));
@@ -167,7 +167,7 @@ impl Installers {
 
     /// Those that were published last, whether machines boot them or not.
     pub fn published(&self) -> Vec<PublishedInstaller> {
-        let published = held(&self.published);
+        let published = self.published.lock();
         published
             .values()
             .map(|p| p.record.current.clone())
@@ -180,7 +180,9 @@ impl Installers {
         InstallerFor {
             arch: arch.to_owned(),
             configured: configured.map(|i| i.image.name.clone()),
-            published: held(&self.published)
+            published: self
+                .published
+                .lock()
                 .get(arch)
                 .map(|p| p.record.current.clone()),
         }
@@ -188,17 +190,17 @@ impl Installers {
 
     /// A machine is told to boot the installer of this name.
     pub fn begin(&self, mac: Mac, name: &str) {
-        held(&self.begun).insert(mac, name.to_owned());
+        self.begun.lock().insert(mac, name.to_owned());
     }
 
     /// What this machine was last told to boot.
     pub fn begun_by(&self, mac: Mac) -> Option<String> {
-        held(&self.begun).get(&mac).cloned()
+        self.begun.lock().get(&mac).cloned()
     }
 
     /// What machines were told to boot that are not done with it. Those that are, are forgotten.
     pub fn begun(&self, is_open: impl Fn(Mac) -> bool) -> BTreeSet<String> {
-        let mut begun = held(&self.begun);
+        let mut begun = self.begun.lock();
         begun.retain(|mac, _| is_open(*mac));
         begun.values().cloned().collect()
     }
@@ -236,16 +238,16 @@ impl Installers {
         now: Timestamp,
         record: impl FnOnce(&PublishedInstaller) -> Result<(), Refusal>,
     ) -> Result<InstallerPublished, Refusal> {
-        let _turn = held(&self.turn);
+        let _turn = self.turn.lock();
         let (built, way) = match &request.parts {
             Some(parts) => (self.sent(parts, &request.path)?, Way::Move),
-            None => (look_at(&request.path)?, Way::Copy),
+            None => (inspect(&request.path)?, Way::Copy),
         };
         let arch = built.arch.clone();
         if let Some(own) = self.configured.iter().find(|i| i.image.arch == arch) {
             return Err(shadowed(own));
         }
-        let before = held(&self.published).get(&arch).cloned();
+        let before = self.published.lock().get(&arch).cloned();
         if let Some(published) = &before
             && published.record.current.path == request.path
         {
@@ -257,7 +259,7 @@ impl Installers {
             });
         }
         let broken = |error: anyhow::Error| {
-            refused(&format!("the installer cannot be put in place: {error:#}"))
+            publish_failed(format!("the installer cannot be put in place: {error:#}"))
                 .fact("machines boot the one from before")
         };
         let to = self.dir.join(&arch).join(request.path.hash());
@@ -309,7 +311,9 @@ impl Installers {
             }
             return Err(refusal);
         }
-        held(&self.published).insert(arch.clone(), published.clone());
+        self.published
+            .lock()
+            .insert(arch.clone(), published.clone());
         sweep(&self.dir.join(&arch), Some(&published));
         self.incoming.sweep_old();
         Ok(InstallerPublished {
@@ -319,14 +323,14 @@ impl Installers {
     }
 
     /// An installer of which a workstation told what it is.
-    fn sent(&self, parts: &Parts, path: &StorePath) -> Result<Built, Refusal> {
+    fn sent(&self, parts: &Parts, path: &StorePath) -> Result<InstallerFiles, Refusal> {
         bootable(&parts.arch, &parts.cmdline).map_err(|why| {
-            refused(&format!("`{path}` is not an installer"))
+            publish_failed(format!("`{path}` is not an installer"))
                 .fact(format!("its {why}"))
                 .fact("nothing was changed")
         })?;
         let file = |part: &Part| self.incoming.file(part).unwrap_or_default();
-        Ok(Built {
+        Ok(InstallerFiles {
             arch: parts.arch.clone(),
             cmdline: parts.cmdline.clone(),
             kernel: file(&parts.kernel),
@@ -340,10 +344,12 @@ impl Installers {
             .flat_map(|p| [(KERNEL, &p.kernel), (INITRD, &p.initrd)]);
         for (what, part) in named {
             if !self.has(part) {
-                return Err(refused(&format!("the installer's {what} is not here"))
-                    .fact(format!("its SHA-256 is {}", part.sha256))
-                    .fact("nothing was changed")
-                    .tip("publish it again: what is missing is sent again"));
+                return Err(
+                    publish_failed(format!("the installer's {what} is not here"))
+                        .fact(format!("its SHA-256 is {}", part.sha256))
+                        .fact("nothing was changed")
+                        .tip("publish it again: what is missing is sent again"),
+                );
             }
         }
         Ok(())
@@ -361,11 +367,6 @@ fn shadowed(own: &InstallerImage) -> Refusal {
     .tip(format!(
         "to boot the flake's, take [images.{name}] out, then systemctl restart pxe-appliance"
     ))
-}
-
-/// A panic while it was held leaves it as good as before.
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The name in URLs: another build has another, so that no machine gets the kernel of one and the initrd of the next.

@@ -1,35 +1,28 @@
 //! Boot loaders over TFTP, and what they load, to machines that are to boot them.
 //!
-//! The rules of the protocol are `netboot::tftp`; here are the sockets, the clock and the files.
+//! The engine is `netboot_tftp`, and the rules of the protocol are `netboot::tftp`. Here is which file a machine gets.
 //!
 //! | module | does |
 //! |---|---|
-//! | [`server`] | hears requests on port 69 and says no where no transfer comes of them |
-//! | [`seats`] | bounds how many transfers are under way; knows a request that comes again |
-//! | [`shelf`], [`files`], [`content`] | the name that is asked for → whose file, and its bytes |
+//! | [`provider`] | is asked by the engine for a file, and records how its transfer went |
+//! | [`files`] | the name that is asked for → whose file it is, and its bytes |
 //! | [`raspberry_pi`] | the files of a Raspberry Pi's own firmware |
-//! | [`transfer`], [`burst`] | one file on its way, from a socket of its own |
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 
+use netboot_tftp::Server;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::lan::Segment;
+use crate::net::Segment;
 
-mod burst;
-pub mod content;
 mod files;
+mod provider;
 mod raspberry_pi;
-mod seats;
-mod server;
-mod shelf;
-mod transfer;
 
-use server::Server;
-use shelf::Files;
+use provider::Files;
 
 /// The server, bound. It answers from the address it is bound to, also on a host with several.
 pub struct Tftp {
@@ -40,9 +33,9 @@ impl Tftp {
     /// `socket` is bound to the address of `segment`.
     ///
     /// # Errors
-    /// It is no socket that can be waited on, or not bound to an IPv4 address.
+    /// The socket cannot be waited on, or is not bound to an IPv4 address.
     pub fn on(socket: UdpSocket, app: Arc<App>, segment: Arc<Segment>) -> io::Result<Self> {
-        let server = Server::on(socket, Files::of(app, segment))?;
+        let server = Server::new(socket, Files::of(app, segment))?;
         Ok(Self { server })
     }
 
@@ -60,7 +53,5 @@ impl Tftp {
     }
 }
 
-#[cfg(test)]
-mod testing;
 #[cfg(test)]
 mod tests;

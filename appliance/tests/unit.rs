@@ -41,7 +41,12 @@ fn hear(manager: &UnixDatagram, want: &str) {
     while begun.elapsed() < LIMIT {
         let mut said = [0; 256];
         match manager.recv(&mut said) {
-            Ok(length) => heard.push(String::from_utf8_lossy(&said[..length]).into_owned()),
+            // sd_notify(3): assignments, each on a line.
+            Ok(length) => heard.extend(
+                String::from_utf8_lossy(&said[..length])
+                    .lines()
+                    .map(str::to_owned),
+            ),
             Err(error) => panic!("nothing is said any more ({error}); heard {heard:?}"),
         }
         if heard.last().is_some_and(|said| said == want) {

@@ -53,7 +53,7 @@ in
   };
   pxe-admin = program {
     name = "pxe-admin";
-    crate = "appliance";
+    crate = "pxe-admin";
     description = "Command line of the netboot service";
   };
   netboot-agent = program {

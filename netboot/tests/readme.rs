@@ -18,7 +18,13 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 fn every_test_that_the_readme_names_exists() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
-    for folder in ["src", "tests", "../appliance/src", "../integration/tests"] {
+    for folder in [
+        "src",
+        "tests",
+        "../appliance/src",
+        "../appliance/tftp/src",
+        "../integration/tests",
+    ] {
         let folder = here.join(folder);
         // A package of this crate alone has no neighbours.
         if folder.exists() {

@@ -1,19 +1,18 @@
 //! `pxe-appliance`: parse, check, log, run.
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use appliance::check::{Checked, Faults, check, check_all, untracked};
 use appliance::config::Source;
-use appliance::lan::{self, Interface};
-use appliance::serve::{bind, notify};
+use appliance::config::validate::{Checked, Faults, check, check_all, untracked};
+use appliance::net::{self, Interface};
+use appliance::run::{bind, log, notify};
 use clap::{Parser, Subcommand};
 use netboot::doctor::checks;
 use nix::sys::stat::{Mode, umask};
+use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
 /// Boots the machines of a LAN over the network and installs them.
 #[derive(Parser)]
@@ -94,20 +93,14 @@ fn read(
 ) -> Result<Checked, String> {
     let print = |error: &anyhow::Error| format!("error: {error:#}");
     let source = Source::read(config).map_err(|e| print(&e.into()))?;
-    let interfaces = lan::interfaces().map_err(|e| print(&e.into()))?;
+    let interfaces = net::interfaces().map_err(|e| print(&e.into()))?;
     check(source, &interfaces).map_err(|faults| faults.to_string())
 }
 
 fn serve(checked: Checked) -> ExitCode {
     // Keys, tokens and the journal are nobody else's business.
     umask(Mode::from_bits_truncate(0o077));
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
+    log::start();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -136,7 +129,7 @@ async fn run(checked: Checked) -> anyhow::Result<()> {
     );
     let bound = bind(checked).await?;
     bound.announce();
-    notify::tell("READY=1");
+    notify::tell(NotifyState::Ready);
     let (stop, reload) = (CancellationToken::new(), bound.reload());
     let told = stop.clone();
     tokio::spawn(async move {

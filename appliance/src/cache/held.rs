@@ -8,10 +8,10 @@ use netboot::base::refusal::{Code, Refusal};
 use netboot::base::store_path::StorePath;
 use netboot::publish::nar;
 use netboot::publish::narinfo::NarInfo;
+use nix_publish::publish_failed;
+use nix_publish::system::{self, PARTS, SCRIPT_LINK, System, not_a_system};
 
-use super::command::refused;
-use super::publish::{PARTS, label, not_a_system};
-use super::{Cache, Carries, Measured, script, unpack};
+use super::{Cache, Measured, unpack};
 
 /// Bytes of the largest toplevel that is looked into: it is a folder of links and a few scripts.
 const TOPLEVEL: u64 = 256 << 20;
@@ -73,7 +73,7 @@ fn measure(cache: &Cache, toplevel: &StorePath, public: &str) -> Result<Measured
         system = system.or(Some(info));
     }
     let Some(system) = system.filter(|_| absent.is_empty()) else {
-        let refusal = refused(&format!(
+        let refusal = publish_failed(format!(
             "the cache has `{toplevel}`, and not {} of the paths that it needs",
             absent.len()
         ));
@@ -87,24 +87,24 @@ fn measure(cache: &Cache, toplevel: &StorePath, public: &str) -> Result<Measured
     };
     Ok(Measured {
         closure_size,
-        carries: look_at(cache, &system)?,
+        system: inspect(cache, &system)?,
     })
 }
 
 /// What a system says of itself, if it is one.
-fn look_at(cache: &Cache, info: &NarInfo) -> Result<Carries, Refusal> {
+fn inspect(cache: &Cache, info: &NarInfo) -> Result<System, Refusal> {
     let limit = info.nar_size.min(TOPLEVEL);
     let octets = cache
         .file(&info.file.to_string())
-        .ok_or_else(|| refused("its NAR is not in the cache"))
+        .ok_or_else(|| publish_failed("its NAR is not in the cache"))
         .and_then(|file| {
             let read = unpack::whole(&file, info.file.packed, limit);
             read.map_err(|error| {
-                refused(&format!("`{}` cannot be looked into: {error}", info.path))
+                publish_failed(format!("`{}` cannot be looked into: {error}", info.path))
             })
         })?;
     let root = nar::read(&octets)
-        .map_err(|error| refused(&format!("what is packed as `{}` {error}", info.path)))?;
+        .map_err(|error| publish_failed(format!("what is packed as `{}` {error}", info.path)))?;
     let absent: Vec<&str> = PARTS
         .into_iter()
         .filter(|part| root.at(part).is_none())
@@ -114,15 +114,15 @@ fn look_at(cache: &Cache, info: &NarInfo) -> Result<Carries, Refusal> {
     }
     let version = root.at("nixos-version").and_then(nar::Node::content);
     let version = version.ok_or_else(|| not_a_system(&info.path, &["nixos-version"]))?;
-    let script = match root.at(script::LINK) {
+    let script = match root.at(SCRIPT_LINK) {
         Some(nar::Node::Link { target }) => {
             let target = String::from_utf8_lossy(target);
-            Some(script::linked(&info.path, &target)?)
+            Some(system::script(&info.path, &target)?)
         }
         _ => None,
     };
-    Ok(Carries {
-        label: label(&String::from_utf8_lossy(version)),
+    Ok(System {
+        label: system::label(&String::from_utf8_lossy(version)),
         script,
     })
 }

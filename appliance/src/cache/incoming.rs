@@ -12,7 +12,8 @@ use anyhow::{Context, bail};
 use netboot::base::store_path::StorePath;
 
 use super::folder::Folder;
-use crate::{clock, durable};
+use crate::base::clock;
+use crate::files::durable;
 
 /// Below the cache's folder, so on the same filesystem; no client can name it.
 const NAME: &str = "incoming";

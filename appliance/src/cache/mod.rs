@@ -5,14 +5,12 @@
 //! leaves what was there before as it was.
 
 mod closure;
-mod command;
 mod folder;
 mod held;
 mod incoming;
 mod progress;
 mod promises;
 mod publish;
-mod script;
 mod sweep;
 mod unpack;
 mod upload;
@@ -30,13 +28,14 @@ use netboot::base::store_path::StorePath;
 use netboot::base::token::ShipmentId;
 use netboot::publish::closure::Member;
 use netboot::publish::space_reservation::{Item, Items};
+use nix_publish::system::System;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use self::folder::Folder;
 use self::progress::Progress;
 use self::promises::Promises;
-use crate::durable;
-use crate::room::Room;
+use crate::files::budget::Room;
+use crate::files::durable;
 
 pub use self::sweep::Swept;
 pub use self::upload::Uploads;
@@ -64,34 +63,7 @@ pub struct Cache {
 pub struct Measured {
     /// Bytes of all NARs of the closure, unpacked.
     pub closure_size: u64,
-    pub carries: Carries,
-}
-
-/// What a system says of itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Carries {
-    /// Its `nixos-version`.
-    pub label: String,
-    /// Disko's own script that lays out its disks.
-    pub script: Option<StorePath>,
-}
-
-/// What a built system says of itself.
-///
-/// # Errors
-/// It is not in this machine's Nix store, or not a NixOS toplevel.
-pub fn look_at(toplevel: &StorePath) -> Result<Carries, Refusal> {
-    publish::look_at(toplevel)
-}
-
-/// The closure of a path of this machine's Nix store, sorted.
-///
-/// # Errors
-/// Nix does not know it, in its own words.
-pub async fn in_store(path: &StorePath) -> Result<Vec<Member>, Refusal> {
-    let mut members = publish::closure(path).await?;
-    members.sort_by(|one, other| one.path.cmp(&other.path));
-    Ok(members)
+    pub system: System,
 }
 
 /// The right to change what is in the cache: one at a time has it, the next one waits. Whoever publishes keeps it until

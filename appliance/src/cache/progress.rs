@@ -1,9 +1,10 @@
 //! How far the publication is that copies into the cache, for whoever waits for it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use netboot::api::types::Copying;
 use netboot::base::store_path::StorePath;
+use parking_lot::{Mutex, MutexGuard};
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Progress(Arc<Mutex<Option<Copying>>>);
@@ -24,7 +25,7 @@ impl Progress {
     }
 
     fn held(&self) -> MutexGuard<'_, Option<Copying>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -2,11 +2,12 @@
 //! release of it, whatever is pruned meanwhile.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use netboot::base::store_path::StorePath;
 use netboot::publish::narinfo::NarFile;
+use parking_lot::{Mutex, MutexGuard};
 
 /// How long after its last word an upload may take to become a release.
 const LASTS: Duration = Duration::from_secs(60 * 60);
@@ -52,7 +53,7 @@ impl Promises {
     }
 
     fn held(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

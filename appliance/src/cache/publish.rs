@@ -1,35 +1,26 @@
 //! One publication: look at the system, measure it, make sure that it fits, let Nix copy and sign it.
 
-use std::path::Path;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use netboot::base::refusal::Refusal;
 use netboot::base::store_path::StorePath;
-use netboot::publish::closure::Member;
 use netboot::publish::nix_log::CacheLog;
+use nix_publish::closure::closure;
+use nix_publish::publish_failed;
+use nix_publish::run::{self, Host, program};
+use nix_publish::system;
 
-use super::command::{refused, run, run_telling};
 use super::folder::Folder;
 use super::incoming::{self, Incoming};
-use super::{Cache, Carries, Measured, Turn, script};
-use crate::room::NoRoom;
-
-/// What makes a store path a NixOS toplevel: without these, an install ends in a machine that does not
-/// boot, and Nix would not mind.
-pub(super) const PARTS: [&str; 4] = [
-    "init",
-    "kernel",
-    "nixos-version",
-    "bin/switch-to-configuration",
-];
+use super::{Cache, Measured, Turn};
+use crate::files::budget::NoRoom;
 
 pub(super) async fn publish(turn: &Turn, toplevel: &StorePath) -> Result<Measured, Refusal> {
-    let carries = look_at(toplevel)?;
-    let members = closure(toplevel).await?;
+    let system = system::inspect(toplevel)?;
+    let members = closure(toplevel, Host::Appliance).await?;
     let measured = Measured {
         closure_size: netboot::publish::closure::size(&members),
-        carries,
+        system,
     };
     let paths = members.iter().map(|member| member.path.clone()).collect();
     let public = public_key(&turn.cache)?;
@@ -58,25 +49,25 @@ pub(super) async fn publish(turn: &Turn, toplevel: &StorePath) -> Result<Measure
         incoming.dir().display(),
         turn.cache.secret_key_file.display()
     );
-    let arguments = [
-        "--extra-experimental-features",
-        "nix-command",
-        "copy",
-        "--to",
-        &to,
-        toplevel.as_str(),
-    ];
-    let told = |done| {
+    let mut command = program("nix");
+    command.args(["copy", "--to", &to, toplevel.as_str()]);
+    let reached = |done| {
         progress.reached(done);
         place.reached(packed(done));
     };
-    run_telling("nix", arguments, "copying into the cache", log, told).await?;
+    let copied = run::run(command, &mut run::Copying::new(log, reached)).await;
+    copied.map_err(|error| {
+        error.refusal(
+            &format!("copying into the cache failed: {error}"),
+            Host::Appliance,
+        )
+    })?;
     drop(progress);
     let moved = turn
         .aside(move |cache| incoming.promote(&cache.dir, &missing, &public))
         .await?;
     moved.map_err(|error| {
-        refused(&format!(
+        publish_failed(format!(
             "what Nix copied cannot be taken into the cache: {error:#}"
         ))
     })?;
@@ -105,7 +96,7 @@ fn opened(cache: &Cache, closure: Vec<StorePath>, public: &str) -> Result<Option
             }
         }
     }
-    let cannot = |error| refused(&format!("the cache's folder cannot be used: {error}"));
+    let cannot = |error| publish_failed(format!("the cache's folder cannot be used: {error}"));
     if missing.is_empty() {
         for folder in incoming::folders(&cache.dir).map_err(cannot)? {
             incoming::delete(&folder).map_err(cannot)?;
@@ -124,7 +115,7 @@ fn opened(cache: &Cache, closure: Vec<StorePath>, public: &str) -> Result<Option
 fn public_key(cache: &Cache) -> Result<String, Refusal> {
     let file = cache.secret_key_file.display();
     let cannot = |why: &str| {
-        refused(&format!("the cache's secret key cannot be used: {why}"))
+        publish_failed(format!("the cache's secret key cannot be used: {why}"))
             .fact(format!("it should be in `{file}`"))
             .fact("nothing was changed")
     };
@@ -137,72 +128,6 @@ fn public_key(cache: &Cache) -> Result<String, Refusal> {
         Some(format!("{name}:{}", STANDARD.encode(public)))
     };
     read().ok_or_else(|| cannot("it is not of the form `name:base64`"))
-}
-
-/// What the system says of itself, if it is a system.
-pub(super) fn look_at(toplevel: &StorePath) -> Result<Carries, Refusal> {
-    let path = Path::new(toplevel.as_str());
-    if !path.exists() {
-        return Err(
-            refused(&format!("`{toplevel}` is not in this machine's Nix store"))
-                .fact("nothing was changed")
-                .tip("build it here, or copy it here with `nix copy --to ssh://…`"),
-        );
-    }
-    let absent: Vec<&str> = PARTS
-        .into_iter()
-        .filter(|part| !path.join(part).exists())
-        .collect();
-    if !absent.is_empty() {
-        return Err(not_a_system(toplevel, &absent));
-    }
-    let text = std::fs::read_to_string(path.join("nixos-version"))
-        .map_err(|error| refused(&format!("its `nixos-version` cannot be read: {error}")))?;
-    let link = std::fs::read_link(path.join(script::LINK)).ok();
-    let script = link.map(|link| script::linked(toplevel, &link.to_string_lossy()));
-    Ok(Carries {
-        label: label(&text),
-        script: script.transpose()?,
-    })
-}
-
-/// The text of `nixos-version`, fit to be printed.
-pub(super) fn label(text: &str) -> String {
-    let printable = text.trim().chars().filter(|c| !c.is_control());
-    printable.take(128).collect()
-}
-
-pub(super) fn not_a_system(toplevel: &StorePath, absent: &[&str]) -> Refusal {
-    refused(&format!("`{toplevel}` is not a NixOS system"))
-        .fact(format!("it has no {}", absent.join(", ")))
-        .fact("nothing was changed")
-        .tip("give the path of `config.system.build.toplevel`")
-}
-
-/// Each path after those that it needs.
-pub(super) async fn closure(toplevel: &StorePath) -> Result<Vec<Member>, Refusal> {
-    let arguments = ["--query", "--requisites", toplevel.as_str()];
-    let text = run("nix-store", arguments, "asking for the closure").await?;
-    let paths: Vec<StorePath> = text
-        .lines()
-        .map(|line| {
-            line.parse()
-                .map_err(|error| refused(&format!("`nix-store` named `{line}`, which {error}")))
-        })
-        .collect::<Result<_, _>>()?;
-    let arguments = ["--query", "--size"]
-        .into_iter()
-        .chain(paths.iter().map(StorePath::as_str));
-    let text = run("nix-store", arguments, "measuring the closure").await?;
-    let sizes: Vec<u64> = text
-        .lines()
-        .filter_map(|line| line.trim().parse().ok())
-        .collect();
-    if sizes.len() != paths.len() {
-        return Err(refused("`nix-store` did not give one size for each path"));
-    }
-    let members = paths.into_iter().zip(sizes);
-    Ok(members.map(|(path, size)| Member { path, size }).collect())
 }
 
 /// zstd leaves about a third of a NixOS system; half of it free is a fair demand.

@@ -13,7 +13,8 @@ use netboot::publish::retention::{self, Contents, Entry};
 use super::folder::is_narinfo;
 use super::incoming;
 use super::promises::Kept;
-use crate::{clock, durable};
+use crate::base::clock;
+use crate::files::durable;
 
 /// How long what belongs to no release is left alone: somebody may be bringing it, to make a release of it then.
 const FRESH: Duration = Duration::from_secs(60 * 60);

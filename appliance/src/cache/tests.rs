@@ -172,8 +172,8 @@ async fn nix_takes_what_was_published_and_trusts_only_our_key() {
         tokio::join!(publish(), publish())
     };
     let measured = one.unwrap_or_else(|r| panic!("publishes: {r} {:?}", r.facts));
-    assert_eq!(measured.carries.label, "25.05");
-    let script = measured.carries.script.as_ref().expect("carries one");
+    assert_eq!(measured.system.label, "25.05");
+    let script = measured.system.script.as_ref().expect("carries one");
     assert_eq!(script.name(), "kernel-of-cache-test");
     assert!(measured.closure_size > 500, "{measured:?}");
     assert_eq!(two.expect("a second one waits"), measured);
@@ -292,15 +292,4 @@ async fn what_is_not_a_system_is_refused_with_what_it_lacks() {
         refusal.facts.iter().any(|f| f.contains("cache.key")),
         "{refusal:?}"
     );
-}
-
-#[tokio::test]
-async fn a_program_that_is_missing_is_told_of() {
-    let refusal = command::run("nix-that-is-not-there", ["x"], "trying").await;
-    let refusal = refusal.expect_err("is refused");
-    assert!(
-        refusal.message.contains("is not in the appliance's PATH"),
-        "{refusal}"
-    );
-    assert!(!refusal.tips.is_empty());
 }

@@ -4,20 +4,21 @@
 //! Nothing half-way is visible: a file is received aside, and gets its name when it is whole and on the disk.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use netboot::base::refusal::{Code, Refusal};
 use netboot::base::store_path::StorePath;
 use netboot::base::token::ShipmentId;
 use netboot::publish::narinfo::{NarFile, NarInfo, NixHash};
 use netboot::publish::space_reservation::Item;
+use nix_publish::publish_failed;
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use super::Cache;
-use super::command::refused;
 use super::unpack::{self, Unpacked};
-use crate::durable;
-use crate::receive::{Expected, Receiving, cannot_write};
+use crate::files::durable;
+use crate::files::receive::{Expected, Receiving, cannot_write};
 
 /// Below the cache's folder, so on the same filesystem; no client can name it.
 const NAME: &str = "uploads";
@@ -149,7 +150,7 @@ impl Uploads {
             is_true(&cache, &info)?;
             info.sign(sign(&info.fingerprint()));
             let file = cache.dir.join(format!("{}.narinfo", info.path.hash()));
-            let _placing = placing.lock().unwrap_or_else(PoisonError::into_inner);
+            let _placing = placing.lock();
             durable::write(&file, 0o644, info.to_string().as_bytes())
                 .map_err(|error| cannot_write(&error))?;
             settled(info.file_size);
@@ -169,7 +170,7 @@ fn references_are_there(cache: &Cache, info: &NarInfo, public: &str) -> Result<(
     if absent.is_empty() {
         return Ok(());
     }
-    let refusal = refused(&format!(
+    let refusal = publish_failed(format!(
         "`{}` needs {} paths that the cache does not have",
         info.path,
         absent.len()
@@ -185,12 +186,14 @@ fn references_are_there(cache: &Cache, info: &NarInfo, public: &str) -> Result<(
 fn is_true(cache: &Cache, info: &NarInfo) -> Result<(), Refusal> {
     let name = info.file.to_string();
     let Some(file) = cache.file(&name) else {
-        return Err(refused(&format!("the NAR of `{}` is not here", info.path))
-            .fact(format!("it should be {name}"))
-            .tip("send the NAR first, then its narinfo"));
+        return Err(
+            publish_failed(format!("the NAR of `{}` is not here", info.path))
+                .fact(format!("it should be {name}"))
+                .tip("send the NAR first, then its narinfo"),
+        );
     };
     let not_so = |what: &str, said: &dyn std::fmt::Display, is: &dyn std::fmt::Display| {
-        Err(refused(&format!(
+        Err(publish_failed(format!(
             "the narinfo of `{}` says what is not so",
             info.path
         ))
@@ -215,7 +218,7 @@ fn is_true(cache: &Cache, info: &NarInfo) -> Result<(), Refusal> {
             tracing::warn!(file = name, %error, "it stays");
         }
         return Err(
-            refused(&format!("the NAR of `{}` was damaged here", info.path))
+            publish_failed(format!("the NAR of `{}` was damaged here", info.path))
                 .fact(format!("{name} is gone now"))
                 .tip("send it again"),
         );
@@ -225,7 +228,7 @@ fn is_true(cache: &Cache, info: &NarInfo) -> Result<(), Refusal> {
     }
     match nar {
         Err(unpack::Unfit::TooLong) => not_so("NarSize", &info.nar_size, &"more"),
-        Err(unpack::Unfit::Broken(why)) => Err(refused(&format!(
+        Err(unpack::Unfit::Broken(why)) => Err(publish_failed(format!(
             "the NAR of `{}` cannot be unpacked: {why}",
             info.path
         ))),

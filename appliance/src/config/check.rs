@@ -12,8 +12,8 @@ use super::{
     AdminListen, Config, Dhcp, InstallerImage, K3sConfig, Ports, Publishing, Source, Trouble,
     values,
 };
-use crate::lan::{Interface, Lan, NoLan};
-use crate::loaders;
+use crate::files::loaders;
+use crate::net::{Interface, Lan, NoLan};
 
 mod lans;
 mod safety;

@@ -12,11 +12,11 @@ use netboot::machine::decide::Decision;
 
 use super::judge::{Door, Reason, sift};
 use super::link::Link;
-use super::{Judged, Outcome, lease, witness};
+use super::{Judged, Outcome, boot_log, lease};
 use crate::app::App;
-use crate::clock;
+use crate::base::clock;
 use crate::config::Dhcp;
-use crate::lan::Segment;
+use crate::net::Segment;
 
 /// Judges one packet. Whatever must be durable before the answer is durable when this returns.
 pub(super) async fn judge(
@@ -33,14 +33,14 @@ pub(super) async fn judge(
             return Judged {
                 mac: read.as_ref().map(|r| r.mac),
                 xid: read.as_ref().map(|r| r.xid),
-                asked: read.and_then(|r| witness::asked(&r, door)),
+                asked: read.and_then(|r| boot_log::asked(&r, door)),
                 no_file: None,
                 outcome: Outcome::Ignored(reason),
             };
         }
     };
     let (mac, xid) = (Some(request.mac), Some(request.xid));
-    let asked = witness::asked(&request, door);
+    let asked = boot_log::asked(&request, door);
     let (no_file, outcome) = match answer(app, &segment.address, door, request, link).await {
         Ok((answers, no_file)) => (no_file, Outcome::Answers(answers)),
         Err(reason) => (None, Outcome::Ignored(reason)),

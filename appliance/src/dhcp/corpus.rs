@@ -3,10 +3,11 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use super::*;
-use crate::counters::Counter;
+use crate::base::counters::Counter;
 use crate::testing::{House, boot, enroll_as};
 
 /// One packet: its name, the door that it was sent to, its octets.
@@ -65,7 +66,7 @@ struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Log {
     fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-        let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut log = self.0.lock();
         log.extend_from_slice(text);
         Ok(text.len())
     }
@@ -125,7 +126,7 @@ async fn every_packet_of_the_corpus_has_one_outcome_at_every_door() {
                 let before = total();
                 let from = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 68);
                 let here = segment.address.ip;
-                witness::came(&app, here, door, packet, from, &judged);
+                boot_log::came(&app, here, door, packet, from, &judged);
                 finish(&app, here, &socket, door, judged, from, None).await;
                 assert_eq!(
                     total() - before,
@@ -137,7 +138,7 @@ async fn every_packet_of_the_corpus_has_one_outcome_at_every_door() {
         assert_eq!(app.counters.packets.panicked.get(), 0);
     }
     assert!(answered > 100, "only {answered} were answered");
-    let log = log.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let log = log.0.lock().clone();
     let log = String::from_utf8(log).expect("the log is text");
     assert!(log.contains("ignored"), "nothing was written down");
     let odd = log.lines().find(|line| line.chars().any(char::is_control));

@@ -4,15 +4,17 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use netboot::base::mac::Mac;
 use netboot::dhcp::ethernet::{self, Datagram};
 use netboot::dhcp::lease::Standing;
-use tokio::sync::{Semaphore, oneshot};
+use netboot_listen::admission::{Admission, Source};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
-use super::packet::{Hears, PacketSocket};
+use crate::net::{Hears, PacketSocket};
 
 /// How often an address is asked for, and how long each time is waited for an answer. In all far shorter
 /// than the second that iPXE waits before it asks again; telephones that sleep answer within 100 ms.
@@ -25,13 +27,21 @@ const AT_ONCE: usize = 256;
 /// Those of them that strangers may have.
 const OF_STRANGERS: usize = 192;
 
+/// All who are not enrolled, together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Strangers;
+
+impl Source for Strangers {
+    fn limit(&self) -> usize {
+        OF_STRANGERS
+    }
+}
+
 pub(super) struct Link {
     out: PacketSocket,
     arp: PacketSocket,
     waiting: Mutex<HashMap<Ipv4Addr, Vec<oneshot::Sender<Mac>>>>,
-    seats: Semaphore,
-    /// Taken besides one of `seats`.
-    strangers: Semaphore,
+    admission: Arc<Admission<Strangers>>,
 }
 
 impl Link {
@@ -42,8 +52,7 @@ impl Link {
             out: PacketSocket::open(interface, Hears::Nothing)?,
             arp: PacketSocket::open(interface, Hears::Arp)?,
             waiting: Mutex::default(),
-            seats: Semaphore::new(AT_ONCE),
-            strangers: Semaphore::new(OF_STRANGERS),
+            admission: Admission::new(AT_ONCE),
         })
     }
 
@@ -75,12 +84,9 @@ impl Link {
         address: Ipv4Addr,
         standing: Standing,
     ) -> io::Result<Option<Mac>> {
+        let strangers = (standing == Standing::Stranger).then_some(Strangers);
         let busy = |_| io::Error::other("too many addresses are being asked for");
-        let _stranger = match standing {
-            Standing::Stranger => Some(self.strangers.try_acquire().map_err(busy)?),
-            Standing::Enrolled => None,
-        };
-        let _seat = self.seats.try_acquire().map_err(busy)?;
+        let _permit = self.admission.try_admit(strangers).map_err(busy)?;
         let (heard, mut answer) = oneshot::channel();
         self.waiting().entry(address).or_default().push(heard);
         let question = ethernet::arp_probe(self.arp.card, address);
@@ -108,8 +114,8 @@ impl Link {
         }
     }
 
-    fn waiting(&self) -> std::sync::MutexGuard<'_, HashMap<Ipv4Addr, Vec<oneshot::Sender<Mac>>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn waiting(&self) -> parking_lot::MutexGuard<'_, HashMap<Ipv4Addr, Vec<oneshot::Sender<Mac>>>> {
+        self.waiting.lock()
     }
 
     /// Listens for answers. Without end: whoever serves the link ends it.

@@ -10,7 +10,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::*;
 use crate::config::Ports;
-use crate::lan;
+use crate::net;
 use crate::testing::{
     DISCOVER, House, IPXE, MAC, REQUEST, STRANGER, UEFI, boot, enroll, mac, packet,
 };
@@ -113,11 +113,11 @@ impl Machine {
 /// An appliance with the ports of the protocols on these interfaces.
 fn house_on(interfaces: &[&str]) -> House {
     let mut house = House::new(&boot(""));
-    let known = lan::interfaces().expect("lists interfaces");
+    let known = net::interfaces().expect("lists interfaces");
     let config = &mut house.checked.config.config;
     config.lans = interfaces
         .iter()
-        .map(|name| lan::choose(&known, Some(name), None).expect("is there"))
+        .map(|name| net::choose(&known, Some(name), None).expect("is there"))
         .collect();
     config.ports = Ports::default();
     house

@@ -7,7 +7,6 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 use netboot::dhcp::ethernet::{self, Datagram};
-use nix::errno::Errno;
 use nix::libc::{in_addr, in_pktinfo};
 use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -15,8 +14,8 @@ use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
 use super::link::Link;
-use super::packet::{Hears, PacketSocket};
-use crate::lan::Lan;
+use crate::net::Lan;
+use crate::net::{Hears, PacketSocket};
 
 /// Bound to `INADDR_ANY`, because broadcasts go to no address of ours, and to the LAN's interface, because
 /// answers to other networks would disturb them (`SO_BINDTODEVICE`, socket(7)).
@@ -189,20 +188,4 @@ impl LanSocket {
             Err(io::Error::other("the packet was cut"))
         }
     }
-}
-
-/// Whether receiving may work again later: the cable is out, or memory is short.
-pub(crate) fn passes(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error().map(Errno::from_raw),
-        Some(
-            Errno::ECONNREFUSED
-                | Errno::EHOSTUNREACH
-                | Errno::EINTR
-                | Errno::ENETDOWN
-                | Errno::ENETUNREACH
-                | Errno::ENOBUFS
-                | Errno::ENOMEM
-        )
-    )
 }

@@ -209,7 +209,7 @@ async fn boot_unknown_may_name_a_profile() {
     let world = app.store.world();
     let machine = world.by_mac(mac(STRANGER)).expect("is on record");
     assert_eq!(machine.state, State::Enrolled);
-    assert!(machine.is_armed(crate::clock::now()));
+    assert!(machine.is_armed(crate::base::clock::now()));
 }
 
 #[tokio::test]
@@ -416,14 +416,14 @@ async fn left_behind(app: &App, door: Door, packet: &[u8], sends: bool) -> Vec<S
     let card = judged.mac.expect("a MAC");
     let before = app.timelines.of(&[card]).len();
     let from = "0.0.0.0:68".parse().expect("an address");
-    witness::came(app, here, door, packet, from, &judged);
+    boot_log::came(app, here, door, packet, from, &judged);
     if let Outcome::Answers(answers) = &judged.outcome {
         for answer in answers {
             let sent = match sends {
                 true => Ok(SocketAddrV4::new(Ipv4Addr::BROADCAST, 68)),
                 false => Err(std::io::Error::other("the cable is out")),
             };
-            witness::went(app, here, door, &judged, answer, sent);
+            boot_log::went(app, here, door, &judged, answer, sent);
         }
     }
     let notes = app.timelines.of(&[card]);

@@ -1,20 +1,23 @@
-//! Whether the kernel has a socket for each of our ports: `/proc/net/udp` and `tcp` (proc(5)).
+//! Whether the kernel has a socket for each of our ports, from `/proc/net/udp` and `tcp` (proc(5)).
+
+use std::collections::BTreeSet;
 
 use netboot::doctor::checks::Door;
+use procfs::net::{TcpNetEntry, TcpState, UdpNetEntry, UdpState};
 
 use crate::app::App;
 use crate::config::Dhcp;
 
 pub(super) fn look(app: &App) -> Vec<Door> {
     let config = &app.config;
-    let udp = std::fs::read_to_string("/proc/net/udp").ok();
-    let tcp = std::fs::read_to_string("/proc/net/tcp").ok();
+    let udp = procfs::net::udp().ok().map(|sockets| bound(&sockets));
+    let tcp = procfs::net::tcp().ok().map(|sockets| listening(&sockets));
     let door = |kind: &str, port: u16, what: &str| {
-        let (table, state) = match kind {
-            "UDP" => (&udp, "07"),
-            _ => (&tcp, "0A"),
+        let ports = match kind {
+            "UDP" => &udp,
+            _ => &tcp,
         };
-        let open = table.as_deref().map(|table| has_socket(table, port, state));
+        let open = ports.as_ref().map(|ports| ports.contains(&port));
         Door {
             port: format!("{kind} {port}"),
             what: what.to_owned(),
@@ -42,18 +45,24 @@ pub(super) fn look(app: &App) -> Vec<Door> {
     doors
 }
 
-/// Lines as `  0: 00000000:0043 00000000:0000 07 …`: number, local address, remote address, state.
-fn has_socket(table: &str, port: u16, state: &str) -> bool {
-    table.lines().skip(1).any(|line| {
-        let mut words = line.split_ascii_whitespace().skip(1);
-        let local = words.next().and_then(|local| local.rsplit_once(':'));
-        let here = local.and_then(|(_, port)| u16::from_str_radix(port, 16).ok());
-        here == Some(port) && words.nth(1) == Some(state)
-    })
+/// Ports of UDP sockets that are bound and not connected: the kernel calls that state CLOSE.
+fn bound(sockets: &[UdpNetEntry]) -> BTreeSet<u16> {
+    let bound = sockets.iter().filter(|s| s.state == UdpState::Close);
+    bound.map(|socket| socket.local_address.port()).collect()
+}
+
+fn listening(sockets: &[TcpNetEntry]) -> BTreeSet<u16> {
+    let listening = sockets.iter().filter(|s| s.state == TcpState::Listen);
+    listening
+        .map(|socket| socket.local_address.port())
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use procfs::FromReadSI;
+    use procfs::net::TcpNetEntries;
+
     use super::*;
 
     #[test]
@@ -61,25 +70,33 @@ mod tests {
         const TCP: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 10247 1 0000000000000000 100 0 0 10 0
    1: 0100007F:20FB 0100007F:C350 01 00000000:00000000 00:00000000 00000000     0        0 10248 1 0000000000000000 100 0 0 10 0
-garbage
 ";
-        for (name, port, state, want) in [
-            ("it listens", 8080, "0A", true),
-            ("a connection is no listener", 8443, "0A", false),
-            ("nothing there", 67, "0A", false),
+        let read = |table: &str| {
+            let table = TcpNetEntries::from_read(table.as_bytes(), procfs::current_system_info());
+            table.map(|table| listening(&table.0))
+        };
+        let ports = read(TCP).expect("is such a table");
+        for (name, port, want) in [
+            ("it listens", 8080, true),
+            ("a connection is no listener", 8443, false),
+            ("nothing there", 67, false),
         ] {
-            assert_eq!(has_socket(TCP, port, state), want, "{name}");
+            assert_eq!(ports.contains(&port), want, "{name}");
         }
+        let odd = read(&format!("{TCP}garbage\n"));
+        assert!(
+            odd.is_err(),
+            "what is not such a table says nothing of a port"
+        );
     }
 
     #[test]
     fn the_kernels_own_table_has_our_socket() {
+        let ports = || bound(&procfs::net::udp().expect("reads"));
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("binds");
         let port = socket.local_addr().expect("an address").port();
-        let table = std::fs::read_to_string("/proc/net/udp").expect("reads");
-        assert!(has_socket(&table, port, "07"));
+        assert!(ports().contains(&port));
         drop(socket);
-        let table = std::fs::read_to_string("/proc/net/udp").expect("reads");
-        assert!(!has_socket(&table, port, "07"));
+        assert!(!ports().contains(&port));
     }
 }

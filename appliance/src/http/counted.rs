@@ -12,7 +12,7 @@ use hyper::body::{Frame, SizeHint};
 use netboot::doctor::boot_trace::{Course, Delivery};
 
 use crate::app::App;
-use crate::caller::Caller;
+use crate::boot::requester::Caller;
 
 /// Whom a file goes to, and what it is.
 #[derive(Debug, Clone)]

@@ -1,18 +1,18 @@
 //! HTTP: what machines fetch, what agents and nodes call, what the operator calls.
 
+mod accept;
 pub mod connection;
 mod counted;
 pub mod error;
 pub mod plain;
 pub mod request;
-mod seats;
 mod state;
 pub mod tls;
 pub mod unix;
 
 pub mod admin;
 pub mod node;
-pub mod open;
+pub mod public;
 
 #[cfg(test)]
 mod routes;

@@ -6,12 +6,11 @@ use std::time::Duration;
 use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
+use super::accept::accept_all;
 use super::connection;
-use super::seats::Seats;
 
-/// Connections at once. More wait in the kernel's queue.
+/// Connections at once.
 const CONNECTIONS: usize = 512;
 
 /// How long sent bytes may stay unacknowledged: a machine that was switched off in the middle of a
@@ -27,40 +26,11 @@ pub async fn serve_plain(
     router: Router,
     stop: CancellationToken,
 ) -> io::Result<()> {
-    let seats = Seats::new(CONNECTIONS);
-    let connections = TaskTracker::new();
-    loop {
-        let room = tokio::select! {
-            room = seats.room() => room,
-            () = stop.cancelled() => break,
-        };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stop.cancelled() => break,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                let Some(seat) = seats.take(room, peer.ip()) else {
-                    continue;
-                };
-                tune(&stream);
-                let serve =
-                    connection::serve_from(stream, peer, router.clone(), stop.child_token());
-                connections.spawn(async move {
-                    serve.await;
-                    drop(seat);
-                });
-            }
-            Err(error) if passes(&error) => {
-                tracing::warn!(%error, "could not take a connection");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    connections.close();
-    connections.wait().await;
-    Ok(())
+    accept_all(&listener, CONNECTIONS, &stop, |stream, peer| {
+        tune(&stream);
+        connection::serve_from(stream, peer, router.clone(), stop.child_token())
+    })
+    .await
 }
 
 /// Without NODELAY, Nagle and delayed acknowledgements add 40 ms to each small answer.
@@ -76,31 +46,11 @@ pub(super) fn tune(stream: &TcpStream) {
     }
 }
 
-/// Whether accepting may work again later: the client left, or descriptors or memory ran out.
-pub(crate) fn passes(error: &io::Error) -> bool {
-    use nix::errno::Errno;
-
-    matches!(
-        error.raw_os_error().map(Errno::from_raw),
-        Some(
-            Errno::ECONNABORTED
-                | Errno::ECONNRESET
-                | Errno::EINTR
-                | Errno::EMFILE
-                | Errno::ENFILE
-                | Errno::ENOBUFS
-                | Errno::ENOMEM
-                | Errno::EPERM
-                | Errno::EPROTO
-        )
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    use super::super::seats::OF_ONE;
+    use super::super::accept::OF_ONE_ADDRESS;
     use super::*;
 
     /// Half-sent heads from one address, as many as it is let have: the next is hung up on, and a neighbour is served.
@@ -112,7 +62,7 @@ mod tests {
         let router = Router::new().route("/", axum::routing::get(|| async { "hello" }));
         let task = tokio::spawn(serve_plain(listener, router, stop.clone()));
         let mut held = Vec::new();
-        for _ in 0..OF_ONE {
+        for _ in 0..OF_ONE_ADDRESS {
             held.push(TcpStream::connect(to).await.expect("connects"));
         }
         let mut more = TcpStream::connect(to).await.expect("the kernel takes it");

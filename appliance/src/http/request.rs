@@ -14,11 +14,11 @@ use axum::response::{IntoResponse, Response};
 use netboot::base::refusal::{Code, Refusal};
 use netboot::base::token::Digest;
 use serde::de::DeserializeOwned;
-use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 use tracing::Instrument;
 
 use super::error::{Refused, too_slow};
+use crate::keys::secret_hash;
 
 /// Bytes of the largest body that any call takes: an inventory of a hundred disks is a tenth of it.
 pub const BODY_LIMIT: usize = 1 << 20;
@@ -115,7 +115,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Bearer {
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, secret)| scheme.eq_ignore_ascii_case("bearer") && !secret.is_empty())
-            .map(|(_, secret)| Self(hash(secret.trim())))
+            .map(|(_, secret)| Self(secret_hash(secret.trim())))
             .ok_or_else(|| {
                 Refused(Refusal::new(
                     Code::Unauthorized,
@@ -123,11 +123,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Bearer {
                 ))
             })
     }
-}
-
-/// SHA-256 of a secret's text.
-pub fn hash(secret: &str) -> Digest {
-    Digest::new(Sha256::digest(secret.as_bytes()).into())
 }
 
 /// The address that a request came from; unspecified where it came over no network.

@@ -17,10 +17,10 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::admin::{self, Gate};
-use super::request::hash;
 use super::testing::{Bench, MAC, send};
-use super::{node, open};
+use super::{node, public};
 use crate::cache::Uploads;
+use crate::keys::secret_hash;
 
 const TOKEN: &str = "token-token-token-token-token-token";
 
@@ -38,9 +38,9 @@ const METHODS: [Method; 6] = [
 fn doors(bench: &Bench) -> [(&'static str, Router); 4] {
     let (app, segment) = (&bench.app, &bench.app.segments[0]);
     let uploads = Uploads::open(app.cache.clone()).expect("opens");
-    let gate = Gate::new(app.clone(), hash(TOKEN), CancellationToken::new());
+    let gate = Gate::new(app.clone(), secret_hash(TOKEN), CancellationToken::new());
     [
-        ("http.port", open::router(app.clone(), segment.clone())),
+        ("http.port", public::router(app.clone(), segment.clone())),
         ("http.node-port", node::router(app.clone(), segment.clone())),
         ("admin.socket", admin::router(app.clone())),
         (

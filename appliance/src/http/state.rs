@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 
 use crate::app::App;
-use crate::lan::Segment;
+use crate::net::Segment;
 
 /// Routes take of it what they need: `State<Arc<App>>`, `State<Arc<Segment>>`.
 #[derive(Clone)]

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -18,25 +18,27 @@ use netboot::base::token::Ticket;
 use netboot::dhcp::request::Facts;
 use netboot::machine::decide::Unknown;
 use netboot::profile::Profiles;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
 use crate::app::App;
+use crate::base::clock;
+use crate::base::counters::Counters;
+use crate::boot::packets::Packets;
+use crate::boot::timelines::Timelines;
 use crate::cache::Cache;
-use crate::clock;
 use crate::config::{Config, Dhcp, K3sConfig, Ports, Publishing};
-use crate::counters::Counters;
-use crate::follow::Looks;
+use crate::files::budget::Room;
+use crate::files::loaders::Loaders;
 use crate::installers::Installers;
 use crate::keys::Keys;
-use crate::lan::{Findings, Lan, Segment};
-use crate::loaders::Loaders;
-use crate::packets::Packets;
-use crate::room::Room;
+use crate::lan_scan::Findings;
+use crate::net::{Lan, Segment};
+use crate::publish::follow::Looks;
 use crate::store::Store;
-use crate::timelines::Timelines;
 
 pub(crate) const MAC: &str = "52:54:00:12:34:56";
 pub(crate) const TOPLEVEL: &str =
@@ -306,7 +308,7 @@ impl Agent {
         let octets: [u8; 32] = clock::random();
         let agent = Self {
             router: super::node::router(bench.app.clone(), bench.app.segments[0].clone()),
-            session: octets.iter().map(|o| format!("{o:02x}")).collect(),
+            session: hex::encode(octets),
             key: age::x25519::Identity::generate(),
             number: 0,
             planned: false,

@@ -13,16 +13,15 @@ use rustls::version::{TLS12, TLS13};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use super::seats::Seats;
+use super::accept::accept_all;
 use super::{connection, plain};
 use crate::keys::Keys;
 
-/// Connections at once: an agent holds one or two. More wait in the kernel's queue.
+/// Connections at once: an agent holds one or two.
 const CONNECTIONS: usize = 256;
 
-/// How long a client may take to shake hands. It holds a seat meanwhile, so not for ever; installers on
+/// How long a client may take to shake hands. It holds a permit meanwhile, so not for ever; installers on
 /// emulated machines need a second or two.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -61,39 +60,11 @@ pub async fn serve_tls(
     stop: CancellationToken,
 ) -> io::Result<()> {
     let acceptor = TlsAcceptor::from(config);
-    let seats = Seats::new(CONNECTIONS);
-    let connections = TaskTracker::new();
-    loop {
-        let room = tokio::select! {
-            room = seats.room() => room,
-            () = stop.cancelled() => break,
-        };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stop.cancelled() => break,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                let Some(seat) = seats.take(room, peer.ip()) else {
-                    continue;
-                };
-                let (acceptor, router, stop) =
-                    (acceptor.clone(), router.clone(), stop.child_token());
-                connections.spawn(async move {
-                    serve(stream, peer, acceptor, router, stop).await;
-                    drop(seat);
-                });
-            }
-            Err(error) if plain::passes(&error) => {
-                tracing::warn!(%error, "could not take a connection");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    connections.close();
-    connections.wait().await;
-    Ok(())
+    accept_all(&listener, CONNECTIONS, &stop, |stream, peer| {
+        let (acceptor, router) = (acceptor.clone(), router.clone());
+        serve(stream, peer, acceptor, router, stop.child_token())
+    })
+    .await
 }
 
 async fn serve(

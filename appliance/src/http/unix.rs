@@ -3,16 +3,13 @@
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use super::{connection, plain};
+use super::accept::accept_all;
+use super::connection;
 
 /// Connections at once: operators and their scripts.
 const CONNECTIONS: usize = 64;
@@ -99,40 +96,16 @@ pub async fn serve_unix(
     router: Router,
     stop: CancellationToken,
 ) -> io::Result<()> {
-    let seats = Arc::new(Semaphore::new(CONNECTIONS));
-    let connections = TaskTracker::new();
-    loop {
-        let seat = tokio::select! {
-            seat = seats.clone().acquire_owned() => seat,
-            () = stop.cancelled() => break,
-        };
-        let Ok(seat) = seat else { break };
-        let accepted = tokio::select! {
-            accepted = socket.listener.accept() => accepted,
-            () = stop.cancelled() => break,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                let Some(caller) = caller(&stream, &stop) else {
-                    continue;
-                };
-                let serve =
-                    connection::serve_from(stream, caller, router.clone(), stop.child_token());
-                connections.spawn(async move {
-                    serve.await;
-                    drop(seat);
-                });
+    accept_all(&socket.listener, CONNECTIONS, &stop, |stream, _| {
+        let caller = caller(&stream, &stop);
+        let (router, stop) = (router.clone(), stop.child_token());
+        async move {
+            if let Some(caller) = caller {
+                connection::serve_from(stream, caller, router, stop).await;
             }
-            Err(error) if plain::passes(&error) => {
-                tracing::warn!(%error, "could not take a connection");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-            Err(error) => return Err(error),
         }
-    }
-    connections.close();
-    connections.wait().await;
-    Ok(())
+    })
+    .await
 }
 
 /// Nobody commands without a name: no credentials, no call.
@@ -151,6 +124,8 @@ fn caller(stream: &UnixStream, stop: &CancellationToken) -> Option<Caller> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use axum::extract::ConnectInfo;
     use axum::routing::get;
 

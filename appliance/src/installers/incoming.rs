@@ -11,9 +11,9 @@ use netboot::base::token::{Digest, ShipmentId};
 use netboot::publish::installer::Part;
 use netboot::publish::space_reservation::Item;
 
-use crate::durable;
-use crate::receive::{Expected, Receiving};
-use crate::room::Room;
+use crate::files::budget::Room;
+use crate::files::durable;
+use crate::files::receive::{Expected, Receiving};
 
 /// Beside the folders of the architectures.
 const NAME: &str = "incoming";

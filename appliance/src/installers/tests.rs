@@ -4,25 +4,17 @@ use netboot::base::release::FlakeSource;
 
 use sha2::{Digest as _, Sha256};
 
-use super::folder::{ARCH, look_into};
 use super::*;
 
 mod power;
 
-/// A folder as a store path holds it. Publishing reads `/nix/store`, so only what it checks is tried from elsewhere.
+/// A folder as a store path holds it.
 fn built(folder: &Path, files: &[(&str, &str)]) {
     fs::create_dir_all(folder).expect("makes");
     for (name, text) in files {
         fs::write(folder.join(name), text).expect("writes");
     }
 }
-
-const WHOLE: [(&str, &str); 4] = [
-    (KERNEL, "kernel"),
-    (INITRD, "initrd"),
-    (CMDLINE, "console=ttyS0\n"),
-    (ARCH, "x86_64\n"),
-];
 
 fn opened(state: &Path, configured: &[InstallerImage]) -> Installers {
     Installers::open(state, configured, Room::default()).expect("opens")
@@ -38,64 +30,6 @@ fn path(letter: char) -> StorePath {
     format!("/nix/store/{hash}-installer")
         .parse()
         .expect("a store path")
-}
-
-#[test]
-fn what_is_no_installer_is_refused_with_what_it_lacks() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let but = |name: &str, text: &str| -> Vec<(&'static str, String)> {
-        let files = WHOLE
-            .iter()
-            .filter(|(file, _)| text != "-" || *file != name);
-        let text_of = |(file, usual): &(&'static str, &str)| {
-            let text = if *file == name { text } else { usual };
-            (*file, text.to_owned())
-        };
-        files.map(text_of).collect()
-    };
-    for (what, files, want) in [
-        ("no initrd", but(INITRD, "-"), "it has no initrd"),
-        ("an empty kernel", but(KERNEL, ""), "its kernel is empty"),
-        (
-            "two lines",
-            but(CMDLINE, "a\nb"),
-            "its cmdline has the character '\\n'; it must be one line of ASCII",
-        ),
-        (
-            "a book",
-            but(CMDLINE, &"a".repeat(9000)),
-            "its cmdline is too long",
-        ),
-        (
-            "another machine",
-            but(ARCH, "riscv64"),
-            "its arch is `riscv64`, not x86_64 or aarch64",
-        ),
-    ] {
-        let dir = folder.path().join(what);
-        let files: Vec<_> = files
-            .iter()
-            .map(|(name, text)| (*name, text.as_str()))
-            .collect();
-        built(&dir, &files);
-        let refusal = look_into(&dir, &path('1')).expect_err(what);
-        assert_eq!(refusal.facts[0], want, "{what}");
-        assert!(
-            refusal.message.ends_with("is not an installer"),
-            "{refusal}"
-        );
-    }
-    let dir = folder.path().join("whole");
-    built(&dir, &WHOLE);
-    let whole = look_into(&dir, &path('1')).expect("an installer");
-    assert_eq!((&*whole.arch, &*whole.cmdline), ("x86_64", "console=ttyS0"));
-    let refusal = look_into(&folder.path().join("none"), &path('1')).expect_err("is not there");
-    assert!(
-        refusal
-            .message
-            .contains("is not in this machine's Nix store"),
-        "{refusal}"
-    );
 }
 
 /// A file as a workstation sends it.
@@ -166,7 +100,7 @@ async fn what_was_sent_is_booted_at_once_and_after_a_restart_and_so_is_the_one_b
     assert!(!publish(&installers, '3').await, "it is so already");
     // Half a copy, as a power cut leaves it.
     let folder = state.path().join("installers/x86_64");
-    built(&folder.join("4.new"), &WHOLE[..1]);
+    built(&folder.join("4.new"), &[(KERNEL, "kernel")]);
     built(
         &state.path().join("installers/incoming"),
         &[("0123456789abcdef.half", "half")],
@@ -422,11 +356,11 @@ async fn a_service_that_ends_before_or_after_an_installer_is_recorded_boots_what
 /// `installers/x86_64.json` of an older version is read by a newer one.
 #[test]
 fn a_record_is_stored_as_it_always_was() {
-    let installer = |letter, seconds: i64| Installer {
+    let installer = |letter, seconds: i64| PublishedInstaller {
         arch: "x86_64".to_owned(),
         path: path(letter),
         published: Timestamp::from_millis(1000 * seconds),
-        source: Source::default(),
+        source: FlakeSource::default(),
     };
     let record = Record {
         current: installer('2', 2),

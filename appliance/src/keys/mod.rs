@@ -3,9 +3,10 @@
 //! Nothing here has `Debug` or `Display`, and no error quotes what a file holds: a secret that cannot be
 //! printed cannot reach a log.
 
-pub mod access;
+pub mod admin_token;
 mod disks;
 mod file;
+pub mod seal;
 mod signing;
 mod tls;
 
@@ -14,14 +15,22 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use hmac::{Hmac, Mac};
 use netboot::base::name::HostName;
+use netboot::base::token::Digest;
+use netboot_pin::refuse_others;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 
 use self::disks::Safe;
 use self::signing::SigningKey;
 use self::tls::Tls;
+use crate::base::clock;
 use crate::config::K3sConfig;
-use crate::{clock, durable};
+use crate::files::durable;
+
+/// The SHA-256 of a secret's text: all that is compared or kept of it.
+pub fn secret_hash(secret: &str) -> Digest {
+    Digest::new(Sha256::digest(secret.as_bytes()).into())
+}
 
 /// All keys, in memory.
 pub struct Keys {
@@ -42,7 +51,7 @@ impl Keys {
         let dir = state_dir.join("keys");
         durable::make_dir(&dir)
             .with_context(|| format!("cannot make the folder `{}`", dir.display()))?;
-        file::only_ours(&dir, "go-rwx")?;
+        refuse_others(&dir, "go-rwx")?;
         let (server_token, agent_token) = cluster_tokens(&dir, k3s)?;
         Ok(Self {
             tls: Tls::open(&dir)?,
@@ -106,7 +115,7 @@ impl Keys {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.master).expect("any length is a key");
         mac.update(b"node-password\0");
         mac.update(name.as_str().as_bytes());
-        file::hex(&mac.finalize().into_bytes())
+        hex::encode(mac.finalize().into_bytes())
     }
 }
 
@@ -127,13 +136,16 @@ fn cluster_tokens(dir: &Path, k3s: &K3sConfig) -> anyhow::Result<(String, String
     let made = |name: &str| -> anyhow::Result<String> {
         let path = dir.join(name);
         let octets =
-            file::read_or_make(&path, || Ok(file::hex(&clock::random::<32>()).into_bytes()))?;
+            file::read_or_make(
+                &path,
+                || Ok(hex::encode(clock::random::<32>()).into_bytes()),
+            )?;
         token(&path, octets)
     };
     let given = |path: &PathBuf| -> anyhow::Result<String> {
         let octets = std::fs::read(path)
             .with_context(|| format!("cannot read the token file `{}`", path.display()))?;
-        file::only_ours(path, "o-rwx")?;
+        refuse_others(path, "o-rwx")?;
         token(path, octets)
     };
     let server = match &k3s.token_file {

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 
 use super::file;
-use crate::clock;
+use crate::base::clock;
 
 pub(super) struct SigningKey {
     pub file: PathBuf,
@@ -48,7 +48,7 @@ fn make() -> anyhow::Result<String> {
     let pair = Ed25519KeyPair::from_seed_unchecked(&seed)
         .map_err(|_| anyhow!("cannot make a signing key"))?;
     let both = [&seed, pair.public_key().as_ref()].concat();
-    let id = file::hex(&clock::random::<4>());
+    let id = hex::encode(clock::random::<4>());
     Ok(format!("pxe-appliance-{id}-1:{}", STANDARD.encode(both)))
 }
 

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use super::Shared;
 use super::recover::Attached;
 use super::write::Files;
-use crate::clock::Clock;
+use crate::base::clock::Clock;
 
 /// How many callers share one fsync. More would wait longer than they gain.
 const GROUP: usize = 256;

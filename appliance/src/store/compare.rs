@@ -92,7 +92,7 @@ fn restore_tail(index: &Index, meta: &Meta, truth: &mut Truth<'_>) -> Result<(),
         let payload = String::from_utf8(payload).map_err(|e| Odd::Wrong(e.to_string()))?;
         tail.push((event, payload));
     }
-    if line::hex(&chain) != meta.chain {
+    if hex::encode(chain) != meta.chain {
         return Err(Odd::Wrong(format!(
             "it ends at event {}, the journal at {}, and the two do not fit together",
             meta.seq, truth.journal.seq

@@ -10,17 +10,18 @@ use std::io;
 use std::ops::{Bound, Deref};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use netboot::base::mac::Mac;
 use netboot::dhcp::lease::Lease;
 use netboot::machine::event::Event;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sled::transaction::{ConflictableTransactionError, TransactionError, Transactional};
 
 use super::record;
-use crate::durable;
+use crate::files::durable;
 
 /// An index of some thousand machines opens in well under a second; a damaged one may not end at all.
 const OPEN_LIMIT: Duration = Duration::from_secs(60);
@@ -238,7 +239,7 @@ impl Index {
     /// chance; large values go to files of their own, which it does not sync at all.
     fn sync(&self) -> Result<(), IndexError> {
         self.db.flush().map_err(engine)?;
-        let mut known = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.blobs.lock();
         let blobs = self.dir.join("blobs");
         let mut present = BTreeSet::new();
         if blobs.is_dir() {

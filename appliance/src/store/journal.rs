@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use netboot::machine::event::Event;
 
 use super::line::{self, Chain, Header};
-use crate::durable;
+use crate::files::durable;
 
 /// An open journal. `good` is where it ends as far as it was ever acknowledged.
 pub(super) struct Journal {
@@ -117,7 +117,7 @@ impl Journal {
                 Err(_) => break,
             };
             chain = line::link(&chain, whole.payload.as_bytes());
-            if whole.seq != seq + 1 || whole.chain != line::hex(&chain) {
+            if whole.seq != seq + 1 || whole.chain != hex::encode(chain) {
                 return Err(damaged(number, "does not follow from the lines before it"));
             }
             let event: Event =
@@ -190,7 +190,7 @@ impl Journal {
     /// The chain up to and with event `seq`, as hexadecimal digits; nothing beyond the end.
     pub(super) fn chain_at(&self, seq: u64) -> io::Result<Option<String>> {
         if seq == self.seq {
-            return Ok(Some(line::hex(&self.chain)));
+            return Ok(Some(hex::encode(self.chain)));
         }
         let mut found = None;
         if seq == 0 {
@@ -198,7 +198,7 @@ impl Journal {
             self.reader(0)?.read_until(b'\n', &mut header)?;
             found = header
                 .strip_suffix(b"\n")
-                .map(|line| line::hex(&Header::chain(line)));
+                .map(|line| hex::encode(Header::chain(line)));
         } else if seq < self.seq {
             self.replay(seq - 1, seq, |line| found = Some(line.chain.clone()))?;
         }

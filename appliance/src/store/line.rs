@@ -39,7 +39,7 @@ pub(super) fn link(before: &Chain, payload: &[u8]) -> Chain {
 /// The line for an event, with its line feed.
 pub(super) fn render(seq: u64, chain: &Chain, payload: &str) -> String {
     let crc = crc32c::crc32c(payload.as_bytes());
-    let chain = hex(chain);
+    let chain = hex::encode(chain);
     format!(
         "{{\"seq\":{seq},\"crc32c\":\"{crc:08x}\",\"chain\":\"{chain}\",\"event\":{payload}}}\n"
     )
@@ -77,11 +77,6 @@ pub(super) fn read(line: &[u8]) -> Result<Line<'_>, &'static str> {
     })
 }
 
-/// Lower-case hexadecimal digits.
-pub(super) fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|o| format!("{o:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +98,6 @@ mod tests {
         assert_eq!(render(1, &chain, "{}"), format!("{stored}\n"));
         let line = read(stored.as_bytes()).expect("is whole");
         let read = (line.seq, line.chain, line.payload);
-        assert_eq!(read, (1, hex(&chain), "{}"));
+        assert_eq!(read, (1, hex::encode(chain), "{}"));
     }
 }

@@ -25,7 +25,7 @@ mod tests;
 
 use netboot::machine::event::Draft;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use netboot::api::types::Live;
 use netboot::base::mac::Mac;
@@ -35,11 +35,12 @@ use netboot::dhcp::lease::{Leases, Ruling};
 use netboot::machine::event::Event;
 use netboot::machine::event::Verdict;
 use netboot::machine::state::World;
+use parking_lot::RwLock;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use self::committer::{Job, Outcome, Ruled, Settled};
 use self::index::{Index, IndexError};
-use crate::clock::Clock;
+use crate::base::clock::Clock;
 
 /// Callers that may wait for the writer; more of them wait before they are in the queue.
 const QUEUE: usize = 1024;
@@ -240,30 +241,30 @@ impl Store {
 
 impl Shared {
     fn world(&self) -> Arc<World> {
-        let world = self.world.read().unwrap_or_else(PoisonError::into_inner);
+        let world = self.world.read();
         Arc::clone(&world)
     }
 
     fn publish(&self, world: Arc<World>) {
-        *self.world.write().unwrap_or_else(PoisonError::into_inner) = world;
+        *self.world.write() = world;
     }
 
     fn index(&self) -> Option<Arc<Index>> {
-        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let index = self.index.read();
         index.clone()
     }
 
     fn set_index(&self, index: Option<Arc<Index>>) {
-        *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
+        *self.index.write() = index;
     }
 
     fn trouble(&self) -> Trouble {
-        let trouble = self.trouble.read().unwrap_or_else(PoisonError::into_inner);
+        let trouble = self.trouble.read();
         trouble.clone()
     }
 
     fn set_trouble(&self, change: impl FnOnce(&mut Trouble)) {
-        change(&mut self.trouble.write().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.trouble.write());
     }
 
     /// Stops using the index; the writer brings it back.

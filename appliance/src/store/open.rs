@@ -4,13 +4,14 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use netboot::machine::state::World;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use parking_lot::RwLock;
 use tokio::sync::{broadcast, mpsc};
 
 use super::committer::Committer;
@@ -19,9 +20,9 @@ use super::journal::Journal;
 use super::recover::{self, Paths, Truth};
 use super::sentinel::Sentinel;
 use super::write::Files;
-use super::{BEHIND, QUEUE, Shared, Store, Trouble, chain, line};
-use crate::clock::{self, Clock};
-use crate::durable;
+use super::{BEHIND, QUEUE, Shared, Store, Trouble, chain};
+use crate::base::clock::{self, Clock};
+use crate::files::durable;
 
 /// How long a store that is just being closed may hold its lock.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -157,7 +158,7 @@ fn begin(paths: &Paths) -> anyhow::Result<()> {
         );
     }
     if empty {
-        let id = line::hex(&clock::random::<16>());
+        let id = hex::encode(clock::random::<16>());
         Journal::create(journal, &id)
             .with_context(|| format!("cannot make the journal `{}`", journal.display()))?;
     }

@@ -12,9 +12,8 @@ use super::compare::{Odd, compare};
 use super::folds::{machine_records, release_records};
 use super::index::{Batch, Index, IndexError, Meta, Tree};
 use super::journal::Journal;
-use super::line;
 use super::sentinel::Sentinel;
-use crate::durable;
+use crate::files::durable;
 
 /// What a batch of catching up may hold: bounds memory, and the time of one flush.
 const STRIDE: usize = 4096;
@@ -213,7 +212,7 @@ fn catch_up(
             batch.put(tree, key, json);
         }
     }
-    index.commit(&batch, &meta(seq, line::hex(&truth.journal.chain)))
+    index.commit(&batch, &meta(seq, hex::encode(truth.journal.chain)))
 }
 
 /// Builds a whole index beside the old one, then changes their places.

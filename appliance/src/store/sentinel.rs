@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::durable;
+use crate::files::durable;
 
 /// Overwritten in place: the line is of one length and far shorter than a sector.
 pub(super) struct Sentinel {

@@ -7,14 +7,14 @@ use netboot::dhcp::lease::Change;
 use netboot::machine::state::World;
 use nix::fcntl::Flock;
 
+use super::chain;
 use super::committer::{Committer, Outcome, Pending, apply, unavailable};
 use super::folds::fold_changes;
 use super::index::{Batch, Index, IndexError, Meta, Tree};
 use super::journal::Journal;
 use super::recover::{self, Paths, Truth};
 use super::sentinel::Sentinel;
-use super::{chain, line};
-use crate::durable;
+use crate::files::durable;
 
 /// Bytes that a batch of events may need.
 const PROBE: usize = 1 << 16;
@@ -107,7 +107,7 @@ impl Committer {
         let meta = Meta {
             store: self.files.journal.id.clone(),
             seq: self.files.journal.seq,
-            chain: line::hex(&self.files.journal.chain),
+            chain: hex::encode(self.files.journal.chain),
             turn,
             leases: durable.len(),
         };

@@ -1,23 +1,23 @@
 //! A name that a machine asks for → the file, if the one decision lets it have that.
 
+use netboot::base::address::Address;
 use std::net::Ipv4Addr;
 
-use axum::body::Bytes;
-use netboot::base::address::Address;
+use bytes::Bytes;
 use netboot::base::mac::Mac;
 use netboot::doctor::boot_trace::Part;
 use netboot::loader::local_boot::Loader;
 use netboot::loader::script::{Entry, Script, extlinux, grub, ipxe, raspberry_pi as pi};
 use netboot::machine::decide::Decision;
 use netboot::tftp::path::{self, Asked, File, Whose};
+use netboot_tftp::{Content, OpenFile};
 
-use super::content::Content;
+use super::provider::BootFile;
 use super::raspberry_pi;
-use super::shelf::Loan;
 use crate::app::App;
-use crate::caller::Caller;
+use crate::boot::requester::Caller;
+use crate::boot::script;
 use crate::config::InstallerImage;
-use crate::script;
 
 /// `address` is the one on the LAN where the client asks, `from` is the client's.
 ///
@@ -28,16 +28,10 @@ pub(super) async fn open(
     address: &Address,
     from: Ipv4Addr,
     name: &[u8],
-) -> Result<Loan, String> {
+) -> Result<OpenFile<BootFile>, String> {
     let (of, file) = match path::read(name).map_err(|why| why.to_string())? {
-        Asked::GrubMenu => {
-            let content = text(grub::menu(address));
-            return Ok(loan(None, "grub.cfg", None, content));
-        }
-        Asked::Bootcode => {
-            let content = raspberry_pi::bootcode(app)?;
-            return Ok(loan(None, "bootcode.bin", None, content));
-        }
+        Asked::GrubMenu => return Ok(of_all("grub.cfg", text(grub::menu(address)))),
+        Asked::Bootcode => return Ok(of_all("bootcode.bin", raspberry_pi::bootcode(app)?)),
         Asked::Own { of, file } => (of, file),
     };
     let mac = match of {
@@ -48,55 +42,78 @@ pub(super) async fn open(
             machine.ok_or("no Raspberry Pi of this number is known")?.id
         }
     };
-    let part = match &file {
+    let caller = app.caller(mac, from);
+    let content = of_machine(app, address, &caller, &file)
+        .await
+        .map_err(|why| format!("{mac}: {why}"))?;
+    let caller = Some(caller);
+    let part = part(&file);
+    Ok(OpenFile {
+        name: shown(file),
+        content,
+        context: BootFile { caller, part },
+    })
+}
+
+/// A file that is the same for all machines.
+fn of_all(name: &str, content: Content) -> OpenFile<BootFile> {
+    OpenFile {
+        name: name.to_owned(),
+        content,
+        context: BootFile {
+            caller: None,
+            part: None,
+        },
+    }
+}
+
+/// What a file is in a boot. `None` for a script, which is a step of its own.
+fn part(file: &File) -> Option<Part> {
+    match file {
         File::Loader(_) | File::Firmware(_) => Some(Part::Loader),
         File::Kernel(_) => Some(Part::Kernel),
         File::Initrd(_) => Some(Part::Initrd),
         File::Autoexec | File::Grub | File::Extlinux | File::Cmdline | File::Config => None,
-    };
-    let caller = app.caller(mac, from);
-    let (name, content) = own(app, address, &caller, file)
-        .await
-        .map_err(|why| format!("{mac}: {why}"))?;
-    Ok(loan(Some(caller), &name, part, content))
+    }
 }
 
-async fn own(
+/// The name of a file for the log.
+fn shown(file: File) -> String {
+    let name = match file {
+        File::Loader(name) | File::Firmware(name) => return name,
+        File::Autoexec => "autoexec.ipxe",
+        File::Grub => "its grub.cfg",
+        File::Extlinux => "its pxelinux.cfg",
+        File::Cmdline => "cmdline.txt",
+        File::Config => "config.txt",
+        File::Kernel(_) => "kernel",
+        File::Initrd(_) => "initrd",
+    };
+    name.to_owned()
+}
+
+/// A file of one machine, if the machine may have it.
+async fn of_machine(
     app: &App,
     address: &Address,
     caller: &Caller,
-    file: File,
-) -> Result<(String, Content), String> {
+    file: &File,
+) -> Result<Content, String> {
     let mac = caller.mac;
-    let (name, content) = match file {
-        File::Loader(name) => {
-            let (_, bytes) = app
-                .loaders
-                .get(&name)
-                .ok_or("asks for a file that is not there")?;
-            boots(app, mac)?;
-            if caller.is_proven {
-                app.trials(|trials| trials.taken(mac));
-            }
-            return Ok((name, Content::Memory(bytes)));
-        }
+    match file {
+        File::Loader(name) => loader(app, caller, name),
         File::Firmware(name) => {
             installs(app, mac)?;
-            return Ok((name.clone(), raspberry_pi::firmware(app, &name)?));
+            raspberry_pi::firmware(app, name)
         }
         File::Autoexec => {
             boots(app, mac)?;
-            ("autoexec.ipxe", text(ipxe::autoexec(address, mac)))
+            Ok(text(ipxe::autoexec(address, mac)))
         }
         File::Grub => {
             app.reached(caller).await;
-            (
-                "its grub.cfg",
-                written(app, address, caller, Some(Loader::Grub), |script| {
-                    Some(grub::text(script))
-                })
-                .await?,
-            )
+            let write = |script: &Script<'_>| Some(grub::text(script));
+            written(app, address, caller, Some(Loader::Grub), write).await
         }
         File::Extlinux => {
             // Unlike GRUB, which was loaded from here, any U-Boot asks: silence is silence.
@@ -104,29 +121,33 @@ async fn own(
                 return Err(reason.to_string());
             }
             app.reached(caller).await;
-            (
-                "its pxelinux.cfg",
-                written(app, address, caller, Some(Loader::UBoot), |script| {
-                    Some(extlinux::text(script))
-                })
-                .await?,
-            )
+            let write = |script: &Script<'_>| Some(extlinux::text(script));
+            written(app, address, caller, Some(Loader::UBoot), write).await
         }
-        File::Cmdline => (
-            "cmdline.txt",
-            written(app, address, caller, None, pi::cmdline).await?,
-        ),
-        // The first that a board asks for, and the same for all: with it, its boot begins.
-        File::Config => {
-            installs(app, mac)?;
-            let image = script::image(app, mac).map_err(|why| why.to_string())?;
-            app.installers.begin(mac, &image.image.name);
-            ("config.txt", text(pi::config().to_owned()))
-        }
-        File::Kernel(set) => ("kernel", image(app, mac, set, |image| &image.kernel)?),
-        File::Initrd(set) => ("initrd", image(app, mac, set, |image| &image.initrd)?),
-    };
-    Ok((name.to_owned(), content))
+        File::Cmdline => written(app, address, caller, None, pi::cmdline).await,
+        File::Config => raspberry_pi_config(app, mac),
+        File::Kernel(set) => image(app, mac, set.as_deref(), |image| &image.kernel),
+        File::Initrd(set) => image(app, mac, set.as_deref(), |image| &image.initrd),
+    }
+}
+
+/// A boot loader, and the record that this machine asked for it.
+fn loader(app: &App, caller: &Caller, name: &str) -> Result<Content, String> {
+    let loader = app.loaders.get(name);
+    let (_, bytes) = loader.ok_or("asks for a file that is not there")?;
+    boots(app, caller.mac)?;
+    if caller.is_proven {
+        app.trials(|trials| trials.taken(caller.mac));
+    }
+    Ok(Content::Memory(bytes))
+}
+
+/// `config.txt` is the first file that a board asks for, and the same for all boards: with it, its boot begins.
+fn raspberry_pi_config(app: &App, mac: Mac) -> Result<Content, String> {
+    installs(app, mac)?;
+    let image = script::image(app, mac).map_err(|why| why.to_string())?;
+    app.installers.begin(mac, &image.image.name);
+    Ok(text(pi::config().to_owned()))
 }
 
 /// The machine is to netboot: an installer, or a screen.
@@ -150,7 +171,7 @@ fn installs(app: &App, mac: Mac) -> Result<(), String> {
     }
 }
 
-/// The script in the language of `write`, which may have no words for some entries.
+/// The script in the language of `write`, which may have no form for some entries.
 async fn written(
     app: &App,
     address: &Address,
@@ -176,14 +197,14 @@ async fn written(
 fn image(
     app: &App,
     mac: Mac,
-    named: Option<String>,
+    named: Option<&str>,
     part: impl Fn(&InstallerImage) -> &std::path::Path,
 ) -> Result<Content, String> {
     installs(app, mac)?;
     let image = script::begun(app, mac).map_err(|why| why.to_string())?;
     let image = match named {
         Some(name) => {
-            let found = app.installers.named(&name, &image.image.arch);
+            let found = app.installers.named(name, &image.image.arch);
             found.ok_or("asks for an installer that is not there any more")?
         }
         None => image,
@@ -193,13 +214,4 @@ fn image(
 
 fn text(text: String) -> Content {
     Content::Memory(Bytes::from(text))
-}
-
-fn loan(caller: Option<Caller>, name: &str, part: Option<Part>, content: Content) -> Loan {
-    Loan {
-        caller,
-        name: name.to_owned(),
-        part,
-        content,
-    }
 }

@@ -2,8 +2,8 @@
 
 use netboot::dhcp::request::is_raspberry_pi_card;
 use netboot::machine::decide::Decision;
+use netboot_tftp::Content;
 
-use super::content::Content;
 use crate::app::App;
 
 /// `name` is one of the firmware's, as `netboot::tftp::path` knows them. A link that leads out of the folder leads nowhere.

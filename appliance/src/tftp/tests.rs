@@ -5,10 +5,10 @@ use netboot::api::types::Live;
 use netboot::base::arch::Arch;
 use netboot::dhcp::offer_fallback::Form;
 use netboot::dhcp::request::{Boot, Client};
+use netboot_tftp::testing::{Client as Peer, LIMIT, fetch, read, request, said};
 use tokio::sync::broadcast::Receiver;
 use tokio::task::JoinHandle;
 
-use super::testing::{Client as Peer, LIMIT, fetch, read, request, said};
 use super::*;
 use crate::testing::{
     ARM, ARM_IMAGE, DISCOVER, House, MAC, STRANGER, UEFI, at_home, boot, enroll, enroll_as, mac,
@@ -77,7 +77,7 @@ async fn an_armed_machine_gets_its_loader_whole() {
         client: Client::Pxe,
     };
     let forms = Form::all(uefi, false);
-    let now = crate::clock::now();
+    let now = crate::base::clock::now();
     let given = app.trials(|t| t.discover(mac(MAC), uefi, None, forms, &["snponly.efi"], now));
     let mut live = app.store.live();
     for (name, path, options) in [

@@ -1,10 +1,12 @@
-//! TFTP: ours beside dnsmasq, atftpd and tftpd-hpa, in one run, with one client for all.
+//! TFTP: ours beside dnsmasq, atftpd, tftpd-hpa and async-tftp, in one run, with one client for all.
 //!
 //! Everything happens on loopback in a namespace of its own. Packets are cut before they leave, as cards have
 //! it, and lost where they come in, in both directions. Where nothing is lost, the servers take turns and the
 //! median of the rounds counts; where something is, waiting is all that takes time, so the peers run at once.
 //!
-//! `cargo bench -p integration --bench tftp [-- WORD…]`: only the cases whose line has all the words.
+//! Then come the probes: what firmware does besides reading a file to its end, and what each server makes of it.
+//!
+//! `cargo bench -p integration --features peers --bench tftp [-- WORD…]`: only the cases whose line has all the words.
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
@@ -15,10 +17,15 @@ use integration::lab::loaders::FOLDER;
 use integration::lab::loss::lose;
 
 mod client;
+mod probes;
 mod servers;
 
 use client::{Terms, Wish, fetch};
+use probes::{PROBES, Probe};
 use servers::Server;
+
+/// Of the titles, in characters.
+const WIDTH: usize = 49;
 
 /// Of each case without loss.
 const ROUNDS: usize = 5;
@@ -114,10 +121,15 @@ fn main() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let servers = servers::start(&files, dir.path())?;
     let names: Vec<_> = servers.iter().map(|s| format!("{:>12}", s.name)).collect();
-    println!("{:<45}{}   ours : best of the others", "", names.concat());
+    println!(
+        "{:<WIDTH$}{}   ours : best of the others",
+        "",
+        names.concat()
+    );
+    let wanted = |title: &str| words.iter().all(|word| title.contains(word.as_str()));
     for case in Case::all() {
         let title = case.title();
-        if !words.iter().all(|word| title.contains(word.as_str())) {
+        if !wanted(&title) {
             continue;
         }
         let want = files
@@ -133,7 +145,26 @@ fn main() -> anyhow::Result<()> {
         lose(0)?;
         show(&title, case, want.len(), &times);
     }
+    for probe in PROBES.iter().filter(|probe| wanted(probe.title)) {
+        let cells = probed(&servers, probe)?;
+        println!("{:<WIDTH$}{}", probe.title, cells.concat());
+    }
     Ok(())
+}
+
+/// What each server did, all asked at once: waiting is what takes time.
+fn probed(servers: &[Server], probe: &Probe) -> anyhow::Result<Vec<String>> {
+    std::thread::scope(|scope| {
+        let asked: Vec<_> = servers
+            .iter()
+            .map(|server| scope.spawn(move || (probe.ask)(server)))
+            .collect();
+        let told = asked
+            .into_iter()
+            .map(|asked| asked.join().expect("does not panic"));
+        told.map(|told| told.map(|told| format!("{told:>12}")))
+            .collect()
+    })
 }
 
 fn in_turn(servers: &[Server], case: Case, want: &[u8]) -> anyhow::Result<Vec<Time>> {
@@ -251,5 +282,5 @@ fn show(title: &str, case: Case, size: usize, times: &[Time]) {
         ),
     };
     let missed = if met { "" } else { "  (missed)" };
-    println!("{title:<45}{cells}   {ratio}{missed}");
+    println!("{title:<WIDTH$}{cells}   {ratio}{missed}");
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -44,44 +44,15 @@ pub(crate) fn start(files: &[(&str, &[u8])], dir: &Path) -> anyhow::Result<Vec<S
     }];
     // tftpd-hpa asks the resolver for its own address, and that knows none where there is but 127.0.0.1.
     run(Command::new("ip").args(["address", "add", "10.77.0.9/32", "dev", "lo"]))?;
-    let shown = root.display();
-    for (name, program, last, words) in [
-        (
-            "dnsmasq",
-            "dnsmasq",
-            2,
-            format!(
-                "--no-daemon --conf-file=/dev/null --port=0 --user=root --bind-interfaces --listen-address=127.0.0.2 \
-                 --enable-tftp --tftp-root={shown} --tftp-max=100"
-            ),
-        ),
-        (
-            "atftpd",
-            "atftpd",
-            3,
-            format!(
-                "--daemon --no-fork --user root.root --maxthread 100 --bind-address 127.0.0.3 {shown}"
-            ),
-        ),
-        (
-            "tftpd-hpa",
-            "in.tftpd",
-            4,
-            format!("-L -u root -a 127.0.0.4:69 -s {shown}"),
-        ),
-    ] {
-        let Some(path) = peers::find(program) else {
-            println!(
-                "without {name}: `{program}` is not there (integration/benches/peers fetches it)"
-            );
+    for peer in peers(&root) {
+        let (name, last) = (peer.name, peer.last);
+        let Some(path) = peer.program else {
+            println!("without {name}: {}", peer.tip);
             continue;
         };
         let log = dir.join(format!("{name}.log"));
-        let mut process = Process::start(
-            name,
-            Command::new(path).args(words.split_whitespace()),
-            &log,
-        )?;
+        let words = peer.words.split_whitespace();
+        let mut process = Process::start(name, Command::new(path).args(words), &log)?;
         let at = SocketAddr::from(([127, 0, 0, last], 69));
         wait_for(&format!("{name} to serve"), Duration::from_secs(10), || {
             process
@@ -112,6 +83,68 @@ pub(crate) fn start(files: &[(&str, &[u8])], dir: &Path) -> anyhow::Result<Vec<S
         }
     }
     Ok(servers)
+}
+
+/// A server that ours is measured beside.
+struct Peer {
+    name: &'static str,
+    /// `None` if it is not there.
+    program: Option<PathBuf>,
+    /// How to get it.
+    tip: &'static str,
+    /// It is to serve on 127.0.0.`last`.
+    last: u8,
+    words: String,
+}
+
+fn peers(root: &Path) -> [Peer; 5] {
+    const FETCHED: &str = "integration/benches/peers fetches it";
+    const BUILT: &str = "`cargo bench --features peers` builds it";
+    let async_tftp = || option_env!("CARGO_BIN_EXE_async-tftp-peer").map(PathBuf::from);
+    let root = root.display();
+    [
+        Peer {
+            name: "dnsmasq",
+            program: peers::find("dnsmasq"),
+            tip: FETCHED,
+            last: 2,
+            words: format!(
+                "--no-daemon --conf-file=/dev/null --port=0 --user=root --bind-interfaces --listen-address=127.0.0.2 \
+                 --enable-tftp --tftp-root={root} --tftp-max=100"
+            ),
+        },
+        Peer {
+            name: "atftpd",
+            program: peers::find("atftpd"),
+            tip: FETCHED,
+            last: 3,
+            words: format!(
+                "--daemon --no-fork --user root.root --maxthread 100 --bind-address 127.0.0.3 {root}"
+            ),
+        },
+        Peer {
+            name: "tftpd-hpa",
+            program: peers::find("in.tftpd"),
+            tip: FETCHED,
+            last: 4,
+            words: format!("-L -u root -a 127.0.0.4:69 -s {root}"),
+        },
+        Peer {
+            name: "async-tftp",
+            program: async_tftp(),
+            tip: BUILT,
+            last: 5,
+            words: format!("127.0.0.5:69 {root}"),
+        },
+        // The same, sending again after 200 ms and not after 3 s: where packets are lost, that is all it lacks.
+        Peer {
+            name: "async-200ms",
+            program: async_tftp(),
+            tip: BUILT,
+            last: 6,
+            words: format!("127.0.0.6:69 {root} 200"),
+        },
+    ]
 }
 
 /// Whether a socket is bound there, as the kernel lists them: address and port in the hexadecimal of the machine.

@@ -1,6 +1,8 @@
-//! The pin: the one public key that an agent or a workstation takes for the appliance's.
+//! How agents and workstations know the appliance: the pin, which is the hash of its one public key, and the token file that
+//! opens it to a workstation.
 
 mod tls;
+mod token_file;
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
 pub use tls::{Verdict, client};
+pub use token_file::{AdminUrl, TokenFile, refuse_others};
 
 /// The SHA-256 of a DER SubjectPublicKeyInfo, written `sha256/<base64>` (as in RFC 7469 §2.4, without quotes).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

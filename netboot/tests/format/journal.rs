@@ -2,12 +2,13 @@
 
 use std::net::Ipv4Addr;
 
+use netboot::base::arch::Arch;
 use netboot::dhcp::offer_fallback::{Form, Manner};
-use netboot::dhcp::request::Arch;
+use netboot::dhcp::request::Facts;
 use netboot::install::report::{Outcome, Report, Step};
 use netboot::loader::local_boot::{Left, Loader, Way};
+use netboot::machine::Waits;
 use netboot::machine::event::{BY_POLICY, Event, Happening};
-use netboot::machine::{Facts, Waits};
 
 use crate::golden::{check, covers, sample, variants};
 use crate::plan::plan;

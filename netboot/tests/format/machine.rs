@@ -2,14 +2,13 @@
 
 use std::net::Ipv4Addr;
 
+use netboot::base::arch::Arch;
 use netboot::dhcp::lease::Lease;
 use netboot::dhcp::offer_fallback::{Form, Manner};
-use netboot::dhcp::request::Arch;
+use netboot::dhcp::request::Facts;
 use netboot::install::report::{Outcome, Progress, Report, Step};
 use netboot::loader::local_boot::{Loader, LocalBoot, Way};
-use netboot::machine::{
-    Armed, Attempt, Discovery, Facts, HandedKey, Machine, Secrets, State, Waits,
-};
+use netboot::machine::{Armed, Attempt, Discovery, HandedKey, Machine, Secrets, State, Waits};
 
 use crate::golden::{both, check, covers, sample, variants};
 use crate::plan::plan;

@@ -2,7 +2,8 @@
 
 use std::net::Ipv4Addr;
 
-use netboot::dhcp::request::{Arch, Client};
+use netboot::base::arch::Arch;
+use netboot::dhcp::request::Client;
 use netboot::doctor::boot_trace::{Boot, Log, Mark, Note, Part, Script, Via, Why};
 use netboot::install::report::Step;
 use netboot::loader::local_boot::Way;

@@ -1,8 +1,10 @@
 //! Values that samples are made of. `full`: with all that may be absent or empty; else without.
 
-use netboot::api::types::{Installer, Source as BuiltFrom};
 use netboot::base::mac::Mac;
 use netboot::base::name::{HostName, ProfileName, SystemName};
+use netboot::base::release::FlakeSource as BuiltFrom;
+use netboot::base::release::PublishedInstaller;
+use netboot::base::release::Release;
 use netboot::base::store_path::StorePath;
 use netboot::base::timestamp::Timestamp;
 use netboot::base::token::{Digest, Ticket};
@@ -10,7 +12,7 @@ use netboot::disk::hardware::{Disk, Firmware, Group, Hardware, Holding, Nic};
 use netboot::install::plan::PlannedDisk;
 use netboot::loader::uefi::boot_order::{Entry, Source};
 use netboot::machine::wipe_confirmation::{Found, Written, WrittenPartition};
-use netboot::machine::{Claim, DiskKey, Generation, Origin, Release};
+use netboot::machine::{Claim, DiskKey, Generation, Origin};
 
 /// 2026-04-02 10:14:07.`millis` UTC
 pub(crate) fn at(millis: i64) -> Timestamp {
@@ -212,8 +214,8 @@ pub(crate) fn built_from(full: bool) -> BuiltFrom {
     }
 }
 
-pub(crate) fn installer(full: bool) -> Installer {
-    Installer {
+pub(crate) fn installer(full: bool) -> PublishedInstaller {
+    PublishedInstaller {
         arch: "x86_64".to_owned(),
         path: path("installer"),
         published: at(3),

@@ -1,8 +1,9 @@
 //! The words of every kind that holds nothing else: what `state`, `step`, `code` and their like may be.
 
+use netboot::base::arch::Arch;
 use netboot::base::refusal::Code;
 use netboot::dhcp::offer_fallback::Form;
-use netboot::dhcp::request::{Arch, Client};
+use netboot::dhcp::request::Client;
 use netboot::disk::hardware::Firmware;
 use netboot::disk::layout::{Format, Purpose};
 use netboot::doctor::boot_trace::{Part, Via, Why};
@@ -11,9 +12,9 @@ use netboot::install::plan::Fate;
 use netboot::install::report::Step;
 use netboot::loader::local_boot::{Loader, Way};
 use netboot::loader::uefi::boot_order;
-use netboot::machine::wipe_confirmation::Wipe;
 use netboot::machine::{Origin, State};
 use netboot::profile::Role;
+use netboot::profile::Wipe;
 
 use crate::golden::{check, covers, every, sample, variants};
 

@@ -10,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::between::{Asked, Between, Fate};
 use super::*;
-use crate::admin;
 use crate::testing::{House, get, wait_until};
 
 /// For what a client on this machine needs a few seconds at most.
@@ -67,8 +66,8 @@ impl Served {
             .into_iter()
             .chain(words.iter().copied());
         let text = Text::default();
-        let mut output = admin::Output::to(Box::new(text.clone()), Box::new(text.clone()));
-        let exit = admin::run(args.map(OsString::from), &mut output).await;
+        let mut output = pxe_admin::Output::to(Box::new(text.clone()), Box::new(text.clone()));
+        let exit = pxe_admin::run(args.map(OsString::from), &mut output).await;
         let octets = text.0.lock().expect("no panic").clone();
         (exit, String::from_utf8_lossy(&octets).into_owned())
     }

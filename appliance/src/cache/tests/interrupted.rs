@@ -5,7 +5,7 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::cuts::{long, start_child, within};
+use crate::testing::cuts::{long, start_child, within};
 
 const CHILD: &str = "NETBOOT_CACHE_CHILD";
 

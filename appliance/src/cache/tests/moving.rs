@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::cache::incoming::Incoming;
-use crate::cuts::{Mounted, blank, long, power_cut, start_to_work, uncut};
+use crate::testing::cuts::{Mounted, blank, long, power_cut, start_to_work, uncut};
 
 const CHILD: &str = "NETBOOT_MOVING_CHILD";
 

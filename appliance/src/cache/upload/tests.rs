@@ -10,8 +10,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config::K3sConfig;
+use crate::files::budget::Room;
 use crate::keys::Keys;
-use crate::room::Room;
 use crate::testing::archive;
 use sha2::{Digest, Sha256};
 
@@ -189,8 +189,8 @@ async fn a_system_comes_in_however_it_is_packed_and_goes_out_with_our_signature(
             .await
             .expect("is a system")
             .expect("came over the network");
-        assert_eq!(measured.carries.label, "25.05.1");
-        let script = measured.carries.script.as_ref().expect("carries one");
+        assert_eq!(measured.system.label, "25.05.1");
+        let script = measured.system.script.as_ref().expect("carries one");
         assert_eq!(script.name(), "disko-format-mount");
         let sizes = system.info.nar_size + dependency.info.nar_size;
         assert_eq!(measured.closure_size, sizes);

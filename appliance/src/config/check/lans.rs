@@ -3,7 +3,8 @@
 use super::NoLan;
 use crate::config::document::{Reader, Section};
 use crate::config::values;
-use crate::lan::{self, Interface, Lan};
+use crate::net;
+use crate::net::{Interface, Lan};
 
 /// All of them; the error is only there if no key of the file is to blame.
 pub(super) fn read(
@@ -59,7 +60,7 @@ fn one(
         return Err(None);
     }
     let name = interface.as_ref().map(|i| i.value);
-    let chosen = lan::choose(interfaces, name, address.as_ref().map(|a| a.value));
+    let chosen = net::choose(interfaces, name, address.as_ref().map(|a| a.value));
     chosen.map_err(|error| {
         let place = match (&interface, &address, &error) {
             (_, Some(address), NoLan::OtherAddress { .. } | NoLan::NobodyHas(_)) => &address.at,

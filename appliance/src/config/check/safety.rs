@@ -1,7 +1,7 @@
 //! Server mode is refused where it would do harm, unless the configuration says that it is meant.
 
 use crate::config::document::{Reader, Section};
-use crate::lan::Lan;
+use crate::net::Lan;
 
 /// The keys that mean something in server mode only.
 pub(super) const KEYS: [&str; 3] = ["allow-second-server", "allow-wifi", "allow-default-route"];

@@ -10,7 +10,7 @@ use netboot::dhcp::lease::{Network, Reservations, Site, Subnet};
 use super::HOUR;
 use crate::config::document::{Placed, Reader, Section};
 use crate::config::{Dhcp, values};
-use crate::lan::Lan;
+use crate::net::Lan;
 
 /// What is said of one network.
 const OF_ONE: [&str; 6] = [

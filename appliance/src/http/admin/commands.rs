@@ -15,7 +15,7 @@ use netboot::machine::state::World;
 
 use super::Operator;
 use crate::app::App;
-use crate::clock;
+use crate::base::clock;
 use crate::http::error::{Refused, broken, changed};
 use crate::http::request::Body;
 

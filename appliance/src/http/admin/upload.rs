@@ -20,10 +20,10 @@ use serde_json::json;
 use super::Operator;
 use crate::app::App;
 use crate::cache::Uploads;
+use crate::files::receive::Receiving;
 use crate::http::error::{Refused, changed, too_slow};
-use crate::http::open::files;
+use crate::http::public::files;
 use crate::http::request::BODY_LIMIT;
-use crate::receive::Receiving;
 
 /// How long a client may send nothing in the middle of a body: then it is gone.
 const QUIET: Duration = Duration::from_secs(30);

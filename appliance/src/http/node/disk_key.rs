@@ -2,7 +2,7 @@
 //! is stored but sealed.
 
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
@@ -15,10 +15,10 @@ use netboot::disk::disk_key;
 
 use super::Answer;
 use crate::app::App;
-use crate::clock;
+use crate::base::clock;
 use crate::http::error::{Refused, broken, not_now};
-use crate::http::request::{Bearer, Body, FromAddress, Peer, bad_json, hash};
-use crate::seal;
+use crate::http::request::{Bearer, Body, FromAddress, Peer, bad_json};
+use crate::keys::{seal, secret_hash};
 
 pub(super) async fn disk_key(
     State(app): State<Arc<App>>,
@@ -42,7 +42,7 @@ pub(super) async fn disk_key(
     };
     let kept = app.keys.keep_disk_key(&secrets.key);
     let kept = kept.map_err(|error| broken(&error))?;
-    let credential = hash(&secrets.credential);
+    let credential = secret_hash(&secrets.credential);
     let sealed = seal::seal(&recipient, &secrets).map_err(|error| broken(&error))?;
     let sealed = app
         .store
@@ -97,5 +97,5 @@ pub(super) async fn unlock(
 }
 
 fn attempts<T>(app: &App, of: impl FnOnce(&mut Attempts) -> T) -> T {
-    of(&mut app.unlocks.lock().unwrap_or_else(PoisonError::into_inner))
+    of(&mut app.unlocks.lock())
 }

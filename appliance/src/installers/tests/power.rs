@@ -1,7 +1,7 @@
 //! A power cut while an installer is put in place: what has reached the block device then is all there is.
 
 use super::*;
-use crate::cuts::{Mounted, blank, long, power_cut, start_child, uncut};
+use crate::testing::cuts::{Mounted, blank, long, power_cut, start_child, uncut};
 
 const CHILD: &str = "NETBOOT_INSTALLERS_CHILD";
 

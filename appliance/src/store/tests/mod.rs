@@ -22,7 +22,7 @@ use netboot::machine::event::Verdict;
 use netboot::machine::event::{Draft, Event, Happening};
 
 use super::{Decided, Store};
-use crate::clock;
+use crate::base::clock;
 
 /// The MAC of test machine `n`.
 fn mac(n: u64) -> Mac {

@@ -8,7 +8,8 @@ use nix::unistd::Pid;
 
 use super::kill::{Told, start};
 use super::*;
-use crate::cuts::{self, Mounted};
+use crate::testing::cuts;
+use crate::testing::cuts::Mounted;
 
 #[tokio::test]
 async fn nothing_acknowledged_is_lost_by_a_power_cut() {

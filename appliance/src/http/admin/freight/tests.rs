@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::durable;
+use crate::files::durable;
 use crate::http::testing::{Bench, TOPLEVEL, send};
 
 struct Served {

@@ -8,8 +8,8 @@ use netboot::base::store_path::StorePath;
 use netboot::publish::narinfo::Packed;
 
 use super::*;
-use crate::cuts::{Mounted, blank, long, power_cut, start_to_work, uncut};
 use crate::http::testing::opened;
+use crate::testing::cuts::{Mounted, blank, long, power_cut, start_to_work, uncut};
 
 const CHILD: &str = "NETBOOT_UPLOADS_CHILD";
 
@@ -69,7 +69,7 @@ fn made(number: u32) -> Vec<Parcel> {
     };
     let noise = |n: u32| {
         let octets = Sha256::digest((number * 1000 + n).to_be_bytes());
-        let text: String = octets.iter().map(|o| format!("{o:02x}")).collect();
+        let text = hex::encode(octets);
         let text = text.repeat(1024);
         archive(&format!("nix-archive-1 ( type regular contents {text} )"))
     };

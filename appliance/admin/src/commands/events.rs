@@ -1,0 +1,72 @@
+//! `events`: the journal, one line per event; or the packets of a machine.
+
+use std::path::Path;
+
+use netboot::api::types::Live;
+use serde_json::json;
+
+use crate::cli::{EventsArgs, Who};
+use crate::client::Client;
+use crate::event_text::event_text;
+use crate::failure::Failure;
+use crate::format::or_dash;
+use crate::output::{Answer, Output};
+use crate::stream::{EventStream, Item};
+
+pub(crate) async fn events(
+    client: &Client,
+    args: &EventsArgs,
+    output: &mut Output,
+) -> Result<Answer, Failure> {
+    if let Some([who, file]) = args.pcap.as_deref() {
+        return pcap(client, who, Path::new(file)).await;
+    }
+    let who = args.who.as_ref().map(ToString::to_string);
+    let mut stream = EventStream::new(client, who, args.after, args.follow);
+    while let Some(item) = stream.next().await? {
+        match item {
+            Item::Live(live, raw) => print(&live, &raw, output)?,
+            Item::Lost => output.note("the appliance is gone; waiting for it"),
+            Item::Back => output.note("the appliance is back"),
+        }
+    }
+    Ok(Answer::printed(0))
+}
+
+/// Writes the packets that the appliance has of a machine.
+async fn pcap(client: &Client, who: &str, file: &Path) -> Result<Answer, Failure> {
+    let who: Who = who.parse().map_err(|error| Failure::Argument {
+        message: format!("`{who}` names no machine: it {error}"),
+        tip: "pxe-admin machines".to_owned(),
+    })?;
+    let capture = client
+        .octets(&["machines", who.as_ref(), "packets"])
+        .await?;
+    let name = file.display();
+    std::fs::write(file, &capture).map_err(|error| Failure::Argument {
+        message: format!("cannot write `{name}`: {error}"),
+        tip: format!("pxe-admin events --pcap {who} /tmp/{who}.pcap"),
+    })?;
+    let said = json!({"file": file, "octets": capture.len()});
+    let text = format!("wrote the last packets of {who} to {name}");
+    Ok(Answer::new(&said, text).note(format!("next: tcpdump -nvr {name}")))
+}
+
+fn print(live: &Live, raw: &str, output: &mut Output) -> Result<(), Failure> {
+    match live {
+        Live::Event { .. } | Live::Unknown if output.is_json() => output.line(raw),
+        Live::Event { event } => output.line(&format!(
+            "{:>6}  {}  {:17}  {}",
+            event.seq,
+            event.at,
+            or_dash(event.machine),
+            event_text(&event.what)
+        )),
+        Live::Unknown => {
+            output.note("an event that this version does not know; `--json` prints it");
+            Ok(())
+        }
+        // Not in the journal: `watch` tells those.
+        Live::Progress { .. } | Live::Boot { .. } | Live::Alive => Ok(()),
+    }
+}

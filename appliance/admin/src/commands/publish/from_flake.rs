@@ -1,0 +1,386 @@
+//! `publish` of what the flake declares: evaluate, build what is new, then hand it over. Whatever fails before the last
+//! step leaves the appliance as it was.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use netboot::api::types::{Closure, InstallerPublished, Published, Publishing};
+use netboot::base::name::SystemName;
+use netboot::base::problem::nearest;
+use netboot::base::refusal::Refusal;
+use netboot::base::release::PublishedInstaller;
+use netboot::publish::closure::{self, Changes};
+use netboot::publish::nix_log::{BuildLog, News};
+use nix_publish::closure::closure as closure_here;
+use nix_publish::flake::{self, Built, Evaluated, Flake, Offers};
+use nix_publish::run::Host;
+use nix_publish::selection::{Omission, Selection};
+use nix_publish::{installer, publish_failed, system};
+
+use super::hand_over;
+use super::manifest::UploadManifest;
+use super::summary::{self, Forecast, InstallerForecast, Summary, SystemForecast};
+use crate::cli::PublishArgs;
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::format::bytes;
+use crate::output::{Answer, Output};
+
+/// How often a progress line is written over.
+const EVERY: Duration = Duration::from_millis(100);
+
+/// An output with what the appliance has of it.
+struct Item {
+    evaluated: Evaluated,
+    state: State,
+}
+
+enum State {
+    System(SystemName, Box<Closure>),
+    /// An architecture, and the installer that was published for it before.
+    Installer(String, Option<PublishedInstaller>),
+}
+
+impl Item {
+    /// The appliance has this very path, whole.
+    fn is_there(&self) -> bool {
+        let path = &self.evaluated.path;
+        match &self.state {
+            State::System(_, closure) => {
+                let newest = closure.release.as_ref();
+                closure.whole && newest.is_some_and(|release| release.toplevel == *path)
+            }
+            State::Installer(_, before) => before.as_ref().is_some_and(|b| b.path == *path),
+        }
+    }
+}
+
+pub(crate) async fn publish(
+    client: &Client,
+    args: &PublishArgs,
+    output: &mut Output,
+) -> Result<Answer, Failure> {
+    let mut publishing: Publishing = client.get(&["publishing"]).await?;
+    if client.is_elsewhere() {
+        // A folder of the appliance's own is no flake here.
+        publishing.flake.take_if(|flake| flake.starts_with('/'));
+    }
+    let reference = args.flake.as_deref().or(publishing.flake.as_deref());
+    let reference = reference.ok_or_else(no_flake)?;
+    output.progress(&format!("looking at {reference}"));
+    let flake = Flake::open(reference).await.map_err(Failure::here)?;
+    let offers = flake.offers().await.map_err(Failure::here)?;
+    let outputs = select(args, &publishing, &offers, &flake, output)?;
+    output.progress(&format!("evaluating {}", listed(&outputs)));
+    let evaluation = flake.evaluate(&outputs).await.map_err(Failure::here)?;
+    let items = items(client, &publishing, evaluation.outputs).await?;
+    let new: Vec<&Evaluated> = items
+        .iter()
+        .filter(|item| !item.is_there())
+        .map(|item| &item.evaluated)
+        .collect();
+    let built = build(&new, output).await?;
+    note_warnings(evaluation.warnings.iter().chain(&built.warnings), output);
+    let answer = if args.dry_run {
+        inspect(&new)?;
+        summary::forecast(&forecast(items).await?)
+    } else {
+        let manifest = manifest(client, &new).await?;
+        summary::published(&hand_over(client, items, &manifest, &flake, output).await?)
+    };
+    output.progress_over();
+    Ok(match flake.source().dirty {
+        true => answer.note("the flake has changes that are not committed"),
+        false => answer,
+    })
+}
+
+/// What is to be published: the systems that were named, or all that profiles use, with the installers for them.
+fn select(
+    args: &PublishArgs,
+    publishing: &Publishing,
+    offers: &Offers,
+    flake: &Flake,
+    output: &mut Output,
+) -> Result<Vec<flake::Output>, Failure> {
+    if let Some(unknown) = args.systems.iter().find(|name| !offers.has(name)) {
+        return Err(Failure::here(no_system(unknown, offers, flake)));
+    }
+    if !args.systems.is_empty() {
+        let mut named = args.systems.clone();
+        named.sort();
+        named.dedup();
+        return Ok(named.into_iter().map(flake::Output::System).collect());
+    }
+    let Selection { outputs, omissions } = Selection::new(
+        offers,
+        publishing.systems.iter().cloned(),
+        &publishing.installers,
+    );
+    for omission in omissions {
+        output.note(&match omission {
+            Omission::NoSystem { .. } => {
+                format!("warning: {omission}; `git add` what is new in hosts/")
+            }
+            Omission::NoInstaller { .. } => format!("warning: {omission}"),
+            Omission::Configured { .. } => format!("note: {omission}"),
+        });
+    }
+    if outputs.is_empty() {
+        return Err(Failure::here(
+            publish_failed("no profile uses a system of the flake")
+                .fact(format!("flake: {}", flake.reference()))
+                .fact(format!("its systems: {}", names(&offers.systems)))
+                .fact("nothing was changed")
+                .tip("pxe-admin publish SYSTEM, for one that no profile uses yet"),
+        ));
+    }
+    Ok(outputs)
+}
+
+/// Asks what the appliance has of each output.
+async fn items(
+    client: &Client,
+    publishing: &Publishing,
+    outputs: Vec<Evaluated>,
+) -> Result<Vec<Item>, Failure> {
+    let mut items = Vec::new();
+    for evaluated in outputs {
+        let state = match &evaluated.output {
+            flake::Output::System(name) => {
+                let call = ["releases", name.as_str(), "closure"];
+                State::System(name.clone(), Box::new(client.get(&call).await?))
+            }
+            flake::Output::Installer(arch) => {
+                let known = publishing.installers.iter().find(|i| i.arch == *arch);
+                State::Installer(arch.clone(), known.and_then(|i| i.published.clone()))
+            }
+        };
+        items.push(Item { evaluated, state });
+    }
+    Ok(items)
+}
+
+fn note_warnings<'a>(warnings: impl Iterator<Item = &'a String>, output: &mut Output) {
+    for warning in warnings {
+        // Said in our own words at the end.
+        if !(warning.starts_with("warning: Git tree '") && warning.ends_with("is dirty")) {
+            output.note(&format!("nix: {warning}"));
+        }
+    }
+}
+
+/// Refuses what was built and is neither a system nor an installer: all of them, before the first is handed over.
+fn inspect(new: &[&Evaluated]) -> Result<(), Failure> {
+    for Evaluated { path, output, .. } in new {
+        match output {
+            flake::Output::System(_) => system::inspect(path).map(drop),
+            flake::Output::Installer(_) => installer::inspect(path).map(drop),
+        }
+        .map_err(Failure::here)?;
+    }
+    Ok(())
+}
+
+/// Measures what is sent, and asks the appliance whether all of it fits. The manifest is empty where the appliance takes
+/// what was built from the Nix store of the same machine.
+async fn manifest(client: &Client, new: &[&Evaluated]) -> Result<UploadManifest, Failure> {
+    inspect(new)?;
+    let mut manifest = UploadManifest::new()?;
+    if !client.is_elsewhere() {
+        return Ok(manifest);
+    }
+    for Evaluated { path, output, .. } in new {
+        match output {
+            flake::Output::System(_) => manifest.system(path).await?,
+            flake::Output::Installer(_) => {
+                let files = installer::inspect(path).map_err(Failure::here)?;
+                manifest.installer(path, files).await?;
+            }
+        }
+    }
+    manifest.ask(client).await?;
+    Ok(manifest)
+}
+
+fn names(names: &[String]) -> String {
+    match names {
+        [] => "none".to_owned(),
+        names => names.join(", "),
+    }
+}
+
+fn no_system(unknown: &SystemName, offers: &Offers, flake: &Flake) -> Refusal {
+    let refusal = publish_failed(format!("the flake has no system `{unknown}`"))
+        .fact(format!("flake: {}", flake.reference()))
+        .fact(format!("its systems: {}", names(&offers.systems)))
+        .fact("nothing was changed");
+    match nearest(unknown.as_str(), offers.systems.iter().map(String::as_str)) {
+        Some(near) => refusal.tip(format!("did you mean `{near}`?")),
+        None => refusal.tip("a file that Git does not know does not exist for Nix: `git add` it"),
+    }
+}
+
+fn no_flake() -> Failure {
+    Failure::here(
+        publish_failed("it is not known which flake to build")
+            .fact("appliance.toml has no `flake`")
+            .fact("nothing was changed")
+            .tip("in the flake's folder: pxe-admin publish --flake .")
+            .tip("or once and for all, in appliance.toml: flake = \"/path/or/url\"")
+            .tip("for a system that is built already: pxe-admin publish SYSTEM --toplevel PATH"),
+    )
+}
+
+fn listed(outputs: &[flake::Output]) -> String {
+    let outputs: Vec<String> = outputs.iter().map(ToString::to_string).collect();
+    outputs.join(", ")
+}
+
+async fn build(new: &[&Evaluated], output: &mut Output) -> Result<Built, Failure> {
+    let mut shown = Instant::now();
+    let mut listener = |log: &BuildLog, news: &News| {
+        if output.shows_progress() {
+            if shown.elapsed() >= EVERY {
+                shown = Instant::now();
+                output.progress(&progress_text(log));
+            }
+        } else if let News::Builds(name) = news {
+            output.note(&format!("building {name}"));
+        }
+    };
+    let built = flake::build(new, None, &mut listener)
+        .await
+        .map_err(Failure::here)?;
+    output.progress_over();
+    Ok(built)
+}
+
+/// `built 3 of 12: nixos-system-worker; fetched 7 of 40 paths, 120 MiB`
+fn progress_text(log: &BuildLog) -> String {
+    let mut parts = Vec::new();
+    let (builds, copies) = (log.builds(), log.copies());
+    if builds.expected > 0 {
+        let name = log
+            .building()
+            .map_or_else(String::new, |name| format!(": {name}"));
+        parts.push(format!(
+            "built {} of {}{name}",
+            builds.done, builds.expected
+        ));
+    }
+    if copies.expected > 0 {
+        let fetched = bytes(log.fetched());
+        let (done, expected) = (copies.done, copies.expected);
+        parts.push(format!("fetched {done} of {expected} paths, {fetched}"));
+    }
+    parts.join("; ")
+}
+
+async fn hand_over(
+    client: &Client,
+    items: Vec<Item>,
+    manifest: &UploadManifest,
+    flake: &Flake,
+    output: &mut Output,
+) -> Result<Summary, Failure> {
+    let mut summary = Summary::default();
+    let ended = each(client, items, manifest, flake, output, &mut summary).await;
+    if ended.is_err() {
+        for line in summary::changed(&summary) {
+            output.note(&format!("done before, and it stays: {line}"));
+        }
+    }
+    ended.map(|()| summary)
+}
+
+/// One after the other; each goes into the summary once the appliance has it.
+async fn each(
+    client: &Client,
+    items: Vec<Item>,
+    manifest: &UploadManifest,
+    flake: &Flake,
+    output: &mut Output,
+    summary: &mut Summary,
+) -> Result<(), Failure> {
+    for item in items {
+        let there = item.is_there();
+        let (path, source) = (&item.evaluated.path, flake.source().clone());
+        output.progress(&format!(
+            "copying {} to the appliance",
+            item.evaluated.output
+        ));
+        match item.state {
+            State::System(_, closure) if there => {
+                summary
+                    .systems
+                    .extend(closure.release.map(|release| Published {
+                        release,
+                        changed: false,
+                    }));
+            }
+            State::System(name, _) => {
+                let published =
+                    hand_over::system(client, &name, path, manifest, source, output).await?;
+                summary.systems.push(published);
+            }
+            State::Installer(_, Some(installer)) if there => {
+                summary.installers.push(InstallerPublished {
+                    installer,
+                    changed: false,
+                });
+            }
+            State::Installer(..) => {
+                let published =
+                    hand_over::installer(client, path, manifest, source, output).await?;
+                summary.installers.push(published);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What handing over would change.
+async fn forecast(items: Vec<Item>) -> Result<Forecast, Failure> {
+    let mut forecast = Forecast::default();
+    for item in items {
+        let there = item.is_there();
+        let path = item.evaluated.path;
+        match item.state {
+            State::System(system, before) => {
+                let mut after = match there {
+                    true => before.paths.clone(),
+                    false => closure_here(&path, Host::Here)
+                        .await
+                        .map_err(Failure::here)?,
+                };
+                after.sort_by(|one, other| one.path.cmp(&other.path));
+                let has: BTreeSet<_> = before.paths.iter().map(|m| &m.path).collect();
+                let to_copy = after.iter().filter(|member| !has.contains(&member.path));
+                let newest = before.release.as_ref();
+                forecast.systems.push(SystemForecast {
+                    changed: newest.is_none_or(|release| release.toplevel != path),
+                    closure_size: closure::size(&after),
+                    to_copy: to_copy.map(|member| member.size).sum(),
+                    changes: Changes::between(&before.paths, &after),
+                    newest: newest.cloned(),
+                    system,
+                    toplevel: path,
+                });
+            }
+            State::Installer(arch, before) => {
+                let files = installer::inspect(&path).map_err(Failure::here)?;
+                let size = |file: &Path| std::fs::metadata(file).map_or(0, |about| about.len());
+                forecast.installers.push(InstallerForecast {
+                    arch,
+                    changed: !there,
+                    size: size(&files.kernel) + size(&files.initrd),
+                    before: before.map(|before| before.path),
+                    path,
+                });
+            }
+        }
+    }
+    Ok(forecast)
+}

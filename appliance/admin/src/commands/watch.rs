@@ -1,0 +1,118 @@
+//! `watch`: follows one machine to its end, or all of them for ever.
+
+mod screen;
+
+use std::time::Duration;
+
+use netboot::api::types::Live;
+use netboot::base::mac::Mac;
+use netboot::machine::{Machine, State};
+use tokio::time::{Instant, timeout_at};
+
+use super::show::{FAILED, joins, progress_of};
+use crate::cli::WatchArgs;
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::output::{Answer, Output};
+use crate::stream::{EventStream, Item};
+use screen::{Line, Screen};
+
+/// With no limit of the user's: longer than anything that is worth waiting for.
+const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
+pub(crate) async fn watch(
+    client: &Client,
+    args: &WatchArgs,
+    output: &mut Output,
+) -> Result<Answer, Failure> {
+    let machine: Option<Mac> = match &args.who {
+        Some(who) => {
+            let machine: Machine = client.get(&["machines", who.as_ref()]).await?;
+            Some(machine.id)
+        }
+        None => None,
+    };
+    let until = Instant::now() + args.timeout.unwrap_or(FOR_EVER);
+    let mut follow = EventStream::new(client, machine.map(|mac| mac.to_string()), 0, true);
+    let mut screen = Screen::new(machine);
+    loop {
+        // The past has no part in the waiting, and its calls have limits of their own.
+        let heard = if screen.is_current() {
+            timeout_at(until, follow.next()).await
+        } else {
+            Ok(follow.next().await)
+        };
+        let Ok(heard) = heard else {
+            return Ok(out_of_time(&screen, machine));
+        };
+        match heard? {
+            Some(Item::Live(live, raw)) => {
+                print(&mut screen, &live, &raw, output)?;
+                if let Some(answer) = end(&screen, machine) {
+                    return Ok(answer);
+                }
+            }
+            Some(Item::Lost) => output.note("the appliance is gone; waiting for it"),
+            Some(Item::Back) => output.note("the appliance is back"),
+            None => return Ok(Answer::printed(0)),
+        }
+    }
+}
+
+fn print(screen: &mut Screen, live: &Live, raw: &str, output: &mut Output) -> Result<(), Failure> {
+    let lines = screen.hear(live);
+    if output.is_json() {
+        return match live {
+            Live::Alive => Ok(()),
+            _ => output.line(raw),
+        };
+    }
+    for line in lines {
+        match line {
+            Line::Lasting(text) => output.line(&text)?,
+            Line::Passing(text) => output.passing_line(&text)?,
+        }
+    }
+    Ok(())
+}
+
+/// The end, if there is one to wait for and it has come. Before the past is told, nothing is the end.
+fn end(screen: &Screen, machine: Option<Mac>) -> Option<Answer> {
+    let mac = machine.filter(|_| screen.is_current())?;
+    let Some(machine) = screen.machine(mac) else {
+        return Some(Answer::printed(FAILED).note(format!("{mac} was forgotten")));
+    };
+    let title = machine.title();
+    let exit = progress_of(machine);
+    let answer = Answer::printed(exit);
+    match (exit, machine.state) {
+        (0, State::Running) if !joins(machine) => Some(answer.note(format!(
+            "{title} runs; its profile gives it no part in a cluster, so there is nothing to join"
+        ))),
+        (0, _) => Some(answer),
+        (FAILED, State::Failed) => Some(answer.note(format!(
+            "next: `pxe-admin show {title}`, mend the cause, then `pxe-admin reimage {title}`"
+        ))),
+        (FAILED, _) if screen.saw_it_fail(mac) => Some(answer.note(
+            "next: the machine holds the message on its console; mend the cause, then switch it off and on for another attempt",
+        )),
+        _ => None,
+    }
+}
+
+fn out_of_time(screen: &Screen, machine: Option<Mac>) -> Answer {
+    let Some(mac) = machine else {
+        return Answer::printed(0);
+    };
+    match screen.machine(mac) {
+        Some(machine) => {
+            let (title, state) = (machine.title(), machine.state);
+            Answer::printed(progress_of(machine)).note(format!(
+                "time is up: {title} is {state} since {}",
+                machine.since
+            ))
+        }
+        None => Answer::printed(super::show::NOT_STARTED)
+            .note(format!("time is up, and nothing was heard of {mac}")),
+    }
+}

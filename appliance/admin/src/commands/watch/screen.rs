@@ -1,0 +1,203 @@
+//! Live lines → what is printed of them: time since the boot began, step, sentence, bytes and rate.
+
+use std::collections::BTreeMap;
+
+use netboot::api::types::Live;
+use netboot::base::mac::Mac;
+use netboot::base::timestamp::Timestamp;
+use netboot::install::report::{Outcome, Step};
+use netboot::machine::Machine;
+use netboot::machine::event::{Event, Happening};
+use netboot::machine::state::World;
+
+use crate::boot_table::mark_text;
+use crate::event_text::event_text;
+use crate::format::{bytes, bytes_of, elapsed};
+
+/// Milliseconds between two printed lines of one step's progress.
+const PROGRESS_EVERY: i64 = 1000;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Line {
+    Lasting(String),
+    /// The next line may replace it.
+    Passing(String),
+}
+
+/// Folds events as the appliance does, so it knows what the appliance knows.
+pub(crate) struct Screen {
+    only: Option<Mac>,
+    world: World,
+    runs: BTreeMap<Mac, Run>,
+    /// The past of the order in force, held back until it is known to be the last one.
+    past: Vec<Line>,
+    /// The past was told.
+    current: bool,
+}
+
+/// One machine's way from power-on.
+#[derive(Default)]
+struct Run {
+    /// The first sign of this boot.
+    begun: Option<Timestamp>,
+    shown: Option<Shown>,
+    /// This attempt failed, and not in the past.
+    failed: bool,
+}
+
+/// The progress that was printed last.
+struct Shown {
+    step: Step,
+    at: Timestamp,
+    done: u64,
+}
+
+impl Screen {
+    /// `only` one machine with its past since the last order; or all, from now on.
+    pub(crate) fn new(only: Option<Mac>) -> Self {
+        Self {
+            only,
+            world: World::default(),
+            runs: BTreeMap::new(),
+            past: Vec::new(),
+            current: false,
+        }
+    }
+
+    pub(crate) fn is_current(&self) -> bool {
+        self.current
+    }
+
+    /// Whether its attempt failed before our eyes. An attempt that failed before may be followed by the
+    /// next one at any moment.
+    pub(crate) fn saw_it_fail(&self, mac: Mac) -> bool {
+        self.runs.get(&mac).is_some_and(|run| run.failed)
+    }
+
+    pub(crate) fn machine(&self, mac: Mac) -> Option<&Machine> {
+        self.world.by_mac(mac)
+    }
+
+    /// What to print now.
+    pub(crate) fn hear(&mut self, live: &Live) -> Vec<Line> {
+        let line = match live {
+            Live::Event { event } => self.event(event),
+            Live::Progress {
+                at,
+                machine,
+                step,
+                done,
+                total,
+            } => self.progress(*at, *machine, *step, *done, *total),
+            Live::Boot { at, machine, mark } => {
+                let run = self.runs.entry(*machine).or_default();
+                run.begun.get_or_insert(*at);
+                Some(Line::Lasting(self.line(
+                    *machine,
+                    *at,
+                    None,
+                    &mark_text(mark),
+                )))
+            }
+            Live::Alive => {
+                self.current = true;
+                let past = std::mem::take(&mut self.past);
+                return match self.only {
+                    Some(_) => past,
+                    None => Vec::new(),
+                };
+            }
+            Live::Unknown => None,
+        };
+        if self.current {
+            return line.into_iter().collect();
+        }
+        self.past.extend(line);
+        Vec::new()
+    }
+
+    fn event(&mut self, event: &Event) -> Option<Line> {
+        self.world.apply(event);
+        let Some(mac) = event.machine else {
+            let text = format!("{}  {}", event.at, event_text(&event.what));
+            return self.only.is_none().then_some(Line::Lasting(text));
+        };
+        let run = self.runs.entry(mac).or_default();
+        match &event.what {
+            Happening::Enrolled { .. } | Happening::Reimaged { .. } => {
+                *run = Run::default();
+                self.past.clear();
+            }
+            Happening::Attempt { .. } => *run = Run::default(),
+            // The claim begins a boot whose script nobody saw go out.
+            Happening::Served { .. } | Happening::Claimed { .. } => {
+                run.begun.get_or_insert(event.at);
+            }
+            _ => {}
+        }
+        let step = match &event.what {
+            Happening::Reported { report } => {
+                run.shown = None;
+                run.failed = self.current && matches!(report.outcome, Outcome::Failed { .. });
+                // The beginning of the next step says it.
+                if report.outcome == Outcome::Done {
+                    return None;
+                }
+                Some(report.step)
+            }
+            _ => None,
+        };
+        let mut text = event_text(&event.what);
+        if matches!(event.what, Happening::Waits { .. }) {
+            let title = self
+                .machine(mac)
+                .map_or_else(|| mac.to_string(), Machine::title);
+            text.push_str(&format!("; to have it wiped: pxe-admin confirm {title}"));
+        }
+        Some(Line::Lasting(self.line(mac, event.at, step, &text)))
+    }
+
+    fn progress(
+        &mut self,
+        at: Timestamp,
+        mac: Mac,
+        step: Step,
+        done: u64,
+        total: u64,
+    ) -> Option<Line> {
+        let run = self.runs.entry(mac).or_default();
+        let before = run.shown.as_ref().filter(|shown| shown.step == step);
+        let passed = before.map(|shown| at.millis() - shown.at.millis());
+        if passed.is_some_and(|passed| passed < PROGRESS_EVERY) && done < total {
+            return None;
+        }
+        let rate = before
+            .zip(passed)
+            .and_then(|(shown, passed)| rate(done.checked_sub(shown.done)?, passed))
+            .map_or_else(String::new, |rate| format!("  {rate}"));
+        run.shown = Some(Shown { step, at, done });
+        let text = format!("{}  {}{rate}", step.sentence(), bytes_of(done, total));
+        Some(Line::Passing(self.line(mac, at, Some(step), &text)))
+    }
+
+    fn line(&self, mac: Mac, at: Timestamp, step: Option<Step>, text: &str) -> String {
+        let title = self
+            .machine(mac)
+            .map_or_else(|| mac.to_string(), Machine::title);
+        let begun = self.runs.get(&mac).and_then(|run| run.begun);
+        let time = begun.map_or_else(|| "--:--".to_owned(), |begun| elapsed(at.since(begun)));
+        let step = step.map_or_else(String::new, |step| {
+            format!("{}/{}", step.number(), Step::ALL.len())
+        });
+        format!("{title}  {time}  {step:>5}  {text}")
+    }
+}
+
+/// Bytes in milliseconds → `48 MiB/s`; nothing for too short a time to tell.
+fn rate(done: u64, millis: i64) -> Option<String> {
+    let millis = u64::try_from(millis).ok().filter(|millis| *millis >= 500)?;
+    Some(format!("{}/s", bytes(done.saturating_mul(1000) / millis)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,225 @@
+//! Why a command has no answer: the words for a person, the exit code for a script.
+
+use std::time::Duration;
+
+use netboot::base::refusal::{Code, Refusal};
+
+/// What kept a command from its answer.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The appliance said no.
+    Refused { refusal: Refusal, call: String },
+    /// An argument that only turned out to be wrong when it was used.
+    Argument { message: String, tip: String },
+    /// Nothing was sent.
+    Unreachable {
+        appliance: String,
+        call: String,
+        causes: Vec<String>,
+        /// The socket is there, but not for this user.
+        forbidden: bool,
+    },
+    /// The request was sent, and no answer came.
+    Unanswered {
+        appliance: String,
+        call: String,
+        why: Unanswered,
+        /// What may have happened, such as "enrolled 52:54:00:12:34:56"; nothing for a question.
+        perhaps: Option<String>,
+        causes: Vec<String>,
+    },
+    /// Somebody answered who is not the appliance that is pinned. Nothing was sent.
+    ForeignKey {
+        appliance: String,
+        call: String,
+        what: String,
+    },
+    /// Something answered, but not an appliance of a version that this one understands.
+    Foreign {
+        appliance: String,
+        call: String,
+        what: String,
+    },
+    /// Whoever read the output has left.
+    Closed,
+}
+
+#[derive(Debug)]
+pub(crate) enum Unanswered {
+    Timeout(Duration),
+    Cut,
+}
+
+/// A failure as it is printed: on stderr, in words or in JSON.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Notice {
+    pub(crate) exit: u8,
+    pub(crate) code: String,
+    pub(crate) message: String,
+    pub(crate) facts: Vec<String>,
+    pub(crate) tips: Vec<String>,
+    /// Said only if asked for.
+    pub(crate) details: Vec<String>,
+}
+
+const REFUSED: u8 = 1;
+const USAGE: u8 = 2;
+const NO_ANSWER: u8 = 3;
+
+impl Failure {
+    /// A refusal that did not come from the appliance.
+    pub(crate) fn here(refusal: Refusal) -> Self {
+        Self::Refused {
+            refusal,
+            call: "none".to_owned(),
+        }
+    }
+
+    /// The words; nothing if nobody is left to read them.
+    pub(crate) fn notice(&self) -> Option<Notice> {
+        Some(match self {
+            Self::Refused { refusal, call } => Notice {
+                exit: match refusal.code {
+                    // Not a no: the appliance could not do it, and may later.
+                    Code::StoreUnavailable | Code::Internal | Code::Unknown => NO_ANSWER,
+                    _ => REFUSED,
+                },
+                code: serde_json::to_value(refusal.code)
+                    .ok()
+                    .and_then(|code| code.as_str().map(ToOwned::to_owned))
+                    .unwrap_or_default(),
+                message: refusal.message.clone(),
+                facts: refusal.facts.clone(),
+                tips: refusal.tips.clone(),
+                details: called(call),
+            },
+            Self::Argument { message, tip } => Notice {
+                exit: USAGE,
+                code: "usage".to_owned(),
+                message: message.clone(),
+                facts: vec!["nothing was sent".to_owned()],
+                tips: vec![tip.clone()],
+                details: Vec::new(),
+            },
+            Self::Unreachable {
+                appliance,
+                call,
+                causes,
+                forbidden,
+            } => Notice {
+                exit: NO_ANSWER,
+                code: "unreachable".to_owned(),
+                message: format!("no answer from the appliance at {appliance}"),
+                facts: causes
+                    .last()
+                    .map(|cause| format!("cause: {cause}"))
+                    .into_iter()
+                    .chain(["nothing was sent".to_owned()])
+                    .collect(),
+                tips: where_it_listens(*forbidden),
+                details: with_causes(call, causes),
+            },
+            Self::Unanswered {
+                appliance,
+                call,
+                why,
+                perhaps,
+                causes,
+            } => unanswered(appliance, call, why, perhaps.as_deref(), causes),
+            Self::ForeignKey {
+                appliance,
+                call,
+                what,
+            } => Notice {
+                exit: NO_ANSWER,
+                code: "foreign_key".to_owned(),
+                message: format!("whoever answers at {appliance} is not your appliance"),
+                facts: vec![what.clone(), "nothing was sent".to_owned()],
+                tips: vec![
+                    "if the appliance was set up anew, copy its token file to this machine again"
+                        .to_owned(),
+                    "if not, find out who has its address: `ip neigh` tells the MAC".to_owned(),
+                ],
+                details: called(call),
+            },
+            Self::Foreign {
+                appliance,
+                call,
+                what,
+            } => Notice {
+                exit: NO_ANSWER,
+                code: "not_an_appliance".to_owned(),
+                message: format!("what answers at {appliance} is no appliance of this version"),
+                facts: vec![what.clone()],
+                tips: vec![
+                    "`pxe-admin --version` and `pxe-appliance --version` should agree".to_owned(),
+                    "for another address, use `--appliance unix:PATH` or set PXE_APPLIANCE"
+                        .to_owned(),
+                ],
+                details: called(call),
+            },
+            Self::Closed => return None,
+        })
+    }
+}
+
+fn unanswered(
+    appliance: &str,
+    call: &str,
+    why: &Unanswered,
+    perhaps: Option<&str>,
+    causes: &[String],
+) -> Notice {
+    let (code, message) = match why {
+        Unanswered::Timeout(after) => (
+            "timeout",
+            format!(
+                "the appliance at {appliance} did not answer within {} s",
+                after.as_secs()
+            ),
+        ),
+        Unanswered::Cut => (
+            "cut",
+            format!("the appliance at {appliance} hung up before it answered"),
+        ),
+    };
+    let (fact, tip) = match perhaps {
+        Some(perhaps) => (
+            format!("it may or may not have {perhaps}"),
+            "run the same command again; it is safe",
+        ),
+        None => (
+            "nothing was changed".to_owned(),
+            "run the same command again",
+        ),
+    };
+    Notice {
+        exit: NO_ANSWER,
+        code: code.to_owned(),
+        message,
+        facts: vec![fact],
+        tips: vec![tip.to_owned()],
+        details: with_causes(call, causes),
+    }
+}
+
+fn where_it_listens(forbidden: bool) -> Vec<String> {
+    let first = if forbidden {
+        "run it as root, or as a member of the socket's group"
+    } else {
+        "on the appliance, run `systemctl status pxe-appliance`"
+    };
+    vec![
+        first.to_owned(),
+        "for another address, use `--appliance unix:PATH` or set PXE_APPLIANCE".to_owned(),
+    ]
+}
+
+fn called(call: &str) -> Vec<String> {
+    vec![format!("call: {call}")]
+}
+
+fn with_causes(call: &str, causes: &[String]) -> Vec<String> {
+    let chain = (!causes.is_empty()).then(|| format!("causes: {}", causes.join(": ")));
+    called(call).into_iter().chain(chain).collect()
+}

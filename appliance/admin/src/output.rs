@@ -1,0 +1,280 @@
+//! The only module that prints. stdout is the answer, stderr the rest.
+
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::failure::{Failure, Notice};
+
+/// What a command came to.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// For a person; empty if there is nothing to list.
+    pub(crate) text: String,
+    pub(crate) json: Value,
+    /// For stderr: warnings and what to do next.
+    pub(crate) notes: Vec<String>,
+    pub(crate) exit: u8,
+}
+
+impl Answer {
+    pub(crate) fn new(value: &impl Serialize, text: String) -> Self {
+        Self {
+            text,
+            json: serde_json::to_value(value).unwrap_or_default(),
+            notes: Vec::new(),
+            exit: 0,
+        }
+    }
+
+    /// An answer that was printed as it came, line by line.
+    pub(crate) fn printed(exit: u8) -> Self {
+        Self {
+            exit,
+            ..Self::new(&Value::Null, String::new())
+        }
+    }
+
+    #[must_use]
+    pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn exit(mut self, exit: u8) -> Self {
+        self.exit = exit;
+        self
+    }
+}
+
+/// Where a command speaks to.
+pub struct Output {
+    stdout: Box<dyn Write + Send>,
+    stderr: Box<dyn Write + Send>,
+    /// stdout is a terminal: a line may be written over.
+    terminal: bool,
+    json: bool,
+    verbose: bool,
+    /// The cursor stands behind a line that the next one replaces.
+    passing: bool,
+    /// The same for stderr, and whether that is a terminal.
+    stderr_terminal: bool,
+    progress: bool,
+}
+
+impl Output {
+    /// The process's own.
+    pub fn real() -> Self {
+        Self {
+            terminal: io::stdout().is_terminal(),
+            stderr_terminal: io::stderr().is_terminal(),
+            ..Self::to(Box::new(io::stdout()), Box::new(io::stderr()))
+        }
+    }
+
+    /// Two writers, neither a terminal.
+    pub fn to(stdout: Box<dyn Write + Send>, stderr: Box<dyn Write + Send>) -> Self {
+        Self {
+            stdout,
+            stderr,
+            terminal: false,
+            json: false,
+            verbose: false,
+            passing: false,
+            stderr_terminal: false,
+            progress: false,
+        }
+    }
+
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    pub(crate) fn speak(&mut self, json: bool, verbose: bool) {
+        self.json = json;
+        self.verbose = verbose;
+    }
+
+    /// How far something is, beside the answer: where stderr is a terminal, the next one takes its place; elsewhere it
+    /// would only fill a log.
+    pub(crate) fn progress(&mut self, text: &str) {
+        if self.stderr_terminal {
+            self.progress = true;
+            let text = printable(text);
+            let _ = write!(self.stderr, "\r\x1b[K{text}").and_then(|()| self.stderr.flush());
+        }
+    }
+
+    /// Takes the progress away.
+    pub(crate) fn progress_over(&mut self) {
+        if std::mem::take(&mut self.progress) {
+            let _ = write!(self.stderr, "\r\x1b[K").and_then(|()| self.stderr.flush());
+        }
+    }
+
+    pub(crate) fn shows_progress(&self) -> bool {
+        self.stderr_terminal
+    }
+
+    /// Prints clap's own words: help and version are answers, the rest is not.
+    pub(crate) fn usage(&mut self, error: &clap::Error) -> u8 {
+        let text = error.render();
+        let text = if self.terminal {
+            text.ansi().to_string()
+        } else {
+            text.to_string()
+        };
+        let to = if error.use_stderr() {
+            &mut self.stderr
+        } else {
+            &mut self.stdout
+        };
+        let _ = to.write_all(text.as_bytes()).and_then(|()| to.flush());
+        u8::try_from(error.exit_code()).unwrap_or(2)
+    }
+
+    pub(crate) fn answer(&mut self, answer: &Answer) -> u8 {
+        let printed = match (&answer.json, self.json) {
+            (Value::Null, _) => Ok(()),
+            (json, true) => {
+                let text = serde_json::to_string_pretty(json).unwrap_or_default();
+                self.line(&text)
+            }
+            (_, false) if answer.text.is_empty() => Ok(()),
+            (_, false) => self.line(&answer.text),
+        };
+        for note in &answer.notes {
+            self.note(note);
+        }
+        match printed {
+            Ok(()) => answer.exit,
+            Err(failure) => self.failure(&failure),
+        }
+    }
+
+    /// A line of the answer.
+    pub(crate) fn line(&mut self, text: &str) -> Result<(), Failure> {
+        let over = self.write_over();
+        let text = printable(text);
+        self.write(&format!("{over}{text}\n"))
+    }
+
+    /// A line that the next one may replace, where there is a terminal; one like any other elsewhere.
+    pub(crate) fn passing_line(&mut self, text: &str) -> Result<(), Failure> {
+        if !self.terminal || self.json {
+            return self.line(text);
+        }
+        let over = self.write_over();
+        self.passing = true;
+        let text = printable(text);
+        self.write(&format!("{over}{text}"))
+    }
+
+    /// Back to the beginning of a passing line, and the line emptied.
+    fn write_over(&mut self) -> &'static str {
+        if std::mem::take(&mut self.passing) {
+            "\r\x1b[K"
+        } else {
+            ""
+        }
+    }
+
+    fn write(&mut self, text: &str) -> Result<(), Failure> {
+        self.progress_over();
+        self.stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| self.stdout.flush())
+            .map_err(|_| Failure::Closed)
+    }
+
+    /// A line beside the answer.
+    pub(crate) fn note(&mut self, text: &str) {
+        if std::mem::take(&mut self.passing) {
+            let _ = self.write("\n");
+        }
+        self.progress_over();
+        // With stderr gone there is nobody to tell.
+        let _ = writeln!(self.stderr, "{}", printable(text));
+    }
+
+    pub(crate) fn failure(&mut self, failure: &Failure) -> u8 {
+        let Some(notice) = failure.notice() else {
+            return 0;
+        };
+        let text = if self.json {
+            in_json(&notice).to_string()
+        } else {
+            in_words(&notice, self.verbose)
+        };
+        self.note(&text);
+        notice.exit
+    }
+}
+
+fn in_words(notice: &Notice, verbose: bool) -> String {
+    let mut lines = vec![format!("error: {}", notice.message)];
+    lines.extend(notice.facts.iter().map(|fact| format!("  {fact}")));
+    if verbose {
+        lines.extend(notice.details.iter().map(|detail| format!("  {detail}")));
+    }
+    if !notice.tips.is_empty() {
+        lines.push(String::new());
+        lines.extend(notice.tips.iter().map(|tip| format!("  tip: {tip}")));
+    }
+    lines.join("\n")
+}
+
+fn in_json(notice: &Notice) -> Value {
+    json!({"error": {
+        "code": notice.code,
+        "message": notice.message,
+        "facts": notice.facts,
+        "tips": notice.tips,
+        "details": notice.details,
+    }})
+}
+
+/// Without control characters: machines say what they like of themselves, and a terminal obeys.
+fn printable(text: &str) -> String {
+    let odd = |c: char| c.is_control() && c != '\n';
+    text.replace(odd, "?")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_machine_says_reaches_the_terminal_as_a_command() {
+        assert_eq!(
+            printable("vendor\x1b]0;gotcha\x07 \u{9b}31m\r\nnext"),
+            "vendor?]0;gotcha? ?31m?\nnext"
+        );
+    }
+
+    #[test]
+    fn facts_come_before_details_before_tips() {
+        let notice = Notice {
+            exit: 1,
+            code: "wrong_state".to_owned(),
+            message: "no".to_owned(),
+            facts: vec!["fact".to_owned()],
+            tips: vec!["tip 1".to_owned(), "tip 2".to_owned()],
+            details: vec!["call: GET /".to_owned()],
+        };
+        assert_eq!(
+            in_words(&notice, false),
+            "error: no\n  fact\n\n  tip: tip 1\n  tip: tip 2"
+        );
+        assert_eq!(
+            in_words(&notice, true),
+            "error: no\n  fact\n  call: GET /\n\n  tip: tip 1\n  tip: tip 2"
+        );
+    }
+}

@@ -1,0 +1,141 @@
+//! The stream of events, with no gap and no repeat when the appliance restarts in the middle.
+
+use std::time::Duration;
+
+use netboot::api::types::Live;
+use serde_json::Value;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::client::{Client, Lines};
+use crate::failure::Failure;
+
+/// The appliance says something at least every 10 s; after three times that, the line is cut.
+const QUIET: Duration = Duration::from_secs(30);
+
+/// How long the appliance may be away before watching it makes no sense: a restart, an upgrade, a reboot.
+const AWAY: Duration = Duration::from_secs(300);
+
+/// Between two tries to reach it.
+const AGAIN: Duration = Duration::from_millis(500);
+
+pub(crate) enum Item {
+    /// A line, and as it came.
+    Live(Box<Live>, String),
+    /// The appliance is away; said once.
+    Lost,
+    Back,
+}
+
+pub(crate) struct EventStream<'a> {
+    client: &'a Client,
+    machine: Option<String>,
+    /// The highest number heard.
+    last: u64,
+    follow: bool,
+    lines: Option<Lines<'a>>,
+    /// Since when the appliance is away.
+    away: Option<Instant>,
+    begun: bool,
+}
+
+impl<'a> EventStream<'a> {
+    pub(crate) fn new(
+        client: &'a Client,
+        machine: Option<String>,
+        after: u64,
+        follow: bool,
+    ) -> Self {
+        Self {
+            client,
+            machine,
+            last: after,
+            follow,
+            lines: None,
+            away: None,
+            begun: false,
+        }
+    }
+
+    /// What comes next; nothing at the end of a stream that does not follow. Fails at once if the
+    /// appliance was never there, and after [`AWAY`] if it went.
+    pub(crate) async fn next(&mut self) -> Result<Option<Item>, Failure> {
+        loop {
+            let Some(lines) = &mut self.lines else {
+                match self.connect().await {
+                    Ok(lines) => {
+                        self.lines = Some(lines);
+                        self.begun = true;
+                        if self.away.take().is_some() {
+                            return Ok(Some(Item::Back));
+                        }
+                    }
+                    Err(failure) if self.may_come_back(&failure) => sleep(AGAIN).await,
+                    Err(failure) => return Err(failure),
+                }
+                continue;
+            };
+            let heard = timeout(QUIET, lines.next()).await;
+            match heard {
+                Ok(Ok(Some(line))) => {
+                    let Some((live, number)) = read(&line) else {
+                        return Err(lines.foreign());
+                    };
+                    self.last = self.last.max(number);
+                    return Ok(Some(Item::Live(Box::new(live), line)));
+                }
+                Ok(Ok(None)) if !self.follow => return Ok(None),
+                Ok(Err(failure)) if !self.follow => return Err(failure),
+                Ok(Ok(None) | Err(_)) | Err(_) => {
+                    self.lines = None;
+                    self.away = Some(Instant::now());
+                    return Ok(Some(Item::Lost));
+                }
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<Lines<'a>, Failure> {
+        let mut query = vec![
+            ("after", self.last.to_string()),
+            ("follow", self.follow.to_string()),
+        ];
+        query.extend(self.machine.clone().map(|machine| ("machine", machine)));
+        self.client.lines(&["events"], &query).await
+    }
+
+    fn may_come_back(&self, failure: &Failure) -> bool {
+        let passing = match failure {
+            Failure::Unreachable { .. } | Failure::Unanswered { .. } => true,
+            Failure::Refused { .. } => failure.notice().is_some_and(|notice| notice.exit == 3),
+            _ => false,
+        };
+        let in_time = self.away.is_some_and(|since| since.elapsed() < AWAY);
+        passing && self.begun && in_time
+    }
+}
+
+/// A line and its number (0 for what has none). A line of a newer appliance is survived; nothing for what
+/// is no line of an appliance.
+fn read(line: &str) -> Option<(Live, u64)> {
+    let value: Value = serde_json::from_str(line).ok()?;
+    value.get("line")?;
+    let number = value.pointer("/event/seq").and_then(Value::as_u64);
+    let live = serde_json::from_value(value).unwrap_or(Live::Unknown);
+    Some((live, number.unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_a_newer_appliance_are_survived_and_garbage_is_not() {
+        let newer = r#"{"line":"event","event":{"seq":7,"at":"2026-04-02T10:14:07Z","what":{"event":"painted"}}}"#;
+        assert_eq!(read(newer), Some((Live::Unknown, 7)));
+        assert_eq!(read(r#"{"line":"weather"}"#), Some((Live::Unknown, 0)));
+        assert_eq!(read(r#"{"line":"alive"}"#), Some((Live::Alive, 0)));
+        for garbage in ["", "<html>", "{}", "7", r#"{"event":1}"#] {
+            assert_eq!(read(garbage), None, "{garbage}");
+        }
+    }
+}

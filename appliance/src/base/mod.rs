@@ -1,0 +1,4 @@
+//! What everything stands on: the clock, randomness, counters.
+
+pub mod clock;
+pub mod counters;

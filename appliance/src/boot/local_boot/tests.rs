@@ -1,0 +1,77 @@
+//! The door of the boot script and the node's report, and what the two together teach.
+
+use std::net::Ipv4Addr;
+
+use netboot::api::agent;
+use netboot::loader::local_boot::{Left, LocalBoot};
+use netboot::loader::script::Entry;
+
+use super::*;
+use crate::boot::script;
+use crate::http::testing::{Agent, Bench, MAC, TOPLEVEL, node_boots};
+use crate::testing::{at_home, mac};
+
+const UEFI: Loader = Loader::IpxeUefi;
+
+/// An installed machine, and the key of its node.
+async fn installed() -> (Bench, String) {
+    let bench = Bench::new();
+    bench.release("worker", TOPLEVEL).await;
+    bench.enroll(MAC, "worker", "node1").await;
+    let ticket = bench.boots(MAC).await;
+    let key = Agent::claims(&bench, &ticket).await.installs().await;
+    (bench, key)
+}
+
+async fn asks(bench: &Bench) -> Way {
+    let caller = bench.app.caller(mac(MAC), Ipv4Addr::LOCALHOST);
+    let entry = script::entry(&bench.app, &caller, Some(UEFI)).await;
+    match entry.expect("an answer") {
+        Entry::Disk { way, .. } => way,
+        other => panic!("it is to boot its disk: {other:?}"),
+    }
+}
+
+fn known(bench: &Bench) -> Option<LocalBoot> {
+    let world = bench.app.store.world();
+    world.by_mac(mac(MAC)).and_then(|m| m.local_boot.clone())
+}
+
+#[tokio::test]
+async fn the_way_that_the_node_came_up_by_is_kept() {
+    let (bench, key) = installed().await;
+    at_home(&bench.app, mac(MAC));
+    let way = asks(&bench).await;
+    assert_eq!(way, Way::NextEntry);
+    assert_eq!(known(&bench), None, "nothing followed yet");
+    let (status, answer) = node_boots(&bench, &key, "node1").await;
+    assert_eq!(status, 200, "{answer}");
+    let left = Left { loader: UEFI, way };
+    assert_eq!(known(&bench), Some(LocalBoot::worked(left)));
+}
+
+#[tokio::test]
+async fn a_way_that_led_back_is_not_handed_out_again() {
+    let (bench, _) = installed().await;
+    let (id, left) = (
+        mac(MAC),
+        Left {
+            loader: UEFI,
+            way: Way::NextEntry,
+        },
+    );
+    let learn = move |world: &World, _| agent::came_back(world, id, left);
+    bench.app.store.decide(learn).await.expect("learns");
+    at_home(&bench.app, mac(MAC));
+    assert_eq!(asks(&bench).await, Way::EspLoader);
+}
+
+/// Anybody can ask in its name, and so must not be what is learnt from.
+#[tokio::test]
+async fn nothing_is_learnt_from_who_is_not_known_to_be_the_machine() {
+    let (bench, key) = installed().await;
+    assert_eq!(asks(&bench).await, Way::NextEntry);
+    let (status, answer) = node_boots(&bench, &key, "node1").await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(known(&bench), None);
+}

@@ -1,0 +1,145 @@
+//! The last packets of each machine, for `events --pcap`. In memory only, and only so much of it.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use netboot::base::mac::Mac;
+use netboot::dhcp::pcap::Packet;
+use parking_lot::Mutex;
+
+/// Packets kept of one card: a dozen boots of DHCP.
+const OF_A_CARD: usize = 200;
+
+/// Octets kept in all. The card that was quiet longest makes room.
+const IN_ALL: usize = 16 << 20;
+
+/// What a packet costs besides its payload.
+const OVERHEAD: usize = size_of::<Packet>();
+
+#[derive(Default)]
+pub struct Packets(Mutex<Rings>);
+
+#[derive(Default)]
+struct Rings {
+    by_card: BTreeMap<Mac, Ring>,
+    octets: usize,
+    /// Counts packets: says which ring was quiet longest.
+    number: u64,
+}
+
+#[derive(Default)]
+struct Ring {
+    packets: VecDeque<Packet>,
+    octets: usize,
+    /// Of a machine that somebody enrolled: strangers make room first.
+    enrolled: bool,
+    last: u64,
+}
+
+impl Packets {
+    pub fn note(&self, card: Mac, enrolled: bool, packet: Packet) {
+        let mut rings = self.0.lock();
+        rings.note(card, enrolled, packet);
+    }
+
+    /// What went between the appliance and these cards, oldest first.
+    pub fn of(&self, cards: &[Mac]) -> Vec<Packet> {
+        let rings = self.0.lock();
+        let mut packets: Vec<Packet> = cards
+            .iter()
+            .filter_map(|card| rings.by_card.get(card))
+            .flat_map(|ring| ring.packets.iter().cloned())
+            .collect();
+        packets.sort_by_key(|packet| packet.at);
+        packets
+    }
+}
+
+impl Rings {
+    fn note(&mut self, card: Mac, enrolled: bool, packet: Packet) {
+        let octets = packet.payload.len() + OVERHEAD;
+        self.number += 1;
+        let ring = self.by_card.entry(card).or_default();
+        ring.enrolled = enrolled;
+        ring.last = self.number;
+        ring.octets += octets;
+        self.octets += octets;
+        ring.packets.push_back(packet);
+        if ring.packets.len() > OF_A_CARD
+            && let Some(old) = ring.packets.pop_front()
+        {
+            let octets = old.payload.len() + OVERHEAD;
+            ring.octets -= octets;
+            self.octets -= octets;
+        }
+        while self.octets > IN_ALL {
+            let quietest = self
+                .by_card
+                .iter()
+                .min_by_key(|(_, ring)| (ring.enrolled, ring.last));
+            let Some(card) = quietest.map(|(card, _)| *card) else {
+                return;
+            };
+            if let Some(ring) = self.by_card.remove(&card) {
+                self.octets -= ring.octets;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddrV4};
+
+    use netboot::base::timestamp::Timestamp;
+
+    use super::*;
+
+    fn packet(millis: i64, octets: usize) -> Packet {
+        let any = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68);
+        Packet {
+            at: Timestamp::from_millis(millis),
+            from: any,
+            to: any,
+            payload: vec![0; octets],
+        }
+    }
+
+    fn card(n: u16) -> Mac {
+        let [high, low] = n.to_be_bytes();
+        Mac::new([2, 0, 0, 0, high, low]).expect("a MAC")
+    }
+
+    #[test]
+    fn the_last_packets_of_all_cards_of_a_machine_are_in_order() {
+        let packets = Packets::default();
+        for n in 0..300 {
+            packets.note(card(1), true, packet(n * 10, 300));
+        }
+        packets.note(card(2), true, packet(2995, 300));
+        let kept = packets.of(&[card(2), card(1)]);
+        assert_eq!(kept.len(), OF_A_CARD + 1);
+        assert_eq!(kept[0].at.millis(), 1000);
+        assert_eq!(kept[kept.len() - 1].at.millis(), 2995);
+        assert!(kept.is_sorted_by_key(|packet| packet.at));
+    }
+
+    #[test]
+    fn a_flood_is_bounded_and_does_not_drive_out_what_is_enrolled() {
+        let packets = Packets::default();
+        packets.note(card(0), true, packet(0, 1500));
+        for n in 1..20_000_u16 {
+            packets.note(card(n), false, packet(i64::from(n), 1500));
+        }
+        let rings = packets.0.lock();
+        let held: usize = rings
+            .by_card
+            .values()
+            .flat_map(|ring| &ring.packets)
+            .map(|packet| packet.payload.len() + OVERHEAD)
+            .sum();
+        assert_eq!(held, rings.octets);
+        assert!(held <= IN_ALL && held > IN_ALL / 2, "{held}");
+        assert!(rings.by_card.contains_key(&card(0)));
+        assert!(!rings.by_card.contains_key(&card(1)));
+    }
+}

@@ -1,0 +1,217 @@
+//! Looks at the appliance itself. What is found is judged in `netboot::doctor::checks`.
+
+mod images;
+mod ports;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use netboot::api::types::Checkup;
+use netboot::base::problem::Problem;
+use netboot::doctor::checks::{
+    self, Branch, Cached, Check, Clock, Cluster, FirewallDoor, Interface, Loader, Others, Space,
+};
+use netboot::machine::state::World;
+use netboot::profile::{Profiles, Role};
+
+use crate::app::App;
+use crate::config::Dhcp;
+use crate::config::hosts;
+use crate::files::durable;
+use crate::files::loaders::Listed;
+use crate::net::Segment;
+use crate::{cluster, net};
+
+/// How long the cluster may take to answer: a person waits.
+const CLUSTER: Duration = Duration::from_secs(3);
+
+/// Everything there is to look at, in the order of a boot.
+pub async fn checkup(app: &Arc<App>) -> Checkup {
+    let looking = app.clone();
+    let looked = tokio::task::spawn_blocking(move || look(&looking));
+    let (looked, cluster) = tokio::join!(looked, cluster(app));
+    let mut checks = looked.unwrap_or_default();
+    let one_token = app.config.k3s.has_one_token();
+    checks.push(checks::cluster(&cluster, one_token));
+    Checkup { checks }
+}
+
+/// What needs files and the kernel only.
+fn look(app: &App) -> Vec<Check> {
+    let world = app.store.world();
+    let answers_dhcp = !matches!(app.config.dhcp, Dhcp::Off);
+    let folder = app.config.ipxe_dir.display().to_string();
+    let (problems, profiles) = profiles(app);
+    let (cached, needed) = cache(app, &world);
+    let largest = world.releases.iter().map(|r| r.closure_size).max();
+    let state_dir = &app.config.state_dir;
+    let mut checks = vec![
+        checks::lan(&interfaces(app)),
+        checks::ports(&ports::look(app), answers_dhcp),
+        checks::firewall(&firewall(app)),
+        checks::others(app.config.mode(), &others(app)),
+        checks::loaders(&loaders(app), &folder),
+        checks::images(&images::look(&app.installers.all())),
+        checks::hosts(&problems, profiles),
+        checks::cache(&cached, &needed),
+        checks::store(app.store.trouble().as_deref(), world.seq),
+        checks::space(&Space {
+            folder: state_dir.display().to_string(),
+            free: durable::free_space(state_dir).map_err(|error| error.to_string()),
+            largest: largest.unwrap_or(0),
+        }),
+        checks::clock(Clock {
+            now: app.timelines.now(),
+            synchronised: synchronised(),
+            last_event: last_event(app, &world),
+        }),
+    ];
+    checks.extend(branch(app, &world).as_ref().map(checks::branch));
+    checks
+}
+
+/// Nothing where no branch is followed.
+fn branch(app: &App, world: &World) -> Option<Branch> {
+    let look = app.looks.last();
+    Some(Branch {
+        flake: app.config.flake.clone()?,
+        every: app.config.publish.watch?,
+        now: app.timelines.now(),
+        look: look.map(|look| (look.at, look.head)),
+        publishing: app.looks.publishing(),
+        followed: world.followed.clone(),
+    })
+}
+
+fn interfaces(app: &App) -> Vec<Interface> {
+    let all = net::interfaces().unwrap_or_default();
+    let interface = |segment: &Arc<Segment>| {
+        let lan = &segment.lan;
+        let found = all.iter().find(|i| i.name == lan.interface);
+        let sys = Path::new("/sys/class/net").join(&lan.interface);
+        let carrier = std::fs::read_to_string(sys.join("carrier")).ok();
+        Interface {
+            name: lan.interface.clone(),
+            address: lan.to_string(),
+            exists: found.is_some(),
+            has_address: found.is_some_and(|i| i.addresses.iter().any(|(a, _)| *a == lan.address)),
+            carrier: carrier.map(|text| text.trim() != "0"),
+        }
+    };
+    app.segments.iter().map(interface).collect()
+}
+
+/// Of the last look; it is looked every ten minutes.
+fn others(app: &App) -> Vec<Others> {
+    let looks = app.findings.looks().into_iter();
+    let others = looks.map(|look| Others {
+        interface: look.interface,
+        at: look.at,
+        found: look.rivals,
+    });
+    others.collect()
+}
+
+fn firewall(app: &App) -> Vec<FirewallDoor> {
+    let doors = app.findings.doors().into_iter();
+    let doors = doors.map(|door| FirewallDoor {
+        port: format!("{} ({}) on `{}`", door.port, door.what, door.interface),
+        answer: door.answer,
+    });
+    doors.collect()
+}
+
+fn loaders(app: &App) -> Vec<Loader> {
+    let kernels = app.kernels();
+    let listed = kernels.iter().flat_map(|k| app.loaders.usual(k));
+    let loader = |listed: &Listed| Loader {
+        name: listed.name,
+        for_whom: listed.purpose,
+        present: app.loaders.get(listed.name).is_some(),
+    };
+    listed.map(loader).collect()
+}
+
+/// What is wrong in the folder as it is now, and how many profiles are in force.
+fn profiles(app: &App) -> (Vec<String>, usize) {
+    let read = hosts::read(&app.config.hosts_dir).and_then(|files| Profiles::read(&files.texts));
+    let problems = read.err().unwrap_or_default();
+    let problems = problems.iter().map(Problem::to_string).collect();
+    (problems, app.profiles().by_name.len())
+}
+
+/// The newest release of each system as it is in the cache, and systems that machines need and that have none.
+fn cache(app: &App, world: &World) -> (Vec<Cached>, Vec<String>) {
+    let mut cached = Vec::new();
+    for release in &world.releases {
+        if world.newest(&release.system).map(|r| r.number) == Some(release.number) {
+            cached.push(Cached {
+                release: format!("release {} of `{}`", release.number, release.system),
+                fault: app.cache.fault(&release.toplevel, app.keys.cache_public()),
+                system: release.system.to_string(),
+            });
+        }
+    }
+    let profiles = app.profiles();
+    let mut needed: Vec<String> = world
+        .machines
+        .values()
+        .filter(|machine| machine.armed.is_some())
+        .filter_map(|machine| profiles.by_name.get(machine.profile.as_ref()?))
+        .filter(|profile| world.newest(&profile.system).is_none())
+        .map(|profile| profile.system.to_string())
+        .collect();
+    needed.sort();
+    needed.dedup();
+    (cached, needed)
+}
+
+/// systemd-timesyncd leaves a file once it has set the clock; others leave none that is known. The kernel is not asked
+/// (adjtimex, which is in `@clock`): a unit that filters system calls ends whoever does.
+fn synchronised() -> Option<bool> {
+    let says = |path: &str| Path::new(path).exists();
+    if says("/run/systemd/timesync/synchronized") {
+        return Some(true);
+    }
+    says("/run/systemd/timesync").then_some(false)
+}
+
+fn last_event(app: &App, world: &World) -> Option<netboot::base::timestamp::Timestamp> {
+    let last = app
+        .store
+        .events(None, world.seq.saturating_sub(1), 1)
+        .ok()?;
+    last.last().map(|event| event.at)
+}
+
+async fn cluster(app: &App) -> Cluster {
+    let Some(server) = &app.config.k3s.server else {
+        let profiles = app.profiles();
+        let joins = profiles.by_name.values().filter(|profile| {
+            let role = profile.role;
+            role.is_some_and(|role| role != Role::ServerInit)
+        });
+        let lacking = joins.map(|profile| format!("`{}`", profile.name)).collect();
+        return Cluster::None { lacking };
+    };
+    let url = server.trim_end_matches('/').to_owned();
+    let asked = tokio::time::timeout(CLUSTER, cluster::reachable(&url)).await;
+    match asked {
+        Ok(Ok(())) => Cluster::Answers {
+            url,
+            token: app.config.k3s.api_token_file.is_some(),
+        },
+        Ok(Err(error)) => Cluster::Silent {
+            url,
+            why: error.root_cause().to_string(),
+        },
+        Err(_) => Cluster::Silent {
+            url,
+            why: format!("nothing within {} s", CLUSTER.as_secs()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

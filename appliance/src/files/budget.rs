@@ -1,0 +1,159 @@
+//! The free space below the state directory, and what of it is promised: whatever writes much there asks here first.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use netboot::base::refusal::{Code, Refusal};
+use netboot::base::token::ShipmentId;
+use netboot::publish::space_reservation::{self, Item, Items, Number, QUIET, RESERVE, Short};
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::base::clock;
+use crate::files::durable;
+
+/// One for all that share a filesystem.
+#[derive(Debug, Clone, Default)]
+pub struct Room(Arc<Mutex<space_reservation::Room>>);
+
+/// Why there is none.
+#[derive(Debug)]
+pub(crate) enum NoRoom {
+    Short(Short),
+    /// The filesystem does not say how much is free.
+    Unknown(io::Error),
+}
+
+impl Room {
+    /// Promises space in the filesystem of `dir`, see [`space_reservation::Room::promise`].
+    pub(crate) fn promise(
+        &self,
+        dir: &Path,
+        shipment: Option<&ShipmentId>,
+        items: Items,
+    ) -> Result<(), NoRoom> {
+        let mut room = self.held();
+        let free = durable::free_space(dir)?;
+        Ok(room.promise(shipment, items, free, clock::now())?)
+    }
+
+    /// A place for something of so many bytes, kept free for it as long as what this returns is held.
+    pub(crate) fn begin(
+        &self,
+        dir: &Path,
+        of: Option<ShipmentId>,
+        bytes: u64,
+    ) -> Result<Place, NoRoom> {
+        let mut room = self.held();
+        let free = durable::free_space(dir)?;
+        Ok(Place {
+            number: room.begin(of, bytes, free, clock::now())?,
+            room: self.clone(),
+            dir: dir.to_owned(),
+            arrived: false,
+        })
+    }
+
+    pub(crate) fn settled(&self, shipment: Option<&ShipmentId>, item: &Item, bytes: u64) {
+        self.held().settled(shipment, item, bytes);
+    }
+
+    pub(crate) fn heard(&self, shipment: Option<&ShipmentId>) {
+        self.held().heard(shipment, clock::now());
+    }
+
+    /// A panic while it was held leaves it as good as before.
+    fn held(&self) -> MutexGuard<'_, space_reservation::Room> {
+        self.0.lock()
+    }
+}
+
+/// Space for something that is on its way in. Dropped before it [`arrived`](Self::arrived), it broke off.
+#[derive(Debug)]
+pub(crate) struct Place {
+    room: Room,
+    number: Number,
+    dir: PathBuf,
+    arrived: bool,
+}
+
+impl Place {
+    /// So many bytes of it are written by now.
+    pub(crate) fn reached(&self, bytes: u64) {
+        self.room.held().reached(self.number, bytes, clock::now());
+    }
+
+    /// There is more of it.
+    pub(crate) fn more(&self, bytes: u64) -> Result<(), NoRoom> {
+        let mut room = self.room.held();
+        let free = durable::free_space(&self.dir)?;
+        Ok(room.more(self.number, bytes, free, clock::now())?)
+    }
+
+    /// It is there, and stays.
+    pub(crate) fn arrived(mut self) {
+        self.arrived = true;
+        self.room.held().arrived(self.number, clock::now());
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !self.arrived {
+            self.room.held().broke_off(self.number);
+        }
+    }
+}
+
+impl NoRoom {
+    /// `whose` filesystem it is (`the cache's`).
+    pub(crate) fn refusal(&self, whose: &str) -> Refusal {
+        let short = match self {
+            Self::Short(short) => short,
+            Self::Unknown(error) => {
+                let message = format!("{whose} filesystem cannot be asked: {error}");
+                return Refusal::new(Code::PublishFailed, message);
+            }
+        };
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        let refusal = no_space(whose).fact(format!(
+            "{} MiB are to be taken in and {} MiB stay free, so about {} MiB must be free; {} MiB are",
+            mib(short.needed.saturating_sub(RESERVE)),
+            mib(RESERVE),
+            mib(short.needed),
+            mib(short.free)
+        ));
+        if short.promised == 0 {
+            return refusal;
+        }
+        let refusal = refusal.fact(format!(
+            "{} MiB of these are promised to another publication that is under way",
+            mib(short.promised)
+        ));
+        match short.for_others() {
+            true => refusal.tip(format!(
+                "publish again once the other one is over; one that was given up is forgotten after {} s",
+                QUIET.as_secs()
+            )),
+            false => refusal,
+        }
+    }
+}
+
+pub(crate) fn no_space(whose: &str) -> Refusal {
+    let message = format!("{whose} filesystem has too little space");
+    Refusal::new(Code::PublishFailed, message)
+        .tip("free some space in the appliance's `state-dir`, or move it to a larger disk")
+}
+
+impl From<Short> for NoRoom {
+    fn from(short: Short) -> Self {
+        Self::Short(short)
+    }
+}
+
+impl From<io::Error> for NoRoom {
+    fn from(error: io::Error) -> Self {
+        Self::Unknown(error)
+    }
+}

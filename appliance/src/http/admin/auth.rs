@@ -1,0 +1,104 @@
+//! The gate of the operators' door on the network: a request with the token passes, anything else ends here.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use netboot::api::admin;
+use netboot::api::auth_throttle::{Attempts, Failed, LIMIT};
+use netboot::base::refusal::{Code, Refusal};
+use netboot::base::token::Digest;
+use netboot::machine::state::World;
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use super::Operator;
+use crate::app::App;
+use crate::base::clock;
+use crate::http::error::{Refused, not_now};
+use crate::http::request::Bearer;
+
+/// Knows the token by its hash only.
+pub struct Gate {
+    app: Arc<App>,
+    token: Digest,
+    attempts: Mutex<Attempts>,
+    stop: CancellationToken,
+}
+
+impl Gate {
+    pub fn new(app: Arc<App>, token: Digest, stop: CancellationToken) -> Self {
+        Self {
+            app,
+            token,
+            attempts: Mutex::default(),
+            stop,
+        }
+    }
+
+    fn attempts<T>(&self, of: impl FnOnce(&mut Attempts) -> T) -> T {
+        of(&mut self.attempts.lock())
+    }
+
+    /// The refusal of a call without the token. The first for a while is on record, and the last that is looked at.
+    async fn refuse(&self, refusal: Refusal, from: IpAddr) -> Response {
+        let failed = self.attempts(|attempts| attempts.failed(from, clock::now()));
+        if failed == Failed::Again {
+            return Refused(refusal).into_response();
+        }
+        let (told, from) = (refusal.clone(), from.to_string());
+        let turned_away = move |world: &World, now| admin::turned_away(world, told, now, &from);
+        // The answer is always the refusal; a store that cannot write says so.
+        let refusal = match self.app.store.decide(turned_away).await {
+            Ok(_) => refusal,
+            Err(said) => said,
+        };
+        Refused(refusal).into_response()
+    }
+}
+
+/// Lets a call with the token through, as one of an operator. The token goes no further.
+pub(super) async fn admit(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>().copied() else {
+        let message = "operators on the network are known by their address, and this call has none";
+        return Refused(Refusal::new(Code::Unauthorized, message)).into_response();
+    };
+    let from = peer.ip();
+    if let Some(wait) = gate.attempts(|attempts| attempts.shut(from, clock::now())) {
+        let message = format!("{LIMIT} calls from {from} came without the token of this appliance");
+        let refusal = Refusal::new(Code::TooManyAttempts, message)
+            .fact(format!(
+                "it is not listened to for another {} s",
+                wait.as_secs().max(1)
+            ))
+            .tip("copy the appliance's token file to this machine again, then wait a minute");
+        return not_now(refusal, wait);
+    }
+    let bearer = Bearer::from_request_parts(&mut parts, &()).await;
+    match bearer {
+        Ok(bearer) if bearer.is(&gate.token) => {}
+        Ok(_) => {
+            let refusal = Refusal::new(
+                Code::Unauthorized,
+                "the token is not that of this appliance",
+            )
+            .fact("nothing was changed")
+            .tip("copy the appliance's token file to this machine again");
+            return gate.refuse(refusal, from).await;
+        }
+        Err(Refused(refusal)) => return gate.refuse(refusal, from).await,
+    }
+    parts.headers.remove(AUTHORIZATION);
+    parts.extensions.insert(Operator {
+        by: format!("token from {from}"),
+        stop: gate.stop.clone(),
+    });
+    next.run(Request::from_parts(parts, body)).await
+}
+
+#[cfg(test)]
+mod tests;

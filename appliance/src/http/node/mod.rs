@@ -1,0 +1,245 @@
+//! `/node/v1/…`: what the agent and the installed node call. Each call is one question to the core.
+
+mod disk_key;
+
+use std::sync::Arc;
+
+use axum::extract::{DefaultBodyLimit, State};
+use axum::routing::post;
+use axum::{Json, Router, middleware};
+use netboot::api::agent::{self, Shelf, ToSeal};
+use netboot::api::types::{
+    BootRequest, ClaimAnswer, ClaimRequest, DiscoveredRequest, InstallSecrets, InstalledRequest,
+    K3sSecrets, Live, PlanRequest, SealedAnswer,
+};
+use netboot::base::address::Address;
+use netboot::base::name::HostName;
+use netboot::base::token::Digest;
+use netboot::install::plan::{Cache, Plan};
+use netboot::install::report::{Outcome, Report};
+use netboot::profile::Role;
+use serde_json::{Value, json};
+
+use super::error::{Refused, broken, no_such_route};
+use super::request::{BODY_LIMIT, Bearer, Body, Peer, bad_json, span};
+use super::state::Listener;
+use crate::app::App;
+use crate::base::clock;
+use crate::keys::Keys;
+use crate::keys::{seal, secret_hash};
+use crate::net::Segment;
+
+/// The calls of machines, for the TLS port on one LAN.
+pub fn router(app: Arc<App>, segment: Arc<Segment>) -> Router {
+    Router::new()
+        .route("/node/v1/claim", post(claim))
+        .route("/node/v1/discovered", post(discovered))
+        .route("/node/v1/plan", post(plan))
+        .route("/node/v1/report", post(report))
+        .route("/node/v1/secrets", post(secrets))
+        .route("/node/v1/secrets/received", post(received))
+        .route("/node/v1/disk-key", post(disk_key::disk_key))
+        .route("/node/v1/unlock", post(disk_key::unlock))
+        .route("/node/v1/installed", post(installed))
+        .route("/node/v1/boot", post(boot))
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(no_such_route)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::from_fn(span))
+        .with_state(Listener { app, segment })
+}
+
+type Answer<T> = Result<Json<T>, Refused>;
+
+/// The answer of a call that only takes note.
+fn noted() -> Answer<Value> {
+    Ok(Json(json!({})))
+}
+
+async fn claim(
+    State(app): State<Arc<App>>,
+    Peer(from): Peer,
+    Body(request): Body<ClaimRequest>,
+) -> Answer<ClaimAnswer> {
+    if request.session.parse::<Digest>().is_err() {
+        return Err(bad_json("`session` is not 64 hexadecimal digits"));
+    }
+    if request.recipient.parse::<age::x25519::Recipient>().is_err() {
+        return Err(bad_json("`recipient` is not an age recipient"));
+    }
+    let session = secret_hash(&request.session);
+    let policy = app.policy.clone();
+    let decided = app
+        .store
+        .decide(move |world, now| agent::claim(world, &request, &session, &policy, now, &from))
+        .await?;
+    tracing::info!(name = %decided.answer.name, attempt = decided.answer.attempt, "claimed");
+    Ok(Json(decided.answer))
+}
+
+async fn discovered(
+    State(app): State<Arc<App>>,
+    Peer(from): Peer,
+    Body(request): Body<DiscoveredRequest>,
+) -> Answer<Value> {
+    let DiscoveredRequest { mac, hardware } = request;
+    let policy = app.policy.clone();
+    app.store
+        .decide(move |world, now| agent::discovered(world, mac, &hardware, &policy, now, &from))
+        .await?;
+    tracing::info!(%mac, "a stranger told its hardware");
+    noted()
+}
+
+async fn plan(
+    State(app): State<Arc<App>>,
+    State(segment): State<Arc<Segment>>,
+    Bearer(session): Bearer,
+    Peer(from): Peer,
+    Body(request): Body<PlanRequest>,
+) -> Answer<Plan> {
+    let profiles = app.profiles();
+    let cache = cache(&app, &segment.address);
+    let k3s_server = app.config.k3s.server.clone();
+    let decided = app
+        .store
+        .decide(move |world, now| {
+            let shelf = Shelf {
+                profiles: &profiles,
+                cache: &cache,
+                k3s_server: k3s_server.as_deref(),
+            };
+            agent::plan(world, &session, &request.hardware, &shelf, now, &from)
+        })
+        .await?;
+    Ok(Json(decided.answer))
+}
+
+/// Where machines copy systems from that reach the appliance at this address.
+pub(super) fn cache(app: &App, address: &Address) -> Cache {
+    Cache {
+        url: format!("{}/cache", address.http()),
+        public_key: app.keys.cache_public().to_owned(),
+    }
+}
+
+async fn report(
+    State(app): State<Arc<App>>,
+    Bearer(session): Bearer,
+    Peer(from): Peer,
+    Body(report): Body<Report>,
+) -> Answer<Value> {
+    let policy = app.policy.clone();
+    let progress = match report.outcome {
+        Outcome::Progress { done, total } => Some((report.step, done, total)),
+        _ => None,
+    };
+    let machine = app
+        .store
+        .decide(move |world, now| agent::report(world, &session, &report, &policy, now, &from))
+        .await?
+        .answer;
+    // Bytes are not worth an fsync: whoever watches is told, and that is all.
+    if let Some((step, done, total)) = progress {
+        app.store.tell(Live::Progress {
+            at: clock::now(),
+            machine,
+            step,
+            done,
+            total,
+        });
+    }
+    noted()
+}
+
+async fn secrets(
+    State(app): State<Arc<App>>,
+    Bearer(session): Bearer,
+    Peer(from): Peer,
+) -> Answer<SealedAnswer> {
+    let asked = {
+        let (session, from) = (session.clone(), from.clone());
+        app.store
+            .decide(move |world, now| agent::secrets(world, &session, now, &from))
+            .await?
+            .answer
+    };
+    let (host_name, role, recipient) = match asked {
+        ToSeal::Again(sealed) => return Ok(Json(SealedAnswer { sealed })),
+        ToSeal::Fresh {
+            host_name,
+            role,
+            recipient,
+        } => (host_name, role, recipient),
+    };
+    let secrets = secrets_for(&app.keys, &host_name, role);
+    let node_key = secret_hash(&secrets.node_key);
+    let sealed = seal::seal(&recipient, &secrets).map_err(|error| broken(&error))?;
+    let sealed = app
+        .store
+        .decide(move |world, now| agent::sealed(world, &session, sealed, node_key, now, &from))
+        .await?
+        .answer;
+    tracing::info!(name = %host_name, "secrets handed out, sealed");
+    Ok(Json(SealedAnswer { sealed }))
+}
+
+/// What a machine of this role must hold and no more: only servers get the token that makes servers.
+fn secrets_for(keys: &Keys, name: &HostName, role: Option<Role>) -> InstallSecrets {
+    let k3s = role.map(|role| {
+        let (token, agent_token) = match role {
+            Role::ServerInit | Role::Server => (keys.server_token(), Some(keys.agent_token())),
+            Role::Agent => (keys.agent_token(), None),
+        };
+        K3sSecrets {
+            token: token.to_owned(),
+            agent_token: agent_token.map(ToOwned::to_owned),
+            node_password: keys.node_password(name),
+        }
+    });
+    InstallSecrets {
+        node_key: clock::secret(),
+        k3s,
+    }
+}
+
+async fn received(
+    State(app): State<Arc<App>>,
+    Bearer(session): Bearer,
+    Peer(from): Peer,
+) -> Answer<Value> {
+    app.store
+        .decide(move |world, now| agent::received(world, &session, now, &from))
+        .await?;
+    noted()
+}
+
+async fn installed(
+    State(app): State<Arc<App>>,
+    Bearer(session): Bearer,
+    Peer(from): Peer,
+    Body(request): Body<InstalledRequest>,
+) -> Answer<Value> {
+    app.store
+        .decide(move |world, now| agent::installed(world, &session, &request, now, &from))
+        .await?;
+    noted()
+}
+
+async fn boot(
+    State(app): State<Arc<App>>,
+    Bearer(node_key): Bearer,
+    Peer(from): Peer,
+    Body(request): Body<BootRequest>,
+) -> Answer<Value> {
+    let (name, key) = (request.name.clone(), node_key.clone());
+    app.store
+        .decide(move |world, now| agent::booted(world, &node_key, &request, now, &from))
+        .await?;
+    app.came_up(&key).await;
+    tracing::info!(%name, "booted from its own disk");
+    noted()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+//! Follows the branch of the flake: a new commit is published without being asked to. What is due is decided in
+//! `netboot::publish::branch_watch`.
+
+mod flake;
+
+use std::time::Duration;
+
+use netboot::base::refusal::{Code, Refusal};
+use netboot::base::timestamp::Timestamp;
+use netboot::machine::state::World;
+use netboot::publish::branch_watch::{LOOK, Next, came, next};
+use parking_lot::{Mutex, MutexGuard};
+use tokio_util::sync::CancellationToken;
+
+use crate::base::clock::Clock;
+use crate::store::Store;
+
+pub use self::flake::FlakeBranch;
+
+/// Where commits come from, and how one becomes releases.
+pub trait Branch: Send + Sync {
+    /// A commit, to build this one whatever the branch has by then.
+    type Commit: Send + Sync;
+
+    /// What the branch has now, and its revision.
+    fn head(&self) -> impl Future<Output = Result<(String, Self::Commit), Refusal>> + Send;
+
+    /// Builds a commit and publishes what changed. What was published before a failure stays. Dropping the future ends
+    /// it.
+    fn publish(&self, commit: Self::Commit) -> impl Future<Output = Result<(), Refusal>> + Send;
+}
+
+/// The last look at the branch: when, and its revision or why it could not be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    pub at: Timestamp,
+    pub head: Result<String, String>,
+}
+
+/// The last look, for whoever wants to know.
+#[derive(Debug, Default)]
+pub struct Looks(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    last: Option<Look>,
+    /// The revision that is being published, and since when.
+    publishing: Option<(String, Timestamp)>,
+}
+
+impl Looks {
+    pub fn last(&self) -> Option<Look> {
+        self.seen().last.clone()
+    }
+
+    /// The revision that is being published now, and since when.
+    pub fn publishing(&self) -> Option<(String, Timestamp)> {
+        self.seen().publishing.clone()
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock()
+    }
+
+    /// Says it in the log if it is another trouble than the last time.
+    fn note(&self, look: Look) {
+        let before = self.seen().last.replace(look.clone());
+        let before = before.map(|look| look.head);
+        match &look.head {
+            Err(why) if before.as_ref() != Some(&look.head) => {
+                tracing::warn!(why, "the flake's branch cannot be looked at");
+            }
+            Ok(_) if matches!(before, Some(Err(_))) => {
+                tracing::info!("the flake's branch can be looked at again");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Looks at once and then every so often, until told to stop.
+pub async fn follow(
+    store: &Store,
+    branch: &impl Branch,
+    every: Duration,
+    (looks, clock): (&Looks, Clock),
+    stop: &CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = once(store, branch, looks, clock) => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(every) => {}
+        }
+    }
+}
+
+async fn once(store: &Store, branch: &impl Branch, looks: &Looks, clock: Clock) {
+    // Dropping it ends Nix: a server that takes the connection and says nothing must not end the following.
+    let head = tokio::time::timeout(LOOK, branch.head()).await;
+    let head = head.unwrap_or_else(|_| {
+        let message = format!("no answer within {} s", LOOK.as_secs());
+        Err(Refusal::new(Code::PublishFailed, message))
+    });
+    let at = clock();
+    looks.note(Look {
+        at,
+        head: head
+            .as_ref()
+            .map(|(revision, _)| revision.clone())
+            .map_err(told),
+    });
+    let Ok((revision, commit)) = head else {
+        return;
+    };
+    match next(store.world().followed.as_ref(), &revision, at) {
+        Next::Nothing | Next::Later(_) => return,
+        Next::Publish => {}
+    }
+    tracing::info!(revision, "publishing a commit of the flake's branch");
+    looks.seen().publishing = Some((revision.clone(), at));
+    let result = branch.publish(commit).await;
+    looks.seen().publishing = None;
+    match &result {
+        Ok(()) => tracing::info!(revision, "the commit is published"),
+        Err(refusal) => {
+            tracing::error!(revision, why = told(refusal), "the commit is not published");
+        }
+    }
+    let came = move |_: &World, _| came(&revision, &result);
+    if let Err(refusal) = store.decide(came).await {
+        // It will be published once more then, which changes nothing.
+        tracing::warn!(%refusal, "what came of the commit is not on record");
+    }
+}
+
+fn told(refusal: &Refusal) -> String {
+    let facts = refusal.facts.iter().map(String::as_str);
+    let lines: Vec<&str> = std::iter::once(refusal.message.as_str())
+        .chain(facts)
+        .collect();
+    lines.join("; ")
+}
+
+#[cfg(test)]
+mod tests;

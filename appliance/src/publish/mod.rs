@@ -1,0 +1,3 @@
+//! How built systems and installers become releases.
+
+pub mod follow;

@@ -1,0 +1,232 @@
+//! Which file a client of TFTP gets, and what is recorded of its transfer: the service's side of `netboot_tftp`.
+
+use std::net::SocketAddrV4;
+use std::sync::Arc;
+
+use netboot::doctor::boot_trace::{self, Delivery, Mark, Part, Via};
+use netboot::tftp::path::{self, Asked, Whose};
+use netboot::tftp::sender::End;
+use netboot_tftp::{FileProvider, OpenFile, TransferStats};
+use tokio::runtime::Handle;
+
+use super::files;
+use crate::app::App;
+use crate::boot::requester::Caller;
+use crate::net::Segment;
+
+/// The files of the machines that are to boot them, on one LAN.
+pub(super) struct Files {
+    app: Arc<App>,
+    segment: Arc<Segment>,
+    runtime: Handle,
+}
+
+/// What a file is in somebody's boot.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BootFile {
+    /// In whose name it is asked for. `None` for a file that is the same for all machines.
+    pub(super) caller: Option<Caller>,
+    /// `None` for a script, which is a step of its own.
+    pub(super) part: Option<Part>,
+}
+
+impl Files {
+    /// Within the runtime that the store is asked in.
+    pub(super) fn of(app: Arc<App>, segment: Arc<Segment>) -> Self {
+        Self {
+            app,
+            segment,
+            runtime: Handle::current(),
+        }
+    }
+}
+
+impl FileProvider for Files {
+    type Context = BootFile;
+
+    fn open(&self, client: SocketAddrV4, name: &[u8]) -> Result<OpenFile<BootFile>, String> {
+        // The thread of a transfer waits here for the store: a ticket must be durable before a script with it goes out. It is
+        // not a task of the runtime, because opening a file on a disk that does not answer would block a worker for as long.
+        let found = files::open(&self.app, &self.segment.address, *client.ip(), name);
+        self.runtime.block_on(found)
+    }
+
+    fn refused(&self, client: SocketAddrV4, name: &[u8], reason: &str) {
+        self.app.counters.tftp_refused.add(1);
+        // The name is a stranger's: quoted, so that it cannot write log lines of its own.
+        let file = String::from_utf8_lossy(name);
+        match path::read(name) {
+            Err(path::Unknown::Probe) => {
+                tracing::debug!(%client, ?file, reason, "TFTP request refused");
+                return;
+            }
+            Ok(Asked::Own {
+                of: Whose::Card(mac),
+                ..
+            }) => {
+                let (file, reason) = (shown(&file), reason.to_owned());
+                let caller = self.app.caller(mac, *client.ip());
+                self.app.mark_of(&caller, Mark::NoFile { file, reason });
+            }
+            _ => {}
+        }
+        tracing::info!(%client, ?file, reason, "TFTP request refused");
+    }
+
+    fn started(&self, file: &OpenFile<BootFile>) {
+        if let Some((caller, delivery)) = delivery(file) {
+            self.app.mark_of(&caller, delivery.begun());
+        }
+    }
+
+    fn packet(
+        &self,
+        file: &OpenFile<BootFile>,
+        from: SocketAddrV4,
+        to: SocketAddrV4,
+        packet: &[u8],
+    ) {
+        if let Some(Caller { mac, .. }) = file.context.caller {
+            self.app.keep_packet(mac, from, to, packet);
+        }
+    }
+
+    fn ended(&self, client: SocketAddrV4, file: &OpenFile<BootFile>, stats: &TransferStats) {
+        if matches!(stats.end, Ok(End::Complete | End::Unconfirmed))
+            && let Some(caller) = file.context.caller.filter(|caller| caller.is_proven)
+            && self.app.loaders.get(&file.name).is_some()
+        {
+            self.app.trials(|trials| trials.loaded(caller.mac));
+        }
+        self.count(stats);
+        log(client, file, stats);
+        if !matches!(stats.end, Ok(End::Probed))
+            && let Some((caller, delivery)) = delivery(file)
+        {
+            self.app.mark_of(&caller, delivery.ended(course(stats)));
+        }
+    }
+}
+
+impl Files {
+    /// For the metrics.
+    fn count(&self, stats: &TransferStats) {
+        let counters = &self.app.counters;
+        counters.tftp_bytes.add(stats.bytes);
+        match stats.end {
+            Ok(End::Complete | End::Unconfirmed) => counters.tftp_sent.add(1),
+            Ok(End::Probed) => {}
+            Ok(End::BrokenOff(_) | End::Silent | End::Anew) | Err(_) => {
+                counters.tftp_broken_off.add(1);
+            }
+        }
+    }
+}
+
+/// One line for each transfer.
+fn log(client: SocketAddrV4, file: &OpenFile<BootFile>, stats: &TransferStats) {
+    let mac = file
+        .context
+        .caller
+        .map(|caller| tracing::field::display(caller.mac));
+    let TransferStats {
+        end,
+        bytes,
+        took,
+        resent,
+    } = stats;
+    let file = &file.name;
+    let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    match end {
+        Ok(end @ (End::Complete | End::Unconfirmed)) => {
+            tracing::info!(mac, %client, file, bytes, ms, resent, ?end, "file sent");
+        }
+        Ok(End::Probed) => tracing::debug!(mac, %client, file, ms, "told the size of a file"),
+        Ok(end @ (End::BrokenOff(_) | End::Silent | End::Anew)) => {
+            tracing::info!(mac, %client, file, bytes, ms, resent, ?end, "transfer broken off");
+        }
+        Err(error) => {
+            tracing::warn!(mac, %client, file, bytes, ms, resent, %error, "cannot read a file");
+        }
+    }
+}
+
+/// The last part of a name that a machine asked for, fit for a line.
+fn shown(name: &str) -> String {
+    let name = name.rsplit(['/', '\\']).next().unwrap_or(name);
+    let printable = |c: &char| ('!'..='~').contains(c);
+    name.chars().filter(printable).take(64).collect()
+}
+
+/// Who gets a file and as what, if it is a part of somebody's boot.
+fn delivery(file: &OpenFile<BootFile>) -> Option<(Caller, Delivery)> {
+    let BootFile { caller, part } = file.context;
+    let delivery = Delivery {
+        part: part?,
+        file: file.name.clone(),
+        via: Via::Tftp,
+    };
+    Some((caller?, delivery))
+}
+
+/// How a transfer went, in the words of a timeline.
+fn course(stats: &TransferStats) -> boot_trace::Course {
+    let broken = match &stats.end {
+        Ok(End::Complete | End::Probed | End::Unconfirmed) => None,
+        Ok(End::BrokenOff(code)) => Some(format!("TFTP error {code} of the machine")),
+        Ok(End::Silent) => Some("the machine went silent".to_owned()),
+        Ok(End::Anew) => Some("the machine asks anew".to_owned()),
+        Err(_) => Some("it cannot be read any more".to_owned()),
+    };
+    boot_trace::Course {
+        bytes: stats.bytes,
+        took: stats.took,
+        resent: stats.resent,
+        broken,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn how_a_transfer_went_is_one_mark() {
+        for (end, resent, want) in [
+            (Ok(End::Complete), 0, ""),
+            (Ok(End::Unconfirmed), 9, ""),
+            (Ok(End::BrokenOff(3)), 0, "TFTP error 3 of the machine"),
+            (Ok(End::Silent), 8, "the machine went silent"),
+            (Ok(End::Anew), 0, "the machine asks anew"),
+            (
+                Err(io::Error::other("EIO")),
+                0,
+                "it cannot be read any more",
+            ),
+        ] {
+            let stats = TransferStats {
+                end,
+                bytes: 12_345,
+                took: Duration::from_millis(300),
+                resent,
+            };
+            let delivery = Delivery {
+                part: Part::Loader,
+                file: "x".to_owned(),
+                via: Via::Tftp,
+            };
+            let mark = delivery.ended(course(&stats));
+            let mark = serde_json::to_value(mark).expect("writes");
+            let name = if want.is_empty() { "sent" } else { "broken" };
+            assert_eq!(mark["mark"], name);
+            assert_eq!(mark["why"].as_str().unwrap_or_default(), want);
+            assert_eq!(
+                (&mark["bytes"], &mark["millis"], &mark["resent"]),
+                (&12_345.into(), &300.into(), &resent.into())
+            );
+        }
+    }
+}
