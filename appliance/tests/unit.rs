@@ -1,5 +1,7 @@
 //! The service as systemd runs it: it tells when it is ready, that it lives, and that it stops.
 
+mod skip;
+
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -80,8 +82,7 @@ fn start(folder: &Path) -> (Service, UnixDatagram) {
 #[test]
 fn systemd_hears_when_it_is_ready_that_it_lives_and_that_it_stops() {
     if !nix::unistd::geteuid().is_root() {
-        println!("skipped: the port of TFTP needs root");
-        return;
+        return skip::skipped("the port of TFTP needs root");
     }
     let folder = tempfile::tempdir().expect("a folder");
     let (mut service, manager) = start(folder.path());

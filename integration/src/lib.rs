@@ -2,3 +2,6 @@
 
 pub mod k3s;
 pub mod lab;
+
+#[cfg(test)]
+mod count;

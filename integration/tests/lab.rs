@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use integration::lab::disk::Disk;
-use integration::lab::enclose::enclose;
 use integration::lab::firmware::Firmware;
 use integration::lab::lan::{self, ROUTER, Room};
 use integration::lab::machine::{Build, Card, Machine};
+use integration::lab::namespaces::enter_namespaces;
 use integration::lab::nvram::First;
-use integration::lab::scene::MAC;
 use integration::lab::services::{self, Leases};
+use integration::lab::testbed::MAC;
 use integration::lab::wait::wait_until;
 
 /// How long a blank machine takes to ask, and to turn to its disk when nobody has an answer.
 fn ask_in_vain(firmware: Firmware) -> anyhow::Result<()> {
-    enclose()?;
+    enter_namespaces()?;
     let dir = tempfile::tempdir()?;
     lan::switch()?;
     let home = Room::new("router", ROUTER, &dir.path().join("rooms"))?;

@@ -7,8 +7,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use integration::lab::enclose::{enclose, output, run};
+use integration::lab::command::{output, run};
 use integration::lab::lan::{self, APPLIANCE, ROUTER, Room};
+use integration::lab::namespaces::enter_namespaces;
 use integration::lab::process::Process;
 use integration::lab::products::Products;
 use integration::lab::services::{self, Leases};
@@ -29,7 +30,7 @@ struct Lab {
 
 impl Lab {
     fn new() -> anyhow::Result<Self> {
-        enclose()?;
+        enter_namespaces()?;
         let dir = tempfile::tempdir()?;
         lan::switch()?;
         fs::create_dir_all(dir.path().join("hosts/profiles"))?;

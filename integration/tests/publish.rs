@@ -7,11 +7,12 @@ use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 use integration::lab::appliance::{Appliance, Said};
-use integration::lab::enclose::{enclose, output, run};
+use integration::lab::command::{output, run};
 use integration::lab::lan::{self, APPLIANCE, Room};
+use integration::lab::namespaces::enter_namespaces;
 use integration::lab::products::Products;
 use integration::lab::repository::Repository;
-use integration::lab::scene::{MAC, WORKER, folder};
+use integration::lab::testbed::{MAC, WORKER, folder};
 use netboot::api::types::Releases;
 use netboot::base::release::Release;
 
@@ -42,7 +43,7 @@ struct Lab {
 impl Lab {
     /// `before` is done in the appliance's folder ahead of its start.
     fn set(name: &str, before: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyhow::Result<Self> {
-        enclose()?;
+        enter_namespaces()?;
         let products = Products::find()?;
         let dir = folder(name)?;
         lan::switch()?;

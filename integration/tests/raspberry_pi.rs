@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use integration::lab::appliance::Appliance;
-use integration::lab::enclose::enclose;
 use integration::lab::lan::{self, APPLIANCE, ROUTER, Room, SWITCH};
+use integration::lab::namespaces::enter_namespaces;
 use integration::lab::products::Products;
 use integration::lab::services::{self, Leases};
 use integration::lab::wait::wait_until;
@@ -130,7 +130,7 @@ fn appliance(dir: &Path) -> anyhow::Result<Appliance> {
 #[test]
 fn a_raspberry_pi_fetches_its_firmware_and_its_installer_by_its_serial_number_beside_a_home_router()
 -> anyhow::Result<()> {
-    enclose()?;
+    enter_namespaces()?;
     let dir = tempfile::tempdir()?;
     lan::switch()?;
     let handles = dir.path().join("rooms");

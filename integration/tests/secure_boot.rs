@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use integration::lab::firmware::Firmware::SecureBoot;
-use integration::lab::scene::{BOOT, Scene, Script};
+use integration::lab::optional::Optional;
 use integration::lab::services::Leases::{self, ByAppliance, ByRouterThatPointsHere};
+use integration::lab::testbed::{BOOT, Setup, Testbed};
 use integration::lab::wait::wait_until;
 
 /// What the kernel says of itself, once it was started by what is signed.
@@ -30,16 +31,14 @@ fn a_machine_with_secure_boot_is_led_to_the_signed_loader_where_the_appliance_ha
 /// Debian's iPXE is not signed, and the firmware says so only on its screen; each power-on brings the next loader, until
 /// one is Debian's shim. That one is kept with the machine.
 fn is_led_to_its_installer(name: &str, leases: Leases) -> anyhow::Result<()> {
-    if !Path::new(SHIM).exists() {
-        println!("skipped: no `{SHIM}` (Debian's packages shim-signed and grub-efi-amd64-signed)");
-        return Ok(());
-    }
-    let mut scene = Scene::set(&Script::new(name, SecureBoot, leases))?;
-    scene.enroll()?;
+    let there = Path::new(SHIM).exists();
+    Optional::SecureBoot.must_be_here(there, format_args!("`{SHIM}`"))?;
+    let mut testbed = Testbed::new(&Setup::new(name, SecureBoot, leases))?;
+    testbed.enroll()?;
     let mut refused = 0;
     loop {
-        scene.machine.power_on()?;
-        let machine = &mut scene.machine;
+        testbed.machine.power_on()?;
+        let machine = &mut testbed.machine;
         let runs = wait_until("the firmware to take or refuse a loader", BOOT, || {
             machine.still_runs()?;
             let console = machine.console()?;
@@ -52,18 +51,18 @@ fn is_led_to_its_installer(name: &str, leases: Leases) -> anyhow::Result<()> {
         }
         refused += 1;
         ensure!(refused < 3, "it refused {refused} loaders");
-        scene.machine.cut_power()?;
+        testbed.machine.cut_power()?;
     }
     ensure!(
         refused == 2,
         "snponly.efi and ipxe.efi are not signed, and {refused} were refused"
     );
-    let machine = scene.wait_for("the claim", BOOT, |m| {
+    let machine = testbed.wait_for("the claim", BOOT, |m| {
         m.attempt.as_ref().is_some_and(|a| a.claim.is_some())
     })?;
     println!(
         "{name}: claimed {:.1} s after power-on",
-        scene.machine.uptime().as_secs_f32()
+        testbed.machine.uptime().as_secs_f32()
     );
     ensure!(
         machine.attempt.as_ref().is_some_and(|a| a.number == 1),
@@ -77,11 +76,11 @@ fn is_led_to_its_installer(name: &str, leases: Leases) -> anyhow::Result<()> {
     );
 
     // The next time, it is the first that is offered.
-    scene.machine.cut_power()?;
-    scene.appliance.must("reimage node1")?;
-    scene.machine.power_on()?;
-    scene
+    testbed.machine.cut_power()?;
+    testbed.appliance.must("reimage node1")?;
+    testbed.machine.power_on()?;
+    testbed
         .machine
         .wait_for_console(LOCKED, Duration::from_secs(120))?;
-    scene.passed()
+    testbed.passed()
 }

@@ -7,9 +7,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
-use integration::lab::enclose::{enclose, run};
+use integration::lab::command::run;
 use integration::lab::loaders::{FOLDER, Loaders};
 use integration::lab::loss::lose;
+use integration::lab::namespaces::enter_namespaces;
 use integration::lab::products::Products;
 
 /// A client of TFTP, and how it is told what to ask for: `{name}` of the file, `{to}` of the copy.
@@ -144,7 +145,7 @@ fn all_get(file: &str, dir: &Path) -> anyhow::Result<()> {
 
 #[test]
 fn every_client_gets_the_file_where_nothing_is_lost() -> anyhow::Result<()> {
-    enclose()?;
+    enter_namespaces()?;
     let dir = tempfile::tempdir()?;
     let _loaders = served(dir.path())?;
     let begun = Instant::now();
@@ -162,7 +163,7 @@ fn every_client_gets_the_file_where_nothing_is_lost() -> anyhow::Result<()> {
 
 #[test]
 fn every_client_gets_the_file_where_packets_are_lost() -> anyhow::Result<()> {
-    enclose()?;
+    enter_namespaces()?;
     let dir = tempfile::tempdir()?;
     let _loaders = served(dir.path())?;
     let rounds = if long() { 10 } else { 1 };

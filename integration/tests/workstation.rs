@@ -8,12 +8,12 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use integration::lab::enclose::run;
+use integration::lab::command::run;
 use integration::lab::firmware::Firmware::Bios;
 use integration::lab::lan::{APPLIANCE, Room};
 use integration::lab::process::Process;
-use integration::lab::scene::{BOOT, MAC, Scene, Script, WORKER};
 use integration::lab::services::Leases::ByRouter;
+use integration::lab::testbed::{BOOT, MAC, Setup, Testbed, WORKER};
 use integration::lab::wait::wait_for;
 use integration::lab::workstation::{WORKSTATION, Workstation};
 use netboot::api::types::Releases;
@@ -21,27 +21,27 @@ use netboot::api::types::Releases;
 /// How long a part of an upload may take.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// A scene whose appliance serves the admin API on the LAN, and a workstation beside it. `before` is done with the
+/// A testbed whose appliance serves the admin API on the LAN, and a workstation beside it. `before` is done with the
 /// appliance's state-dir ahead of its start.
 fn set(
     name: &str,
     before: impl FnOnce(&Path) -> anyhow::Result<()>,
-) -> anyhow::Result<(Scene, Workstation)> {
-    let mut scene = Scene::set(&Script::new(name, Bios, ByRouter))?;
-    scene.appliance.stop()?;
-    before(&scene.appliance.dir().join("state"))?;
-    let file = scene.appliance.dir().join("appliance.toml");
+) -> anyhow::Result<(Testbed, Workstation)> {
+    let mut testbed = Testbed::new(&Setup::new(name, Bios, ByRouter))?;
+    testbed.appliance.stop()?;
+    before(&testbed.appliance.dir().join("state"))?;
+    let file = testbed.appliance.dir().join("appliance.toml");
     let text = fs::read_to_string(&file)?;
     let socket = "socket = \"admin.sock\"\n";
     ensure!(text.contains(socket), "{text}");
     let more = format!("{socket}listen = \"{APPLIANCE}:8444\"\n");
     fs::write(&file, text.replace(socket, &more))?;
-    scene.appliance.start()?;
-    let room = Room::new("workstation", WORKSTATION, &scene.dir.join("rooms"))?;
-    let token = scene.appliance.dir().join("state/admin.token");
-    let dir = scene.dir.join("workstation");
+    testbed.appliance.start()?;
+    let room = Room::new("workstation", WORKSTATION, &testbed.dir.join("rooms"))?;
+    let token = testbed.appliance.dir().join("state/admin.token");
+    let dir = testbed.dir.join("workstation");
     fs::create_dir_all(&dir)?;
-    let workstation = Workstation::new(room, &scene.products, dir, &token)?;
+    let workstation = Workstation::new(room, &testbed.products, dir, &token)?;
     workstation
         .repository
         .write("hosts/profiles/worker.toml", WORKER)?;
@@ -49,11 +49,11 @@ fn set(
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
     let label = format!("workstation-{}\n", now.as_nanos());
     workstation.repository.write("label", &label)?;
-    Ok((scene, workstation))
+    Ok((testbed, workstation))
 }
 
-fn releases(scene: &Scene) -> anyhow::Result<Releases> {
-    scene.appliance.ask::<Releases>("releases")
+fn releases(testbed: &Testbed) -> anyhow::Result<Releases> {
+    testbed.appliance.ask::<Releases>("releases")
 }
 
 /// Files of a folder by name, with the number that stays the same only if they are not written anew.
@@ -76,17 +76,17 @@ fn narinfos(cache: &Path) -> anyhow::Result<usize> {
 }
 
 /// What comes in for the admin API is no faster than this from now on, so that there is a middle to break off in.
-fn slow(scene: &Scene, mib: u32) -> anyhow::Result<()> {
+fn slow(testbed: &Testbed, mib: u32) -> anyhow::Result<()> {
     let rules = format!(
         "add table inet slow; flush table inet slow; \
          add chain inet slow in {{ type filter hook input priority 0; }}; \
          add rule inet slow in tcp dport 8444 limit rate over {mib} mbytes/second drop"
     );
-    run(scene.appliance.room().command("nft").arg(rules))
+    run(testbed.appliance.room().command("nft").arg(rules))
 }
 
-fn fast(scene: &Scene) -> anyhow::Result<()> {
-    run(scene
+fn fast(testbed: &Testbed) -> anyhow::Result<()> {
+    run(testbed
         .appliance
         .room()
         .command("nft")
@@ -105,18 +105,18 @@ fn begin(workstation: &Workstation) -> anyhow::Result<Process> {
 }
 
 /// Every octet of a release, as Nix sees it.
-fn is_whole(scene: &Scene, toplevel: &str) -> anyhow::Result<()> {
-    let cache = scene.appliance.dir().join("state/cache");
+fn is_whole(testbed: &Testbed, toplevel: &str) -> anyhow::Result<()> {
+    let cache = testbed.appliance.dir().join("state/cache");
     let mut verify = std::process::Command::new("nix");
     verify
         .args(["store", "verify", "--recursive", "--no-trust", "--store"])
         .arg(format!("file://{}", cache.display()))
         .arg(toplevel)
-        .envs(scene.products.env.clone());
+        .envs(testbed.products.env.clone());
     run(&mut verify)
 }
 
-fn refuses_strangers(scene: &Scene, workstation: &Workstation) -> anyhow::Result<()> {
+fn refuses_strangers(testbed: &Testbed, workstation: &Workstation) -> anyhow::Result<()> {
     let token = workstation.dir().join("token");
     let text = fs::read_to_string(&token)?;
     let place = text.lines().nth(1).context("no place in the token file")?;
@@ -140,7 +140,7 @@ fn refuses_strangers(scene: &Scene, workstation: &Workstation) -> anyhow::Result
         ensure!(said.status.code() == Some(exit), "{}", said.status);
         ensure!(said.stderr.contains(want), "no `{want}`");
     }
-    let known = releases(scene)?;
+    let known = releases(testbed)?;
     ensure!(known.releases.is_empty() && known.installers.is_empty());
     Ok(())
 }
@@ -160,9 +160,9 @@ fn another_installer(workstation: &Workstation) -> anyhow::Result<()> {
 
 #[test]
 fn a_machine_joins_that_installs_what_a_workstation_published() -> anyhow::Result<()> {
-    let (mut scene, workstation) = set("workstation", |_| Ok(()))?;
+    let (mut testbed, workstation) = set("workstation", |_| Ok(()))?;
     let first = workstation.repository.commit("from a workstation")?;
-    refuses_strangers(&scene, &workstation)?;
+    refuses_strangers(&testbed, &workstation)?;
     let said = workstation.admin("publish --flake . --dry-run")?;
     ensure!(said.status.success(), "{}", said.status);
     for words in [
@@ -172,24 +172,24 @@ fn a_machine_joins_that_installs_what_a_workstation_published() -> anyhow::Resul
     ] {
         ensure!(said.stdout.contains(words), "no `{words}`");
     }
-    let cache = scene.appliance.dir().join("state/cache");
+    let cache = testbed.appliance.dir().join("state/cache");
     ensure!(narinfos(&cache)? == 0, "a dry run sent something");
 
     // The appliance dies in the middle of the first upload, then whoever publishes.
-    slow(&scene, 6)?;
+    slow(&testbed, 6)?;
     let mut publishing = begin(&workstation)?;
     wait_for("a path to arrive", LIMIT, || Ok(narinfos(&cache)? > 0))?;
-    scene.appliance.kill()?;
+    testbed.appliance.kill()?;
     publishing.kill()?;
-    scene.appliance.start()?;
+    testbed.appliance.start()?;
     let before = narinfos(&cache)?;
     let mut publishing = begin(&workstation)?;
     wait_for("another path to arrive", LIMIT, || {
         Ok(narinfos(&cache)? > before)
     })?;
     publishing.kill()?;
-    fast(&scene)?;
-    ensure!(releases(&scene)?.releases.is_empty(), "half a release");
+    fast(&testbed)?;
+    ensure!(releases(&testbed)?.releases.is_empty(), "half a release");
     let there = files(&cache.join("nar"))?;
     let had = narinfos(&cache)?;
 
@@ -201,7 +201,7 @@ fn a_machine_joins_that_installs_what_a_workstation_published() -> anyhow::Resul
     for (name, number) in &there {
         ensure!(after.get(name) == Some(number), "{name:?} was sent again");
     }
-    let known = releases(&scene)?;
+    let known = releases(&testbed)?;
     let [release] = &known.releases[..] else {
         anyhow::bail!("{known:?}");
     };
@@ -215,14 +215,14 @@ fn a_machine_joins_that_installs_what_a_workstation_published() -> anyhow::Resul
         !Path::new(toplevel).exists(),
         "the appliance has it in a store of its own"
     );
-    is_whole(&scene, toplevel)?;
+    is_whole(&testbed, toplevel)?;
 
     // A second installer, and the appliance dies in the middle of it: machines boot the first.
     another_installer(&workstation)?;
     workstation.repository.write("label", "second\n")?;
     let second = workstation.repository.commit("another installer")?;
-    slow(&scene, 6)?;
-    let incoming = scene.appliance.dir().join("state/installers/incoming");
+    slow(&testbed, 6)?;
+    let incoming = testbed.appliance.dir().join("state/installers/incoming");
     let mut publishing = begin(&workstation)?;
     wait_for("the middle of the initrd", LIMIT, || {
         let (halves, whole): (Vec<_>, Vec<_>) = files(&incoming)?
@@ -232,18 +232,18 @@ fn a_machine_joins_that_installs_what_a_workstation_published() -> anyhow::Resul
         // The kernel comes first.
         Ok(whole.len() == 1 && halves.iter().any(is_large))
     })?;
-    scene.appliance.kill()?;
+    testbed.appliance.kill()?;
     wait_for("pxe-admin to give up", LIMIT, || {
         Ok(publishing.ended()?.is_some())
     })?;
     let words = fs::read_to_string(workstation.dir().join("publish.log"))?;
     println!("{words}");
     ensure!(words.contains("error: "), "it did not say why it ended");
-    scene.appliance.start()?;
-    fast(&scene)?;
-    let known = releases(&scene)?;
+    testbed.appliance.start()?;
+    fast(&testbed)?;
+    let known = releases(&testbed)?;
     ensure!(known.installers == [installer.clone()], "{known:?}");
-    is_whole(&scene, toplevel)?;
+    is_whole(&testbed, toplevel)?;
     let waiting = files(&incoming)?;
     ensure!(waiting.len() == 1, "not the kernel alone: {waiting:?}");
 
@@ -253,26 +253,26 @@ fn a_machine_joins_that_installs_what_a_workstation_published() -> anyhow::Resul
         !said.stderr.contains("the installer's kernel"),
         "it was sent again"
     );
-    let known = releases(&scene)?;
+    let known = releases(&testbed)?;
     let newest = known.installers.last().context("no installer")?;
     ensure!(newest.source.revision.as_deref() == Some(second.as_str()));
     ensure!(known.installers.len() == 2, "{known:?}");
-    println!("{}", scene.appliance.must("releases")?);
+    println!("{}", testbed.appliance.must("releases")?);
 
     // What is installed is of the workstation, all of it.
-    scene
+    testbed
         .appliance
         .must(&format!("enroll {MAC} --profile worker --name node1"))?;
-    scene.machine.power_on()?;
-    scene.wait_for("the boot script to be sent", BOOT, |m| {
+    testbed.machine.power_on()?;
+    testbed.wait_for("the boot script to be sent", BOOT, |m| {
         m.attempt.as_ref().is_some_and(|a| a.served.is_some())
     })?;
-    let script = scene.appliance.fetch(&format!("/boot.ipxe?mac={MAC}"))?;
+    let script = testbed.appliance.fetch(&format!("/boot.ipxe?mac={MAC}"))?;
     ensure!(script.contains(" lab.second=1"), "{script}");
-    let took = scene.wait_for_joined()?;
+    let took = testbed.wait_for_joined()?;
     println!("joined after {:.1} s", took.as_secs_f32());
     let release = known.releases.last().context("no release")?;
-    let node = scene.appliance.machine(MAC)?.context("no machine")?;
+    let node = testbed.appliance.machine(MAC)?.context("no machine")?;
     ensure!(
         node.generations
             .iter()
@@ -280,7 +280,7 @@ fn a_machine_joins_that_installs_what_a_workstation_published() -> anyhow::Resul
         "{:?}",
         node.generations
     );
-    scene.passed()
+    testbed.passed()
 }
 
 /// One system of a flake that otherwise stays as it is; `@…@` is what differs.
@@ -303,15 +303,15 @@ const HALF: &str = r#"derivation {
 
 #[test]
 fn what_a_workstation_cannot_publish_leaves_the_appliance_as_it_was() -> anyhow::Result<()> {
-    let (scene, workstation) = set("workstation-refused", |state| {
+    let (testbed, workstation) = set("workstation-refused", |state| {
         run(std::process::Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=72m", "tmpfs"])
             .arg(state))
     })?;
-    let state = scene.appliance.dir().join("state");
+    let state = testbed.appliance.dir().join("state");
     let (cache, incoming) = (state.join("cache"), state.join("installers/incoming"));
     let nothing_came = || -> anyhow::Result<()> {
-        let known = releases(&scene)?;
+        let known = releases(&testbed)?;
         ensure!(known.releases.is_empty() && known.installers.is_empty());
         ensure!(narinfos(&cache)? == 0, "a path was sent");
         ensure!(files(&cache.join("nar"))?.is_empty(), "a NAR was sent");
@@ -377,11 +377,11 @@ fn what_a_workstation_cannot_publish_leaves_the_appliance_as_it_was() -> anyhow:
     }
     // A system and an installer, each new for one of the two.
     ensure!(unchanged == 2, "{unchanged} times nothing changed");
-    let known = releases(&scene)?;
+    let known = releases(&testbed)?;
     ensure!(
         known.releases.len() == 1 && known.installers.len() == 1,
         "{known:?}"
     );
-    is_whole(&scene, known.releases[0].toplevel.as_str())?;
-    scene.passed()
+    is_whole(&testbed, known.releases[0].toplevel.as_str())?;
+    testbed.passed()
 }

@@ -1,4 +1,4 @@
-//! One boot as a table: when, how long after the line before, and what happened.
+//! One boot as a table. Each line says when, how long after the line before, and what happened.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use netboot::doctor::boot_trace::{Boot, Mark, Note, Part, Script, Via};
 
 use crate::format::{arch, bytes, elapsed, or_dash, table};
 
-/// The lines of a boot; the order to install stands before its beginning and has no time in it.
+/// The table of a boot. The order to install comes before the boot and is left out.
 pub(crate) fn boot_table(boot: &Boot) -> String {
     let begun = boot.begun().unwrap_or_default();
     let mut before: Option<Timestamp> = None;
@@ -95,16 +95,7 @@ pub(crate) fn mark_text(mark: &Mark) -> String {
             short(Duration::from_millis(*millis)),
             again(*resent)
         ),
-        Mark::Script { given } => match given {
-            Script::Installer => "sent the boot script of the installer".to_owned(),
-            Script::Discover => "sent the boot script that has it tell its hardware".to_owned(),
-            Script::Wait => "sent the screen for strangers".to_owned(),
-            Script::Disk { reason, way } => {
-                let way = way.map_or_else(String::new, |way| format!(" by {way}"));
-                format!("sent to its disk{way}: {reason}")
-            }
-            Script::Unknown => "sent a boot script".to_owned(),
-        },
+        Mark::Script { given } => script_text(given),
         Mark::Unproven { from, file } => format!(
             "somebody at {from}, not known to be this machine, asked for `{}` in its name",
             file.escape_debug()
@@ -123,6 +114,19 @@ pub(crate) fn mark_text(mark: &Mark) -> String {
         Mark::Booted { generation } => format!("runs generation {generation} from its own disk"),
         Mark::Joined => "joined".to_owned(),
         Mark::Unknown => "something that this version does not know".to_owned(),
+    }
+}
+
+fn script_text(given: &Script) -> String {
+    match given {
+        Script::Installer => "sent the boot script of the installer".to_owned(),
+        Script::Discover => "sent the boot script that has it tell its hardware".to_owned(),
+        Script::Wait => "sent the screen for strangers".to_owned(),
+        Script::Disk { reason, way } => {
+            let way = way.map_or_else(String::new, |way| format!(" by {way}"));
+            format!("sent to its disk{way}: {reason}")
+        }
+        Script::Unknown => "sent a boot script".to_owned(),
     }
 }
 

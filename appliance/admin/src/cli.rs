@@ -9,6 +9,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use netboot::base::mac::Mac;
 use netboot::base::name::{HostName, ProfileName, SystemName};
+use netboot::base::timestamp::parse_duration;
 
 use crate::endpoint::Appliance;
 use crate::output::Answer;
@@ -238,16 +239,12 @@ impl AsRef<str> for Who {
 
 /// `90`, `90s`, `15m` or `1h`.
 fn duration(text: &str) -> Result<Duration, &'static str> {
-    let (digits, unit) = match text.char_indices().last() {
-        Some((at, 's')) => (&text[..at], 1),
-        Some((at, 'm')) => (&text[..at], 60),
-        Some((at, 'h')) => (&text[..at], 3600),
-        _ => (text, 1),
+    let is_bare = text.ends_with(|c: char| c.is_ascii_digit());
+    let span = match is_bare {
+        true => parse_duration(&format!("{text}s")),
+        false => parse_duration(text),
     };
-    digits
-        .parse::<u32>()
-        .map(|n| Duration::from_secs(u64::from(n) * unit))
-        .map_err(|_| "is not a time such as 90s, 15m or 1h")
+    span.ok_or("is not a time such as 90s, 15m or 1h")
 }
 
 pub(crate) fn completions(shell: Shell) -> Answer {
@@ -300,6 +297,7 @@ mod tests {
             ("1.5h", None),
             ("-1s", None),
             ("5é", None),
+            ("99999999999999999999h", Some(u64::MAX)),
         ] {
             let got = duration(text).ok().map(|d| d.as_secs());
             assert_eq!(got, want, "{text}");

@@ -1,6 +1,7 @@
 //! Calls to the appliance, over its socket or over TLS, and what can go wrong with them.
 
 mod causes;
+mod lines;
 
 use std::io;
 use std::sync::PoisonError;
@@ -15,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use self::causes::{cause, chain};
+pub(crate) use self::lines::Lines;
 use crate::endpoint::Endpoint;
 use crate::failure::{Failure, Unanswered};
 
@@ -100,7 +102,10 @@ impl Client {
         &self.name
     }
 
-    /// Whether the appliance's cache takes what is built here: fails if the door is shut or not there.
+    /// Makes sure that the appliance's cache takes what is built here.
+    ///
+    /// # Errors
+    /// The appliance does not let us in, has no such call, or does not answer.
     pub(crate) async fn cache_info(&self) -> Result<(), Failure> {
         let call = Call::at(Method::GET, "/cache/nix-cache-info");
         let within = self.answer_within;
@@ -113,7 +118,7 @@ impl Client {
         }
     }
 
-    /// A call of somebody else, as it is. It takes the time that it takes.
+    /// Forwards another program's call as it is, without a limit of time.
     pub(crate) async fn forward(
         &self,
         method: Method,
@@ -131,7 +136,7 @@ impl Client {
         sent.map_err(|error| self.no_answer(&error, &call, self.answer_within, None))
     }
 
-    /// Why a call of somebody else has no answer of 2xx.
+    /// Why a forwarded call has no answer of 2xx.
     pub(crate) async fn not_forwarded(
         &self,
         response: Response,
@@ -230,12 +235,7 @@ impl Client {
         if !response.status().is_success() {
             return Err(self.not_granted(response, &call).await);
         }
-        Ok(Lines {
-            client: self,
-            call,
-            response,
-            pending: Vec::new(),
-        })
+        Ok(Lines::new(self, call, response))
     }
 
     fn request(&self, call: &Call) -> RequestBuilder {
@@ -329,47 +329,6 @@ impl Client {
             call: call.to_string(),
             what,
         }
-    }
-}
-
-/// The lines of an answer that may go on.
-pub(crate) struct Lines<'a> {
-    client: &'a Client,
-    call: Call,
-    response: Response,
-    pending: Vec<u8>,
-}
-
-/// Bytes of the longest line: an event holds at most one body, and its plan.
-const LONGEST_LINE: usize = 4 << 20;
-
-impl Lines<'_> {
-    /// The next line without its end; nothing at the end of the answer.
-    pub(crate) async fn next(&mut self) -> Result<Option<String>, Failure> {
-        loop {
-            if let Some(end) = self.pending.iter().position(|octet| *octet == b'\n') {
-                let line: Vec<u8> = self.pending.drain(..=end).collect();
-                let line = String::from_utf8_lossy(&line[..end]).into_owned();
-                return Ok(Some(line));
-            }
-            if self.pending.len() > LONGEST_LINE {
-                return Err(self.foreign());
-            }
-            match self.response.chunk().await {
-                Ok(Some(octets)) => self.pending.extend_from_slice(&octets),
-                Ok(None) => return Ok(None),
-                Err(error) => {
-                    let within = self.client.answer_within;
-                    return Err(self.client.no_answer(&error, &self.call, within, None));
-                }
-            }
-        }
-    }
-
-    /// A line that no appliance says.
-    pub(crate) fn foreign(&self) -> Failure {
-        let what = "it answered with lines that are not events".to_owned();
-        self.client.foreign(&self.call, what)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Why a command has no answer: the words for a person, the exit code for a script.
+//! Why a command has no answer: the message for a person, the exit code for a script.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub(crate) enum Failure {
         appliance: String,
         call: String,
         why: Unanswered,
-        /// What may have happened, such as "enrolled 52:54:00:12:34:56"; nothing for a question.
+        /// What may have happened, such as "enrolled 52:54:00:12:34:56"; `None` for a question.
         perhaps: Option<String>,
         causes: Vec<String>,
     },
@@ -40,7 +40,7 @@ pub(crate) enum Failure {
         call: String,
         what: String,
     },
-    /// Whoever read the output has left.
+    /// The reader of the output closed it.
     Closed,
 }
 
@@ -50,7 +50,7 @@ pub(crate) enum Unanswered {
     Cut,
 }
 
-/// A failure as it is printed: on stderr, in words or in JSON.
+/// A failure as it is printed: on stderr, as text or as JSON.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Notice {
     pub(crate) exit: u8,
@@ -58,13 +58,16 @@ pub(crate) struct Notice {
     pub(crate) message: String,
     pub(crate) facts: Vec<String>,
     pub(crate) tips: Vec<String>,
-    /// Said only if asked for.
+    /// Printed only with `--verbose`.
     pub(crate) details: Vec<String>,
 }
 
 const REFUSED: u8 = 1;
 const USAGE: u8 = 2;
 const NO_ANSWER: u8 = 3;
+
+const ANOTHER_ADDRESS: &str =
+    "for another address, use `--appliance unix:PATH` or set PXE_APPLIANCE";
 
 impl Failure {
     /// A refusal that did not come from the appliance.
@@ -75,24 +78,10 @@ impl Failure {
         }
     }
 
-    /// The words; nothing if nobody is left to read them.
+    /// The failure as it is printed; `None` if nobody is left to read it.
     pub(crate) fn notice(&self) -> Option<Notice> {
         Some(match self {
-            Self::Refused { refusal, call } => Notice {
-                exit: match refusal.code {
-                    // Not a no: the appliance could not do it, and may later.
-                    Code::StoreUnavailable | Code::Internal | Code::Unknown => NO_ANSWER,
-                    _ => REFUSED,
-                },
-                code: serde_json::to_value(refusal.code)
-                    .ok()
-                    .and_then(|code| code.as_str().map(ToOwned::to_owned))
-                    .unwrap_or_default(),
-                message: refusal.message.clone(),
-                facts: refusal.facts.clone(),
-                tips: refusal.tips.clone(),
-                details: called(call),
-            },
+            Self::Refused { refusal, call } => refused(refusal, call),
             Self::Argument { message, tip } => Notice {
                 exit: USAGE,
                 code: "usage".to_owned(),
@@ -106,19 +95,7 @@ impl Failure {
                 call,
                 causes,
                 forbidden,
-            } => Notice {
-                exit: NO_ANSWER,
-                code: "unreachable".to_owned(),
-                message: format!("no answer from the appliance at {appliance}"),
-                facts: causes
-                    .last()
-                    .map(|cause| format!("cause: {cause}"))
-                    .into_iter()
-                    .chain(["nothing was sent".to_owned()])
-                    .collect(),
-                tips: where_it_listens(*forbidden),
-                details: with_causes(call, causes),
-            },
+            } => unreachable(appliance, call, causes, *forbidden),
             Self::Unanswered {
                 appliance,
                 call,
@@ -130,36 +107,79 @@ impl Failure {
                 appliance,
                 call,
                 what,
-            } => Notice {
-                exit: NO_ANSWER,
-                code: "foreign_key".to_owned(),
-                message: format!("whoever answers at {appliance} is not your appliance"),
-                facts: vec![what.clone(), "nothing was sent".to_owned()],
-                tips: vec![
-                    "if the appliance was set up anew, copy its token file to this machine again"
-                        .to_owned(),
-                    "if not, find out who has its address: `ip neigh` tells the MAC".to_owned(),
-                ],
-                details: called(call),
-            },
+            } => foreign_key(appliance, call, what),
             Self::Foreign {
                 appliance,
                 call,
                 what,
-            } => Notice {
-                exit: NO_ANSWER,
-                code: "not_an_appliance".to_owned(),
-                message: format!("what answers at {appliance} is no appliance of this version"),
-                facts: vec![what.clone()],
-                tips: vec![
-                    "`pxe-admin --version` and `pxe-appliance --version` should agree".to_owned(),
-                    "for another address, use `--appliance unix:PATH` or set PXE_APPLIANCE"
-                        .to_owned(),
-                ],
-                details: called(call),
-            },
+            } => foreign(appliance, call, what),
             Self::Closed => return None,
         })
+    }
+}
+
+fn refused(refusal: &Refusal, call: &str) -> Notice {
+    let code = serde_json::to_value(refusal.code).unwrap_or_default();
+    Notice {
+        exit: match refusal.code {
+            // The appliance could not do it, and may later.
+            Code::StoreUnavailable | Code::Internal | Code::Unknown => NO_ANSWER,
+            _ => REFUSED,
+        },
+        code: code.as_str().unwrap_or_default().to_owned(),
+        message: refusal.message.clone(),
+        facts: refusal.facts.clone(),
+        tips: refusal.tips.clone(),
+        details: called(call),
+    }
+}
+
+fn unreachable(appliance: &str, call: &str, causes: &[String], forbidden: bool) -> Notice {
+    let cause = causes.last().map(|cause| format!("cause: {cause}"));
+    let first = if forbidden {
+        "run it as root, or as a member of the socket's group"
+    } else {
+        "on the appliance, run `systemctl status pxe-appliance`"
+    };
+    Notice {
+        exit: NO_ANSWER,
+        code: "unreachable".to_owned(),
+        message: format!("no answer from the appliance at {appliance}"),
+        facts: cause
+            .into_iter()
+            .chain(["nothing was sent".to_owned()])
+            .collect(),
+        tips: vec![first.to_owned(), ANOTHER_ADDRESS.to_owned()],
+        details: with_causes(call, causes),
+    }
+}
+
+fn foreign_key(appliance: &str, call: &str, what: &str) -> Notice {
+    Notice {
+        exit: NO_ANSWER,
+        code: "foreign_key".to_owned(),
+        message: format!("whoever answers at {appliance} is not your appliance"),
+        facts: vec![what.to_owned(), "nothing was sent".to_owned()],
+        tips: vec![
+            "if the appliance was set up anew, copy its token file to this machine again"
+                .to_owned(),
+            "if not, find out who has its address: `ip neigh` tells the MAC".to_owned(),
+        ],
+        details: called(call),
+    }
+}
+
+fn foreign(appliance: &str, call: &str, what: &str) -> Notice {
+    Notice {
+        exit: NO_ANSWER,
+        code: "not_an_appliance".to_owned(),
+        message: format!("what answers at {appliance} is no appliance of this version"),
+        facts: vec![what.to_owned()],
+        tips: vec![
+            "`pxe-admin --version` and `pxe-appliance --version` should agree".to_owned(),
+            ANOTHER_ADDRESS.to_owned(),
+        ],
+        details: called(call),
     }
 }
 
@@ -201,18 +221,6 @@ fn unanswered(
         tips: vec![tip.to_owned()],
         details: with_causes(call, causes),
     }
-}
-
-fn where_it_listens(forbidden: bool) -> Vec<String> {
-    let first = if forbidden {
-        "run it as root, or as a member of the socket's group"
-    } else {
-        "on the appliance, run `systemctl status pxe-appliance`"
-    };
-    vec![
-        first.to_owned(),
-        "for another address, use `--appliance unix:PATH` or set PXE_APPLIANCE".to_owned(),
-    ]
 }
 
 fn called(call: &str) -> Vec<String> {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use comfy_table::presets::NOTHING;
+use comfy_table::{ContentArrangement, Row, Table};
 use netboot::base::arch::Arch;
 
 const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -85,39 +87,33 @@ pub(crate) fn revision(revision: Option<&str>, dirty: bool) -> String {
 
 /// Columns aligned to the left, two blanks between them, no blanks at the end of a line.
 pub(crate) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
-    let mut widths = head.map(width);
-    for row in rows {
-        for (widest, cell) in widths.iter_mut().zip(row) {
-            *widest = (*widest).max(width(cell));
-        }
-    }
-    let head = head.map(ToOwned::to_owned);
-    let lines: Vec<String> = std::iter::once(&head)
-        .chain(rows)
-        .map(|row| {
-            let cells: Vec<String> = row
-                .iter()
-                .zip(widths)
-                .map(|(cell, widest)| format!("{cell:widest$}"))
-                .collect();
-            cells.join("  ").trim_end().to_owned()
-        })
-        .collect();
-    lines.join("\n")
-}
-
-fn width(cell: &str) -> usize {
-    cell.chars().count()
+    let mut table = plain(rows);
+    table.set_header(head);
+    aligned(table)
 }
 
 /// `name  value` lines, values aligned, indented by two.
 pub(crate) fn fields(rows: &[(&str, String)]) -> String {
-    let widest = rows.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
-    let lines: Vec<String> = rows
-        .iter()
-        .map(|(name, value)| format!("  {name:widest$}  {value}").trim_end().to_owned())
-        .collect();
-    lines.join("\n")
+    indented(&aligned(plain(
+        rows.iter().map(|(name, value)| [*name, value]),
+    )))
+}
+
+/// A table without lines, not fitted to any terminal: what is printed is the same everywhere.
+fn plain<R: Into<Row>>(rows: impl IntoIterator<Item = R>) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .add_rows(rows);
+    table
+}
+
+fn aligned(mut table: Table) -> String {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.trim_fmt()
 }
 
 /// Indents every line by two.
@@ -155,11 +151,16 @@ mod tests {
         let rows = [
             ["a".to_owned(), "long cell".to_owned(), "-".to_owned()],
             ["ö".to_owned(), "x".to_owned(), String::new()],
+            ["盤".to_owned(), "wide".to_owned(), "y".to_owned()],
         ];
         assert_eq!(
             table(["NAME", "B", "C"], &rows),
-            "NAME  B          C\na     long cell  -\nö     x"
+            "NAME  B          C\na     long cell  -\nö     x\n盤    wide       y"
         );
+        let rows = [("name", "node1".to_owned()), ("ö", String::new())];
+        assert_eq!(fields(&rows), "  name  node1\n  ö");
+        assert_eq!(fields(&[]), "");
+        assert_eq!(table(["A", "B"], &[]), "A  B");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::failure::{Failure, Notice};
 
-/// What a command came to.
+/// The answer of a command.
 #[derive(Debug)]
 pub(crate) struct Answer {
     /// For a person; empty if there is nothing to list.
@@ -49,7 +49,7 @@ impl Answer {
     }
 }
 
-/// Where a command speaks to.
+/// Where a command prints.
 pub struct Output {
     stdout: Box<dyn Write + Send>,
     stderr: Box<dyn Write + Send>,
@@ -65,7 +65,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// The process's own.
+    /// The process's own stdout and stderr.
     pub fn real() -> Self {
         Self {
             terminal: io::stdout().is_terminal(),
@@ -101,8 +101,8 @@ impl Output {
         self.verbose = verbose;
     }
 
-    /// How far something is, beside the answer: where stderr is a terminal, the next one takes its place; elsewhere it
-    /// would only fill a log.
+    /// Prints how far something is, beside the answer: only where stderr is a terminal, on a line that the next progress
+    /// writes over. A log would only be filled by it.
     pub(crate) fn progress(&mut self, text: &str) {
         if self.stderr_terminal {
             self.progress = true;
@@ -111,7 +111,7 @@ impl Output {
         }
     }
 
-    /// Takes the progress away.
+    /// Clears the line of the progress.
     pub(crate) fn progress_over(&mut self) {
         if std::mem::take(&mut self.progress) {
             let _ = write!(self.stderr, "\r\x1b[K").and_then(|()| self.stderr.flush());
@@ -122,7 +122,7 @@ impl Output {
         self.stderr_terminal
     }
 
-    /// Prints clap's own words: help and version are answers, the rest is not.
+    /// Prints what clap says: help and version are answers, the rest are errors.
     pub(crate) fn usage(&mut self, error: &clap::Error) -> u8 {
         let text = error.render();
         let text = if self.terminal {
@@ -158,14 +158,14 @@ impl Output {
         }
     }
 
-    /// A line of the answer.
+    /// Prints a line of the answer.
     pub(crate) fn line(&mut self, text: &str) -> Result<(), Failure> {
         let over = self.write_over();
         let text = printable(text);
         self.write(&format!("{over}{text}\n"))
     }
 
-    /// A line that the next one may replace, where there is a terminal; one like any other elsewhere.
+    /// Prints a line of the answer that the next one replaces if stdout is a terminal.
     pub(crate) fn passing_line(&mut self, text: &str) -> Result<(), Failure> {
         if !self.terminal || self.json {
             return self.line(text);
@@ -176,7 +176,7 @@ impl Output {
         self.write(&format!("{over}{text}"))
     }
 
-    /// Back to the beginning of a passing line, and the line emptied.
+    /// The control sequence that clears a passing line, if there is one.
     fn write_over(&mut self) -> &'static str {
         if std::mem::take(&mut self.passing) {
             "\r\x1b[K"
@@ -193,13 +193,13 @@ impl Output {
             .map_err(|_| Failure::Closed)
     }
 
-    /// A line beside the answer.
+    /// Prints a line beside the answer.
     pub(crate) fn note(&mut self, text: &str) {
         if std::mem::take(&mut self.passing) {
             let _ = self.write("\n");
         }
         self.progress_over();
-        // With stderr gone there is nobody to tell.
+        // If stderr is closed, nobody is left to read it.
         let _ = writeln!(self.stderr, "{}", printable(text));
     }
 
@@ -208,16 +208,16 @@ impl Output {
             return 0;
         };
         let text = if self.json {
-            in_json(&notice).to_string()
+            as_json(&notice).to_string()
         } else {
-            in_words(&notice, self.verbose)
+            as_text(&notice, self.verbose)
         };
         self.note(&text);
         notice.exit
     }
 }
 
-fn in_words(notice: &Notice, verbose: bool) -> String {
+fn as_text(notice: &Notice, verbose: bool) -> String {
     let mut lines = vec![format!("error: {}", notice.message)];
     lines.extend(notice.facts.iter().map(|fact| format!("  {fact}")));
     if verbose {
@@ -230,7 +230,7 @@ fn in_words(notice: &Notice, verbose: bool) -> String {
     lines.join("\n")
 }
 
-fn in_json(notice: &Notice) -> Value {
+fn as_json(notice: &Notice) -> Value {
     json!({"error": {
         "code": notice.code,
         "message": notice.message,
@@ -240,7 +240,7 @@ fn in_json(notice: &Notice) -> Value {
     }})
 }
 
-/// Without control characters: machines say what they like of themselves, and a terminal obeys.
+/// The text without control characters: machines say of themselves what they like, and a terminal would obey.
 fn printable(text: &str) -> String {
     let odd = |c: char| c.is_control() && c != '\n';
     text.replace(odd, "?")
@@ -269,11 +269,11 @@ mod tests {
             details: vec!["call: GET /".to_owned()],
         };
         assert_eq!(
-            in_words(&notice, false),
+            as_text(&notice, false),
             "error: no\n  fact\n\n  tip: tip 1\n  tip: tip 2"
         );
         assert_eq!(
-            in_words(&notice, true),
+            as_text(&notice, true),
             "error: no\n  fact\n  call: GET /\n\n  tip: tip 1\n  tip: tip 2"
         );
     }

@@ -18,7 +18,7 @@ const AWAY: Duration = Duration::from_secs(300);
 /// Between two tries to reach it.
 const AGAIN: Duration = Duration::from_millis(500);
 
-pub(crate) enum Item {
+pub(crate) enum StreamItem {
     /// A line, and as it came.
     Live(Box<Live>, String),
     /// The appliance is away; said once.
@@ -29,7 +29,7 @@ pub(crate) enum Item {
 pub(crate) struct EventStream<'a> {
     client: &'a Client,
     machine: Option<String>,
-    /// The highest number heard.
+    /// The highest number received.
     last: u64,
     follow: bool,
     lines: Option<Lines<'a>>,
@@ -56,9 +56,11 @@ impl<'a> EventStream<'a> {
         }
     }
 
-    /// What comes next; nothing at the end of a stream that does not follow. Fails at once if the
-    /// appliance was never there, and after [`AWAY`] if it went.
-    pub(crate) async fn next(&mut self) -> Result<Option<Item>, Failure> {
+    /// The next item; `None` at the end of a stream that does not follow.
+    ///
+    /// # Errors
+    /// The appliance was never there, has been away for [`AWAY`], or answered with something else than events.
+    pub(crate) async fn next(&mut self) -> Result<Option<StreamItem>, Failure> {
         loop {
             let Some(lines) = &mut self.lines else {
                 match self.connect().await {
@@ -66,7 +68,7 @@ impl<'a> EventStream<'a> {
                         self.lines = Some(lines);
                         self.begun = true;
                         if self.away.take().is_some() {
-                            return Ok(Some(Item::Back));
+                            return Ok(Some(StreamItem::Back));
                         }
                     }
                     Err(failure) if self.may_come_back(&failure) => sleep(AGAIN).await,
@@ -74,21 +76,21 @@ impl<'a> EventStream<'a> {
                 }
                 continue;
             };
-            let heard = timeout(QUIET, lines.next()).await;
-            match heard {
+            let received = timeout(QUIET, lines.next()).await;
+            match received {
                 Ok(Ok(Some(line))) => {
                     let Some((live, number)) = read(&line) else {
                         return Err(lines.foreign());
                     };
                     self.last = self.last.max(number);
-                    return Ok(Some(Item::Live(Box::new(live), line)));
+                    return Ok(Some(StreamItem::Live(Box::new(live), line)));
                 }
                 Ok(Ok(None)) if !self.follow => return Ok(None),
                 Ok(Err(failure)) if !self.follow => return Err(failure),
                 Ok(Ok(None) | Err(_)) | Err(_) => {
                     self.lines = None;
                     self.away = Some(Instant::now());
-                    return Ok(Some(Item::Lost));
+                    return Ok(Some(StreamItem::Lost));
                 }
             }
         }
@@ -114,8 +116,8 @@ impl<'a> EventStream<'a> {
     }
 }
 
-/// A line and its number (0 for what has none). A line of a newer appliance is survived; nothing for what
-/// is no line of an appliance.
+/// A line and its number, which is 0 where a line has none. What a newer appliance says is [`Live::Unknown`]; `None` if no
+/// appliance says such a line.
 fn read(line: &str) -> Option<(Live, u64)> {
     let value: Value = serde_json::from_str(line).ok()?;
     value.get("line")?;

@@ -1,4 +1,4 @@
-//! What was built here → the appliance's cache, where the appliance is another machine: `nix copy` does the work.
+//! Copies what was built here into the cache of an appliance on another machine; `nix copy` does the work.
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -19,7 +19,7 @@ use crate::format::bytes;
 use crate::loopback_proxy::LoopbackProxy;
 use crate::output::Output;
 
-/// How often the progress is told.
+/// How often the progress is printed.
 const TELL_EVERY: Duration = Duration::from_millis(500);
 
 /// Copies the closure of a path of this machine's Nix store to an appliance that is another machine. Does nothing for an
@@ -33,7 +33,7 @@ pub(crate) async fn upload(
     if !client.is_elsewhere() || !is_here(path).await? {
         return Ok(());
     }
-    // A token that is wrong or a version without this door: said before anything is packed.
+    // A wrong token, or an appliance without this call, is reported before Nix packs anything.
     client.cache_info().await?;
     let cannot = |error: &std::io::Error| no_upload(&format!("it cannot begin: {error}"));
     let proxy = LoopbackProxy::open(client.clone(), shipment).await;
@@ -44,8 +44,8 @@ pub(crate) async fn upload(
     write_private(&netrc, &proxy.netrc()).map_err(|e| cannot(&e))?;
     output.note(&format!("copying {path} to {}", client.name()));
 
-    let mut words = LastLines::default();
-    let mut copying = pin!(run(copy(&proxy, path, folder.path(), &netrc), &mut words));
+    let mut log = LastLines::default();
+    let mut copying = pin!(run(copy(&proxy, path, folder.path(), &netrc), &mut log));
     let mut tick = tokio::time::interval(TELL_EVERY);
     let copied = loop {
         tokio::select! {
@@ -95,7 +95,7 @@ pub(crate) async fn is_here(path: &StorePath) -> Result<bool, Failure> {
     }
 }
 
-/// It opens a port of this machine, so it is for this user alone.
+/// Writes a file that no other user may read: what it holds opens the port of the proxy.
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     let mut file = std::fs::OpenOptions::new()
         .write(true)
@@ -118,7 +118,7 @@ fn no_upload(why: &str) -> Failure {
     )))
 }
 
-/// Why Nix did not do its part, in its own last words.
+/// The failure of Nix, with the last lines that it wrote.
 fn not_run(error: &RunError) -> Failure {
     if error.is_absent() {
         return refused(

@@ -1,6 +1,6 @@
 //! The user's flake: what it declares, and what Nix builds of it.
 //!
-//! Nothing is written into the flake: a lock that is not there, or does not fit, stays so.
+//! The flake is never written to: a lock file that is absent or out of date stays so.
 
 mod git;
 
@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use crate::publish_failed;
 use crate::run::{BuildListener, Building, Host, Log, RunError, program, run};
 
-/// A flake as it is now. If it has a revision, everything is built of that one, whatever happens in it meanwhile.
+/// A flake as it is now. If it has a revision, everything is built of that revision, even if the flake changes meanwhile.
 #[derive(Debug, Clone)]
 pub struct Flake {
     /// A flake reference that Nix takes from any folder.
@@ -53,7 +53,7 @@ pub enum Output {
     Installer(String),
 }
 
-/// An output that was evaluated: what it will be is known, and it may not be built yet.
+/// An output that was evaluated: its store path is known, and it may not be built yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evaluated {
     pub output: Output,
@@ -66,14 +66,14 @@ pub struct Evaluated {
 pub struct Evaluation {
     /// Systems first, else in the order in which they were asked for.
     pub outputs: Vec<Evaluated>,
-    /// What Nix had to say, such as warnings of modules.
+    /// Warnings of Nix and of modules.
     pub warnings: Vec<String>,
 }
 
 /// Built outputs; Nix deletes none of them while this lives.
 #[derive(Debug)]
 pub struct Built {
-    /// What Nix had to say.
+    /// Warnings of Nix.
     pub warnings: Vec<String>,
     _roots: TempDir,
 }
@@ -160,7 +160,7 @@ impl Flake {
         &self.source
     }
 
-    /// What it declares, by name: nothing of it is evaluated further.
+    /// The names of the outputs that it declares. The outputs are not evaluated.
     ///
     /// # Errors
     /// It does not evaluate, in Nix's own words.
@@ -196,7 +196,7 @@ impl Flake {
         Ok(all)
     }
 
-    /// Those below one attribute of the flake, in one evaluation.
+    /// Evaluates the outputs below one attribute of the flake, all at once.
     async fn places(
         &self,
         below: &str,
@@ -226,7 +226,7 @@ impl Flake {
             "eval",
             "--json",
             "--no-write-lock-file",
-            // Two who evaluate at once spoil it for each other, and what is applied is evaluated anew in any case.
+            // Two evaluations at once break each other's cache, and `--apply` is never cached.
             "--no-eval-cache",
             &installable,
             "--apply",
@@ -253,9 +253,9 @@ impl Flake {
     }
 }
 
-/// Builds or fetches them all, or says why one cannot be. What holds them against Nix's collector are links in a new
-/// folder: in `roots`, or among temporary files. A service whose `/tmp` is its own needs the former: Nix's daemon follows
-/// the links, and takes one that it does not find for gone.
+/// Builds or fetches these outputs. Links in a new folder keep Nix's garbage collector from them: in `roots`, or among the
+/// temporary files. A service with a private `/tmp` needs `roots`: Nix's daemon does not find links in that `/tmp`, and
+/// takes them for deleted.
 ///
 /// # Errors
 /// A build failed, in Nix's own words with the last lines of the builder.
@@ -277,7 +277,7 @@ pub async fn build(
         });
     }
     let root = roots.path().join("result").display().to_string();
-    // `nix build` has named derivations in two ways; this one is the same in all versions.
+    // How `nix build` names derivations depends on its version; `nix-store` has always named them so.
     let arguments = ["--realise", "--add-root", &root].into_iter();
     let arguments = arguments.chain(wanted.iter().map(|built| built.derivation.as_str()));
     let ran = nix("nix-store", arguments, listener).await;
@@ -300,7 +300,7 @@ pub async fn build(
     })
 }
 
-/// Lets go of what builds held that a crash or a power cut ended.
+/// Removes the links of builds that a crash or a power cut ended.
 ///
 /// # Errors
 /// The folder cannot be removed; one that is not there is fine.

@@ -1,5 +1,5 @@
-//! What whoever publishes needs, be it the service that follows a branch or `pxe-admin`: Nix and Git as programs, the flake,
-//! and what systems and installers look like in the Nix store.
+//! What the service and `pxe-admin` both need to publish: Nix and Git as programs, the flake, and systems and installers in the
+//! Nix store. The service publishes by itself when it follows a branch.
 //!
 //! | module | is for |
 //! |---|---|

@@ -1,5 +1,5 @@
-//! The one runner of Nix's programs: it takes in what a program says while it works, and keeps its last words for the case
-//! that it fails.
+//! The one runner of Nix's programs. It reads what a program writes to stderr while it works, and keeps the last lines for the
+//! refusal if the program fails.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -13,7 +13,7 @@ use tokio::process::Command;
 
 use crate::publish_failed;
 
-/// Lines of Nix's own words that a refusal carries, where the log has no bound of its own.
+/// Lines of stderr that a refusal carries, where the log has no bound of its own.
 const LAST_WORDS: usize = 20;
 
 /// Takes in the lines that a program writes to stderr.
@@ -24,7 +24,7 @@ pub trait Log: Send {
     /// Takes in one line, without its end.
     fn line(&mut self, line: &str);
 
-    /// The program's own words so far, the last ones at least.
+    /// The messages of the program so far, the last ones at least.
     fn words(&self) -> impl Iterator<Item = &str>;
 }
 
@@ -114,12 +114,12 @@ impl<F: FnMut(u64) + Send> Log for Copying<F> {
     }
 }
 
-/// Why a run of a program of Nix came to nothing.
+/// Why a program of Nix gave no result.
 #[derive(Debug)]
 pub enum RunError {
     /// It could not be started, or not be read from.
     Start { program: String, error: io::Error },
-    /// It ended without success. `words` are the last lines that it said, without control characters.
+    /// It ended without success. `words` are the last lines that it wrote, without control characters.
     Status {
         program: String,
         status: ExitStatus,
@@ -203,7 +203,7 @@ impl RunError {
         matches!(self, Self::Start { error, .. } if error.kind() == io::ErrorKind::NotFound)
     }
 
-    /// The last lines that the program said.
+    /// The last lines that the program wrote.
     pub fn words(&self) -> &[String] {
         match self {
             Self::Start { .. } => &[],
@@ -211,8 +211,8 @@ impl RunError {
         }
     }
 
-    /// A refusal that says in one sentence what failed, with the program's last words. A program that is absent or does
-    /// not start is named in place of `what`.
+    /// A refusal with the program's last lines; `what` says in one sentence what failed. Where the program is absent or does
+    /// not start, the refusal says that in place of `what`.
     pub fn refusal(&self, what: &str, host: Host) -> Refusal {
         let Self::Status { status, words, .. } = self else {
             return self.not_started(host);

@@ -130,12 +130,12 @@ impl Uploads {
                 format!("an upload was not looked at: {error}"),
             )
         };
-        let seat = self.unpacking.clone().acquire_owned().await;
-        let seat = seat.map_err(|error| ended(&error))?;
+        let permit = self.unpacking.clone().acquire_owned().await;
+        let permit = permit.map_err(|error| ended(&error))?;
         let (cache, placing) = (self.cache.clone(), self.placing.clone());
         let work = move || {
             // Held by the work itself, which goes on when the client has hung up.
-            let _seat = seat;
+            let _permit = permit;
             for path in std::iter::once(&info.path).chain(&info.references) {
                 cache.promises.path(path);
             }

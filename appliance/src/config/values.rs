@@ -4,32 +4,19 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use netboot::base::name::{HostName, ProfileName};
+use netboot::base::timestamp::parse_duration;
 use netboot::machine::decide::Unknown;
+
+/// The longest span of time that a key takes: a leap year.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// `30s`, `15m`, `12h`, `7d`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    const FORM: &str = "is not a duration (write it like 30s, 15m, 12h or 7d)";
-
-    let unit = text.char_indices().last().ok_or(FORM)?;
-    let seconds: u64 = match unit.1 {
-        's' => 1,
-        'm' => 60,
-        'h' => 60 * 60,
-        'd' => 24 * 60 * 60,
-        _ => return Err(FORM.to_owned()),
-    };
-    let digits = &text[..unit.0];
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(FORM.to_owned());
-    }
-    match digits
-        .parse::<u64>()
-        .ok()
-        .and_then(|n| n.checked_mul(seconds))
-    {
-        Some(0) => Err("is no time at all".to_owned()),
-        Some(total) if total <= 366 * 24 * 60 * 60 => Ok(Duration::from_secs(total)),
-        _ => Err("is longer than a year".to_owned()),
+    match parse_duration(text) {
+        None => Err("is not a duration (write it like 30s, 15m, 12h or 7d)".to_owned()),
+        Some(Duration::ZERO) => Err("is no time at all".to_owned()),
+        Some(span) if span <= LONGEST => Ok(span),
+        Some(_) => Err("is longer than a year".to_owned()),
     }
 }
 

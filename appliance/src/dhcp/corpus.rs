@@ -107,8 +107,9 @@ async fn every_packet_of_the_corpus_has_one_outcome_at_every_door() {
         let socket = match LanSocket::bind(&segment.lan, 0) {
             Ok(socket) => socket,
             Err(error) => {
-                println!("skipped: this user may not bind to an interface: {error}");
-                return;
+                return crate::testing::skipped(&format!(
+                    "this user may not bind to an interface: {error}"
+                ));
             }
         };
         for (name, sent_to, packet) in &packets {

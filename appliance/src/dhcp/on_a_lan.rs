@@ -37,11 +37,11 @@ fn run(line: &str) {
 /// This thread moves into a network namespace of its own, if it may.
 fn on_its_own() -> bool {
     if !nix::unistd::geteuid().is_root() {
-        println!("skipped: network namespaces need root");
+        crate::testing::skipped("network namespaces need root");
         return false;
     }
     if let Err(error) = unshare(CloneFlags::CLONE_NEWNET) {
-        println!("skipped: no network namespace: {error}");
+        crate::testing::skipped(&format!("no network namespace: {error}"));
         return false;
     }
     run("ip link set lo up");

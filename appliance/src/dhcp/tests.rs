@@ -359,8 +359,9 @@ async fn on_4011_the_answer_goes_back_to_the_sender() {
     let socket = match LanSocket::bind(lan, 0) {
         Ok(socket) => socket,
         Err(error) => {
-            println!("skipped: this user may not bind to an interface: {error}");
-            return;
+            return crate::testing::skipped(&format!(
+                "this user may not bind to an interface: {error}"
+            ));
         }
     };
     let port = socket.port();

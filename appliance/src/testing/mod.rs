@@ -24,18 +24,14 @@ use crate::run::{Bound, bind};
 
 pub(crate) mod cuts;
 
+#[path = "../../tests/skip/mod.rs"]
+mod skip;
+pub(crate) use self::skip::skipped;
+
 pub(crate) const MAC: &str = "52:54:00:12:34:56";
 pub(crate) const STRANGER: &str = "52:54:00:99:99:99";
 /// What must never leave: written into files beside those that are served.
 pub(crate) const CANARY: &str = "canary-c5f1";
-
-/// Says why a test cannot run here. Where all that it takes was set up (`NETBOOT_MUST_NOT_SKIP`), that is a failure.
-#[track_caller]
-pub(crate) fn skipped(why: &str) {
-    let must_not = std::env::var_os("NETBOOT_MUST_NOT_SKIP").is_some();
-    assert!(!must_not, "NETBOOT_MUST_NOT_SKIP is set, and {why}");
-    eprintln!("skipped: {why}");
-}
 
 pub(crate) fn mac(text: &str) -> Mac {
     text.parse().expect("a MAC")

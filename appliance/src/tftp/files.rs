@@ -9,7 +9,7 @@ use netboot::doctor::boot_trace::Part;
 use netboot::loader::local_boot::Loader;
 use netboot::loader::script::{Entry, Script, extlinux, grub, ipxe, raspberry_pi as pi};
 use netboot::machine::decide::Decision;
-use netboot::tftp::path::{self, Asked, File, Whose};
+use netboot::tftp::path::{self, File, Owner, RequestedFile};
 use netboot_tftp::{Content, OpenFile};
 
 use super::provider::BootFile;
@@ -29,14 +29,14 @@ pub(super) async fn open(
     from: Ipv4Addr,
     name: &[u8],
 ) -> Result<OpenFile<BootFile>, String> {
-    let (of, file) = match path::read(name).map_err(|why| why.to_string())? {
-        Asked::GrubMenu => return Ok(of_all("grub.cfg", text(grub::menu(address)))),
-        Asked::Bootcode => return Ok(of_all("bootcode.bin", raspberry_pi::bootcode(app)?)),
-        Asked::Own { of, file } => (of, file),
+    let (owner, file) = match path::read(name).map_err(|why| why.to_string())? {
+        RequestedFile::GrubMenu => return Ok(of_all("grub.cfg", text(grub::menu(address)))),
+        RequestedFile::Bootcode => return Ok(of_all("bootcode.bin", raspberry_pi::bootcode(app)?)),
+        RequestedFile::OfMachine { owner, file } => (owner, file),
     };
-    let mac = match of {
-        Whose::Card(mac) => mac,
-        Whose::RaspberryPi(serial) => {
+    let mac = match owner {
+        Owner::Card(mac) => mac,
+        Owner::RaspberryPi(serial) => {
             let world = app.store.world();
             let machine = world.by_raspberry_pi(&serial);
             machine.ok_or("no Raspberry Pi of this number is known")?.id

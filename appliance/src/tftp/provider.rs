@@ -4,7 +4,7 @@ use std::net::SocketAddrV4;
 use std::sync::Arc;
 
 use netboot::doctor::boot_trace::{self, Delivery, Mark, Part, Via};
-use netboot::tftp::path::{self, Asked, Whose};
+use netboot::tftp::path::{self, Owner, RequestedFile};
 use netboot::tftp::sender::End;
 use netboot_tftp::{FileProvider, OpenFile, TransferStats};
 use tokio::runtime::Handle;
@@ -60,8 +60,8 @@ impl FileProvider for Files {
                 tracing::debug!(%client, ?file, reason, "TFTP request refused");
                 return;
             }
-            Ok(Asked::Own {
-                of: Whose::Card(mac),
+            Ok(RequestedFile::OfMachine {
+                owner: Owner::Card(mac),
                 ..
             }) => {
                 let (file, reason) = (shown(&file), reason.to_owned());

@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use netboot::tftp::options::{Limits, settle};
+use netboot::tftp::options::{Limits, negotiate};
 use netboot::tftp::packet::{self, ErrorCode, Packet};
 use netboot::tftp::sender::{End, Sender, Step};
 use netboot::tftp::source_filter::may_be_answered;
@@ -119,20 +119,20 @@ impl<'a, P: FileProvider> Transfer<'a, P> {
         let size = file.content.size();
         let here = *requests.at.ip();
         let limits = Limits::of_link(mtu(here, client).unwrap_or(MTU));
-        let terms = settle(&asked.options, size, limits)
+        let options = negotiate(&asked.options, size, limits)
             .map_err(|error| Refusal::of(ErrorCode::OptionRefused, error.to_string()))?;
         let socket = UdpSocket::bind((here, 0)).map_err(|error| {
             tracing::warn!(%client, %error, "no socket for a TFTP transfer");
             let text = "the server is out of sockets; ask again";
             Refusal::of(ErrorCode::Undefined, text)
         })?;
-        let (block, window) = (terms.block, terms.window);
+        let (block, window) = (options.block, options.window);
         tracing::debug!(%client, file = file.name, size, block, window, "TFTP transfer begins");
         requests
             .provider
             .packet(&file, client, requests.at, request);
-        let accepted = terms.accepted.iter();
-        let (sender, first) = Sender::new(size, &terms, Duration::ZERO);
+        let accepted = options.accepted.iter();
+        let (sender, first) = Sender::new(size, &options, Duration::ZERO);
         let transfer = Self {
             requests,
             socket,

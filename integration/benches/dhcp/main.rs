@@ -9,8 +9,8 @@ mod servers;
 use std::fs;
 use std::path::Path;
 
-use integration::lab::enclose::enclose;
 use integration::lab::lan;
+use integration::lab::namespaces::enter_namespaces;
 use integration::lab::peers;
 
 use load::Run;
@@ -30,7 +30,7 @@ fn main() -> anyhow::Result<()> {
         .skip(1)
         .filter(|a| !a.starts_with('-'))
         .collect();
-    enclose()?;
+    enter_namespaces()?;
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench/dhcp");
     if dir.exists() {
         fs::remove_dir_all(&dir)?;

@@ -12,9 +12,9 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use integration::lab::enclose::enclose;
 use integration::lab::loaders::FOLDER;
 use integration::lab::loss::lose;
+use integration::lab::namespaces::enter_namespaces;
 
 mod client;
 mod probes;
@@ -101,7 +101,7 @@ struct Time {
 }
 
 fn main() -> anyhow::Result<()> {
-    enclose()?;
+    enter_namespaces()?;
     lose(0)?;
     let words: Vec<_> = std::env::args()
         .skip(1)

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use integration::lab::enclose::run;
+use integration::lab::command::run;
 use integration::lab::loaders::{FOLDER, Loaders};
 use integration::lab::peers;
 use integration::lab::process::Process;

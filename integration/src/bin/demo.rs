@@ -11,8 +11,8 @@ use integration::lab::disk::Disk;
 use integration::lab::firmware::Firmware;
 use integration::lab::lan::{APPLIANCE, CLUSTER, ROUTER};
 use integration::lab::nvram::First;
-use integration::lab::scene::{BOOT, MAC, Scene, Script};
 use integration::lab::services::Leases;
+use integration::lab::testbed::{BOOT, MAC, Setup, Testbed};
 use netboot::machine::State;
 
 /// Powers on a blank machine on a LAN of network namespaces, and shows how it becomes a node
@@ -48,22 +48,22 @@ fn run(options: &Options) -> anyhow::Result<()> {
         Mode::Proxy => Leases::ByRouter,
         Mode::Server => Leases::ByAppliance,
     };
-    let mut script = Script::new("demo", options.firmware, leases);
-    script.disks = |dir| Ok(vec![Disk::blank(dir.join("root.disk"), "root", 8192)?]);
+    let mut setup = Setup::new("demo", options.firmware, leases);
+    setup.disks = |dir| Ok(vec![Disk::blank(dir.join("root.disk"), "root", 8192)?]);
     // As most boxes come out of the shop. With the network first, OVMF spends a minute on unanswered PXE
     // before each boot from its disk; the end-to-end tests take that minute.
-    script.first = First::Disk;
+    setup.first = First::Disk;
     let mut demo = Demo {
-        scene: Scene::set(&script)?,
+        testbed: Testbed::new(&setup)?,
         start: Instant::now(),
     };
     let told = demo.tell(options);
-    demo.scene.keep = options.keep || told.is_err();
+    demo.testbed.keep = options.keep || told.is_err();
     told
 }
 
 struct Demo {
-    scene: Scene,
+    testbed: Testbed,
     start: Instant,
 }
 
@@ -101,7 +101,7 @@ impl Demo {
         self.typed(&format!(
             "pxe-appliance serve --config appliance.toml    # at {APPLIANCE}"
         ));
-        self.show(&fs::read_to_string(&self.scene.appliance.log)?)?;
+        self.show(&fs::read_to_string(&self.testbed.appliance.log)?)?;
         self.say(
             "the flake beside appliance.toml is built: a practice system, a stand-in for a NixOS system, and the installer",
         );
@@ -111,20 +111,20 @@ impl Demo {
     fn stranger(&mut self) -> anyhow::Result<()> {
         self.title("1. a stranger");
         self.say("power on: a blank machine that nobody enrolled");
-        self.scene.machine.power_on()?;
-        self.scene
+        self.testbed.machine.power_on()?;
+        self.testbed
             .wait_for("the stranger to be written down", BOOT, |m| {
                 m.state == State::Seen
             })?;
         self.admin("machines")?;
         self.say("it gets no answer, only a line on record; power off");
-        self.scene.machine.cut_power()
+        self.testbed.machine.cut_power()
     }
 
     fn install(&mut self) -> anyhow::Result<()> {
         self.title("2. enrolled, installed, joined");
         self.admin(&format!("enroll {MAC} --profile worker --name node1"))?;
-        self.scene.machine.power_on()?;
+        self.testbed.machine.power_on()?;
         self.say("power on");
         self.watch()
     }
@@ -132,7 +132,7 @@ impl Demo {
     /// Follows until the node joined, and says how long after power-on that was.
     fn watch(&mut self) -> anyhow::Result<()> {
         self.admin("watch node1 --timeout 10m")?;
-        let took = self.scene.machine.uptime().as_secs_f32();
+        let took = self.testbed.machine.uptime().as_secs_f32();
         self.say(&format!("joined {took:.1} s after power-on"));
         Ok(())
     }
@@ -140,19 +140,19 @@ impl Demo {
     fn own_disk(&mut self) -> anyhow::Result<()> {
         self.title("3. its own disk");
         self.say("off, on");
-        self.scene.machine.cut_power()?;
+        self.testbed.machine.cut_power()?;
         self.boots_its_disk()?;
         self.say("the appliance is stopped; off, on");
-        self.scene.appliance.stop()?;
-        self.scene.machine.cut_power()?;
+        self.testbed.appliance.stop()?;
+        self.testbed.machine.cut_power()?;
         self.boots_its_disk()?;
         self.say("the appliance is started again");
-        self.scene.appliance.start()?;
+        self.testbed.appliance.start()?;
         self.admin("machines")
     }
 
     fn boots_its_disk(&mut self) -> anyhow::Result<()> {
-        let machine = &mut self.scene.machine;
+        let machine = &mut self.testbed.machine;
         machine.power_on()?;
         machine.wait_for_console("practice login:", BOOT)?;
         let console = machine.console()?;
@@ -174,9 +174,9 @@ impl Demo {
     fn reimage(&mut self) -> anyhow::Result<()> {
         self.title("4. installed again, under the same name");
         self.admin("reimage node1")?;
-        self.scene.machine.cut_power()?;
-        self.scene.machine.power_on_from_network()?;
-        self.say(match self.scene.machine.build().firmware {
+        self.testbed.machine.cut_power()?;
+        self.testbed.machine.power_on_from_network()?;
+        self.say(match self.testbed.machine.build().firmware {
             Firmware::Uefi | Firmware::SecureBoot | Firmware::Arm(_) => {
                 "off, on, with a finger on the key that boots from the network"
             }
@@ -191,8 +191,8 @@ impl Demo {
     }
 
     fn keep(&mut self) -> anyhow::Result<()> {
-        let dir = self.scene.appliance.dir().display().to_string();
-        let programs = self.scene.products.programs();
+        let dir = self.testbed.appliance.dir().display().to_string();
+        let programs = self.testbed.products.programs();
         self.say("it all goes on until Ctrl-C. From another terminal, as the same user:");
         println!("    cd {dir}");
         println!(
@@ -201,12 +201,12 @@ impl Demo {
         );
         println!("    tail -f ../tap0.console        # the machine's console");
         println!("    tail -f appliance.log ../cluster.log ../router.log");
-        if self.scene.capture.is_some() {
+        if self.testbed.capture.is_some() {
             println!("    tcpdump -nr ../lan.pcap port 67 or port 4011");
         }
         loop {
-            self.scene.machine.still_runs()?;
-            self.scene.appliance.still_runs()?;
+            self.testbed.machine.still_runs()?;
+            self.testbed.appliance.still_runs()?;
             std::thread::sleep(Duration::from_secs(1));
         }
     }
@@ -215,7 +215,7 @@ impl Demo {
     fn admin(&self, words: &str) -> anyhow::Result<()> {
         self.typed(&format!("pxe-admin {words}"));
         let (from, to) = std::io::pipe()?;
-        let mut command = self.scene.appliance.admin_command(words);
+        let mut command = self.testbed.appliance.admin_command(words);
         command
             .stdin(Stdio::null())
             .stdout(to.try_clone()?)
@@ -231,7 +231,7 @@ impl Demo {
         if !status.success() {
             bail!(
                 "`pxe-admin {words}` ended with {status}; the logs are in {}",
-                self.scene.dir.display()
+                self.testbed.dir.display()
             );
         }
         Ok(())

@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 use netboot::machine::Machine;
 use serde::de::DeserializeOwned;
 
-use super::enclose::output;
+use super::command::output;
 use super::lan::{APPLIANCE, ROUTER, Room};
 use super::process::Process;
 use super::products::Products;

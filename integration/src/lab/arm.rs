@@ -7,8 +7,8 @@ use std::{env, fmt};
 
 use anyhow::Context as _;
 
-use super::dhcp_client::is_here;
-use super::drive::comma;
+use super::bus::comma;
+use super::optional::Optional;
 use super::products::Products;
 
 /// QEMU's name for such machines.
@@ -85,17 +85,15 @@ impl Arm {
         args
     }
 
-    /// What is needed for such a machine and is not here; nothing if all of it is.
-    pub fn lacks(self) -> anyhow::Result<Option<String>> {
-        if !is_here(QEMU) {
-            return Ok(Some(format!("`{QEMU}` (package qemu-system-arm)")));
+    /// # Errors
+    /// Part of what such a machine needs is absent.
+    pub fn must_be_here(self) -> anyhow::Result<()> {
+        Optional::Arm.command(QEMU)?;
+        for file in [self.code(), Products::find()?.arm("kernel")] {
+            let what = format!("`{}`", file.display());
+            Optional::Arm.must_be_here(file.exists(), what)?;
         }
-        let code = self.code();
-        if !code.exists() {
-            return Ok(Some(format!("`{}`", code.display())));
-        }
-        let kernel = Products::find()?.arm("kernel");
-        Ok((!kernel.exists()).then(|| format!("`{}`", kernel.display())))
+        Ok(())
     }
 }
 

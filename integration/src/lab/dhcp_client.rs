@@ -11,8 +11,9 @@ use anyhow::Context as _;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::enclose::run;
+use super::command::run;
 use super::lan::{Room, move_cable};
+use super::optional::Optional;
 use super::process::Process;
 use super::wait::{wait_for, wait_until};
 
@@ -32,15 +33,17 @@ pub enum Program {
 }
 
 impl Program {
-    /// Those that this machine has. ISC's client is at its end, and nixpkgs has dropped it.
-    pub fn all() -> Vec<Self> {
+    /// All, unless a person leaves out ISC's client, which is at its end, and which nixpkgs has dropped.
+    ///
+    /// # Errors
+    /// It is not here, and nobody left it out.
+    pub fn all() -> anyhow::Result<Vec<Self>> {
         let mut all = vec![Self::Udhcpc, Self::Dhcpcd, Self::Networkd];
-        if is_here("dhclient") {
+        if !Optional::Dhclient.is_left_out() {
+            Optional::Dhclient.command("dhclient")?;
             all.push(Self::Dhclient);
-        } else {
-            println!("skipped: no `dhclient` here");
         }
-        all
+        Ok(all)
     }
 }
 

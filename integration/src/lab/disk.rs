@@ -2,13 +2,17 @@
 
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom, Write as _};
-use std::path::PathBuf;
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
+use nix::errno::Errno;
+use nix::unistd::{Whence, lseek};
 
-use super::drive::Bus;
-use super::enclose::run;
+use super::bus::Bus;
+use super::command::run;
 
 const PIECE: u64 = 8 << 20;
 
@@ -99,25 +103,31 @@ impl Disk {
             .arg(self.copy()))
     }
 
-    /// Compares every byte with the copy that was kept.
+    /// Compares every octet with the copy that was kept.
     ///
     /// # Errors
     /// The first byte that differs.
     pub fn check_unchanged(&self) -> anyhow::Result<()> {
-        let cmp = Command::new("cmp")
-            .arg(&self.file)
-            .arg(self.copy())
-            .output()
-            .context("cannot run `cmp`")?;
-        if !cmp.status.success() {
-            let said = [cmp.stdout, cmp.stderr].concat();
+        let open = |file: &Path| {
+            File::open(file).with_context(|| format!("cannot read `{}`", file.display()))
+        };
+        let (now, before) = (open(&self.file)?, open(&self.copy())?);
+        let (length, was) = (now.metadata()?.len(), before.metadata()?.len());
+        if length != was {
             bail!(
-                "the disk `{}` was written to: {}",
-                self.serial,
-                String::from_utf8_lossy(&said).trim()
+                "the disk `{}` has {length} octets, and had {was}",
+                self.serial
             );
         }
-        Ok(())
+        let mut first = None;
+        for file in [&now, &before] {
+            let found = first_difference(&now, &before, &written(file)?)?;
+            first = found.into_iter().chain(first).min();
+        }
+        match first {
+            Some(at) => bail!("the disk `{}` was written to at octet {at}", self.serial),
+            None => Ok(()),
+        }
     }
 
     fn copy(&self) -> PathBuf {
@@ -130,16 +140,59 @@ impl Disk {
     }
 }
 
-/// Bytes that look random and are the same each time.
+/// Where a file may hold anything but zeroes: all of it but its holes (lseek(2), SEEK_DATA). Gigabytes of a disk were never
+/// written to.
+fn written(file: &File) -> anyhow::Result<Vec<Range<u64>>> {
+    let seek = |at: u64, whence| match lseek(file, i64::try_from(at)?, whence) {
+        Ok(at) => anyhow::Ok(Some(u64::try_from(at)?)),
+        // Nothing but a hole follows.
+        Err(Errno::ENXIO) => Ok(None),
+        Err(error) => Err(error.into()),
+    };
+    let (mut all, mut at) = (Vec::new(), 0);
+    while let Some(start) = seek(at, Whence::SeekData)? {
+        at = seek(start, Whence::SeekHole)?.context("data without an end")?;
+        all.push(start..at);
+    }
+    Ok(all)
+}
+
+/// The first octet in these places that two files do not have in common.
+fn first_difference(
+    one: &File,
+    other: &File,
+    places: &[Range<u64>],
+) -> anyhow::Result<Option<u64>> {
+    let (mut left, mut right) = (Vec::new(), Vec::new());
+    for place in places {
+        let mut at = place.start;
+        while at < place.end {
+            let length = usize::try_from(PIECE.min(place.end - at))?;
+            left.resize(length, 0);
+            right.resize(length, 0);
+            one.read_exact_at(&mut left, at)?;
+            other.read_exact_at(&mut right, at)?;
+            if left != right {
+                let same = left.iter().zip(&right).take_while(|(l, r)| l == r);
+                return Ok(Some(at + u64::try_from(same.count())?));
+            }
+            at += u64::try_from(length)?;
+        }
+    }
+    Ok(None)
+}
+
+/// Bytes that look random and are the same each time. `length` is a multiple of eight.
 fn noise(seed: usize, length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed as u64 + 1);
-    let words = std::iter::repeat_with(|| {
+    let mut bytes = vec![0; length];
+    for word in bytes.chunks_exact_mut(8) {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        state.to_le_bytes()
-    });
-    words.flatten().take(length).collect()
+        word.copy_from_slice(&state.to_le_bytes());
+    }
+    bytes
 }
 
 #[cfg(test)]
@@ -156,7 +209,28 @@ mod tests {
             image.seek(SeekFrom::Start(at)).unwrap();
             image.write_all(b"x").unwrap();
             let said = disk.check_unchanged().unwrap_err().to_string();
-            assert!(said.contains("`data` was written to"), "{said}");
+            assert!(
+                said.contains(&format!("`data` was written to at octet {at}")),
+                "{said}"
+            );
         }
+    }
+
+    #[test]
+    fn data_that_is_gone_is_noticed_and_a_disk_that_became_shorter() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::blank(dir.path().join("disk"), "data", 64).unwrap();
+        let image = File::options().write(true).open(&disk.file).unwrap();
+        image.write_all_at(b"x", 9 << 20).unwrap();
+        disk.keep_copy().unwrap();
+        disk.check_unchanged().unwrap();
+        let hole = Disk::blank(dir.path().join("hole"), "data", 64).unwrap();
+        std::fs::rename(&hole.file, &disk.file).unwrap();
+        let said = disk.check_unchanged().unwrap_err().to_string();
+        assert_eq!(said, "the disk `data` was written to at octet 9437184");
+        let image = File::options().write(true).open(&disk.file).unwrap();
+        image.set_len(1).unwrap();
+        let said = disk.check_unchanged().unwrap_err().to_string();
+        assert_eq!(said, "the disk `data` has 1 octets, and had 67108864");
     }
 }

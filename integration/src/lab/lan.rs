@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context as _, anyhow};
 use nix::sched::{CloneFlags, setns};
 
-use super::enclose::{output, run};
+use super::command::{output, run};
 
 /// What each place on the LAN is called and has for an address.
 pub const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 254);

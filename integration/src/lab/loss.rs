@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::enclose::run;
+use super::command::run;
 
 /// From now on this many UDP packets of 1000 are lost where they come in, in each direction of a talk on
 /// loopback. 0: none.

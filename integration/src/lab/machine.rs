@@ -9,8 +9,8 @@ use std::{env, io};
 use anyhow::{Context as _, bail};
 
 use super::arm::{self, Arm};
+use super::bus::{self, comma};
 use super::disk::Disk;
-use super::drive::{self, comma};
 use super::firmware::{Firmware, ovmf};
 use super::lan;
 use super::nvram::{self, First};
@@ -166,6 +166,26 @@ impl Machine {
             fs::write(file, vars)?;
         }
         self.power_on()
+    }
+
+    /// With a finger on the key for the boot menu, where the entry with this title is chosen for this once. Firmware without
+    /// entries is powered on as ever.
+    pub fn power_on_from(&mut self, title: &str) -> anyhow::Result<()> {
+        if let Some(file) = &self.vars {
+            let mut vars = fs::read(file)?;
+            nvram::next(&mut vars, title)?;
+            fs::write(file, vars)?;
+        }
+        self.power_on()
+    }
+
+    /// The same while it runs its firmware: off and on again. To whoever looks at its console or its clock it was never off.
+    pub fn restart_from(&mut self, title: &str) -> anyhow::Result<()> {
+        let (since, powered) = (self.since, self.powered);
+        self.cut_power()?;
+        self.power_on_from(title)?;
+        (self.since, self.powered) = (since, powered);
+        Ok(())
     }
 
     /// In the firmware's menu, while it is off: the entries with these titles first, the others behind them.
@@ -382,7 +402,7 @@ fn arguments(
         } else {
             number
         };
-        args.extend(drive::arguments(number, disk, FIRST_DISK + place, boot));
+        args.extend(bus::arguments(number, disk, FIRST_DISK + place, boot));
     }
     Ok(args)
 }

@@ -75,25 +75,34 @@ pub fn network_next(vars: &mut [u8]) -> anyhow::Result<()> {
     append(vars, "BootNext", &NUMBERS[0].to_le_bytes())
 }
 
+/// The entry with this title for the next power-on only.
+pub fn next(vars: &mut [u8], title: &str) -> anyhow::Result<()> {
+    let number = number_of(vars, &variables(vars)?, title)?;
+    append(vars, "BootNext", &number.to_le_bytes())
+}
+
+/// The number of the boot entry with this title.
+fn number_of(vars: &[u8], all: &[Variable], title: &str) -> anyhow::Result<u16> {
+    let wanted = utf16(title);
+    let of = all.iter().find_map(|variable| {
+        let digits = variable
+            .name
+            .strip_prefix("Boot")
+            .filter(|d| d.len() == 4)?;
+        let number = u16::from_str_radix(digits, 16).ok()?;
+        // A load option: attributes, length of the path, title (UEFI 2.10 §3.1.3).
+        let title = vars.get(variable.data.clone())?.get(6..)?;
+        title.starts_with(&wanted).then_some(number)
+    });
+    of.with_context(|| format!("the firmware has no boot entry `{title}`"))
+}
+
 /// The entries with these titles first, in this order, and the others behind them as they were: what people do in the menu,
 /// and some firmware by itself.
 pub fn put_first(vars: &mut [u8], titles: &[&str]) -> anyhow::Result<()> {
     let all = variables(vars)?;
-    let number = |title: &str| {
-        let wanted = utf16(title);
-        let of = all.iter().find_map(|variable| {
-            let digits = variable
-                .name
-                .strip_prefix("Boot")
-                .filter(|d| d.len() == 4)?;
-            let number = u16::from_str_radix(digits, 16).ok()?;
-            // A load option: attributes, length of the path, title (UEFI 2.10 §3.1.3).
-            let title = vars.get(variable.data.clone())?.get(6..)?;
-            title.starts_with(&wanted).then_some(number)
-        });
-        of.with_context(|| format!("the firmware has no boot entry `{title}`"))
-    };
-    let mut order: Vec<u16> = titles.iter().map(|t| number(t)).collect::<Result<_, _>>()?;
+    let number = |title: &&str| number_of(vars, &all, title);
+    let mut order: Vec<u16> = titles.iter().map(number).collect::<Result<_, _>>()?;
     let known = all.iter().find(|variable| variable.name == "BootOrder");
     let known = known.context("the firmware has no boot order")?;
     for pair in vars[known.data.clone()].chunks_exact(2) {

@@ -73,6 +73,11 @@ impl Products {
         self.dir.join(images.folder()).join("flake").exists()
     }
 
+    /// The folder of all of it.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     pub fn program(&self, name: &str) -> PathBuf {
         self.dir.join("bin").join(name)
     }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use super::enclose::{output, run};
+use super::command::{output, run};
 use super::products::Products;
 
 pub struct Repository {

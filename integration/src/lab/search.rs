@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use memchr::memmem;
 use serde::Deserialize;
 
-use super::enclose::output;
+use super::command::output;
 
 /// A secret and how it could look on its way: as it is, and in base64 at each of the three offsets.
 pub struct Canary {

@@ -88,14 +88,18 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Draws them, and writes each into a file that only root may read.
+    /// Those that are in the folder, or new ones, each in a file that only root may read.
     pub fn new(dir: PathBuf) -> anyhow::Result<Self> {
         use std::os::unix::fs::PermissionsExt as _;
         fs::create_dir_all(&dir)?;
+        let drawn = |which: &str| {
+            let known = fs::read_to_string(dir.join(format!("{which}-token")));
+            known.unwrap_or_else(|_| random_hex())
+        };
         let tokens = Self {
-            server: random_hex(),
-            agent: random_hex(),
-            api: random_hex(),
+            server: drawn("server"),
+            agent: drawn("agent"),
+            api: drawn("api"),
             dir,
         };
         for (file, secret) in [

@@ -5,19 +5,18 @@ use std::process::Command;
 use std::time::Duration;
 use std::{env, fs};
 
+use super::optional::Optional;
 use super::process::Process;
 use super::wait::wait_for;
 
-/// Whether machines can have one here, and systems can speak to it; says so if not.
-pub fn is_there() -> bool {
+/// # Errors
+/// Machines cannot have one here, or systems cannot speak to it.
+pub fn must_be_here() -> anyhow::Result<()> {
     let libraries = env::var_os("TSS2_DIR")
         .map_or_else(|| PathBuf::from("/usr/lib/x86_64-linux-gnu"), PathBuf::from);
     let swtpm = Command::new("swtpm").arg("--version").output().is_ok();
     let there = swtpm && libraries.join("libtss2-esys.so.0").exists();
-    if !there {
-        println!("skipped: no `swtpm` or no `libtss2` here (Debian's packages swtpm, libtss2-*)");
-    }
-    there
+    Optional::Tpm.must_be_here(there, "`swtpm`, or no `libtss2-esys`")
 }
 
 /// Relative to the machine's folder, because the path of a socket may have 107 characters and a clone may lie deep.

@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::Context as _;
 
 use super::appliance::Said;
-use super::enclose::run;
+use super::command::run;
 use super::lan::Room;
 use super::products::Products;
 use super::repository::Repository;

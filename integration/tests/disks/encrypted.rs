@@ -5,18 +5,19 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
+use integration::lab::command::output;
 use integration::lab::disk::Disk;
-use integration::lab::enclose::output;
 use integration::lab::firmware::Firmware::{self, Bios, Uefi};
-use integration::lab::scene::{BOOT, MAC, Scene, Script, WORKER, blank};
 use integration::lab::search::{self, Canary};
 use integration::lab::services::Leases::ByRouter;
+use integration::lab::testbed::{BOOT, MAC, Setup, Testbed, WORKER, blank};
 use integration::lab::tpm;
 use integration::lab::wait::wait_for;
 use netboot::api::types::RecoveryKey;
+use netboot::loader::uefi::boot_order::TITLE;
 use netboot::machine::Machine;
 
-use crate::{is_long, the_others_are_unchanged};
+use crate::the_others_are_unchanged;
 
 const BY_TPM: &str = "unlock: root is opened by the TPM";
 const BY_APPLIANCE: &str = "unlock: root is opened by the appliance's key";
@@ -34,27 +35,27 @@ fn installed(
     firmware: Firmware,
     layout: &str,
     with_tpm: bool,
-) -> anyhow::Result<Scene> {
+) -> anyhow::Result<Testbed> {
     let profile = WORKER.replace(r#"layout = "ext4""#, layout);
-    let mut script = Script::new(name, firmware, ByRouter);
-    script.profile = &profile;
-    script.disks = two;
-    script.parts = match with_tpm {
+    let mut setup = Setup::new(name, firmware, ByRouter);
+    setup.profile = &profile;
+    setup.disks = two;
+    setup.parts = match with_tpm {
         true => |build| build.tpm = true,
         false => |build| build.keyboard = true,
     };
-    let mut scene = Scene::set(&script)?;
-    scene.enroll()?;
-    scene.machine.power_on()?;
-    let took = scene.wait_for_joined()?.as_secs_f32();
+    let mut testbed = Testbed::new(&setup)?;
+    testbed.enroll()?;
+    testbed.machine.power_on()?;
+    let took = testbed.wait_for_joined_by_key()?.as_secs_f32();
     println!("{name}: joined after {took:.1} s");
-    stands_by(&scene, if with_tpm { BY_TPM } else { BY_APPLIANCE })?;
-    Ok(scene)
+    stands_by(&testbed, if with_tpm { BY_TPM } else { BY_APPLIANCE })?;
+    Ok(testbed)
 }
 
 /// How stage 1 of the system that runs now came to its root.
-fn stands_by(scene: &Scene, way: &str) -> anyhow::Result<()> {
-    let console = scene.machine.console()?;
+fn stands_by(testbed: &Testbed, way: &str) -> anyhow::Result<()> {
+    let console = testbed.machine.console()?;
     ensure!(
         console.contains(way) && console.contains(STANDS),
         "{console}"
@@ -65,14 +66,14 @@ fn stands_by(scene: &Scene, way: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn key(scene: &Scene) -> anyhow::Result<String> {
-    Ok(scene.appliance.ask::<RecoveryKey>("key node1")?.key)
+fn key(testbed: &Testbed) -> anyhow::Result<String> {
+    Ok(testbed.appliance.ask::<RecoveryKey>("key node1")?.key)
 }
 
 /// What the header of the root says to ask with. The machine must be off.
-fn credential(scene: &Scene) -> anyhow::Result<String> {
-    let root = scene.dir.join("root.luks");
-    let image = &scene.machine.build().disks[0].file;
+fn credential(testbed: &Testbed) -> anyhow::Result<String> {
+    let root = testbed.dir.join("root.luks");
+    let image = &testbed.machine.build().disks[0].file;
     ensure!(
         search::partition(image, "disk-main-root", &root)?,
         "no root"
@@ -89,15 +90,15 @@ fn credential(scene: &Scene) -> anyhow::Result<String> {
 
 /// In nothing that was sent, said or kept: capture, consoles, logs, journal, index, cache. On the disks, the key not even
 /// in what is not encrypted; the credential in the headers. The machine must be off.
-fn are_nowhere(scene: &Scene, key: &str) -> anyhow::Result<()> {
+fn are_nowhere(testbed: &Testbed, key: &str) -> anyhow::Result<()> {
     let canaries = [
         Canary::new("the disk key", key),
-        Canary::new("the credential", &credential(scene)?),
+        Canary::new("the credential", &credential(testbed)?),
     ];
-    let disks = &scene.machine.build().disks;
+    let disks = &testbed.machine.build().disks;
     // Handles of network namespaces, which cannot be read.
-    let rooms = scene.dir.join("rooms");
-    for file in search::files(&scene.dir)? {
+    let rooms = testbed.dir.join("rooms");
+    for file in search::files(&testbed.dir)? {
         if file.starts_with(&rooms) || disks.iter().any(|disk| disk.files().contains(&file)) {
             continue;
         }
@@ -112,7 +113,7 @@ fn are_nowhere(scene: &Scene, key: &str) -> anyhow::Result<()> {
         grep.code() == Some(1),
         "the disk key is on the disk: {grep}"
     );
-    if let Some(capture) = &scene.capture {
+    if let Some(capture) = &testbed.capture {
         let size = fs::metadata(capture)?.len();
         ensure!(
             size > 10 << 20,
@@ -127,13 +128,13 @@ fn boot_id(machine: &Machine) -> Option<String> {
 }
 
 /// Until the system stands on its root.
-fn type_at_every_prompt(scene: &mut Scene, key: &str) -> anyhow::Result<()> {
-    let mut terminal = scene.machine.terminal()?;
+fn type_at_every_prompt(testbed: &mut Testbed, key: &str) -> anyhow::Result<()> {
+    let mut terminal = testbed.machine.terminal()?;
     let mut answered = 0;
     wait_for("the key that is typed to open the disk", BOOT, || {
-        scene.machine.still_runs()?;
+        testbed.machine.still_runs()?;
         terminal.look()?;
-        let console = scene.machine.console()?;
+        let console = testbed.machine.console()?;
         // What is typed between a prompt and its being ready is lost, and asked for again.
         let prompts = console.matches(PROMPT).count();
         if prompts > answered {
@@ -146,23 +147,23 @@ fn type_at_every_prompt(scene: &mut Scene, key: &str) -> anyhow::Result<()> {
 
 /// A machine with a TPM needs nobody.
 fn boots_by_tpm(name: &str, firmware: Firmware, layout: &str) -> anyhow::Result<()> {
-    let mut scene = installed(name, firmware, layout, true)?;
-    let key = key(&scene)?;
-    let events = scene.appliance.must("events node1")?;
+    let mut testbed = installed(name, firmware, layout, true)?;
+    let key = key(&testbed)?;
+    let events = testbed.appliance.must("events node1")?;
     ensure!(!events.contains("disk key was handed to"), "{events}");
-    scene.machine.cut_power()?;
-    scene.appliance.stop()?;
-    scene.machine.power_on()?;
-    scene.machine.wait_for_console(STANDS, BOOT)?;
-    stands_by(&scene, BY_TPM)?;
+    testbed.machine.cut_power()?;
+    testbed.appliance.stop()?;
+    testbed.machine.power_on_from(TITLE)?;
+    testbed.machine.wait_for_console(STANDS, BOOT)?;
+    stands_by(&testbed, BY_TPM)?;
     println!(
         "{name}: booted without the appliance after {:.1} s",
-        scene.machine.uptime().as_secs_f32()
+        testbed.machine.uptime().as_secs_f32()
     );
-    scene.machine.cut_power()?;
-    are_nowhere(&scene, &key)?;
-    the_others_are_unchanged(&scene)?;
-    scene.passed()
+    testbed.machine.cut_power()?;
+    are_nowhere(&testbed, &key)?;
+    the_others_are_unchanged(&testbed)?;
+    testbed.passed()
 }
 
 /// A machine without one needs the appliance, and if that refuses, a person.
@@ -171,14 +172,14 @@ fn boots_by_appliance_or_person(
     firmware: Firmware,
     layout: &str,
 ) -> anyhow::Result<()> {
-    let mut scene = installed(name, firmware, layout, false)?;
-    let key = key(&scene)?;
-    let before = boot_id(&scene.appliance.machine(MAC)?.context("not on record")?);
-    scene.machine.cut_power()?;
-    scene.machine.power_on()?;
-    scene.wait_for("a report of another boot", BOOT, |m| boot_id(m) != before)?;
-    stands_by(&scene, BY_APPLIANCE)?;
-    let events = scene.appliance.must("events node1")?;
+    let mut testbed = installed(name, firmware, layout, false)?;
+    let key = key(&testbed)?;
+    let before = boot_id(&testbed.appliance.machine(MAC)?.context("not on record")?);
+    testbed.machine.cut_power()?;
+    testbed.machine.power_on()?;
+    testbed.wait_for("a report of another boot", BOOT, |m| boot_id(m) != before)?;
+    stands_by(&testbed, BY_APPLIANCE)?;
+    let events = testbed.appliance.must("events node1")?;
     ensure!(
         events
             .matches("its disk key was handed to 10.77.0.")
@@ -187,29 +188,27 @@ fn boots_by_appliance_or_person(
         "{events}"
     );
 
-    scene.machine.cut_power()?;
-    scene.appliance.must("forget node1")?;
-    scene.machine.power_on()?;
-    scene.machine.wait_for_console(PROMPT, BOOT)?;
-    let console = scene.machine.console()?;
+    testbed.machine.cut_power()?;
+    testbed.appliance.must("forget node1")?;
+    testbed.machine.power_on()?;
+    testbed.machine.wait_for_console(PROMPT, BOOT)?;
+    let console = testbed.machine.console()?;
     ensure!(
         console.contains("no installed machine has this disk"),
         "{console}"
     );
     ensure!(!console.contains(STANDS), "{console}");
-    type_at_every_prompt(&mut scene, &key)?;
+    type_at_every_prompt(&mut testbed, &key)?;
     println!("{name}: a person opened it");
-    scene.machine.cut_power()?;
-    are_nowhere(&scene, &key)?;
-    the_others_are_unchanged(&scene)?;
-    scene.passed()
+    testbed.machine.cut_power()?;
+    are_nowhere(&testbed, &key)?;
+    the_others_are_unchanged(&testbed)?;
+    testbed.passed()
 }
 
 #[test]
 fn a_uefi_machine_boots_from_encrypted_ext4_by_its_tpm() -> anyhow::Result<()> {
-    if !tpm::is_there() {
-        return Ok(());
-    }
+    tpm::must_be_here()?;
     let layout = "layout = \"luks-ext4\"\nswap = \"256M\"";
     boots_by_tpm("luks-ext4-uefi-tpm", Uefi, layout)
 }
@@ -221,35 +220,29 @@ fn a_bios_machine_boots_from_encrypted_btrfs_with_the_key_of_the_appliance() -> 
 }
 
 #[test]
+#[ignore = "long: an install and two boots on BIOS, with a TPM, 3 min"]
 fn a_bios_machine_boots_from_encrypted_btrfs_by_its_tpm() -> anyhow::Result<()> {
-    if !is_long() || !tpm::is_there() {
-        return Ok(());
-    }
+    tpm::must_be_here()?;
     boots_by_tpm("luks-btrfs-bios-tpm", Bios, "layout = \"luks-btrfs\"")
 }
 
 #[test]
+#[ignore = "long: an install and two boots on UEFI, with a TPM, 4 min"]
 fn a_uefi_machine_boots_from_encrypted_btrfs_by_its_tpm() -> anyhow::Result<()> {
-    if !is_long() || !tpm::is_there() {
-        return Ok(());
-    }
+    tpm::must_be_here()?;
     boots_by_tpm("luks-btrfs-uefi-tpm", Uefi, "layout = \"luks-btrfs\"")
 }
 
 #[test]
+#[ignore = "long: an install and three boots on UEFI, 6 min"]
 fn a_uefi_machine_boots_from_encrypted_ext4_with_the_key_of_the_appliance() -> anyhow::Result<()> {
-    if !is_long() {
-        return Ok(());
-    }
     let layout = "layout = \"luks-ext4\"";
     boots_by_appliance_or_person("luks-ext4-uefi-appliance", Uefi, layout)
 }
 
 #[test]
+#[ignore = "long: an install and three boots on BIOS, 3 min"]
 fn a_bios_machine_boots_from_encrypted_ext4_with_the_key_of_the_appliance() -> anyhow::Result<()> {
-    if !is_long() {
-        return Ok(());
-    }
     let layout = "layout = \"luks-ext4\"\nswap = \"256M\"";
     boots_by_appliance_or_person("luks-ext4-bios-appliance", Bios, layout)
 }

@@ -5,38 +5,36 @@ use std::path::Path;
 use anyhow::{Context as _, ensure};
 use integration::lab::disk::Disk;
 use integration::lab::firmware::Firmware::{self, Bios, Uefi};
-use integration::lab::scene::{BOOT, MAC, Scene, Script, WORKER, blank};
+use integration::lab::scratch_vm::run_script;
 use integration::lab::services::Leases::ByRouter;
-use integration::lab::workshop::work;
+use integration::lab::testbed::{BOOT, MAC, Setup, Testbed, WORKER, blank};
 use netboot::loader::uefi::boot_order::Entry;
 use netboot::machine::Machine;
-
-use crate::is_long;
 
 /// From power-on to a node that runs from its own disk.
 fn joins(name: &str, firmware: Firmware, layout: &str, root: &str) -> anyhow::Result<()> {
     let profile = WORKER.replace(r#"layout = "ext4""#, layout);
-    let mut script = Script::new(name, firmware, ByRouter);
-    script.profile = &profile;
-    let mut scene = Scene::set(&script)?;
-    install(name, &mut scene)?;
-    stands_on(&scene, root)?;
-    scene.machine.cut_power()?;
-    scene.passed()
+    let mut setup = Setup::new(name, firmware, ByRouter);
+    setup.profile = &profile;
+    let mut testbed = Testbed::new(&setup)?;
+    install(name, &mut testbed)?;
+    stands_on(&testbed, root)?;
+    testbed.machine.cut_power()?;
+    testbed.passed()
 }
 
 /// From power-on to joined; says how long that took, and what of it was copying.
-fn install(name: &str, scene: &mut Scene) -> anyhow::Result<()> {
-    scene.enroll()?;
-    scene.machine.power_on()?;
-    let took = scene.wait_for_joined()?.as_secs_f32();
-    println!("{name}: joined after {took:.1} s; {}", scene.course()?);
+fn install(name: &str, testbed: &mut Testbed) -> anyhow::Result<()> {
+    testbed.enroll()?;
+    testbed.machine.power_on()?;
+    let took = testbed.wait_for_joined_by_key()?.as_secs_f32();
+    println!("{name}: joined after {took:.1} s; {}", testbed.timing()?);
     Ok(())
 }
 
 /// What stage 1 of the practice system said of its root.
-fn stands_on(scene: &Scene, root: &str) -> anyhow::Result<()> {
-    let console = scene.machine.console()?;
+fn stands_on(testbed: &Testbed, root: &str) -> anyhow::Result<()> {
+    let console = testbed.machine.console()?;
     let line = console.lines().rfind(|line| line.contains("root is "));
     let line = line.context("the system never came to its root")?;
     ensure!(line.contains(root), "{line}");
@@ -44,19 +42,15 @@ fn stands_on(scene: &Scene, root: &str) -> anyhow::Result<()> {
 }
 
 #[test]
+#[ignore = "long: an install on BIOS, 2 min"]
 fn a_bios_machine_joins_on_ext4_with_swap() -> anyhow::Result<()> {
-    if !is_long() {
-        return Ok(());
-    }
     let layout = "layout = \"ext4\"\nswap = \"256M\"";
     joins("ext4-bios", Bios, layout, "(ext4)")
 }
 
 #[test]
+#[ignore = "long: an install on UEFI, 3 min"]
 fn a_uefi_machine_joins_on_ext4_with_swap() -> anyhow::Result<()> {
-    if !is_long() {
-        return Ok(());
-    }
     let layout = "layout = \"ext4\"\nswap = \"256M\"";
     joins("ext4-uefi", Uefi, layout, "(ext4)")
 }
@@ -68,26 +62,20 @@ fn a_bios_machine_joins_on_btrfs_with_swap() -> anyhow::Result<()> {
 }
 
 #[test]
+#[ignore = "long: an install on UEFI, 3 min"]
 fn a_uefi_machine_joins_on_btrfs() -> anyhow::Result<()> {
-    if !is_long() {
-        return Ok(());
-    }
     joins("btrfs-uefi", Uefi, "layout = \"btrfs\"", "(btrfs)")
 }
 
 #[test]
+#[ignore = "long: an install on BIOS, 2 min"]
 fn a_bios_machine_joins_on_xfs() -> anyhow::Result<()> {
-    if !is_long() {
-        return Ok(());
-    }
     joins("xfs-bios", Bios, "layout = \"xfs\"", "(xfs)")
 }
 
 #[test]
+#[ignore = "long: an install on UEFI, 3 min"]
 fn a_uefi_machine_joins_on_xfs_with_swap() -> anyhow::Result<()> {
-    if !is_long() {
-        return Ok(());
-    }
     let layout = "layout = \"xfs\"\nswap = \"256M\"";
     joins("xfs-uefi", Uefi, layout, "(xfs)")
 }
@@ -104,20 +92,20 @@ fn survives(name: &str, firmware: Firmware) -> anyhow::Result<()> {
         .replace(r#"smallest = true, min-size"#, "min-size");
     // The installed node makes itself a second generation.
     let profile = format!("{profile}\n[nixos]\nkernel-params = [\"practice.renew\"]\n");
-    let mut script = Script::new(name, firmware, ByRouter);
-    script.profile = &profile;
-    script.disks = two;
-    let mut scene = Scene::set(&script)?;
-    install(name, &mut scene)?;
-    stands_on(&scene, "/dev/md")?;
+    let mut setup = Setup::new(name, firmware, ByRouter);
+    setup.profile = &profile;
+    setup.disks = two;
+    let mut testbed = Testbed::new(&setup)?;
+    install(name, &mut testbed)?;
+    stands_on(&testbed, "/dev/md")?;
     if firmware == Uefi {
-        boots_either_disk(&scene)?;
+        boots_either_disk(&testbed)?;
     }
     let renewed = "renew: ended with status 0";
-    scene.machine.wait_for_console(renewed, BOOT)?;
-    scene.machine.shut_down(BOOT)?;
-    starts_alike(&scene, firmware)?;
-    let record = |scene: &Scene| scene.appliance.machine(MAC)?.context("not on record");
+    testbed.machine.wait_for_console(renewed, BOOT)?;
+    testbed.machine.shut_down(BOOT)?;
+    starts_alike(&testbed, firmware)?;
+    let record = |testbed: &Testbed| testbed.appliance.machine(MAC)?.context("not on record");
     let last = |machine: &Machine| {
         let last = machine
             .generations
@@ -127,24 +115,24 @@ fn survives(name: &str, firmware: Firmware) -> anyhow::Result<()> {
     };
     // One at a time, each with what it had when it was last in the machine.
     for lost in [1, 0] {
-        let before = last(&record(&scene)?);
-        scene.machine.take_out(lost)?;
-        scene.machine.power_on()?;
+        let before = last(&record(&testbed)?);
+        testbed.machine.take_out(lost)?;
+        testbed.machine.power_on()?;
         let what = format!("a boot without disk {lost}");
-        scene.wait_for(&what, BOOT, |m| last(m) != before)?;
-        stands_on(&scene, "/dev/md")?;
-        let generation = last(&record(&scene)?).map(|(number, _)| number);
+        testbed.wait_for(&what, BOOT, |m| last(m) != before)?;
+        stands_on(&testbed, "/dev/md")?;
+        let generation = last(&record(&testbed)?).map(|(number, _)| number);
         ensure!(generation == Some(2), "generation {generation:?} runs");
-        let took = scene.machine.uptime().as_secs_f32();
+        let took = testbed.machine.uptime().as_secs_f32();
         println!("{name}: booted generation 2 without disk {lost} after {took:.1} s");
-        scene.machine.cut_power()?;
+        testbed.machine.cut_power()?;
     }
-    scene.passed()
+    testbed.passed()
 }
 
 /// The firmware's order as the node saw it: the network, then an entry for each disk.
-fn boots_either_disk(scene: &Scene) -> anyhow::Result<()> {
-    let order = scene.appliance.machine(MAC)?.context("not on record")?;
+fn boots_either_disk(testbed: &Testbed) -> anyhow::Result<()> {
+    let order = testbed.appliance.machine(MAC)?.context("not on record")?;
     let order: Vec<String> = order.boot_order.iter().map(Entry::to_string).collect();
     println!("boots {}", order.join(", then "));
     let wanted = [
@@ -172,9 +160,9 @@ done
 "#;
 
 /// Both disks have the same files to start from, and those of the second generation are among them.
-fn starts_alike(scene: &Scene, firmware: Firmware) -> anyhow::Result<()> {
-    let disks: Vec<&Disk> = scene.machine.build().disks.iter().collect();
-    let files = work(&scene.dir, &disks, FILES)?;
+fn starts_alike(testbed: &Testbed, firmware: Firmware) -> anyhow::Result<()> {
+    let disks: Vec<&Disk> = testbed.machine.build().disks.iter().collect();
+    let files = run_script(&testbed.dir, &disks, FILES)?;
     println!("{files}");
     let (main, second) = files
         .split_once("disk second\n")
@@ -197,9 +185,7 @@ fn a_bios_machine_with_a_mirror_survives_the_loss_of_either_disk() -> anyhow::Re
 }
 
 #[test]
+#[ignore = "long: an install and two boots on UEFI, 6 min"]
 fn a_uefi_machine_with_a_mirror_survives_the_loss_of_either_disk() -> anyhow::Result<()> {
-    if !is_long() {
-        return Ok(());
-    }
     survives("mirror-uefi", Uefi)
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::{bail, ensure};
 use integration::lab::disk::Disk;
 use integration::lab::firmware::Firmware::{self, Bios, SecureBoot, Uefi};
-use integration::lab::scene::{BOOT, MAC, Scene, Script, blank};
 use integration::lab::services::Leases::{self, ByAppliance, ByRouter};
+use integration::lab::testbed::{BOOT, MAC, Setup, Testbed, blank};
 use netboot::base::arch::Arch;
 use netboot::doctor::boot_trace::{Boot, Mark, Part};
 use netboot::install::report::Step;
@@ -36,34 +36,40 @@ fn a_blank_bios_machine_joins_where_the_appliance_hands_out_addresses() -> anyho
 }
 
 fn joins_and_joins_again(name: &str, firmware: Firmware, leases: Leases) -> anyhow::Result<()> {
-    let mut script = Script::new(name, firmware, leases);
+    let mut setup = Setup::new(name, firmware, leases);
     // The larger disk is full of somebody's data, and is not the one that the profile selects.
-    script.disks = |dir| {
+    setup.disks = |dir| {
         Ok(vec![
             blank(dir)?,
             Disk::with_data(dir.join("data.disk"), "data", 5120)?,
         ])
     };
-    let mut scene = Scene::set(&script)?;
+    let mut testbed = Testbed::new(&setup)?;
     let said =
         |what: &str, took: Duration| println!("{name}: {what} after {:.1} s", took.as_secs_f32());
 
-    is_a_stranger(&mut scene, firmware)?;
-    scene.machine.cut_power()?;
+    is_a_stranger(&mut testbed, firmware)?;
+    testbed.machine.cut_power()?;
 
-    scene.enroll()?;
-    scene.machine.power_on()?;
-    scene.wait_for("the boot script to be sent", BOOT, |m| {
+    testbed.enroll()?;
+    testbed.machine.power_on()?;
+    testbed.wait_for("the boot script to be sent", BOOT, |m| {
         m.attempt.as_ref().is_some_and(|a| a.served.is_some())
     })?;
     // What anybody on the LAN can read while the ticket is in force.
-    let boot_script = scene.appliance.fetch(&format!("/boot.ipxe?mac={MAC}"))?;
-    said("joined", scene.wait_for_joined()?);
-    println!("{name}: {}", scene.course()?);
-    secrets::are_in_none_of(&scene, "the boot script", boot_script.as_bytes())?;
-    is_told_from_its_first_packet_on(&scene, firmware)?;
-    boots_the_network_first_and_its_disk_next(&scene, firmware)?;
-    let first = record(&scene)?;
+    let boot_script = testbed.appliance.fetch(&format!("/boot.ipxe?mac={MAC}"))?;
+    // Here it comes to its disk by itself, when nobody answers its firmware; where the appliance hands out addresses too, it
+    // does so at the next boot.
+    let joined = match leases {
+        ByRouter => testbed.wait_for_joined()?,
+        _ => testbed.wait_for_joined_by_key()?,
+    };
+    said("joined", joined);
+    println!("{name}: {}", testbed.timing()?);
+    secrets::are_in_none_of(&testbed, "the boot script", boot_script.as_bytes())?;
+    is_told_from_its_first_packet_on(&testbed, firmware)?;
+    boots_the_network_first_and_its_disk_next(&testbed, firmware)?;
+    let first = record(&testbed)?;
     ensure!(
         first
             .ssh_host_key
@@ -72,24 +78,27 @@ fn joins_and_joins_again(name: &str, firmware: Firmware, leases: Leases) -> anyh
     );
 
     // Off, on: its own disk, and the appliance hears of it.
-    scene.machine.cut_power()?;
-    scene.machine.power_on()?;
+    testbed.machine.cut_power()?;
+    if leases == ByRouter {
+        testbed.keep_installed(&setup)?;
+    }
+    testbed.machine.power_on()?;
     said(
         "booted from its disk, known to the appliance",
-        hears_of_another_boot(&mut scene, &first)?,
+        hears_of_another_boot(&mut testbed, &first)?,
     );
 
     if leases == ByRouter {
-        boots_while_the_appliance_is_away(&mut scene, &first, said)?;
+        boots_while_the_appliance_is_away(&mut testbed, &first, said)?;
     }
 
     // Wanted anew: the same name, the same node password, and k3s lets it in.
-    scene.machine.cut_power()?;
-    scene.appliance.must("reimage node1")?;
-    scene.machine.power_on()?;
-    said("joined again", scene.wait_for_joined()?);
-    is_ready_with_this_boot(&scene)?;
-    let second = record(&scene)?;
+    testbed.machine.cut_power()?;
+    testbed.appliance.must("reimage node1")?;
+    testbed.machine.power_on()?;
+    said("joined again", testbed.wait_for_joined_by_key()?);
+    is_ready_with_this_boot(&testbed)?;
+    let second = record(&testbed)?;
     ensure!(
         second.installed > first.installed,
         "no second install on record: {second:?}"
@@ -99,39 +108,39 @@ fn joins_and_joins_again(name: &str, firmware: Firmware, leases: Leases) -> anyh
         "generations: {:?}",
         second.generations
     );
-    let log = std::fs::read_to_string(&scene.cluster.log)?;
+    let log = std::fs::read_to_string(&testbed.cluster.log)?;
     ensure!(
         !log.contains("refused"),
         "the cluster refused somebody:\n{log}"
     );
 
-    scene.machine.cut_power()?;
-    scene.appliance.stop()?;
-    for disk in &scene.machine.build().disks[1..] {
+    testbed.machine.cut_power()?;
+    testbed.appliance.stop()?;
+    for disk in &testbed.machine.build().disks[1..] {
         disk.check_unchanged()?;
     }
-    secrets::are_where_they_belong_and_nowhere_else(&scene)?;
-    scene.passed()
+    secrets::are_where_they_belong_and_nowhere_else(&testbed)?;
+    testbed.passed()
 }
 
 /// Where a home router hands out addresses, node and cluster need no appliance at all.
 fn boots_while_the_appliance_is_away(
-    scene: &mut Scene,
+    testbed: &mut Testbed,
     before: &Machine,
     said: impl Fn(&str, Duration),
 ) -> anyhow::Result<()> {
-    scene.machine.cut_power()?;
-    scene.appliance.stop()?;
-    scene.machine.power_on()?;
-    scene.machine.wait_for_console("practice login:", BOOT)?;
+    testbed.machine.cut_power()?;
+    testbed.appliance.stop()?;
+    testbed.machine.power_on_from(TITLE)?;
+    testbed.machine.wait_for_console("practice login:", BOOT)?;
     said(
         "booted while the appliance was away",
-        scene.machine.uptime(),
+        testbed.machine.uptime(),
     );
     let joined = "k3s stand-in: node1 joined";
-    scene.machine.wait_for_console(joined, BOOT)?;
-    scene.appliance.start()?;
-    let after = record(scene)?;
+    testbed.machine.wait_for_console(joined, BOOT)?;
+    testbed.appliance.start()?;
+    let after = record(testbed)?;
     ensure!(
         after.state == State::Joined && after.name == before.name,
         "after a restart: {after:?}"
@@ -140,9 +149,9 @@ fn boots_while_the_appliance_is_away(
 }
 
 /// It is written down with what its firmware said, and nothing is sent that it could boot.
-fn is_a_stranger(scene: &mut Scene, firmware: Firmware) -> anyhow::Result<()> {
-    scene.machine.power_on()?;
-    let seen = scene.wait_for("the stranger to be written down", BOOT, |m| {
+fn is_a_stranger(testbed: &mut Testbed, firmware: Firmware) -> anyhow::Result<()> {
+    testbed.machine.power_on()?;
+    let seen = testbed.wait_for("the stranger to be written down", BOOT, |m| {
         m.state == State::Seen
     })?;
     let want = match firmware {
@@ -161,8 +170,8 @@ fn is_a_stranger(scene: &mut Scene, firmware: Firmware) -> anyhow::Result<()> {
         class.is_some_and(|class| class.starts_with("PXEClient:Arch:")),
         "vendor class {class:?}"
     );
-    ensure!(seen.facts.uuid.as_deref() == Some(scene.machine.build().uuid.as_str()));
-    let script = scene.appliance.fetch(&format!("/boot.ipxe?mac={MAC}"))?;
+    ensure!(seen.facts.uuid.as_deref() == Some(testbed.machine.build().uuid.as_str()));
+    let script = testbed.appliance.fetch(&format!("/boot.ipxe?mac={MAC}"))?;
     ensure!(
         !script.contains("kernel"),
         "a stranger gets a kernel:\n{script}"
@@ -172,13 +181,13 @@ fn is_a_stranger(scene: &mut Scene, firmware: Firmware) -> anyhow::Result<()> {
 
 /// The firmware's order as the installed system saw it: what it netbooted by, then an entry of its own.
 fn boots_the_network_first_and_its_disk_next(
-    scene: &Scene,
+    testbed: &Testbed,
     firmware: Firmware,
 ) -> anyhow::Result<()> {
     if firmware != Uefi {
         return Ok(());
     }
-    let order = record(scene)?.boot_order;
+    let order = record(testbed)?.boot_order;
     for entry in &order {
         println!("boots {entry}");
     }
@@ -196,8 +205,8 @@ fn boots_the_network_first_and_its_disk_next(
 type Wanted = (&'static str, fn(&Mark) -> bool);
 
 /// `show` has the whole boot, and `events --pcap` its packets.
-fn is_told_from_its_first_packet_on(scene: &Scene, firmware: Firmware) -> anyhow::Result<()> {
-    let shown: serde_json::Value = scene.appliance.ask("show node1")?;
+fn is_told_from_its_first_packet_on(testbed: &Testbed, firmware: Firmware) -> anyhow::Result<()> {
+    let shown: serde_json::Value = testbed.appliance.ask("show node1")?;
     let boot: Boot = serde_json::from_value(shown["boot"].clone())?;
     let mut wanted: Vec<Wanted> = vec![
         ("a DISCOVER", |mark| matches!(mark, Mark::Discover { .. })),
@@ -222,11 +231,11 @@ fn is_told_from_its_first_packet_on(scene: &Scene, firmware: Firmware) -> anyhow
             "{name} is not told, or not in its place: {boot:#?}"
         );
     }
-    scene.appliance.must("doctor node1")?;
+    testbed.appliance.must("doctor node1")?;
 
-    let file = scene.dir.join("node1.pcap");
+    let file = testbed.dir.join("node1.pcap");
     let path = file.display();
-    scene
+    testbed
         .appliance
         .must(&format!("events --pcap node1 {path}"))?;
     let capture = std::fs::read(&file)?;
@@ -242,31 +251,31 @@ fn is_sent(mark: &Mark, wanted: Part) -> bool {
     matches!(mark, Mark::Sent { part, .. } if *part == wanted)
 }
 
-fn record(scene: &Scene) -> anyhow::Result<Machine> {
-    scene.appliance.ask("show node1")
+fn record(testbed: &Testbed) -> anyhow::Result<Machine> {
+    testbed.appliance.ask("show node1")
 }
 
 /// The boot id of the last report is another than in `before`, and no installer ran for it.
-fn hears_of_another_boot(scene: &mut Scene, before: &Machine) -> anyhow::Result<Duration> {
+fn hears_of_another_boot(testbed: &mut Testbed, before: &Machine) -> anyhow::Result<Duration> {
     let boot = |machine: &Machine| machine.generations.last().map(|g| g.boot_id.clone());
     let old = boot(before);
-    scene.wait_for("a report of another boot", BOOT, |m| boot(m) != old)?;
+    testbed.wait_for("a report of another boot", BOOT, |m| boot(m) != old)?;
     ensure!(
-        !scene.machine.console()?.contains("practice installer"),
+        !testbed.machine.console()?.contains("practice installer"),
         "it was installed again"
     );
-    Ok(scene.machine.uptime())
+    Ok(testbed.machine.uptime())
 }
 
 /// `joined` must be the word of this boot: a node that was Ready a minute ago is still called Ready.
-fn is_ready_with_this_boot(scene: &Scene) -> anyhow::Result<()> {
-    let machine = record(scene)?;
+fn is_ready_with_this_boot(testbed: &Testbed) -> anyhow::Result<()> {
+    let machine = record(testbed)?;
     let boot = machine
         .generations
         .last()
         .map(|g| g.boot_id.clone())
         .unwrap_or_default();
-    let node = scene.node("node1")?;
+    let node = testbed.node("node1")?;
     ensure!(
         node["status"]["nodeInfo"]["bootID"] == boot.as_str(),
         "`joined` was said of an earlier boot: the node runs {boot}, the cluster knows {node}"

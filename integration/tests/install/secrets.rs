@@ -5,13 +5,13 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
-use integration::lab::scene::Scene;
 use integration::lab::search::{self, Canary, below, files};
+use integration::lab::testbed::Testbed;
 
 const NODE_PASSWORD: &str = "etc/rancher/node/password";
 
-fn tokens(scene: &Scene) -> Vec<Canary> {
-    let tokens = &scene.tokens;
+fn tokens(testbed: &Testbed) -> Vec<Canary> {
+    let tokens = &testbed.tokens;
     vec![
         Canary::new("the server token", &tokens.server),
         Canary::new("the agent token", &tokens.agent),
@@ -20,17 +20,17 @@ fn tokens(scene: &Scene) -> Vec<Canary> {
 }
 
 /// For a text at hand, such as a boot script.
-pub(crate) fn are_in_none_of(scene: &Scene, what: &str, bytes: &[u8]) -> anyhow::Result<()> {
-    for canary in tokens(scene) {
+pub(crate) fn are_in_none_of(testbed: &Testbed, what: &str, bytes: &[u8]) -> anyhow::Result<()> {
+    for canary in tokens(testbed) {
         ensure!(!canary.is_in(bytes), "{} is in {what}", canary.name);
     }
     Ok(())
 }
 
 /// Searches everything that a run leaves behind. The machine must be off.
-pub(crate) fn are_where_they_belong_and_nowhere_else(scene: &Scene) -> anyhow::Result<()> {
-    let work = tempfile::tempdir_in(&scene.dir)?;
-    let image = &scene.machine.build().disks[0].file;
+pub(crate) fn are_where_they_belong_and_nowhere_else(testbed: &Testbed) -> anyhow::Result<()> {
+    let work = tempfile::tempdir_in(&testbed.dir)?;
+    let image = &testbed.machine.build().disks[0].file;
     let (root, tree) = (work.path().join("root.img"), work.path().join("root"));
     ensure!(
         search::partition(image, "disk-main-root", &root)?,
@@ -41,7 +41,7 @@ pub(crate) fn are_where_they_belong_and_nowhere_else(scene: &Scene) -> anyhow::R
 
     let password =
         fs::read_to_string(tree.join(NODE_PASSWORD)).context("no node password on the disk")?;
-    let mut canaries = tokens(scene);
+    let mut canaries = tokens(testbed);
     canaries.push(Canary::new("the node password", password.trim()));
 
     // On the disk: the agent token and the password are there, for root alone; the others are not.
@@ -78,20 +78,20 @@ pub(crate) fn are_where_they_belong_and_nowhere_else(scene: &Scene) -> anyhow::R
 
     // On the host: nothing of all that was said, sent or kept, but the files that the tokens came from, the
     // appliance's own keys, and the cluster.
-    for file in files(&scene.dir)? {
+    for file in files(&testbed.dir)? {
         let inside = |dir: &Path| file.starts_with(dir);
-        let state = scene.appliance.dir().join("state");
-        let is_disk = scene
+        let state = testbed.appliance.dir().join("state");
+        let is_disk = testbed
             .machine
             .build()
             .disks
             .iter()
             .any(|disk| disk.files().contains(&file));
         if is_disk
-            || inside(&scene.tokens.dir)
+            || inside(&testbed.tokens.dir)
             || inside(&state.join("keys"))
             || inside(work.path())
-            || inside(&scene.dir.join("rooms"))
+            || inside(&testbed.dir.join("rooms"))
         {
             continue;
         }
@@ -102,7 +102,7 @@ pub(crate) fn are_where_they_belong_and_nowhere_else(scene: &Scene) -> anyhow::R
             found.join(", ")
         );
     }
-    match &scene.capture {
+    match &testbed.capture {
         None => println!("no packets were captured: run as root to have them searched too"),
         Some(capture) => {
             let size = fs::metadata(capture)?.len();

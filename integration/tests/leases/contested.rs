@@ -66,7 +66,7 @@ router = "10.80.0.1"
     load.ip("address add 10.80.0.1/24 dev eth0")?;
     appliance.room().ip("route add 10.80.0.0/24 dev eth0")?;
     let hosts = appliance.dir().join("hosts/profiles/worker.toml");
-    fs::write(hosts, integration::lab::scene::WORKER)?;
+    fs::write(hosts, integration::lab::testbed::WORKER)?;
     appliance.set_env("RUST_LOG", "info,appliance::dhcp=debug");
     appliance.start()?;
     let client = "52:54:00:aa:00:01";

@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use integration::lab::appliance::Appliance;
-use integration::lab::dhcp_client::{Client, Program, is_here};
-use integration::lab::enclose::{enclose, output, run};
+use integration::lab::command::{output, run};
+use integration::lab::dhcp_client::{Client, Program};
 use integration::lab::lan::{self, APPLIANCE, ROUTER, Room, SWITCH};
+use integration::lab::namespaces::enter_namespaces;
+use integration::lab::optional::Optional;
 use integration::lab::process::Process;
 use integration::lab::products::Products;
 use integration::lab::services::{self, Leases};
@@ -43,7 +45,7 @@ fn folder(name: &str) -> anyhow::Result<PathBuf> {
 
 /// A LAN with the appliance on it and nothing else, not started yet.
 fn appliance(config: &str, dir: &Path) -> anyhow::Result<Appliance> {
-    enclose()?;
+    enter_namespaces()?;
     lan::switch()?;
     let room = Room::new("appliance", APPLIANCE, &dir.join("rooms"))?;
     let mut text = format!("state-dir = \"state\"\n[admin]\nsocket = \"admin.sock\"\n{config}");
@@ -80,7 +82,7 @@ fn real_clients_obtain_renew_rebind_and_release() -> anyhow::Result<()> {
     let dir = folder("leases-life")?;
     let mut appliance = appliance(&format!("{SERVER}lease-time = \"1m\"\n"), &dir)?;
     appliance.start()?;
-    let all = Program::all();
+    let all = Program::all()?;
     let mut clients = Vec::new();
     for (number, program) in (1..).zip([all.clone(), all.clone()].concat()) {
         clients.push(Client::start(program, number, SWITCH, &dir)?);
@@ -144,7 +146,7 @@ fn in_proxy_mode_clients_are_served_by_their_own_server_alone() -> anyhow::Resul
     let _router = services::router(&home, Leases::ByRouter, &dir)?;
     appliance.start()?;
     let mut clients = Vec::new();
-    for (number, program) in (1..).zip(Program::all()) {
+    for (number, program) in (1..).zip(Program::all()?) {
         clients.push(Client::start(program, number, SWITCH, &dir)?);
     }
     for client in &mut clients {
@@ -169,10 +171,7 @@ fn in_proxy_mode_clients_are_served_by_their_own_server_alone() -> anyhow::Resul
 
 #[test]
 fn clients_behind_a_relay_get_addresses_of_their_own_subnet() -> anyhow::Result<()> {
-    if !is_here("dhcrelay") {
-        println!("skipped: no `dhcrelay` here");
-        return Ok(());
-    }
+    Optional::Relay.command("dhcrelay")?;
     let dir = folder("leases-relay")?;
     let subnet = r#"
 [[dhcp.subnet]]
@@ -203,7 +202,7 @@ lease-time = "1h"
         Ok(fs::read_to_string(&log)?.contains("Sending on   Socket/fallback"))
     })?;
 
-    for (number, program) in (1..).zip(Program::all()) {
+    for (number, program) in (1..).zip(Program::all()?) {
         let mut client = Client::start(program, number, "attic", &dir)?;
         let address = client.wait_for_address()?;
         println!("{program:?} behind the relay: {address}");
@@ -262,7 +261,7 @@ fn each_of_two_lans_has_addresses_of_its_own() -> anyhow::Result<()> {
     let dir = folder("leases-two-lans")?;
     let mut appliance = two_lans(&dir)?;
     appliance.start()?;
-    for (number, program) in (1..).zip(Program::all()) {
+    for (number, program) in (1..).zip(Program::all()?) {
         for (switch, network, number) in [(SWITCH, 77, number), (RACK, 78, 100 + number)] {
             let mut client = Client::start(program, number, switch, &dir)?;
             let address = client.wait_for_address()?;

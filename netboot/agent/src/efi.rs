@@ -42,6 +42,10 @@ fn entries(roots: &Roots) -> Vec<(Entry, Option<[u8; 16]>)> {
     let number = |name: &String| {
         let digits = name.strip_prefix("Boot")?.strip_suffix(GLOBAL)?;
         let digits = digits.strip_suffix('-').filter(|d| d.len() == 4)?;
+        // `from_str_radix` takes a sign as well.
+        if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return None;
+        }
         u16::from_str_radix(digits, 16).ok()
     };
     let names = crate::inventory::names(&folder);

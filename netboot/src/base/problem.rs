@@ -75,37 +75,21 @@ fn unknown_field(message: &str) -> Option<(&str, Vec<&str>)> {
     Some((odd, known))
 }
 
-/// The known name within two edits of `odd`, if one is nearest.
+/// Edits by which a name may differ from the one that was meant.
+const NEAR: usize = 2;
+
+/// The known name that is nearest to `odd`, if it is within two edits: a letter put in, left out, changed, or two
+/// neighbours swapped.
 pub fn nearest<'a>(odd: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let length = odd.chars().count();
     known
         .into_iter()
-        .map(|name| (distance(odd, name), name))
-        .filter(|(edits, _)| *edits <= 2)
+        // Whatever is longer by more needs more edits, and comparing takes the product of the lengths.
+        .filter(|name| name.chars().count().abs_diff(length) <= NEAR)
+        .map(|name| (strsim::osa_distance(odd, name), name))
+        .filter(|(edits, _)| *edits <= NEAR)
         .min()
         .map(|(_, name)| name)
-}
-
-/// Edits between two words: a letter put in, left out, changed, or two neighbours swapped.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            rows[i][j] = if i == 0 || j == 0 {
-                i + j
-            } else {
-                let change = usize::from(a[i - 1] != b[j - 1]);
-                let mut best = (rows[i - 1][j] + 1)
-                    .min(rows[i][j - 1] + 1)
-                    .min(rows[i - 1][j - 1] + change);
-                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                    best = best.min(rows[i - 2][j - 2] + 1);
-                }
-                best
-            };
-        }
-    }
-    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]
@@ -125,6 +109,9 @@ mod tests {
         for (odd, want) in [
             ("dsik", Some("disk")),
             ("web-1", Some("web-01")),
+            ("mca", Some("mac")),
+            ("wbe-1", Some("web-01")),
+            ("ewb1", None),
             ("zebra", None),
         ] {
             assert_eq!(nearest(odd, ["disk", "web-01", "mac"]), want, "{odd}");

@@ -1,4 +1,5 @@
-//! A moment in UTC, to the millisecond. Always an argument; the core never asks what time it is.
+//! Moments in UTC, to the millisecond, and spans of time as people write them. A moment is always an argument; the core
+//! never asks what time it is.
 
 use std::fmt;
 use std::time::Duration;
@@ -79,6 +80,26 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
+/// Reads a span of time: digits and one unit, such as `30s`, `15m`, `12h` or `7d`. `None` for every other spelling. What is
+/// too long to be told is the longest that can be.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let (at, unit) = text.char_indices().last()?;
+    let seconds: u64 = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 60 * 60,
+        'd' => 24 * 60 * 60,
+        _ => return None,
+    };
+    let digits = &text[..at];
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    // Only a number that is too large fails to parse here.
+    let count: u64 = digits.parse().unwrap_or(u64::MAX);
+    Some(Duration::from_secs(count.saturating_mul(seconds)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,5 +122,29 @@ mod tests {
             moment.since(moment.plus(Duration::from_secs(2))),
             Duration::ZERO
         );
+    }
+
+    #[test]
+    fn a_span_has_a_number_and_a_unit() {
+        for (text, want) in [
+            ("0s", Some(0)),
+            ("30s", Some(30)),
+            ("15m", Some(900)),
+            ("12h", Some(43_200)),
+            ("7d", Some(604_800)),
+            ("99999999999999999999d", Some(u64::MAX)),
+            ("", None),
+            ("12", None),
+            ("h", None),
+            ("-1h", None),
+            ("+1h", None),
+            ("1.5h", None),
+            ("12 h", None),
+            ("1h30m", None),
+            ("12µ", None),
+        ] {
+            let got = parse_duration(text).map(|span| span.as_secs());
+            assert_eq!(got, want, "{text:?}");
+        }
     }
 }

@@ -31,8 +31,6 @@ pub struct Request {
     pub xid: u32,
     pub mac: Mac,
     pub flags: u16,
-    /// Seconds since the client began, as it says; many say 0 always.
-    pub secs: u16,
     pub ciaddr: Ipv4Addr,
     pub giaddr: Ipv4Addr,
     /// Option 50.
@@ -128,7 +126,6 @@ pub fn read(packet: &[u8]) -> Result<Request, Ignored> {
         xid: u32::from_be_bytes(octets(header, 4)),
         mac,
         flags: u16::from_be_bytes(octets(header, 10)),
-        secs: u16::from_be_bytes(octets(header, 8)),
         ciaddr: octets::<4>(header, 12).into(),
         giaddr: octets::<4>(header, 24).into(),
         requested: options.address(code::REQUESTED_ADDRESS),

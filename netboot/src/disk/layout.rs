@@ -17,8 +17,7 @@ use crate::base::store_path::StorePath;
 use crate::disk::hardware::Firmware;
 
 /// What a profile's `[disk]` wants on the chosen disks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Layout {
     Named {
         name: Named,
@@ -32,16 +31,13 @@ pub enum Layout {
 }
 
 /// A table that disko's own script lays out: what is known of it without doing what disko does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scripted {
     /// Disks by their names, partitions by their labels; sizes and most contents are not known.
     pub devices: Devices,
     /// Names of arrays, volume groups and pools that the script would take for its own wherever it finds them.
-    #[serde(default)]
     pub arrays: Vec<String>,
-    #[serde(default)]
     pub groups: Vec<String>,
-    #[serde(default)]
     pub pools: Vec<String>,
 }
 
@@ -53,17 +49,16 @@ impl Scripted {
 }
 
 /// All of a layout for one kind of firmware.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Devices {
     /// In the order in which disks are chosen for them.
     pub disks: Vec<DiskLayout>,
     pub arrays: Vec<Array>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pools: Vec<Pool>,
 }
 
 /// One disk: a GPT with these partitions, in disk order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiskLayout {
     /// `main`; partition labels begin with it.
     pub name: String,
@@ -71,7 +66,7 @@ pub struct DiskLayout {
 }
 
 /// A partition as a layout asks for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slot {
     /// `ESP`
     pub name: String,
@@ -79,12 +74,10 @@ pub struct Slot {
     pub label: String,
     pub purpose: Purpose,
     /// Bytes from the beginning of the disk, a multiple of 1 MiB; nothing means where there is room.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<u64>,
     /// Bytes, a multiple of 1 MiB; nothing means all that is left, for one partition of a disk.
     pub size: Option<u64>,
     /// Bytes at the end of the disk that stay free, a multiple of 1 MiB; for a partition without a size.
-    #[serde(default)]
     pub leave: u64,
     /// One that is there already under this label keeps its place and what it holds.
     pub preserve: bool,
@@ -107,8 +100,7 @@ pub enum Purpose {
 }
 
 /// What a partition, an array or an encrypted volume holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     Filesystem {
         format: Format,
@@ -142,7 +134,7 @@ pub enum Content {
     },
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subvolume {
     /// Its path in the filesystem: `/nix`.
     pub name: String,
@@ -151,7 +143,7 @@ pub struct Subvolume {
 }
 
 /// Several partitions as one device, `/dev/md/<name>`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Array {
     pub name: String,
     /// 0 or 1 (md(4)).
@@ -160,7 +152,7 @@ pub struct Array {
 }
 
 /// A ZFS pool: the datasets on one partition.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pool {
     /// The system finds it by this.
     pub name: String,
@@ -171,7 +163,7 @@ pub struct Pool {
     pub datasets: Vec<Dataset>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dataset {
     /// In the pool: `root`.
     pub name: String,

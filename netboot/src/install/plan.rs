@@ -1,6 +1,5 @@
 //! Hardware, profile and release → what will be done to this machine's disks, or why nothing will.
 
-mod before;
 mod command;
 mod describe;
 mod place;
@@ -27,7 +26,6 @@ const MIB: u64 = 1 << 20;
 
 /// What the agent will do: this or nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(remote = "Self")]
 pub struct Plan {
     pub host_name: HostName,
     pub firmware: Firmware,
@@ -38,7 +36,6 @@ pub struct Plan {
     #[serde(default)]
     pub seen: Vec<SeenDisk>,
     /// The disks that may be written to, in the order of the layout.
-    #[serde(default)]
     pub disks: Vec<DiskPlan>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub arrays: Vec<PlannedArray>,

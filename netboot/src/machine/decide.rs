@@ -1,13 +1,11 @@
 //! What a booting machine gets. Every door asks here: UDP 67 and 4011, TFTP, boot script, images.
 
-use serde::{Deserialize, Serialize};
-
 use crate::base::name::ProfileName;
 use crate::base::timestamp::Timestamp;
 use crate::machine::{Attempt, Discovery, Machine};
 
 /// `boot.unknown`: what a machine gets that nobody enrolled.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unknown {
     /// Write it down, stay silent.
     Ignore,

@@ -34,7 +34,7 @@ impl fmt::Display for Role {
 }
 
 /// Which disk is meant. Everything said must hold.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Select {
     pub by_id: Option<String>,
     pub serial: Option<String>,
@@ -47,7 +47,6 @@ pub struct Select {
     pub max_size: Option<u64>,
     pub smallest: bool,
     pub largest: bool,
-    #[serde(default)]
     pub not_removable: bool,
 }
 
@@ -59,7 +58,7 @@ impl Select {
 }
 
 /// A machine that a profile names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
     pub name: HostName,
     pub macs: Vec<Mac>,
@@ -68,7 +67,7 @@ pub struct Listed {
 }
 
 /// One profile.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     pub name: ProfileName,
     /// As it was given to the reader, for messages.
@@ -93,7 +92,7 @@ pub struct Profile {
 }
 
 /// A MAC pattern such as `b8:27:eb:*`: the octets that must be equal, from the first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern(pub Vec<u8>);
 
 impl Profile {
@@ -181,9 +180,9 @@ impl FromStr for Pattern {
         let octets: Option<Vec<u8>> = start
             .split(':')
             .map(|octet| {
-                u8::from_str_radix(octet, 16)
-                    .ok()
-                    .filter(|_| octet.len() == 2)
+                // `from_str_radix` takes a sign as well.
+                let is_hex = octet.len() == 2 && octet.bytes().all(|b| b.is_ascii_hexdigit());
+                u8::from_str_radix(octet, 16).ok().filter(|_| is_hex)
             })
             .collect();
         octets

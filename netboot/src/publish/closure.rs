@@ -14,9 +14,10 @@ pub struct Member {
     pub size: u64,
 }
 
-/// Bytes of all NARs, unpacked.
+/// Bytes of all NARs, unpacked; as many as there can be where there are more.
 pub fn size(closure: &[Member]) -> u64 {
-    closure.iter().map(|member| member.size).sum()
+    let sizes = closure.iter().map(|member| member.size);
+    sizes.fold(0, u64::saturating_add)
 }
 
 /// What becomes of one package. A closure may hold several versions of it; a version may be empty.
@@ -61,7 +62,7 @@ impl Changes {
                 package: name.to_owned(),
                 before: texts(old),
                 after: texts(new),
-                bytes: new.size.cast_signed() - old.size.cast_signed(),
+                bytes: growth(old.size, new.size),
             };
             if old.paths.is_empty() {
                 changes.added.push(change);
@@ -92,9 +93,15 @@ fn packages(closure: &[Member]) -> BTreeMap<&str, Package<'_>> {
         let package = packages.entry(name).or_default();
         package.versions.insert(version);
         package.paths.insert(path);
-        package.size += size;
+        package.size = package.size.saturating_add(*size);
     }
     packages
+}
+
+/// Bytes from one size to the other; as many as there can be where there are more.
+fn growth(old: u64, new: u64) -> i64 {
+    let bytes = i64::try_from(old.abs_diff(new)).unwrap_or(i64::MAX);
+    if new < old { -bytes } else { bytes }
 }
 
 /// `linux-6.12.21-modules` → `linux`, `6.12.21`. A version begins at the first dash that no letter follows (Nix manual,
@@ -187,6 +194,23 @@ mod tests {
         assert_eq!(changes.rebuilt, 1);
         assert_eq!((size(&before), size(&after)), (187, 229));
         assert_eq!(Changes::between(&after, &after), Changes::default());
+    }
+
+    /// Sizes are what a narinfo says.
+    #[test]
+    fn sizes_that_nobody_has_are_survived() {
+        let huge = [member('1', "a-1", u64::MAX), member('2', "a-2", u64::MAX)];
+        assert_eq!(size(&huge), u64::MAX);
+        for (before, after, want) in [
+            (&huge[..], &[][..], -i64::MAX),
+            (&[], &huge, i64::MAX),
+            (&huge[..1], &huge, 0),
+        ] {
+            let changes = Changes::between(before, after);
+            let mut all = changes.added.iter().chain(&changes.removed);
+            let change = all.next().or(changes.updated.first()).expect("one");
+            assert_eq!(change.bytes, want);
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The options that a client asks for → the terms of its transfer.
+//! The options that a client asks for → those that its transfer has (RFC 2347 calls it option negotiation).
 
 use std::time::Duration;
 
@@ -33,16 +33,16 @@ impl Limits {
     }
 }
 
-/// What both sides hold to.
+/// What client and server agreed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Terms {
+pub struct NegotiatedOptions {
     /// Bytes in every block but the last.
     pub block: u16,
     /// Blocks that go out before an acknowledgement is waited for (RFC 7440).
     pub window: u16,
     /// After how long the client wants a packet again (RFC 2349), if it said.
     pub timeout: Option<Duration>,
-    /// What the OACK says: each name as the client wrote it. Nothing: there is none to send.
+    /// What the OACK says: each name as the client wrote it. Empty if there is none to send.
     pub accepted: Vec<(Vec<u8>, u64)>,
 }
 
@@ -55,15 +55,19 @@ pub enum OutOfBounds {
     Window,
 }
 
-/// Settles the terms for a file of `size` bytes.
+/// Negotiates the options for a file of `size` bytes.
 ///
 /// Options that are unknown or whose value is no number are left out of the answer, which tells the client
 /// that they do not hold (RFC 2347). Of an option that comes twice the first counts.
 ///
 /// # Errors
 /// The client wants what cannot be.
-pub fn settle(asked: &[(&[u8], &[u8])], size: u64, limits: Limits) -> Result<Terms, OutOfBounds> {
-    let mut terms = Terms {
+pub fn negotiate(
+    asked: &[(&[u8], &[u8])],
+    size: u64,
+    limits: Limits,
+) -> Result<NegotiatedOptions, OutOfBounds> {
+    let mut options = NegotiatedOptions {
         block: BLOCK,
         window: 1,
         timeout: None,
@@ -72,32 +76,32 @@ pub fn settle(asked: &[(&[u8], &[u8])], size: u64, limits: Limits) -> Result<Ter
     for (name, value) in asked {
         let again = |(before, _): &(Vec<u8>, u64)| before.eq_ignore_ascii_case(name);
         let Some(value) = number(value) else { continue };
-        if terms.accepted.iter().any(again) {
+        if options.accepted.iter().any(again) {
             continue;
         }
         let holds = match name.to_ascii_lowercase().as_slice() {
             b"blksize" if value < SMALLEST => return Err(OutOfBounds::Block(value)),
             b"blksize" => {
-                terms.block = at_most(value, limits.block);
-                u64::from(terms.block)
+                options.block = at_most(value, limits.block);
+                u64::from(options.block)
             }
             // RFC 2349: the client sends 0 and is told. One that knows better is told all the same.
             b"tsize" => size,
             // RFC 2349: equal or left out.
             b"timeout" if (1..=255).contains(&value) => {
-                terms.timeout = Some(Duration::from_secs(value));
+                options.timeout = Some(Duration::from_secs(value));
                 value
             }
             b"windowsize" if value == 0 => return Err(OutOfBounds::Window),
             b"windowsize" => {
-                terms.window = at_most(value, limits.window);
-                u64::from(terms.window)
+                options.window = at_most(value, limits.window);
+                u64::from(options.window)
             }
             _ => continue,
         };
-        terms.accepted.push((name.to_vec(), holds));
+        options.accepted.push((name.to_vec(), holds));
     }
-    Ok(terms)
+    Ok(options)
 }
 
 fn at_most(value: u64, limit: u16) -> u16 {
@@ -128,9 +132,9 @@ mod tests {
             .iter()
             .map(|(n, v)| (n.as_bytes(), v.as_bytes()))
             .collect();
-        match settle(&asked, SIZE, Limits::of_link(1500)) {
+        match negotiate(&asked, SIZE, Limits::of_link(1500)) {
             Err(error) => format!("ERROR 8: {error}"),
-            Ok(Terms {
+            Ok(NegotiatedOptions {
                 block,
                 window,
                 timeout,

@@ -5,20 +5,20 @@
 
 use crate::base::mac::Mac;
 
-/// A file that there may be.
+/// A file that a client may ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asked {
+pub enum RequestedFile {
     /// A file of one machine.
-    Own { of: Whose, file: File },
+    OfMachine { owner: Owner, file: File },
     /// `grub/grub.cfg`: leads GRUB to the machine's own.
     GrubMenu,
     /// `bootcode.bin`: a Raspberry Pi 3 asks for it before it says who it is.
     Bootcode,
 }
 
-/// How a machine is named.
+/// The machine that a file belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Whose {
+pub enum Owner {
     Card(Mac),
     /// The serial number of a Raspberry Pi: eight hexadecimal digits.
     RaspberryPi(String),
@@ -46,7 +46,7 @@ pub enum File {
     Firmware(String),
 }
 
-/// Why a name is nobody's.
+/// Why a name is that of no machine's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unknown {
     /// Loaders look for much that they can do without, at each boot.
@@ -61,7 +61,7 @@ pub enum Unknown {
 ///
 /// # Errors
 /// It is not exactly one of the names that there are.
-pub fn read(name: &[u8]) -> Result<Asked, Unknown> {
+pub fn read(name: &[u8]) -> Result<RequestedFile, Unknown> {
     let end = name.iter().rposition(|b| !matches!(b, 0 | 0xff));
     let name = &name[..end.map_or(0, |last| last + 1)];
     let text = std::str::from_utf8(name)
@@ -73,13 +73,13 @@ pub fn read(name: &[u8]) -> Result<Asked, Unknown> {
         return Err(Unknown::Form);
     }
     match parts.as_slice() {
-        ["bootcode.bin"] => Ok(Asked::Bootcode),
+        ["bootcode.bin"] => Ok(RequestedFile::Bootcode),
         ["grub" | "boot", rest @ ..] => grub(rest),
         ["pxelinux.cfg", file] => extlinux(file),
         // U-Boot's own boot order asks for a script and a device tree besides.
         ["boot.scr.uimg"] | ["dtb", ..] => Err(Unknown::Probe),
-        [folder, rest @ ..] => match whose(folder) {
-            Some(of) => own(of, rest),
+        [folder, rest @ ..] => match owner(folder) {
+            Some(owner) => of_machine(owner, rest),
             // A Raspberry Pi that finds no folder of its own looks at the top.
             None if is_firmware(&parts) || matches!(*parts, ["config.txt" | "cmdline.txt"]) => {
                 Err(Unknown::Probe)
@@ -97,47 +97,47 @@ fn is_plain(part: &str) -> bool {
 }
 
 /// A MAC in the one spelling of folders, or a serial number.
-fn whose(folder: &str) -> Option<Whose> {
+fn owner(folder: &str) -> Option<Owner> {
     if let Ok(mac) = folder.parse::<Mac>()
         && folder.eq_ignore_ascii_case(&mac.dashed())
     {
-        return Some(Whose::Card(mac));
+        return Some(Owner::Card(mac));
     }
     let lower = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
     let serial = folder.len() == 8 && folder.bytes().all(lower);
-    serial.then(|| Whose::RaspberryPi(folder.to_owned()))
+    serial.then(|| Owner::RaspberryPi(folder.to_owned()))
 }
 
-fn own(of: Whose, rest: &[&str]) -> Result<Asked, Unknown> {
-    let file = match (&of, rest) {
-        (Whose::Card(_), [set, "kernel"]) => File::Kernel(Some((*set).to_owned())),
-        (Whose::Card(_), [set, "initrd"]) => File::Initrd(Some((*set).to_owned())),
-        (Whose::RaspberryPi(_), ["kernel"]) => File::Kernel(None),
-        (Whose::RaspberryPi(_), ["initrd"]) => File::Initrd(None),
-        (Whose::Card(_), ["autoexec.ipxe"]) => File::Autoexec,
-        (Whose::Card(_), [name]) if is_probe(name) => return Err(Unknown::Probe),
-        (Whose::Card(_), [name]) if !name.contains(':') => File::Loader((*name).to_owned()),
-        (Whose::RaspberryPi(_), ["config.txt"]) => File::Config,
-        (Whose::RaspberryPi(_), ["cmdline.txt"]) => File::Cmdline,
-        (Whose::RaspberryPi(_), rest) if is_firmware(rest) => File::Firmware(rest.join("/")),
-        (Whose::RaspberryPi(_), _) => return Err(Unknown::Probe),
-        (Whose::Card(_), _) => return Err(Unknown::Form),
+fn of_machine(owner: Owner, rest: &[&str]) -> Result<RequestedFile, Unknown> {
+    let file = match (&owner, rest) {
+        (Owner::Card(_), [set, "kernel"]) => File::Kernel(Some((*set).to_owned())),
+        (Owner::Card(_), [set, "initrd"]) => File::Initrd(Some((*set).to_owned())),
+        (Owner::RaspberryPi(_), ["kernel"]) => File::Kernel(None),
+        (Owner::RaspberryPi(_), ["initrd"]) => File::Initrd(None),
+        (Owner::Card(_), ["autoexec.ipxe"]) => File::Autoexec,
+        (Owner::Card(_), [name]) if is_probe(name) => return Err(Unknown::Probe),
+        (Owner::Card(_), [name]) if !name.contains(':') => File::Loader((*name).to_owned()),
+        (Owner::RaspberryPi(_), ["config.txt"]) => File::Config,
+        (Owner::RaspberryPi(_), ["cmdline.txt"]) => File::Cmdline,
+        (Owner::RaspberryPi(_), rest) if is_firmware(rest) => File::Firmware(rest.join("/")),
+        (Owner::RaspberryPi(_), _) => return Err(Unknown::Probe),
+        (Owner::Card(_), _) => return Err(Unknown::Form),
     };
-    Ok(Asked::Own { of, file })
+    Ok(RequestedFile::OfMachine { owner, file })
 }
 
 /// Below `grub/`, or `boot/grub/` as `grub-mknetdir` makes it: the menu for all, and the machines' own by the spelling of
 /// `$net_default_mac`. GRUB looks for a good deal besides: modules, fonts, menus by other names.
-fn grub(rest: &[&str]) -> Result<Asked, Unknown> {
+fn grub(rest: &[&str]) -> Result<RequestedFile, Unknown> {
     match rest {
-        ["grub.cfg"] | ["grub", "grub.cfg"] => Ok(Asked::GrubMenu),
+        ["grub.cfg"] | ["grub", "grub.cfg"] => Ok(RequestedFile::GrubMenu),
         [name] => {
             let mac = name
                 .strip_suffix(".cfg")
                 .and_then(|mac| mac.parse::<Mac>().ok());
             match mac.filter(|mac| *name == format!("{mac}.cfg")) {
-                Some(mac) => Ok(Asked::Own {
-                    of: Whose::Card(mac),
+                Some(mac) => Ok(RequestedFile::OfMachine {
+                    owner: Owner::Card(mac),
                     file: File::Grub,
                 }),
                 None => Err(Unknown::Probe),
@@ -148,13 +148,13 @@ fn grub(rest: &[&str]) -> Result<Asked, Unknown> {
 }
 
 /// U-Boot asks by MAC, behind the number of its kind of network; then by parts of its address, and for defaults.
-fn extlinux(file: &str) -> Result<Asked, Unknown> {
+fn extlinux(file: &str) -> Result<RequestedFile, Unknown> {
     let mac = file
         .strip_prefix("01-")
         .and_then(|mac| mac.parse::<Mac>().ok());
     match mac.filter(|mac| file.eq_ignore_ascii_case(&format!("01-{}", mac.dashed()))) {
-        Some(mac) => Ok(Asked::Own {
-            of: Whose::Card(mac),
+        Some(mac) => Ok(RequestedFile::OfMachine {
+            owner: Owner::Card(mac),
             file: File::Extlinux,
         }),
         None => Err(Unknown::Probe),
@@ -201,14 +201,14 @@ mod tests {
 
     use super::*;
 
-    fn card(file: File) -> Result<Asked, Unknown> {
-        let of = Whose::Card("52:54:00:12:34:56".parse().expect("a MAC"));
-        Ok(Asked::Own { of, file })
+    fn card(file: File) -> Result<RequestedFile, Unknown> {
+        let owner = Owner::Card("52:54:00:12:34:56".parse().expect("a MAC"));
+        Ok(RequestedFile::OfMachine { owner, file })
     }
 
-    fn pi(file: File) -> Result<Asked, Unknown> {
-        let of = Whose::RaspberryPi("6d7e8f90".to_owned());
-        Ok(Asked::Own { of, file })
+    fn pi(file: File) -> Result<RequestedFile, Unknown> {
+        let owner = Owner::RaspberryPi("6d7e8f90".to_owned());
+        Ok(RequestedFile::OfMachine { owner, file })
     }
 
     #[test]
@@ -256,11 +256,11 @@ mod tests {
                 b"52-54-00-12-34-56/autoexec.ipxe",
                 card(File::Autoexec),
             ),
-            ("GRUB", b"/grub/grub.cfg", Ok(Asked::GrubMenu)),
+            ("GRUB", b"/grub/grub.cfg", Ok(RequestedFile::GrubMenu)),
             (
                 "GRUB of grub-mknetdir",
                 b"/boot/grub/grub.cfg",
-                Ok(Asked::GrubMenu),
+                Ok(RequestedFile::GrubMenu),
             ),
             (
                 "GRUB, the machine's own",
@@ -282,7 +282,11 @@ mod tests {
                 b"52-54-00-12-34-56/installer/initrd",
                 card(File::Initrd(Some("installer".to_owned()))),
             ),
-            ("Raspberry Pi 3", b"bootcode.bin", Ok(Asked::Bootcode)),
+            (
+                "Raspberry Pi 3",
+                b"bootcode.bin",
+                Ok(RequestedFile::Bootcode),
+            ),
             (
                 "Raspberry Pi 4",
                 b"6d7e8f90/start4.elf",
@@ -398,7 +402,7 @@ mod tests {
     }
 
     fn held(name: &[u8]) -> Result<(), TestCaseError> {
-        if let Ok(Asked::Own {
+        if let Ok(RequestedFile::OfMachine {
             file: File::Loader(file) | File::Firmware(file),
             ..
         }) = read(name)

@@ -12,7 +12,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::options::Terms;
+use super::options::NegotiatedOptions;
 use super::packet::BREAKS_OFF;
 use super::rtt::Timer;
 
@@ -87,16 +87,16 @@ pub struct Sender {
 
 impl Sender {
     /// For a file of `size` bytes, and the first step.
-    pub fn new(size: u64, terms: &Terms, now: Duration) -> (Self, Step) {
+    pub fn new(size: u64, options: &NegotiatedOptions, now: Duration) -> (Self, Step) {
         let mut sender = Self {
-            block: u64::from(terms.block),
-            window: u64::from(terms.window),
+            block: u64::from(options.block),
+            window: u64::from(options.window),
             size,
-            opening: !terms.accepted.is_empty(),
+            opening: !options.accepted.is_empty(),
             answered: false,
             acknowledged: 0,
             sent: 0,
-            timer: Timer::new(terms.timeout),
+            timer: Timer::new(options.timeout),
             went_out: None,
             fresh: true,
             due: now,

@@ -1,4 +1,5 @@
-//! What answers at the socket is nothing, garbage, too slow, or gone: what is said, and what is promised.
+//! The socket is absent, or what answers there is garbage, too slow, or gone: what the failure says, and whether the command may
+//! have been carried out.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;

@@ -1,4 +1,4 @@
-//! `doctor`: where a machine's boot is stuck and what to try; or how it stands with the appliance itself.
+//! `doctor`: where a machine's boot is stuck and what to try; or what is wrong with the appliance itself.
 
 use netboot::api::types::{Boots, Checkup};
 use netboot::doctor::boot_trace::{Cause, Diagnosis, Finding};
@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::format::indented;
 use crate::output::Answer;
 
-/// Something is wrong; the number is that of `check` with problems.
+/// Exit code if something is wrong; the same as that of `pxe-appliance check`.
 const PROBLEMS: u8 = 1;
 
 pub(crate) async fn doctor(client: &Client, args: &DoctorArgs) -> Result<Answer, Failure> {
@@ -130,7 +130,7 @@ fn of_the_appliance(checkup: &Checkup) -> Answer {
     }
 }
 
-/// `problem  cache  …`, what more was found below it, then the tips.
+/// `problem  cache  …`, more findings below it, then the tips.
 fn of_a_check(check: &Check, widest: usize) -> String {
     let Check {
         name,

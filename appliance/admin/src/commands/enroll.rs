@@ -75,7 +75,7 @@ pub(crate) async fn confirm(client: &Client, args: &WhoArgs) -> Result<Answer, F
     let perhaps = format!("let {who} wipe what it asked about");
     let machine: Machine = client.get(&["machines", who]).await?;
     let asked = machine.waiting().map(|Waits::Wipe { disks }| disks.clone());
-    // Also where nothing is asked, so that what comes to be asked meanwhile is not meant.
+    // Sent even if the machine asks for no consent: what it comes to ask meanwhile is then not consented to.
     let seen = asked.unwrap_or_default();
     let path = ["machines", who, "confirm"];
     let request = ConfirmRequest { seen };
@@ -121,7 +121,7 @@ fn next(answer: Answer, changed: &Changed, act: &str) -> Answer {
     let title = changed.machine.title();
     match changed.machine.state {
         State::Enrolled => warned.note(format!("next: {act}, then `pxe-admin watch {title}`")),
-        // It was enrolled before and is further by now.
+        // It was enrolled before, and its installation has begun.
         state => warned.note(format!(
             "{title} is {state}; to install it again, run `pxe-admin reimage {title}`"
         )),

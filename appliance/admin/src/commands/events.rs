@@ -11,7 +11,7 @@ use crate::event_text::event_text;
 use crate::failure::Failure;
 use crate::format::or_dash;
 use crate::output::{Answer, Output};
-use crate::stream::{EventStream, Item};
+use crate::stream::{EventStream, StreamItem};
 
 pub(crate) async fn events(
     client: &Client,
@@ -25,9 +25,9 @@ pub(crate) async fn events(
     let mut stream = EventStream::new(client, who, args.after, args.follow);
     while let Some(item) = stream.next().await? {
         match item {
-            Item::Live(live, raw) => print(&live, &raw, output)?,
-            Item::Lost => output.note("the appliance is gone; waiting for it"),
-            Item::Back => output.note("the appliance is back"),
+            StreamItem::Live(live, raw) => print(&live, &raw, output)?,
+            StreamItem::Lost => output.note("the appliance is gone; waiting for it"),
+            StreamItem::Back => output.note("the appliance is back"),
         }
     }
     Ok(Answer::printed(0))

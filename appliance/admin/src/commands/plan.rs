@@ -81,25 +81,25 @@ fn described(plan: &Plan) -> String {
 }
 
 /// A command, and below it what it reads: further in, so that nobody takes that for commands.
-fn with_input(words: &str) -> String {
-    let (command, input) = words.split_once('\n').unwrap_or((words, ""));
+fn with_input(command_line: &str) -> String {
+    let (command, input) = command_line.split_once('\n').unwrap_or((command_line, ""));
     let input = input.lines().filter(|line| !line.trim().is_empty());
     let input = input.map(|line| format!("\n    {}", line.trim()));
     std::iter::once(command.to_owned()).chain(input).collect()
 }
 
 fn planned_disk(disk: &PlannedDisk) -> String {
-    let told = [
+    let rows = [
         ("model", &disk.model),
         ("serial", &disk.serial),
         ("wwn", &disk.wwn),
     ];
-    let told: Vec<String> = told
+    let rows: Vec<String> = rows
         .iter()
         .filter(|(_, value)| !value.is_empty())
         .map(|(name, value)| format!("{name} `{value}`"))
         .collect();
-    format!("{}, {}, {}", disk.node, bytes(disk.size), told.join(", "))
+    format!("{}, {}, {}", disk.node, bytes(disk.size), rows.join(", "))
         .trim_end_matches([',', ' '])
         .to_owned()
 }

@@ -122,15 +122,15 @@ async fn prune(client: &Client, args: &ReleasesArgs) -> Result<Answer, Failure> 
     } else {
         format!("{}\n\n{freed}", table(head, &rows))
     };
-    let mut told = Answer::new(&answer, text);
+    let mut printed = Answer::new(&answer, text);
     if answer.spared > 0 {
-        told = told.note(format!(
+        printed = printed.note(format!(
             "{} store path(s) of no release stay for now: they came within the last hour, perhaps for a release",
             answer.spared
         ));
     }
-    Ok(answer.warnings.iter().fold(told, |told, warning| {
-        told.note(format!("warning: {warning}"))
+    Ok(answer.warnings.iter().fold(printed, |printed, warning| {
+        printed.note(format!("warning: {warning}"))
     }))
 }
 

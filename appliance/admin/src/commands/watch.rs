@@ -14,10 +14,10 @@ use crate::cli::WatchArgs;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::{Answer, Output};
-use crate::stream::{EventStream, Item};
+use crate::stream::{EventStream, StreamItem};
 use screen::{Line, Screen};
 
-/// With no limit of the user's: longer than anything that is worth waiting for.
+/// How long a watch without `--timeout` goes on: longer than anything that is worth waiting for.
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 pub(crate) async fn watch(
@@ -32,35 +32,36 @@ pub(crate) async fn watch(
         }
         None => None,
     };
-    let until = Instant::now() + args.timeout.unwrap_or(FOR_EVER);
-    let mut follow = EventStream::new(client, machine.map(|mac| mac.to_string()), 0, true);
+    // The clock has no moment that is too far away.
+    let until = Instant::now() + args.timeout.map_or(FOR_EVER, |within| within.min(FOR_EVER));
+    let mut stream = EventStream::new(client, machine.map(|mac| mac.to_string()), 0, true);
     let mut screen = Screen::new(machine);
     loop {
-        // The past has no part in the waiting, and its calls have limits of their own.
-        let heard = if screen.is_current() {
-            timeout_at(until, follow.next()).await
+        // `--timeout` begins after the past was received; the calls until then have limits of their own.
+        let item = if screen.is_current() {
+            timeout_at(until, stream.next()).await
         } else {
-            Ok(follow.next().await)
+            Ok(stream.next().await)
         };
-        let Ok(heard) = heard else {
+        let Ok(item) = item else {
             return Ok(out_of_time(&screen, machine));
         };
-        match heard? {
-            Some(Item::Live(live, raw)) => {
+        match item? {
+            Some(StreamItem::Live(live, raw)) => {
                 print(&mut screen, &live, &raw, output)?;
                 if let Some(answer) = end(&screen, machine) {
                     return Ok(answer);
                 }
             }
-            Some(Item::Lost) => output.note("the appliance is gone; waiting for it"),
-            Some(Item::Back) => output.note("the appliance is back"),
+            Some(StreamItem::Lost) => output.note("the appliance is gone; waiting for it"),
+            Some(StreamItem::Back) => output.note("the appliance is back"),
             None => return Ok(Answer::printed(0)),
         }
     }
 }
 
 fn print(screen: &mut Screen, live: &Live, raw: &str, output: &mut Output) -> Result<(), Failure> {
-    let lines = screen.hear(live);
+    let lines = screen.update(live);
     if output.is_json() {
         return match live {
             Live::Alive => Ok(()),
@@ -76,7 +77,7 @@ fn print(screen: &mut Screen, live: &Live, raw: &str, output: &mut Output) -> Re
     Ok(())
 }
 
-/// The end, if there is one to wait for and it has come. Before the past is told, nothing is the end.
+/// The answer, if the machine that is watched has come to its end. Events of the past do not end the watch.
 fn end(screen: &Screen, machine: Option<Mac>) -> Option<Answer> {
     let mac = machine.filter(|_| screen.is_current())?;
     let Some(machine) = screen.machine(mac) else {

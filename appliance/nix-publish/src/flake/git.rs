@@ -34,7 +34,7 @@ fn decoded(path: &str) -> String {
     String::from_utf8_lossy(&octets).into_owned()
 }
 
-/// The commit that is checked out there; nothing before the first, or without Git.
+/// The commit that is checked out there; `None` before the first commit, or without Git.
 pub(super) async fn head(folder: &std::path::Path) -> Option<String> {
     let arguments = ["rev-parse", "--verify", "--quiet", "HEAD"];
     let output = Command::from(git::command(folder, &arguments))

@@ -112,7 +112,7 @@ async fn a_power_cut_while_files_move_into_the_cache_leaves_no_path_that_is_not_
     let dir = tempfile::tempdir().expect("a folder");
     let first = match blank(dir.path(), 96 << 20) {
         Ok(first) => first,
-        Err(why) => return eprintln!("skipped: {why}"),
+        Err(why) => return skipped(&why),
     };
     let [cut, marker] = ["cut", "marker"].map(|name| dir.path().join(name));
     let mounted = Mounted::new(&first).expect("mounts");

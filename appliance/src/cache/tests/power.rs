@@ -18,7 +18,7 @@ async fn a_power_cut_while_publishing_leaves_the_old_release_whole_and_the_next_
     let dir = tempfile::tempdir().expect("a folder");
     let first = match blank(dir.path(), 128 << 20) {
         Ok(first) => first,
-        Err(why) => return eprintln!("skipped: {why}"),
+        Err(why) => return skipped(&why),
     };
     let cut = dir.path().join("cut");
     let mounted = Mounted::new(&first).expect("mounts");

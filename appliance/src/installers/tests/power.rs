@@ -72,7 +72,7 @@ async fn a_power_cut_leaves_the_old_installer_or_the_new_one_and_either_whole() 
     let dir = tempfile::tempdir().expect("a folder");
     let first = match blank(dir.path(), 192 << 20) {
         Ok(first) => first,
-        Err(why) => return eprintln!("skipped: {why}"),
+        Err(why) => return crate::testing::skipped(&why),
     };
     let cut = dir.path().join("cut");
     let mounted = Mounted::new(&first).expect("mounts");

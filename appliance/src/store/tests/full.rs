@@ -53,10 +53,7 @@ impl Drop for Small {
 async fn a_full_disk_refuses_and_heals() {
     let small = match Small::mount() {
         Ok(small) => small,
-        Err(why) => {
-            eprintln!("skipped: {why}");
-            return;
-        }
+        Err(why) => return crate::testing::skipped(&why),
     };
     let dir = small.0.path().join("state");
     let store = open(&dir);
@@ -142,10 +139,7 @@ async fn a_full_disk_refuses_and_heals() {
 async fn a_store_on_a_full_disk_opens_for_reading() {
     let small = match Small::mount() {
         Ok(small) => small,
-        Err(why) => {
-            eprintln!("skipped: {why}");
-            return;
-        }
+        Err(why) => return crate::testing::skipped(&why),
     };
     let dir = small.0.path().join("state");
     filled(&dir, 30).await;

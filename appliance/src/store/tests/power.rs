@@ -12,15 +12,12 @@ use crate::testing::cuts;
 use crate::testing::cuts::Mounted;
 
 #[tokio::test]
+#[ignore = "long: 25 power cuts, 1 min; as root"]
 async fn nothing_acknowledged_is_lost_by_a_power_cut() {
-    if !long() || !nix::unistd::geteuid().is_root() {
-        eprintln!("skipped: needs root and NETBOOT_LONG=1");
-        return;
-    }
     let dir = tempfile::tempdir().expect("a folder");
     let image = match cuts::blank(dir.path(), 256 << 20) {
         Ok(image) => image,
-        Err(why) => return eprintln!("skipped: {why}"),
+        Err(why) => return crate::testing::skipped(&why),
     };
     let copy = dir.path().join("copy");
     let mounted = Mounted::new(&image).expect("mounts");

@@ -7,7 +7,7 @@ fn the_network_comes_before_the_disk() {
     let disk = |serial: &str| Disk {
         file: "/tmp/a,b".into(),
         serial: serial.to_owned(),
-        bus: drive::Bus::Virtio,
+        bus: bus::Bus::Virtio,
         read_only: false,
         faults: None,
     };

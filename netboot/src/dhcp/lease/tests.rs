@@ -53,7 +53,6 @@ pub(super) fn request(kind: Kind, client: u8) -> Request {
         xid: 1,
         mac: mac(client),
         flags: 0,
-        secs: 0,
         ciaddr: Ipv4Addr::UNSPECIFIED,
         giaddr: Ipv4Addr::UNSPECIFIED,
         requested: None,

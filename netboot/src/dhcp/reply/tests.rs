@@ -27,7 +27,6 @@ fn request(boot: Option<Boot>) -> Request {
         xid: 7,
         mac: "52:54:00:12:34:56".parse().expect("a MAC"),
         flags: 0x8000,
-        secs: 0,
         ciaddr: Ipv4Addr::UNSPECIFIED,
         giaddr: Ipv4Addr::UNSPECIFIED,
         requested: None,

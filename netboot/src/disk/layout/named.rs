@@ -1,7 +1,5 @@
 //! The layouts that a profile can name.
 
-use serde::{Deserialize, Serialize};
-
 use super::{Array, Content, Dataset, Devices, DiskLayout, Format, Pool, Purpose, Slot, Subvolume};
 use crate::disk::hardware::Firmware;
 
@@ -10,8 +8,7 @@ const MIB: u64 = 1 << 20;
 const POOL: &str = "rpool";
 
 /// A layout by its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Named {
     Ext4,
     Xfs,

@@ -28,15 +28,19 @@ pub(super) fn lay(
     let least: u64 = new
         .iter()
         .map(|s| s.size.unwrap_or_else(|| needed(s)))
-        .sum();
+        .fold(0, u64::saturating_add);
     let too_small = || {
         let refusal = Refusal::new(
             Code::PlanRefused,
             "the chosen disk is too small for this system",
         )
         .fact(format!("disk {}", disk.words()))
-        .fact(format!("needed: {}", size_words(least + 2 * MIB)));
-        let kept: u64 = laid.iter().map(|(_, _, size, _)| size).sum();
+        .fact(format!(
+            "needed: {}",
+            size_words(least.saturating_add(2 * MIB))
+        ));
+        let kept = laid.iter().map(|(_, _, size, _)| *size);
+        let kept = kept.fold(0, u64::saturating_add);
         let refusal = match kept {
             0 => refusal,
             size => refusal.fact(format!("besides what is preserved: {}", size_words(size))),
@@ -152,7 +156,7 @@ fn needed<'a>(slot: &'a Slot, devices: &'a Devices, closure_size: u64) -> u64 {
 fn gaps(kept: &[(&Slot, u64, u64, bool)], end: u64) -> Vec<(u64, u64)> {
     let mut taken: Vec<(u64, u64)> = kept
         .iter()
-        .map(|(_, at, size, _)| (*at, at + size))
+        .map(|(_, at, size, _)| (*at, at.saturating_add(*size)))
         .collect();
     taken.sort_unstable();
     taken.push((end, end));
@@ -163,7 +167,8 @@ fn gaps(kept: &[(&Slot, u64, u64, bool)], end: u64) -> Vec<(u64, u64)> {
         if start > free {
             gaps.push((free, start));
         }
-        free = free.max(stop.div_ceil(MIB) * MIB);
+        // The end is a whole MiB, so that this is at most the end.
+        free = free.max(stop.min(end).div_ceil(MIB) * MIB);
     }
     gaps
 }

@@ -35,7 +35,8 @@ pub(super) fn script(
             )));
     };
     let needed = release.closure_size.saturating_add(512 * MIB);
-    if chosen.iter().map(|disk| disk.size).sum::<u64>() < needed {
+    let sizes = chosen.iter().map(|disk| disk.size);
+    if sizes.fold(0, u64::saturating_add) < needed {
         let refusal = Refusal::new(
             Code::PlanRefused,
             "the chosen disks are too small for this system",

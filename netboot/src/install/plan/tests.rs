@@ -856,6 +856,60 @@ fn a_small_disk_and_another_architecture_are_refused() {
     );
 }
 
+/// Sizes are what an agent and a narinfo say.
+#[test]
+fn sizes_that_nobody_has_are_survived() {
+    let small = hardware(Firmware::Uefi, vec![disk("vda", 8 * GIB)]);
+    let huge = hardware(Firmware::Uefi, vec![disk("vda", u64::MAX)]);
+    let whole = |machine: &Hardware, disk: &str, closure_size| {
+        let release = Release {
+            closure_size,
+            ..release()
+        };
+        let profile = try_profile(disk, "none").expect("reads");
+        let cache = Cache {
+            url: "http://10.77.0.1:8080/cache".to_owned(),
+            public_key: "k:AA==".to_owned(),
+        };
+        let order = Order {
+            host_name: &"node1".parse().expect("a name"),
+            profile: &profile,
+            release: &release,
+            cache: &cache,
+            k3s_server: None,
+        };
+        plan(machine, &order)
+    };
+    let usual = "select = { smallest = true }\nlayout = \"ext4\"";
+    for (machine, size) in [(&small, u64::MAX), (&huge, u64::MAX)] {
+        let refusal = whole(machine, usual, size).expect_err("is refused");
+        let message = "the chosen disk is too small for this system";
+        assert_eq!(refusal.message, message, "{refusal:?}");
+    }
+    whole(&huge, usual, GIB).expect("a plan");
+
+    let table = r#"select = { smallest = true }
+[disk.devices.disk.main.content]
+type = "gpt"
+[disk.devices.disk.main.content.partitions]
+ESP = { type = "EF00", size = "1G", content = { type = "filesystem", format = "vfat", mountpoint = "/boot" } }
+root = { size = "100%", content = { type = "filesystem", format = "ext4", mountpoint = "/" } }
+a = { size = "4G", label = "a", preserve = true, content = { type = "filesystem", format = "ext4", mountpoint = "/a" } }
+b = { size = "4G", label = "b", preserve = true, content = { type = "filesystem", format = "ext4", mountpoint = "/b" } }
+"#;
+    let mut odd = disk("vda", u64::MAX);
+    odd.sector = 0;
+    let held = |node: &str, label: &str, start| Holding {
+        start,
+        size: u64::MAX,
+        ..holding(node, "ext4", label)
+    };
+    odd.holds = vec![held("vda1", "a", MIB), held("vda2", "b", u64::MAX)];
+    let refusal = whole(&hardware(Firmware::Uefi, vec![odd]), table, GIB).expect_err("no room");
+    let message = "the chosen disk is too small for this system";
+    assert_eq!(refusal.message, message, "{refusal:?}");
+}
+
 #[test]
 fn who_joins_a_cluster_is_told_where_it_is_or_refused() {
     let machine = hardware(Firmware::Uefi, vec![disk("vda", 8 * GIB)]);

@@ -156,6 +156,10 @@ pub fn write(title: &str, esp: &Esp, loader: &str) -> Vec<u8> {
 /// `c12a7328-f81f-11d2-ba4b-00a0c93ec93b` → its octets in a GPT.
 pub fn guid(text: &str) -> Option<[u8; 16]> {
     let digits: String = text.chars().filter(|c| *c != '-').collect();
+    // `from_str_radix` takes a sign as well.
+    if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
     let octets: Option<Vec<u8>> = (0..16)
         .map(|at| u8::from_str_radix(digits.get(at * 2..at * 2 + 2)?, 16).ok())
         .collect();
@@ -433,6 +437,16 @@ mod tests {
             Some("its firmware tries only the disk (0007 \"entry 7\"), never the network")
         );
         assert_eq!(mending(&order[..2]), None);
+    }
+
+    #[test]
+    fn a_guid_is_digits_and_nothing_else() {
+        assert!(guid(ID).is_some());
+        for (at, what) in [(0, "+"), (0, "g"), (35, "-")] {
+            let mut wrong = ID.to_owned();
+            wrong.replace_range(at..=at, what);
+            assert_eq!(guid(&wrong), None, "{wrong}");
+        }
     }
 
     proptest! {

@@ -78,6 +78,23 @@ fn the_most_specific_pattern_wins() {
 }
 
 #[test]
+fn a_pattern_is_whole_octets_from_the_first() {
+    for (text, want) in [
+        ("b8:27:eb:*", Some(vec![0xb8, 0x27, 0xeb])),
+        ("B8:*", Some(vec![0xb8])),
+        ("+a:*", None),
+        ("b8:-1:*", None),
+        ("b:*", None),
+        ("0b8:*", None),
+        (":*", None),
+        ("*", None),
+    ] {
+        let read = text.parse::<Pattern>().ok();
+        assert_eq!(read.map(|pattern| pattern.0), want, "{text}");
+    }
+}
+
+#[test]
 fn every_problem_is_reported_with_its_place() {
     let bad = r#"
 system = "x86-linux"

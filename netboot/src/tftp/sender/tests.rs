@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::super::options::{Limits, settle};
+use super::super::options::{Limits, negotiate};
 use super::*;
 
 const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-fn terms(block: u16, window: u16) -> Terms {
+fn terms(block: u16, window: u16) -> NegotiatedOptions {
     let accepted = match (block, window) {
         (512, 1) => Vec::new(),
         _ => vec![(b"windowsize".to_vec(), u64::from(window))],
     };
-    Terms {
+    NegotiatedOptions {
         block,
         window,
         timeout: None,
@@ -473,7 +473,7 @@ proptest! {
     ) {
         let values: Vec<_> = options.iter().map(|(name, value)| (*name, value.to_string())).collect();
         let asked: Vec<_> = values.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
-        let Ok(terms) = settle(&asked, size, Limits::of_link(1500)) else { return Ok(()) };
+        let Ok(terms) = negotiate(&asked, size, Limits::of_link(1500)) else { return Ok(()) };
         let mut now = ms(0);
         let (mut sender, mut step) = Sender::new(size, &terms, now);
         for (kind, number, after) in events {

@@ -1,5 +1,5 @@
-//! `publish` of what the flake declares: evaluate, build what is new, then hand it over. Whatever fails before the last
-//! step leaves the appliance as it was.
+//! `publish` of what the flake declares: evaluate, build what is new, then hand it over. A failure before the
+//! last step leaves the appliance as it was.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -30,28 +30,28 @@ use crate::output::{Answer, Output};
 /// How often a progress line is written over.
 const EVERY: Duration = Duration::from_millis(100);
 
-/// An output with what the appliance has of it.
-struct Item {
+/// An output that may be handed over, and what the appliance has of it.
+struct Candidate {
     evaluated: Evaluated,
-    state: State,
+    on_appliance: OnAppliance,
 }
 
-enum State {
+enum OnAppliance {
     System(SystemName, Box<Closure>),
     /// An architecture, and the installer that was published for it before.
     Installer(String, Option<PublishedInstaller>),
 }
 
-impl Item {
-    /// The appliance has this very path, whole.
+impl Candidate {
+    /// Whether the appliance has this very path, whole.
     fn is_there(&self) -> bool {
         let path = &self.evaluated.path;
-        match &self.state {
-            State::System(_, closure) => {
+        match &self.on_appliance {
+            OnAppliance::System(_, closure) => {
                 let newest = closure.release.as_ref();
                 closure.whole && newest.is_some_and(|release| release.toplevel == *path)
             }
-            State::Installer(_, before) => before.as_ref().is_some_and(|b| b.path == *path),
+            OnAppliance::Installer(_, before) => before.as_ref().is_some_and(|b| b.path == *path),
         }
     }
 }
@@ -63,7 +63,7 @@ pub(crate) async fn publish(
 ) -> Result<Answer, Failure> {
     let mut publishing: Publishing = client.get(&["publishing"]).await?;
     if client.is_elsewhere() {
-        // A folder of the appliance's own is no flake here.
+        // A path in the appliance's configuration names a folder of the appliance's machine.
         publishing.flake.take_if(|flake| flake.starts_with('/'));
     }
     let reference = args.flake.as_deref().or(publishing.flake.as_deref());
@@ -74,20 +74,20 @@ pub(crate) async fn publish(
     let outputs = select(args, &publishing, &offers, &flake, output)?;
     output.progress(&format!("evaluating {}", listed(&outputs)));
     let evaluation = flake.evaluate(&outputs).await.map_err(Failure::here)?;
-    let items = items(client, &publishing, evaluation.outputs).await?;
-    let new: Vec<&Evaluated> = items
+    let candidates = candidates(client, &publishing, evaluation.outputs).await?;
+    let new: Vec<&Evaluated> = candidates
         .iter()
-        .filter(|item| !item.is_there())
-        .map(|item| &item.evaluated)
+        .filter(|candidate| !candidate.is_there())
+        .map(|candidate| &candidate.evaluated)
         .collect();
     let built = build(&new, output).await?;
     note_warnings(evaluation.warnings.iter().chain(&built.warnings), output);
     let answer = if args.dry_run {
         inspect(&new)?;
-        summary::forecast(&forecast(items).await?)
+        summary::forecast(&forecast(candidates).await?)
     } else {
         let manifest = manifest(client, &new).await?;
-        summary::published(&hand_over(client, items, &manifest, &flake, output).await?)
+        summary::published(&hand_over(client, candidates, &manifest, &flake, output).await?)
     };
     output.progress_over();
     Ok(match flake.source().dirty {
@@ -140,31 +140,34 @@ fn select(
 }
 
 /// Asks what the appliance has of each output.
-async fn items(
+async fn candidates(
     client: &Client,
     publishing: &Publishing,
     outputs: Vec<Evaluated>,
-) -> Result<Vec<Item>, Failure> {
-    let mut items = Vec::new();
+) -> Result<Vec<Candidate>, Failure> {
+    let mut candidates = Vec::new();
     for evaluated in outputs {
-        let state = match &evaluated.output {
+        let on_appliance = match &evaluated.output {
             flake::Output::System(name) => {
                 let call = ["releases", name.as_str(), "closure"];
-                State::System(name.clone(), Box::new(client.get(&call).await?))
+                OnAppliance::System(name.clone(), Box::new(client.get(&call).await?))
             }
             flake::Output::Installer(arch) => {
                 let known = publishing.installers.iter().find(|i| i.arch == *arch);
-                State::Installer(arch.clone(), known.and_then(|i| i.published.clone()))
+                OnAppliance::Installer(arch.clone(), known.and_then(|i| i.published.clone()))
             }
         };
-        items.push(Item { evaluated, state });
+        candidates.push(Candidate {
+            evaluated,
+            on_appliance,
+        });
     }
-    Ok(items)
+    Ok(candidates)
 }
 
 fn note_warnings<'a>(warnings: impl Iterator<Item = &'a String>, output: &mut Output) {
     for warning in warnings {
-        // Said in our own words at the end.
+        // `publish` says that at its end.
         if !(warning.starts_with("warning: Git tree '") && warning.ends_with("is dirty")) {
             output.note(&format!("nix: {warning}"));
         }
@@ -280,13 +283,13 @@ fn progress_text(log: &BuildLog) -> String {
 
 async fn hand_over(
     client: &Client,
-    items: Vec<Item>,
+    candidates: Vec<Candidate>,
     manifest: &UploadManifest,
     flake: &Flake,
     output: &mut Output,
 ) -> Result<Summary, Failure> {
     let mut summary = Summary::default();
-    let ended = each(client, items, manifest, flake, output, &mut summary).await;
+    let ended = each(client, candidates, manifest, flake, output, &mut summary).await;
     if ended.is_err() {
         for line in summary::changed(&summary) {
             output.note(&format!("done before, and it stays: {line}"));
@@ -298,21 +301,21 @@ async fn hand_over(
 /// One after the other; each goes into the summary once the appliance has it.
 async fn each(
     client: &Client,
-    items: Vec<Item>,
+    candidates: Vec<Candidate>,
     manifest: &UploadManifest,
     flake: &Flake,
     output: &mut Output,
     summary: &mut Summary,
 ) -> Result<(), Failure> {
-    for item in items {
-        let there = item.is_there();
-        let (path, source) = (&item.evaluated.path, flake.source().clone());
+    for candidate in candidates {
+        let there = candidate.is_there();
+        let (path, source) = (&candidate.evaluated.path, flake.source().clone());
         output.progress(&format!(
             "copying {} to the appliance",
-            item.evaluated.output
+            candidate.evaluated.output
         ));
-        match item.state {
-            State::System(_, closure) if there => {
+        match candidate.on_appliance {
+            OnAppliance::System(_, closure) if there => {
                 summary
                     .systems
                     .extend(closure.release.map(|release| Published {
@@ -320,18 +323,18 @@ async fn each(
                         changed: false,
                     }));
             }
-            State::System(name, _) => {
+            OnAppliance::System(name, _) => {
                 let published =
                     hand_over::system(client, &name, path, manifest, source, output).await?;
                 summary.systems.push(published);
             }
-            State::Installer(_, Some(installer)) if there => {
+            OnAppliance::Installer(_, Some(installer)) if there => {
                 summary.installers.push(InstallerPublished {
                     installer,
                     changed: false,
                 });
             }
-            State::Installer(..) => {
+            OnAppliance::Installer(..) => {
                 let published =
                     hand_over::installer(client, path, manifest, source, output).await?;
                 summary.installers.push(published);
@@ -342,13 +345,13 @@ async fn each(
 }
 
 /// What handing over would change.
-async fn forecast(items: Vec<Item>) -> Result<Forecast, Failure> {
+async fn forecast(candidates: Vec<Candidate>) -> Result<Forecast, Failure> {
     let mut forecast = Forecast::default();
-    for item in items {
-        let there = item.is_there();
-        let path = item.evaluated.path;
-        match item.state {
-            State::System(system, before) => {
+    for candidate in candidates {
+        let there = candidate.is_there();
+        let path = candidate.evaluated.path;
+        match candidate.on_appliance {
+            OnAppliance::System(system, before) => {
                 let mut after = match there {
                     true => before.paths.clone(),
                     false => closure_here(&path, Host::Here)
@@ -369,7 +372,7 @@ async fn forecast(items: Vec<Item>) -> Result<Forecast, Failure> {
                     toplevel: path,
                 });
             }
-            State::Installer(arch, before) => {
+            OnAppliance::Installer(arch, before) => {
                 let files = installer::inspect(&path).map_err(Failure::here)?;
                 let size = |file: &Path| std::fs::metadata(file).map_or(0, |about| about.len());
                 forecast.installers.push(InstallerForecast {

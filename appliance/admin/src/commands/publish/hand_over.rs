@@ -1,4 +1,4 @@
-//! The one step in which something built reaches the appliance.
+//! Hands over what was built: the one step in which it reaches the appliance.
 //!
 //! Where `pxe-admin` and the appliance share a Nix store, the appliance takes what was built out of it. From another
 //! machine it is sent first: a system into the appliance's cache, an installer as its files.
@@ -33,7 +33,7 @@ use crate::loopback_proxy::upload_header;
 use crate::output::Output;
 use crate::upload::upload;
 
-/// How often the progress is told.
+/// How often the progress is printed.
 const TELL_EVERY: Duration = Duration::from_millis(500);
 
 /// Has a system's closure signed into the cache, and a release made of it.
@@ -71,7 +71,8 @@ pub(crate) async fn system(
     }
 }
 
-/// How far the appliance is with copying a system out of its own Nix store. Not worth failing for.
+/// How far the appliance is with copying a system out of its own Nix store. `None` if that is not known, which is
+/// not worth a failure.
 async fn progress(client: &Client, toplevel: &StorePath) -> Option<String> {
     let publishing: Publishing = client.get(&["publishing"]).await.ok()?;
     let copying = publishing.copying?;
@@ -94,16 +95,19 @@ pub(crate) async fn installer(
     source: FlakeSource,
     output: &mut Output,
 ) -> Result<InstallerPublished, Failure> {
-    let packed = manifest.packed(path);
-    if let Some(packed) = packed {
-        // Of what was sent when this broke off before, nothing is sent again.
+    let installer_parts = manifest.installer_parts(path);
+    if let Some(installer_parts) = installer_parts {
+        // What was sent by a publication that broke off is not sent again.
         let shipment = Shipment {
             id: Some(manifest.id().clone()),
             paths: Vec::new(),
-            parts: packed.files().map(|(_, part, _)| part.clone()).to_vec(),
+            parts: installer_parts
+                .files()
+                .map(|(_, part, _)| part.clone())
+                .to_vec(),
         };
         let lacking: Lacking = client.ask_about(&["publish", "room"], &shipment).await?;
-        for (what, part, file) in packed.files() {
+        for (what, part, file) in installer_parts.files() {
             if lacking.parts.contains(part) {
                 send(client, what, part, file, manifest.id(), output).await?;
             }
@@ -112,7 +116,7 @@ pub(crate) async fn installer(
     let request = InstallerRequest {
         path: path.clone(),
         source,
-        parts: packed.map(|packed| packed.parts.clone()),
+        parts: installer_parts.map(|installer_parts| installer_parts.parts.clone()),
     };
     let perhaps = format!("published {path}");
     let call = ["publish", "installer"];

@@ -1,5 +1,5 @@
-//! What is sent to an appliance that is another machine: measured, and asked about as a whole before any of it goes out,
-//! so that nothing is sent in vain.
+//! The manifest of an upload: all that is sent to an appliance on another machine, measured. The appliance is asked about all
+//! of it before the first byte is sent, so that no upload breaks off for want of space.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -21,7 +21,7 @@ use crate::failure::Failure;
 
 #[derive(Debug)]
 pub(crate) struct UploadManifest {
-    /// What comes with it is known to be a part of what was asked about.
+    /// Sent along with each part, so that the appliance knows which space was kept for it.
     id: ShipmentId,
     shipment: Shipment,
     installers: BTreeMap<StorePath, InstallerParts>,
@@ -36,7 +36,7 @@ pub(crate) struct InstallerParts {
 }
 
 impl InstallerParts {
-    /// What it is called in a sentence, what it is, where it is.
+    /// Each file: its name in messages, its size and hash, and its path.
     pub(crate) fn files(&self) -> [(&'static str, &Part, &Path); 2] {
         [
             ("kernel", &self.parts.kernel, &self.kernel),
@@ -68,7 +68,7 @@ impl UploadManifest {
         &self.id
     }
 
-    /// The closure of a system that is in the Nix store here.
+    /// Adds the closure of a system that is in this machine's Nix store.
     pub(crate) async fn system(&mut self, toplevel: &StorePath) -> Result<(), Failure> {
         let closure = closure(toplevel, Host::Here).await.map_err(Failure::here)?;
         let paths = &mut self.shipment.paths;
@@ -78,7 +78,7 @@ impl UploadManifest {
         Ok(())
     }
 
-    /// Reads its files once, for what they must be when they arrive.
+    /// Adds an installer: its files are read once for their sizes and hashes.
     pub(crate) async fn installer(
         &mut self,
         path: &StorePath,
@@ -100,23 +100,25 @@ impl UploadManifest {
                 initrd: built.initrd,
             })
         };
-        let packed = tokio::task::spawn_blocking(pack).await;
-        let packed = packed.map_err(|error| unread(error.to_string()))?;
-        let packed = packed.map_err(|error| unread(error.to_string()))?;
-        for (_, part, _) in packed.files() {
+        let installer = tokio::task::spawn_blocking(pack).await;
+        let installer = installer.map_err(|error| unread(error.to_string()))?;
+        let installer = installer.map_err(|error| unread(error.to_string()))?;
+        for (_, part, _) in installer.files() {
             self.shipment.parts.push(part.clone());
         }
-        self.installers.insert(path.clone(), packed);
+        self.installers.insert(path.clone(), installer);
         Ok(())
     }
 
-    /// Whether all of it fits; then the appliance keeps the space for it. Refused in the appliance's words if not, and
-    /// nothing was sent.
+    /// Asks whether all of it fits. If so, the appliance keeps the space for it.
+    ///
+    /// # Errors
+    /// The appliance refuses it, and nothing was sent.
     pub(crate) async fn ask(&self, client: &Client) -> Result<Lacking, Failure> {
         client.ask_about(&["publish", "room"], &self.shipment).await
     }
 
-    pub(crate) fn packed(&self, path: &StorePath) -> Option<&InstallerParts> {
+    pub(crate) fn installer_parts(&self, path: &StorePath) -> Option<&InstallerParts> {
         self.installers.get(path)
     }
 }

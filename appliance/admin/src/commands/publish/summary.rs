@@ -61,7 +61,7 @@ pub(crate) fn published(summary: &Summary) -> Answer {
         .note("next: machines install it from now on; for one that runs, `pxe-admin reimage NAME`")
 }
 
-/// What of it is new, a line each.
+/// A line for each system and installer that is new.
 pub(crate) fn changed(summary: &Summary) -> Vec<String> {
     let systems = summary.systems.iter().filter(|one| one.changed);
     let installers = summary.installers.iter().filter(|one| one.changed);
@@ -151,7 +151,7 @@ fn of_system(forecast: &SystemForecast) -> String {
         forecast.toplevel,
         bytes(forecast.to_copy)
     );
-    // Against nothing, every package is new: a list of them all says nothing.
+    // Without a release before, every package is new, and a list of them would be of no use.
     if newest.is_none() {
         return format!(
             "{head}\n  {} packages, all of them new",

@@ -1,4 +1,4 @@
-//! Live lines → what is printed of them: time since the boot began, step, sentence, bytes and rate.
+//! What `watch` prints of each event: time since the boot began, step, text, bytes and rate.
 
 use std::collections::BTreeMap;
 
@@ -31,11 +31,11 @@ pub(crate) struct Screen {
     runs: BTreeMap<Mac, Run>,
     /// The past of the order in force, held back until it is known to be the last one.
     past: Vec<Line>,
-    /// The past was told.
+    /// The past was received and printed.
     current: bool,
 }
 
-/// One machine's way from power-on.
+/// One boot of a machine, from its first sign on.
 #[derive(Default)]
 struct Run {
     /// The first sign of this boot.
@@ -68,8 +68,8 @@ impl Screen {
         self.current
     }
 
-    /// Whether its attempt failed before our eyes. An attempt that failed before may be followed by the
-    /// next one at any moment.
+    /// Whether the machine's attempt failed while it was watched. After an attempt that failed earlier, the next one may
+    /// begin at any moment.
     pub(crate) fn saw_it_fail(&self, mac: Mac) -> bool {
         self.runs.get(&mac).is_some_and(|run| run.failed)
     }
@@ -78,8 +78,8 @@ impl Screen {
         self.world.by_mac(mac)
     }
 
-    /// What to print now.
-    pub(crate) fn hear(&mut self, live: &Live) -> Vec<Line> {
+    /// Takes in one item of the stream, and returns the lines to print.
+    pub(crate) fn update(&mut self, live: &Live) -> Vec<Line> {
         let line = match live {
             Live::Event { event } => self.event(event),
             Live::Progress {
@@ -129,7 +129,7 @@ impl Screen {
                 self.past.clear();
             }
             Happening::Attempt { .. } => *run = Run::default(),
-            // The claim begins a boot whose script nobody saw go out.
+            // Where the boot script was not seen to be sent, the boot begins with the claim.
             Happening::Served { .. } | Happening::Claimed { .. } => {
                 run.begun.get_or_insert(event.at);
             }
@@ -139,7 +139,7 @@ impl Screen {
             Happening::Reported { report } => {
                 run.shown = None;
                 run.failed = self.current && matches!(report.outcome, Outcome::Failed { .. });
-                // The beginning of the next step says it.
+                // The beginning of the next step is printed, and implies it.
                 if report.outcome == Outcome::Done {
                     return None;
                 }
@@ -193,7 +193,7 @@ impl Screen {
     }
 }
 
-/// Bytes in milliseconds → `48 MiB/s`; nothing for too short a time to tell.
+/// Bytes in milliseconds → `48 MiB/s`; `None` if the time is too short for a figure.
 fn rate(done: u64, millis: i64) -> Option<String> {
     let millis = u64::try_from(millis).ok().filter(|millis| *millis >= 500)?;
     Some(format!("{}/s", bytes(done.saturating_mul(1000) / millis)))

@@ -27,7 +27,11 @@ fn two() -> Vec<Disk> {
 }
 
 fn planned(hardware: &Hardware, script: Option<&str>) -> Result<Plan, Refusal> {
-    let profile = try_profile(TABLE, "agent").expect("reads");
+    planned_by(TABLE, hardware, script)
+}
+
+fn planned_by(table: &str, hardware: &Hardware, script: Option<&str>) -> Result<Plan, Refusal> {
+    let profile = try_profile(table, "agent").expect("reads");
     let release = Release {
         script: script.map(|path| path.parse().expect("a path")),
         ..release()
@@ -73,6 +77,18 @@ fn the_script_is_what_is_run_and_the_disks_are_those_that_were_chosen() {
     assert_eq!(plan.destroys.len(), 2, "{:?}", plan.destroys);
     let json = serde_json::to_string(&plan).expect("writes");
     assert_eq!(serde_json::from_str::<Plan>(&json).expect("reads"), plan);
+}
+
+/// Sizes are what an agent says.
+#[test]
+fn sizes_that_nobody_has_are_survived() {
+    let second = "[disk.devices.disk.second.content]\ntype = \"gpt\"\npartitions.pool = { size = \"100%\" }\n";
+    let both = "select = [{ serial = \"serial-vda\" }, { serial = \"serial-vdb\" }]";
+    let table = TABLE.replace("select = { serial = \"serial-vda\" }", both);
+    let disks = vec![disk("vda", u64::MAX), disk("vdb", u64::MAX)];
+    let machine = hardware(Firmware::Bios, disks);
+    let plan = planned_by(&(table + second), &machine, Some(SCRIPT)).expect("a plan");
+    assert_eq!(plan.disks.len(), 2);
 }
 
 #[test]

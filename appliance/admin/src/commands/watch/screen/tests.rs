@@ -76,7 +76,7 @@ fn claimed(millis: i64) -> Live {
 fn check(screen: &mut Screen, lives: &[Live], want: &Expect) {
     let printed: Vec<String> = lives
         .iter()
-        .flat_map(|live| screen.hear(live))
+        .flat_map(|live| screen.update(live))
         .map(|line| match line {
             Line::Lasting(text) => text,
             Line::Passing(text) => format!("{text} ~"),
@@ -195,7 +195,7 @@ fn a_failure_of_the_past_is_not_the_end() {
         report(2, Step::Plan, failed),
         Live::Alive,
     ] {
-        screen.hear(&live);
+        screen.update(&live);
     }
     assert!(!screen.saw_it_fail(mac()));
     let machine = screen.machine(mac()).expect("known");

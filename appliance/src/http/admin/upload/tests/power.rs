@@ -216,7 +216,7 @@ async fn a_power_cut_while_a_system_is_sent_leaves_no_path_that_is_not_whole_and
     let dir = tempfile::tempdir().expect("a folder");
     let first = match blank(dir.path(), 128 << 20) {
         Ok(first) => first,
-        Err(why) => return eprintln!("skipped: {why}"),
+        Err(why) => return crate::testing::skipped(&why),
     };
     let [cut, said] = ["cut", "said"].map(|name| dir.path().join(name));
     let mounted = Mounted::new(&first).expect("mounts");

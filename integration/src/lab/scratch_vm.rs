@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
+use super::bus::{self, comma};
+use super::command::run;
 use super::disk::Disk;
-use super::drive::{self, comma};
-use super::enclose::run;
 use super::process::{Process, append};
 use super::products::Products;
 use super::wait::wait_for;
@@ -24,9 +24,9 @@ const FIRST_DISK: u8 = 4;
 ///
 /// # Errors
 /// It ended with another status than 0; with all that was on the console.
-pub fn work(dir: &Path, disks: &[&Disk], script: &str) -> anyhow::Result<String> {
+pub fn run_script(dir: &Path, disks: &[&Disk], script: &str) -> anyhow::Result<String> {
     let products = Products::find()?;
-    let dir = dir.join("workshop");
+    let dir = dir.join("scratch-vm");
     fs::create_dir_all(&dir)?;
     let initrd = initrd(&products, &dir, script)?;
     let console = dir.join("console");
@@ -41,30 +41,30 @@ pub fn work(dir: &Path, disks: &[&Disk], script: &str) -> anyhow::Result<String>
         .arg("-initrd")
         .arg(&initrd)
         .arg("-append")
-        .arg("console=ttyS0 panic=-1 loglevel=4 cryptomgr.notests rdinit=/workshop")
+        .arg("console=ttyS0 panic=-1 loglevel=4 cryptomgr.notests rdinit=/scratch-vm")
         .args(["-object", "rng-random,filename=/dev/urandom,id=noise"])
         .args(["-device", "virtio-rng-pci,rng=noise"])
         .arg("-serial")
         .arg(format!("file:{}", comma(&console)));
     for (number, disk) in (0_u8..).zip(disks) {
-        qemu.args(drive::arguments(number, disk, FIRST_DISK + number, ""));
+        qemu.args(bus::arguments(number, disk, FIRST_DISK + number, ""));
     }
     qemu.stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(append(&dir.join("qemu"))?);
-    let mut process = Process::spawn("the workshop (QEMU)", &mut qemu)?;
-    wait_for("the workshop to close", LIMIT, || {
+    let mut process = Process::spawn("the scratch machine (QEMU)", &mut qemu)?;
+    wait_for("the scratch machine to end", LIMIT, || {
         Ok(process.ended()?.is_some())
     })?;
     fs::remove_file(initrd)?;
-    let text = fs::read(&console).context("the workshop printed nothing")?;
+    let text = fs::read(&console).context("the scratch machine printed nothing")?;
     let text = String::from_utf8_lossy(&text).replace('\r', "");
     match text
-        .split_once("workshop: begins\n")
-        .and_then(|(_, rest)| rest.split_once("workshop: ended with status 0\n"))
+        .split_once("scratch-vm: begins\n")
+        .and_then(|(_, rest)| rest.split_once("scratch-vm: ended with status 0\n"))
     {
         Some((printed, _)) => Ok(printed.to_owned()),
-        None => bail!("the workshop's script failed:\n{text}"),
+        None => bail!("the script on the scratch machine failed:\n{text}"),
     }
 }
 
@@ -72,9 +72,9 @@ pub fn work(dir: &Path, disks: &[&Disk], script: &str) -> anyhow::Result<String>
 fn initrd(products: &Products, dir: &Path, script: &str) -> anyhow::Result<std::path::PathBuf> {
     let files = dir.join("files");
     fs::create_dir_all(&files)?;
-    fs::write(files.join("workshop"), include_str!("workshop.sh"))?;
-    fs::set_permissions(files.join("workshop"), fs::Permissions::from_mode(0o755))?;
-    fs::write(files.join("workshop.sh"), script)?;
+    fs::write(files.join("scratch-vm"), include_str!("scratch_vm.sh"))?;
+    fs::set_permissions(files.join("scratch-vm"), fs::Permissions::from_mode(0o755))?;
+    fs::write(files.join("script.sh"), script)?;
     let initrd = dir.join("initrd");
     run(Command::new("sh")
         .arg("-ec")

@@ -10,13 +10,13 @@ use netboot::machine::event::Happening;
 
 /// One attempt, from the claim of its ticket to the agent's word that the disk is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Course {
+pub struct Timing {
     pub whole: Duration,
     /// In the order in which they began.
     pub steps: Vec<(Step, Duration)>,
 }
 
-impl Course {
+impl Timing {
     /// The last attempt that ended well, from what `pxe-admin --json events` prints.
     ///
     /// # Errors
@@ -64,7 +64,7 @@ impl Course {
 }
 
 /// `claim to report 30.0 s, copying 18.0 s of it (60 %); plan 1.0, copy 18.0`
-impl fmt::Display for Course {
+impl fmt::Display for Timing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (whole, copying) = (self.whole, self.step(Step::Copy));
         let part = 100.0 * copying.as_secs_f64() / whole.as_secs_f64().max(f64::MIN_POSITIVE);
@@ -137,14 +137,14 @@ mod tests {
             installed(40),
             claimed(50),
         ];
-        let course = Course::read(&lines.join("\n")).unwrap();
+        let timing = Timing::read(&lines.join("\n")).unwrap();
         assert_eq!(
-            course.to_string(),
+            timing.to_string(),
             "claim to report 30.0 s, copying 18.0 s of it (60 %); plan 1.0, copy 18.0"
         );
-        assert_eq!(course.step(Step::Format), Duration::ZERO);
-        let begun = Course::read(&lines[..7].join("\n")).unwrap_err();
+        assert_eq!(timing.step(Step::Format), Duration::ZERO);
+        let begun = Timing::read(&lines[..7].join("\n")).unwrap_err();
         assert_eq!(begun.to_string(), "no attempt ended well");
-        assert!(Course::read("42").is_err());
+        assert!(Timing::read("42").is_err());
     }
 }

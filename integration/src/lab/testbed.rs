@@ -5,25 +5,29 @@ use std::time::Duration;
 use std::{env, fs};
 
 use anyhow::{Context as _, bail};
+use netboot::doctor::boot_trace::{Boot, Mark, Why};
+use netboot::loader::uefi::boot_order::TITLE;
 use netboot::machine::{Machine as Record, State};
 
 use super::appliance::{Appliance, Setting};
-use super::course::Course;
+use super::command::{output, run};
 use super::disk::Disk;
-use super::enclose::{enclose, output, run};
 use super::firmware::Firmware;
 use super::lan::{self, APPLIANCE, CLUSTER, ROUTER, Room};
 use super::machine::{Build, Card, Machine};
+use super::namespaces::enter_namespaces;
 use super::nvram::First;
 use super::process::Process;
 use super::products::{Images, Products};
 use super::services::{self, Cluster, Leases, Tokens};
+use super::snapshot::{JOINED, MACHINE, STATE, Snapshot};
+use super::timing::Timing;
 use super::wait::wait_until;
 
 /// The MAC of the first machine.
 pub const MAC: &str = "52:54:00:12:34:56";
 
-/// The profile that scenes use unless they bring another.
+/// The profile that testbeds use unless they bring another.
 pub const WORKER: &str = r#"system = "x86_64-linux"
 description = "k3s worker"
 
@@ -50,7 +54,7 @@ role = "agent"
 /// How long one power-on may take: emulated machines are slow, and other tests run beside.
 pub const BOOT: Duration = Duration::from_secs(300);
 
-pub struct Scene {
+pub struct Testbed {
     pub appliance: Appliance,
     pub cluster: Cluster,
     pub machine: Machine,
@@ -59,21 +63,21 @@ pub struct Scene {
     /// Nothing where there could be none: see [`services::capture`].
     pub capture: Option<PathBuf>,
     pub products: Products,
-    /// Disks and capture stay when the scene ends, unless somebody says that it went well.
+    /// Disks and capture stay when the testbed ends, unless somebody says that it went well.
     pub keep: bool,
-    /// Ends with the scene.
+    /// Ends with the testbed.
     pub router: Process,
     _capture: Option<Process>,
     rooms: [Room; 2],
 }
 
-/// What differs from scene to scene.
-pub struct Script<'a> {
+/// What differs from testbed to testbed.
+pub struct Setup<'a> {
     pub name: &'a str,
     pub firmware: Firmware,
     pub leases: Leases,
     pub profile: &'a str,
-    /// Made in the scene's folder; the first is the one it boots from.
+    /// Made in the testbed's folder; the first is the one it boots from.
     pub disks: fn(&Path) -> anyhow::Result<Vec<Disk>>,
     pub first: First,
     /// `[[dhcp.subnet]]` tables of the appliance.
@@ -88,7 +92,7 @@ pub struct Script<'a> {
     pub parts: fn(&mut Build),
 }
 
-impl<'a> Script<'a> {
+impl<'a> Setup<'a> {
     pub fn new(name: &'a str, firmware: Firmware, leases: Leases) -> Self {
         Self {
             name,
@@ -114,14 +118,19 @@ pub fn blank(dir: &Path) -> anyhow::Result<Disk> {
     Disk::blank(dir.join("root.disk"), "root", 4096)
 }
 
-impl Scene {
+impl Testbed {
     /// Builds it all up to a running appliance; nothing is published and nothing powered on.
     ///
-    /// Outside of namespaces of its own this does not return: see [`enclose`].
-    pub fn set(script: &Script<'_>) -> anyhow::Result<Self> {
-        enclose()?;
-        let products = Products::find()?.with(script.images)?;
-        let dir = folder(script.name)?;
+    /// Outside of namespaces of its own this does not return: see [`enter_namespaces`].
+    pub fn new(setup: &Setup<'_>) -> anyhow::Result<Self> {
+        Self::new_from(setup, None)
+    }
+
+    /// With what an install left behind, if there is such.
+    pub(super) fn new_from(setup: &Setup<'_>, snapshot: Option<&Snapshot>) -> anyhow::Result<Self> {
+        enter_namespaces()?;
+        let products = Products::find()?.with(setup.images)?;
+        let dir = folder(setup.name)?;
         let handles = dir.join("rooms");
         lan::switch()?;
         let room = |name, address| Room::new(name, address, &handles);
@@ -132,37 +141,41 @@ impl Scene {
         );
         let capture = dir.join("lan.pcap");
         let listening = services::capture(&capture, &dir)?;
-        let router = services::router(&home, script.leases, &dir)?;
+        let router = services::router(&home, setup.leases, &dir)?;
+        let restore = |part| snapshot.map_or(Ok(()), |snapshot| snapshot.restore(part, &dir));
+        JOINED.into_iter().try_for_each(restore)?;
         let tokens = Tokens::new(dir.join("tokens"))?;
         let cluster = services::cluster(&kube, &products.program("k3s-stand-in"), &tokens, &dir)?;
         let setting = Setting {
-            leases: script.leases,
-            processor: script.firmware.processor(),
+            leases: setup.leases,
+            processor: setup.firmware.processor(),
             tokens: &tokens,
-            profile: script.profile,
-            subnets: script.subnets,
-            cmdline: script.cmdline,
-            unknown: script.unknown,
+            profile: setup.profile,
+            subnets: setup.subnets,
+            cmdline: setup.cmdline,
+            unknown: setup.unknown,
         };
         let mut appliance = Appliance::new(net, &products, &setting, dir.join("appliance"))?;
+        restore(STATE)?;
         appliance.start()?;
         let mut build = Build {
-            firmware: script.firmware,
+            firmware: setup.firmware,
             mac: MAC.to_owned(),
             uuid: "5e0c1d6a-7a0b-4c3e-9a55-525400123456".to_owned(),
             serial: "LAB-0001".to_owned(),
             memory_mib: 1024,
-            disks: (script.disks)(&dir)?,
+            disks: (setup.disks)(&dir)?,
             disks_reversed: false,
             taken_out: None,
-            first: script.first,
+            first: setup.first,
             card: Card::Virtio,
             stray_card: false,
             tpm: false,
             keyboard: false,
         };
-        (script.parts)(&mut build);
+        (setup.parts)(&mut build);
         let machine = Machine::new(build, "tap0", &dir)?;
+        MACHINE.into_iter().try_for_each(restore)?;
         Ok(Self {
             appliance,
             cluster,
@@ -276,12 +289,40 @@ impl Scene {
         })?;
         Ok(self.machine.uptime())
     }
+
+    /// The same without the minute for which UEFI asks a network in vain: once the appliance was asked after the install and
+    /// did not answer, the machine is switched off and on with a finger on the key for its disk. That firmware comes to the
+    /// disk by itself in the end is for the tests that are about that.
+    pub fn wait_for_joined_by_key(&mut self) -> anyhow::Result<Duration> {
+        if self.machine.build().firmware != Firmware::Uefi {
+            return self.wait_for_joined();
+        }
+        self.wait_for("the machine to be installed", BOOT, |record| {
+            matches!(record.state, State::Installed | State::Joined)
+        })?;
+        wait_until("the appliance to be silent", BOOT, || {
+            self.machine.still_runs()?;
+            Ok(self.is_left_to_its_disk()?.then_some(()))
+        })?;
+        self.machine.restart_from(TITLE)?;
+        self.wait_for_joined()
+    }
+
+    /// Whether it asked the network again since its install, and was not answered.
+    fn is_left_to_its_disk(&self) -> anyhow::Result<bool> {
+        let shown: serde_json::Value = self.appliance.ask("show node1")?;
+        let boot: Boot = serde_json::from_value(shown["boot"].clone())?;
+        let marks = boot.notes.iter().map(|note| &note.mark);
+        let after = marks.skip_while(|mark| **mark != Mark::Installed);
+        let silent = |mark: &Mark| matches!(mark, Mark::Silence { why: Why::Disk, .. });
+        Ok(after.into_iter().any(silent))
+    }
 }
 
-impl Scene {
+impl Testbed {
     /// How long the last install took, step by step.
-    pub fn course(&self) -> anyhow::Result<Course> {
-        Course::read(&self.appliance.must("--json events")?)
+    pub fn timing(&self) -> anyhow::Result<Timing> {
+        Timing::read(&self.appliance.must("--json events")?)
     }
 
     /// All went well: what is large goes, the logs stay. Whoever does not get here keeps everything.
@@ -291,7 +332,7 @@ impl Scene {
     }
 }
 
-impl Drop for Scene {
+impl Drop for Testbed {
     fn drop(&mut self) {
         if self.keep {
             eprintln!("logs, capture and disks are kept in {}", self.dir.display());

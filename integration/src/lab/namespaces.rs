@@ -9,6 +9,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
+use super::command::run;
+
 const INSIDE: &str = "NETBOOT_LAB_INSIDE";
 
 /// What the first process does: end when told to, reap what is left to it, end as its child ends.
@@ -18,7 +20,7 @@ const INIT: &str = r#"trap 'exit 130' INT; trap 'exit 143' TERM HUP; "$@" & wait
 ///
 /// # Errors
 /// What is missing where namespaces cannot be made.
-pub fn enclose() -> anyhow::Result<()> {
+pub fn enter_namespaces() -> anyhow::Result<()> {
     if env::var_os(INSIDE).is_some() {
         return run(Command::new("ip").args(["link", "set", "lo", "up"]));
     }
@@ -61,27 +63,4 @@ fn check(unshare: &Command) -> anyhow::Result<()> {
          `sysctl kernel.apparmor_restrict_unprivileged_userns=0`",
         String::from_utf8_lossy(&output.stderr).trim()
     )
-}
-
-/// Runs a command to its end; what it printed is in the error if it fails.
-pub fn run(command: &mut Command) -> anyhow::Result<()> {
-    output(command).map(drop)
-}
-
-/// Runs a command to its end and gives its stdout.
-pub fn output(command: &mut Command) -> anyhow::Result<String> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output = command
-        .output()
-        .with_context(|| format!("cannot run `{program}`"))?;
-    if !output.status.success() {
-        let args: Vec<_> = command.get_args().map(|a| a.to_string_lossy()).collect();
-        bail!(
-            "`{program} {}` ended with {}: {}",
-            args.join(" "),
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
