@@ -26,8 +26,6 @@ pkgs.mkShell (
     BUSYBOX_STATIC = "${practice}/busybox";
     PRACTICE_KERNEL_DIR = "${practice}/kernel";
     PRACTICE_KERNEL_ALL_DIR = "${practice}/kernel";
-    SEABIOS_DIR = "${pkgs.qemu_kvm}/share/qemu";
-    QEMU_ROM_DIR = "${pkgs.qemu_kvm}/share/qemu";
     UDEV_DIR = "${pkgs.systemd}/lib/udev";
     SYSTEMD_CRYPTSETUP = "${pkgs.systemd}/bin/systemd-cryptsetup";
     TSS2_DIR = "${pkgs.lib.getLib pkgs.tpm2-tss}/lib";

@@ -24,12 +24,13 @@ in
     && asked "snponly.efi";
   "every command that `setup` asks for comes with the shell" =
     let
-      needs = builtins.elemAt (builtins.split "\nneeds=\"\n([^\"]*)\"" setup) 1;
+      list = name: builtins.head (builtins.elemAt (builtins.split "\n${name}=\"\n([^\"]*)\"" setup) 1);
+      needs = lib.concatStrings (map list [ "compiler" "needs" "needs_of_tests" ]);
       probes = map (line: lib.last (lib.splitString " " line)) (
-        lib.filter (line: line != "") (lib.splitString "\n" (builtins.head needs))
+        lib.filter (line: line != "") (lib.splitString "\n" needs)
       );
-      # The rest are files, in the folders that the shell names.
-      commands = lib.filter (probe: builtins.match "[a-z].*" probe != null) probes;
+      # The rest are files, in the folders that the shell names, or where QEMU says.
+      commands = lib.filter (probe: builtins.match "[a-z][^:/]*" probe != null) probes;
       # Where the package is not called as its command. The compiler comes with any shell.
       packages = {
         cc = null;
@@ -43,6 +44,7 @@ in
         modprobe = "kmod";
         mount = "util-linux";
         nft = "nftables";
+        objcopy = null;
         perfdhcp = "kea";
         qemu-system-x86_64 = "qemu_kvm";
         sfdisk = "util-linux";

@@ -25,7 +25,6 @@ pkgs: with pkgs; [
   openssh
   openssl
   qemu_kvm
-  socat
   swtpm
   systemd
   tcpdump

@@ -3,6 +3,8 @@
 
 # shellcheck source=integration/practice/nix-env.sh
 . "$(dirname "${BASH_SOURCE[0]}")/nix-env.sh"
+# shellcheck source=integration/practice/places.sh
+. "$(dirname "${BASH_SOURCE[0]}")/places.sh"
 # shellcheck disable=SC2034
 practice_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
@@ -13,7 +15,8 @@ die() {
     exit 1
 }
 
-# Where the parts lie on Debian; each can be told otherwise (a nix dev shell does).
+# What `setup` unpacks beside the build, and where the rest usually lies (places.sh looks where it does not); each can be told
+# otherwise (a nix dev shell does).
 export PRACTICE_KERNEL_DIR=${PRACTICE_KERNEL_DIR:-$PRACTICE_TARGET/kernel}    # vmlinuz or bzImage, and lib/modules/VERSION
 export PRACTICE_KERNEL_ALL_DIR=${PRACTICE_KERNEL_ALL_DIR:-$PRACTICE_TARGET/kernel-all}    # the same, with all drivers
 export PRACTICE_KERNEL_ZFS_DIR=${PRACTICE_KERNEL_ZFS_DIR:-$PRACTICE_TARGET/kernel-zfs}    # the small one, with ZFS: see zfs-kernel
@@ -42,21 +45,69 @@ describe() { stat -L -c '%n %s %Y' -- "$@"; }
 
 # Of a static program that can lie anywhere in memory, ldd says "statically linked" and is content.
 is_dynamic() { case $(ldd "$1" 2>/dev/null) in */*) true ;; *) false ;; esac }
-# The shared objects a program needs, the loader included, as absolute paths.
-libraries() { ldd "$1" | grep -o '/[^ ]*' | sort -u; }
+# libraries FILE…: the shared objects that these need, the loader included, as absolute paths. That is what the loader says, and
+# what they open while they run and say so in an ELF note, with all that those need in turn.
+libraries() {
+    local all='' new
+    new=$(printf '%s\n' "$@")
+    while [ -n "$new" ]; do
+        new=$(
+            # shellcheck disable=SC2086
+            { ldd $new | sed -n 's,^\t[^/]*\(/[^ ]*\).*,\1,p'; opened $new; } | sort -u | comm -23 - <(sort -u <<<"$all")
+        )
+        all=$(sort -u <<<"$all"$'\n'"$new")
+    done
+    sed '/^$/d' <<<"$all"
+}
+
+# opened FILE…: the libraries that these open themselves, by their note `.note.dlopen` (systemd's programs since systemd 256, kmod),
+# without those that they call optional (`suggested`): they do without, and what needs one here names it (put_tpm).
+# https://uapi-group.org/specifications/specs/elf_dlopen_metadata/
+opened() {
+    local file note names name path
+    note=$(mktemp)
+    for file in "$@"; do
+        grep -q -F .note.dlopen "$file" || continue
+        objcopy -O binary --only-section=.note.dlopen "$file" "$note"
+        # A library of several names has the newest first.
+        while read -r names; do
+            for name in $names; do
+                path=$(find_library "$name" "$file") || continue
+                echo "$path"
+                break
+            done
+        done < <(tr '\0' '\n' <"$note" | grep -a -o '\[{.*}\]' | jq -r '.[] | select(.priority != "suggested") | .soname | join(" ")')
+    done
+    rm -f "$note"
+}
+
+# find_library NAME FILE: where FILE would find it: by the folders that it names itself, then the loader's own.
+find_library() {
+    local dir
+    case $1 in /*) [ -e "$1" ] && echo "$1"; return ;; esac
+    for dir in $(readelf -d "$2" | sed -n 's/.*(R\(UN\)\{0,1\}PATH).*\[\(.*\)\]/\2/p' | tr : ' '); do
+        if [ -e "$dir/$1" ]; then echo "$dir/$1"; return; fi
+    done
+    ldconfig -p 2>/dev/null | grep -i -F "$(uname -m | tr _ -)" | sed -n "s,^[[:space:]]*$1 .*=> ,,p" | grep -m 1 .
+}
 
 # put_program ROOT PROGRAM…: each program as ROOT/bin/NAME, its libraries at the paths where the loader looks for them.
 put_program() {
-    local root=$1 program path lib
+    local root=$1 program path dynamic=()
     shift
     mkdir -p "$root/bin"
     for program in "$@"; do
         path=$(command -v "$program") || die "\`$program\` is not installed" "tip: integration/setup"
         cp -L --remove-destination "$path" "$root/bin/$(basename "$program")"
-        is_dynamic "$path" || continue
-        for lib in $(libraries "$path"); do
-            [ -e "$root$lib" ] || install -D "$lib" "$root$lib"
-        done
+        ! is_dynamic "$path" || dynamic+=("$path")
+    done
+    [ ${#dynamic[@]} = 0 ] || put_libraries "$root" "${dynamic[@]}"
+}
+put_libraries() {
+    local root=$1 lib
+    shift
+    for lib in $(libraries "$@"); do
+        [ -e "$root$lib" ] || install -D "$lib" "$root$lib"
     done
 }
 
@@ -133,10 +184,12 @@ tpm_libraries() {
 
 # put_tpm ROOT: these and what they need, at the paths where they are looked for.
 put_tpm() {
-    local lib
-    for lib in $(for lib in $(tpm_libraries); do echo "$lib"; libraries "$lib"; done | sort -u); do
-        [ -e "$1$lib" ] || install -D "$lib" "$1$lib"
-    done
+    local all lib
+    all=$(tpm_libraries)
+    [ -n "$all" ] || return 0
+    for lib in $all; do [ -e "$1$lib" ] || install -D "$lib" "$1$lib"; done
+    # shellcheck disable=SC2086
+    put_libraries "$1" $all
 }
 
 # put_zfs ROOT: ZFS's programs, where the kernel has its modules.

@@ -17,19 +17,21 @@ export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin:$PRACTICE_TARGET/unpacked/usr
 
 if [ ! -S /nix/var/nix/daemon-socket/socket ]; then
     mkdir -p "$PRACTICE_TARGET/nix-conf"
-    if [ ! -f "$PRACTICE_TARGET/nix-conf/nix.conf" ]; then
-        # Written aside and renamed, since tests source this file side by side.
-        conf=$(mktemp "$PRACTICE_TARGET/nix-conf/nix.conf.XXXXXX")
-        cat >"$conf" <<'CONF'
+    # Since 2.26 Nix warns of `flake-registry` in a file that does not switch flakes on itself.
+    conf='experimental-features = nix-command flakes
 build-users-group =
 sandbox = false
 substituters =
-flake-registry =
-CONF
-        chmod 644 "$conf"
-        mv "$conf" "$PRACTICE_TARGET/nix-conf/nix.conf"
-        unset conf
+flake-registry ='
+    if [ "$(cat "$PRACTICE_TARGET/nix-conf/nix.conf" 2>/dev/null)" != "$conf" ]; then
+        # Written aside and renamed, since tests source this file side by side.
+        file=$(mktemp "$PRACTICE_TARGET/nix-conf/nix.conf.XXXXXX")
+        echo "$conf" >"$file"
+        chmod 644 "$file"
+        mv "$file" "$PRACTICE_TARGET/nix-conf/nix.conf"
+        unset file
     fi
+    unset conf
     export NIX_CONF_DIR="$PRACTICE_TARGET/nix-conf"
     export NIX_USER_CONF_FILES=/dev/null
     unset NIX_REMOTE

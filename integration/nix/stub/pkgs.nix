@@ -57,7 +57,6 @@ let
     "rsync"
     "rustc"
     "rustfmt"
-    "socat"
     "swtpm"
     "systemd"
     "systemdMinimal"

@@ -14,7 +14,7 @@ dmesg | grep -o -i -E 'secure boot enabled|kernel is locked down.*'
 while read -r module; do insmod "/lib/modules/$(uname -r)/$module"; done <"/lib/modules/$(uname -r)/load-order"
 ip link set lo up
 hostname installer
-. /bin/network
+. /bin/network || { echo "installer: this machine is held here"; while :; do sleep 3600; done; }
 
 # What the agent reads, and a first call as the agent would make one, to the port that needs no TLS.
 for word in $(cat /proc/cmdline); do

@@ -39,11 +39,14 @@ esac
 for word in $(cat /proc/cmdline); do
     case $word in practice.error-target=*) error-target "${word#*=}" ;; esac
 done
-. /bin/network
 
-echo "installer: starting netboot-agent install, $(cut -d' ' -f1 /proc/uptime) s after the kernel"
-netboot-agent install
-echo "installer: netboot-agent ended with status $?; this machine is held here and nothing more is done to it"
+if . /bin/network; then
+    echo "installer: starting netboot-agent install, $(cut -d' ' -f1 /proc/uptime) s after the kernel"
+    netboot-agent install
+    echo "installer: netboot-agent ended with status $?; this machine is held here and nothing more is done to it"
+else
+    echo "installer: this machine is held here and nothing was done to it"
+fi
 # A shell as pid 1 must not end, and reaps what is left to it while it waits.
 sleep infinity &
 while :; do wait; done
