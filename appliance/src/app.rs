@@ -106,7 +106,11 @@ impl App {
     /// The architectures of kernels that profiles are for (`x86_64`); the most usual one where there are no profiles.
     pub fn kernels(&self) -> BTreeSet<String> {
         let profiles = self.profiles();
-        let mut kernels: BTreeSet<_> = profiles.by_name.values().map(|p| p.arch.clone()).collect();
+        let mut kernels: BTreeSet<_> = profiles
+            .by_name
+            .values()
+            .map(|p| p.arch.to_string())
+            .collect();
         if kernels.is_empty() {
             kernels.insert("x86_64".to_owned());
         }

@@ -60,8 +60,8 @@ pub fn image(app: &App, mac: Mac) -> Result<InstallerImage, NoImage> {
         true => installer_choice::for_stranger(machine)?,
         false => installer_choice::wanted(machine, &profiles)?,
     };
-    let image = app.installers.for_arch(arch);
-    image.ok_or_else(|| NoImage::NotConfigured(arch.to_owned()))
+    let image = app.installers.for_arch(arch.as_str());
+    image.ok_or_else(|| NoImage::NotConfigured(arch.to_string()))
 }
 
 /// The installer with its ticket. The image is looked for first: without one no attempt is counted.

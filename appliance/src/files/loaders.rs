@@ -269,7 +269,7 @@ impl Loaders {
     pub fn usual(&self, kernel: &str) -> impl Iterator<Item = &Listed> {
         let usual = move |listed: &&Listed| {
             let (arch, client) = (listed.arch, Client::Pxe);
-            arch.kernel() == Some(kernel)
+            runs(arch, kernel)
                 && USUAL.contains(&arch)
                 && reply::loaders(Boot { arch, client }).contains(&listed.name)
         };
@@ -282,7 +282,7 @@ impl Loaders {
 
     /// What is missing for machines that need a kernel of this architecture (`x86_64`).
     pub fn missing(&self, kernel: &str) -> Vec<&Listed> {
-        let missing = |l: &&Listed| l.at.is_none() && l.arch.kernel() == Some(kernel);
+        let missing = |l: &&Listed| l.at.is_none() && runs(l.arch, kernel);
         self.listed.iter().filter(missing).collect()
     }
 
@@ -294,9 +294,14 @@ impl Loaders {
             let names = reply::loaders(Boot { arch, client });
             names.iter().any(|name| self.by_name.contains_key(name))
         };
-        let unserved = |arch: &Arch| arch.kernel() == Some(kernel) && !served(*arch);
+        let unserved = |arch: &Arch| runs(*arch, kernel) && !served(*arch);
         USUAL.into_iter().filter(unserved).collect()
     }
+}
+
+/// Whether firmware of this kind can start such a kernel (`x86_64`).
+fn runs(arch: Arch, kernel: &str) -> bool {
+    arch.kernel().is_some_and(|own| own.as_str() == kernel)
 }
 
 impl Known {

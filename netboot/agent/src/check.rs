@@ -189,7 +189,7 @@ fn harmless(plan: &Plan, command: &PlannedCommand) -> Result<(), String> {
         _ => None,
     });
     if let Some(unknown) = devices.chain(&command.makes).find(|device| !known(device)) {
-        return Err(format!("names {unknown:?}, which the plan has not"));
+        return Err(format!("names {unknown:?}, which is not in the plan"));
     }
     for arg in &command.args {
         match arg {
@@ -381,7 +381,7 @@ mod tests {
                         .args
                         .push(Arg::Device(Device::Disk("data".into())));
                 },
-                "which the plan has not",
+                "which is not in the plan",
             ),
             (
                 "a filesystem over one that is kept",

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use netboot::disk::hardware::Disk;
+use netboot::disk::hardware::{Disk, DiskBus};
 
 use crate::boot_medium;
 use crate::inventory::names;
@@ -35,14 +35,14 @@ fn is_whole_disk(name: &str) -> bool {
     !hidden_area && !OTHERS.iter().any(|other| name.starts_with(other))
 }
 
-/// All disks of the machine, by their names, with nothing said of what is on them.
+/// All disks of the machine, by their names, without what is on them.
 pub(crate) fn all(roots: &Roots) -> Vec<Disk> {
     let names = names(&roots.sys.join("block")).into_iter();
     let disks = names.filter(|name| is_whole_disk(name));
     disks.filter_map(|name| read(roots, &name)).collect()
 }
 
-/// What the disk says of itself; nothing if it has no medium, is one path of several to a disk, or lies on others, as bcache
+/// What the disk says of itself; `None` if it has no medium, is one path of several to a disk, or lies on others, as bcache
 /// does under a name of its own.
 pub(crate) fn read(roots: &Roots, name: &str) -> Option<Disk> {
     let folder = roots.sys.join("block").join(name);
@@ -84,7 +84,7 @@ pub(crate) fn read(roots: &Roots, name: &str) -> Option<Disk> {
             String::new(),
             String::new(),
         ]),
-        bus: bus(&path).to_owned(),
+        bus: bus(&path),
         // A card is pulled out as easily as a stick, but no driver says so of it; eMMC (`MMC`) is soldered in.
         removable: fact("removable") == "1" || fact("device/type") == "SD",
         read_only: fact("ro") == "1",
@@ -109,7 +109,8 @@ fn vital_serial(folder: &Path) -> String {
         .to_owned()
 }
 
-/// Of the stick or the enclosure that the disk is in. Without udev, which may not yet be done with a disk that just came.
+/// The serial number of the stick or the enclosure that the disk is in. It is read without udev, which may not be done
+/// yet with a disk that just came.
 fn usb_serial(path: &Path) -> String {
     let mut above = path.ancestors();
     let device = above.find(|folder| folder.join("idVendor").exists());
@@ -117,24 +118,24 @@ fn usb_serial(path: &Path) -> String {
     serial.unwrap_or_default()
 }
 
-/// By the nearest controller on the disk's path: a USB stick is also a SCSI disk.
-fn bus(path: &Path) -> &'static str {
+/// The bus of the nearest controller on the disk's path: a USB stick is also a SCSI disk.
+fn bus(path: &Path) -> DiskBus {
     let path = path.to_string_lossy();
     let on = |part: &str| path.contains(part);
     if on("/usb") {
-        "usb"
+        DiskBus::Usb
     } else if on("/nvme") {
-        "nvme"
+        DiskBus::Nvme
     } else if on("/mmc_host") {
-        "mmc"
+        DiskBus::Mmc
     } else if on("/ata") {
-        "sata"
+        DiskBus::Sata
     } else if on("/host") {
-        "scsi"
+        DiskBus::Scsi
     } else if on("/virtio") {
-        "virtio"
+        DiskBus::Virtio
     } else {
-        ""
+        DiskBus::Unknown
     }
 }
 

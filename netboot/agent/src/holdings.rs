@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
-use netboot::disk::hardware::{Disk, Group, Holding};
+use netboot::disk::hardware::{Disk, Group, Holding, SignatureKind};
 use serde::Deserialize;
 
 use crate::busy::holders;
@@ -17,7 +17,7 @@ use crate::real::text;
 pub(crate) fn holdings(outside: &mut dyn Look, roots: &Roots, disk: &Disk) -> Vec<Holding> {
     let mut holds = signatures(outside, roots, &disk.node, disk.size, disk.sector);
     name_data(roots, &disk.node, &mut holds);
-    holds.retain(|held| !held.kind.is_empty());
+    holds.retain(|held| held.kind != SignatureKind::Blank);
     built_on(outside, roots, &disk.node, &mut holds);
     for child in children(roots, &disk.node) {
         let mut parts = signatures(outside, roots, &child.node, child.size, disk.sector);
@@ -36,20 +36,17 @@ pub(crate) fn holdings(outside: &mut dyn Look, roots: &Roots, disk: &Disk) -> Ve
     holds
 }
 
-/// Says of what has no signature and is not blank that it holds data: encrypted without a header, or of a system that
-/// `wipefs` does not know. It also finds nothing where it cannot read.
+/// Tells apart what `wipefs` finds no signature on: it is blank, holds data of an unknown kind, or cannot be read.
 fn name_data(roots: &Roots, node: &str, holds: &mut [Holding]) {
-    for held in holds.iter_mut().filter(|held| held.kind.is_empty()) {
-        match ends(&roots.dev.join(node), held.size) {
-            Ends::Blank => {}
-            Ends::Data => "unknown data".clone_into(&mut held.kind),
-            Ends::Unreadable => UNREADABLE.clone_into(&mut held.kind),
-        }
+    let unsigned = |held: &&mut Holding| held.kind == SignatureKind::Blank;
+    for held in holds.iter_mut().filter(unsigned) {
+        held.kind = match ends(&roots.dev.join(node), held.size) {
+            Ends::Blank => SignatureKind::Blank,
+            Ends::Data => SignatureKind::UnknownData,
+            Ends::Unreadable => SignatureKind::Unreadable,
+        };
     }
 }
-
-/// The kind of what nobody can look into.
-const UNREADABLE: &str = "unreadable";
 
 /// What is at the two ends of a device.
 enum Ends {
@@ -115,7 +112,7 @@ struct Signature {
     /// `0x1fe`
     offset: String,
     #[serde(rename = "type")]
-    kind: String,
+    kind: SignatureKind,
     uuid: Option<String>,
     label: Option<String>,
 }
@@ -128,10 +125,10 @@ fn signatures(
     size: u64,
     sector: u32,
 ) -> Vec<Holding> {
-    let plain = |kind: &str| Holding {
+    let plain = |kind: SignatureKind| Holding {
         node: node.to_owned(),
         size,
-        kind: kind.to_owned(),
+        kind,
         label: String::new(),
         partition_label: String::new(),
         member_of: None,
@@ -142,23 +139,23 @@ fn signatures(
         "" => Some(Listed::default()),
         said => serde_json::from_str(said).ok(),
     });
-    // Not the same as nothing: whoever approves of a plan must know.
+    // An answer that cannot be read is not an empty one: whoever approves of a plan must know.
     let Some(Listed { signatures }) = listed else {
-        return vec![plain(UNREADABLE)];
+        return vec![plain(SignatureKind::Unreadable)];
     };
     let mut holds: Vec<Holding> = Vec::new();
     let primary = format!("{sector:#x}");
     let has_gpt = |at_start: bool| {
         signatures
             .iter()
-            .any(|s| s.kind == "gpt" && (s.offset == primary) == at_start)
+            .any(|s| s.kind == SignatureKind::Gpt && (s.offset == primary) == at_start)
     };
     for signature in &signatures {
-        let kind = match signature.kind.as_str() {
+        let kind = match &signature.kind {
             // The protective MBR is a part of a GPT.
-            "PMBR" if has_gpt(true) => continue,
-            "gpt" if !has_gpt(true) => "gpt-backup",
-            kind => kind,
+            SignatureKind::ProtectiveMbr if has_gpt(true) => continue,
+            SignatureKind::Gpt if !has_gpt(true) => SignatureKind::GptBackup,
+            kind => kind.clone(),
         };
         // A filesystem has its magic in several places.
         if holds.iter().any(|held| held.kind == kind) {
@@ -167,36 +164,48 @@ fn signatures(
         let said = |text: &Option<String>| text.clone().unwrap_or_default();
         let label = said(&signature.label);
         holds.push(Holding {
-            member_of: group(kind, &label, said(&signature.uuid)),
+            member_of: group(&kind, &label, said(&signature.uuid)),
             label,
             ..plain(kind)
         });
     }
     if holds.is_empty() {
-        holds.push(plain(""));
+        holds.push(plain(SignatureKind::Blank));
     }
     holds
 }
 
 /// What this may be a part of. The UUID of some formats is that of the whole; of a physical volume it is its own, until
 /// [`volume_groups`] knows better. Of the others it is the device's, or there is none.
-fn group(kind: &str, label: &str, id: String) -> Option<Group> {
-    const OF_THE_WHOLE: [&str; 5] = [
-        "linux_raid_member",
-        "zfs_member",
-        "btrfs",
-        "bcachefs",
-        "LVM2_member",
-    ];
-    // RAID of mainboards and controllers (`isw_raid_member`), LVM 1, VMFS: named alike by libblkid.
-    let spans = kind.ends_with("_member") || ["bcache", "stratis"].contains(&kind);
-    match (OF_THE_WHOLE.contains(&kind), id.is_empty()) {
-        (true, false) => Some(Group {
-            name: if label.is_empty() { &id } else { label }.to_owned(),
-            id,
+fn group(kind: &SignatureKind, label: &str, id: String) -> Option<Group> {
+    match kind {
+        SignatureKind::RaidMember
+        | SignatureKind::LvmMember
+        | SignatureKind::ZfsMember
+        | SignatureKind::Btrfs
+        | SignatureKind::Bcachefs => Some(match id.is_empty() {
+            true => unknown(),
+            false => Group {
+                name: if label.is_empty() { &id } else { label }.to_owned(),
+                id,
+            },
         }),
-        (true, true) => Some(unknown()),
-        (false, _) => spans.then(unknown),
+        SignatureKind::Bcache | SignatureKind::Stratis => Some(unknown()),
+        // RAID of mainboards and controllers (`isw_raid_member`), LVM 1, VMFS: named alike by libblkid.
+        SignatureKind::Other(name) if name.ends_with("_member") => Some(unknown()),
+        SignatureKind::Blank
+        | SignatureKind::UnknownData
+        | SignatureKind::Unreadable
+        | SignatureKind::Gpt
+        | SignatureKind::GptBackup
+        | SignatureKind::ProtectiveMbr
+        | SignatureKind::Mbr
+        | SignatureKind::Luks
+        | SignatureKind::Ext4
+        | SignatureKind::Xfs
+        | SignatureKind::Vfat
+        | SignatureKind::Swap
+        | SignatureKind::Other(_) => None,
     }
 }
 
@@ -213,7 +222,7 @@ pub(crate) fn volume_groups(outside: &mut dyn Look, disks: &mut [Disk]) {
     let mut members: Vec<&mut Holding> = disks
         .iter_mut()
         .flat_map(|disk| &mut disk.holds)
-        .filter(|held| held.kind == "LVM2_member")
+        .filter(|held| held.kind == SignatureKind::LvmMember)
         .collect();
     if members.is_empty() {
         return;

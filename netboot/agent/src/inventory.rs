@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use netboot::base::arch::CpuArch;
 use netboot::disk::hardware::{Disk, Firmware, Hardware, Nic};
 
 use crate::disk_facts;
@@ -15,7 +16,7 @@ pub(crate) fn inventory(outside: &mut dyn Look, roots: &Roots) -> Hardware {
     let dmi = |name: &str| text(roots.sys.join("class/dmi/id").join(name)).unwrap_or_default();
     Hardware {
         firmware: firmware(roots),
-        arch: std::env::consts::ARCH.to_owned(),
+        arch: CpuArch::from(std::env::consts::ARCH),
         memory: text(roots.proc.join("meminfo")).map_or(0, |t| memory(&t)),
         vendor: dmi("sys_vendor"),
         product: dmi("product_name"),
@@ -45,7 +46,7 @@ fn disks(outside: &mut dyn Look, roots: &Roots) -> Vec<Disk> {
     disks
 }
 
-/// The first is the one that every program means which is not told otherwise.
+/// Whether the first TPM speaks version 2: programs that are not told otherwise use the first.
 fn has_tpm2(sys: &Path) -> bool {
     text(sys.join("class/tpm/tpm0/tpm_version_major")).as_deref() == Some("2")
 }

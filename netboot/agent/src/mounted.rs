@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use netboot::base::refusal::{Code, Refusal};
-use netboot::disk::hardware::Hardware;
+use netboot::disk::hardware::{Hardware, SignatureKind};
 
 use crate::busy::unescaped;
 use crate::inventory::names;
@@ -23,7 +23,7 @@ pub(crate) struct Mounted {
     source: String,
 }
 
-/// What lies in RAM.
+/// Filesystems that lie in RAM.
 const ON_NOTHING: [&str; 2] = ["tmpfs", "ramfs"];
 
 /// At the target's root and below it, in the order in which it was mounted.
@@ -81,7 +81,7 @@ fn inside(roots: &Roots, at: &Path) -> String {
     format!("/{}", path.display())
 }
 
-/// Where else it lies than on the plan's disks, in words; nothing if all of it is there.
+/// Where else it lies than on the plan's disks, in words; `None` if all of it is there.
 fn elsewhere(
     mounted: &Mounted,
     roots: &Roots,
@@ -136,7 +136,7 @@ fn pool_elsewhere(mounted: &Mounted, targets: &Targets, hardware: &Hardware) -> 
     let pool = mounted.source.split('/').next().unwrap_or_default();
     let has = |disk: &&netboot::disk::hardware::Disk| {
         let mut holds = disk.holds.iter();
-        holds.any(|held| held.kind == "zfs_member" && held.label == pool)
+        holds.any(|held| held.kind == SignatureKind::ZfsMember && held.label == pool)
     };
     let own = |node: &str| targets.iter().map(Target::name).any(|name| name == node);
     let mut members = hardware.disks.iter().filter(has).peekable();

@@ -68,14 +68,14 @@ impl fmt::Display for Command {
 /// How a program ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Output {
-    /// Nothing if a signal ended it.
+    /// `None` if a signal ended it.
     pub status: Option<i32>,
     pub stdout: String,
 }
 
 /// A program that runs.
 pub(crate) trait Running {
-    /// The next line of its stderr; nothing when it has closed it.
+    /// The next line of its stderr; `None` when it has closed it.
     fn line(&mut self) -> Option<String>;
     fn end(self: Box<Self>) -> io::Result<Output>;
 }
@@ -84,7 +84,7 @@ pub(crate) trait Running {
 pub(crate) struct Call<'a> {
     pub path: &'a str,
     pub bearer: Option<&'a str>,
-    /// JSON, or nothing.
+    /// JSON, or empty.
     pub body: String,
     /// How long to wait for the whole answer.
     pub patience: Duration,
@@ -229,7 +229,7 @@ impl Started {
         }
     }
 
-    /// The next line of its stderr; nothing when there are no more.
+    /// The next line of its stderr; `None` when there are no more.
     pub(crate) fn line(&mut self) -> Option<String> {
         let line = self.running.line()?;
         if !line.trim().is_empty() {

@@ -248,7 +248,7 @@ pub(crate) fn reboot(outside: &mut dyn Outside) -> anyhow::Error {
     }
 }
 
-/// Reads a small text file, without the blanks at its end; nothing if it is not there.
+/// Reads a small text file, without the blanks at its end; `None` if it is not there.
 pub(crate) fn text(path: impl AsRef<Path>) -> Option<String> {
     let octets = fs::read(path).ok()?;
     let text = String::from_utf8_lossy(&octets).into_owned();

@@ -31,7 +31,7 @@ pub(crate) struct Run<'a> {
     /// What encrypted volumes are made with, once it was handed out.
     pub volume_keys: Option<VolumeKeys>,
     session: String,
-    /// Of the last report.
+    /// The number of the last report.
     number: u64,
     /// Reports from before the claim is held: until then nobody would take them.
     waiting: Option<Vec<Report>>,

@@ -67,7 +67,7 @@ impl Targets {
         foreign(roots, node, &own.collect::<Vec<_>>())
     }
 
-    /// The path of a device of the plan; nothing as long as the kernel does not show it as planned.
+    /// The path of a device of the plan; `None` as long as the kernel does not show it as planned.
     ///
     /// # Errors
     /// Under this name there is something that lies on a disk which is not the plan's.
@@ -240,7 +240,7 @@ impl Target {
         planned.all(|partition| self.partition(roots, partition.number).is_some())
     }
 
-    /// The node of a planned partition, or nothing as long as the kernel shows anything else than what is planned.
+    /// The node of a planned partition; `None` as long as the kernel shows anything else than what is planned.
     fn partition(&self, roots: &Roots, number: u32) -> Option<PathBuf> {
         let shown = disk_facts::children(roots, &self.name);
         if shown.len() != self.planned.partitions.len() {

@@ -1,8 +1,18 @@
-//! What a machine's firmware can run, by the IANA registry of processor architecture types.
+//! What a machine's firmware can run, by the IANA registry of processor architecture types, and what its kernel is built for.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use super::open_enum::open_enum;
+
+open_enum! {
+    /// What a kernel, an installer and a system are built for, as `uname -m` and Nix say it.
+    pub enum CpuArch {
+        X86_64 = "x86_64",
+        Aarch64 = "aarch64",
+    }
+}
 
 /// What a machine's firmware can run, as far as policy may see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -39,12 +49,12 @@ impl Arch {
         }
     }
 
-    /// The kernel that this firmware can start, as `uname -m` says it; nothing where there is no installer for it. A
-    /// 64-bit kernel starts from 32-bit UEFI, too.
-    pub fn kernel(self) -> Option<&'static str> {
+    /// The kernel that this firmware can start; `None` where there is no installer for it. A 64-bit kernel starts from
+    /// 32-bit UEFI, too.
+    pub fn kernel(self) -> Option<CpuArch> {
         match self {
-            Self::Bios | Self::X86 | Self::X64 => Some("x86_64"),
-            Self::Arm64 => Some("aarch64"),
+            Self::Bios | Self::X86 | Self::X64 => Some(CpuArch::X86_64),
+            Self::Arm64 => Some(CpuArch::Aarch64),
             Self::Arm32 | Self::Riscv64 | Self::Other(_) => None,
         }
     }

@@ -21,7 +21,7 @@ use crate::disk::hardware::Firmware;
 pub enum Layout {
     Named {
         name: Named,
-        /// Bytes, a multiple of 1 MiB; nothing means no swap.
+        /// Bytes, a multiple of 1 MiB; `None`: no swap.
         swap: Option<u64>,
     },
     /// As the profile writes it under `[disk.devices]`; the same on each firmware that it is for.
@@ -73,9 +73,9 @@ pub struct Slot {
     /// The GPT name: `disk-main-ESP`.
     pub label: String,
     pub purpose: Purpose,
-    /// Bytes from the beginning of the disk, a multiple of 1 MiB; nothing means where there is room.
+    /// Bytes from the beginning of the disk, a multiple of 1 MiB; `None`: where there is room.
     pub start: Option<u64>,
-    /// Bytes, a multiple of 1 MiB; nothing means all that is left, for one partition of a disk.
+    /// Bytes, a multiple of 1 MiB; `None`: all that is left, for one partition of a disk.
     pub size: Option<u64>,
     /// Bytes at the end of the disk that stay free, a multiple of 1 MiB; for a partition without a size.
     pub leave: u64,
@@ -104,15 +104,15 @@ pub enum Purpose {
 pub enum Content {
     Filesystem {
         format: Format,
-        /// Nothing: made, and not mounted.
+        /// `None`: it is made and not mounted.
         mountpoint: Option<String>,
-        /// None of them is the default.
+        /// Empty: the options that disko has by default.
         options: Vec<String>,
-        /// What the program that makes it is told besides.
+        /// Further arguments of the program that makes it.
         args: Vec<String>,
     },
     Btrfs {
-        /// Of the volume itself.
+        /// Where the volume itself is mounted, beside its subvolumes.
         mountpoint: Option<String>,
         options: Vec<String>,
         args: Vec<String>,
@@ -120,7 +120,7 @@ pub enum Content {
     },
     Swap,
     Luks {
-        /// As which it is opened: `/dev/mapper/<name>`.
+        /// It is opened as `/dev/mapper/<name>`.
         name: String,
         content: Box<Content>,
     },
@@ -156,9 +156,9 @@ pub struct Array {
 pub struct Pool {
     /// The system finds it by this.
     pub name: String,
-    /// Of the pool (zpoolprops(7)).
+    /// Properties of the pool itself (zpoolprops(7)).
     pub properties: BTreeMap<String, String>,
-    /// What its datasets are given by it (zfsprops(7)).
+    /// Properties that its datasets inherit (zfsprops(7)).
     pub inherited: BTreeMap<String, String>,
     pub datasets: Vec<Dataset>,
 }
@@ -248,7 +248,7 @@ impl Format {
 }
 
 impl Content {
-    /// What it is mounted on, with all that lies inside it; of a member of an array or a pool see
+    /// The mount points of it and of all that lies inside it. Members of an array or a pool have none of their own, see
     /// [`Devices::mountpoints_behind`].
     pub fn mountpoints(&self) -> Vec<&str> {
         match self {
@@ -282,7 +282,7 @@ impl Content {
 }
 
 impl Devices {
-    /// What a machine of this firmware needs to start from these disks, and does not find there.
+    /// The partition that this firmware needs to start from these disks, if they lack it.
     pub fn lacks(&self, firmware: Firmware) -> Option<&'static str> {
         let mut slots = self.disks.iter().flat_map(|disk| &disk.partitions);
         match firmware {
@@ -302,8 +302,8 @@ impl Devices {
         }
     }
 
-    /// What is mounted of that which lies on a partition in the end: behind a member of an array, of the array's content;
-    /// behind that of a pool, its datasets.
+    /// The mount points of all that lies on a partition in the end: behind a member of an array those of the array's
+    /// content, behind a member of a pool those of its datasets.
     pub fn mountpoints_behind<'a>(&'a self, content: &'a Content) -> Vec<&'a str> {
         match content {
             Content::Raid { array } => {

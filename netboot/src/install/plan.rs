@@ -1,6 +1,7 @@
 //! Hardware, profile and release → what will be done to this machine's disks, or why nothing will.
 
 mod command;
+pub mod conflicts;
 mod describe;
 mod place;
 mod pool;
@@ -12,7 +13,6 @@ mod stack;
 use serde::{Deserialize, Serialize};
 
 pub use command::{Arg, Input, KEY_FROM_STDIN, PlannedCommand, quoted};
-pub use describe::size_words;
 
 use crate::base::name::{HostName, SystemName};
 use crate::base::refusal::{Code, Refusal};
@@ -24,7 +24,7 @@ use crate::profile::{Profile, Role};
 
 const MIB: u64 = 1 << 20;
 
-/// What the agent will do: this or nothing.
+/// All that the agent will do; where it cannot do that, it does nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     pub host_name: HostName,
@@ -120,7 +120,7 @@ pub struct Partition {
     pub start: u64,
     /// Bytes, a multiple of 1 MiB unless it is kept.
     pub size: u64,
-    /// For a person: `ext4`, `array root`; empty if nothing.
+    /// For a person: `ext4`, `array root`; empty if it holds nothing.
     #[serde(default)]
     pub holds: String,
     /// It was there before, and what it holds stays.
@@ -129,8 +129,8 @@ pub struct Partition {
     /// The profile wants it to stay from one install to the next.
     #[serde(default, skip_serializing_if = "is_false")]
     pub preserve: bool,
-    /// Its GPT name until it holds what it is to hold, for one that later installs are to preserve: what is half made must
-    /// not be found under its label.
+    /// The GPT name that it has while its content is made, if later installs are to preserve it: they must not find one
+    /// that is half made under `label`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made_as: Option<String>,
 }
@@ -175,12 +175,12 @@ pub struct PlannedVolume {
 pub struct PlannedFilesystem {
     pub on: Device,
     pub format: Format,
-    /// Of ZFS, the name of the pool.
+    /// The filesystem's label; for ZFS the name of the pool.
     pub label: String,
-    /// What the program that makes it is told besides.
+    /// Further arguments of the program that makes it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<String>,
-    /// Of btrfs; of ZFS, the datasets in the pool.
+    /// The subvolumes of btrfs, or the datasets of a ZFS pool.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub subvolumes: Vec<String>,
     /// It is there already and stays.
@@ -198,7 +198,7 @@ pub struct PlannedMount {
     pub options: Vec<String>,
 }
 
-/// What goes onto the disk.
+/// The release that is put onto the disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedRelease {
     pub system: SystemName,
@@ -208,7 +208,7 @@ pub struct PlannedRelease {
     pub closure_size: u64,
 }
 
-/// Where from.
+/// Where the release is copied from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cache {
     /// `http://10.77.0.1:8080/cache`
@@ -221,7 +221,7 @@ pub struct Cache {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct K3s {
     pub role: Role,
-    /// `https://10.77.0.10:6443`; nothing for the first server.
+    /// `https://10.77.0.10:6443`; `None` for the first server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
 }
@@ -254,7 +254,7 @@ pub fn plan(hardware: &Hardware, order: &Order<'_>) -> Result<Plan, Refusal> {
     let devices = profile.layout.devices(hardware.firmware);
     if let Some(lacking) = devices.lacks(hardware.firmware) {
         let message = format!(
-            "layout `{}` has not what this machine's firmware ({}) starts from: {lacking}",
+            "layout `{}` lacks the partition from which this machine's firmware ({}) starts: {lacking}",
             profile.layout.name(),
             hardware.firmware.words()
         );
@@ -264,15 +264,12 @@ pub fn plan(hardware: &Hardware, order: &Order<'_>) -> Result<Plan, Refusal> {
     }
     let choice = select::choose(&hardware.disks, profile, &devices)?;
     let layout = profile.layout.name();
-    let nodes: Vec<&str> = choice.disks.iter().map(|disk| disk.node.as_str()).collect();
-    crate::install::conflicts::check(&hardware.disks, &nodes)?;
-    place::same_names_elsewhere(&hardware.disks, &choice.disks, &devices)?;
-    preserve::preserved_elsewhere(&choice.disks, &devices)?;
-    pool::check(hardware, order, &choice.disks, &devices)?;
+    conflicts::check(&hardware.disks, &choice.disks, &profile.layout, &devices)?;
+    pool::check(hardware, order, &devices)?;
     let mut disks = Vec::new();
     let mut script = None;
-    if let Layout::Scripted(scripted) = &profile.layout {
-        script = Some(scripted::script(order, scripted, hardware, &choice.disks)?);
+    if let Layout::Scripted(_) = &profile.layout {
+        script = Some(scripted::script(order, &choice.disks)?);
         disks.extend(scripted::disks(&choice.disks, &devices));
     } else {
         for (disk, wanted) in choice.disks.iter().zip(&devices.disks) {
@@ -314,7 +311,7 @@ pub fn plan(hardware: &Hardware, order: &Order<'_>) -> Result<Plan, Refusal> {
     Ok(plan)
 }
 
-/// The profile's part in the cluster. Who is to join one must know where it is: k3s founds another without.
+/// The profile's part in the cluster. A node that joins one must be told where it is, or k3s would found another.
 fn cluster(order: &Order<'_>) -> Result<Option<K3s>, Refusal> {
     let Some(role) = order.profile.role else {
         return Ok(None);

@@ -1,5 +1,6 @@
 //! Which installer a machine boots: that of its profile's architecture, if its firmware can start it.
 
+use crate::base::arch::CpuArch;
 use crate::base::name::ProfileName;
 use crate::machine::Machine;
 use crate::profile::Profiles;
@@ -14,7 +15,7 @@ pub enum NoImage {
     #[error("its profile {profile} is for {wanted}, and this machine boots as {boots}")]
     OtherArch {
         profile: ProfileName,
-        wanted: String,
+        wanted: CpuArch,
         boots: String,
     },
     #[error("no installer image for {0} is configured")]
@@ -25,18 +26,18 @@ pub enum NoImage {
 ///
 /// # Errors
 /// It has no profile, or one for machines of another kind.
-pub fn wanted<'a>(machine: Option<&Machine>, profiles: &'a Profiles) -> Result<&'a str, NoImage> {
+pub fn wanted(machine: Option<&Machine>, profiles: &Profiles) -> Result<CpuArch, NoImage> {
     let profile = machine
         .and_then(|m| m.profile.as_ref())
         .ok_or(NoImage::NoProfile)?;
     let found = profiles.by_name.get(profile);
-    let wanted = found.map(|p| p.arch.as_str());
+    let wanted = found.map(|p| p.arch.clone());
     let wanted = wanted.ok_or_else(|| NoImage::ProfileGone(profile.clone()))?;
     let boots = machine.and_then(|m| m.facts.arch);
     match boots {
-        Some(arch) if arch.kernel() != Some(wanted) => Err(NoImage::OtherArch {
+        Some(arch) if arch.kernel().as_ref() != Some(&wanted) => Err(NoImage::OtherArch {
             profile: profile.clone(),
-            wanted: wanted.to_owned(),
+            wanted,
             boots: arch.to_string(),
         }),
         _ => Ok(wanted),
@@ -47,12 +48,12 @@ pub fn wanted<'a>(machine: Option<&Machine>, profiles: &'a Profiles) -> Result<&
 ///
 /// # Errors
 /// Its firmware starts no kernel that there is an installer for.
-pub fn for_stranger(machine: Option<&Machine>) -> Result<&'static str, NoImage> {
+pub fn for_stranger(machine: Option<&Machine>) -> Result<CpuArch, NoImage> {
     match machine.and_then(|m| m.facts.arch) {
         Some(arch) => arch
             .kernel()
             .ok_or_else(|| NoImage::NotConfigured(arch.to_string())),
-        None => Ok("x86_64"),
+        None => Ok(CpuArch::X86_64),
     }
 }
 
@@ -79,7 +80,7 @@ mod tests {
             machine.facts.arch = arch;
             let got = wanted(Some(&machine), profiles).map_err(|e| e.to_string());
             match want {
-                Ok(want) => assert_eq!(got.as_deref(), Ok(want), "{arch:?}"),
+                Ok(want) => assert_eq!(got, Ok(CpuArch::from(want)), "{arch:?}"),
                 Err(words) => {
                     let said = got.expect_err("another architecture");
                     assert!(said.ends_with(&format!("boots as {words}")), "{said}");

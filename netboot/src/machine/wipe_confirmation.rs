@@ -1,49 +1,149 @@
-//! What is on a machine's disks, against what this appliance put there → what an operator must say yes to first.
+//! Compares what is on a machine's disks with what this appliance wrote there → what an operator must confirm before it is
+//! wiped.
 
-use crate::profile::Wipe;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::refusal::{Code, Refusal};
-use crate::disk::hardware::{Disk, Hardware, Holding};
-use crate::install::plan::{Partition, Plan, PlannedDisk, size_words};
+use crate::base::size::size_words;
+use crate::disk::hardware::{Disk, Hardware, Holding, Place, SignatureKind};
+use crate::install::plan::{Partition, Plan, PlannedDisk};
 use crate::machine::Machine;
-use crate::profile::{Profile, Select};
+use crate::profile::{Profile, Select, Wipe};
 
-/// What holds for a machine and a plan: what its profile says, and else what follows from who enrolled it. A person
-/// who typed its MAC means it; a machine that enrolled itself may be anybody's laptop. And who has a machine
-/// installed again means the disks it was installed on: that one of them is gone, so that `smallest` finds another,
-/// is nobody's word. A disk that `select` names is. Nor is it, that a profile no longer has the partition which it had
-/// preserved: its label may be mistyped.
+/// Whether an operator must first confirm what a plan wipes (`Ask`), or the order to install is enough (`Allow`). The
+/// first row that fits decides; "—" fits anything.
+///
+/// | `wipe` in the profile | enrolled by | the plan's disks   | `select`     | preserved before | decided        |
+/// |-----------------------|-------------|--------------------|--------------|------------------|----------------|
+/// | written               | —           | —                  | —            | —                | what it says   |
+/// | absent                | the machine | —                  | —            | —                | ask            |
+/// | absent                | an operator | —                  | —            | is given up      | ask            |
+/// | absent                | an operator | one is unknown     | describes it | stays            | ask            |
+/// | absent                | an operator | one is unknown     | names each   | stays            | allow          |
+/// | absent                | an operator | all are known      | —            | stays            | allow          |
+/// | absent                | an operator | the machine's first| —            | stays            | allow          |
+///
+/// Why: an operator who typed a MAC means that machine, while one that enrolled itself may be anybody's laptop. An order
+/// to install a machine again means the disks that it was installed on: if one of them is gone, `smallest` finds another
+/// disk that nobody meant, but a disk that `select` names is meant. And a profile that no longer has a partition which it
+/// preserved before may have its label mistyped.
 pub fn wipe_rule(profile: &Profile, machine: &Machine, plan: &Plan) -> Wipe {
-    let named = profile.select.iter().all(Select::names_a_disk);
-    match profile.wipe {
-        Some(written) => written,
-        None if machine.enrolled_itself => Wipe::Ask,
-        None if !named && is_elsewhere(machine, plan) => Wipe::Ask,
-        None if drops_what_stayed(machine, plan) => Wipe::Ask,
-        None => Wipe::Allow,
+    let enrolled = EnrolledBy::of(machine);
+    let disks = PlannedDisks::of(machine, plan);
+    let select = Selector::of(profile);
+    let preserved = PreservedBefore::of(machine, plan);
+    match (profile.wipe, enrolled, disks, select, preserved) {
+        (Some(written), _, _, _, _) => written,
+        (None, EnrolledBy::Machine, _, _, _) => Wipe::Ask,
+        (None, EnrolledBy::Operator, _, _, PreservedBefore::GivenUp) => Wipe::Ask,
+        (
+            None,
+            EnrolledBy::Operator,
+            PlannedDisks::OneUnknown,
+            Selector::Describes,
+            PreservedBefore::Stays,
+        ) => Wipe::Ask,
+        (
+            None,
+            EnrolledBy::Operator,
+            PlannedDisks::OneUnknown,
+            Selector::NamesEach,
+            PreservedBefore::Stays,
+        ) => Wipe::Allow,
+        (
+            None,
+            EnrolledBy::Operator,
+            PlannedDisks::AllKnown | PlannedDisks::First,
+            Selector::Describes | Selector::NamesEach,
+            PreservedBefore::Stays,
+        ) => Wipe::Allow,
     }
 }
 
-/// Whether this appliance wrote to disks of the machine before, and the plan is for one that is none of them.
-fn is_elsewhere(machine: &Machine, plan: &Plan) -> bool {
-    let known = |disk: &PlannedDisk| machine.written.iter().any(|written| written.is_on(disk));
-    !machine.written.is_empty() && !plan.disks.iter().all(|chosen| known(&chosen.disk))
+/// Who brought a machine into the appliance's care.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum EnrolledBy {
+    Operator,
+    Machine,
 }
 
-/// Whether a partition was to be preserved on one of the plan's disks, and is not any more.
-fn drops_what_stayed(machine: &Machine, plan: &Plan) -> bool {
-    plan.disks.iter().any(|chosen| {
-        let here = machine.written.iter().filter(|old| old.is_on(&chosen.disk));
-        let mut stayed = here.flat_map(|old| &old.preserved);
-        let stays = |label: &str| {
-            let mut all = chosen.partitions.iter();
-            all.any(|p| (p.kept || p.preserve) && p.label == label)
-        };
-        stayed.any(|old| !stays(&old.label))
-    })
+impl EnrolledBy {
+    fn of(machine: &Machine) -> Self {
+        if machine.enrolled_itself {
+            Self::Machine
+        } else {
+            Self::Operator
+        }
+    }
+}
+
+/// The disks of a plan, against those that this appliance wrote to in the same machine before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PlannedDisks {
+    /// It never wrote to any.
+    First,
+    /// It wrote to each of these.
+    AllKnown,
+    /// It wrote to some, and at least one of these is none of them.
+    OneUnknown,
+}
+
+impl PlannedDisks {
+    fn of(machine: &Machine, plan: &Plan) -> Self {
+        let known = |disk: &PlannedDisk| machine.written.iter().any(|written| written.is_on(disk));
+        if machine.written.is_empty() {
+            Self::First
+        } else if plan.disks.iter().all(|chosen| known(&chosen.disk)) {
+            Self::AllKnown
+        } else {
+            Self::OneUnknown
+        }
+    }
+}
+
+/// What `select` of a profile says of the disks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Selector {
+    /// Each of them by serial number, WWN or link.
+    NamesEach,
+    /// At least one of them only by its size, model or bus.
+    Describes,
+}
+
+impl Selector {
+    fn of(profile: &Profile) -> Self {
+        if profile.select.iter().all(Select::names_a_disk) {
+            Self::NamesEach
+        } else {
+            Self::Describes
+        }
+    }
+}
+
+/// The partitions that earlier plans preserved on the disks of this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PreservedBefore {
+    /// The plan preserves each of them, or there are none.
+    Stays,
+    /// The plan does not preserve one of them.
+    GivenUp,
+}
+
+impl PreservedBefore {
+    fn of(machine: &Machine, plan: &Plan) -> Self {
+        let gives_up = plan.disks.iter().any(|chosen| {
+            let here = machine.written.iter().filter(|old| old.is_on(&chosen.disk));
+            let mut preserved = here.flat_map(|old| &old.preserved);
+            let stays = |label: &str| {
+                let mut all = chosen.partitions.iter();
+                all.any(|p| (p.kept || p.preserve) && p.label == label)
+            };
+            preserved.any(|old| !stays(&old.label))
+        });
+        if gives_up { Self::GivenUp } else { Self::Stays }
+    }
 }
 
 /// A disk, and the partitions that an attempt was going to write to it: what the appliance knows again.
@@ -108,7 +208,7 @@ impl Written {
     }
 
     /// Whether this is a trace of what was written: the table, or one of its partitions, whatever is in it by now.
-    /// A disk that says nothing of itself cannot be known again, so nothing on it is.
+    /// A disk without serial number and WWN cannot be known again, so nothing on it is explained.
     fn explains(&self, disk: &Disk, held: &Holding) -> bool {
         let ours = |number| {
             let is = |p: &WrittenPartition| {
@@ -118,8 +218,8 @@ impl Written {
         };
         can_be_known_again(disk)
             && self.disk.is(disk)
-            && match place(&disk.node, held) {
-                Place::Whole => held.kind == "gpt",
+            && match held.place_on(&disk.node) {
+                Place::Whole => held.kind == SignatureKind::Gpt,
                 Place::Partition(number) => ours(number),
                 Place::Unknown => false,
             }
@@ -130,7 +230,7 @@ fn can_be_known_again(disk: &Disk) -> bool {
     !disk.serial.is_empty() || !disk.wwn.is_empty()
 }
 
-/// A disk with what is on it: what an operator is asked about, and what he said yes to.
+/// A disk with what is on it, about which an operator is asked or which an operator has confirmed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
     pub disk: PlannedDisk,
@@ -139,17 +239,17 @@ pub struct Found {
 }
 
 impl Found {
-    /// Whether this was looked at when the operator said yes. What is gone since, or wiped by an attempt that was cut
-    /// off, is no reason to ask again; anything else is.
+    /// Whether the operator saw this when confirming. What is gone since, or was wiped by an attempt that was cut off, is no
+    /// reason to ask again; anything else is.
     fn covers(&self, disk: &Disk, held: &Holding) -> bool {
         let same = |now: &str, then: &str| now.is_empty() || now == then;
         self.disk.is(disk)
             && self.holds.iter().any(|then| {
-                let here = place(&disk.node, held);
+                let here = held.place_on(&disk.node);
                 here != Place::Unknown
-                    && here == place(&self.disk.node, then)
+                    && here == then.place_on(&self.disk.node)
                     && held.size == then.size
-                    && same(&held.kind, &then.kind)
+                    && same(held.kind.as_str(), then.kind.as_str())
                     && same(&held.label, &then.label)
                     && same(&held.partition_label, &then.partition_label)
             })
@@ -179,7 +279,7 @@ impl fmt::Display for Found {
 }
 
 /// The disks that the plan would wipe and that hold something which neither this appliance put there for this machine
-/// nor an operator said yes to, with all that is on them. None: the plan may be carried out.
+/// nor an operator confirmed, with all that is on them. Empty: the plan may be carried out.
 pub fn question(wipe: Wipe, machine: &Machine, plan: &Plan, hardware: &Hardware) -> Vec<Found> {
     if wipe == Wipe::Allow {
         return Vec::new();
@@ -198,7 +298,7 @@ pub fn question(wipe: Wipe, machine: &Machine, plan: &Plan, hardware: &Hardware)
         // What is built on a partition (an array, an opened volume) follows it, and goes with it.
         let mut below = false;
         disk.holds.iter().any(|held| {
-            below = answered(held) || (below && place(&disk.node, held) == Place::Unknown);
+            below = answered(held) || (below && held.place_on(&disk.node) == Place::Unknown);
             !below
         })
     };
@@ -222,7 +322,7 @@ fn stays(plan: &Plan, disk: &Disk, held: &Holding) -> bool {
     partitions.any(|p| p.kept && (p.start, p.size) == (held.start, held.size))
 }
 
-/// What the agent is told, and shows on its console, until the operator has said yes.
+/// The refusal that the agent gets, and shows on its console, until an operator has confirmed.
 pub fn refusal(title: &str, asked: &[Found]) -> Refusal {
     let message = format!("{title} waits: this appliance did not put there what would be wiped");
     let refusal = Refusal::new(Code::ConfirmFirst, message);
@@ -231,36 +331,6 @@ pub fn refusal(title: &str, asked: &[Found]) -> Refusal {
         .fold(refusal, Refusal::fact)
         .fact("nothing was written")
         .tip(format!("to have it wiped: pxe-admin confirm {title}"))
-}
-
-/// Where on its disk something is; the kernel's names change from boot to boot, this does not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Whole,
-    Partition(u32),
-    Unknown,
-}
-
-impl Disk {
-    /// The number of the partition that this is.
-    pub(crate) fn number_of(&self, held: &Holding) -> Option<u32> {
-        match place(&self.node, held) {
-            Place::Partition(number) => Some(number),
-            Place::Whole | Place::Unknown => None,
-        }
-    }
-}
-
-/// `vda` and `vda1`, `nvme0n1` and `nvme0n1p1`.
-fn place(disk: &str, held: &Holding) -> Place {
-    match held.node.strip_prefix(disk) {
-        Some("") => Place::Whole,
-        Some(rest) => match rest.strip_prefix('p').unwrap_or(rest).parse() {
-            Ok(number) => Place::Partition(number),
-            Err(_) => Place::Unknown,
-        },
-        None => Place::Unknown,
-    }
 }
 
 #[cfg(test)]

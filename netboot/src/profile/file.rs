@@ -20,6 +20,7 @@ pub(super) use modules::modules;
 use tables::{File, MachineTable};
 
 use super::{Listed, Pattern, Profile, Profiles, Role};
+use crate::base::arch::CpuArch;
 use crate::base::mac::Mac;
 use crate::base::name::{HostName, ProfileName};
 use crate::base::nix_toml;
@@ -253,7 +254,7 @@ fn read_one(file: &str, text: &str) -> Result<Read, Vec<Problem>> {
                 name,
                 file: file.to_owned(),
                 description: written.description,
-                arch: arch.to_owned(),
+                arch: CpuArch::from(arch),
                 system,
                 machines,
                 patterns: patterns

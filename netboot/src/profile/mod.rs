@@ -1,6 +1,7 @@
 //! Profiles: what a kind of machine is installed with, and which machines it is for.
 
 mod file;
+mod select;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,6 +9,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+pub use select::Select;
+
+use crate::base::arch::CpuArch;
 use crate::base::mac::Mac;
 use crate::base::name::{HostName, ProfileName, SystemName};
 use crate::base::problem::Problem;
@@ -33,36 +37,12 @@ impl fmt::Display for Role {
     }
 }
 
-/// Which disk is meant. Everything said must hold.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Select {
-    pub by_id: Option<String>,
-    pub serial: Option<String>,
-    pub wwn: Option<String>,
-    pub model: Option<String>,
-    pub bus: Option<String>,
-    /// Bytes.
-    pub min_size: Option<u64>,
-    /// Bytes.
-    pub max_size: Option<u64>,
-    pub smallest: bool,
-    pub largest: bool,
-    pub not_removable: bool,
-}
-
-impl Select {
-    /// Whether it says which disk it is, and not only of what kind.
-    pub fn names_a_disk(&self) -> bool {
-        self.by_id.is_some() || self.serial.is_some() || self.wwn.is_some()
-    }
-}
-
 /// A machine that a profile names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
     pub name: HostName,
     pub macs: Vec<Mac>,
-    /// Its own, if it has modules of its own.
+    /// A system of its own, if it has modules of its own.
     pub system: Option<SystemName>,
 }
 
@@ -70,11 +50,10 @@ pub struct Listed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     pub name: ProfileName,
-    /// As it was given to the reader, for messages.
+    /// The path of its file as it was given to the reader, for messages.
     pub file: String,
     pub description: String,
-    /// `x86_64` or `aarch64`.
-    pub arch: String,
+    pub arch: CpuArch,
     /// The system that its machines share.
     pub system: SystemName,
     pub machines: Vec<Listed>,
@@ -84,9 +63,9 @@ pub struct Profile {
     /// Disks that are never opened for writing, whatever `select` says.
     pub keep: Vec<Select>,
     pub layout: Layout,
-    /// As written; `machine::wipe_confirmation` has what holds where nothing is.
+    /// As written; where it is absent, `machine::wipe_confirmation` decides.
     pub wipe: Option<Wipe>,
-    /// Nothing: not part of a cluster.
+    /// `None`: not part of a cluster.
     pub role: Option<Role>,
     pub kernel_params: Vec<String>,
 }
@@ -196,8 +175,8 @@ impl FromStr for Pattern {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Wipe {
-    /// The order to install is word enough.
+    /// The order to install is enough.
     Allow,
-    /// What this appliance did not put there is wiped only after `pxe-admin confirm`.
+    /// What this appliance did not write is wiped only after `pxe-admin confirm`.
     Ask,
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::arch::CpuArch;
 use crate::base::release::PublishedInstaller;
 use crate::base::token::Digest;
 use crate::loader::script::sayable;
@@ -39,9 +40,9 @@ pub fn bootable(arch: &str, cmdline: &str) -> Result<(), String> {
         return Err("cmdline is too long".to_owned());
     }
     sayable(cmdline).map_err(|why| format!("cmdline {why}"))?;
-    match arch {
-        "x86_64" | "aarch64" => Ok(()),
-        other => Err(format!(
+    match CpuArch::from(arch) {
+        CpuArch::X86_64 | CpuArch::Aarch64 => Ok(()),
+        CpuArch::Other(other) => Err(format!(
             "arch is `{}`, not x86_64 or aarch64",
             other.escape_debug()
         )),

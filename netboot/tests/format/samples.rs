@@ -68,7 +68,7 @@ pub(crate) fn texts<const N: usize>(texts: [&str; N]) -> Vec<String> {
 pub(crate) fn hardware(full: bool) -> Hardware {
     Hardware {
         firmware: Firmware::Uefi,
-        arch: "x86_64".to_owned(),
+        arch: "x86_64".into(),
         memory: 2 << 30,
         vendor: text(full, "QEMU"),
         product: text(full, "Standard PC (Q35 + ICH9, 2009)"),
@@ -96,7 +96,7 @@ pub(crate) fn disk(full: bool) -> Disk {
         model: text(full, "QEMU HARDDISK"),
         serial: text(full, "serial-vda"),
         wwn: text(full, "0x5000c500a0b1c2d3"),
-        bus: text(full, "virtio"),
+        bus: text(full, "virtio").into(),
         removable: full,
         read_only: full,
         boot_medium: full,
@@ -109,7 +109,7 @@ pub(crate) fn holding(full: bool) -> Holding {
     Holding {
         node: "vda1".to_owned(),
         size: 1 << 30,
-        kind: text(full, "linux_raid_member"),
+        kind: text(full, "linux_raid_member").into(),
         label: text(full, "box:root"),
         partition_label: text(full, "disk-main-root"),
         start: if full { 1 << 20 } else { 0 },

@@ -114,7 +114,7 @@ fn seen(seen: &[SeenDisk]) -> String {
             [
                 disk.node.clone(),
                 bytes(disk.size),
-                or_dash(Some(&disk.bus).filter(|bus| !bus.is_empty())),
+                or_dash(Some(disk.bus.as_str()).filter(|bus| !bus.is_empty())),
                 or_dash(Some(&disk.serial).filter(|serial| !serial.is_empty())),
                 or_dash(Some(holds.join(", ")).filter(|holds| !holds.is_empty())),
                 match seen.fate {

@@ -192,7 +192,7 @@ fn of_hardware(hardware: &Hardware) -> String {
             [
                 disk.node.clone(),
                 bytes(disk.size),
-                or_dash(Some(&disk.bus)),
+                or_dash(Some(disk.bus.as_str())),
                 or_dash(Some(disk.model.trim())),
                 or_dash(Some(disk.serial.trim())),
                 or_dash(Some(holds.join(", "))),

@@ -1,9 +1,10 @@
 //! A plan, an identity and secrets, for tests.
 
 use netboot::api::types::{InstallSecrets, K3sSecrets, NodeIdentity};
+use netboot::base::arch::CpuArch;
 use netboot::base::release::Release;
 use netboot::base::timestamp::Timestamp;
-use netboot::disk::hardware::{Disk, Firmware, Hardware, Holding};
+use netboot::disk::hardware::{Disk, DiskBus, Firmware, Hardware, Holding, SignatureKind};
 use netboot::install::plan::{Cache, Order, Plan};
 use netboot::profile::{Profiles, Role};
 use netboot_pin::Pin;
@@ -37,7 +38,7 @@ pub(crate) fn plan_on(firmware: Firmware, layout: &str, disks: &[DiskSpec], tpm2
         model: spec.model.to_owned(),
         serial: spec.serial.to_owned(),
         wwn: spec.wwid.to_owned(),
-        bus: "virtio".to_owned(),
+        bus: DiskBus::Virtio,
         removable: spec.removable,
         read_only: false,
         boot_medium: false,
@@ -45,7 +46,7 @@ pub(crate) fn plan_on(firmware: Firmware, layout: &str, disks: &[DiskSpec], tpm2
         holds: vec![Holding {
             node: format!("{}1", spec.name),
             size: 2 << 20,
-            kind: "ext4".to_owned(),
+            kind: SignatureKind::Ext4,
             label: "old".to_owned(),
             partition_label: String::new(),
             start: 1 << 20,
@@ -54,7 +55,7 @@ pub(crate) fn plan_on(firmware: Firmware, layout: &str, disks: &[DiskSpec], tpm2
     };
     let hardware = Hardware {
         firmware,
-        arch: "x86_64".to_owned(),
+        arch: CpuArch::X86_64,
         memory: 1 << 30,
         vendor: String::new(),
         product: String::new(),

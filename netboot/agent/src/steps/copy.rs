@@ -181,7 +181,7 @@ pub(crate) fn generation_of(link: &Path) -> Option<u32> {
         .ok()
 }
 
-/// Where a path of the new system lies for us: links are followed as if `root` were `/`. Nothing if they lead in a
+/// Where a path of the new system lies for us: links are followed as if `root` were `/`. `None` if they lead in a
 /// circle or out of it.
 pub(crate) fn resolve(root: &Path, path: &str) -> Option<PathBuf> {
     let mut left = 40;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use netboot::disk::hardware::{Disk, Hardware};
+use netboot::disk::hardware::{Disk, Hardware, SignatureKind};
 use netboot::install::plan::{Plan, PlannedDisk};
 
 use crate::busy::release;
@@ -30,7 +30,7 @@ pub(crate) fn tear_down(install: &mut Run<'_>, plan: &Plan) -> anyhow::Result<Ta
         anyhow::bail!("{cause}; nothing was written");
     }
     let names: Vec<&str> = targets.iter().map(Target::name).collect();
-    netboot::install::conflicts::check(&hardware.disks, &names)?;
+    netboot::install::plan::conflicts::shared_members(&hardware.disks, &names)?;
     install.targets = targets.iter().cloned().collect();
     leave_pools(install, &hardware, &names)?;
     let mut round = 1;
@@ -94,7 +94,7 @@ fn leave_pools(install: &mut Run<'_>, hardware: &Hardware, disks: &[&str]) -> an
     let own = own.filter(|d| disks.contains(&d.node.as_str()));
     let pools: Vec<&str> = own
         .flat_map(|disk| &disk.holds)
-        .filter(|held| held.kind == "zfs_member")
+        .filter(|held| held.kind == SignatureKind::ZfsMember)
         .map(|held| held.label.as_str())
         .collect();
     if pools.is_empty() {

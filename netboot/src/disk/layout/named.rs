@@ -4,7 +4,7 @@ use super::{Array, Content, Dataset, Devices, DiskLayout, Format, Pool, Purpose,
 use crate::disk::hardware::Firmware;
 
 const MIB: u64 = 1 << 20;
-/// As most call the pool of their system.
+/// The usual name of the pool that a system lies on.
 const POOL: &str = "rpool";
 
 /// A layout by its name.
@@ -204,7 +204,7 @@ fn pool() -> Pool {
             ("atime", "off"),
             ("compression", "zstd"),
             ("dnodesize", "auto"),
-            // Of the pool's own dataset, in which nothing is.
+            // The pool's own dataset is empty, and not mounted.
             ("mountpoint", "none"),
             ("xattr", "sa"),
         ]),

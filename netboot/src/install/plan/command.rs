@@ -344,7 +344,7 @@ fn scripted(script: &StorePath) -> Vec<PlannedCommand> {
     ]
 }
 
-/// Everything written out, and nothing in use.
+/// The commands after which everything is written out and nothing is in use.
 fn leave(plan: &Plan) -> Vec<PlannedCommand> {
     let command = |program, args: &[&str]| PlannedCommand::new(Step::Unmount, program, args);
     // Asked of one filesystem, it says what could not be written since it was mounted (syncfs(2)).

@@ -1,134 +1,197 @@
-//! Where each partition lies on its disk, and what must not be there twice.
+//! Where each partition lies on its disk.
+
+use std::ops::Range;
 
 use super::preserve::{made_as, preserved};
-use super::{DiskPlan, MIB, Partition, PlannedDisk, size_words};
+use super::{DiskPlan, MIB, Partition, PlannedDisk};
 use crate::base::refusal::{Code, Refusal};
-use crate::disk::hardware::{Disk, Holding};
+use crate::base::size::size_words;
+use crate::disk::hardware::Disk;
 use crate::disk::layout::{Content, Devices, DiskLayout, Slot};
+
+/// A partition of the layout with its place on the disk.
+struct Placed<'a> {
+    slot: &'a Slot,
+    /// Bytes from the beginning of the disk.
+    start: u64,
+    /// Bytes.
+    size: u64,
+    /// It was there before, and what it holds stays.
+    kept: bool,
+}
 
 /// Lays a disk's partitions out, each on whole MiB, up to where the backup GPT begins. What is to be preserved and is
 /// there keeps its place, and the others go where there is room, in their order.
+///
+/// # Errors
+/// What is to be preserved cannot be, or the disk or one of its partitions is too small.
 pub(super) fn lay(
     disk: &Disk,
     wanted: &DiskLayout,
     devices: &Devices,
     closure_size: u64,
 ) -> Result<DiskPlan, Refusal> {
-    let mut laid: Vec<(&Slot, u64, u64, bool)> = Vec::new();
+    let mut placed = kept(disk, wanted)?;
+    let needed = |slot: &Slot| needed(slot, devices, closure_size);
+    let new = place(disk, wanted, &placed, needed)?;
+    placed.extend(new);
+    Ok(DiskPlan {
+        name: wanted.name.clone(),
+        disk: PlannedDisk::from(disk),
+        partitions: number(placed, devices),
+    })
+}
+
+/// The partitions that are to be preserved and are there, where they are.
+fn kept<'a>(disk: &Disk, wanted: &'a DiskLayout) -> Result<Vec<Placed<'a>>, Refusal> {
+    let mut kept = Vec::new();
     for slot in &wanted.partitions {
         if let Some(held) = preserved(disk, slot)? {
-            laid.push((slot, held.start, held.size, true));
+            kept.push(Placed {
+                slot,
+                start: held.start,
+                size: held.size,
+                kept: true,
+            });
         }
     }
-    let end = (disk.size / MIB * MIB).saturating_sub(MIB);
-    let mut gaps = gaps(&laid, end);
-    let is_new = |slot: &&Slot| !laid.iter().any(|(kept, ..)| kept.label == slot.label);
-    let new: Vec<&Slot> = wanted.partitions.iter().filter(is_new).collect();
-    let needed = |slot: &Slot| needed(slot, devices, closure_size);
-    let least: u64 = new
+    Ok(kept)
+}
+
+/// The partitions that are to be made, between those that are kept. `needed`: the bytes that a partition must hold.
+fn place<'a>(
+    disk: &Disk,
+    wanted: &'a DiskLayout,
+    kept: &[Placed<'_>],
+    needed: impl Fn(&Slot) -> u64,
+) -> Result<Vec<Placed<'a>>, Refusal> {
+    let is_new = |slot: &&Slot| !kept.iter().any(|one| one.slot.label == slot.label);
+    let mut new: Vec<&Slot> = wanted.partitions.iter().filter(is_new).collect();
+    if let Some(slot) = new
         .iter()
-        .map(|s| s.size.unwrap_or_else(|| needed(s)))
-        .fold(0, u64::saturating_add);
-    let too_small = || {
-        let refusal = Refusal::new(
-            Code::PlanRefused,
-            "the chosen disk is too small for this system",
-        )
-        .fact(format!("disk {}", disk.words()))
-        .fact(format!(
-            "needed: {}",
-            size_words(least.saturating_add(2 * MIB))
-        ));
-        let kept = laid.iter().map(|(_, _, size, _)| *size);
-        let kept = kept.fold(0, u64::saturating_add);
-        let refusal = match kept {
-            0 => refusal,
-            size => refusal.fact(format!("besides what is preserved: {}", size_words(size))),
-        };
-        Err(refusal.fact("nothing was written"))
-    };
-    for slot in &new {
-        let least = needed(slot);
-        if slot.size.is_some_and(|size| size < least) {
-            return Err(Refusal::new(
-                Code::PlanRefused,
-                format!(
-                    "the partition `{}` is too small for this system",
-                    slot.label
-                ),
-            )
-            .fact(format!("needed: {}", size_words(least)))
-            .fact("nothing was written"));
-        }
+        .find(|slot| slot.size.is_some_and(|size| size < needed(slot)))
+    {
+        return Err(partition_too_small(slot, needed(slot)));
     }
-    let mut placed: Vec<(&Slot, u64, u64, bool)> = Vec::new();
+    let sizes = new
+        .iter()
+        .map(|slot| slot.size.unwrap_or_else(|| needed(slot)));
+    let least = sizes.fold(0, u64::saturating_add);
     // Those with a place of their own first, then those with a size, then those that take what is left.
-    let mut order = new.clone();
-    order.sort_by_key(|slot| match (slot.start, slot.size) {
+    new.sort_by_key(|slot| match (slot.start, slot.size) {
         (Some(_), Some(_)) => 0,
         (None, Some(_)) => 1,
         (_, None) => 2,
     });
-    for slot in order {
+    let end = (disk.size / MIB * MIB).saturating_sub(MIB);
+    let mut gaps = gaps(kept, end);
+    let mut placed = Vec::new();
+    for slot in new {
         let size = slot.size.unwrap_or_else(|| needed(slot).max(MIB));
-        let fits = |(from, to): &(u64, u64)| match slot.start {
-            Some(start) => *from <= start && start.checked_add(size).is_some_and(|end| end <= *to),
-            None => to - from >= size,
+        let Some(at) = gap_for(slot, size, &gaps) else {
+            return Err(match slot.start {
+                Some(start) => no_room(disk, slot, start),
+                None => disk_too_small(disk, least, kept),
+            });
         };
-        let fitting = (0..gaps.len()).filter(|at| fits(&gaps[*at]));
-        let at = match slot.size {
-            Some(_) => fitting.min(),
-            None => fitting.max_by_key(|at| gaps[*at].1 - gaps[*at].0),
-        };
-        let Some(at) = at else {
-            return match slot.start {
-                Some(start) => Err(Refusal::new(
-                    Code::PlanRefused,
-                    format!(
-                        "there is no room for the partition `{}` from byte {start}",
-                        slot.label
-                    ),
-                )
-                .fact(format!("disk {}", disk.words()))
-                .fact("nothing was written")
-                .tip("take its `start` out: then it goes where there is room")),
-                None => too_small(),
-            };
-        };
-        let (from, to) = gaps.remove(at);
-        let start = slot.start.unwrap_or(from);
+        let gap = gaps.remove(at);
+        let start = slot.start.unwrap_or(gap.start);
         let stop = match slot.size {
             Some(size) => start + size,
-            None => to.min(end.saturating_sub(slot.leave)),
+            None => gap.end.min(end.saturating_sub(slot.leave)),
         };
         if stop < start + size {
-            return too_small();
+            return Err(disk_too_small(disk, least, kept));
         }
-        placed.push((slot, start, stop - start, false));
-        gaps.splice(at..at, [(from, start), (stop, to)]);
+        placed.push(Placed {
+            slot,
+            start,
+            size: stop - start,
+            kept: false,
+        });
+        gaps.splice(at..at, [gap.start..start, stop..gap.end]);
     }
-    laid.extend(placed);
-    laid.sort_by_key(|(_, start, ..)| *start);
-    let partitions = laid.into_iter().zip(1..);
-    let partitions = partitions.map(|((slot, start, size, kept), number)| Partition {
-        number,
-        label: slot.label.clone(),
-        purpose: slot.purpose,
-        start,
-        size,
-        holds: slot
-            .content
-            .as_ref()
-            .map_or_else(String::new, Content::words),
-        kept,
-        preserve: slot.preserve,
-        made_as: (slot.preserve && !kept).then(|| made_as(&slot.label, devices)),
+    Ok(placed)
+}
+
+/// The place in `gaps` of the one that the partition goes into: of a given size the first that has room, of one that
+/// takes what is left the largest.
+fn gap_for(slot: &Slot, size: u64, gaps: &[Range<u64>]) -> Option<usize> {
+    let fits = |gap: &Range<u64>| match slot.start {
+        Some(start) => {
+            gap.start <= start && start.checked_add(size).is_some_and(|end| end <= gap.end)
+        }
+        None => gap.end - gap.start >= size,
+    };
+    let mut fitting = gaps.iter().enumerate().filter(|(_, gap)| fits(gap));
+    let gap = match slot.size {
+        Some(_) => fitting.next(),
+        None => fitting.max_by_key(|(_, gap)| gap.end - gap.start),
+    };
+    gap.map(|(at, _)| at)
+}
+
+/// All partitions of a disk as the plan has them: in disk order, numbered from 1.
+fn number(mut placed: Vec<Placed<'_>>, devices: &Devices) -> Vec<Partition> {
+    placed.sort_by_key(|one| one.start);
+    let numbered = placed.into_iter().zip(1..);
+    let partitions = numbered.map(|(one, number)| {
+        let Placed {
+            slot,
+            start,
+            size,
+            kept,
+        } = one;
+        let holds = slot.content.as_ref().map(Content::words);
+        Partition {
+            number,
+            label: slot.label.clone(),
+            purpose: slot.purpose,
+            start,
+            size,
+            holds: holds.unwrap_or_default(),
+            kept,
+            preserve: slot.preserve,
+            made_as: (slot.preserve && !kept).then(|| made_as(&slot.label, devices)),
+        }
     });
-    Ok(DiskPlan {
-        name: wanted.name.clone(),
-        disk: PlannedDisk::from(disk),
-        partitions: partitions.collect(),
-    })
+    partitions.collect()
+}
+
+fn partition_too_small(slot: &Slot, needed: u64) -> Refusal {
+    let message = format!(
+        "the partition `{}` is too small for this system",
+        slot.label
+    );
+    Refusal::new(Code::PlanRefused, message)
+        .fact(format!("needed: {}", size_words(needed)))
+        .fact("nothing was written")
+}
+
+/// `needed`: the bytes of all partitions that are to be made.
+fn disk_too_small(disk: &Disk, needed: u64, kept: &[Placed<'_>]) -> Refusal {
+    // The first MiB has the partition table, the last one its copy.
+    let needed = needed.saturating_add(2 * MIB);
+    let message = "the chosen disk is too small for this system";
+    let refusal = Refusal::new(Code::PlanRefused, message)
+        .fact(format!("disk {}", disk.words()))
+        .fact(format!("needed: {}", size_words(needed)));
+    let refusal = match kept.iter().map(|one| one.size).fold(0, u64::saturating_add) {
+        0 => refusal,
+        size => refusal.fact(format!("besides what is preserved: {}", size_words(size))),
+    };
+    refusal.fact("nothing was written")
+}
+
+fn no_room(disk: &Disk, slot: &Slot, start: u64) -> Refusal {
+    let message = format!(
+        "there is no room for the partition `{}` from byte {start}",
+        slot.label
+    );
+    Refusal::new(Code::PlanRefused, message)
+        .fact(format!("disk {}", disk.words()))
+        .fact("nothing was written")
+        .tip("take its `start` out: then it goes where there is room")
 }
 
 /// What the system's partition must hold at least: the closure, as much again for the next generation, and what a
@@ -153,77 +216,22 @@ fn needed<'a>(slot: &'a Slot, devices: &'a Devices, closure_size: u64) -> u64 {
 }
 
 /// The free places between what stays, each from and to a whole MiB.
-fn gaps(kept: &[(&Slot, u64, u64, bool)], end: u64) -> Vec<(u64, u64)> {
-    let mut taken: Vec<(u64, u64)> = kept
+fn gaps(kept: &[Placed<'_>], end: u64) -> Vec<Range<u64>> {
+    let mut taken: Vec<Range<u64>> = kept
         .iter()
-        .map(|(_, at, size, _)| (*at, at.saturating_add(*size)))
+        .map(|one| one.start..one.start.saturating_add(one.size))
         .collect();
-    taken.sort_unstable();
-    taken.push((end, end));
+    taken.sort_unstable_by_key(|range| (range.start, range.end));
+    taken.push(end..end);
     let mut free = MIB;
     let mut gaps = Vec::new();
-    for (start, stop) in taken {
-        let start = start.min(end) / MIB * MIB;
+    for range in taken {
+        let start = range.start.min(end) / MIB * MIB;
         if start > free {
-            gaps.push((free, start));
+            gaps.push(free..start);
         }
         // The end is a whole MiB, so that this is at most the end.
-        free = free.max(stop.min(end).div_ceil(MIB) * MIB);
+        free = free.max(range.end.min(end).div_ceil(MIB) * MIB);
     }
     gaps
-}
-
-/// The system finds partitions by label and arrays by name, and of two equal ones it may take the wrong (disko#551).
-pub(super) fn same_names_elsewhere(
-    disks: &[Disk],
-    chosen: &[&Disk],
-    devices: &Devices,
-) -> Result<(), Refusal> {
-    let others = disks
-        .iter()
-        .filter(|disk| !chosen.iter().any(|taken| taken.node == disk.node));
-    let is_label = |label: &str| {
-        let mut slots = devices.disks.iter().flat_map(|disk| &disk.partitions);
-        slots.any(|slot| slot.label == label)
-    };
-    // mdadm writes `host:name`.
-    let is_array = |held: &Holding| {
-        let name = held.label.rsplit(':').next().unwrap_or_default();
-        held.kind == "linux_raid_member" && devices.arrays.iter().any(|array| array.name == name)
-    };
-    for disk in others {
-        for held in &disk.holds {
-            let refuse = |message: String, tip: String| {
-                Err(Refusal::new(Code::PlanRefused, message)
-                    .fact(format!("disk {}", disk.words()))
-                    .fact("the installed system finds its partitions by label, and could mount that one")
-                    .fact("nothing was written")
-                    .tip(tip))
-            };
-            if is_label(&held.partition_label) {
-                return refuse(
-                    format!(
-                        "another disk has a partition labelled `{}`",
-                        held.partition_label
-                    ),
-                    format!(
-                        "give it another label: sfdisk --part-label /dev/{} {} old-{}",
-                        disk.node,
-                        disk.number_of(held).unwrap_or(1),
-                        held.partition_label
-                    ),
-                );
-            }
-            if is_array(held) {
-                return refuse(
-                    format!("another disk is part of an array named `{}`", held.label),
-                    format!(
-                        "take that disk out, or if nothing on it is wanted: mdadm --zero-superblock /dev/{}",
-                        held.node
-                    ),
-                );
-            }
-        }
-    }
-    Ok(())
 }

@@ -2,16 +2,14 @@
 
 use super::Order;
 use crate::base::refusal::{Code, Refusal};
-use crate::disk::hardware::{Disk, Hardware};
+use crate::disk::hardware::Hardware;
 use crate::disk::layout::{Devices, Layout};
 
 /// # Errors
-/// The installer that the machine booted has no ZFS, or another disk has a pool of this name, of which the system would
-/// take either or none.
+/// The layout has a pool, and the installer that the machine booted has no ZFS.
 pub(super) fn check(
     hardware: &Hardware,
     order: &Order<'_>,
-    chosen: &[&Disk],
     devices: &Devices,
 ) -> Result<(), Refusal> {
     let by_script = match &order.profile.layout {
@@ -20,27 +18,6 @@ pub(super) fn check(
     };
     if (by_script || !devices.pools.is_empty()) && !hardware.zfs {
         return Err(without_zfs(order));
-    }
-    let is_chosen = |disk: &Disk| chosen.iter().any(|taken| taken.node == disk.node);
-    for disk in hardware.disks.iter().filter(|disk| !is_chosen(disk)) {
-        let mut pools = disk.holds.iter().filter(|held| held.kind == "zfs_member");
-        let wanted = |name: &str| devices.pools.iter().any(|pool| pool.name == name);
-        let Some(held) = pools.find(|held| wanted(&held.label)) else {
-            continue;
-        };
-        let pool = &held.label;
-        let message = format!("another disk is part of a pool named `{pool}`");
-        return Err(Refusal::new(Code::PlanRefused, message)
-            .fact(format!("disk {}", disk.words()))
-            .fact("the installed system finds its pool by name, and could take that one")
-            .fact("nothing was written")
-            .tip(format!(
-                "to keep it under another name, where it can be imported: zpool import {pool} old-{pool} && zpool export old-{pool}"
-            ))
-            .tip(format!(
-                "or if nothing on it is wanted: zpool labelclear -f /dev/{}",
-                held.node
-            )));
     }
     Ok(())
 }
@@ -71,7 +48,7 @@ mod tests {
     use expect_test::expect;
 
     use crate::disk::hardware::Firmware;
-    use crate::install::plan::tests::{GIB, disk, hardware, holding, plan_of, said};
+    use crate::install::plan::tests::{GIB, disk, hardware, plan_of, said};
 
     const ZFS: &str = "select = { smallest = true }\nlayout = \"zfs\"";
 
@@ -101,36 +78,5 @@ mod tests {
             "{refusal}"
         );
         assert!(!refusal.contains("btrfs"), "{refusal}");
-    }
-
-    #[test]
-    fn an_equally_named_pool_is_refused_on_another_disk_only() {
-        let pool = |label: &str| {
-            let mut held = holding("vdb2", "zfs_member", "data");
-            label.clone_into(&mut held.label);
-            let mut disk = disk("vdb", 64 * GIB);
-            disk.holds = vec![held];
-            disk
-        };
-        let beside = |label: &str| {
-            let machine = hardware(Firmware::Uefi, vec![disk("vda", 32 * GIB), pool(label)]);
-            plan_of(&machine, ZFS)
-        };
-        expect![[r#"
-            another disk is part of a pool named `rpool`
-              disk vdb: 64.0 GiB virtio, serial serial-vdb, holds vdb2: zfs_member "rpool", 1.0 GiB
-              the installed system finds its pool by name, and could take that one
-              nothing was written
-              tip: to keep it under another name, where it can be imported: zpool import rpool old-rpool && zpool export old-rpool
-              tip: or if nothing on it is wanted: zpool labelclear -f /dev/vdb2
-        "#]]
-        .assert_eq(&said(beside("rpool").expect_err("is refused")));
-        beside("tank").expect("another name is no trouble");
-
-        let own = hardware(Firmware::Uefi, vec![pool("rpool")]);
-        let plan = plan_of(&own, ZFS).expect("what is on the chosen disk is wiped");
-        assert!(plan.destroys[0].contains("rpool"), "{:?}", plan.destroys);
-        let machine = hardware(Firmware::Uefi, vec![disk("vda", 32 * GIB), pool("rpool")]);
-        plan_of(&machine, &ZFS.replace("zfs", "ext4")).expect("there is no pool to confuse");
     }
 }

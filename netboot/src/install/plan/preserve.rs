@@ -1,19 +1,19 @@
-//! Partitions that are to be preserved: which of them are there already, and when that cannot be told.
+//! Partitions that are to be preserved: which of them are there already, and when that is not clear.
 
 use std::collections::BTreeSet;
 
 use super::MIB;
 use crate::base::refusal::{Code, Refusal};
-use crate::disk::hardware::{Disk, Holding};
+use crate::disk::hardware::{Disk, Holding, SignatureKind};
 use crate::disk::layout::{Content, Devices, Slot};
 
 const NOT_WANTED: &str =
     "if that is not wanted: take `preserve` out, have the machine installed, and put it back";
 
-/// What is there already of a partition that is to be preserved; nothing if it is to be made.
+/// The partition that is to be preserved, if it is there already; `None` if it is to be made.
 ///
 /// # Errors
-/// It cannot be told which it is, or it holds something else than the layout says: nobody wants that overwritten.
+/// It is not clear which partition it is, or it holds something else than the layout says, which must not be overwritten.
 pub(super) fn preserved<'a>(disk: &'a Disk, slot: &Slot) -> Result<Option<&'a Holding>, Refusal> {
     if !slot.preserve {
         return Ok(None);
@@ -57,28 +57,52 @@ pub(super) fn preserved<'a>(disk: &'a Disk, slot: &Slot) -> Result<Option<&'a Ho
     let end = held.start.saturating_add(held.size);
     // The backup GPT: a header and 32 sectors of entries (UEFI 2.10 §5.3.2).
     let last = disk.size.saturating_sub(33 * u64::from(disk.sector));
-    match held.kind.as_str() {
-        // Blank: made by an attempt that ended before it was formatted.
-        "" => Ok(None),
-        "unknown data" => Err(refuse(format!(
-            "it holds data that nobody here can read, the layout wants {wanted}"
+    match &held.kind {
+        // Made by an attempt that ended before it was formatted.
+        SignatureKind::Blank => Ok(None),
+        SignatureKind::UnknownData => Err(refuse(format!(
+            "it holds data of an unknown kind, the layout wants {wanted}"
         ))
         .tip(NOT_WANTED)),
-        "unreadable" => Err(refuse("nobody can read what it holds".to_owned()).tip(NOT_WANTED)),
-        kind if kind != wanted => Err(refuse(format!(
-            "it holds {kind}, the layout wants {wanted}"
-        ))),
-        _ if held.start < MIB || end > last => Err(refuse(format!(
-            "it lies from byte {} to {end}, where the partition table goes",
-            held.start
-        ))),
-        _ => Ok(Some(held)),
+        SignatureKind::Unreadable => {
+            Err(refuse("what it holds cannot be read".to_owned()).tip(NOT_WANTED))
+        }
+        kind @ (SignatureKind::Gpt
+        | SignatureKind::GptBackup
+        | SignatureKind::ProtectiveMbr
+        | SignatureKind::Mbr
+        | SignatureKind::RaidMember
+        | SignatureKind::LvmMember
+        | SignatureKind::ZfsMember
+        | SignatureKind::Luks
+        | SignatureKind::Bcache
+        | SignatureKind::Stratis
+        | SignatureKind::Btrfs
+        | SignatureKind::Bcachefs
+        | SignatureKind::Ext4
+        | SignatureKind::Xfs
+        | SignatureKind::Vfat
+        | SignatureKind::Swap
+        | SignatureKind::Other(_)) => {
+            if kind.as_str() != wanted {
+                return Err(refuse(format!(
+                    "it holds {kind}, the layout wants {wanted}"
+                )));
+            }
+            if held.start < MIB || end > last {
+                return Err(refuse(format!(
+                    "it lies from byte {} to {end}, where the partition table goes",
+                    held.start
+                )));
+            }
+            Ok(Some(held))
+        }
     }
 }
 
 /// Why a partition of the disk may not show though it is there, and what to do about it.
 fn hidden(disk: &Disk) -> Option<(&'static str, String)> {
-    let whole = |kind: &str| {
+    let whole = |kind: SignatureKind| {
         let mut all = disk.holds.iter();
         all.any(|held| held.node == disk.node && held.kind == kind)
     };
@@ -90,13 +114,14 @@ fn hidden(disk: &Disk) -> Option<(&'static str, String)> {
     {
         return None;
     }
-    if whole("unreadable") {
-        let why = "the disk cannot be read, and so nobody knows whether it is there";
+    if whole(SignatureKind::Unreadable) {
+        let why = "the disk cannot be read, so it is unknown whether the partition is there";
         return Some((why, NOT_WANTED.to_owned()));
     }
-    let damaged = !whole("gpt") && (whole("gpt-backup") || whole("PMBR"));
+    let damaged = !whole(SignatureKind::Gpt)
+        && (whole(SignatureKind::GptBackup) || whole(SignatureKind::ProtectiveMbr));
     damaged.then(|| {
-        let why = "the disk's partition table is damaged, and so nobody knows whether it is there";
+        let why = "the disk's partition table is damaged, so it is unknown whether the partition is there";
         let node = &disk.node;
         let mend = format!(
             "to mend the table from its copy, on that machine: printf 'w\\n' | fdisk /dev/{node}; if nothing on the disk is wanted: wipefs --all /dev/{node}"
@@ -108,7 +133,8 @@ fn hidden(disk: &Disk) -> Option<(&'static str, String)> {
 /// UTF-16 units of a GPT name (UEFI 2.10 §5.3.3). A label that is written has only characters of one unit.
 const NAME: usize = 36;
 
-/// What a partition is called while it is made: by no label of the layout, or a later install would preserve it.
+/// The GPT name of a partition while its content is made. It is no label of the layout, or a later install would preserve
+/// what is half made.
 pub(super) fn made_as(label: &str, devices: &Devices) -> String {
     let slots = devices.disks.iter().flat_map(|disk| &disk.partitions);
     let taken: BTreeSet<&str> = slots.map(|slot| slot.label.as_str()).collect();
@@ -122,29 +148,4 @@ pub(super) fn made_as(label: &str, devices: &Devices) -> String {
         }
         end.push('w');
     }
-}
-
-/// Whether a partition that is to be preserved lies on another of the chosen disks than the one that was chosen for it:
-/// disks have changed places, and what is to stay would be wiped.
-pub(super) fn preserved_elsewhere(chosen: &[&Disk], devices: &Devices) -> Result<(), Refusal> {
-    for (place, wanted) in devices.disks.iter().enumerate() {
-        for slot in wanted.partitions.iter().filter(|slot| slot.preserve) {
-            let others = chosen.iter().enumerate().filter(|(at, _)| *at != place);
-            let holds = |disk: &Disk| disk.holds.iter().any(|h| h.partition_label == slot.label);
-            let Some((at, other)) = others.into_iter().find(|(_, disk)| holds(disk)) else {
-                continue;
-            };
-            let message = format!(
-                "the partition `{}`, which is to be preserved, is on the disk chosen for `{}`, not on the one for `{}`",
-                slot.label, devices.disks[at].name, wanted.name
-            );
-            return Err(Refusal::new(Code::PlanRefused, message)
-                .fact(format!("disk {}", other.words()))
-                .fact("nothing was written")
-                .tip(
-                    "name each disk in `[disk] select`, in the order in which the table has them",
-                ));
-        }
-    }
-    Ok(())
 }

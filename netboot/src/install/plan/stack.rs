@@ -146,7 +146,8 @@ impl Outline {
     }
 }
 
-/// Without those options that only say when and by whom it is mounted (fstab(5), systemd.mount(5)): now, by the agent.
+/// The mount options that hold during the install: those that only say when a filesystem is mounted, and by whom
+/// (fstab(5), systemd.mount(5)), are left out, for the agent mounts it now.
 fn installs(options: &[String]) -> Vec<String> {
     let only_at_boot = |option: &str| {
         let words = [

@@ -7,8 +7,10 @@ mod tables;
 use expect_test::expect;
 
 use super::*;
+use crate::base::arch::CpuArch;
+use crate::base::size::size_words;
 use crate::base::timestamp::Timestamp;
-use crate::disk::hardware::{Group, Holding};
+use crate::disk::hardware::{DiskBus, Group, Holding, SignatureKind};
 use crate::profile::Profiles;
 
 pub(super) const GIB: u64 = 1 << 30;
@@ -21,7 +23,7 @@ pub(super) fn disk(node: &str, size: u64) -> Disk {
         model: String::new(),
         serial: format!("serial-{node}"),
         wwn: String::new(),
-        bus: "virtio".to_owned(),
+        bus: DiskBus::Virtio,
         removable: false,
         read_only: false,
         boot_medium: false,
@@ -34,7 +36,7 @@ pub(super) fn holding(node: &str, kind: &str, partition_label: &str) -> Holding 
     Holding {
         node: node.to_owned(),
         size: GIB,
-        kind: kind.to_owned(),
+        kind: SignatureKind::from(kind),
         label: String::new(),
         partition_label: partition_label.to_owned(),
         start: 0,
@@ -45,7 +47,7 @@ pub(super) fn holding(node: &str, kind: &str, partition_label: &str) -> Holding 
 pub(super) fn hardware(firmware: Firmware, disks: Vec<Disk>) -> Hardware {
     Hardware {
         firmware,
-        arch: "x86_64".to_owned(),
+        arch: CpuArch::X86_64,
         memory: 2 * GIB,
         vendor: String::new(),
         product: String::new(),
@@ -104,7 +106,7 @@ fn plan_in(
     plan_with_profile(hardware, &profile, k3s_server)
 }
 
-/// Nothing if the lines have problems.
+/// `None` if the lines have problems.
 fn try_profile(disk: &str, role: &str) -> Option<Profile> {
     let text = format!("system = \"x86_64-linux\"\n[disk]\n{disk}\n[k3s]\nrole = \"{role}\"\n");
     let profiles = Profiles::read(&[("hosts/profiles/worker.toml".to_owned(), text)]).ok()?;
@@ -626,7 +628,7 @@ fn a_disk_is_named_as_people_and_their_tools_write_it() {
     let sata = |node: &str, wwn: &str| Disk {
         model: "WDC WD40EFRX-68N".to_owned(),
         wwn: wwn.to_owned(),
-        bus: "sata".to_owned(),
+        bus: DiskBus::Sata,
         ..disk(node, 32 * GIB)
     };
     let disks = vec![
@@ -687,7 +689,7 @@ fn a_disk_is_named_as_people_and_their_tools_write_it() {
 fn of_two_sata_disks_that_begin_alike_the_model_means_one() {
     let sata = |node: &str, whole: &str| Disk {
         model: "Samsung SSD 870".to_owned(),
-        bus: "sata".to_owned(),
+        bus: DiskBus::Sata,
         by_id: vec![
             format!("ata-{}_S5Y1-{node}", whole.replace(' ', "_")),
             format!("wwn-0x5002538f-{node}"),
@@ -719,7 +721,7 @@ fn a_line_to_write_selects_the_disk_that_it_is_for() {
         ..disk(node, size)
     };
     let usb = |disk: Disk| Disk {
-        bus: "usb".to_owned(),
+        bus: DiskBus::Usb,
         removable: true,
         ..disk
     };
@@ -770,7 +772,7 @@ fn a_line_to_write_selects_the_disk_that_it_is_for() {
             plan_with(&machine, line).expect(line);
         }
         if want.is_empty() {
-            let tip = "nothing these disks say tells them apart";
+            let tip = "these disks cannot be told apart";
             let told = refusal.tips.iter().any(|one| one.starts_with(tip));
             assert!(told, "{name}: {refusal:?}");
         }
@@ -780,7 +782,7 @@ fn a_line_to_write_selects_the_disk_that_it_is_for() {
 #[test]
 fn no_match_lists_what_there_is() {
     let mut stick = disk("sda", 16 * GIB);
-    stick.bus = "usb".to_owned();
+    stick.bus = DiskBus::Usb;
     stick.removable = true;
     let machine = hardware(Firmware::Uefi, vec![disk("vda", 8 * GIB), stick]);
     refusal(
@@ -846,7 +848,7 @@ fn a_small_disk_and_another_architecture_are_refused() {
         "#]],
     );
     let mut arm = hardware(Firmware::Uefi, vec![disk("vda", 8 * GIB)]);
-    arm.arch = "aarch64".to_owned();
+    arm.arch = CpuArch::Aarch64;
     refusal(
         &arm,
         "{ smallest = true }",
@@ -947,7 +949,7 @@ fn who_joins_a_cluster_is_told_where_it_is_or_refused() {
 #[test]
 fn a_removable_or_usb_disk_is_chosen_only_by_name() {
     let mut stick = disk("sda", 8 * GIB);
-    stick.bus = "usb".to_owned();
+    stick.bus = DiskBus::Usb;
     stick.removable = true;
     for (select, chosen) in [
         ("{ smallest = true }", false),
@@ -981,7 +983,7 @@ fn sizes_read_well() {
 #[test]
 fn a_card_beside_a_disk_is_chosen_only_by_name() {
     let card = Disk {
-        bus: "mmc".to_owned(),
+        bus: DiskBus::Mmc,
         removable: true,
         ..disk("mmcblk0", 8 * GIB)
     };

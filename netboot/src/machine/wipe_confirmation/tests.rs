@@ -13,7 +13,7 @@ fn held(node: &str, size: u64, kind: &str, label: &str, partition_label: &str) -
     Holding {
         node: node.to_owned(),
         size,
-        kind: kind.to_owned(),
+        kind: SignatureKind::from(kind),
         label: label.to_owned(),
         partition_label: partition_label.to_owned(),
         start: 0,
@@ -134,7 +134,7 @@ fn what_is_asked_about() {
             false,
             written,
             |_, h, _| {
-                h.disks[0].holds[2].kind = "btrfs".to_owned();
+                h.disks[0].holds[2].kind = SignatureKind::Btrfs;
             },
         ),
         ("one partition more", true, written, |_, h, _| {
@@ -244,6 +244,77 @@ fn who_is_asked_follows_from_who_enrolled_it_unless_it_is_written() {
         profile.wipe = written;
         let wipe = wipe_rule(&profile, &machine, &plan);
         assert_eq!(wipe, want, "{itself} {written:?}");
+    }
+}
+
+/// One row for each row of the table at [`wipe_rule`], in its order and with its columns; where a row there fits anything,
+/// the row here has what would be decided otherwise.
+#[test]
+fn the_rule_decides_as_its_table_says() {
+    use EnrolledBy::{Machine as Itself, Operator};
+    use PlannedDisks::{AllKnown, First, OneUnknown};
+    use PreservedBefore::{GivenUp, Stays};
+    use Selector::{Describes, NamesEach};
+
+    let story = Story::enrolled();
+    let plan = plan_on(&with(photos()));
+    let here = Written::by(&plan);
+    let rows = [
+        (
+            Some(Wipe::Allow),
+            Itself,
+            OneUnknown,
+            Describes,
+            GivenUp,
+            Wipe::Allow,
+        ),
+        (
+            Some(Wipe::Ask),
+            Operator,
+            First,
+            NamesEach,
+            Stays,
+            Wipe::Ask,
+        ),
+        (None, Itself, AllKnown, NamesEach, Stays, Wipe::Ask),
+        (None, Operator, AllKnown, NamesEach, GivenUp, Wipe::Ask),
+        (None, Operator, OneUnknown, Describes, Stays, Wipe::Ask),
+        (None, Operator, OneUnknown, NamesEach, Stays, Wipe::Allow),
+        (None, Operator, AllKnown, Describes, Stays, Wipe::Allow),
+        (None, Operator, First, Describes, Stays, Wipe::Allow),
+    ];
+    for row in rows {
+        let (wipe, enrolled, disks, select, preserved, want) = row;
+        let mut machine = story.machine().clone();
+        machine.enrolled_itself = enrolled == Itself;
+        machine.written = match disks {
+            First => Vec::new(),
+            AllKnown | OneUnknown => here.clone(),
+        };
+        if preserved == GivenUp {
+            machine.written[0].preserved.push(WrittenPartition {
+                number: 9,
+                label: "photos".to_owned(),
+                size: GIB,
+            });
+        }
+        let mut profile = story.profiles.by_name.values().next().expect("one").clone();
+        profile.wipe = wipe;
+        profile.select[0].serial = (select == NamesEach).then(|| "root".to_owned());
+        let mut plan = plan.clone();
+        if disks == OneUnknown {
+            let mut unknown = plan.disks[0].clone();
+            "new".clone_into(&mut unknown.disk.serial);
+            plan.disks.push(unknown);
+        }
+        let is = (
+            EnrolledBy::of(&machine),
+            PlannedDisks::of(&machine, &plan),
+            Selector::of(&profile),
+            PreservedBefore::of(&machine, &plan),
+        );
+        assert_eq!(is, (enrolled, disks, select, preserved), "{row:?}");
+        assert_eq!(wipe_rule(&profile, &machine, &plan), want, "{row:?}");
     }
 }
 

@@ -6,7 +6,7 @@ use toml::Spanned;
 
 use super::tables::{DiskTable, SelectTable, place_in_disk};
 use super::{Reader, devices};
-use crate::disk::hardware::Firmware;
+use crate::disk::hardware::{DiskBus, Firmware};
 use crate::disk::layout::{Layout, Named};
 use crate::profile::Select;
 
@@ -172,7 +172,7 @@ fn selection(reader: &mut Reader<'_>, written: &SelectTable, place: &Range<usize
         serial: written.serial.clone(),
         wwn: written.wwn.clone(),
         model: written.model.clone(),
-        bus: written.bus.clone(),
+        bus: written.bus.as_deref().map(DiskBus::from),
         min_size,
         max_size,
         smallest: written.smallest,
@@ -187,7 +187,7 @@ fn selection(reader: &mut Reader<'_>, written: &SelectTable, place: &Range<usize
         ("serial", &select.serial),
         ("wwn", &select.wwn),
         ("model", &select.model),
-        ("bus", &select.bus),
+        ("bus", &written.bus),
     ] {
         // Many disks have no serial number: each of them would be meant.
         if text.as_ref().is_some_and(|text| text.trim().is_empty()) {

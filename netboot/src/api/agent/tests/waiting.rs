@@ -1,7 +1,7 @@
 //! A machine that waits for an operator: through restarts, for days, and without using up its attempts.
 
 use super::*;
-use crate::disk::hardware::Holding;
+use crate::disk::hardware::{Holding, SignatureKind};
 use crate::machine::Waits;
 use crate::machine::event::BY_POLICY;
 use crate::machine::wipe_confirmation::Found;
@@ -11,7 +11,7 @@ fn holding(label: &str) -> Holding {
     Holding {
         node: "vda".to_owned(),
         size: 8 << 30,
-        kind: "ext4".to_owned(),
+        kind: SignatureKind::Ext4,
         label: label.to_owned(),
         partition_label: String::new(),
         start: 0,

@@ -92,7 +92,7 @@ fn some_disk(letter: char) -> impl Strategy<Value = Disk> {
                     size,
                     sector,
                     serial: serial.clone(),
-                    bus: bus.to_owned(),
+                    bus: DiskBus::from(bus),
                     removable,
                     read_only,
                     boot_medium,
@@ -392,7 +392,7 @@ fn sound(
             Some(serial) => prop_assert_eq!(&disk.serial, serial),
             None => {
                 prop_assert!(disk.size >= written.min_size);
-                prop_assert!(!disk.removable && !disk.boot_medium && disk.bus != "usb");
+                prop_assert!(!disk.removable && !disk.boot_medium && disk.bus != DiskBus::Usb);
             }
         }
         laid(disk, planned, &devices.disks[place].partitions)?;
@@ -522,7 +522,7 @@ fn keeps(plan: &Plan, chosen: &[&Disk], devices: &Devices) -> Result<(), TestCas
                 .holds
                 .iter()
                 .filter(|held| held.partition_label == slot.label);
-            let held = held.find(|held| !held.kind.is_empty());
+            let held = held.find(|held| held.kind != SignatureKind::Blank);
             let mut partitions = planned.partitions.iter();
             let partition = partitions
                 .find(|p| p.label == slot.label)

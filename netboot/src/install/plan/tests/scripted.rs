@@ -149,7 +149,7 @@ fn what_would_end_badly_is_refused_before_anything_is_written() {
           nothing was written
           tip: make a release with it: pxe-admin publish worker
           tip: in hosts/profiles/worker.toml: take `engine = "disko"` out
-        no ESP: layout `[disk.devices] by disko` has not what this machine's firmware (UEFI) starts from: an EFI system partition on `/boot` (type `EF00`)
+        no ESP: layout `[disk.devices] by disko` lacks the partition from which this machine's firmware (UEFI) starts: an EFI system partition on `/boot` (type `EF00`)
           nothing was written
           tip: in hosts/profiles/worker.toml: add that partition
         no room: the chosen disks are too small for this system

@@ -135,7 +135,7 @@ fn what_cannot_be_preserved_is_refused() {
             with(vec![files(9 * GIB, 2 * GIB, "ext4")]),
         ),
         (
-            "what nobody can read",
+            "what is of an unknown kind",
             with(vec![files(GIB, GIB, "unknown data")]),
         ),
         ("two of them", with(vec![files(GIB, GIB, "ext4"), twice])),
@@ -157,7 +157,7 @@ fn what_cannot_be_preserved_is_refused() {
           disk vdb: 32.0 GiB virtio, serial serial-vdb, holds vdb1: ext4 "files", 2.0 GiB
           nothing was written
           tip: take its `start` out: then it goes where there is room
-        what nobody can read: the partition `files` cannot be preserved: it holds data that nobody here can read, the layout wants ext4
+        what is of an unknown kind: the partition `files` cannot be preserved: it holds data of an unknown kind, the layout wants ext4
           disk vdb: 32.0 GiB virtio, serial serial-vdb, holds vdb1: unknown data "files", 1.0 GiB
           nothing was written
           tip: if that is not wanted: take `preserve` out, have the machine installed, and put it back
@@ -167,7 +167,7 @@ fn what_cannot_be_preserved_is_refused() {
         over the table: the partition `files` cannot be preserved: it lies from byte 512 to 1073742336, where the partition table goes
           disk vdb: 32.0 GiB virtio, serial serial-vdb, holds vdb1: ext4 "files", 1.0 GiB
           nothing was written
-        what cannot be read: the partition `files` cannot be preserved: nobody can read what it holds
+        what cannot be read: the partition `files` cannot be preserved: what it holds cannot be read
           disk vdb: 32.0 GiB virtio, serial serial-vdb, holds vdb1: unreadable "files", 1.0 GiB
           nothing was written
           tip: if that is not wanted: take `preserve` out, have the machine installed, and put it back
@@ -261,7 +261,7 @@ fn what_may_be_there_unseen_is_not_made_anew() {
     }
     let damaged = planned(&[whole("gpt-backup"), whole("PMBR")]).expect_err("is refused");
     expect![[r#"
-        the partition `files` cannot be preserved: the disk's partition table is damaged, and so nobody knows whether it is there
+        the partition `files` cannot be preserved: the disk's partition table is damaged, so it is unknown whether the partition is there
           disk vdb: 32.0 GiB virtio, serial serial-vdb, holds vdb: gpt-backup, 1.0 GiB; vdb: PMBR, 1.0 GiB
           nothing was written
           tip: to mend the table from its copy, on that machine: printf 'w\n' | fdisk /dev/vdb; if nothing on the disk is wanted: wipefs --all /dev/vdb
@@ -309,7 +309,7 @@ fn a_table_for_one_firmware_is_refused_on_the_other() {
         assert!(plan(fits).is_ok(), "{part}");
         let refusal = plan(fits_not).expect_err(part);
         let text = format!(
-            "has not what this machine's firmware ({}) starts from",
+            "lacks the partition from which this machine's firmware ({}) starts",
             fits_not.words()
         );
         assert!(refusal.message.contains(&text), "{refusal}");
