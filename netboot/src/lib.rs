@@ -34,5 +34,5 @@ pub mod publish;
 /// What was seen of boots and found on the appliance → what is wrong, and what to try.
 pub mod doctor;
 
-/// Calls of machines and operators → events and answers, or a refusal.
+/// DHCP packets, and calls of machines and operators → events and answers, or a refusal.
 pub mod api;

@@ -4,7 +4,7 @@
 
 mod corpus;
 
-use corpus::{MODES, Packet, all, decoded, dump, judge};
+use corpus::{MODES, Packet, all, answers, decoded, dump};
 use netboot::dhcp::reply::To;
 use netboot::dhcp::request::read;
 
@@ -36,7 +36,7 @@ fn every_answer_of_the_corpus_decodes_to_what_was_asked_for() {
             continue;
         };
         for (mode, _) in MODES {
-            for answer in judge(&packet, &request, mode) {
+            for answer in answers(&packet, mode) {
                 let name = format!("{} in {mode:?}", packet.name);
                 let message = decoded(&answer.bytes);
                 assert_eq!(message.op, 2, "{name}");
@@ -101,11 +101,8 @@ fn no_cut_and_no_changed_octet_of_the_corpus_makes_anything_panic() {
 }
 
 fn answer_in_every_mode(packet: &Packet) {
-    let Ok(request) = read(&packet.bytes) else {
-        return;
-    };
     for (mode, _) in MODES {
-        for answer in judge(packet, &request, mode) {
+        for answer in answers(packet, mode) {
             let message = decoded(&answer.bytes);
             assert_eq!((message.op, message.ended), (2, true), "{}", packet.name);
         }

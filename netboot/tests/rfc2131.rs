@@ -8,9 +8,9 @@ use dhcproto::{Decodable, Decoder};
 use netboot::base::address::Address;
 use netboot::base::mac::Mac;
 use netboot::base::timestamp::Timestamp;
-use netboot::dhcp::lease::Notice;
 use netboot::dhcp::lease::{
-    Change, Leases, Network, Probe, Reservations, Settled, Site, Standing, Subnet, settle,
+    Change, Leases, Network, Notice, Probe, Reservations, Settled, SilenceReason, Site, Standing,
+    Subnet, settle,
 };
 use netboot::dhcp::reply::{To, server_answers};
 use netboot::dhcp::request;
@@ -91,7 +91,16 @@ struct Server {
     told: Vec<Notice>,
 }
 
-/// The one answer, or why there is none.
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum NoAnswer {
+    Unread(request::Ignored),
+    Silence(SilenceReason),
+    /// Not before the wire was asked for this address.
+    Probe(Ipv4Addr),
+}
+
+/// The one answer.
 #[derive(Debug)]
 struct Said {
     message: Message,
@@ -136,14 +145,14 @@ impl Server {
         }
     }
 
-    fn hears(&mut self, ask: &Ask) -> Result<Said, String> {
+    fn hears(&mut self, ask: &Ask) -> Result<Said, NoAnswer> {
         self.hears_after(ask, Probe::Impossible)
     }
 
-    fn hears_after(&mut self, ask: &Ask, probe: Probe) -> Result<Said, String> {
+    fn hears_after(&mut self, ask: &Ask, probe: Probe) -> Result<Said, NoAnswer> {
         let mut packet = ask.octets.clone();
         packet.push(255);
-        let request = request::read(&packet).map_err(|why| why.to_string())?;
+        let request = request::read(&packet).map_err(NoAnswer::Unread)?;
         let ruling = settle(
             &mut self.leases,
             &self.site,
@@ -155,8 +164,8 @@ impl Server {
         self.written = ruling.changes;
         self.told = ruling.notices;
         let settled = match ruling.answer {
-            Settled::Silence(why) => return Err(why),
-            Settled::Probe(address) => return Err(format!("asks who has {address}")),
+            Settled::Silence(why) => return Err(NoAnswer::Silence(why)),
+            Settled::Probe(address) => return Err(NoAnswer::Probe(address)),
             settled => settled,
         };
         let network = &self.site.subnet(&request).expect("is served").network;
@@ -263,9 +272,9 @@ fn rule_04_an_address_is_offered_after_nobody_answered_for_it() {
     let mut server = Server::new();
     let ask = Ask::new(DISCOVER, 1);
     let first = server.hears_after(&ask, Probe::NotYet);
-    assert_eq!(first.expect_err("not yet"), "asks who has 10.77.0.50");
+    assert_eq!(first.expect_err("not yet"), NoAnswer::Probe(ip(50)));
     let second = server.hears_after(&ask, Probe::Answered(ip(50), mac(66)));
-    assert_eq!(second.expect_err("another"), "asks who has 10.77.0.51");
+    assert_eq!(second.expect_err("another"), NoAnswer::Probe(ip(51)));
     let third = server.hears_after(&ask, Probe::Silent(ip(51)));
     assert_eq!(third.expect("an offer").message.yiaddr(), ip(51));
 }
@@ -276,7 +285,8 @@ fn rule_05_selecting_takes_our_offer_or_leaves_it() {
     let mut ask = |ask: Ask| server.hears(&ask).map(|said| said.kind());
     assert_eq!(ask(Ask::new(DISCOVER, 1)), Ok(MessageType::Offer));
     let other = Ask::new(REQUEST, 1).wants(ip(99)).of(ip(254));
-    assert_eq!(ask(other), Err("chose another server".to_owned()));
+    let chose = NoAnswer::Silence(SilenceReason::ChoseAnotherServer);
+    assert_eq!(ask(other), Err(chose));
     let next = Ask::new(DISCOVER, 2).wants(ip(50));
     assert_eq!(ask(next), Ok(MessageType::Offer));
     let ours = Ask::new(REQUEST, 2).wants(ip(50)).of(SERVER);

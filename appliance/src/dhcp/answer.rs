@@ -1,191 +1,118 @@
-//! One packet, from its bytes to its outcome: read, write down, decide, answer.
+//! One packet, from its bytes to its outcome: the core walks, and what it needs on the way is found here.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use netboot::api::agent::Asker;
-use netboot::base::address::Address;
-use netboot::dhcp::lease::{Settled, Site};
-use netboot::dhcp::offer_fallback::{Form, Manner};
-use netboot::dhcp::reply::{self, Answer, BootFile};
-use netboot::dhcp::request::{Boot, Client, Kind, Request};
+use netboot::api::dhcp::{self, Door, Known, Need, Outcome, Question};
+use netboot::base::mac::Mac;
+use netboot::base::name::HostName;
+use netboot::base::refusal::Refusal;
+use netboot::dhcp::lease::{Probe, Settled, Site, Standing, settle};
+use netboot::dhcp::offer_fallback::Manner;
+use netboot::dhcp::request::{self, Boot, Request};
 use netboot::machine::decide::Decision;
 
-use super::judge::{Door, Reason, sift};
 use super::link::Link;
-use super::{Judged, Outcome, boot_log, lease};
 use crate::app::App;
 use crate::base::clock;
-use crate::config::Dhcp;
 use crate::net::Segment;
 
-/// Judges one packet. Whatever must be durable before the answer is durable when this returns.
-pub(super) async fn judge(
+/// The outcome of one packet. Whatever must be durable before it is answered is durable when this returns. Without a
+/// `link` nobody is asked whether an address is in use.
+pub(super) async fn answer(
     app: &App,
     segment: &Segment,
     door: Door,
     packet: &[u8],
     link: Option<&Link>,
-) -> Judged {
-    let request = match sift(packet, door, &app.config.dhcp, &app.cards()) {
-        Ok(request) => request,
-        Err(reason) => {
-            let read = netboot::dhcp::request::read(packet).ok();
-            return Judged {
-                mac: read.as_ref().map(|r| r.mac),
-                xid: read.as_ref().map(|r| r.xid),
-                asked: read.and_then(|r| boot_log::asked(&r, door)),
-                no_file: None,
-                outcome: Outcome::Ignored(reason),
-            };
-        }
+) -> Outcome {
+    let (address, own) = (&segment.address, app.cards());
+    let question = Question {
+        request: request::read(packet),
+        door,
+        address,
+        site: app.config.dhcp.site(address.ip),
+        own: &own,
     };
-    let (mac, xid) = (Some(request.mac), Some(request.xid));
-    let asked = boot_log::asked(&request, door);
-    let (no_file, outcome) = match answer(app, &segment.address, door, request, link).await {
-        Ok((answers, no_file)) => (no_file, Outcome::Answers(answers)),
-        Err(reason) => (None, Outcome::Ignored(reason)),
-    };
-    Judged {
-        mac,
-        xid,
-        asked,
-        no_file,
-        outcome,
-    }
-}
-
-/// Answers, and why they name no boot file if they do not.
-type Answered = (Vec<Answer>, Option<Reason>);
-
-async fn answer(
-    app: &App,
-    address: &Address,
-    door: Door,
-    request: Request,
-    link: Option<&Link>,
-) -> Result<Answered, Reason> {
-    let told = match request.boot {
-        Some(boot) => netboots(app, address, door, &request, boot).await,
-        None => Err(Reason::NotNetboot),
-    };
-    match (app.config.dhcp.site(address.ip), door) {
-        (_, Door::Binl) => {
-            let (boot, file, form) = told?;
-            let ack = reply::binl_ack(&request, boot, &file, form, address);
-            Ok((vec![ack], None))
-        }
-        (Some(site), Door::Dhcp) => leased(app, address, site, &request, told, link).await,
-        (None, Door::Dhcp) => {
-            let (boot, file, form) = told?;
-            if boot.client.follows_its_lease() {
-                return Err(Reason::ForTheServer);
+    let mut known = Known::new(link.is_some());
+    let mut standing = None;
+    loop {
+        let need = match dhcp::answer(&question, &known) {
+            Ok(outcome) => return outcome,
+            Err(need) => need,
+        };
+        match need {
+            Need::Decision(request) => known.decided(decide(app, request).await),
+            Need::Enrollment(request, profile) => {
+                let enrolled = app.enroll_stranger(request.mac, profile).await;
+                known.enrolled(enrolled.map(|()| app.decision(request.mac)));
             }
-            let offer = reply::proxy_offer(&request, boot, &file, form, address);
-            Ok((vec![offer], None))
+            Need::Manner(request, boot) => known.tries(manner(app, &question, request, boot)),
+            Need::Lease {
+                request,
+                site,
+                probe,
+            } => {
+                let standing = *standing.get_or_insert_with(|| app.standing(request.mac.octets()));
+                let settled = lease(app, site, request, standing, probe).await;
+                let name = name(app, request.mac, &settled);
+                known.settled(settled, name);
+            }
+            Need::Probe(request, address) => {
+                let standing = *standing.get_or_insert_with(|| app.standing(request.mac.octets()));
+                known.probed(address, who_has(link, address, standing).await);
+            }
         }
     }
 }
 
-/// Server mode: an address for everybody, whether or not there is something to boot with it.
-async fn leased(
+async fn decide(app: &App, request: &Request) -> Result<Decision, Refusal> {
+    app.see(request.mac, &request.facts, Asker::Itself).await?;
+    Ok(app.decision(request.mac))
+}
+
+fn manner(app: &App, question: &Question<'_>, request: &Request, boot: Boot) -> Manner {
+    let world = app.store.world();
+    let machine = world.by_mac(request.mac);
+    let worked = machine.and_then(|machine| machine.manner.as_ref());
+    let has = |name: &str| app.loaders.get(name).is_some();
+    app.trials(|trials| question.manner(trials, request, boot, worked, has, clock::now()))
+}
+
+async fn lease(
     app: &App,
-    address: &Address,
     site: &Arc<Site>,
     request: &Request,
-    told: Result<Told, Reason>,
+    standing: Standing,
+    probe: Probe,
+) -> Result<Settled, Refusal> {
+    let (site, request) = (site.clone(), request.clone());
+    let rules = move |leases: &mut _, now| settle(leases, &site, &request, standing, probe, now);
+    app.store.lease(rules).await
+}
+
+/// What a machine is called here, for an answer that tells it.
+fn name(app: &App, mac: Mac, settled: &Result<Settled, Refusal>) -> Option<HostName> {
+    match settled {
+        Ok(Settled::Offer { .. } | Settled::Ack { .. } | Settled::Inform) => {
+            let world = app.store.world();
+            world.by_mac(mac).and_then(|machine| machine.name.clone())
+        }
+        Ok(Settled::Probe(_) | Settled::Nak(_) | Settled::Silence(_)) | Err(_) => None,
+    }
+}
+
+async fn who_has(
     link: Option<&Link>,
-) -> Result<Answered, Reason> {
-    let standing = app.standing(request.mac.octets());
-    let settled = lease::settled(app, site, request, standing, link)
-        .await
-        .map_err(Reason::Refused)?;
-    if let Settled::Silence(why) = settled {
-        return Err(Reason::Lease(why));
-    }
-    let Some(subnet) = site.subnet(request) else {
-        return Err(Reason::Lease("of no subnet".to_owned()));
-    };
-    let world = app.store.world();
-    let name = world.by_mac(request.mac).and_then(|m| m.name.as_ref());
-    let file = told.as_ref().ok();
-    let file = file.map(|(boot, file, form)| (*boot, file, *form));
-    let network = &subnet.network;
-    let mut answers = reply::server_answers(request, &settled, file, network, name, address);
-    let no_file = told.err();
-    if let (Some(why), Some(_), Some(answer)) = (&no_file, request.boot, answers.first_mut()) {
-        answer.given = format!("{}, nothing to boot: {why}", answer.given);
-    }
-    Ok((answers, no_file))
-}
-
-/// What a machine is told to load, and in which form.
-type Told = (Boot, BootFile, Form);
-
-/// A machine that wants to netboot: the file it is to load, or why it gets none.
-async fn netboots(
-    app: &App,
-    address: &Address,
-    door: Door,
-    request: &Request,
-    boot: Boot,
-) -> Result<Told, Reason> {
-    let mac = request.mac;
-    app.see(mac, &request.facts, Asker::Itself)
-        .await
-        .map_err(Reason::Refused)?;
-    let decision = match app.decision(mac) {
-        Decision::Enroll(profile) => {
-            let enrolled = app.enroll_stranger(mac, profile).await;
-            enrolled.map_err(Reason::Refused)?;
-            app.decision(mac)
+    address: Ipv4Addr,
+    standing: Standing,
+) -> Result<Option<Mac>, String> {
+    match link {
+        Some(link) => {
+            let card = link.who_has(address, standing).await;
+            card.map_err(|error| error.to_string())
         }
-        decision => decision,
-    };
-    match decision {
-        Decision::Install | Decision::Wait | Decision::Discover => {
-            file(app, address, door, request, boot)
-        }
-        Decision::Disk(reason) | Decision::Silence(reason) => Err(Reason::Decided(reason)),
-        Decision::Enroll(_) => Err(Reason::NotArmed),
+        None => Err("the link is not open".to_owned()),
     }
-}
-
-fn file(
-    app: &App,
-    address: &Address,
-    door: Door,
-    request: &Request,
-    boot: Boot,
-) -> Result<Told, Reason> {
-    let manner = manner(app, door, request, boot);
-    let file = reply::boot_file(request, boot, manner.loader.as_deref(), address);
-    let file = file.ok_or_else(|| match reply::loaders(boot) {
-        [] => Reason::NoLoader(format!("{:?}", boot.arch)),
-        names => Reason::LoaderMissing(names.join("` or `")),
-    })?;
-    Ok((boot, file, manner.form))
-}
-
-/// The form and the loader: what worked before, else what has not been tried yet. Only ROMs are tried with; iPXE and
-/// the others have one form that is specified.
-fn manner(app: &App, door: Door, request: &Request, boot: Boot) -> Manner {
-    let mac = request.mac;
-    if !matches!(boot.client, Client::Pxe | Client::Http | Client::UBootUefi) {
-        return Manner::default();
-    }
-    let here = |name: &&&str| app.loaders.get(name).is_some();
-    let loaders: Vec<&str> = reply::loaders(boot).iter().filter(here).copied().collect();
-    let forms = Form::all(boot, matches!(app.config.dhcp, Dhcp::Server(_)));
-    let world = app.store.world();
-    let known = world.by_mac(mac).and_then(|m| m.manner.as_ref());
-    app.trials(|trials| match (door, request.kind) {
-        (Door::Dhcp, Kind::Discover) => {
-            trials.discover(mac, boot, known, forms, &loaders, clock::now())
-        }
-        (Door::Dhcp, _) => trials.current(mac, boot, known, forms, &loaders),
-        (Door::Binl, _) => {
-            trials.taken(mac);
-            trials.current(mac, boot, known, forms, &loaders)
-        }
-    })
 }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
 
+use netboot::base::mac::Mac;
+
 use super::*;
 use crate::base::counters::Counter;
 use crate::testing::{House, boot, enroll_as};
@@ -64,6 +66,21 @@ const SERVER: &str = "[dhcp]\nmode = \"server\"\nrange = [\"127.1.0.10\", \"127.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
+impl Log {
+    /// What was written since the last call.
+    fn take(&self) -> String {
+        let mut log = self.0.lock();
+        String::from_utf8(std::mem::take(&mut *log)).expect("the log is text")
+    }
+}
+
+/// Whether a line says what became of a packet.
+fn is_outcome(line: &str) -> bool {
+    ["ignored", "answered", "could not answer"]
+        .iter()
+        .any(|word| line.contains(&format!("appliance::dhcp: {word} ")))
+}
+
 impl Write for Log {
     fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
         let mut log = self.0.lock();
@@ -88,7 +105,7 @@ async fn every_packet_of_the_corpus_has_one_outcome_at_every_door() {
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
     let packets = corpus();
-    let mut answered = 0;
+    let (mut answered, mut whole) = (0, String::new());
     for (mode, enrolled) in [("", false), ("", true), (SERVER, false), (SERVER, true)] {
         let (_house, app) = house(mode, enrolled, &packets).await;
         let total = || {
@@ -114,21 +131,25 @@ async fn every_packet_of_the_corpus_has_one_outcome_at_every_door() {
         };
         for (name, sent_to, packet) in &packets {
             for door in [Door::Dhcp, Door::Binl] {
-                let judging = answer::judge(&app, &segment, door, packet, None);
-                let judged = AssertUnwindSafe(judging).catch_unwind().await;
-                let judged = judged.unwrap_or_else(|_| panic!("{name} on {door:?}"));
-                let answers = match &judged.outcome {
-                    Outcome::Answers(answers) => answers.len() as u64,
-                    Outcome::Ignored(_) => 1,
-                    Outcome::Panicked => 0,
+                let answering = answer::answer(&app, &segment, door, packet, None);
+                let outcome = AssertUnwindSafe(answering).catch_unwind().await;
+                let outcome = outcome.unwrap_or_else(|_| panic!("{name} on {door:?}"));
+                let answers = match &outcome.answers {
+                    Ok(answers) => answers.len() as u64,
+                    Err(_) => 1,
                 };
                 assert!((1..=2).contains(&answers), "{name} on {door:?}: {answers}");
-                answered += u64::from(matches!(judged.outcome, Outcome::Answers(_)));
+                answered += u64::from(outcome.answers.is_ok());
                 let before = total();
+                whole += &log.take();
                 let from = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 68);
                 let here = segment.address.ip;
-                boot_log::came(&app, here, door, packet, from, &judged);
-                finish(&app, here, &socket, door, judged, from, None).await;
+                boot_log::came(&app, here, door, packet, from, &outcome);
+                finish(&app, here, &socket, door, &outcome, from, None).await;
+                let text = log.take();
+                let lines = text.lines().filter(|line| is_outcome(line)).count();
+                assert_eq!(lines, 1, "{name} on {door:?}: {text}");
+                whole += &text;
                 assert_eq!(
                     total() - before,
                     answers,
@@ -139,9 +160,10 @@ async fn every_packet_of_the_corpus_has_one_outcome_at_every_door() {
         assert_eq!(app.counters.packets.panicked.get(), 0);
     }
     assert!(answered > 100, "only {answered} were answered");
-    let log = log.0.lock().clone();
-    let log = String::from_utf8(log).expect("the log is text");
-    assert!(log.contains("ignored"), "nothing was written down");
-    let odd = log.lines().find(|line| line.chars().any(char::is_control));
+    whole += &log.take();
+    assert!(whole.contains("ignored"), "nothing was written down");
+    let odd = whole
+        .lines()
+        .find(|line| line.chars().any(char::is_control));
     assert_eq!(odd, None, "what a packet says is escaped");
 }

@@ -1,5 +1,5 @@
-//! What the appliance does on the link itself, below UDP: it reaches clients that have no address yet, and
-//! asks whether an address is in use.
+//! Frames on the link itself, below UDP: datagrams to clients that have no address yet, and the question whether an
+//! address is in use.
 
 use std::collections::HashMap;
 use std::io;
@@ -16,15 +16,15 @@ use tokio::sync::oneshot;
 
 use crate::net::{Hears, PacketSocket};
 
-/// How often an address is asked for, and how long each time is waited for an answer. In all far shorter
-/// than the second that iPXE waits before it asks again; telephones that sleep answer within 100 ms.
+/// How often the link is asked for an address, and how long an answer is waited for each time. Together this is far shorter
+/// than the second after which iPXE asks again; telephones that sleep answer within 100 ms.
 const QUESTIONS: u32 = 3;
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Addresses asked for at once. A flood of invented clients must not become a flood of broadcasts.
 const AT_ONCE: usize = 256;
 
-/// Those of them that strangers may have.
+/// So many of them may be asked for strangers.
 const OF_STRANGERS: usize = 192;
 
 /// All who are not enrolled, together.
@@ -118,7 +118,7 @@ impl Link {
         self.waiting.lock()
     }
 
-    /// Listens for answers. Without end: whoever serves the link ends it.
+    /// Listens for answers until whoever serves the link ends it.
     pub(super) async fn listen(&self) {
         let mut buffer = [0; 128];
         loop {
@@ -136,7 +136,7 @@ impl Link {
                 && let Some(all) = self.waiting().remove(&address)
             {
                 for heard in all {
-                    // Who asked may have given up.
+                    // The one who asked may have given up.
                     let _ = heard.send(card);
                 }
             }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::FutureExt;
-use netboot::base::mac::Mac;
+pub use netboot::api::dhcp::Door;
+use netboot::api::dhcp::{Outcome, Unanswered};
 use netboot::dhcp::reply::{Answer, To};
-use netboot::doctor::boot_trace::Mark;
 use netboot_listen::admission::Admission;
 use netboot_listen::transient::is_transient;
 use tokio::task::JoinSet;
@@ -20,40 +20,13 @@ use crate::net::Segment;
 
 mod answer;
 mod boot_log;
-mod judge;
-mod lease;
 mod link;
 mod origin;
 mod socket;
 
-pub use judge::{Door, Reason};
 use origin::Origin;
 pub use socket::LanSocket;
 use socket::{Destination, Received};
-
-/// What becomes of a packet.
-#[must_use]
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// One, or two where the firmware wants address and boot file apart.
-    Answers(Vec<Answer>),
-    Ignored(Reason),
-    /// Our own fault; the one packet is lost, the service is not.
-    Panicked,
-}
-
-/// An outcome, and of whom the packet was, as far as it could be read.
-#[must_use]
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Judged {
-    pub mac: Option<Mac>,
-    pub xid: Option<u32>,
-    /// What the question says of a boot, if it is part of one.
-    pub asked: Option<Mark>,
-    /// Why the answer names no boot file to a machine that asked for one.
-    pub no_file: Option<Reason>,
-    pub outcome: Outcome,
-}
 
 /// Answers the packets of one LAN until `stop`.
 ///
@@ -79,11 +52,7 @@ pub async fn serve(
             received = socket.receive(&mut buffer) => received,
             () = stop.cancelled() => return Ok(()),
         };
-        let Received {
-            payload,
-            from,
-            card,
-        } = match received {
+        let received = match received {
             Ok(received) => received,
             Err(error) if is_transient(&error) => {
                 tracing::warn!(%error, port = door.port(), "could not receive");
@@ -92,7 +61,7 @@ pub async fn serve(
             }
             Err(error) => return Err(error),
         };
-        let origin = Origin::of(&payload, |card| app.standing(card));
+        let origin = Origin::of(&received.payload, |card| app.standing(card));
         let permit = match admission.try_admit(origin.counted()) {
             Ok(permit) => permit,
             // One line for each packet would be part of the flood.
@@ -100,7 +69,7 @@ pub async fn serve(
                 app.counters.packets.dropped.add(1);
                 if full.is_news {
                     let (iface, port) = (&segment.lan.interface, door.port());
-                    tracing::warn!(iface, port, %from, "more packets than can be answered: some are dropped");
+                    tracing::warn!(iface, port, from = %received.from, "more packets than can be answered: some are dropped");
                 }
                 continue;
             }
@@ -108,28 +77,40 @@ pub async fn serve(
         let (app, segment, socket) = (app.clone(), segment.clone(), socket.clone());
         tokio::spawn(async move {
             let _permit = permit;
-            let link = socket.link().map(Arc::as_ref);
-            let judging = AssertUnwindSafe(answer::judge(&app, &segment, door, &payload, link));
-            let judged = judging.catch_unwind().await.unwrap_or(Judged {
-                mac: None,
-                xid: None,
-                asked: None,
-                no_file: None,
-                outcome: Outcome::Panicked,
-            });
-            let span = tracing::info_span!(
-                "dhcp",
-                mac = judged.mac.map(tracing::field::display),
-                xid = judged.xid.map(|x| tracing::field::display(format!("{x:08x}"))),
-                iface = %segment.lan.interface,
-                port = door.port(),
-            );
-            let here = segment.address.ip;
-            boot_log::came(&app, here, door, &payload, from, &judged);
-            let sending = finish(&app, here, &socket, door, judged, from, card);
-            sending.instrument(span).await;
+            handle(&app, &segment, &socket, door, received).await;
         });
     }
+}
+
+/// One packet, from its bytes to what is sent and written down.
+async fn handle(app: &App, segment: &Segment, socket: &LanSocket, door: Door, received: Received) {
+    let Received {
+        payload,
+        from,
+        card,
+    } = received;
+    let link = socket.link().map(Arc::as_ref);
+    let answering = AssertUnwindSafe(answer::answer(app, segment, door, &payload, link));
+    let outcome = answering.catch_unwind().await.ok();
+    let (mac, xid) = outcome.as_ref().map_or((None, None), |o| (o.mac, o.xid));
+    let span = tracing::info_span!(
+        "dhcp",
+        mac = mac.map(tracing::field::display),
+        xid = xid.map(|x| tracing::field::display(format!("{x:08x}"))),
+        iface = %segment.lan.interface,
+        port = door.port(),
+    );
+    let Some(outcome) = outcome else {
+        // Our own fault; the one packet is lost, the service is not.
+        app.counters.packets.panicked.add(1);
+        let _span = span.enter();
+        tracing::error!(%from, "a packet could not be handled; please report this");
+        return;
+    };
+    let here = segment.address.ip;
+    boot_log::came(app, here, door, &payload, from, &outcome);
+    let sending = finish(app, here, socket, door, &outcome, from, card);
+    sending.instrument(span).await;
 }
 
 /// Sends what is to be sent, and writes the one log line.
@@ -138,22 +119,16 @@ async fn finish(
     here: Ipv4Addr,
     socket: &LanSocket,
     door: Door,
-    judged: Judged,
+    outcome: &Outcome,
     from: SocketAddrV4,
     card: Option<[u8; 6]>,
 ) {
     let packets = &app.counters.packets;
-    match &judged.outcome {
-        Outcome::Answers(answers) => {
-            for answer in answers {
-                let to = destination(answer.to, from);
-                let sent = deliver(app, socket, answer, to, card).await;
-                boot_log::went(app, here, door, &judged, answer, sent);
-            }
-        }
-        Outcome::Ignored(reason) => {
+    let answers = match &outcome.answers {
+        Ok(answers) => answers,
+        Err(reason) => {
             match reason {
-                Reason::Unreadable(_) => packets.unreadable.add(1),
+                Unanswered::Unreadable(_) => packets.unreadable.add(1),
                 _ => packets.ignored.add(1),
             }
             if reason.is_noise() {
@@ -161,41 +136,38 @@ async fn finish(
             } else {
                 tracing::info!(%reason, "ignored");
             }
+            return;
         }
-        Outcome::Panicked => {
-            packets.panicked.add(1);
-            tracing::error!(%from, "a packet could not be handled; please report this");
+    };
+    let mut failure = None;
+    for answer in answers {
+        let sent = send(socket, answer, destination(answer.to, from), card).await;
+        match &sent {
+            Ok(_) => packets.sent.add(1),
+            Err(error) => {
+                packets.failed.add(1);
+                failure = Some(error.to_string());
+            }
         }
+        boot_log::went(app, here, door, outcome, answer, sent);
+    }
+    let given = &*outcome.given();
+    match failure {
+        None => tracing::info!(given, "answered"),
+        Some(error) => tracing::warn!(%error, given, "could not answer"),
     }
 }
 
-/// Sends an answer; where it went to.
-async fn deliver(
-    app: &App,
+/// Sends an answer; returns where it went to.
+async fn send(
     socket: &LanSocket,
     answer: &Answer,
     to: Option<Destination>,
     card: Option<[u8; 6]>,
 ) -> std::io::Result<SocketAddrV4> {
-    let packets = &app.counters.packets;
-    let sent = match to {
-        Some(to) => {
-            let sent = socket.send(&answer.bytes, to, card).await;
-            sent.map(|()| to.address)
-        }
-        None => Err(std::io::Error::other("the sender has no address")),
-    };
-    match &sent {
-        Ok(_) => {
-            packets.sent.add(1);
-            tracing::info!(given = answer.given, "answered");
-        }
-        Err(error) => {
-            packets.failed.add(1);
-            tracing::warn!(%error, given = answer.given, "could not answer");
-        }
-    }
-    sent
+    let to = to.ok_or_else(|| std::io::Error::other("the sender has no address"))?;
+    socket.send(&answer.bytes, to, card).await?;
+    Ok(to.address)
 }
 
 /// RFC 2131 §4.1 for clients and relays; PXE clients on 4011 are answered where they asked from, because

@@ -2,8 +2,8 @@
 
 use netboot::dhcp::offer_fallback::{Form, Manner};
 use netboot::dhcp::request::Ignored;
+use netboot::doctor::boot_trace::Mark;
 use netboot::machine::State;
-use proptest::prelude::*;
 
 use super::*;
 use crate::testing::{
@@ -20,25 +20,24 @@ async fn app(more: &str) -> (House, Arc<App>) {
 
 /// The words of an outcome: what was given and where to, or why nothing was.
 fn words(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Answers(answers) => {
+    match &outcome.answers {
+        Ok(answers) => {
             let told = answers.iter().map(|a| match a.to {
                 To::Unconfigured { .. } => format!("{} → its card", a.given),
                 to => format!("{} → {to:?}", a.given),
             });
             told.collect::<Vec<_>>().join(", ")
         }
-        Outcome::Ignored(reason) => format!("ignored: {reason}"),
-        Outcome::Panicked => "panicked".to_owned(),
+        Err(reason) => format!("ignored: {reason}"),
     }
 }
 
 async fn judge(app: &App, door: Door, packet: &[u8]) -> String {
-    words(
-        &answer::judge(app, &app.segments[0], door, packet, None)
-            .await
-            .outcome,
-    )
+    words(&outcome(app, door, packet).await)
+}
+
+async fn outcome(app: &App, door: Door, packet: &[u8]) -> Outcome {
+    answer::answer(app, &app.segments[0], door, packet, None).await
 }
 
 #[tokio::test]
@@ -278,32 +277,20 @@ async fn odd_packets_are_ignored_with_their_reason() {
         ("a group address", edit(28, 1)),
         ("empty", Vec::new()),
     ] {
-        let judged = answer::judge(&app, &app.segments[0], Door::Dhcp, &packet, None).await;
-        let Outcome::Ignored(Reason::Unreadable(_)) = judged.outcome else {
-            panic!("{name}: {judged:?}");
+        let outcome = outcome(&app, Door::Dhcp, &packet).await;
+        let Err(Unanswered::Unreadable(_)) = outcome.answers else {
+            panic!("{name}: {outcome:?}");
         };
     }
     for length in 0..240 {
-        let judged = answer::judge(&app, &app.segments[0], Door::Dhcp, &good[..length], None).await;
-        let want = Outcome::Ignored(Reason::Unreadable(Ignored::Short(length)));
-        assert_eq!(judged.outcome, want);
+        let outcome = outcome(&app, Door::Dhcp, &good[..length]).await;
+        let want = Err(Unanswered::Unreadable(Ignored::Short(length)));
+        assert_eq!(outcome.answers, want);
     }
     assert!(
         app.store.world().machines.is_empty(),
         "none was written down"
     );
-}
-
-#[test]
-fn the_appliances_own_packets_are_not_answered() {
-    let own = [mac(MAC)];
-    let sifted = judge::sift(
-        &packet(DISCOVER, MAC, &UEFI),
-        Door::Dhcp,
-        &crate::config::Dhcp::Proxy,
-        &own,
-    );
-    assert_eq!(sifted, Err(Reason::Own));
 }
 
 #[test]
@@ -395,36 +382,21 @@ async fn on_4011_the_answer_goes_back_to_the_sender() {
     serving.await.expect("ends").expect("ends well");
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
-    /// Every packet has an outcome, and none of them a panic.
-    #[test]
-    fn any_bytes_have_an_outcome(bytes in proptest::collection::vec(any::<u8>(), 0..600), at in 0..300usize) {
-        let mut packet = packet(DISCOVER, MAC, &UEFI);
-        packet.truncate(at);
-        packet.extend(bytes);
-        for door in [Door::Dhcp, Door::Binl] {
-            let _ = judge::sift(&packet, door, &crate::config::Dhcp::Proxy, &[]);
-        }
-    }
-}
-
 /// What a packet and its answers leave in the sender's timeline, as a line of JSON each without the time.
 async fn left_behind(app: &App, door: Door, packet: &[u8], sends: bool) -> Vec<String> {
-    let judged = answer::judge(app, &app.segments[0], door, packet, None).await;
+    let outcome = outcome(app, door, packet).await;
     let here = app.address().ip;
-    let card = judged.mac.expect("a MAC");
+    let card = outcome.mac.expect("a MAC");
     let before = app.timelines.of(&[card]).len();
     let from = "0.0.0.0:68".parse().expect("an address");
-    boot_log::came(app, here, door, packet, from, &judged);
-    if let Outcome::Answers(answers) = &judged.outcome {
+    boot_log::came(app, here, door, packet, from, &outcome);
+    if let Ok(answers) = &outcome.answers {
         for answer in answers {
             let sent = match sends {
                 true => Ok(SocketAddrV4::new(Ipv4Addr::BROADCAST, 68)),
                 false => Err(std::io::Error::other("the cable is out")),
             };
-            boot_log::went(app, here, door, &judged, answer, sent);
+            boot_log::went(app, here, door, &outcome, answer, sent);
         }
     }
     let notes = app.timelines.of(&[card]);

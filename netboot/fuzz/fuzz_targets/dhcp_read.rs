@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use netboot::base::address::Address;
-use netboot::dhcp::lease::{Network, Settled};
+use netboot::dhcp::lease::{NakReason, Network, Settled, SilenceReason};
 use netboot::dhcp::offer_fallback::Form;
 use netboot::dhcp::reply::{self, Answer};
 use netboot::dhcp::request::{Request, read};
@@ -41,8 +41,8 @@ fn answer(request: &Request) {
             lease_time,
         },
         Settled::Inform,
-        Settled::Nak("no".to_owned()),
-        Settled::Silence("no".to_owned()),
+        Settled::Nak(NakReason::WrongNetwork),
+        Settled::Silence(SilenceReason::NoLeaseKnown),
     ];
     let name = request.host_name.as_ref();
     for settled in &settled {

@@ -1,6 +1,7 @@
-//! Calls of machines and of operators → events and answers, or a refusal.
+//! DHCP packets and calls of machines and of operators → events and answers, or a refusal.
 
 pub mod admin;
 pub mod agent;
 pub mod auth_throttle;
+pub mod dhcp;
 pub mod types;

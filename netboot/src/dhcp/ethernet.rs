@@ -1,8 +1,9 @@
-//! Ethernet frames ↔ what they carry: UDP over IPv4, and ARP. For the few packets that the kernel's own
-//! sockets cannot send or hear: to a client that has no address yet, and about who has an address.
+//! Ethernet frames ↔ what they carry: UDP over IPv4, and ARP. Used for the few packets that the kernel's own sockets
+//! can neither send nor receive: datagrams to a client that has no address yet, and questions who has an address.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use super::octets;
 use crate::base::mac::Mac;
 
 /// The link-layer broadcast address.
@@ -30,7 +31,7 @@ pub struct Datagram<'a> {
 }
 
 impl<'a> Datagram<'a> {
-    /// The whole frame. Nothing if the payload is longer than an IPv4 packet can be.
+    /// The whole frame; `None` if the payload is longer than an IPv4 packet can be.
     pub fn frame(&self) -> Option<Vec<u8>> {
         let udp = u16::try_from(UDP + self.payload.len()).ok()?;
         let total = u16::try_from(IP + usize::from(udp)).ok()?;
@@ -39,7 +40,7 @@ impl<'a> Datagram<'a> {
         frame.extend(self.from_card);
         frame.extend(IPV4.to_be_bytes());
 
-        // RFC 791 §3.1. Not to be fragmented: such packets fit any Ethernet, and ROMs cannot put them together.
+        // RFC 791 §3.1, with the flag against fragments: DHCP packets fit any Ethernet, and ROMs cannot reassemble.
         frame.extend([0x45, 0]);
         frame.extend(total.to_be_bytes());
         frame.extend([0, 0, 0x40, 0, 64, PROTOCOL_UDP, 0, 0]);
@@ -54,7 +55,7 @@ impl<'a> Datagram<'a> {
         frame.extend(udp.to_be_bytes());
         frame.extend([0, 0]);
         frame.extend(self.payload);
-        // RFC 768: zero would mean that there is no checksum, so it goes as its complement.
+        // RFC 768: zero would mean that there is no checksum, so a sum of zero is sent as its complement.
         let sum = match checksum(&frame[at..], pseudo_header(self, udp)) {
             0 => 0xffff,
             sum => sum,
@@ -63,9 +64,9 @@ impl<'a> Datagram<'a> {
         Some(frame)
     }
 
-    /// The datagram in a frame. Nothing for everything else: fragments, other protocols, what is cut off or
-    /// does not match its checksum. A UDP checksum of a packet of this very host may not be there yet (the
-    /// card would fill it in), so it is not looked at; the one of the header always is.
+    /// The datagram in a frame; `None` for fragments, other protocols, and packets that are cut off or do not match
+    /// the checksum of their IP header. The UDP checksum is not looked at: in a packet of this very host it may be
+    /// missing, because the card would fill it in.
     pub fn read(frame: &'a [u8]) -> Option<Self> {
         let (ethernet, packet) = frame.split_at_checked(ETHERNET)?;
         if ethernet[12..14] != IPV4.to_be_bytes() {
@@ -78,7 +79,7 @@ impl<'a> Datagram<'a> {
         }
         let header = packet.get(..header_length)?;
         let total = usize::from(u16::from_be_bytes([header[2], header[3]]));
-        // More fragments, or an offset: not the whole datagram.
+        // "More fragments" or an offset: this is not the whole datagram.
         let fragment = u16::from_be_bytes([header[6], header[7]]) & 0x3fff != 0;
         if header[9] != PROTOCOL_UDP || fragment || checksum(header, 0) != 0 {
             return None;
@@ -100,8 +101,8 @@ impl<'a> Datagram<'a> {
     }
 }
 
-/// The question whether anybody has `address`. The sender's protocol address is zero, so that nobody takes
-/// it for an announcement (RFC 5227 §1.1 "ARP Probe").
+/// The frame that asks whether anybody has `address`. Its sender's protocol address is zero, so that nobody takes it for
+/// an announcement (RFC 5227 §1.1 "ARP Probe").
 pub fn arp_probe(own: Mac, address: Ipv4Addr) -> Vec<u8> {
     let mut frame = Vec::with_capacity(42);
     frame.extend(EVERYBODY);
@@ -116,8 +117,8 @@ pub fn arp_probe(own: Mac, address: Ipv4Addr) -> Vec<u8> {
     frame
 }
 
-/// Who says to have which address, in any ARP packet: an answer, or a question asked with the address
-/// (RFC 5227 §2.1.1). Nothing in a probe, which is asked without one.
+/// The address that the sender of an ARP packet says it has, and its card: answers say so, and so do questions
+/// (RFC 5227 §2.1.1). `None` for a probe, which names no address of its own.
 pub fn arp_sender(frame: &[u8]) -> Option<(Ipv4Addr, Mac)> {
     let arp = frame.get(ETHERNET..ETHERNET + 28)?;
     if frame[12..14] != ARP.to_be_bytes() || arp[..6] != [0, 1, 8, 0, 6, 4] {
@@ -128,13 +129,7 @@ pub fn arp_sender(frame: &[u8]) -> Option<(Ipv4Addr, Mac)> {
     (!address.is_unspecified()).then_some((address, mac))
 }
 
-fn octets<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    let mut octets = [0; N];
-    octets.copy_from_slice(&bytes[at..at + N]);
-    octets
-}
-
-/// What RFC 768 has in the sum besides the datagram.
+/// The sum of the pseudo header, which RFC 768 adds to that of the datagram.
 fn pseudo_header(datagram: &Datagram<'_>, length: u16) -> u32 {
     let addresses = [datagram.from.ip().octets(), datagram.to.ip().octets()];
     let words = addresses.as_flattened().chunks_exact(2);
@@ -142,8 +137,8 @@ fn pseudo_header(datagram: &Datagram<'_>, length: u16) -> u32 {
     words.sum::<u32>() + u32::from(PROTOCOL_UDP) + u32::from(length)
 }
 
-/// The complement of the sum of all 16-bit words, carries folded in (RFC 1071); zero over what has its own
-/// right checksum in it.
+/// The complement of the sum of all 16-bit words, carries folded in (RFC 1071). It is zero over octets that contain
+/// their own right checksum.
 fn checksum(bytes: &[u8], start: u32) -> u16 {
     let mut sum = start;
     for pair in bytes.chunks(2) {

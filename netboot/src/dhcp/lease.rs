@@ -3,10 +3,11 @@
 //!
 //! | module | is |
 //! |---|---|
-//! | [`subnet`] | where addresses are leased, and which subnet a message speaks of |
-//! | [`table`] | who has which address, and which one is free the longest |
-//! | [`choose`] | the address for a DISCOVER |
-//! | [`settle`] | what becomes of one message |
+//! | `subnet` | where addresses are leased, and which subnet a message speaks of |
+//! | `table` | who has which address, and which one is free the longest |
+//! | `select` | the address for a DISCOVER |
+//! | `handle` | what becomes of one message |
+//! | `reason` | why a client is refused, or not answered |
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -18,11 +19,13 @@ use crate::base::name::HostName;
 use crate::base::timestamp::Timestamp;
 
 mod handle;
+mod reason;
 mod select;
 mod subnet;
 mod table;
 
 pub use handle::settle;
+pub use reason::{NakReason, SilenceReason};
 pub use subnet::{Network, Reservations, Site, Subnet};
 pub use table::Leases;
 
@@ -32,8 +35,8 @@ pub struct Lease {
     pub address: Ipv4Addr,
     pub mac: Mac,
     pub until: Timestamp,
-    /// It rests until `until`: a client declined it (RFC 2131 §4.3.3), or somebody answered who has no
-    /// lease of it. `mac` is the client that declined, or the card that answered.
+    /// Nobody is given the address before `until`: a client declined it (RFC 2131 §4.3.3), or a card without a
+    /// lease answered for it. `mac` is the client that declined, or the card that answered.
     #[serde(default)]
     pub declined: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,16 +46,16 @@ pub struct Lease {
 /// What the appliance knows of a machine apart from its leases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// An operator wants something of it: part of each pool is kept for such machines.
+    /// An operator enrolled it: part of each pool is kept for such machines.
     Enrolled,
-    /// Anybody. Cards are easily invented, so strangers can use up their own part only.
+    /// Nobody enrolled it. MACs are easily invented, so strangers can use up only the rest of a pool.
     Stranger,
 }
 
 /// What is known on the wire of the address that is about to be offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {
-    /// Nobody was asked, but could be.
+    /// The wire was not asked yet, but can be.
     NotYet,
     /// The appliance may not send ARP.
     Impossible,
@@ -81,9 +84,9 @@ pub enum Settled {
     /// Answer an INFORM: options only.
     Inform,
     /// The client must start again.
-    Nak(String),
-    /// Stay silent: meant for another server, or nothing is known (RFC 2131 §4.3.2).
-    Silence(String),
+    Nak(NakReason),
+    /// Stay silent: the message needs no answer, or it is another server's to answer (RFC 2131 §4.3.2).
+    Silence(SilenceReason),
 }
 
 /// What must be durable before the answer goes out.
@@ -115,7 +118,7 @@ pub enum Notice {
     PoolRecovered { first: Ipv4Addr, last: Ipv4Addr },
 }
 
-/// What the rules say of one message, what is to be written down for it, and what an operator should know.
+/// The outcome of one message: the answer, the changes that must be durable first, and what an operator should know.
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ruling<T> {
@@ -135,16 +138,17 @@ impl<T> Ruling<T> {
     }
 }
 
-/// One in so many addresses of a pool, its last ones, is for enrolled machines. A pool of fewer is for all alike.
+/// One of this many addresses of a pool is kept for enrolled machines; they are the pool's last ones. In a pool with
+/// fewer addresses none is kept.
 pub const KEPT: u32 = 8;
 
 /// How long an offered address is kept for the one it was offered to.
 pub const OFFER: Duration = Duration::from_secs(60);
 
-/// How long an address rests that somebody uses who did not ask for it.
+/// How long nobody is given an address that somebody uses without a lease.
 pub const REST: Duration = Duration::from_secs(3600);
 
-/// Leases are never shorter, whatever a client asks for: it would renew without end.
+/// The shortest lease, whatever a client asks for: with a shorter one it would do nothing but renew.
 pub const SHORTEST: Duration = Duration::from_secs(60);
 
 #[cfg(test)]

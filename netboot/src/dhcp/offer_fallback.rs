@@ -1,9 +1,9 @@
-//! In which form a machine's firmware is answered, and with which loader: tried in turn until one worked.
+//! The form in which a machine's firmware is answered, and the loader that it is told: tried in turn until a pair works.
 //!
 //! Some ROMs ignore an offer that most understand and never say why: HP and Intel ROMs drop offers that carry both an
 //! address and a boot file or never ask port 4011, UEFI of 2014 to 2017 drops option 43, old BIOS ROMs insist on it,
-//! some read the file only in the header and some only in options 66 and 67. The only sign is that the machine asks
-//! again.
+//! some read the file only in the header and some only in options 66 and 67. The only sign of a refusal is that the
+//! machine asks again.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// For a log line, behind what was offered; nothing for the usual form.
+    /// For a log line, behind what was offered; empty for the usual form.
     pub fn words(self) -> &'static str {
         match self {
             Self::Usual => "",
@@ -44,7 +44,7 @@ impl Form {
         }
     }
 
-    /// The forms that are tried, in their order. Only PXE ROMs differ; the others have one form that is specified.
+    /// The forms to try, in their order. Only PXE ROMs differ from one another; for the others one form is specified.
     pub fn all(boot: Boot, server_mode: bool) -> &'static [Self] {
         match (boot.client, boot.arch, server_mode) {
             (Client::Pxe, _, true) => &[
@@ -65,7 +65,7 @@ impl Form {
     }
 }
 
-/// What got a machine's firmware to its script: kept with the machine.
+/// The form and the loader that got a machine's firmware to its script: kept with the machine.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Manner {
     #[serde(default)]
@@ -75,26 +75,27 @@ pub struct Manner {
     pub loader: Option<String>,
 }
 
-/// What is being tried with machines that have not got through yet. Lives in memory: after a restart it begins anew.
+/// What is being tried with machines that have not come to their script yet. Kept in memory only: after a restart each
+/// machine begins with the first form.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Trials(BTreeMap<Mac, Trial>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Trial {
     boot: Boot,
-    /// DISCOVERs in a row without a sign that an answer was taken.
+    /// DISCOVERs since the last sign that an answer was taken.
     asked: u32,
     form: usize,
     loader: usize,
-    /// The loader was sent to its end, and no script was asked for since.
+    /// The whole loader was sent, and the machine has not asked for its script since.
     loaded: bool,
-    /// The last answer.
+    /// The manner of the last answer.
     given: Manner,
     last: Timestamp,
 }
 
-/// A machine that asks this often without taking an answer is answered in the next form. Two, because one packet may
-/// be lost, and because firmware collects offers for some seconds before it takes one.
+/// After so many DISCOVERs without a sign that an answer was taken, the next form is tried. Two, because one packet may be
+/// lost, and because firmware collects offers for some seconds before it takes one.
 const PATIENCE: u32 = 2;
 
 /// Machines that are remembered: a flood of invented MACs must not fill the memory.
@@ -104,7 +105,7 @@ const MOST: usize = 1024;
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Trials {
-    /// The manner for this DISCOVER of a machine's firmware. `known` worked before; `loaders` are those that there are.
+    /// The manner in which to answer this DISCOVER of a machine's firmware. `known` worked before; `loaders` are at hand.
     pub fn discover(
         &mut self,
         mac: Mac,
@@ -120,11 +121,11 @@ impl Trials {
             .entry(mac)
             .or_insert_with(|| Trial::new(boot, known, forms, loaders));
         if trial.boot != boot {
-            // Another entry of its boot menu: BIOS after UEFI, HTTP after PXE. What was learnt does not hold for it.
+            // Another entry of its boot menu, such as BIOS after UEFI or HTTP after PXE: what was learnt is of no use.
             *trial = Trial::new(boot, known, forms, loaders);
         }
         if trial.loaded {
-            // It came back without having asked for a script: the loader did not run, or found no network.
+            // It asks again without having asked for its script: the loader did not run, or found no network.
             trial.loaded = false;
             trial.loader += 1;
             trial.asked = 0;
@@ -139,7 +140,7 @@ impl Trials {
         trial.given.clone()
     }
 
-    /// The manner of the last answer: port 4011 is told the same as port 67.
+    /// The manner of the last answer, so that port 4011 says the same as port 67.
     pub fn current(
         &self,
         mac: Mac,
@@ -154,14 +155,14 @@ impl Trials {
         }
     }
 
-    /// A sign that the answer was taken: the machine asks port 4011, or for the loader.
+    /// The answer was taken: the machine asks on port 4011, or asks for the loader.
     pub fn taken(&mut self, mac: Mac) {
         if let Some(trial) = self.0.get_mut(&mac) {
             trial.asked = 0;
         }
     }
 
-    /// The loader went out whole.
+    /// The whole loader was sent.
     pub fn loaded(&mut self, mac: Mac) {
         if let Some(trial) = self.0.get_mut(&mac) {
             trial.asked = 0;
@@ -169,8 +170,8 @@ impl Trials {
         }
     }
 
-    /// The machine asks for its script: the manner that got it there. Nothing if its firmware loaded nothing from here,
-    /// as with iPXE in a ROM.
+    /// The manner that got the machine to its script, for which it asks now. `None` if its firmware loaded no loader from
+    /// here, as with iPXE in a ROM.
     pub fn arrived(&mut self, mac: Mac) -> Option<Manner> {
         let trial = self.0.get_mut(&mac)?;
         trial.asked = 0;
@@ -191,7 +192,7 @@ impl Trials {
 }
 
 impl Trial {
-    /// Begins with what worked before, as far as that is for this firmware at all.
+    /// Begins with what worked before, if that loader is one for this firmware.
     fn new(boot: Boot, known: Option<&Manner>, forms: &[Form], loaders: &[&str]) -> Self {
         let same = |name: &&str| known.is_some_and(|k| k.loader.as_deref() == Some(*name));
         let loader = loaders.iter().position(same);

@@ -1,7 +1,7 @@
-//! Other DHCP and PXE servers on a LAN: a question that costs them nothing, and what the answers tell.
+//! Other DHCP and PXE servers on a LAN: a question that they can answer at no cost, and what the answers tell.
 //!
-//! The question is a DISCOVER, and nothing follows it: a server that offers an address has given none away
-//! until somebody requests it (RFC 2131 §3.1).
+//! The question is a DISCOVER that no REQUEST follows: a server that offers an address has not leased it before somebody
+//! requests it (RFC 2131 §3.1).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,8 +9,9 @@ use std::net::Ipv4Addr;
 
 use crate::base::mac::Mac;
 use crate::dhcp::request::options::{Options, code};
+use crate::dhcp::{header, octets};
 
-/// As what we ask. Servers may answer one and not the other.
+/// The kind of client that the question pretends to come from. Servers may answer one and not the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guise {
     /// A machine that only wants an address.
@@ -20,43 +21,68 @@ pub enum Guise {
 }
 
 impl Guise {
-    /// Boot servers may serve only the one kind of firmware or the other.
+    /// All kinds that are asked as: a boot server may serve only UEFI, or only BIOS.
     pub const ALL: [Self; 3] = [Self::Plain, Self::Pxe(7), Self::Pxe(0)];
 }
 
 /// A DHCPDISCOVER (RFC 2131 §4.4.1) that wants its answers by broadcast.
 pub fn discover(mac: Mac, xid: u32, guise: Guise) -> Vec<u8> {
-    let mut packet = vec![1, 1, 6, 0];
+    let mut packet = vec![header::BOOT_REQUEST];
+    packet.extend(header::ETHERNET);
+    packet.resize(header::XID, 0);
     packet.extend(xid.to_be_bytes());
-    packet.extend([0, 0, 0x80, 0]);
-    packet.resize(28, 0);
+    packet.resize(header::FLAGS, 0);
+    packet.extend(header::BROADCAST.to_be_bytes());
+    packet.resize(header::CHADDR, 0);
     packet.extend(mac.octets());
-    packet.resize(236, 0);
-    packet.extend([99, 130, 83, 99]);
-    packet.extend([53, 1, 1]);
-    // Netmask, router, names, server, boot server and boot file: what a netbooting machine asks for.
-    packet.extend([55, 9, 1, 3, 6, 15, 43, 54, 60, 66, 67]);
-    packet.extend([57, 2, 5, 220]);
+    packet.resize(header::FILE.end, 0);
+    packet.extend(header::MAGIC_COOKIE);
+    packet.extend([code::MESSAGE_TYPE, 1, DHCPDISCOVER]);
+    packet.extend([code::PARAMETER_LIST, 9]);
+    packet.extend(ASKED_FOR);
+    packet.extend([code::MAX_SIZE, 2]);
+    packet.extend(ETHERNET_MTU.to_be_bytes());
     if let Guise::Pxe(arch) = guise {
         let class = format!("PXEClient:Arch:{arch:05}:UNDI:003016");
-        packet.extend([60, 32]);
+        packet.extend([code::VENDOR_CLASS, 32]);
         packet.extend(class.as_bytes());
-        packet.extend([93, 2]);
+        packet.extend([code::ARCH, 2]);
         packet.extend(arch.to_be_bytes());
-        packet.extend([94, 3, 1, 3, 16]);
-        // Some servers ignore a PXE client without a GUID (RFC 4578 §2.3); ours is made of the card.
-        packet.extend([97, 17, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        // UNDI of version 3.16, as in the class (RFC 4578 §2.2).
+        packet.extend([code::INTERFACE, 3, 1, 3, 16]);
+        // Some servers ignore a PXE client without a GUID (RFC 4578 §2.3); this one is made of the card: type 0, ten
+        // zeros, the MAC.
+        packet.extend([code::GUID, 17, 0]);
+        packet.extend([0; 10]);
         packet.extend(mac.octets());
     }
-    packet.push(255);
-    packet.resize(packet.len().max(300), 0);
+    packet.push(code::END);
+    // RFC 1542 §2.1: some relays drop what is shorter.
+    packet.resize(packet.len().max(300), code::PAD);
     packet
 }
 
-/// Option 67 (RFC 2132 §9.5).
-const BOOT_FILE: u8 = 67;
+/// The DHCP message types (RFC 2132 §9.6) of the question and of its answers.
+const DHCPDISCOVER: u8 = 1;
+const DHCPOFFER: u8 = 2;
 
-/// What one answer says.
+/// The options that a netbooting machine asks for.
+const ASKED_FOR: [u8; 9] = [
+    code::SUBNET_MASK,
+    code::ROUTER,
+    code::DNS,
+    code::DOMAIN,
+    code::VENDOR_SPECIFIC,
+    code::SERVER,
+    code::VENDOR_CLASS,
+    code::TFTP_SERVER,
+    code::BOOT_FILE,
+];
+
+/// Octets of the largest IP datagram on an Ethernet.
+const ETHERNET_MTU: u16 = 1500;
+
+/// One answer to the question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
     /// Option 54, or where the packet came from.
@@ -68,23 +94,26 @@ pub struct Offer {
     pub boot_file: Option<String>,
 }
 
-/// Reads an answer to one of these questions. Never panics; nothing for any other packet.
+/// Reads an answer to one of the questions with these transaction ids; `None` for any other packet. Never panics.
 pub fn read(packet: &[u8], from: Ipv4Addr, mac: Mac, xids: &[u32]) -> Option<Offer> {
-    let (header, area) = packet.split_first_chunk::<240>()?;
-    let xid = u32::from_be_bytes(header[4..8].try_into().ok()?);
-    let ours = header[..3] == [2, 1, 6] && header[28..34] == mac.octets() && xids.contains(&xid);
-    if !ours || header[236..240] != [99, 130, 83, 99] {
+    let (header, area) = packet.split_first_chunk::<{ header::LENGTH }>()?;
+    let xid = u32::from_be_bytes(octets(header, header::XID));
+    let [htype, hlen] = header::ETHERNET;
+    let ours = header[..3] == [header::BOOT_REPLY, htype, hlen]
+        && octets(header, header::CHADDR) == mac.octets()
+        && xids.contains(&xid);
+    if !ours || !header::has_cookie(header) {
         return None;
     }
     let options = Options::gather(header, area);
-    if options.bytes(code::MESSAGE_TYPE) != Some(&[2]) {
+    if options.bytes(code::MESSAGE_TYPE) != Some(&[DHCPOFFER]) {
         return None;
     }
     // A header field that holds options (RFC 2132 §9.3) holds no name.
     let overloaded = matches!(options.bytes(code::OVERLOAD), Some([1 | 3]));
     let named = options
-        .bytes(BOOT_FILE)
-        .or((!overloaded).then_some(&header[108..236]));
+        .bytes(code::BOOT_FILE)
+        .or((!overloaded).then_some(&header[header::FILE]));
     let boot_file = named.map(printable).filter(|name| !name.is_empty());
     let class = options.bytes(code::VENDOR_CLASS).unwrap_or_default();
     let server = options
@@ -92,20 +121,20 @@ pub fn read(packet: &[u8], from: Ipv4Addr, mac: Mac, xids: &[u32]) -> Option<Off
         .and_then(|ip| <[u8; 4]>::try_from(ip).ok());
     Some(Offer {
         server: server.map_or(from, Ipv4Addr::from),
-        address: header[16..20] != [0; 4],
+        address: octets(header, header::YIADDR) != [0; 4],
         pxe: class.starts_with(b"PXEClient") || boot_file.is_some(),
         boot_file,
     })
 }
 
-/// Up to the first NUL. What a stranger says goes into logs: one line of printable characters.
+/// The text up to the first NUL, without what is not printable: it goes into logs, and a stranger wrote it.
 fn printable(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
     let text = bytes[..end].iter().map(|b| char::from(*b));
     text.filter(|c| ('!'..='~').contains(c)).take(128).collect()
 }
 
-/// Another server, by all that it offered.
+/// Another server: all of its offers together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rival {
     pub server: Ipv4Addr,
@@ -134,7 +163,7 @@ impl fmt::Display for Rival {
     }
 }
 
-/// Who answered, without the appliance itself.
+/// The servers that answered, without the appliance, whose addresses are `own`.
 pub fn gather(offers: impl IntoIterator<Item = Offer>, own: &[Ipv4Addr]) -> Vec<Rival> {
     let mut rivals = BTreeMap::new();
     for offer in offers {
@@ -161,7 +190,7 @@ pub enum Mode {
     Server,
 }
 
-/// What somebody should know of the servers that were found: the text of a log line.
+/// What an operator should know of the servers that were found: the text of a log line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Concern {
     #[error("no DHCP server answers: machines get no address here, and so do not boot")]
@@ -172,7 +201,7 @@ pub enum Concern {
     SecondDhcp(Rival),
 }
 
-/// Proxy mode needs a DHCP server beside it, server mode none; nobody needs two that boot machines.
+/// Proxy mode needs a DHCP server beside it, server mode must have none, and neither must have a second PXE server.
 pub fn concerns(mode: Mode, rivals: &[Rival]) -> Vec<Concern> {
     let mut concerns = Vec::new();
     if mode == Mode::Proxy && !rivals.iter().any(|r| r.dhcp) {

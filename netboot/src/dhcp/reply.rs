@@ -49,13 +49,13 @@ pub struct Answer {
 /// What a machine is told to load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BootFile {
-    /// `52-54-00-12-34-56/snponly.efi`: on TFTP, in the machine's own folder, so that TFTP can ask for whom.
+    /// A path on TFTP, such as `52-54-00-12-34-56/snponly.efi`: the machine's own folder tells TFTP who asks.
     Loader(String),
     /// The same for UEFI HTTP boot, as an absolute URL: firmware without DNS cannot use names.
     Url(String),
     /// The boot script's URL, for iPXE.
     Script(String),
-    /// No file: the ROM knows its names by itself and only wants to know the server (Raspberry Pi, U-Boot).
+    /// No file: the ROM knows the names of its files, and asks only for the server (Raspberry Pi, U-Boot).
     Server,
 }
 
@@ -116,7 +116,7 @@ pub fn loaders(boot: Boot) -> &'static [&'static str] {
     }
 }
 
-/// What `boot` is told to load; `loader` is the one chosen from [`loaders`]. Nothing if it needs a loader and has none.
+/// What `boot` is told to load; `loader` is the one chosen from [`loaders`]. `None` if it needs a loader and there is none.
 ///
 /// Once iPXE talks it gets the script and never the loader again, or it would load itself for ever.
 pub fn boot_file(
@@ -149,8 +149,8 @@ fn relay_or(request: &Request, to: To) -> To {
     }
 }
 
-/// Where the boot file goes: into the header, where BIOS ROMs look; into options 66 and 67, where it may be longer; or,
-/// as long as nothing is known against it, into both.
+/// Puts the boot file into the header, where BIOS ROMs look, and into options 66 and 67, where it may be longer; into one
+/// of the two only where the firmware is known to stumble over the other.
 fn name_boot_file(sheet: &mut Sheet<'_>, file: &BootFile, form: Form, address: &Address) {
     sheet.siaddr(address.ip);
     if form != Form::InOptions {
@@ -164,11 +164,11 @@ fn name_boot_file(sheet: &mut Sheet<'_>, file: &BootFile, form: Form, address: &
         BootFile::Loader(_) => {
             // EDK2 writes a NUL behind option 67 if it finds none, into the option that follows.
             name.push(0);
-            sheet.need(tftp_server(address));
-            sheet.need(DhcpOption::BootfileName(name));
+            sheet.require(tftp_server(address));
+            sheet.require(DhcpOption::BootfileName(name));
         }
-        BootFile::Url(_) | BootFile::Script(_) => sheet.need(DhcpOption::BootfileName(name)),
-        BootFile::Server => sheet.need(tftp_server(address)),
+        BootFile::Url(_) | BootFile::Script(_) => sheet.require(DhcpOption::BootfileName(name)),
+        BootFile::Server => sheet.require(tftp_server(address)),
     }
 }
 
@@ -176,8 +176,8 @@ fn tftp_server(address: &Address) -> DhcpOption {
     DhcpOption::TFTPServerName(address.ip.to_string().into_bytes())
 }
 
-/// The class that the firmware compares, nine or ten octets of it, before it believes the rest: EDK2's PXE and iPXE want
-/// `PXEClient`, EDK2's HTTP boot wants `HTTPClient` in OFFER and ACK.
+/// The class (option 60), whose first nine or ten octets the firmware compares before it believes the rest: EDK2's PXE and
+/// iPXE want `PXEClient`, EDK2's HTTP boot wants `HTTPClient` in OFFER and ACK.
 fn class(boot: Boot) -> DhcpOption {
     let class: &[u8] = match boot.client {
         Client::Http => b"HTTPClient",
@@ -193,7 +193,7 @@ fn take_it_from_here() -> DhcpOption {
     DhcpOption::VendorExtensions(vec![6, 1, 8, 255])
 }
 
-/// What the ROM of a Raspberry Pi looks for: a boot menu with one entry of this very name.
+/// The boot menu that the ROM of a Raspberry Pi looks for: it has one entry, of this very name.
 fn raspberry_pi_menu() -> DhcpOption {
     let name = b"Raspberry Pi Boot";
     let mut menu = vec![6, 1, 3, 10, 4, 0, b'P', b'X', b'E'];
@@ -203,7 +203,7 @@ fn raspberry_pi_menu() -> DhcpOption {
     DhcpOption::VendorExtensions(menu)
 }
 
-/// iPXE would wait for a proxy offer that never comes (option 175.176, `no-pxedhcp`).
+/// Option 175.176, `no-pxedhcp`: without it iPXE waits for a proxy offer that never comes.
 fn no_proxy() -> DhcpOption {
     DhcpOption::Unknown(UnknownOption::new(175.into(), vec![176, 1, 1]))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::base::mac::{Mac, MacError};
 use crate::base::name::HostName;
+use crate::dhcp::{header, octets};
 
 mod facts;
 mod firmware;
@@ -24,7 +25,7 @@ pub enum Kind {
     Inform,
 }
 
-/// A DHCP message of a client, as far as anything here looks at it.
+/// A DHCP message of a client: the fields that an answer depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     pub kind: Kind,
@@ -47,13 +48,13 @@ pub struct Request {
     pub guid: Option<Vec<u8>>,
     /// Option 82, byte for byte: echoed as a whole (RFC 3046 §2.2).
     pub relay_agent: Option<Vec<u8>>,
-    /// Option 55: what it wants to know, in its order.
+    /// Option 55: the options that it asks for, in its order.
     pub wanted: Vec<u8>,
-    /// Option 57: octets of the largest IP datagram that it takes.
+    /// Option 57: the largest IP datagram that it takes, in octets.
     pub max_size: Option<u16>,
     /// Option 51: how long it would like to keep its address.
     pub lease_time: Option<Duration>,
-    /// Set when it wants to netboot.
+    /// Absent in a request that does not want to netboot.
     pub boot: Option<Boot>,
     pub facts: Facts,
 }
@@ -61,11 +62,11 @@ pub struct Request {
 impl Request {
     /// Whether it cannot take a packet to an address that it does not have yet (RFC 2131 §4.1).
     pub fn wants_broadcast(&self) -> bool {
-        self.flags & 0x8000 != 0
+        self.flags & header::BROADCAST != 0
     }
 }
 
-/// Why a packet gets no answer before anybody looks at the machine: the text of the log line.
+/// Why a packet is no request that could be answered: the text of the log line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Ignored {
     #[error("{0} octets are shorter than a DHCP message")]
@@ -86,29 +87,29 @@ pub enum Ignored {
     Type(u8),
 }
 
-/// Octets before the options: RFC 2131 §2 with the magic cookie.
-const HEADER: usize = 240;
-
-/// Reads a packet. Never panics, whatever it is given.
+/// Reads a packet. Never panics, whatever the octets are.
+///
+/// # Errors
+/// The octets are no DHCP message that a client on an Ethernet sends.
 pub fn read(packet: &[u8]) -> Result<Request, Ignored> {
-    let Some((header, area)) = packet.split_first_chunk::<HEADER>() else {
+    let Some((header, area)) = packet.split_first_chunk::<{ header::LENGTH }>() else {
         return Err(Ignored::Short(packet.len()));
     };
     let [op, htype, hlen, hops, ..] = *header;
-    if op != 1 {
+    if op != header::BOOT_REQUEST {
         return Err(Ignored::NotAClient(op));
     }
-    if header[236..240] != [99, 130, 83, 99] {
+    if !header::has_cookie(header) {
         return Err(Ignored::Cookie);
     }
-    if (htype, hlen) != (1, 6) {
+    if [htype, hlen] != header::ETHERNET {
         return Err(Ignored::Hardware(htype, hlen));
     }
-    // RFC 1542 §4.1.1: a packet that wandered through so many relays goes in circles.
+    // RFC 1542 §4.1.1: a packet that passed through this many relays goes in circles.
     if hops > 16 {
         return Err(Ignored::Hops(hops));
     }
-    let mac = Mac::new(octets(header, 28)).map_err(Ignored::Mac)?;
+    let mac = Mac::new(octets(header, header::CHADDR)).map_err(Ignored::Mac)?;
     let options = Options::gather(header, area);
     let kind = match options.bytes(code::MESSAGE_TYPE) {
         Some([1]) => Kind::Discover,
@@ -123,11 +124,11 @@ pub fn read(packet: &[u8]) -> Result<Request, Ignored> {
     let guid = options.bytes(code::GUID);
     Ok(Request {
         kind,
-        xid: u32::from_be_bytes(octets(header, 4)),
+        xid: u32::from_be_bytes(octets(header, header::XID)),
         mac,
-        flags: u16::from_be_bytes(octets(header, 10)),
-        ciaddr: octets::<4>(header, 12).into(),
-        giaddr: octets::<4>(header, 24).into(),
+        flags: u16::from_be_bytes(octets(header, header::FLAGS)),
+        ciaddr: octets::<4>(header, header::CIADDR).into(),
+        giaddr: octets::<4>(header, header::GIADDR).into(),
         requested: options.address(code::REQUESTED_ADDRESS),
         server: options.address(code::SERVER),
         host_name: options.host_name(),
@@ -146,12 +147,6 @@ pub fn read(packet: &[u8]) -> Result<Request, Ignored> {
             serial: guid.and_then(firmware::raspberry_pi_serial),
         },
     })
-}
-
-fn octets<const N: usize>(header: &[u8; HEADER], at: usize) -> [u8; N] {
-    let mut octets = [0; N];
-    octets.copy_from_slice(&header[at..at + N]);
-    octets
 }
 
 #[cfg(test)]

@@ -1,17 +1,21 @@
-//! Reads the folder `packets/`, and puts each packet through the pure core, mode by mode.
+//! Reads the folder `packets/`, and puts each packet through the function that answers it in the service, mode by mode.
 
 mod facts;
 mod text;
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use netboot::api::dhcp::{Door, Known, Need, Outcome, Question, answer};
 use netboot::base::address::Address;
-use netboot::dhcp::lease::{Network, Settled};
-use netboot::dhcp::offer_fallback::Form;
-use netboot::dhcp::reply::{self, Answer, BootFile};
-use netboot::dhcp::request::{Boot, Kind, Request, read};
+use netboot::base::timestamp::Timestamp;
+use netboot::dhcp::lease::{Network, Reservations, Settled, SilenceReason, Site, Subnet};
+use netboot::dhcp::offer_fallback::Trials;
+use netboot::dhcp::reply::Answer;
+use netboot::dhcp::request::{Kind, Request, read};
+use netboot::machine::decide::Decision;
 
 pub(crate) use text::{decoded, dump};
 
@@ -94,79 +98,73 @@ fn packet(file: &Path) -> Packet {
     }
 }
 
-pub(crate) fn address() -> Address {
-    Address {
-        ip: [10, 77, 0, 1].into(),
-        http_port: 8080,
-        node_port: 8443,
-        pin: String::new(),
-    }
-}
+static ADDRESS: LazyLock<Address> = LazyLock::new(|| Address {
+    ip: [10, 77, 0, 1].into(),
+    http_port: 8080,
+    node_port: 8443,
+    pin: String::new(),
+});
 
-fn network() -> Network {
-    Network {
-        netmask: [255, 255, 255, 0].into(),
-        router: Some([10, 77, 0, 254].into()),
-        dns: vec![[10, 77, 0, 254].into()],
-        domain: Some("lan".to_owned()),
-    }
-}
+static SITE: LazyLock<Arc<Site>> = LazyLock::new(|| {
+    Arc::new(Site {
+        server: ADDRESS.ip,
+        lan: subnet(77),
+        relayed: vec![subnet(78)],
+    })
+});
 
-/// The answers to a machine that is to be installed, with every loader there is at hand.
-pub(crate) fn judge(packet: &Packet, request: &Request, mode: Mode) -> Vec<Answer> {
-    let file = request
-        .boot
-        .and_then(|boot| Some((boot, file(request, boot)?)));
-    match (packet.port, mode) {
-        (4011, _) => match file {
-            Some((boot, file)) => vec![reply::binl_ack(
-                request,
-                boot,
-                &file,
-                Form::Usual,
-                &address(),
-            )],
-            None => Vec::new(),
+fn subnet(third: u8) -> Subnet {
+    Subnet {
+        first: [10, third, 0, 50].into(),
+        last: [10, third, 0, 99].into(),
+        lease_time: LEASE_TIME,
+        reservations: Reservations::default(),
+        network: Network {
+            netmask: [255, 255, 255, 0].into(),
+            router: Some([10, 77, 0, 254].into()),
+            dns: vec![[10, 77, 0, 254].into()],
+            domain: Some("lan".to_owned()),
         },
-        (_, Mode::Proxy) => match file {
-            Some((boot, file))
-                if request.kind == Kind::Discover && !boot.client.follows_its_lease() =>
-            {
-                vec![reply::proxy_offer(
-                    request,
-                    boot,
-                    &file,
-                    Form::Usual,
-                    &address(),
-                )]
+    }
+}
+
+const LEASE_TIME: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// What becomes of a packet of a machine that is to be installed, with every loader there is at hand.
+pub(crate) fn outcome(packet: &Packet, mode: Mode) -> Outcome {
+    let question = Question {
+        request: read(&packet.bytes),
+        door: match packet.port {
+            4011 => Door::Binl,
+            _ => Door::Dhcp,
+        },
+        address: &ADDRESS,
+        site: (mode == Mode::Server).then_some(&*SITE),
+        own: &[],
+    };
+    let mut known = Known::new(false);
+    loop {
+        match answer(&question, &known) {
+            Ok(outcome) => return outcome,
+            Err(Need::Decision(_)) => known.decided(Ok(Decision::Install)),
+            Err(Need::Manner(request, boot)) => {
+                let (mut trials, now) = (Trials::default(), Timestamp::default());
+                known.tries(question.manner(&mut trials, request, boot, None, |_| true, now));
             }
-            _ => Vec::new(),
-        },
-        (_, Mode::Server) => {
-            let file = file.as_ref().map(|(boot, file)| (*boot, file, Form::Usual));
-            reply::server_answers(
-                request,
-                &settled(request),
-                file,
-                &network(),
-                None,
-                &address(),
-            )
+            Err(Need::Lease { request, .. }) => known.settled(Ok(settled(request)), None),
+            Err(need) => panic!("{}: {need:?}", packet.name),
         }
     }
 }
 
-fn file(request: &Request, boot: Boot) -> Option<BootFile> {
-    let loader = reply::loaders(boot).first().copied();
-    reply::boot_file(request, boot, loader, &address())
+/// The answers alone; none where the outcome is silence.
+pub(crate) fn answers(packet: &Packet, mode: Mode) -> Vec<Answer> {
+    outcome(packet, mode).answers.unwrap_or_default()
 }
 
-/// What the rules of leases settle on where nothing stands against it; they have tests of their own.
+/// What the lease rules settle on where nothing stands against it; they have tests of their own.
 fn settled(request: &Request) -> Settled {
-    let (address, lease_time) = (
-        Ipv4Addr::new(10, 77, 0, 50),
-        Duration::from_secs(12 * 60 * 60),
-    );
+    let (address, lease_time) = (Ipv4Addr::new(10, 77, 0, 50), LEASE_TIME);
     match request.kind {
         Kind::Discover => Settled::Offer {
             address,
@@ -177,7 +175,8 @@ fn settled(request: &Request) -> Settled {
             lease_time,
         },
         Kind::Inform => Settled::Inform,
-        Kind::Decline | Kind::Release => Settled::Silence("wants no answer".to_owned()),
+        Kind::Decline => Settled::Silence(SilenceReason::Declined(address)),
+        Kind::Release => Settled::Silence(SilenceReason::Released(address)),
     }
 }
 

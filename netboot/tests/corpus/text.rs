@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use netboot::dhcp::reply::Answer;
 use netboot::dhcp::request::Request;
 
-use super::{MODES, Packet, judge, reading};
+use super::{MODES, Packet, answers, reading};
 
 /// A reply taken apart.
 pub(crate) struct Decoded {
@@ -107,7 +107,7 @@ pub(crate) fn dump(packet: &Packet) -> String {
     };
     text.push_str(&asked(&request));
     for (mode, words) in MODES {
-        let answers = judge(packet, &request, mode);
+        let answers = answers(packet, mode);
         if answers.is_empty() {
             let _ = writeln!(text, "\n{words}: silence");
         }

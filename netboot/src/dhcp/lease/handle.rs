@@ -1,17 +1,18 @@
-//! What becomes of one message, by its kind and the state that the client says it is in (RFC 2131 §4.3).
+//! The outcome of one message, by its kind and the state that the client says it is in (RFC 2131 §4.3).
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::select::{choose, free, may_have};
 use super::{
-    Change, Lease, Leases, Notice, Probe, REST, Ruling, SHORTEST, Settled, Site, Standing, Subnet,
+    Change, Lease, Leases, NakReason, Notice, Probe, REST, Ruling, SHORTEST, Settled,
+    SilenceReason, Site, Standing, Subnet,
 };
 use crate::base::timestamp::Timestamp;
 use crate::dhcp::request::{Kind, Request};
 
-/// How long nobody was refused before an exhausted pool counts as recovered: a pool at its brim would fill
-/// the journal otherwise.
+/// An exhausted pool counts as recovered once nobody was refused for this long. Without the wait, a pool with one
+/// address that comes and goes would fill the journal.
 const CALM: Duration = Duration::from_secs(300);
 
 /// Settles one message and changes the table accordingly; the changes must be durable before an answer.
@@ -26,7 +27,7 @@ pub fn settle(
 ) -> Ruling<Settled> {
     leases.advance(now);
     let Some(subnet) = site.subnet(request) else {
-        return silence("relayed from a subnet that is not served");
+        return silence(SilenceReason::SubnetNotServed);
     };
     let mut case = Case {
         leases,
@@ -70,10 +71,10 @@ impl Case<'_> {
         let mut changes = Vec::new();
         let mut notices = Vec::new();
         match probe {
-            // It is the client itself that still has it from somewhere.
+            // The client itself answers: it still has the address from an earlier lease.
             Probe::Answered(address, by) if by == mac => self.leases.probed(address, mac),
             Probe::Silent(address) => self.leases.probed(address, mac),
-            // Unless it became somebody's while the wire was asked.
+            // Somebody uses it without a lease, unless it was leased while the wire was asked.
             Probe::Answered(address, by) if self.leases.is_nobodys(address, mac, now) => {
                 let rest = Lease {
                     address,
@@ -108,7 +109,7 @@ impl Case<'_> {
                 if self.leases.exhausted.insert((first, last), now).is_none() {
                     notices.push(Notice::PoolExhausted { first, last });
                 }
-                Settled::Silence(format!("no address is free in {first} to {last}"))
+                Settled::Silence(SilenceReason::PoolExhausted { first, last })
             }
         };
         Ruling {
@@ -118,7 +119,7 @@ impl Case<'_> {
         }
     }
 
-    /// An exhausted pool has free addresses again.
+    /// The pools of this subnet that were exhausted and have free addresses again.
     fn recovered(&mut self) -> Vec<Notice> {
         let mut notices = Vec::new();
         for standing in [Standing::Stranger, Standing::Enrolled] {
@@ -152,7 +153,7 @@ impl Case<'_> {
             request.requested
         };
         let Some(wanted) = wanted else {
-            return silence("asks for no address");
+            return silence(SilenceReason::NoAddressRequested);
         };
         let may_have = may_have(self.leases, site, subnet, wanted, (mac, standing), now);
         let is_free = self.leases.is_free(wanted, mac, now);
@@ -160,19 +161,19 @@ impl Case<'_> {
             // SELECTING
             Some(server) if server != site.server => {
                 self.leases.withdraw(mac, subnet);
-                return silence("chose another server");
+                return silence(SilenceReason::ChoseAnotherServer);
             }
-            Some(_) if !may_have || !is_free => return nak("this address is not for you"),
+            Some(_) if !may_have || !is_free => return nak(NakReason::NotForClient),
             Some(_) => {}
             // INIT-REBOOT, RENEWING, REBINDING
-            None if !subnet.contains(wanted) => return nak("this address is not of this network"),
+            None if !subnet.contains(wanted) => return nak(NakReason::WrongNetwork),
             None if self.leases.bound(mac, subnet).next().is_none() => {
-                return silence("no lease is known; another server may know it");
+                return silence(SilenceReason::NoLeaseKnown);
             }
             None if !self.leases.holds(wanted, mac) || !may_have => {
-                return nak("you hold another address");
+                return nak(NakReason::HoldsAnother);
             }
-            None if !is_free => return nak("this address was given to another"),
+            None if !is_free => return nak(NakReason::GivenToAnother),
             None => {}
         }
         self.leases.withdraw(mac, subnet);
@@ -192,12 +193,12 @@ impl Case<'_> {
         }
     }
 
-    /// Somebody uses the address who did not ask for it: it rests (RFC 2131 §4.3.3).
+    /// The client found the address in use by somebody else: nobody is given it for a while (RFC 2131 §4.3.3).
     fn decline(&mut self) -> Ruling<Settled> {
         let mac = self.request.mac;
         let declined = self.request.requested.filter(|_| self.is_meant());
         let Some(address) = declined.filter(|a| self.leases.holds(*a, mac)) else {
-            return silence("declined an address that it does not hold");
+            return silence(SilenceReason::DeclinedUnheld);
         };
         let rest = Lease {
             declined: true,
@@ -205,27 +206,28 @@ impl Case<'_> {
         };
         self.leases.put(rest.clone());
         Ruling {
-            answer: Settled::Silence(format!("declined {address}; it rests")),
+            answer: Settled::Silence(SilenceReason::Declined(address)),
             changes: vec![Change::Put(rest)],
             notices: vec![Notice::AddressDeclined { address, by: mac }],
         }
     }
 
-    /// Free from now on, but remembered: the client gets it again if it comes back in time.
+    /// The address is free from now on, but the table remembers whose it was: the client gets it again if it comes back
+    /// before somebody else has it.
     fn release(&mut self) -> Ruling<Settled> {
         let address = self.request.ciaddr;
         if !self.is_meant() || !self.leases.holds(address, self.request.mac) {
-            return silence("released an address that it does not hold");
+            return silence(SilenceReason::ReleasedUnheld);
         }
         let lease = self.lease(address, self.now);
         self.leases.put(lease.clone());
         Ruling {
             changes: vec![Change::Put(lease)],
-            ..Ruling::only(Settled::Silence(format!("released {address}")))
+            ..Ruling::only(Settled::Silence(SilenceReason::Released(address)))
         }
     }
 
-    /// Some clients leave out whom they mean.
+    /// Whether the message is for this server. Some clients leave option 54 out, so its absence is taken for yes.
     fn is_meant(&self) -> bool {
         self.request.server.is_none_or(|s| s == self.site.server)
     }
@@ -248,10 +250,10 @@ impl Case<'_> {
     }
 }
 
-fn silence(why: &str) -> Ruling<Settled> {
-    Ruling::only(Settled::Silence(why.to_owned()))
+fn silence(why: SilenceReason) -> Ruling<Settled> {
+    Ruling::only(Settled::Silence(why))
 }
 
-fn nak(why: &str) -> Ruling<Settled> {
-    Ruling::only(Settled::Nak(why.to_owned()))
+fn nak(why: NakReason) -> Ruling<Settled> {
+    Ruling::only(Settled::Nak(why))
 }

@@ -22,7 +22,7 @@ enum Step {
         ours: bool,
         renews: bool,
     },
-    /// Renews, gives back or declines what it has, if it has something.
+    /// Renews, releases or declines the address that it has, if it has one.
     Holder {
         kind: Kind,
         client: u8,
@@ -120,7 +120,7 @@ struct Model {
     offered: BTreeMap<u8, Request>,
     /// What is offered to whom for sure, in which subnet, until when.
     promised: BTreeMap<(Mac, u8), (Ipv4Addr, Timestamp)>,
-    /// Who believes to have which address, in which subnet, until when.
+    /// The address that each machine believes to have, by subnet, and until when.
     believed: BTreeMap<(Mac, u8), (Ipv4Addr, Timestamp)>,
     /// Addresses that somebody else was seen to use, until when nobody is to have them.
     resting: BTreeMap<Ipv4Addr, Timestamp>,
@@ -379,7 +379,7 @@ impl Model {
     }
 }
 
-/// Who has one is led back to it from any other address as soon as it is free.
+/// A machine with a reservation is led back to it from any other address as soon as it is free.
 fn has_reservation(card: Mac) -> bool {
     site().subnets().any(|s| s.reservations.of(card).is_some())
 }

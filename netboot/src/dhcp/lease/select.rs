@@ -7,7 +7,8 @@ use crate::base::mac::Mac;
 use crate::base::timestamp::Timestamp;
 use crate::dhcp::request::Request;
 
-/// In the order of the RFC: reserved, current or former, just offered, asked for, any.
+/// The first of these that the client may have and that is free: the reserved address, its current or former one, the one
+/// offered last, the one it asks for, any.
 pub(super) fn choose(
     leases: &mut Leases,
     site: &Site,
@@ -32,7 +33,7 @@ pub(super) fn choose(
     known.or_else(|| free(leases, site, subnet, standing))
 }
 
-/// An address of the pool that is nobody's and kept for nobody.
+/// An address of the pool that no card has and that is kept for no card.
 pub(super) fn free(
     leases: &mut Leases,
     site: &Site,
@@ -46,8 +47,9 @@ pub(super) fn free(
     leases.free(subnet, last, open)
 }
 
-/// Whether this card may ever have this address. One with a reservation has that address and no other, as
-/// long as nobody else sits on it. What a card has had it may have again, whatever it is now.
+/// Whether this card may have this address, taken or not. A card with a reservation may have that address and no other,
+/// unless somebody else uses it. An address that a card had it may have again, also in the part of the pool that is kept
+/// for enrolled machines.
 pub(super) fn may_have(
     leases: &Leases,
     site: &Site,

@@ -1,4 +1,4 @@
-//! The networks that addresses are leased in, and which of them a message speaks of.
+//! The networks that addresses are leased in, and how a message is matched to one of them.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -8,7 +8,7 @@ use super::{KEPT, Standing};
 use crate::base::mac::Mac;
 use crate::dhcp::request::Request;
 
-/// What goes out with an address.
+/// What a client is told together with its address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
     pub netmask: Ipv4Addr,
@@ -27,8 +27,8 @@ pub struct Subnet {
     pub network: Network,
 }
 
-/// Everything that is leased from by way of one LAN. What is asked on another LAN of the appliance is another
-/// site's: an address of there is of no use here, and is refused as any foreign one.
+/// All subnets that are reached by way of one LAN. Each LAN of the appliance has a site of its own: an address of another
+/// site is of no use here, and is refused like any foreign address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Site {
     /// The appliance's own address on this LAN: never leased, and option 54.
@@ -39,7 +39,7 @@ pub struct Site {
     pub relayed: Vec<Subnet>,
 }
 
-/// Addresses kept for certain cards; looked up both ways for every packet.
+/// Addresses that are kept for certain cards. Each packet looks them up both ways.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reservations {
     by_mac: BTreeMap<Mac, Ipv4Addr>,
@@ -50,7 +50,7 @@ impl Reservations {
     /// Keeps `address` for `mac`.
     ///
     /// # Errors
-    /// The card that has the address already; the card itself if it has another address.
+    /// The card that the address is kept for already; `mac` itself if another address is kept for it.
     pub fn reserve(&mut self, mac: Mac, address: Ipv4Addr) -> Result<(), Mac> {
         if let Some(other) = self.by_address.get(&address) {
             return Err(*other);
@@ -111,9 +111,9 @@ impl Site {
         std::iter::once(&self.lan).chain(&self.relayed)
     }
 
-    /// The subnet that a client is in. The relay's word comes first: link selection (RFC 3527), else its own
+    /// The subnet that a client is in. With a relay, the relay says it: by link selection (RFC 3527), else by its own
     /// address. Without a relay it is the LAN, or, when a client of another subnet renews by unicast
-    /// (RFC 2131 §4.3.2), the subnet of the address it has. Nothing for a subnet that is not served.
+    /// (RFC 2131 §4.3.2), the subnet of the address it has. `None` for a subnet that is not served.
     pub fn subnet(&self, request: &Request) -> Option<&Subnet> {
         let known = |address: Ipv4Addr| self.subnets().find(|s| s.contains(address));
         if !request.giaddr.is_unspecified() {
@@ -127,7 +127,7 @@ impl Site {
     }
 }
 
-/// Sub-option 5 of option 82.
+/// The address in sub-option 5 of option 82 (RFC 3527).
 fn link_selection(option: &[u8]) -> Option<Ipv4Addr> {
     let mut rest = option;
     while let [code, length, after @ ..] = rest {

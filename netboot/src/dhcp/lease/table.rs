@@ -1,5 +1,6 @@
-//! All bindings and offers, ordered for the questions that each packet asks: who has this address, what has
-//! this card, which address is free the longest. None of them walks the pool.
+//! All bindings and offers, ordered for the questions that each packet asks: who has this address, which addresses
+//! has this card, which address is free the longest. The first two are look-ups. The third is one too where a single
+//! subnet is served and has free addresses; [`Leases::free`] says when it walks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -8,24 +9,25 @@ use super::{Change, Lease, OFFER, Subnet};
 use crate::base::mac::Mac;
 use crate::base::timestamp::Timestamp;
 
-/// Who has what. Offers live here too, but only acknowledged leases are written down.
+/// The leases, which are written down once they are acknowledged, and the offers, which are not.
 ///
 /// An address is either *taken*, with an entry in `ends`; or *idle*, with an entry in `idle`; or was never
 /// touched, and then it lies at or above the `untouched` mark of its pool.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Leases {
     by_address: BTreeMap<Ipv4Addr, Lease>,
-    /// Bindings, former ones included; resting addresses are nobody's.
+    /// Bindings, former ones included, but no declined address: those belong to nobody.
     by_mac: BTreeSet<(Mac, Ipv4Addr)>,
     offers: BTreeMap<Ipv4Addr, Offer>,
     offered_to: BTreeSet<(Mac, Ipv4Addr)>,
-    /// When what is taken ends.
+    /// When each taken address becomes idle.
     ends: BTreeSet<(Timestamp, Ipv4Addr)>,
-    /// Given back, by when; those that were never leased come first.
+    /// Idle addresses of all subnets together, by the time since when they are idle. Addresses that were offered and
+    /// never leased come first.
     idle: BTreeSet<(Timestamp, Ipv4Addr)>,
-    /// By the pool's first address: the next one that was never touched.
+    /// By the pool's first address: the lowest address that may be untouched.
     untouched: BTreeMap<Ipv4Addr, u32>,
-    /// Pools that had to refuse somebody, by their first and last address: when they did last.
+    /// Exhausted pools, by their first and last address, with the time of the last refusal.
     pub(super) exhausted: BTreeMap<(Ipv4Addr, Ipv4Addr), Timestamp>,
 }
 
@@ -34,15 +36,15 @@ pub struct Leases {
 struct Offer {
     mac: Mac,
     until: Timestamp,
-    /// Nobody answered when the wire was asked for it.
+    /// The wire was asked for the address, and nobody answered.
     probed: bool,
 }
 
-/// Before every lease: the place in `idle` of an address that nobody ever had.
+/// Earlier than every lease: the time in `idle` of an address that nobody ever had.
 const NEVER: Timestamp = Timestamp::MIN;
 
 impl FromIterator<Lease> for Leases {
-    /// What a restart knows.
+    /// The table after a restart: what is on disk, without offers.
     fn from_iter<I: IntoIterator<Item = Lease>>(leases: I) -> Self {
         let mut table = Self::default();
         for lease in leases {
@@ -68,7 +70,7 @@ impl Leases {
         self.by_address.insert(address, lease);
     }
 
-    /// Forgets whose it was.
+    /// Makes an address idle and forgets who had it.
     pub fn forget(&mut self, address: Ipv4Addr) {
         self.take_out(address);
         self.idle.insert((NEVER, address));
@@ -81,8 +83,8 @@ impl Leases {
         }
     }
 
-    /// Takes back a change that could not be written down: `before` is what was there. Who was offered the
-    /// address asks again, and may still have it.
+    /// Takes back a change that could not be written down; `before` is the lease that the change replaced. The client
+    /// keeps its offer: it will ask again, and may have the address then.
     pub fn take_back(&mut self, change: &Change, before: Option<&Lease>, now: Timestamp) {
         let address = change.address();
         match before {
@@ -96,7 +98,7 @@ impl Leases {
         }
     }
 
-    /// Lets go of what has ended by now.
+    /// Makes idle what was taken until `now` or earlier.
     pub(super) fn advance(&mut self, now: Timestamp) {
         while let Some(&(until, address)) = self.ends.first() {
             if until > now {
@@ -114,7 +116,7 @@ impl Leases {
         self.by_address.get(&address).map_or(NEVER, |l| l.until)
     }
 
-    /// Keeps an address for who it is offered to. Who has it in lease needs no offer.
+    /// Keeps an address for the card that it is offered to. A card that has it in lease needs no offer.
     pub(super) fn offer(&mut self, address: Ipv4Addr, mac: Mac, now: Timestamp) {
         if self.is_leased_to(address, mac, now) {
             return;
@@ -140,14 +142,14 @@ impl Leases {
         }
     }
 
-    /// Whether the wire need not be asked: the client has the address, or it was asked for this very offer.
+    /// Whether the wire need not be asked: the card has the address in lease, or the wire was asked for this very offer.
     pub(super) fn is_probed(&self, address: Ipv4Addr, mac: Mac, now: Timestamp) -> bool {
         let offered = self.offers.get(&address);
         offered.is_some_and(|o| o.mac == mac && o.probed) || self.is_leased_to(address, mac, now)
     }
 
-    /// Takes back all that is offered to a card in this subnet. In another one its offer stands: a broadcast may
-    /// be heard on two LANs of one appliance.
+    /// Takes back all offers to a card in this subnet. Its offer in another subnet stands: a broadcast may be heard on two
+    /// LANs of one appliance.
     pub(super) fn withdraw(&mut self, mac: Mac, subnet: &Subnet) {
         let (low, high) = subnet.span();
         let all = (mac, low)..=(mac, high);
@@ -171,7 +173,7 @@ impl Leases {
         lease.is_some_and(|l| l.mac == mac && !l.declined && l.until > now)
     }
 
-    /// Whether nobody but this card has the address or was offered it.
+    /// Whether no other card has the address or was offered it.
     pub(super) fn is_free(&self, address: Ipv4Addr, mac: Mac, now: Timestamp) -> bool {
         let taken = self.by_address.get(&address).is_some_and(|lease| {
             let mine = lease.mac == mac && !lease.declined;
@@ -181,12 +183,12 @@ impl Leases {
         !taken && !offered
     }
 
-    /// Whether nobody has the address, and nobody but this card was offered it.
+    /// Whether no card has the address, and no other card was offered it.
     pub(super) fn is_nobodys(&self, address: Ipv4Addr, mac: Mac, now: Timestamp) -> bool {
         self.is_free(address, mac, now) && !self.is_leased_to(address, mac, now)
     }
 
-    /// What the card has, or had last, in this subnet.
+    /// The addresses that the card has, or had last, in this subnet.
     pub(super) fn bound(
         &self,
         mac: Mac,
@@ -196,15 +198,18 @@ impl Leases {
         self.by_mac.range((mac, low)..=(mac, high)).map(|(_, a)| *a)
     }
 
-    /// What the card is offered in this subnet.
+    /// The address that the card is offered in this subnet.
     pub(super) fn offered(&self, mac: Mac, subnet: &Subnet) -> Option<Ipv4Addr> {
         let (low, high) = subnet.span();
         let mut offers = self.offered_to.range((mac, low)..=(mac, high));
         offers.next().map(|(_, address)| *address)
     }
 
-    /// A free address of the pool up to `last` that is `open`, to whomever: one that was never leased, else the one
+    /// A free address of the pool up to `last` that is `open`, whoever asks: one that was never leased, else the one
     /// that was given back longest ago.
+    ///
+    /// `idle` is shared by all subnets, so this walks past addresses of other subnets that were given back earlier. Where
+    /// this pool has no idle address it walks past all of them.
     pub(super) fn free(
         &mut self,
         subnet: &Subnet,

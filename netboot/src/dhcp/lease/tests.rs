@@ -6,6 +6,8 @@ use crate::dhcp::request::{Kind, Request};
 
 mod crowd;
 
+const HOUR: Duration = Duration::from_secs(3600);
+
 pub(super) fn ip(last: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 77, 0, last)
 }
@@ -26,7 +28,7 @@ pub(super) fn subnet(third: u8, reservations: Reservations) -> Subnet {
     Subnet {
         first: [10, third, 0, 50].into(),
         last: [10, third, 0, 53].into(),
-        lease_time: Duration::from_secs(3600),
+        lease_time: HOUR,
         reservations,
         network: Network {
             netmask: [255, 255, 255, 0].into(),
@@ -74,24 +76,30 @@ pub(super) fn at(seconds: u64) -> Timestamp {
     Timestamp::default().plus(Duration::from_secs(seconds))
 }
 
-/// One word for what was settled.
-fn words(settled: &Settled) -> String {
-    match settled {
-        Settled::Probe(address) => format!("probe {address}"),
-        Settled::Offer { address, .. } => format!("offer {address}"),
-        Settled::Ack { address, .. } => format!("ack {address}"),
-        Settled::Inform => "inform".to_owned(),
-        Settled::Nak(why) => format!("nak: {why}"),
-        Settled::Silence(why) => format!("silence: {why}"),
+fn offer(address: impl Into<Ipv4Addr>) -> Settled {
+    Settled::Offer {
+        address: address.into(),
+        lease_time: HOUR,
     }
+}
+
+fn ack(address: impl Into<Ipv4Addr>) -> Settled {
+    Settled::Ack {
+        address: address.into(),
+        lease_time: HOUR,
+    }
+}
+
+fn probe(address: Ipv4Addr) -> Settled {
+    Settled::Probe(address)
 }
 
 fn ruled(leases: &mut Leases, request: &Request, probe: Probe, now: Timestamp) -> Ruling<Settled> {
     settle(leases, &site(), request, Standing::Enrolled, probe, now)
 }
 
-fn say(leases: &mut Leases, request: &Request, now: Timestamp) -> String {
-    words(&ruled(leases, request, Probe::Impossible, now).answer)
+fn say(leases: &mut Leases, request: &Request, now: Timestamp) -> Settled {
+    ruled(leases, request, Probe::Impossible, now).answer
 }
 
 /// DISCOVER, then REQUEST for what was offered.
@@ -133,17 +141,14 @@ fn an_offer_holds_nothing_durable_and_expires() {
     let mut leases = Leases::default();
     let discover = request(Kind::Discover, 1);
     let ruling = ruled(&mut leases, &discover, Probe::Impossible, at(0));
-    assert_eq!(
-        (words(&ruling.answer).as_str(), ruling.changes),
-        ("offer 10.77.0.50", Vec::new())
-    );
+    assert_eq!((ruling.answer, ruling.changes), (offer(ip(50)), Vec::new()));
     assert_eq!(
         say(&mut leases, &request(Kind::Discover, 2), at(1)),
-        "offer 10.77.0.51"
+        offer(ip(51))
     );
     assert_eq!(
         say(&mut leases, &request(Kind::Discover, 3), at(62)),
-        "offer 10.77.0.50",
+        offer(ip(50)),
         "a minute later"
     );
 }
@@ -161,11 +166,7 @@ fn one_machine_takes_one_lease_whatever_its_client_id() {
             client_id,
             ..request(Kind::Discover, 1)
         };
-        assert_eq!(
-            say(&mut leases, &again, at(10)),
-            format!("offer {first}"),
-            "{name}"
-        );
+        assert_eq!(say(&mut leases, &again, at(10)), offer(first), "{name}");
     }
     assert_eq!(leases.by_address().len(), 1);
 }
@@ -175,7 +176,7 @@ fn the_address_is_chosen_in_the_order_of_the_rfc() {
     let mut leases = Leases::default();
     assert_eq!(
         say(&mut leases, &request(Kind::Discover, 9), at(0)),
-        "offer 10.77.0.10",
+        offer(ip(10)),
         "a reservation"
     );
     let asks = |wanted| Request {
@@ -184,29 +185,29 @@ fn the_address_is_chosen_in_the_order_of_the_rfc() {
     };
     assert_eq!(
         say(&mut leases, &asks(52), at(0)),
-        "offer 10.77.0.52",
+        offer(ip(52)),
         "what it asks for"
     );
     assert_eq!(
         say(&mut leases, &asks(53), at(0)),
-        "offer 10.77.0.52",
+        offer(ip(52)),
         "reserved for another: the last offer"
     );
     leases = Leases::default();
     assert_eq!(
         say(&mut leases, &asks(1), at(0)),
-        "offer 10.77.0.50",
+        offer(ip(50)),
         "never our own address"
     );
     let held = lease_to(&mut leases, 1, at(0));
     assert_eq!(
         say(&mut leases, &asks(52), at(9)),
-        format!("offer {held}"),
+        offer(held),
         "the current binding before all"
     );
     assert_eq!(
         say(&mut leases, &asks(52), at(9999)),
-        format!("offer {held}"),
+        offer(held),
         "the former binding, too"
     );
 }
@@ -219,12 +220,16 @@ fn an_exhausted_pool_is_silence_and_the_longest_free_is_taken_first() {
     }
     let full = say(&mut leases, &request(Kind::Discover, 4), at(10));
     assert_eq!(
-        full, "silence: no address is free in 10.77.0.50 to 10.77.0.53",
+        full,
+        Settled::Silence(SilenceReason::PoolExhausted {
+            first: ip(50),
+            last: ip(53)
+        }),
         "the fourth is reserved"
     );
     assert_eq!(
         say(&mut leases, &request(Kind::Discover, 4), at(7200)),
-        "offer 10.77.0.50"
+        offer(ip(50))
     );
 }
 
@@ -247,66 +252,58 @@ fn requests_are_settled_by_the_state_of_the_client() {
         ..selecting(1, ip(50))
     };
     for (name, asked, want) in [
-        (
-            "selecting what it holds",
-            selecting(1, ip(50)),
-            "ack 10.77.0.50",
-        ),
+        ("selecting what it holds", selecting(1, ip(50)), ack(ip(50))),
         (
             "selecting a free one without an offer",
             selecting(2, ip(51)),
-            "ack 10.77.0.51",
+            ack(ip(51)),
         ),
         (
             "selecting one held by another",
             selecting(2, ip(50)),
-            "nak: this address is not for you",
+            Settled::Nak(NakReason::NotForClient),
         ),
         (
             "selecting one reserved for another",
             selecting(2, ip(10)),
-            "nak: this address is not for you",
+            Settled::Nak(NakReason::NotForClient),
         ),
         (
             "another server was chosen",
             other,
-            "silence: chose another server",
+            Settled::Silence(SilenceReason::ChoseAnotherServer),
         ),
-        (
-            "init-reboot with its lease",
-            reboot(1, 50),
-            "ack 10.77.0.50",
-        ),
+        ("init-reboot with its lease", reboot(1, 50), ack(ip(50))),
         (
             "init-reboot with another address",
             reboot(1, 51),
-            "nak: you hold another address",
+            Settled::Nak(NakReason::HoldsAnother),
         ),
         (
             "init-reboot from another network",
             away(1),
-            "nak: this address is not of this network",
+            Settled::Nak(NakReason::WrongNetwork),
         ),
         (
             "init-reboot without a record",
             reboot(2, 51),
-            "silence: no lease is known; another server may know it",
+            Settled::Silence(SilenceReason::NoLeaseKnown),
         ),
-        ("renewing", renewing(1, 50), "ack 10.77.0.50"),
+        ("renewing", renewing(1, 50), ack(ip(50))),
         (
             "renewing another's",
             renewing(1, 51),
-            "nak: you hold another address",
+            Settled::Nak(NakReason::HoldsAnother),
         ),
         (
             "renewing without a record",
             renewing(2, 51),
-            "silence: no lease is known; another server may know it",
+            Settled::Silence(SilenceReason::NoLeaseKnown),
         ),
         (
             "asking for nothing",
             request(Kind::Request, 1),
-            "silence: asks for no address",
+            Settled::Silence(SilenceReason::NoAddressRequested),
         ),
     ] {
         let mut leases = Leases::default();
@@ -329,19 +326,19 @@ fn a_declined_address_rests_and_a_released_one_is_remembered() {
     };
     assert_eq!(
         say(&mut leases, &foreign, at(1)),
-        "silence: declined an address that it does not hold"
+        Settled::Silence(SilenceReason::DeclinedUnheld)
     );
     assert_eq!(
         say(&mut leases, &decline, at(1)),
-        "silence: declined 10.77.0.50; it rests"
+        Settled::Silence(SilenceReason::Declined(ip(50)))
     );
     assert_eq!(
         say(&mut leases, &request(Kind::Discover, 1), at(2)),
-        "offer 10.77.0.51"
+        offer(ip(51))
     );
     assert_eq!(
         say(&mut leases, &request(Kind::Discover, 2), at(3)),
-        "offer 10.77.0.52"
+        offer(ip(52))
     );
 
     let mut leases = Leases::default();
@@ -352,16 +349,16 @@ fn a_declined_address_rests_and_a_released_one_is_remembered() {
     };
     assert_eq!(
         say(&mut leases, &release, at(5)),
-        "silence: released 10.77.0.50"
+        Settled::Silence(SilenceReason::Released(ip(50)))
     );
     assert_eq!(
         say(&mut leases, &request(Kind::Discover, 2), at(6)),
-        "offer 10.77.0.51",
+        offer(ip(51)),
         "a fresh one first"
     );
     assert_eq!(
         say(&mut leases, &request(Kind::Discover, 1), at(7)),
-        "offer 10.77.0.50",
+        offer(ip(50)),
         "its own again"
     );
 }
@@ -378,11 +375,11 @@ fn a_client_that_chose_another_server_frees_its_offer_at_once() {
     };
     assert_eq!(
         say(&mut leases, &other, at(1)),
-        "silence: chose another server"
+        Settled::Silence(SilenceReason::ChoseAnotherServer)
     );
     assert_eq!(
         say(&mut leases, &request(Kind::Discover, 4), at(1)),
-        "offer 10.77.0.51"
+        offer(ip(51))
     );
 }
 
@@ -393,13 +390,9 @@ fn a_new_address_is_offered_only_after_nobody_answered_for_it() {
     let mut leases = Leases::default();
     let mut ask = |probe, now| ruled(&mut leases, &discover, probe, at(now));
     let first = ask(Probe::NotYet, 0);
-    assert_eq!(words(&first.answer), "probe 10.77.0.50");
+    assert_eq!(first.answer, probe(ip(50)));
     let second = ask(Probe::Answered(ip(50), squatter), 0);
-    assert_eq!(
-        words(&second.answer),
-        "probe 10.77.0.51",
-        "another is proposed"
-    );
+    assert_eq!(second.answer, probe(ip(51)), "another is proposed");
     let used = Notice::AddressInUse {
         address: ip(50),
         by: squatter,
@@ -411,16 +404,12 @@ fn a_new_address_is_offered_only_after_nobody_answered_for_it() {
         second.changes
     );
     let third = ask(Probe::Silent(ip(51)), 0);
-    assert_eq!(words(&third.answer), "offer 10.77.0.51");
-    assert_eq!(
-        words(&ask(Probe::NotYet, 4).answer),
-        "offer 10.77.0.51",
-        "asked once"
-    );
+    assert_eq!(third.answer, offer(ip(51)));
+    assert_eq!(ask(Probe::NotYet, 4).answer, offer(ip(51)), "asked once");
     let later = ask(Probe::NotYet, 3700);
     assert_eq!(
-        words(&later.answer),
-        "probe 10.77.0.51",
+        later.answer,
+        probe(ip(51)),
         "and again when the offer is long gone"
     );
 }
@@ -432,7 +421,7 @@ fn the_client_itself_may_answer_for_its_address() {
     let _ = ruled(&mut leases, &discover, Probe::NotYet, at(0));
     let own = Probe::Answered(ip(50), mac(1));
     let ruling = ruled(&mut leases, &discover, own, at(0));
-    assert_eq!(words(&ruling.answer), "offer 10.77.0.50");
+    assert_eq!(ruling.answer, offer(ip(50)));
     assert_eq!((ruling.changes, ruling.notices), (Vec::new(), Vec::new()));
 }
 
@@ -442,13 +431,10 @@ fn an_address_that_was_leased_while_the_wire_was_asked_is_no_conflict() {
     let discover = request(Kind::Discover, 1);
     let _ = ruled(&mut leases, &discover, Probe::NotYet, at(0));
     // A minute later the offer is gone, and another client has the address and uses it.
-    assert_eq!(
-        say(&mut leases, &selecting(2, ip(50)), at(61)),
-        "ack 10.77.0.50"
-    );
+    assert_eq!(say(&mut leases, &selecting(2, ip(50)), at(61)), ack(ip(50)));
     let late = Probe::Answered(ip(50), mac(2));
     let ruling = ruled(&mut leases, &discover, late, at(61));
-    assert_eq!(words(&ruling.answer), "probe 10.77.0.51");
+    assert_eq!(ruling.answer, probe(ip(51)));
     assert_eq!((ruling.changes, ruling.notices), (Vec::new(), Vec::new()));
 }
 
@@ -458,13 +444,13 @@ fn who_holds_a_lease_is_not_probed_and_neither_is_who_is_behind_a_relay() {
     let held = lease_to(&mut leases, 1, at(0));
     let again = request(Kind::Discover, 1);
     let ruling = ruled(&mut leases, &again, Probe::NotYet, at(9));
-    assert_eq!(words(&ruling.answer), format!("offer {held}"));
+    assert_eq!(ruling.answer, offer(held));
     let relayed = Request {
         giaddr: [10, 78, 0, 1].into(),
         ..request(Kind::Discover, 2)
     };
     let ruling = ruled(&mut leases, &relayed, Probe::NotYet, at(9));
-    assert_eq!(words(&ruling.answer), "offer 10.78.0.50");
+    assert_eq!(ruling.answer, offer([10, 78, 0, 50]));
 }
 
 #[test]
@@ -479,26 +465,22 @@ fn a_subnet_is_chosen_by_the_relay_and_by_the_address_that_is_renewed() {
         ..relay([192, 168, 9, 9])
     };
     for (name, asked, want) in [
-        ("on the LAN", request(Kind::Discover, 1), "offer 10.77.0.50"),
-        (
-            "a relay on the LAN",
-            relay([10, 77, 0, 254]),
-            "offer 10.77.0.50",
-        ),
+        ("on the LAN", request(Kind::Discover, 1), offer(ip(50))),
+        ("a relay on the LAN", relay([10, 77, 0, 254]), offer(ip(50))),
         (
             "a relay elsewhere",
             relay([10, 78, 0, 1]),
-            "offer 10.78.0.50",
+            offer([10, 78, 0, 50]),
         ),
         (
             "a relay of no subnet",
             relay([10, 79, 0, 1]),
-            "silence: relayed from a subnet that is not served",
+            Settled::Silence(SilenceReason::SubnetNotServed),
         ),
         (
             "a relay that names the link (RFC 3527)",
             linked,
-            "offer 10.78.0.50",
+            offer([10, 78, 0, 50]),
         ),
     ] {
         assert_eq!(say(&mut leases, &asked, at(0)), want, "{name}");
@@ -509,14 +491,14 @@ fn a_subnet_is_chosen_by_the_relay_and_by_the_address_that_is_renewed() {
         kind: Kind::Request,
         ..relay([10, 78, 0, 1])
     };
-    assert_eq!(say(&mut leases, &selecting, at(0)), "ack 10.78.0.50");
+    assert_eq!(say(&mut leases, &selecting, at(0)), ack([10, 78, 0, 50]));
     let renewing = Request {
         ciaddr: [10, 78, 0, 50].into(),
         ..request(Kind::Request, 1)
     };
     assert_eq!(
         say(&mut leases, &renewing, at(60)),
-        "ack 10.78.0.50",
+        ack([10, 78, 0, 50]),
         "by unicast, past the relay"
     );
     let moved = Request {
@@ -525,7 +507,7 @@ fn a_subnet_is_chosen_by_the_relay_and_by_the_address_that_is_renewed() {
     };
     assert_eq!(
         say(&mut leases, &moved, at(60)),
-        "nak: this address is not of this network",
+        Settled::Nak(NakReason::WrongNetwork),
         "plugged into the LAN, it reboots with its old address"
     );
 }
@@ -539,7 +521,7 @@ fn one_card_may_have_an_address_in_each_subnet() {
         giaddr: [10, 78, 0, 1].into(),
         ..selecting(1, [10, 78, 0, 50].into())
     };
-    assert_eq!(say(&mut leases, &relayed, at(1)), "ack 10.78.0.50");
+    assert_eq!(say(&mut leases, &relayed, at(1)), ack([10, 78, 0, 50]));
     assert!(leases.holds(lan, mac(1)), "the other stays");
 }
 
@@ -547,27 +529,24 @@ fn one_card_may_have_an_address_in_each_subnet() {
 fn a_reserved_address_that_somebody_sits_on_does_not_leave_its_owner_without_any() {
     let mut leases = Leases::default();
     let discover = request(Kind::Discover, 9);
-    let mut ask = |probe, now| words(&ruled(&mut leases, &discover, probe, at(now)).answer);
-    assert_eq!(ask(Probe::NotYet, 0), "probe 10.77.0.10");
-    assert_eq!(ask(Probe::Answered(ip(10), mac(66)), 0), "probe 10.77.0.50");
-    assert_eq!(ask(Probe::Silent(ip(50)), 0), "offer 10.77.0.50");
-    assert_eq!(
-        say(&mut leases, &selecting(9, ip(50)), at(1)),
-        "ack 10.77.0.50"
-    );
+    let mut ask = |probe, now| ruled(&mut leases, &discover, probe, at(now)).answer;
+    assert_eq!(ask(Probe::NotYet, 0), probe(ip(10)));
+    assert_eq!(ask(Probe::Answered(ip(10), mac(66)), 0), probe(ip(50)));
+    assert_eq!(ask(Probe::Silent(ip(50)), 0), offer(ip(50)));
+    assert_eq!(say(&mut leases, &selecting(9, ip(50)), at(1)), ack(ip(50)));
     let renewing = Request {
         ciaddr: ip(50),
         ..request(Kind::Request, 9)
     };
-    assert_eq!(say(&mut leases, &renewing, at(1800)), "ack 10.77.0.50");
+    assert_eq!(say(&mut leases, &renewing, at(1800)), ack(ip(50)));
     assert_eq!(
         say(&mut leases, &renewing, at(3700)),
-        "nak: you hold another address",
+        Settled::Nak(NakReason::HoldsAnother),
         "back to its own when that has rested"
     );
     assert_eq!(
         say(&mut leases, &request(Kind::Discover, 9), at(3701)),
-        "offer 10.77.0.10"
+        offer(ip(10))
     );
 }
 
@@ -629,10 +608,7 @@ fn a_former_holder_does_not_take_what_is_offered_to_another() {
         requested: Some(address),
         ..request(Kind::Discover, 2)
     };
-    assert_eq!(
-        say(&mut leases, &wants_it, at(4000)),
-        format!("offer {address}")
-    );
+    assert_eq!(say(&mut leases, &wants_it, at(4000)), offer(address));
     let reboots = Request {
         requested: Some(address),
         ..request(Kind::Request, 1)
@@ -643,11 +619,11 @@ fn a_former_holder_does_not_take_what_is_offered_to_another() {
     };
     for late in [reboots, rebinds] {
         let got = say(&mut leases, &late, at(4001));
-        assert_eq!(got, "nak: this address was given to another");
+        assert_eq!(got, Settled::Nak(NakReason::GivenToAnother));
     }
     assert_eq!(
         say(&mut leases, &selecting(2, address), at(4002)),
-        format!("ack {address}")
+        ack(address)
     );
 }
 
@@ -658,8 +634,8 @@ fn two_machines_with_one_client_id_do_not_share_a_lease() {
         ..request(Kind::Discover, client)
     };
     let mut leases = Leases::default();
-    assert_eq!(say(&mut leases, &cloned(1), at(0)), "offer 10.77.0.50");
-    assert_eq!(say(&mut leases, &cloned(2), at(0)), "offer 10.77.0.51");
+    assert_eq!(say(&mut leases, &cloned(1), at(0)), offer(ip(50)));
+    assert_eq!(say(&mut leases, &cloned(2), at(0)), offer(ip(51)));
 }
 
 #[test]
@@ -673,10 +649,7 @@ fn a_lease_that_could_not_be_written_down_is_taken_back_and_still_offered() {
     assert!(leases.by_address().is_empty());
     assert_eq!(
         say(&mut leases, &request(Kind::Discover, 2), at(1)),
-        "offer 10.77.0.51"
+        offer(ip(51))
     );
-    assert_eq!(
-        say(&mut leases, &selecting(1, ip(50)), at(2)),
-        "ack 10.77.0.50"
-    );
+    assert_eq!(say(&mut leases, &selecting(1, ip(50)), at(2)), ack(ip(50)));
 }

@@ -1,4 +1,4 @@
-//! An answer being put together: what every answer has, the order of its options, and the size the client takes.
+//! Builds an answer: what every answer has, the order of its options, and the size that the client takes.
 
 use std::net::Ipv4Addr;
 
@@ -6,6 +6,7 @@ use dhcproto::Encodable;
 use dhcproto::v4::{DhcpOption, Flags, Message, MessageType, Opcode, OptionCode};
 
 use super::BootFile;
+use crate::dhcp::header;
 use crate::dhcp::request::Request;
 use crate::dhcp::request::options::code;
 
@@ -18,24 +19,27 @@ const HEADERS: usize = 28;
 /// The largest datagram that every client takes (RFC 2131 §2), and the largest on an Ethernet.
 const DATAGRAM: std::ops::RangeInclusive<usize> = 576..=1500;
 
-/// Octets of the header and the magic cookie.
-const FIXED: usize = 240;
-
-/// Octets of message type and server: in the option area whatever a relay put into its own option, for clients that look
-/// into `sname` only when they know what the message is.
+/// Octets of message type and server. They stand in the option area however much of it a relay's own option takes:
+/// clients look into `sname` only when they know what the message is.
 const FIRST: usize = 9;
 
-/// Octets of `file` and `sname`, without the end mark that they need when they hold options.
-const FILE: usize = 127;
-const SNAME: usize = 63;
+const END_MARK: usize = 1;
 
+/// Octets of option 52 with its code and length.
+const OVERLOAD: usize = 3;
+
+/// Octets of options that `file` and `sname` hold.
+const FILE: usize = header::FILE.end - header::FILE.start - END_MARK;
+const SNAME: usize = header::SNAME.end - header::SNAME.start - END_MARK;
+
+/// An answer whose header is complete and whose options are being collected.
 pub(super) struct Sheet<'a> {
     request: &'a Request,
     header: Message,
     /// Go out whatever the client asked for.
-    needed: Vec<Encoded>,
-    /// Go out if the client asked for them, or did not say what it wants.
-    wished: Vec<Encoded>,
+    required: Vec<Encoded>,
+    /// Go out if the client asked for them, or sent no list of what it asks for.
+    if_requested: Vec<Encoded>,
 }
 
 /// One option, ready for the wire; a value above 255 octets is several of one code (RFC 3396).
@@ -45,7 +49,7 @@ struct Encoded {
 }
 
 impl<'a> Sheet<'a> {
-    /// RFC 2131 §4.3.1 table 3, and what was sent to be echoed.
+    /// The header and the first options by RFC 2131 §4.3.1 table 3.
     pub(super) fn new(request: &'a Request, kind: MessageType, from: Ipv4Addr) -> Self {
         let zero = Ipv4Addr::UNSPECIFIED;
         let chaddr = request.mac.octets();
@@ -56,11 +60,11 @@ impl<'a> Sheet<'a> {
         let mut sheet = Self {
             request,
             header,
-            needed: Vec::new(),
-            wished: Vec::new(),
+            required: Vec::new(),
+            if_requested: Vec::new(),
         };
-        sheet.need(DhcpOption::MessageType(kind));
-        sheet.need(DhcpOption::ServerIdentifier(from));
+        sheet.require(DhcpOption::MessageType(kind));
+        sheet.require(DhcpOption::ServerIdentifier(from));
         sheet
     }
 
@@ -79,23 +83,23 @@ impl<'a> Sheet<'a> {
     /// RFC 1542 §4.1.2 and RFC 2131 §4.1: a relay must broadcast what its client cannot take otherwise.
     pub(super) fn demand_broadcast(&mut self) {
         self.header
-            .set_flags(Flags::new(self.request.flags | 0x8000));
+            .set_flags(Flags::new(self.request.flags | header::BROADCAST));
     }
 
     /// Names the file in the header, where BIOS ROMs look. The field is NUL-terminated: 127 octets at most.
     pub(super) fn file_in_header(&mut self, file: &BootFile) {
         let name = file.as_str().as_bytes();
-        if name.len() < 128 {
+        if name.len() <= FILE {
             self.header.set_fname(name);
         }
     }
 
-    pub(super) fn need(&mut self, option: DhcpOption) {
-        self.needed.extend(Encoded::of(&option));
+    pub(super) fn require(&mut self, option: DhcpOption) {
+        self.required.extend(Encoded::of(&option));
     }
 
-    pub(super) fn wish(&mut self, option: DhcpOption) {
-        self.wished.extend(Encoded::of(&option));
+    pub(super) fn if_requested(&mut self, option: DhcpOption) {
+        self.if_requested.extend(Encoded::of(&option));
     }
 
     /// The packet: never larger than the client takes, never smaller than relays pass on.
@@ -104,41 +108,24 @@ impl<'a> Sheet<'a> {
         let Self {
             request,
             mut header,
-            needed,
-            wished,
+            required,
+            if_requested,
         } = self;
-        let place = |code: u8| request.wanted.iter().position(|wanted| *wanted == code);
-        let limit = usize::from(request.max_size.unwrap_or(0));
-        let limit = limit.clamp(*DATAGRAM.start(), *DATAGRAM.end()) - HEADERS - FIXED;
-        let relay = request.relay_agent.as_deref().map(relay_agent);
-        let tail = relay.as_ref().map_or(0, Vec::len) + 1;
-        let wished = wished
-            .into_iter()
-            .filter(|option| request.wanted.is_empty() || place(option.code).is_some());
+        let order = Order(&request.wanted);
+        let options = order.selected(required, if_requested);
+        let relay_agent = request.relay_agent.as_deref().map(relay_agent);
+        let tail = relay_agent.as_ref().map_or(0, Vec::len) + END_MARK;
+        let largest = option_octets(request).saturating_sub(tail);
 
-        // First what must go out, then what was asked for; in the packet, both in the client's order.
-        let mut all: Vec<Encoded> = needed.into_iter().collect();
-        let mut rest: Vec<Encoded> = wished.collect();
-        rest.sort_by_key(|option| place(option.code));
-        all.append(&mut rest);
-        let whole: usize = all.iter().map(|option| option.octets.len()).sum();
-        let mut areas = [
-            Area::new(limit.saturating_sub(tail).max(FIRST)),
-            Area::new(0),
-            Area::new(0),
-        ];
-        if whole + tail > limit {
-            // Option 52 takes three octets, and the fields take options where they are not in use.
-            areas[0].room = areas[0].room.saturating_sub(3).max(FIRST);
-            areas[1].room = if header.fname().is_none() { FILE } else { 0 };
-            areas[2].room = SNAME;
-        }
-        for option in all {
-            if let Some(area) = areas.iter_mut().find(|a| a.room >= option.octets.len()) {
-                area.take(option);
-            }
-        }
-        let [main, file, sname] = areas.map(|area| area.lay(&place));
+        let whole: usize = options.iter().map(|option| option.octets.len()).sum();
+        let mut areas = if whole <= largest {
+            Areas::plain(largest)
+        } else {
+            Areas::overloaded(largest, header.fname().is_none())
+        };
+        areas.fill(options);
+        let [main, file, sname] = areas.0.map(|area| area.ordered(&order));
+
         let overload = u8::from(!file.is_empty()) + 2 * u8::from(!sname.is_empty());
         if !file.is_empty() {
             header.set_fname(&ended(file));
@@ -147,12 +134,12 @@ impl<'a> Sheet<'a> {
             header.set_sname(&ended(sname));
         }
         let mut packet = header.to_vec().unwrap_or_default();
-        packet.truncate(FIXED);
+        packet.truncate(header::LENGTH);
         packet.extend(main);
         if overload != 0 {
             packet.extend([code::OVERLOAD, 1, overload]);
         }
-        packet.extend(relay.unwrap_or_default());
+        packet.extend(relay_agent.unwrap_or_default());
         packet.push(code::END);
         if packet.len() < SMALLEST {
             packet.resize(SMALLEST, code::PAD);
@@ -160,14 +147,14 @@ impl<'a> Sheet<'a> {
         packet
     }
 
-    /// What was sent to be echoed: option 61 (RFC 6842 §3) and the machine's GUID (RFC 4578 §2.3).
+    /// The options that go back as they came: 61 (RFC 6842 §3) and the machine's GUID, 97 (RFC 4578 §2.3).
     fn echo(&mut self) {
         let short = |value: &&Vec<u8>| !value.is_empty() && value.len() <= 255;
         if let Some(id) = self.request.client_id.as_ref().filter(short) {
-            self.need(DhcpOption::ClientIdentifier(id.clone()));
+            self.require(DhcpOption::ClientIdentifier(id.clone()));
         }
         if let Some(guid) = self.request.guid.as_ref().filter(short) {
-            self.need(DhcpOption::ClientMachineIdentifier(guid.clone()));
+            self.require(DhcpOption::ClientMachineIdentifier(guid.clone()));
         }
     }
 }
@@ -193,7 +180,71 @@ fn relay_agent(value: &[u8]) -> Vec<u8> {
     chunks.collect()
 }
 
-/// A place for options in a packet.
+/// Octets that the options of an answer may take in all, by what the client takes (option 57).
+fn option_octets(request: &Request) -> usize {
+    let datagram = usize::from(request.max_size.unwrap_or(0));
+    datagram.clamp(*DATAGRAM.start(), *DATAGRAM.end()) - HEADERS - header::LENGTH
+}
+
+/// The client's list of what it asks for (option 55), whose order the answer follows.
+struct Order<'a>(&'a [u8]);
+
+impl Order<'_> {
+    fn place(&self, code: u8) -> Option<usize> {
+        self.0.iter().position(|wanted| *wanted == code)
+    }
+
+    /// What goes out, the most important first: all that is required, then what the client asked for, in its order.
+    fn selected(&self, required: Vec<Encoded>, if_requested: Vec<Encoded>) -> Vec<Encoded> {
+        let mut requested = if_requested;
+        requested.retain(|option| self.0.is_empty() || self.place(option.code).is_some());
+        requested.sort_by_key(|option| self.place(option.code));
+        let mut options = required;
+        options.append(&mut requested);
+        options
+    }
+
+    /// Message type and server first, as every client expects them; then what the client listed, in its order; then
+    /// the rest.
+    fn rank(&self, code: u8) -> (u8, usize) {
+        match code {
+            code::MESSAGE_TYPE => (0, 0),
+            code::SERVER => (0, 1),
+            other => self.place(other).map_or((2, 0), |at| (1, at)),
+        }
+    }
+}
+
+/// The three places for options: the option area, `file` and `sname`.
+struct Areas([Area; 3]);
+
+impl Areas {
+    /// All options fit into the option area, which has room for so many octets.
+    fn plain(largest: usize) -> Self {
+        Self([largest.max(FIRST), 0, 0].map(Area::new))
+    }
+
+    /// They do not fit. Option 52 takes its octets from the option area, and the fields take options where they are not
+    /// in use.
+    fn overloaded(largest: usize, file_is_unused: bool) -> Self {
+        let main = largest.saturating_sub(OVERLOAD).max(FIRST);
+        let file = if file_is_unused { FILE } else { 0 };
+        Self([main, file, SNAME].map(Area::new))
+    }
+
+    /// Puts each option into the first area with room for it. An option that fits nowhere is left out.
+    fn fill(&mut self, options: Vec<Encoded>) {
+        for option in options {
+            let octets = option.octets.len();
+            if let Some(area) = self.0.iter_mut().find(|area| area.room >= octets) {
+                area.room -= octets;
+                area.options.push(option);
+            }
+        }
+    }
+}
+
+/// One place for options, and the octets that are left in it.
 struct Area {
     room: usize,
     options: Vec<Encoded>,
@@ -207,23 +258,11 @@ impl Area {
         }
     }
 
-    fn take(&mut self, option: Encoded) {
-        self.room -= option.octets.len();
-        self.options.push(option);
-    }
-
-    /// Message type and server first, as every client expects them; then what the client listed, in its order; then
-    /// the rest.
-    fn lay(mut self, place: &impl Fn(u8) -> Option<usize>) -> Vec<u8> {
-        self.options.sort_by_key(|option| match option.code {
-            code::MESSAGE_TYPE => (0, 0),
-            code::SERVER => (0, 1),
-            other => place(other).map_or((2, 0), |at| (1, at)),
-        });
-        self.options
-            .into_iter()
-            .flat_map(|option| option.octets)
-            .collect()
+    /// The octets of all options, in the order in which they go out.
+    fn ordered(mut self, order: &Order<'_>) -> Vec<u8> {
+        self.options.sort_by_key(|option| order.rank(option.code));
+        let octets = self.options.into_iter().flat_map(|option| option.octets);
+        octets.collect()
     }
 }
 

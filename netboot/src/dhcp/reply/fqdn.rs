@@ -1,5 +1,5 @@
-//! Option 81 of a client → the server's own (RFC 4702 §4): the name that goes with the lease, and that
-//! nobody here writes it into DNS.
+//! Option 81 of a client → option 81 of the answer (RFC 4702 §4): the name that goes with the lease, and the word that the
+//! appliance does not write it into DNS.
 
 use crate::base::name::HostName;
 
@@ -12,8 +12,7 @@ const OVERRIDES: u8 = 0b0010;
 /// The server updates nothing.
 const NO_UPDATES: u8 = 0b1000;
 
-/// The answer to `asked`. Nothing if it is too short to be the option. Without a `name` of ours the client
-/// keeps the one it said.
+/// The answer to `asked`; `None` if that is too short to be the option. Without a `name` of ours the client keeps its own.
 pub(super) fn answer(
     asked: &[u8],
     name: Option<&HostName>,
@@ -41,7 +40,7 @@ pub(super) fn answer(
                 option.push(u8::try_from(label.len()).ok()?);
                 option.extend(label.bytes());
             }
-            // A name that ends in the root is whole; without a domain ours is a part.
+            // The root ends a whole name. Without a domain the name is a partial one.
             if domain.is_some() {
                 option.push(0);
             }

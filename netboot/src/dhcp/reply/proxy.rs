@@ -24,12 +24,12 @@ pub fn proxy_offer(
     address: &Address,
 ) -> Answer {
     let mut sheet = Sheet::new(request, MessageType::Offer, address.ip);
-    sheet.need(class(boot));
+    sheet.require(class(boot));
     name_boot_file(&mut sheet, file, form, address);
     match (boot.client, boot.arch == Arch::Bios, form == Form::Turned) {
-        (Client::RaspberryPi, ..) => sheet.need(raspberry_pi_menu()),
+        (Client::RaspberryPi, ..) => sheet.require(raspberry_pi_menu()),
         (Client::Pxe, true, false) | (Client::Pxe, false, true) => {
-            sheet.need(take_it_from_here());
+            sheet.require(take_it_from_here());
         }
         _ => {}
     }
@@ -50,7 +50,7 @@ pub fn binl_ack(
 ) -> Answer {
     let mut sheet = Sheet::new(request, MessageType::Ack, address.ip);
     sheet.ciaddr(request.ciaddr);
-    sheet.need(class(boot));
+    sheet.require(class(boot));
     name_boot_file(&mut sheet, file, form, address);
     Answer {
         bytes: sheet.finish(),

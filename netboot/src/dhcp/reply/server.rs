@@ -1,4 +1,7 @@
-//! Server mode: the answer to what the rules of leases settled.
+//! Server mode: what the lease rules settled → the answers.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use dhcproto::v4::{DhcpOption, MessageType, UnknownOption};
 
@@ -8,14 +11,15 @@ use super::{
 };
 use crate::base::address::Address;
 use crate::base::name::HostName;
-use crate::dhcp::lease::{Network, Settled};
+use crate::dhcp::lease::{NakReason, Network, Settled};
 use crate::dhcp::offer_fallback::Form;
 use crate::dhcp::request::options::code;
 use crate::dhcp::request::{Boot, Client, Kind, Request};
 
-/// The answers to what `lease` settled; none where it settled on silence. `file` is what the machine is to boot, and the
-/// form in which it is told: [`Form::Split`] makes it a second offer, as from a proxy. `name` is what the machine is called
-/// here: a node has its name from its lease.
+/// The answers to what the lease rules settled; none where they settled on silence.
+///
+/// `file` is what the machine is to boot, and the form in which it is told: with [`Form::Split`] the file goes out in a
+/// second offer, as from a proxy. `name` is what the machine is called here: a node has its name from its lease.
 pub fn server_answers(
     request: &Request,
     settled: &Settled,
@@ -24,43 +28,43 @@ pub fn server_answers(
     name: Option<&HostName>,
     address: &Address,
 ) -> Vec<Answer> {
-    let split = file.filter(|(_, _, form)| *form == Form::Split);
-    let together = file.filter(|(_, _, form)| *form != Form::Split);
-    let leased = server_answer(request, settled, together, network, name, address);
+    let (split, together) = match file {
+        Some((_, _, Form::Split)) => (file, None),
+        _ => (None, file),
+    };
+    let lan = Lan {
+        network,
+        name,
+        address,
+    };
+    let leased = server_answer(request, settled, together, &lan);
     let named = split.filter(|_| matches!(settled, Settled::Offer { .. }));
     let named = named.map(|(boot, file, form)| proxy_offer(request, boot, file, form, address));
     leased.into_iter().chain(named).collect()
+}
+
+/// What the appliance tells everybody on one LAN, and what it calls this machine.
+struct Lan<'a> {
+    network: &'a Network,
+    name: Option<&'a HostName>,
+    address: &'a Address,
 }
 
 fn server_answer(
     request: &Request,
     settled: &Settled,
     file: Option<(Boot, &BootFile, Form)>,
-    network: &Network,
-    name: Option<&HostName>,
-    address: &Address,
+    lan: &Lan<'_>,
 ) -> Option<Answer> {
-    let (kind, lease, words) = match settled {
+    let (kind, lease, outcome) = match *settled {
         Settled::Silence(_) | Settled::Probe(_) => return None,
-        Settled::Nak(why) => {
-            let mut sheet = Sheet::new(request, MessageType::Nak, address.ip);
-            sheet.need(DhcpOption::Message(why.clone()));
-            // The client may think that it has an address, of another network even (RFC 2131 §4.3.2).
-            if !request.giaddr.is_unspecified() {
-                sheet.demand_broadcast();
-            }
-            return Some(Answer {
-                bytes: sheet.finish(),
-                to: relay_or(request, To::Broadcast),
-                given: format!("nak: {why}"),
-            });
-        }
+        Settled::Nak(why) => return Some(nak(request, why, lan.address)),
         Settled::Offer {
             address,
             lease_time,
         } => (
             MessageType::Offer,
-            Some((*address, *lease_time)),
+            Some((address, lease_time)),
             format!("offered {address}"),
         ),
         Settled::Ack {
@@ -68,7 +72,7 @@ fn server_answer(
             lease_time,
         } => (
             MessageType::Ack,
-            Some((*address, *lease_time)),
+            Some((address, lease_time)),
             if request.ciaddr.is_unspecified() {
                 format!("leased {address}")
             } else {
@@ -77,56 +81,84 @@ fn server_answer(
         ),
         Settled::Inform => (MessageType::Ack, None, "informed".to_owned()),
     };
-    let mut sheet = Sheet::new(request, kind, address.ip);
+    let mut sheet = Sheet::new(request, kind, lan.address.ip);
     if request.kind != Kind::Discover {
         sheet.ciaddr(request.ciaddr);
     }
     if let Some((leased, lease_time)) = lease {
-        let seconds = u32::try_from(lease_time.as_secs()).unwrap_or(u32::MAX);
-        // RFC 2131 §4.4.5: renew at half of the time, rebind at seven eighths.
-        let rebind = u32::try_from(u64::from(seconds) * 7 / 8).unwrap_or(seconds);
-        sheet.need(DhcpOption::AddressLeaseTime(seconds));
-        sheet.need(DhcpOption::Renewal(seconds / 2));
-        sheet.need(DhcpOption::Rebinding(rebind));
         sheet.yiaddr(leased);
+        lease_options(&mut sheet, lease_time);
     }
-    let mut given = words;
+    let mut given = outcome;
     if let Some((boot, file, form)) = file {
         given = format!("{given} with {}{}", file.words(), form.words());
-        boot_options(&mut sheet, boot, file, form, address);
+        boot_options(&mut sheet, boot, file, form, lan.address);
     }
-    sheet.need(DhcpOption::SubnetMask(network.netmask));
-    if let Some(name) = name {
-        sheet.need(DhcpOption::Hostname(name.to_string()));
+    lan_options(&mut sheet, request, lan);
+    Some(Answer {
+        bytes: sheet.finish(),
+        to: relay_or(request, client(request, lease.map(|(leased, _)| leased))),
+        given,
+    })
+}
+
+/// RFC 2131 §4.3.2: the client may believe that it has an address, even one of another network, so it is reached by
+/// broadcast; a relay is told to broadcast too.
+fn nak(request: &Request, why: NakReason, address: &Address) -> Answer {
+    let mut sheet = Sheet::new(request, MessageType::Nak, address.ip);
+    sheet.require(DhcpOption::Message(why.to_string()));
+    if !request.giaddr.is_unspecified() {
+        sheet.demand_broadcast();
     }
-    let asked = request.client_fqdn.as_deref();
-    if let Some(fqdn) = asked.and_then(|a| fqdn::answer(a, name, network.domain.as_deref())) {
-        let option = UnknownOption::new(code::CLIENT_FQDN.into(), fqdn);
-        sheet.need(DhcpOption::Unknown(option));
+    Answer {
+        bytes: sheet.finish(),
+        to: relay_or(request, To::Broadcast),
+        given: format!("nak: {why}"),
     }
-    if let Some(router) = network.router {
-        sheet.wish(DhcpOption::Router(vec![router]));
-    }
-    if !network.dns.is_empty() {
-        sheet.wish(DhcpOption::DomainNameServer(network.dns.clone()));
-    }
-    if let Some(domain) = &network.domain {
-        sheet.wish(DhcpOption::DomainName(domain.clone()));
-    }
-    // RFC 2131 §4.1, in its order.
-    let client = match lease {
+}
+
+/// Where a client without a relay is reached (RFC 2131 §4.1, in its order).
+fn client(request: &Request, leased: Option<Ipv4Addr>) -> To {
+    match leased {
         _ if !request.ciaddr.is_unspecified() => To::Client(request.ciaddr),
-        Some((address, _)) if !request.wants_broadcast() => To::Unconfigured {
+        Some(address) if !request.wants_broadcast() => To::Unconfigured {
             mac: request.mac,
             address,
         },
         _ => To::Broadcast,
-    };
-    Some(Answer {
-        bytes: sheet.finish(),
-        to: relay_or(request, client),
-        given,
-    })
+    }
+}
+
+/// RFC 2131 §4.4.5: renew at half of the time, rebind at seven eighths.
+fn lease_options(sheet: &mut Sheet<'_>, lease_time: Duration) {
+    let seconds = u32::try_from(lease_time.as_secs()).unwrap_or(u32::MAX);
+    let rebind = u32::try_from(u64::from(seconds) * 7 / 8).unwrap_or(seconds);
+    sheet.require(DhcpOption::AddressLeaseTime(seconds));
+    sheet.require(DhcpOption::Renewal(seconds / 2));
+    sheet.require(DhcpOption::Rebinding(rebind));
+}
+
+/// The network around the client, and the client's name in it.
+fn lan_options(sheet: &mut Sheet<'_>, request: &Request, lan: &Lan<'_>) {
+    let Lan { network, name, .. } = *lan;
+    sheet.require(DhcpOption::SubnetMask(network.netmask));
+    if let Some(name) = name {
+        sheet.require(DhcpOption::Hostname(name.to_string()));
+    }
+    let asked = request.client_fqdn.as_deref();
+    if let Some(fqdn) = asked.and_then(|a| fqdn::answer(a, name, network.domain.as_deref())) {
+        let option = UnknownOption::new(code::CLIENT_FQDN.into(), fqdn);
+        sheet.require(DhcpOption::Unknown(option));
+    }
+    if let Some(router) = network.router {
+        sheet.if_requested(DhcpOption::Router(vec![router]));
+    }
+    if !network.dns.is_empty() {
+        sheet.if_requested(DhcpOption::DomainNameServer(network.dns.clone()));
+    }
+    if let Some(domain) = &network.domain {
+        sheet.if_requested(DhcpOption::DomainName(domain.clone()));
+    }
 }
 
 /// An offer with an address and a boot file needs no class: firmware takes it as plain DHCP. With `PXEClient` and no
@@ -134,15 +166,15 @@ fn server_answer(
 fn boot_options(sheet: &mut Sheet<'_>, boot: Boot, file: &BootFile, form: Form, address: &Address) {
     name_boot_file(sheet, file, form, address);
     match boot.client {
-        Client::Http => sheet.need(class(boot)),
+        Client::Http => sheet.require(class(boot)),
         Client::RaspberryPi => {
-            sheet.need(class(boot));
-            sheet.need(raspberry_pi_menu());
+            sheet.require(class(boot));
+            sheet.require(raspberry_pi_menu());
         }
-        Client::Ipxe => sheet.need(no_proxy()),
+        Client::Ipxe => sheet.require(no_proxy()),
         Client::Pxe if form == Form::Turned => {
-            sheet.need(class(boot));
-            sheet.need(take_it_from_here());
+            sheet.require(class(boot));
+            sheet.require(take_it_from_here());
         }
         Client::Pxe | Client::UBoot | Client::UBootUefi => {}
     }

@@ -7,10 +7,8 @@ use dhcproto::{Decodable, Decoder};
 use proptest::prelude::*;
 
 use super::*;
-use crate::dhcp::lease::Network;
-use crate::dhcp::lease::Settled;
-use crate::dhcp::request::Facts;
-use crate::dhcp::request::Kind;
+use crate::dhcp::lease::{NakReason, Network, Settled, SilenceReason};
+use crate::dhcp::request::{Facts, Kind};
 
 fn address() -> Address {
     Address {
@@ -250,7 +248,7 @@ fn server_answers_carry_what_the_rfc_demands_and_go_where_it_says() {
         (
             "nak",
             &renewing,
-            &Settled::Nak("no".to_owned()),
+            &Settled::Nak(NakReason::WrongNetwork),
             MessageType::Nak,
             To::Broadcast,
         ),
@@ -277,7 +275,8 @@ fn server_answers_carry_what_the_rfc_demands_and_go_where_it_says() {
         let time = option(&message, OptionCode::AddressLeaseTime);
         assert_eq!(time.is_some(), kind != MessageType::Nak, "{name}");
     }
-    assert_eq!(server(&plain, &Settled::Silence(String::new()), None), None);
+    let silence = Settled::Silence(SilenceReason::NoLeaseKnown);
+    assert_eq!(server(&plain, &silence, None), None);
 }
 
 #[test]
@@ -558,7 +557,8 @@ fn a_nak_through_a_relay_is_broadcast_by_it() {
         giaddr: [10, 77, 0, 9].into(),
         ..request(None)
     };
-    let nak = server(&asked, &Settled::Nak("no".to_owned()), None).expect("answers");
+    let refused = Settled::Nak(NakReason::WrongNetwork);
+    let nak = server(&asked, &refused, None).expect("answers");
     assert!(decoded(&nak).flags().broadcast());
     assert_eq!(nak.to, To::Relay(asked.giaddr));
 }

@@ -1,4 +1,4 @@
-//! What firmware says of itself in its packets.
+//! What firmware says of itself in its packets, and how it is learnt.
 
 use serde::{Deserialize, Serialize};
 
@@ -40,7 +40,7 @@ impl Facts {
         *self != before
     }
 
-    /// What `newer` knows that was not known.
+    /// The facts of `newer` that are absent here.
     #[must_use]
     pub fn new_in(&self, newer: &Self) -> Self {
         let Self {

@@ -1,4 +1,4 @@
-//! Which firmware is asking: its architecture, and the form of answer that it understands.
+//! The firmware that asks: its architecture, and the kind of answer that it understands.
 
 use crate::base::arch::Arch;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::options::{Options, code};
 use crate::base::mac::Mac;
 
-/// What is talking: decides the form of the answer.
+/// The program that talks; the kind of answer depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Client {
@@ -26,8 +26,8 @@ pub enum Client {
 }
 
 impl Client {
-    /// Whether it asks for its files where it got its address, and would take an offer without one for a lease: beside
-    /// the network's own DHCP server there is nothing that it could be told.
+    /// Whether it asks the server that leased its address for its files, and takes an offer without an address for a
+    /// lease. Beside the network's own DHCP server such a client cannot be helped.
     pub fn follows_its_lease(self) -> bool {
         matches!(self, Self::UBoot | Self::UBootUefi)
     }
@@ -57,7 +57,7 @@ pub fn is_raspberry_pi_card(mac: Mac) -> bool {
 }
 
 impl Boot {
-    /// Nothing if it does not want to netboot.
+    /// `None` for a client that does not want to netboot.
     pub(super) fn read(options: &Options, mac: Mac) -> Option<Self> {
         let class = options.bytes(code::VENDOR_CLASS).unwrap_or_default();
         // The option is a list (RFC 4578 §2.1); the first is the one that runs. Without it, the class says it
@@ -177,8 +177,8 @@ fn arch_of_class(class: &[u8]) -> Option<u16> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// The uuid as SMBIOS tools print it: the first three fields are little-endian (RFC 4578 §2.3, SMBIOS
-/// §7.2.1). Nothing for another length, for one that says nothing, or for a Raspberry Pi's own form.
+/// The uuid as SMBIOS tools print it: the first three fields are little-endian (RFC 4578 §2.3, SMBIOS §7.2.1). `None` for
+/// another length, for one octet repeated, or for a Raspberry Pi's own form.
 pub(super) fn smbios_uuid(option: &[u8]) -> Option<String> {
     if raspberry_pi_serial(option).is_some() {
         return None;

@@ -1,4 +1,5 @@
-//! The options of a packet, scanned octet by octet: bounds, overload, and repeated ones joined.
+//! The options of a packet, scanned octet by octet: every length is checked, options in `file` and `sname` are read too,
+//! and the parts of a repeated option are joined.
 //!
 //! dhcproto is not used to read: it stops at the first option it finds odd and drops the rest, re-sorts option
 //! 82, and panics on a hardware address length above 16.
@@ -6,13 +7,18 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use super::HEADER;
 use crate::base::name::HostName;
+use crate::dhcp::header;
 
 pub(crate) mod code {
     //! RFC 2132 and the IANA registry of BOOTP and DHCP options.
     pub(crate) const PAD: u8 = 0;
+    pub(crate) const SUBNET_MASK: u8 = 1;
+    pub(crate) const ROUTER: u8 = 3;
+    pub(crate) const DNS: u8 = 6;
     pub(crate) const HOST_NAME: u8 = 12;
+    pub(crate) const DOMAIN: u8 = 15;
+    pub(crate) const VENDOR_SPECIFIC: u8 = 43;
     pub(crate) const REQUESTED_ADDRESS: u8 = 50;
     pub(crate) const LEASE_TIME: u8 = 51;
     pub(crate) const OVERLOAD: u8 = 52;
@@ -22,6 +28,8 @@ pub(crate) mod code {
     pub(crate) const MAX_SIZE: u8 = 57;
     pub(crate) const VENDOR_CLASS: u8 = 60;
     pub(crate) const CLIENT_ID: u8 = 61;
+    pub(crate) const TFTP_SERVER: u8 = 66;
+    pub(crate) const BOOT_FILE: u8 = 67;
     pub(crate) const USER_CLASS: u8 = 77;
     pub(crate) const CLIENT_FQDN: u8 = 81;
     pub(crate) const RELAY_AGENT: u8 = 82;
@@ -37,17 +45,17 @@ pub(crate) struct Options(Vec<(u8, Vec<u8>)>);
 impl Options {
     /// Walks the option area, then `file` and `sname` if option 52 says that they hold options too
     /// (RFC 2132 §9.3). A missing end mark is forgiven: some ROMs fill the packet to the last octet.
-    pub(crate) fn gather(header: &[u8; HEADER], area: &[u8]) -> Self {
+    pub(crate) fn gather(header: &[u8; header::LENGTH], area: &[u8]) -> Self {
         let mut options = Self(Vec::new());
         options.walk(area);
         let overload = options
             .bytes(code::OVERLOAD)
             .and_then(|value| value.first().copied());
         if matches!(overload, Some(1 | 3)) {
-            options.walk(&header[108..236]);
+            options.walk(&header[header::FILE]);
         }
         if matches!(overload, Some(2 | 3)) {
-            options.walk(&header[44..108]);
+            options.walk(&header[header::SNAME]);
         }
         options
     }

@@ -8,7 +8,7 @@ use super::*;
 const MAC: [u8; 6] = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
 
 fn packet(options: &[(u8, &[u8])]) -> Vec<u8> {
-    let mut bytes = vec![0; HEADER];
+    let mut bytes = vec![0; header::LENGTH];
     bytes[0..4].copy_from_slice(&[1, 1, 6, 0]);
     bytes[4..8].copy_from_slice(&[0xde, 0xad, 0xbe, 0xef]);
     bytes[28..34].copy_from_slice(&MAC);

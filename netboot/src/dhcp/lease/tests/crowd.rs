@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Whoever invents cards can use up his own part of a pool, and that is one event.
+/// A client that invents cards can use up the strangers' part of a pool, and that is one event.
 #[test]
 fn strangers_leave_a_part_of_each_pool_to_enrolled_machines() {
     let mut site = site();
@@ -18,13 +18,19 @@ fn strangers_leave_a_part_of_each_pool_to_enrolled_machines() {
             at(now),
         );
         let told = ruling.notices;
-        (words(&ruling.answer), told)
+        (ruling.answer, told)
     };
     let mut refused = 0;
     let mut events = Vec::new();
     for client in 20..220 {
         let (answer, told) = ask(&request(Kind::Discover, client), Standing::Stranger, 0);
-        refused += u32::from(answer == "silence: no address is free in 10.77.0.50 to 10.77.0.63");
+        refused += u32::from(
+            answer
+                == Settled::Silence(SilenceReason::PoolExhausted {
+                    first: ip(50),
+                    last: ip(63),
+                }),
+        );
         events.extend(told);
     }
     assert_eq!(refused, 200 - 13, "fourteen, of which one is reserved");
@@ -32,20 +38,20 @@ fn strangers_leave_a_part_of_each_pool_to_enrolled_machines() {
     assert_eq!(events, [Notice::PoolExhausted { first, last }]);
 
     let named = |client, wanted| selecting(client, ip(wanted));
-    let not_for_you = "nak: this address is not for you";
+    let not_for_you = Settled::Nak(NakReason::NotForClient);
     let got = ask(&named(220, 64), Standing::Stranger, 1).0;
     assert_eq!(got, not_for_you, "not by asking for it, either");
     let got = ask(&request(Kind::Discover, 1), Standing::Enrolled, 1).0;
-    assert_eq!(got, "offer 10.77.0.64");
+    assert_eq!(got, offer(ip(64)));
     let got = ask(&named(1, 64), Standing::Enrolled, 1).0;
-    assert_eq!(got, "ack 10.77.0.64");
+    assert_eq!(got, ack(ip(64)));
     // An operator forgets it; its lease is a lease like any other.
     let renewal = Request {
         ciaddr: ip(64),
         ..request(Kind::Request, 1)
     };
     let got = ask(&renewal, Standing::Stranger, 2).0;
-    assert_eq!(got, "ack 10.77.0.64");
+    assert_eq!(got, ack(ip(64)));
 }
 
 #[test]
@@ -77,30 +83,29 @@ fn an_address_of_one_lan_is_of_no_use_on_another() {
             Probe::Impossible,
             at(0),
         );
-        words(&ruling.answer)
+        ruling.answer
     };
     let here = site();
     let discover = request(Kind::Discover, 1);
-    assert_eq!(ask(&here, &discover), "offer 10.77.0.50");
-    assert_eq!(ask(&other, &discover), "offer 10.79.0.50");
+    assert_eq!(ask(&here, &discover), offer(ip(50)));
+    assert_eq!(ask(&other, &discover), offer([10, 79, 0, 50]));
     let took = selecting(1, ip(50));
-    assert_eq!(ask(&other, &took), "silence: chose another server");
+    assert_eq!(
+        ask(&other, &took),
+        Settled::Silence(SilenceReason::ChoseAnotherServer)
+    );
     let intruder = Request {
         requested: Some(ip(50)),
         ..request(Kind::Discover, 2)
     };
-    assert_eq!(
-        ask(&here, &intruder),
-        "offer 10.77.0.51",
-        "it is still kept"
-    );
-    assert_eq!(ask(&here, &took), "ack 10.77.0.50");
+    assert_eq!(ask(&here, &intruder), offer(ip(51)), "it is still kept");
+    assert_eq!(ask(&here, &took), ack(ip(50)));
     // Plugged into the other LAN, it asks for its address first.
     let moved = Request {
         requested: Some(ip(50)),
         ..request(Kind::Request, 1)
     };
-    let foreign = "nak: this address is not of this network";
+    let foreign = Settled::Nak(NakReason::WrongNetwork);
     assert_eq!(ask(&other, &moved), foreign);
     let rebinding = Request {
         ciaddr: ip(50),

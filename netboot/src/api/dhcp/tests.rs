@@ -1,0 +1,568 @@
+//! What each packet needs on its walk, and what it comes to. The bytes of the answers are the corpus's (`tests/packets/`).
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::base::arch::Arch;
+use crate::base::refusal::{Code, Refusal};
+use crate::dhcp::lease::{Network, Probe, Reservations};
+use crate::dhcp::request::Facts;
+use crate::doctor::boot_trace::Why;
+use crate::machine::State;
+
+const UEFI: Boot = Boot {
+    arch: Arch::X64,
+    client: Client::Pxe,
+};
+const IPXE: Boot = Boot {
+    arch: Arch::X64,
+    client: Client::Ipxe,
+};
+
+fn mac() -> Mac {
+    "52:54:00:12:34:56".parse().expect("a MAC")
+}
+
+fn ip(last: u8) -> Ipv4Addr {
+    Ipv4Addr::new(10, 77, 0, last)
+}
+
+fn address() -> Address {
+    Address {
+        ip: ip(1),
+        http_port: 8080,
+        node_port: 8443,
+        pin: String::new(),
+    }
+}
+
+fn site() -> Arc<Site> {
+    let lan = Subnet {
+        first: ip(50),
+        last: ip(59),
+        lease_time: Duration::from_secs(3600),
+        reservations: Reservations::default(),
+        network: Network {
+            netmask: [255, 255, 255, 0].into(),
+            router: None,
+            dns: Vec::new(),
+            domain: None,
+        },
+    };
+    Arc::new(Site {
+        server: ip(1),
+        lan,
+        relayed: Vec::new(),
+    })
+}
+
+fn request(kind: Kind, boot: Option<Boot>) -> Request {
+    Request {
+        kind,
+        xid: 7,
+        mac: mac(),
+        flags: 0,
+        ciaddr: Ipv4Addr::UNSPECIFIED,
+        giaddr: Ipv4Addr::UNSPECIFIED,
+        requested: None,
+        server: None,
+        host_name: None,
+        client_fqdn: None,
+        client_id: None,
+        guid: None,
+        relay_agent: None,
+        wanted: Vec::new(),
+        max_size: None,
+        lease_time: None,
+        boot,
+        facts: Facts::default(),
+    }
+}
+
+/// What the service would find, in place of the service.
+#[derive(Clone)]
+struct Service {
+    site: Option<Arc<Site>>,
+    decision: Result<Decision, Refusal>,
+    enrolled: Result<Decision, Refusal>,
+    loaders: bool,
+    /// One for each call of the lease rules; the last is given again.
+    settled: Vec<Result<Settled, Refusal>>,
+    wire: Result<Option<Mac>, String>,
+}
+
+impl Service {
+    fn proxy() -> Self {
+        Self {
+            site: None,
+            decision: Ok(Decision::Install),
+            enrolled: Ok(Decision::Install),
+            loaders: true,
+            settled: vec![Ok(offer())],
+            wire: Ok(None),
+        }
+    }
+
+    fn server() -> Self {
+        Self {
+            site: Some(site()),
+            ..Self::proxy()
+        }
+    }
+
+    /// The outcome, and the needs in their order.
+    fn answers(
+        &self,
+        door: Door,
+        request: Result<Request, request::Ignored>,
+    ) -> (Outcome, Vec<String>) {
+        self.answers_with(door, request, &[])
+    }
+
+    fn answers_with(
+        &self,
+        door: Door,
+        request: Result<Request, request::Ignored>,
+        own: &[Mac],
+    ) -> (Outcome, Vec<String>) {
+        let address = address();
+        let question = Question {
+            request,
+            door,
+            address: &address,
+            site: self.site.as_ref(),
+            own,
+        };
+        let mut known = Known::new(true);
+        let mut needs = Vec::new();
+        let mut settled = self.settled.iter();
+        let mut last = None;
+        for _ in 0..20 {
+            match answer(&question, &known) {
+                Ok(outcome) => return (outcome, needs),
+                Err(Need::Decision(_)) => {
+                    needs.push("decision".to_owned());
+                    known.decided(self.decision.clone());
+                }
+                Err(Need::Enrollment(_, profile)) => {
+                    needs.push(format!("enrollment under {profile}"));
+                    known.enrolled(self.enrolled.clone());
+                }
+                Err(Need::Manner(request, boot)) => {
+                    needs.push("manner".to_owned());
+                    let (mut trials, now) = (Trials::default(), Timestamp::default());
+                    let has = |_: &str| self.loaders;
+                    let manner = question.manner(&mut trials, request, boot, None, has, now);
+                    known.tries(manner);
+                }
+                Err(Need::Lease { probe, .. }) => {
+                    needs.push(match probe {
+                        Probe::NotYet => "lease".to_owned(),
+                        probe => format!("lease after {probe:?}"),
+                    });
+                    last = settled.next().or(last);
+                    known.settled(last.cloned().expect("is told"), None);
+                }
+                Err(Need::Probe(_, address)) => {
+                    needs.push(format!("probe of {address}"));
+                    known.probed(address, self.wire.clone());
+                }
+            }
+        }
+        panic!("no outcome after {needs:?}");
+    }
+}
+
+fn offer() -> Settled {
+    Settled::Offer {
+        address: ip(50),
+        lease_time: Duration::from_secs(3600),
+    }
+}
+
+fn full_disk() -> Refusal {
+    Refusal::new(Code::StoreUnavailable, "the disk is full")
+}
+
+/// `given`, or why there is no answer.
+fn words(outcome: &Outcome) -> String {
+    match &outcome.answers {
+        Ok(_) => outcome.given().into_owned(),
+        Err(why) => format!("ignored: {why}"),
+    }
+}
+
+#[test]
+fn each_packet_needs_what_its_answer_depends_on_and_no_more() {
+    let (proxy, server) = (Service::proxy(), Service::server());
+    for (name, service, door, kind, boot, needs, want) in [
+        (
+            "a ROM beside a router",
+            &proxy,
+            Door::Dhcp,
+            Kind::Discover,
+            Some(UEFI),
+            &["decision", "manner"][..],
+            "offered snponly.efi",
+        ),
+        (
+            "iPXE beside a router",
+            &proxy,
+            Door::Dhcp,
+            Kind::Discover,
+            Some(IPXE),
+            &["decision"],
+            "offered boot script",
+        ),
+        (
+            "a phone beside a router",
+            &proxy,
+            Door::Dhcp,
+            Kind::Discover,
+            None,
+            &[],
+            "ignored: does not want to netboot",
+        ),
+        (
+            "a request to the router",
+            &proxy,
+            Door::Dhcp,
+            Kind::Request,
+            Some(UEFI),
+            &[],
+            "ignored: the network's own DHCP server answers it",
+        ),
+        (
+            "port 4011 in proxy mode",
+            &proxy,
+            Door::Binl,
+            Kind::Request,
+            Some(UEFI),
+            &["decision", "manner"],
+            "named snponly.efi on 4011",
+        ),
+        (
+            "port 4011 in server mode",
+            &server,
+            Door::Binl,
+            Kind::Inform,
+            Some(UEFI),
+            &["decision", "manner"],
+            "named snponly.efi on 4011",
+        ),
+        (
+            "a discover on 4011",
+            &server,
+            Door::Binl,
+            Kind::Discover,
+            Some(UEFI),
+            &[],
+            "ignored: not a question for port 4011",
+        ),
+        (
+            "a phone on 4011",
+            &server,
+            Door::Binl,
+            Kind::Request,
+            None,
+            &[],
+            "ignored: does not want to netboot",
+        ),
+        (
+            "a phone in server mode",
+            &server,
+            Door::Dhcp,
+            Kind::Discover,
+            None,
+            &["lease"],
+            "offered 10.77.0.50",
+        ),
+        (
+            "a ROM in server mode",
+            &server,
+            Door::Dhcp,
+            Kind::Discover,
+            Some(UEFI),
+            &["decision", "manner", "lease"],
+            "offered 10.77.0.50 with snponly.efi",
+        ),
+        (
+            "U-Boot as UEFI beside a router, which takes no file from a second server",
+            &proxy,
+            Door::Dhcp,
+            Kind::Discover,
+            Some(Boot {
+                arch: Arch::Arm64,
+                client: Client::UBootUefi,
+            }),
+            &["decision", "manner"],
+            "ignored: the network's own DHCP server answers it",
+        ),
+    ] {
+        let (outcome, needed) = service.answers(door, Ok(request(kind, boot)));
+        assert_eq!(needed, needs, "{name}");
+        assert_eq!(words(&outcome), want, "{name}");
+        assert_eq!((outcome.mac, outcome.xid), (Some(mac()), Some(7)), "{name}");
+    }
+}
+
+#[test]
+fn a_decision_against_booting_ends_the_walk_beside_a_router_and_leaves_the_lease_in_server_mode() {
+    let installed = decide_reason();
+    for (name, decision, enrolled, proxy, server) in [
+        (
+            "its own disk",
+            Ok(Decision::Disk(installed.clone())),
+            Ok(Decision::Install),
+            "ignored: installed; boots its own disk",
+            "offered 10.77.0.50, nothing to boot: installed; boots its own disk",
+        ),
+        (
+            "enrolled by policy",
+            Ok(Decision::Enroll("lab".parse().expect("a name"))),
+            Ok(Decision::Install),
+            "offered snponly.efi",
+            "offered 10.77.0.50 with snponly.efi",
+        ),
+        (
+            "enrolled, and not armed",
+            Ok(Decision::Enroll("lab".parse().expect("a name"))),
+            Ok(Decision::Enroll("lab".parse().expect("a name"))),
+            "ignored: enrolling it by `boot.unknown` did not arm it",
+            "offered 10.77.0.50, nothing to boot: enrolling it by `boot.unknown` did not arm it",
+        ),
+        (
+            "not enrolled, for there are too many",
+            Ok(Decision::Enroll("lab".parse().expect("a name"))),
+            Err(full_disk()),
+            "ignored: the disk is full",
+            "offered 10.77.0.50, nothing to boot: the disk is full",
+        ),
+        (
+            "not on record",
+            Err(full_disk()),
+            Ok(Decision::Install),
+            "ignored: the disk is full",
+            "offered 10.77.0.50, nothing to boot: the disk is full",
+        ),
+    ] {
+        for (mode, want) in [(Service::proxy(), proxy), (Service::server(), server)] {
+            let service = Service {
+                decision: decision.clone(),
+                enrolled: enrolled.clone(),
+                ..mode
+            };
+            let discover = request(Kind::Discover, Some(UEFI));
+            let (outcome, _) = service.answers(Door::Dhcp, Ok(discover));
+            assert_eq!(words(&outcome), want, "{name}");
+        }
+    }
+}
+
+fn decide_reason() -> crate::machine::decide::Reason {
+    crate::machine::decide::Reason::State(State::Installed)
+}
+
+#[test]
+fn a_loader_that_is_not_there_is_not_promised() {
+    let service = Service {
+        loaders: false,
+        ..Service::proxy()
+    };
+    let bios = Boot {
+        arch: Arch::Bios,
+        client: Client::Pxe,
+    };
+    let (outcome, _) = service.answers(Door::Dhcp, Ok(request(Kind::Discover, Some(bios))));
+    let want = Unanswered::LoaderMissing("undionly.kpxe".to_owned());
+    assert_eq!(outcome.answers, Err(want));
+    let odd = Boot {
+        arch: Arch::Other(12),
+        client: Client::Pxe,
+    };
+    let (outcome, _) = service.answers(Door::Dhcp, Ok(request(Kind::Discover, Some(odd))));
+    let want = Unanswered::NoLoader("Other(12)".to_owned());
+    assert_eq!(outcome.answers, Err(want));
+}
+
+#[test]
+fn an_address_is_offered_once_the_wire_was_asked_and_only_so_many_are_tried() {
+    let stranger: Mac = "52:54:00:00:00:66".parse().expect("a MAC");
+    let probes = |last: u8| Ok(Settled::Probe(ip(last)));
+    let discover = || Ok(request(Kind::Discover, None));
+    let service = Service {
+        settled: vec![probes(50), Ok(offer())],
+        ..Service::server()
+    };
+    let (outcome, needs) = service.answers(Door::Dhcp, discover());
+    assert_eq!(
+        needs,
+        [
+            "lease",
+            "probe of 10.77.0.50",
+            "lease after Silent(10.77.0.50)"
+        ]
+    );
+    assert_eq!(words(&outcome), "offered 10.77.0.50");
+
+    let crowded = Service {
+        settled: (50..60).map(probes).collect(),
+        wire: Ok(Some(stranger)),
+        ..Service::server()
+    };
+    let (outcome, needs) = crowded.answers(Door::Dhcp, discover());
+    let asked = needs.iter().filter(|need| need.starts_with("probe"));
+    assert_eq!(asked.count(), PROBES);
+    assert!(
+        needs.last().is_some_and(|need| need.starts_with("lease")),
+        "the last answer of the wire reaches the rules: {needs:?}"
+    );
+    let want = Unanswered::Lease(SilenceReason::FreeAddressesInUse(PROBES));
+    assert_eq!(outcome.answers, Err(want));
+
+    let unplugged = Service {
+        wire: Err("Network is down".to_owned()),
+        ..crowded
+    };
+    let (outcome, _) = unplugged.answers(Door::Dhcp, discover());
+    let want = Unanswered::Lease(SilenceReason::ProbeFailed {
+        address: ip(50),
+        error: "Network is down".to_owned(),
+    });
+    assert_eq!(outcome.answers, Err(want));
+}
+
+#[test]
+fn what_the_lease_rules_refuse_is_the_outcome() {
+    for (name, settled, want) in [
+        (
+            "silence",
+            Ok(Settled::Silence(SilenceReason::NoLeaseKnown)),
+            Unanswered::Lease(SilenceReason::NoLeaseKnown),
+        ),
+        (
+            "a lease that could not be written down",
+            Err(full_disk()),
+            Unanswered::Refused(full_disk()),
+        ),
+    ] {
+        let service = Service {
+            settled: vec![settled],
+            ..Service::server()
+        };
+        let (outcome, _) = service.answers(Door::Dhcp, Ok(request(Kind::Request, None)));
+        assert_eq!(outcome.answers, Err(want), "{name}");
+    }
+}
+
+#[test]
+fn the_appliances_own_packets_are_not_answered() {
+    for service in [Service::proxy(), Service::server()] {
+        let discover = Ok(request(Kind::Discover, Some(UEFI)));
+        let (outcome, needs) = service.answers_with(Door::Dhcp, discover, &[mac()]);
+        assert_eq!(outcome.answers, Err(Unanswered::Own));
+        assert!(needs.is_empty());
+        let marks: Vec<Mark> = outcome.marks().collect();
+        let asked = Mark::Discover {
+            client: Client::Pxe,
+            arch: Arch::X64,
+        };
+        assert_eq!(marks, [asked], "no silence of ours");
+    }
+}
+
+#[test]
+fn a_rom_that_wants_address_and_file_apart_gets_two_answers_and_one_line() {
+    let address = address();
+    let site = site();
+    let question = Question {
+        request: Ok(request(Kind::Discover, Some(UEFI))),
+        door: Door::Dhcp,
+        address: &address,
+        site: Some(&site),
+        own: &[],
+    };
+    let mut known = Known::new(false);
+    known.decided(Ok(Decision::Install));
+    known.tries(Manner {
+        form: Form::Split,
+        loader: Some("snponly.efi".to_owned()),
+    });
+    known.settled(Ok(offer()), None);
+    let outcome = answer(&question, &known).expect("needs nothing more");
+    assert_eq!(outcome.answers.as_ref().map(Vec::len), Ok(2));
+    assert_eq!(
+        outcome.given(),
+        "offered 10.77.0.50, offered snponly.efi (in an offer of its own)"
+    );
+}
+
+#[test]
+fn what_is_written_down_says_what_was_asked_and_what_came_of_it() {
+    let discover = || Ok(request(Kind::Discover, Some(UEFI)));
+    let asked = Mark::Discover {
+        client: Client::Pxe,
+        arch: Arch::X64,
+    };
+    let (offered, _) = Service::proxy().answers(Door::Dhcp, discover());
+    let marks: Vec<Mark> = offered.marks().collect();
+    assert_eq!(marks, std::slice::from_ref(&asked));
+    let answer = &offered.answers.as_ref().expect("is answered")[0];
+    let given = "offered snponly.efi".to_owned();
+    let sent: Result<(), String> = Ok(());
+    assert_eq!(
+        offered.mark_of(answer, Door::Dhcp, sent),
+        Some(Mark::Answered { given })
+    );
+    assert_eq!(
+        offered.mark_of(answer, Door::Dhcp, Err("the cable is out")),
+        Some(Mark::Silence {
+            why: Why::Trouble,
+            reason: "the answer could not be sent: the cable is out".to_owned(),
+        })
+    );
+
+    let home = Service {
+        decision: Ok(Decision::Disk(decide_reason())),
+        ..Service::proxy()
+    };
+    let (silent, _) = home.answers(Door::Dhcp, discover());
+    let silence = Mark::Silence {
+        why: Why::Disk,
+        reason: "installed; boots its own disk".to_owned(),
+    };
+    assert_eq!(silent.marks().collect::<Vec<_>>(), [asked, silence]);
+
+    let (phone, _) = Service::server().answers(Door::Dhcp, Ok(request(Kind::Discover, None)));
+    assert_eq!(phone.marks().count(), 0, "is part of no boot");
+    let answer = &phone.answers.as_ref().expect("is answered")[0];
+    let sent: Result<(), String> = Ok(());
+    assert_eq!(phone.mark_of(answer, Door::Dhcp, sent), None);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Every packet has an outcome, and none of them a panic.
+    #[test]
+    fn any_bytes_have_an_outcome(
+        kind in 1..=8u8,
+        options in proptest::collection::vec(any::<u8>(), 0..600),
+        at in 0..300usize,
+    ) {
+        let mut packet = crate::dhcp::other_servers::discover(mac(), 7, crate::dhcp::other_servers::Guise::Pxe(7));
+        packet[242] = kind;
+        packet.truncate(at);
+        packet.extend(options);
+        for service in [Service::proxy(), Service::server()] {
+            for door in [Door::Dhcp, Door::Binl] {
+                let (outcome, _) = service.answers(door, request::read(&packet));
+                let unreadable = matches!(outcome.answers, Err(Unanswered::Unreadable(_)));
+                prop_assert_eq!(outcome.mac.is_none(), unreadable);
+            }
+        }
+    }
+}
