@@ -18,8 +18,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::http::admin::router;
-use crate::http::testing::Bench;
 use crate::http::unix::{AdminSocket, serve_unix};
+use crate::testing::bench::Bench;
 
 /// What a command printed, readable while it prints.
 #[derive(Clone, Default)]
@@ -64,7 +64,7 @@ impl Served {
         let path = self.bench.folder.path().join("admin.sock");
         let socket = AdminSocket::bind(&path).expect("binds");
         let stop = CancellationToken::new();
-        let router = router(self.bench.app.clone());
+        let router = router(self.bench.components.admin.clone());
         let task = tokio::spawn(serve_unix(socket, router, stop.clone()));
         self.running = Some((stop, task));
     }

@@ -15,14 +15,15 @@ use std::sync::Arc;
 use netboot_tftp::Server;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
 use crate::net::Segment;
 
 mod files;
 mod provider;
 mod raspberry_pi;
+mod service;
 
 use provider::Files;
+pub use service::BootFiles;
 
 /// The server, bound. It answers from the address it is bound to, also on a host with several.
 pub struct Tftp {
@@ -34,8 +35,8 @@ impl Tftp {
     ///
     /// # Errors
     /// The socket cannot be waited on, or is not bound to an IPv4 address.
-    pub fn on(socket: UdpSocket, app: Arc<App>, segment: Arc<Segment>) -> io::Result<Self> {
-        let server = Server::new(socket, Files::of(app, segment))?;
+    pub fn on(socket: UdpSocket, boot: Arc<BootFiles>, segment: Arc<Segment>) -> io::Result<Self> {
+        let server = Server::new(socket, Files::of(boot, segment))?;
         Ok(Self { server })
     }
 

@@ -7,10 +7,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Arc;
 use std::time::Duration;
 
-use appliance::app::App;
+use appliance::config::settings::Settings;
 use appliance::config::validate::check;
 use appliance::config::{Ports, Source};
 use appliance::{net, run};
@@ -45,7 +44,8 @@ listen = \"127.0.0.1:0\"
 /// The service, as `pxe-appliance serve` runs it.
 struct Appliance {
     folder: TempDir,
-    app: Arc<App>,
+    settings: Settings,
+    cache_key: String,
     remote: SocketAddr,
     stop: CancellationToken,
     running: JoinHandle<anyhow::Result<()>>,
@@ -68,12 +68,17 @@ impl Appliance {
         let bound = run::bind(checked)
             .await
             .unwrap_or_else(|error| panic!("{error:#}"));
-        let (app, remote) = (bound.app().clone(), bound.remote().expect("it listens"));
+        let (settings, remote) = (
+            bound.settings().clone(),
+            bound.remote().expect("it listens"),
+        );
+        let cache_key = bound.keys().cache_public().to_owned();
         let stop = CancellationToken::new();
         let running = tokio::spawn(bound.run(stop.clone()));
         Self {
             folder,
-            app,
+            settings,
+            cache_key,
             remote,
             stop,
             running,
@@ -323,9 +328,9 @@ async fn a_workstation_publishes_what_it_built_and_machines_install_it() {
 
 /// As an installer does: over HTTP, trusting the appliance's key only.
 async fn machines_copy_it(appliance: &Appliance) {
-    let address = appliance.app.address();
+    let address = appliance.settings.address();
     let from = format!("http://127.0.0.1:{}/cache", address.http_port);
-    let ours = appliance.app.keys.cache_public();
+    let ours = &appliance.cache_key;
     let (name, _) = ours.split_once(':').expect("a key");
     let theirs = format!("{name}:{}", "A".repeat(43) + "=");
     for (key, works) in [(theirs.as_str(), false), (ours, true)] {
@@ -358,7 +363,7 @@ async fn who_is_not_let_in_is_told_why_and_no_secret() {
 
     let token = appliance.token();
     let remote = appliance.remote;
-    let plain = appliance.app.address().http_port;
+    let plain = appliance.settings.address().http_port;
     let nobody = {
         let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
         listener.local_addr().expect("an address").port()

@@ -1,4 +1,6 @@
-//! A machine whose loader is to leave for its disk: by which way, and what is learnt of it.
+//! A machine whose loader is to start the system on its disk: by which chainload method, and what is learnt of it.
+
+use std::sync::Arc;
 
 use netboot::api::agent;
 use netboot::base::mac::Mac;
@@ -7,22 +9,40 @@ use netboot::loader::local_boot::{Loader, Way};
 use netboot::machine::departures::Departures;
 use netboot::machine::departures::is_expected_up;
 use netboot::machine::state::World;
+use parking_lot::Mutex;
 
-use crate::app::App;
-use crate::boot::requester::Caller;
+use super::log::BootLog;
+use super::requester::Requester;
+use crate::store::Store;
 
-impl App {
-    /// The way for this loader to the machine's own disk. That the way before led back here is kept with the machine; not
-    /// worth failing a boot for. Who is not known to be the machine is told the same, and nothing is learnt from it.
-    pub async fn way_to_disk(&self, caller: &Caller, loader: Loader) -> Way {
+/// Which machines were sent to their disks, and were not heard of since.
+pub struct LocalBoot {
+    store: Store,
+    log: Arc<BootLog>,
+    departures: Mutex<Departures>,
+}
+
+impl LocalBoot {
+    pub(super) fn new(store: Store, log: Arc<BootLog>) -> Self {
+        Self {
+            store,
+            log,
+            departures: Mutex::default(),
+        }
+    }
+
+    /// How this loader is to start the machine's own disk. That the method before led back to the network is kept with the
+    /// machine, but a store that takes no writes is not worth failing a boot for. An unverified requester is told the same,
+    /// and nothing is learnt from it.
+    pub async fn chainload_method(&self, requester: &Requester, loader: Loader) -> Way {
         let world = self.store.world();
-        let machine = world.by_mac(caller.mac);
+        let machine = world.by_mac(requester.mac);
         let known = machine.and_then(|m| m.local_boot.as_ref());
-        let Some(machine) = machine.filter(|m| caller.is_proven && is_expected_up(m)) else {
+        let Some(machine) = machine.filter(|m| requester.verified && is_expected_up(m)) else {
             return loader.way(known, None);
         };
-        let (now, id) = (self.timelines.now(), machine.id);
-        let (way, failed) = self.departures(|d| d.leave(machine, caller.mac, loader, now));
+        let (now, id) = (self.log.now(), machine.id);
+        let (way, failed) = self.departures(|d| d.leave(machine, requester.mac, loader, now));
         if let Some(left) = failed {
             tracing::warn!(mac = %id, %left, "came back to the network instead of its disk");
             let learn = move |world: &World, _| agent::came_back(world, id, left);
@@ -33,9 +53,9 @@ impl App {
         way
     }
 
-    /// The installed system of the machine with this key runs: the way that it came by is kept, if it was sent one.
+    /// The installed system of the machine with this key runs: the method that started it is kept, if one was sent.
     pub async fn came_up(&self, node_key: &Digest) {
-        let now = self.timelines.now();
+        let now = self.log.now();
         let arrived = |id: Mac| Some((id, self.departures(|d| d.arrived(id, now))?));
         let machine = self.store.world().by_node_key(node_key).map(|m| m.id);
         let Some((id, left)) = machine.and_then(arrived) else {

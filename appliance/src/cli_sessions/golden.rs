@@ -9,7 +9,7 @@ use netboot::doctor::boot_trace::{Mark, Why};
 use serde_json::json;
 
 use super::Served;
-use crate::http::testing::{Agent, MAC, TOPLEVEL, node_boots};
+use crate::testing::bench::{Agent, MAC, TOPLEVEL, node_boots};
 
 const OTHER: &str = "52:54:00:00:00:02";
 
@@ -30,7 +30,7 @@ impl Session {
     pub(super) async fn run(&mut self, line: &str) {
         let (exit, stdout, stderr) = self.served.run(line).await;
         let folder = self.served.bench.folder.path().display().to_string();
-        let cache_key = self.served.bench.app.keys.cache_public().to_owned();
+        let cache_key = self.served.bench.components.keys.cache_public().to_owned();
         let redact = |text: String| {
             let text = text.replace(&folder, "/run/pxe-appliance");
             redacted(&text.replace(&cache_key, "[key]"))
@@ -316,18 +316,18 @@ async fn what_happened() {
         client: Client::Pxe,
         arch: Arch::X64,
     };
-    let app = session.served.bench.app.clone();
+    let components = session.served.bench.components.clone();
     let mac = MAC.parse().expect("a MAC");
     session.run("doctor 52:54:00:12:34:56").await;
     session.run("doctor node1").await;
 
     session.served.bench.seen(MAC).await;
-    app.mark(mac, asked.clone());
+    components.boot.log.mark(mac, asked.clone());
     let silence = Mark::Silence {
         why: Why::Stranger,
         reason: "not enrolled".to_owned(),
     };
-    app.mark(mac, silence);
+    components.boot.log.mark(mac, silence);
     session.meanwhile("52:54:00:12:34:56 asked for something to boot");
     for line in [
         "show 52:54:00:12:34:56",
@@ -341,12 +341,12 @@ async fn what_happened() {
     session.served.bench.enroll(MAC, "worker", "node1").await;
     session.meanwhile("it was enrolled as node1");
     session.run("doctor node1").await;
-    app.mark(mac, asked);
+    components.boot.log.mark(mac, asked);
     let given = "offered snponly.efi".to_owned();
-    app.mark(mac, Mark::Answered { given });
+    components.boot.log.mark(mac, Mark::Answered { given });
     let (from, to) = ("0.0.0.0:68", "255.255.255.255:67");
     let (from, to) = (from.parse().expect("one"), to.parse().expect("one"));
-    app.keep_packet(mac, from, to, b"discover");
+    components.boot.log.keep_packet(mac, from, to, b"discover");
     session.meanwhile("it boots");
     session.run("show node1").await;
     session.run("doctor node1").await;
@@ -393,7 +393,9 @@ async fn a_machine_that_enrolled_itself_waits() {
     bench.seen(MAC).await;
     let (mac, worker) = (MAC.parse().expect("a MAC"), "worker".parse().expect("one"));
     bench
-        .app
+        .components
+        .boot
+        .decisions
         .enroll_stranger(mac, worker)
         .await
         .expect("enrolls");
@@ -513,7 +515,7 @@ async fn no_secret_is_ever_printed() {
     let mut agent = Agent::claims(bench, &ticket).await;
     let key = agent.installs().await;
     node_boots(bench, &key, "node1").await;
-    let keys = &bench.app.keys;
+    let keys = &bench.components.keys;
     let name = "node1".parse().expect("a name");
     let password = keys.node_password(&name);
     let secrets = [

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Served;
-use crate::http::testing::{Agent, MAC, TOPLEVEL};
+use crate::testing::bench::{Agent, MAC, TOPLEVEL};
 
 /// A machine whose disk this appliance encrypted.
 async fn encrypted() -> Served {

@@ -8,7 +8,7 @@ use netboot::loader::local_boot::{Left, Loader, Way};
 use netboot::machine::state::World;
 
 use super::golden::Session;
-use crate::http::testing::{Agent, MAC, TOPLEVEL, node_boots};
+use crate::testing::bench::{Agent, MAC, TOPLEVEL, node_boots};
 
 #[tokio::test]
 async fn ways_to_the_disk() {
@@ -19,9 +19,9 @@ async fn ways_to_the_disk() {
     let ticket = bench.boots(MAC).await;
     let key = Agent::claims(bench, &ticket).await.installs().await;
     node_boots(bench, &key, "node1").await;
-    let app = bench.app.clone();
+    let components = bench.components.clone();
     let mac = MAC.parse().expect("a MAC");
-    app.mark(
+    components.boot.log.mark(
         mac,
         Mark::Discover {
             client: Client::Ipxe,
@@ -37,9 +37,9 @@ async fn ways_to_the_disk() {
             reason: "running; boots its own disk".to_owned(),
             way: Some(way),
         };
-        app.mark(mac, Mark::Script { given });
+        components.boot.log.mark(mac, Mark::Script { given });
         let learn = move |world: &World, _| agent::came_back(world, mac, left);
-        app.store.decide(learn).await.expect("learns");
+        components.store.decide(learn).await.expect("learns");
         session.meanwhile(&format!("it came back after {way}"));
     }
     session.run("show node1").await;
@@ -49,7 +49,7 @@ async fn ways_to_the_disk() {
         way: Way::NextEntry,
     };
     let learn = move |world: &World, _| agent::left_to_disk(world, mac, left);
-    app.store.decide(learn).await.expect("learns");
+    components.store.decide(learn).await.expect("learns");
     session.meanwhile("its firmware was set right, and it came up");
     session.run("events node1 --after 15").await;
     session.run("show node1").await;

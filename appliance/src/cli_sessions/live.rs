@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::{Output, Printed, Served, run};
-use crate::http::testing::{Agent, MAC, TOPLEVEL, node_boots};
+use crate::testing::bench::{Agent, MAC, TOPLEVEL, node_boots};
 
 /// Waits until `text` was printed.
 async fn until_printed(printed: &Printed, text: &str) {

@@ -118,7 +118,7 @@ impl Lab {
 
     #[track_caller]
     fn releases(&self) -> Vec<(String, u32, String, bool)> {
-        let world = self.served.bench.app.store.world();
+        let world = self.served.bench.components.store.world();
         let releases = world.releases.iter().map(|release| {
             let revision = release.revision.clone().unwrap_or_default();
             (
@@ -168,7 +168,7 @@ async fn a_flake_becomes_releases_and_an_installer() {
     let image = lab
         .served
         .bench
-        .app
+        .components
         .installers
         .for_arch("x86_64")
         .expect("is served at once");
@@ -208,7 +208,7 @@ async fn a_flake_becomes_releases_and_an_installer() {
     let next = lab
         .served
         .bench
-        .app
+        .components
         .installers
         .for_arch("x86_64")
         .expect("is served");
@@ -216,7 +216,7 @@ async fn a_flake_becomes_releases_and_an_installer() {
     assert!(
         lab.served
             .bench
-            .app
+            .components
             .installers
             .named(&image.image.name, "x86_64")
             .is_some()
@@ -254,20 +254,20 @@ async fn a_flake_becomes_releases_and_an_installer() {
     assert!(err.contains("nix: trace: warning: an old option"), "{err}");
 
     // What the cache lost is put back, under the same release.
-    let app = &lab.served.bench.app;
-    let world = app.store.world();
+    let components = &lab.served.bench.components;
+    let world = components.store.world();
     let newest = world
         .newest(&"server".parse().expect("a name"))
         .expect("is there");
     let narinfo = format!("{}.narinfo", newest.toplevel.hash());
-    fs::remove_file(app.cache.file(&narinfo).expect("is there")).expect("removes");
+    fs::remove_file(components.cache.file(&narinfo).expect("is there")).expect("removes");
     let (exit, out, err) = lab.publish("server").await;
     assert_eq!(exit, 0, "{err}");
     assert!(
         out.contains("is release 1 of `server` already; nothing changed"),
         "{out}"
     );
-    assert!(app.cache.file(&narinfo).is_some());
+    assert!(components.cache.file(&narinfo).is_some());
 }
 
 #[tokio::test]
@@ -349,7 +349,7 @@ async fn what_fails_leaves_everything_as_it_was() {
     let (exit, _, err) = lab.publish("").await;
     assert_eq!(exit, 0, "{err}");
     let before = lab.releases();
-    let installer = lab.served.bench.app.installers.for_arch("x86_64");
+    let installer = lab.served.bench.components.installers.for_arch("x86_64");
 
     // The worker would change, and the server does not build.
     lab.write("1.34", "echo no rule to make target >&2; exit 3");
@@ -366,7 +366,7 @@ async fn what_fails_leaves_everything_as_it_was() {
     assert_eq!(
         lab.served
             .bench
-            .app
+            .components
             .installers
             .for_arch("x86_64")
             .map(|i| i.image),

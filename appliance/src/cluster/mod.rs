@@ -18,15 +18,16 @@ use netboot::profile::Profiles;
 use tokio_util::sync::CancellationToken;
 
 use self::api::Api;
-use crate::app::App;
+use crate::config::settings::Settings;
+use crate::keys::Keys;
 use crate::store::Store;
 
 /// How soon after it is Ready a node is seen to be so.
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// Runs until the token is cancelled.
-pub async fn watch(app: Arc<App>, stop: CancellationToken) {
-    let k3s = &app.config.k3s;
+pub async fn watch(settings: Settings, store: Store, keys: Arc<Keys>, stop: CancellationToken) {
+    let k3s = &settings.config().k3s;
     let (Some(server), Some(token_file)) = (&k3s.server, &k3s.api_token_file) else {
         let missing = match k3s.server {
             None => "k3s.server",
@@ -40,7 +41,7 @@ pub async fn watch(app: Arc<App>, stop: CancellationToken) {
         stop.cancelled().await;
         return;
     };
-    let tokens = [app.keys.server_token(), app.keys.agent_token()];
+    let tokens = [keys.server_token(), keys.agent_token()];
     let mut lookout = Lookout {
         server: server.clone(),
         token_file: token_file.clone(),
@@ -57,10 +58,10 @@ pub async fn watch(app: Arc<App>, stop: CancellationToken) {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(PAUSE) => {}
         }
-        let profiles = app.profiles();
+        let profiles = settings.profiles();
         tokio::select! {
             () = stop.cancelled() => return,
-            () = lookout.look(&app.store, &profiles) => {}
+            () = lookout.look(&store, &profiles) => {}
         }
     }
 }

@@ -19,8 +19,6 @@ mod lans;
 mod safety;
 mod server;
 
-const HOUR: Duration = Duration::from_secs(60 * 60);
-
 /// Beside the file; in the working directory where there is none.
 const HOSTS: &str = "hosts/profiles";
 
@@ -183,7 +181,7 @@ fn boot(reader: &mut Reader<'_>, top: &mut Section<'_>, folder: &Path) -> Boot {
             at: 0..0,
         }),
         attempts: attempts.map_or(3, |n| n.value),
-        armed_for: armed_for.map_or(24 * HOUR, |d| d.value),
+        armed_for: armed_for.map_or(24 * values::HOUR, |d| d.value),
         ipxe_dir: or(ipxe_dir, "/usr/lib/ipxe"),
         grub_dir: or(grub_dir, "/usr/lib/grub"),
         raspberry_pi_dir,

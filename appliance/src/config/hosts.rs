@@ -20,6 +20,17 @@ pub struct Files {
     pub texts: Vec<(String, String)>,
 }
 
+/// The folder `hosts`, of which `hosts_dir` is the folder `profiles`: from there `systemsFrom` reads them. `None` if
+/// `hosts_dir` has another name.
+pub(super) fn around(hosts_dir: &Path) -> Option<&Path> {
+    let hosts = hosts_dir.parent()?;
+    let ours = hosts_dir.file_name().is_some_and(|name| name == "profiles");
+    ours.then_some(match hosts.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => hosts,
+    })
+}
+
 /// Reads `*.toml` in the folder, sorted. Hidden files are left alone: editors keep their drafts there.
 /// A folder that does not exist holds nothing.
 pub fn read(folder: &Path) -> Result<Files, Vec<Problem>> {

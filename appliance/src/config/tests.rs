@@ -2,10 +2,14 @@
 
 use std::net::Ipv4Addr;
 use std::path::Path;
+use std::time::Duration;
 
 use expect_test::{Expect, expect};
+use netboot::machine::decide::Unknown;
+use netboot::profile::Profiles;
 
 use super::*;
+use crate::net::Interface;
 
 mod keys;
 mod lans;

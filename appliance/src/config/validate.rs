@@ -97,16 +97,6 @@ fn read(
     }
 }
 
-/// hosts/, of which `hosts_dir` is the folder `profiles`: there, `systemsFrom` reads them. None if it is called otherwise.
-fn around(hosts_dir: &Path) -> Option<&Path> {
-    let hosts = hosts_dir.parent()?;
-    let ours = hosts_dir.file_name().is_some_and(|name| name == "profiles");
-    ours.then_some(match hosts.as_os_str().is_empty() {
-        true => Path::new("."),
-        false => hosts,
-    })
-}
-
 fn count(folder: &Path) -> usize {
     hosts::read(folder).map_or(0, |files| files.texts.len())
 }

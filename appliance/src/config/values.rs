@@ -10,6 +10,8 @@ use netboot::machine::decide::Unknown;
 /// The longest span of time that a key takes: a leap year.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
+pub(super) const HOUR: Duration = Duration::from_secs(60 * 60);
+
 /// `30s`, `15m`, `12h`, `7d`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     match parse_duration(text) {

@@ -14,26 +14,26 @@ use netboot::dhcp::request::{self, Boot, Request};
 use netboot::machine::decide::Decision;
 
 use super::link::Link;
-use crate::app::App;
+use super::responder::Responder;
 use crate::base::clock;
 use crate::net::Segment;
 
 /// The outcome of one packet. Whatever must be durable before it is answered is durable when this returns. Without a
 /// `link` nobody is asked whether an address is in use.
 pub(super) async fn answer(
-    app: &App,
+    responder: &Responder,
     segment: &Segment,
     door: Door,
     packet: &[u8],
     link: Option<&Link>,
 ) -> Outcome {
-    let (address, own) = (&segment.address, app.cards());
+    let (address, own) = (&segment.address, &responder.own_cards);
     let question = Question {
         request: request::read(packet),
         door,
         address,
-        site: app.config.dhcp.site(address.ip),
-        own: &own,
+        site: responder.mode.site(address.ip),
+        own,
     };
     let mut known = Known::new(link.is_some());
     let mut standing = None;
@@ -43,45 +43,55 @@ pub(super) async fn answer(
             Err(need) => need,
         };
         match need {
-            Need::Decision(request) => known.decided(decide(app, request).await),
+            Need::Decision(request) => known.decided(decide(responder, request).await),
             Need::Enrollment(request, profile) => {
-                let enrolled = app.enroll_stranger(request.mac, profile).await;
-                known.enrolled(enrolled.map(|()| app.decision(request.mac)));
+                let enrolled = responder
+                    .decisions
+                    .enroll_stranger(request.mac, profile)
+                    .await;
+                known.enrolled(enrolled.map(|()| responder.decisions.decision(request.mac)));
             }
-            Need::Manner(request, boot) => known.tries(manner(app, &question, request, boot)),
+            Need::Manner(request, boot) => known.tries(manner(responder, &question, request, boot)),
             Need::Lease {
                 request,
                 site,
                 probe,
             } => {
-                let standing = *standing.get_or_insert_with(|| app.standing(request.mac.octets()));
-                let settled = lease(app, site, request, standing, probe).await;
-                let name = name(app, request.mac, &settled);
+                let standing = *standing
+                    .get_or_insert_with(|| responder.decisions.standing(request.mac.octets()));
+                let settled = lease(responder, site, request, standing, probe).await;
+                let name = name(responder, request.mac, &settled);
                 known.settled(settled, name);
             }
             Need::Probe(request, address) => {
-                let standing = *standing.get_or_insert_with(|| app.standing(request.mac.octets()));
+                let standing = *standing
+                    .get_or_insert_with(|| responder.decisions.standing(request.mac.octets()));
                 known.probed(address, who_has(link, address, standing).await);
             }
         }
     }
 }
 
-async fn decide(app: &App, request: &Request) -> Result<Decision, Refusal> {
-    app.see(request.mac, &request.facts, Asker::Itself).await?;
-    Ok(app.decision(request.mac))
+async fn decide(responder: &Responder, request: &Request) -> Result<Decision, Refusal> {
+    responder
+        .decisions
+        .see(request.mac, &request.facts, Asker::Itself)
+        .await?;
+    Ok(responder.decisions.decision(request.mac))
 }
 
-fn manner(app: &App, question: &Question<'_>, request: &Request, boot: Boot) -> Manner {
-    let world = app.store.world();
+fn manner(responder: &Responder, question: &Question<'_>, request: &Request, boot: Boot) -> Manner {
+    let world = responder.store.world();
     let machine = world.by_mac(request.mac);
     let worked = machine.and_then(|machine| machine.manner.as_ref());
-    let has = |name: &str| app.loaders.get(name).is_some();
-    app.trials(|trials| question.manner(trials, request, boot, worked, has, clock::now()))
+    let has = |name: &str| responder.loaders.get(name).is_some();
+    responder
+        .loaders
+        .attempts(|trials| question.manner(trials, request, boot, worked, has, clock::now()))
 }
 
 async fn lease(
-    app: &App,
+    responder: &Responder,
     site: &Arc<Site>,
     request: &Request,
     standing: Standing,
@@ -89,14 +99,14 @@ async fn lease(
 ) -> Result<Settled, Refusal> {
     let (site, request) = (site.clone(), request.clone());
     let rules = move |leases: &mut _, now| settle(leases, &site, &request, standing, probe, now);
-    app.store.lease(rules).await
+    responder.store.lease(rules).await
 }
 
 /// What a machine is called here, for an answer that tells it.
-fn name(app: &App, mac: Mac, settled: &Result<Settled, Refusal>) -> Option<HostName> {
+fn name(responder: &Responder, mac: Mac, settled: &Result<Settled, Refusal>) -> Option<HostName> {
     match settled {
         Ok(Settled::Offer { .. } | Settled::Ack { .. } | Settled::Inform) => {
-            let world = app.store.world();
+            let world = responder.store.world();
             world.by_mac(mac).and_then(|machine| machine.name.clone())
         }
         Ok(Settled::Probe(_) | Settled::Nak(_) | Settled::Silence(_)) | Err(_) => None,

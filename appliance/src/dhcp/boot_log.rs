@@ -5,11 +5,11 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use netboot::api::dhcp::{Door, Outcome};
 use netboot::dhcp::reply::Answer;
 
-use crate::app::App;
+use crate::boot::log::BootLog;
 
 /// Takes down a packet that came in, and that it got no answer if it got none.
 pub(super) fn came(
-    app: &App,
+    log: &BootLog,
     here: Ipv4Addr,
     door: Door,
     packet: &[u8],
@@ -22,15 +22,15 @@ pub(super) fn came(
         Door::Dhcp if from.ip().is_unspecified() => Ipv4Addr::BROADCAST,
         Door::Dhcp | Door::Binl => here,
     };
-    app.keep_packet(mac, from, SocketAddrV4::new(to, door.port()), packet);
+    log.keep_packet(mac, from, SocketAddrV4::new(to, door.port()), packet);
     for mark in outcome.marks() {
-        app.mark(mac, mark);
+        log.mark(mac, mark);
     }
 }
 
 /// Takes down an answer of `outcome`, once it is sent or cannot be.
 pub(super) fn went(
-    app: &App,
+    log: &BootLog,
     here: Ipv4Addr,
     door: Door,
     outcome: &Outcome,
@@ -39,7 +39,7 @@ pub(super) fn went(
 ) {
     let Some(mac) = outcome.mac else { return };
     if let Ok(to) = &sent {
-        app.keep_packet(
+        log.keep_packet(
             mac,
             SocketAddrV4::new(here, door.port()),
             *to,
@@ -48,6 +48,6 @@ pub(super) fn went(
     }
     let done = sent.as_ref().map(|_| ());
     if let Some(mark) = outcome.mark_of(answer, door, done) {
-        app.mark(mac, mark);
+        log.mark(mac, mark);
     }
 }

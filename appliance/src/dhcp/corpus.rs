@@ -10,6 +10,7 @@ use netboot::base::mac::Mac;
 
 use super::*;
 use crate::base::counters::Counter;
+use crate::run::components::Components;
 use crate::testing::{House, boot, enroll_as};
 
 /// One packet: its name, the door that it was sent to, its octets.
@@ -46,18 +47,18 @@ fn corpus() -> Vec<Packet> {
 }
 
 /// All packets, those that are their sender's first enrolled or not.
-async fn house(mode: &str, enrolled: bool, packets: &[Packet]) -> (House, Arc<App>) {
+async fn house(mode: &str, enrolled: bool, packets: &[Packet]) -> (House, Arc<Components>) {
     let house = House::new(&format!("{}{mode}", boot("")));
-    let app = house.bind().await.app().clone();
+    let components = house.bind().await.components().clone();
     let cards = packets.iter().filter_map(|(_, _, octets)| {
         let request = netboot::dhcp::request::read(octets).ok()?;
         Some(request.mac)
     });
     let cards: std::collections::BTreeSet<Mac> = cards.filter(|_| enrolled).collect();
     for (number, card) in cards.into_iter().enumerate() {
-        enroll_as(&app, card, "worker", format!("node{number}").leak()).await;
+        enroll_as(&components, card, "worker", format!("node{number}").leak()).await;
     }
-    (house, app)
+    (house, components)
 }
 
 const SERVER: &str = "[dhcp]\nmode = \"server\"\nrange = [\"127.1.0.10\", \"127.1.0.40\"]\n";
@@ -107,9 +108,9 @@ async fn every_packet_of_the_corpus_has_one_outcome_at_every_door() {
     let packets = corpus();
     let (mut answered, mut whole) = (0, String::new());
     for (mode, enrolled) in [("", false), ("", true), (SERVER, false), (SERVER, true)] {
-        let (_house, app) = house(mode, enrolled, &packets).await;
+        let (_house, components) = house(mode, enrolled, &packets).await;
         let total = || {
-            let counts = &app.counters.packets;
+            let counts = &components.counters.packets;
             let all = [
                 &counts.sent,
                 &counts.ignored,
@@ -120,7 +121,7 @@ async fn every_packet_of_the_corpus_has_one_outcome_at_every_door() {
             ];
             all.map(Counter::get).iter().sum::<u64>()
         };
-        let segment = app.segments[0].clone();
+        let segment = components.settings.segments()[0].clone();
         let socket = match LanSocket::bind(&segment.lan, 0) {
             Ok(socket) => socket,
             Err(error) => {
@@ -131,7 +132,7 @@ async fn every_packet_of_the_corpus_has_one_outcome_at_every_door() {
         };
         for (name, sent_to, packet) in &packets {
             for door in [Door::Dhcp, Door::Binl] {
-                let answering = answer::answer(&app, &segment, door, packet, None);
+                let answering = answer::answer(&components.dhcp, &segment, door, packet, None);
                 let outcome = AssertUnwindSafe(answering).catch_unwind().await;
                 let outcome = outcome.unwrap_or_else(|_| panic!("{name} on {door:?}"));
                 let answers = match &outcome.answers {
@@ -144,8 +145,8 @@ async fn every_packet_of_the_corpus_has_one_outcome_at_every_door() {
                 whole += &log.take();
                 let from = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 68);
                 let here = segment.address.ip;
-                boot_log::came(&app, here, door, packet, from, &outcome);
-                finish(&app, here, &socket, door, &outcome, from, None).await;
+                boot_log::came(&components.boot.log, here, door, packet, from, &outcome);
+                finish(&components.dhcp, here, &socket, door, &outcome, from, None).await;
                 let text = log.take();
                 let lines = text.lines().filter(|line| is_outcome(line)).count();
                 assert_eq!(lines, 1, "{name} on {door:?}: {text}");
@@ -157,7 +158,7 @@ async fn every_packet_of_the_corpus_has_one_outcome_at_every_door() {
                 );
             }
         }
-        assert_eq!(app.counters.packets.panicked.get(), 0);
+        assert_eq!(components.counters.packets.panicked.get(), 0);
     }
     assert!(answered > 100, "only {answered} were answered");
     whole += &log.take();

@@ -15,16 +15,17 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::app::App;
 use crate::net::Segment;
 
 mod answer;
 mod boot_log;
 mod link;
 mod origin;
+mod responder;
 mod socket;
 
 use origin::Origin;
+pub use responder::Responder;
 pub use socket::LanSocket;
 use socket::{Destination, Received};
 
@@ -33,7 +34,7 @@ use socket::{Destination, Received};
 /// # Errors
 /// The socket is broken for good.
 pub async fn serve(
-    app: Arc<App>,
+    responder: Arc<Responder>,
     segment: Arc<Segment>,
     socket: LanSocket,
     door: Door,
@@ -61,12 +62,12 @@ pub async fn serve(
             }
             Err(error) => return Err(error),
         };
-        let origin = Origin::of(&received.payload, |card| app.standing(card));
+        let origin = Origin::of(&received.payload, |card| responder.decisions.standing(card));
         let permit = match admission.try_admit(origin.counted()) {
             Ok(permit) => permit,
             // One line for each packet would be part of the flood.
             Err(full) => {
-                app.counters.packets.dropped.add(1);
+                responder.counters.packets.dropped.add(1);
                 if full.is_news {
                     let (iface, port) = (&segment.lan.interface, door.port());
                     tracing::warn!(iface, port, from = %received.from, "more packets than can be answered: some are dropped");
@@ -74,23 +75,29 @@ pub async fn serve(
                 continue;
             }
         };
-        let (app, segment, socket) = (app.clone(), segment.clone(), socket.clone());
+        let (responder, segment, socket) = (responder.clone(), segment.clone(), socket.clone());
         tokio::spawn(async move {
             let _permit = permit;
-            handle(&app, &segment, &socket, door, received).await;
+            handle(&responder, &segment, &socket, door, received).await;
         });
     }
 }
 
 /// One packet, from its bytes to what is sent and written down.
-async fn handle(app: &App, segment: &Segment, socket: &LanSocket, door: Door, received: Received) {
+async fn handle(
+    responder: &Responder,
+    segment: &Segment,
+    socket: &LanSocket,
+    door: Door,
+    received: Received,
+) {
     let Received {
         payload,
         from,
         card,
     } = received;
     let link = socket.link().map(Arc::as_ref);
-    let answering = AssertUnwindSafe(answer::answer(app, segment, door, &payload, link));
+    let answering = AssertUnwindSafe(answer::answer(responder, segment, door, &payload, link));
     let outcome = answering.catch_unwind().await.ok();
     let (mac, xid) = outcome.as_ref().map_or((None, None), |o| (o.mac, o.xid));
     let span = tracing::info_span!(
@@ -102,20 +109,20 @@ async fn handle(app: &App, segment: &Segment, socket: &LanSocket, door: Door, re
     );
     let Some(outcome) = outcome else {
         // Our own fault; the one packet is lost, the service is not.
-        app.counters.packets.panicked.add(1);
+        responder.counters.packets.panicked.add(1);
         let _span = span.enter();
         tracing::error!(%from, "a packet could not be handled; please report this");
         return;
     };
     let here = segment.address.ip;
-    boot_log::came(app, here, door, &payload, from, &outcome);
-    let sending = finish(app, here, socket, door, &outcome, from, card);
+    boot_log::came(&responder.log, here, door, &payload, from, &outcome);
+    let sending = finish(responder, here, socket, door, &outcome, from, card);
     sending.instrument(span).await;
 }
 
 /// Sends what is to be sent, and writes the one log line.
 async fn finish(
-    app: &App,
+    responder: &Responder,
     here: Ipv4Addr,
     socket: &LanSocket,
     door: Door,
@@ -123,7 +130,7 @@ async fn finish(
     from: SocketAddrV4,
     card: Option<[u8; 6]>,
 ) {
-    let packets = &app.counters.packets;
+    let packets = &responder.counters.packets;
     let answers = match &outcome.answers {
         Ok(answers) => answers,
         Err(reason) => {
@@ -149,7 +156,7 @@ async fn finish(
                 failure = Some(error.to_string());
             }
         }
-        boot_log::went(app, here, door, outcome, answer, sent);
+        boot_log::went(&responder.log, here, door, outcome, answer, sent);
     }
     let given = &*outcome.given();
     match failure {

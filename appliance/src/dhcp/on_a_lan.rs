@@ -157,8 +157,8 @@ fn a_machine_without_an_address_is_offered_a_loader_by_broadcast() {
     let machine = Machine::new("lan0", "10.77.0.1", "pc0");
     runtime().block_on(async {
         let bound = house_on(&["lan0"]).bind().await;
-        let app = bound.app().clone();
-        enroll(&app, mac(MAC)).await;
+        let components = bound.components().clone();
+        enroll(&components, mac(MAC)).await;
         let stop = CancellationToken::new();
         let running = tokio::spawn(bound.run(stop.clone()));
         let mut stranger = packet(DISCOVER, STRANGER, &UEFI);
@@ -186,8 +186,8 @@ fn a_machine_without_an_address_is_offered_a_loader_by_broadcast() {
         let (answer, from) = ask(machine.socket(4011), vec![again], ("10.77.0.1", 4011)).await;
         assert_eq!(from, "10.77.0.1:4011");
         assert!(String::from_utf8_lossy(&answer).contains("snponly.efi"));
-        assert_eq!(app.counters.packets.sent.get(), 2);
-        assert_eq!(app.counters.packets.ignored.get(), 1);
+        assert_eq!(components.counters.packets.sent.get(), 2);
+        assert_eq!(components.counters.packets.ignored.get(), 1);
         stop.cancel();
         running.await.expect("ends").expect("ends well");
     });
@@ -213,11 +213,11 @@ fn machines_on_two_lans_are_told_the_address_of_their_own() {
     ];
     runtime().block_on(async {
         let bound = house_on(&["lan0", "lan1"]).bind().await;
-        let app = bound.app().clone();
-        enroll(&app, mac(MAC)).await;
+        let components = bound.components().clone();
+        enroll(&components, mac(MAC)).await;
         let stop = CancellationToken::new();
         let running = tokio::spawn(bound.run(stop.clone()));
-        for ((machine, here, own), segment) in machines.iter().zip(&app.segments) {
+        for ((machine, here, own), segment) in machines.iter().zip(components.settings.segments()) {
             let octets = here.parse::<Ipv4Addr>().expect("an address").octets();
             for (stage, options) in [("UEFI", &UEFI[..]), ("iPXE", &IPXE[..])] {
                 let discover = packet(DISCOVER, MAC, options);

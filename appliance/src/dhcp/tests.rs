@@ -6,16 +6,17 @@ use netboot::doctor::boot_trace::Mark;
 use netboot::machine::State;
 
 use super::*;
+use crate::run::components::Components;
 use crate::testing::{
     BIOS, DISCOVER, House, IPXE, MAC, REQUEST, STRANGER, UEFI, at_home, boot, enroll, mac, packet,
 };
 
 const SERVER: &str = "[dhcp]\nmode = \"server\"\nrange = [\"127.1.0.10\", \"127.1.0.20\"]\n";
 
-async fn app(more: &str) -> (House, Arc<App>) {
+async fn components(more: &str) -> (House, Arc<Components>) {
     let house = House::new(more);
-    let app = house.bind().await.app().clone();
-    (house, app)
+    let components = house.bind().await.components().clone();
+    (house, components)
 }
 
 /// The words of an outcome: what was given and where to, or why nothing was.
@@ -32,27 +33,34 @@ fn words(outcome: &Outcome) -> String {
     }
 }
 
-async fn judge(app: &App, door: Door, packet: &[u8]) -> String {
-    words(&outcome(app, door, packet).await)
+async fn judge(components: &Components, door: Door, packet: &[u8]) -> String {
+    words(&outcome(components, door, packet).await)
 }
 
-async fn outcome(app: &App, door: Door, packet: &[u8]) -> Outcome {
-    answer::answer(app, &app.segments[0], door, packet, None).await
+async fn outcome(components: &Components, door: Door, packet: &[u8]) -> Outcome {
+    answer::answer(
+        &components.dhcp,
+        &components.settings.segments()[0],
+        door,
+        packet,
+        None,
+    )
+    .await
 }
 
 #[tokio::test]
 async fn a_stranger_is_written_down_and_gets_silence_at_every_door() {
-    let (_house, app) = app(&boot("")).await;
+    let (_house, components) = components(&boot("")).await;
     for (name, door, kind, options) in [
         ("UEFI on 67", Door::Dhcp, DISCOVER, &UEFI[..]),
         ("BIOS on 67", Door::Dhcp, DISCOVER, &BIOS[..]),
         ("iPXE on 67", Door::Dhcp, DISCOVER, &IPXE[..]),
         ("UEFI on 4011", Door::Binl, REQUEST, &UEFI[..]),
     ] {
-        let got = judge(&app, door, &packet(kind, STRANGER, options)).await;
+        let got = judge(&components, door, &packet(kind, STRANGER, options)).await;
         assert_eq!(got, "ignored: not enrolled", "{name}");
     }
-    let world = app.store.world();
+    let world = components.store.world();
     let machine = world.by_mac(mac(STRANGER)).expect("is on record");
     assert_eq!(machine.state, State::Seen);
     let class = machine.facts.vendor_class.as_deref();
@@ -61,20 +69,20 @@ async fn a_stranger_is_written_down_and_gets_silence_at_every_door() {
 
 #[tokio::test]
 async fn asking_again_writes_nothing() {
-    let (_house, app) = app(&boot("")).await;
+    let (_house, components) = components(&boot("")).await;
     let ask = packet(DISCOVER, STRANGER, &UEFI);
-    let _ = judge(&app, Door::Dhcp, &ask).await;
-    let before = app.store.world().seq;
+    let _ = judge(&components, Door::Dhcp, &ask).await;
+    let before = components.store.world().seq;
     for _ in 0..10 {
-        let _ = judge(&app, Door::Dhcp, &ask).await;
+        let _ = judge(&components, Door::Dhcp, &ask).await;
     }
-    assert_eq!(app.store.world().seq, before);
+    assert_eq!(components.store.world().seq, before);
 }
 
 #[tokio::test]
 async fn an_enrolled_machine_is_offered_what_it_can_run() {
-    let (_house, app) = app(&boot("")).await;
-    enroll(&app, mac(MAC)).await;
+    let (_house, components) = components(&boot("")).await;
+    enroll(&components, mac(MAC)).await;
     for (name, door, kind, options, want) in [
         (
             "UEFI on 67",
@@ -136,22 +144,22 @@ async fn an_enrolled_machine_is_offered_what_it_can_run() {
             "ignored: no loader for its architecture (Other(12))",
         ),
     ] {
-        let got = judge(&app, door, &packet(kind, MAC, options)).await;
+        let got = judge(&components, door, &packet(kind, MAC, options)).await;
         assert_eq!(got, want, "{name}");
     }
 }
 
 #[tokio::test]
 async fn a_loader_that_is_not_there_is_not_promised() {
-    let (house, _) = app(&boot("")).await;
+    let (house, _) = components(&boot("")).await;
     for loader in ["ipxe/snponly.efi", "grub/shimx64.efi"] {
         std::fs::remove_file(house.path().join(loader)).expect("removes");
     }
     std::fs::remove_dir_all(house.path().join("state")).expect("removes");
     std::fs::remove_file(house.path().join("admin.sock")).ok();
-    let app = house.bind().await.app().clone();
-    enroll(&app, mac(MAC)).await;
-    let got = judge(&app, Door::Dhcp, &packet(DISCOVER, MAC, &UEFI)).await;
+    let components = house.bind().await.components().clone();
+    enroll(&components, mac(MAC)).await;
+    let got = judge(&components, Door::Dhcp, &packet(DISCOVER, MAC, &UEFI)).await;
     assert_eq!(
         got,
         "ignored: no loader for it is in `boot.ipxe-dir` or `boot.grub-dir`: it needs `snponly.efi` or `ipxe.efi` \
@@ -163,8 +171,8 @@ async fn a_loader_that_is_not_there_is_not_promised() {
 async fn a_loader_that_led_nowhere_gives_way_and_the_one_that_worked_is_kept() {
     let house = House::new(&boot(""));
     std::fs::write(house.path().join("ipxe/ipxe.efi"), "a loader").expect("writes");
-    let app = house.bind().await.app().clone();
-    enroll(&app, mac(MAC)).await;
+    let components = house.bind().await.components().clone();
+    enroll(&components, mac(MAC)).await;
     let discover = packet(DISCOVER, MAC, &UEFI);
     for (name, want) in [
         ("at first", "offered snponly.efi → Broadcast"),
@@ -174,38 +182,54 @@ async fn a_loader_that_led_nowhere_gives_way_and_the_one_that_worked_is_kept() {
             "offered snponly.efi (option 43 turned round) → Broadcast",
         ),
     ] {
-        assert_eq!(judge(&app, Door::Dhcp, &discover).await, want, "{name}");
+        assert_eq!(
+            judge(&components, Door::Dhcp, &discover).await,
+            want,
+            "{name}"
+        );
     }
-    app.trials(|trials| trials.loaded(mac(MAC)));
-    let got = judge(&app, Door::Dhcp, &discover).await;
+    components
+        .boot
+        .loaders
+        .attempts(|trials| trials.loaded(mac(MAC)));
+    let got = judge(&components, Door::Dhcp, &discover).await;
     let want = "offered ipxe.efi (option 43 turned round) → Broadcast";
     assert_eq!(got, want, "loaded, and never heard of again");
-    app.trials(|trials| trials.loaded(mac(MAC)));
-    let stranger = app.caller(mac(MAC), Ipv4Addr::LOCALHOST);
-    app.reached(&stranger).await;
-    let world = app.store.world();
+    components
+        .boot
+        .loaders
+        .attempts(|trials| trials.loaded(mac(MAC)));
+    let stranger = components
+        .boot
+        .identification
+        .identify(mac(MAC), Ipv4Addr::LOCALHOST);
+    components.boot.loaders.reached(&stranger).await;
+    let world = components.store.world();
     let kept = world.by_mac(mac(MAC)).and_then(|m| m.manner.clone());
     assert_eq!(kept, None, "somebody says so in its name");
-    at_home(&app, mac(MAC));
-    let caller = app.caller(mac(MAC), Ipv4Addr::LOCALHOST);
-    app.reached(&caller).await;
-    let world = app.store.world();
+    at_home(&components, mac(MAC));
+    let caller = components
+        .boot
+        .identification
+        .identify(mac(MAC), Ipv4Addr::LOCALHOST);
+    components.boot.loaders.reached(&caller).await;
+    let world = components.store.world();
     let kept = world.by_mac(mac(MAC)).and_then(|m| m.manner.clone());
     let manner = Manner {
         form: Form::Turned,
         loader: Some("ipxe.efi".to_owned()),
     };
     assert_eq!(kept, Some(manner));
-    app.reached(&caller).await;
-    assert_eq!(app.store.world().seq, world.seq, "once a boot");
+    components.boot.loaders.reached(&caller).await;
+    assert_eq!(components.store.world().seq, world.seq, "once a boot");
 }
 
 #[tokio::test]
 async fn boot_unknown_may_name_a_profile() {
-    let (_house, app) = app(&boot("unknown = \"worker\"")).await;
-    let got = judge(&app, Door::Dhcp, &packet(DISCOVER, STRANGER, &UEFI)).await;
+    let (_house, components) = components(&boot("unknown = \"worker\"")).await;
+    let got = judge(&components, Door::Dhcp, &packet(DISCOVER, STRANGER, &UEFI)).await;
     assert_eq!(got, "offered snponly.efi → Broadcast");
-    let world = app.store.world();
+    let world = components.store.world();
     let machine = world.by_mac(mac(STRANGER)).expect("is on record");
     assert_eq!(machine.state, State::Enrolled);
     assert!(machine.is_armed(crate::base::clock::now()));
@@ -213,10 +237,10 @@ async fn boot_unknown_may_name_a_profile() {
 
 #[tokio::test]
 async fn boot_unknown_may_be_to_discover() {
-    let (_house, app) = app(&boot("unknown = \"discover\"")).await;
-    let got = judge(&app, Door::Dhcp, &packet(DISCOVER, STRANGER, &UEFI)).await;
+    let (_house, components) = components(&boot("unknown = \"discover\"")).await;
+    let got = judge(&components, Door::Dhcp, &packet(DISCOVER, STRANGER, &UEFI)).await;
     assert_eq!(got, "offered snponly.efi → Broadcast");
-    let world = app.store.world();
+    let world = components.store.world();
     let machine = world.by_mac(mac(STRANGER)).expect("is on record");
     assert_eq!(machine.state, State::Seen);
     assert_eq!(machine.discovery, None, "the script counts, not the packet");
@@ -224,8 +248,8 @@ async fn boot_unknown_may_be_to_discover() {
 
 #[tokio::test]
 async fn in_server_mode_everybody_has_an_address_but_strangers_no_boot() {
-    let (_house, app) = app(&format!("{}{SERVER}", boot(""))).await;
-    enroll(&app, mac(MAC)).await;
+    let (_house, components) = components(&format!("{}{SERVER}", boot(""))).await;
+    enroll(&components, mac(MAC)).await;
     for (name, mac, options, want) in [
         (
             "a phone",
@@ -252,17 +276,17 @@ async fn in_server_mode_everybody_has_an_address_but_strangers_no_boot() {
             "offered 127.1.0.11 with boot script → its card",
         ),
     ] {
-        let got = judge(&app, Door::Dhcp, &packet(DISCOVER, mac, options)).await;
+        let got = judge(&components, Door::Dhcp, &packet(DISCOVER, mac, options)).await;
         assert_eq!(got, want, "{name}");
     }
     let ask: Vec<(u8, &[u8])> = vec![(54, &[127, 0, 0, 1]), (50, &[127, 1, 0, 10])];
-    let got = judge(&app, Door::Dhcp, &packet(REQUEST, STRANGER, &ask)).await;
+    let got = judge(&components, Door::Dhcp, &packet(REQUEST, STRANGER, &ask)).await;
     assert_eq!(got, "leased 127.1.0.10 → its card");
 }
 
 #[tokio::test]
 async fn odd_packets_are_ignored_with_their_reason() {
-    let (_house, app) = app(&boot("")).await;
+    let (_house, components) = components(&boot("")).await;
     let good = packet(DISCOVER, MAC, &UEFI);
     let edit = |at: usize, value: u8| {
         let mut packet = good.clone();
@@ -277,18 +301,18 @@ async fn odd_packets_are_ignored_with_their_reason() {
         ("a group address", edit(28, 1)),
         ("empty", Vec::new()),
     ] {
-        let outcome = outcome(&app, Door::Dhcp, &packet).await;
+        let outcome = outcome(&components, Door::Dhcp, &packet).await;
         let Err(Unanswered::Unreadable(_)) = outcome.answers else {
             panic!("{name}: {outcome:?}");
         };
     }
     for length in 0..240 {
-        let outcome = outcome(&app, Door::Dhcp, &good[..length]).await;
+        let outcome = outcome(&components, Door::Dhcp, &good[..length]).await;
         let want = Err(Unanswered::Unreadable(Ignored::Short(length)));
         assert_eq!(outcome.answers, want);
     }
     assert!(
-        app.store.world().machines.is_empty(),
+        components.store.world().machines.is_empty(),
         "none was written down"
     );
 }
@@ -340,8 +364,8 @@ fn answers_go_where_the_rules_say() {
 /// Port 4011 through a real socket: the answer comes from the LAN address, to where it was asked from.
 #[tokio::test]
 async fn on_4011_the_answer_goes_back_to_the_sender() {
-    let (house, app) = app(&boot("")).await;
-    enroll(&app, mac(MAC)).await;
+    let (house, components) = components(&boot("")).await;
+    enroll(&components, mac(MAC)).await;
     let lan = &house.checked.config.config.lans[0];
     let socket = match LanSocket::bind(lan, 0) {
         Ok(socket) => socket,
@@ -354,8 +378,8 @@ async fn on_4011_the_answer_goes_back_to_the_sender() {
     let port = socket.port();
     let stop = CancellationToken::new();
     let serving = tokio::spawn(serve(
-        app.clone(),
-        app.segments[0].clone(),
+        components.dhcp.clone(),
+        components.settings.segments()[0].clone(),
         socket,
         Door::Binl,
         stop.clone(),
@@ -377,29 +401,34 @@ async fn on_4011_the_answer_goes_back_to_the_sender() {
     assert_eq!(from.to_string(), format!("127.0.0.1:{port}"));
     assert!(length >= 300, "{length}");
     assert_eq!(buffer[4..8], [0xde, 0xad, 0xbe, 0xef]);
-    assert_eq!(app.counters.packets.sent.get(), 1);
+    assert_eq!(components.counters.packets.sent.get(), 1);
     stop.cancel();
     serving.await.expect("ends").expect("ends well");
 }
 
 /// What a packet and its answers leave in the sender's timeline, as a line of JSON each without the time.
-async fn left_behind(app: &App, door: Door, packet: &[u8], sends: bool) -> Vec<String> {
-    let outcome = outcome(app, door, packet).await;
-    let here = app.address().ip;
+async fn left_behind(
+    components: &Components,
+    door: Door,
+    packet: &[u8],
+    sends: bool,
+) -> Vec<String> {
+    let outcome = outcome(components, door, packet).await;
+    let here = components.settings.address().ip;
     let card = outcome.mac.expect("a MAC");
-    let before = app.timelines.of(&[card]).len();
+    let before = components.boot.log.marks_of(&[card]).len();
     let from = "0.0.0.0:68".parse().expect("an address");
-    boot_log::came(app, here, door, packet, from, &outcome);
+    boot_log::came(&components.boot.log, here, door, packet, from, &outcome);
     if let Ok(answers) = &outcome.answers {
         for answer in answers {
             let sent = match sends {
                 true => Ok(SocketAddrV4::new(Ipv4Addr::BROADCAST, 68)),
                 false => Err(std::io::Error::other("the cable is out")),
             };
-            boot_log::went(app, here, door, &outcome, answer, sent);
+            boot_log::went(&components.boot.log, here, door, &outcome, answer, sent);
         }
     }
-    let notes = app.timelines.of(&[card]);
+    let notes = components.boot.log.marks_of(&[card]);
     let json = |mark: &Mark| serde_json::to_string(mark).expect("writes");
     notes[before..]
         .iter()
@@ -409,15 +438,15 @@ async fn left_behind(app: &App, door: Door, packet: &[u8], sends: bool) -> Vec<S
 
 #[tokio::test]
 async fn packets_leave_marks_and_stay_for_a_capture() {
-    let (_house, proxy) = app(&boot("")).await;
+    let (_house, proxy) = components(&boot("")).await;
     enroll(&proxy, mac(MAC)).await;
-    let (_other, server) = app(&format!("{}{SERVER}", boot(""))).await;
+    let (_other, server) = components(&format!("{}{SERVER}", boot(""))).await;
     enroll(&server, mac(MAC)).await;
     let odd = [
         (60, &b"PXEClient:Arch:00012:UNDI:003016"[..]),
         (93, &[0, 12]),
     ];
-    for (name, app, door, packet, sends, want) in [
+    for (name, components, door, packet, sends, want) in [
         (
             "a stranger",
             &proxy,
@@ -499,10 +528,14 @@ async fn packets_leave_marks_and_stay_for_a_capture() {
             ],
         ),
     ] {
-        assert_eq!(left_behind(app, door, &packet, sends).await, want, "{name}");
+        assert_eq!(
+            left_behind(components, door, &packet, sends).await,
+            want,
+            "{name}"
+        );
     }
     // Both directions, and the installed system's too.
-    let kept = proxy.packets.of(&[mac(MAC)]);
+    let kept = proxy.boot.log.packets_of(&[mac(MAC)]);
     let ports: Vec<(u16, u16)> = kept.iter().map(|p| (p.from.port(), p.to.port())).collect();
     assert_eq!(
         ports,
@@ -516,5 +549,11 @@ async fn packets_leave_marks_and_stay_for_a_capture() {
             (68, 67)
         ]
     );
-    assert!(proxy.packets.of(&[mac("52:54:00:00:00:07")]).is_empty());
+    assert!(
+        proxy
+            .boot
+            .log
+            .packets_of(&[mac("52:54:00:00:00:07")])
+            .is_empty()
+    );
 }

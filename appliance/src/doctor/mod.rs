@@ -15,76 +15,124 @@ use netboot::doctor::checks::{
 use netboot::machine::state::World;
 use netboot::profile::{Profiles, Role};
 
-use crate::app::App;
+use crate::boot::Boot;
+use crate::boot::loaders::BootLoaders;
+use crate::boot::log::BootLog;
+use crate::cache::Cache;
 use crate::config::Dhcp;
 use crate::config::hosts;
+use crate::config::settings::Settings;
 use crate::files::durable;
 use crate::files::loaders::Listed;
+use crate::installers::Installers;
+use crate::keys::Keys;
+use crate::lan_scan::Findings;
 use crate::net::Segment;
+use crate::publish::follow::Looks;
+use crate::store::Store;
 use crate::{cluster, net};
 
 /// How long the cluster may take to answer: a person waits.
 const CLUSTER: Duration = Duration::from_secs(3);
 
-/// Everything there is to look at, in the order of a boot.
-pub async fn checkup(app: &Arc<App>) -> Checkup {
-    let looking = app.clone();
-    let looked = tokio::task::spawn_blocking(move || look(&looking));
-    let (looked, cluster) = tokio::join!(looked, cluster(app));
-    let mut checks = looked.unwrap_or_default();
-    let one_token = app.config.k3s.has_one_token();
-    checks.push(checks::cluster(&cluster, one_token));
-    Checkup { checks }
+/// What is looked at.
+pub struct Doctor {
+    settings: Settings,
+    store: Store,
+    cache: Cache,
+    keys: Arc<Keys>,
+    installers: Arc<Installers>,
+    loaders: Arc<BootLoaders>,
+    log: Arc<BootLog>,
+    findings: Arc<Findings>,
+    looks: Arc<Looks>,
+}
+
+impl Doctor {
+    pub fn new(
+        settings: Settings,
+        store: Store,
+        cache: Cache,
+        keys: Arc<Keys>,
+        boot: &Boot,
+        findings: Arc<Findings>,
+        looks: Arc<Looks>,
+    ) -> Self {
+        Self {
+            settings,
+            store,
+            cache,
+            keys,
+            installers: boot.installers.clone(),
+            loaders: boot.loaders.clone(),
+            log: boot.log.clone(),
+            findings,
+            looks,
+        }
+    }
+
+    /// Everything there is to look at, in the order of a boot.
+    pub async fn checkup(self: &Arc<Self>) -> Checkup {
+        let doctor = self.clone();
+        let looked = tokio::task::spawn_blocking(move || look(&doctor));
+        let (looked, cluster) = tokio::join!(looked, cluster(&self.settings));
+        let mut checks = looked.unwrap_or_default();
+        let one_token = self.settings.config().k3s.has_one_token();
+        checks.push(checks::cluster(&cluster, one_token));
+        Checkup { checks }
+    }
 }
 
 /// What needs files and the kernel only.
-fn look(app: &App) -> Vec<Check> {
-    let world = app.store.world();
-    let answers_dhcp = !matches!(app.config.dhcp, Dhcp::Off);
-    let folder = app.config.ipxe_dir.display().to_string();
-    let (problems, profiles) = profiles(app);
-    let (cached, needed) = cache(app, &world);
+fn look(doctor: &Doctor) -> Vec<Check> {
+    let settings = &doctor.settings;
+    let config = settings.config();
+    let world = doctor.store.world();
+    let answers_dhcp = !matches!(config.dhcp, Dhcp::Off);
+    let folder = config.ipxe_dir.display().to_string();
+    let (problems, profiles) = profiles(settings);
+    let (cached, needed) = cache(doctor, &world);
     let largest = world.releases.iter().map(|r| r.closure_size).max();
-    let state_dir = &app.config.state_dir;
+    let state_dir = &config.state_dir;
     let mut checks = vec![
-        checks::lan(&interfaces(app)),
-        checks::ports(&ports::look(app), answers_dhcp),
-        checks::firewall(&firewall(app)),
-        checks::others(app.config.mode(), &others(app)),
-        checks::loaders(&loaders(app), &folder),
-        checks::images(&images::look(&app.installers.all())),
+        checks::lan(&interfaces(settings)),
+        checks::ports(&ports::look(settings), answers_dhcp),
+        checks::firewall(&firewall(&doctor.findings)),
+        checks::others(config.mode(), &others(&doctor.findings)),
+        checks::loaders(&loaders(doctor), &folder),
+        checks::images(&images::look(&doctor.installers.all())),
         checks::hosts(&problems, profiles),
         checks::cache(&cached, &needed),
-        checks::store(app.store.trouble().as_deref(), world.seq),
+        checks::store(doctor.store.trouble().as_deref(), world.seq),
         checks::space(&Space {
             folder: state_dir.display().to_string(),
             free: durable::free_space(state_dir).map_err(|error| error.to_string()),
             largest: largest.unwrap_or(0),
         }),
         checks::clock(Clock {
-            now: app.timelines.now(),
+            now: doctor.log.now(),
             synchronised: synchronised(),
-            last_event: last_event(app, &world),
+            last_event: last_event(doctor, &world),
         }),
     ];
-    checks.extend(branch(app, &world).as_ref().map(checks::branch));
+    checks.extend(branch(doctor, &world).as_ref().map(checks::branch));
     checks
 }
 
 /// Nothing where no branch is followed.
-fn branch(app: &App, world: &World) -> Option<Branch> {
-    let look = app.looks.last();
+fn branch(doctor: &Doctor, world: &World) -> Option<Branch> {
+    let (config, look) = (doctor.settings.config(), doctor.looks.last());
     Some(Branch {
-        flake: app.config.flake.clone()?,
-        every: app.config.publish.watch?,
-        now: app.timelines.now(),
+        flake: config.flake.clone()?,
+        every: config.publish.watch?,
+        now: doctor.log.now(),
         look: look.map(|look| (look.at, look.head)),
-        publishing: app.looks.publishing(),
+        publishing: doctor.looks.publishing(),
         followed: world.followed.clone(),
     })
 }
 
-fn interfaces(app: &App) -> Vec<Interface> {
+fn interfaces(settings: &Settings) -> Vec<Interface> {
     let all = net::interfaces().unwrap_or_default();
     let interface = |segment: &Arc<Segment>| {
         let lan = &segment.lan;
@@ -99,12 +147,12 @@ fn interfaces(app: &App) -> Vec<Interface> {
             carrier: carrier.map(|text| text.trim() != "0"),
         }
     };
-    app.segments.iter().map(interface).collect()
+    settings.segments().iter().map(interface).collect()
 }
 
 /// Of the last look; it is looked every ten minutes.
-fn others(app: &App) -> Vec<Others> {
-    let looks = app.findings.looks().into_iter();
+fn others(findings: &Findings) -> Vec<Others> {
+    let looks = findings.looks().into_iter();
     let others = looks.map(|look| Others {
         interface: look.interface,
         at: look.at,
@@ -113,8 +161,8 @@ fn others(app: &App) -> Vec<Others> {
     others.collect()
 }
 
-fn firewall(app: &App) -> Vec<FirewallDoor> {
-    let doors = app.findings.doors().into_iter();
+fn firewall(findings: &Findings) -> Vec<FirewallDoor> {
+    let doors = findings.doors().into_iter();
     let doors = doors.map(|door| FirewallDoor {
         port: format!("{} ({}) on `{}`", door.port, door.what, door.interface),
         answer: door.answer,
@@ -122,38 +170,41 @@ fn firewall(app: &App) -> Vec<FirewallDoor> {
     doors.collect()
 }
 
-fn loaders(app: &App) -> Vec<Loader> {
-    let kernels = app.kernels();
-    let listed = kernels.iter().flat_map(|k| app.loaders.usual(k));
+fn loaders(doctor: &Doctor) -> Vec<Loader> {
+    let kernels = doctor.settings.kernels();
+    let listed = kernels.iter().flat_map(|k| doctor.loaders.files().usual(k));
     let loader = |listed: &Listed| Loader {
         name: listed.name,
         for_whom: listed.purpose,
-        present: app.loaders.get(listed.name).is_some(),
+        present: doctor.loaders.get(listed.name).is_some(),
     };
     listed.map(loader).collect()
 }
 
 /// What is wrong in the folder as it is now, and how many profiles are in force.
-fn profiles(app: &App) -> (Vec<String>, usize) {
-    let read = hosts::read(&app.config.hosts_dir).and_then(|files| Profiles::read(&files.texts));
+fn profiles(settings: &Settings) -> (Vec<String>, usize) {
+    let read =
+        hosts::read(&settings.config().hosts_dir).and_then(|files| Profiles::read(&files.texts));
     let problems = read.err().unwrap_or_default();
     let problems = problems.iter().map(Problem::to_string).collect();
-    (problems, app.profiles().by_name.len())
+    (problems, settings.profiles().by_name.len())
 }
 
 /// The newest release of each system as it is in the cache, and systems that machines need and that have none.
-fn cache(app: &App, world: &World) -> (Vec<Cached>, Vec<String>) {
+fn cache(doctor: &Doctor, world: &World) -> (Vec<Cached>, Vec<String>) {
     let mut cached = Vec::new();
     for release in &world.releases {
         if world.newest(&release.system).map(|r| r.number) == Some(release.number) {
             cached.push(Cached {
                 release: format!("release {} of `{}`", release.number, release.system),
-                fault: app.cache.fault(&release.toplevel, app.keys.cache_public()),
+                fault: doctor
+                    .cache
+                    .fault(&release.toplevel, doctor.keys.cache_public()),
                 system: release.system.to_string(),
             });
         }
     }
-    let profiles = app.profiles();
+    let profiles = doctor.settings.profiles();
     let mut needed: Vec<String> = world
         .machines
         .values()
@@ -177,17 +228,18 @@ fn synchronised() -> Option<bool> {
     says("/run/systemd/timesync").then_some(false)
 }
 
-fn last_event(app: &App, world: &World) -> Option<netboot::base::timestamp::Timestamp> {
-    let last = app
+fn last_event(doctor: &Doctor, world: &World) -> Option<netboot::base::timestamp::Timestamp> {
+    let last = doctor
         .store
         .events(None, world.seq.saturating_sub(1), 1)
         .ok()?;
     last.last().map(|event| event.at)
 }
 
-async fn cluster(app: &App) -> Cluster {
-    let Some(server) = &app.config.k3s.server else {
-        let profiles = app.profiles();
+async fn cluster(settings: &Settings) -> Cluster {
+    let k3s = &settings.config().k3s;
+    let Some(server) = &k3s.server else {
+        let profiles = settings.profiles();
         let joins = profiles.by_name.values().filter(|profile| {
             let role = profile.role;
             role.is_some_and(|role| role != Role::ServerInit)
@@ -200,7 +252,7 @@ async fn cluster(app: &App) -> Cluster {
     match asked {
         Ok(Ok(())) => Cluster::Answers {
             url,
-            token: app.config.k3s.api_token_file.is_some(),
+            token: k3s.api_token_file.is_some(),
         },
         Ok(Err(error)) => Cluster::Silent {
             url,

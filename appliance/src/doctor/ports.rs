@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use netboot::doctor::checks::Door;
 use procfs::net::{TcpNetEntry, TcpState, UdpNetEntry, UdpState};
 
-use crate::app::App;
 use crate::config::Dhcp;
+use crate::config::settings::Settings;
 
-pub(super) fn look(app: &App) -> Vec<Door> {
-    let config = &app.config;
+pub(super) fn look(settings: &Settings) -> Vec<Door> {
+    let config = settings.config();
     let udp = procfs::net::udp().ok().map(|sockets| bound(&sockets));
     let tcp = procfs::net::tcp().ok().map(|sockets| listening(&sockets));
     let door = |kind: &str, port: u16, what: &str| {
@@ -32,8 +32,8 @@ pub(super) fn look(app: &App) -> Vec<Door> {
     }
     doors.push(door("UDP", config.ports.tftp, "TFTP"));
     // All LANs have the same ports, unless the kernel chose them.
-    let mut ports: Vec<_> = app
-        .segments
+    let mut ports: Vec<_> = settings
+        .segments()
         .iter()
         .map(|s| (s.address.http_port, s.address.node_port))
         .collect();

@@ -18,10 +18,10 @@ fn verdict(checkup: &Checkup, name: &str, verdict: Verdict, said: &str) {
 async fn what_is_in_order_and_what_is_broken_is_told_apart() {
     let house = House::new(&boot(""));
     let bound = house.bind().await;
-    let app = bound.app().clone();
-    enroll(&app, mac(MAC)).await;
+    let components = bound.components().clone();
+    enroll(&components, mac(MAC)).await;
 
-    let found = checkup(&app).await;
+    let found = components.doctor.checkup().await;
     verdict(&found, "lan", Verdict::Ok, "`lo` has 127.0.0.1/8");
     verdict(&found, "ports", Verdict::Ok, "(HTTP)");
     verdict(&found, "loaders", Verdict::Warning, "`ipxe.efi` is missing");
@@ -38,7 +38,7 @@ async fn what_is_in_order_and_what_is_broken_is_told_apart() {
 
     std::fs::remove_file(house.path().join("initrd")).expect("removes");
     std::fs::write(house.path().join("profiles/more.toml"), "dsik = 1").expect("writes");
-    let found = checkup(&app).await;
+    let found = components.doctor.checkup().await;
     verdict(
         &found,
         "installer",
@@ -49,7 +49,7 @@ async fn what_is_in_order_and_what_is_broken_is_told_apart() {
 
     // Its listeners end with it; who still looks is told.
     drop(bound);
-    let found = checkup(&app).await;
+    let found = components.doctor.checkup().await;
     verdict(&found, "ports", Verdict::Problem, "nothing listens on TCP");
 }
 
@@ -60,7 +60,7 @@ async fn a_cluster_that_does_not_answer_is_named_with_its_cause() {
     drop(listener);
     let more = format!("{}[k3s]\nserver = \"https://127.0.0.1:{port}\"\n", boot(""));
     let house = House::new(&more);
-    let app = house.bind().await.app().clone();
-    let found = checkup(&app).await;
+    let components = house.bind().await.components().clone();
+    let found = components.doctor.checkup().await;
     verdict(&found, "k3s", Verdict::Warning, "Connection refused");
 }

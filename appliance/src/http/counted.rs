@@ -11,19 +11,23 @@ use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
 use netboot::doctor::boot_trace::{Course, Delivery};
 
-use crate::app::App;
-use crate::boot::requester::Caller;
+use crate::base::counters::Counters;
+use crate::boot::loaders::BootLoaders;
+use crate::boot::log::BootLog;
+use crate::boot::requester::Requester;
 
-/// Whom a file goes to, and what it is.
-#[derive(Debug, Clone)]
+/// Whom a file goes to, what it is, and where its delivery is written down.
+#[derive(Clone)]
 pub(super) struct Parcel {
-    pub(super) to: Caller,
+    pub(super) to: Requester,
     pub(super) delivery: Delivery,
+    pub(super) log: Arc<BootLog>,
+    pub(super) loaders: Arc<BootLoaders>,
 }
 
 struct Counted {
     inner: Body,
-    app: Arc<App>,
+    counters: Arc<Counters>,
     bytes: u64,
     /// Bytes of all of it: nobody asks for a frame after the last, so the end is known by counting.
     whole: Option<u64>,
@@ -33,19 +37,26 @@ struct Counted {
 }
 
 /// Counts a response. A parcel is told about when it begins and when it ends; a HEAD or a range is none.
-pub(super) fn counted(app: &Arc<App>, response: Response, parcel: Option<Parcel>) -> Response {
-    app.counters.http_requests.add(1);
+pub(super) fn counted(
+    counters: &Arc<Counters>,
+    response: Response,
+    parcel: Option<Parcel>,
+) -> Response {
+    counters.http_requests.add(1);
     let parcel = parcel.filter(|_| response.status() == StatusCode::OK);
     let length = response.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|l| l.to_str().ok()?.parse().ok());
-    if let Some(Parcel { to, delivery }) = &parcel {
-        app.mark_of(to, delivery.begun());
+    if let Some(Parcel {
+        to, delivery, log, ..
+    }) = &parcel
+    {
+        log.mark_of(to, delivery.begun());
     }
     response.map(|inner| {
         Body::new(Counted {
             whole: length.or(inner.size_hint().exact()),
             inner,
-            app: app.clone(),
+            counters: counters.clone(),
             bytes: 0,
             parcel,
             begun: Instant::now(),
@@ -79,8 +90,14 @@ impl HttpBody for Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.app.counters.http_bytes.add(self.bytes);
-        let Some(Parcel { to, delivery }) = self.parcel.take() else {
+        self.counters.http_bytes.add(self.bytes);
+        let Some(Parcel {
+            to,
+            delivery,
+            log,
+            loaders,
+        }) = self.parcel.take()
+        else {
             return;
         };
         let (mac, file) = (to.mac, &delivery.file);
@@ -92,8 +109,8 @@ impl Drop for Counted {
         } else {
             tracing::info!(%mac, file, bytes, ms, "broken off");
         }
-        if whole && to.is_proven && self.app.loaders.get(file).is_some() {
-            self.app.trials(|trials| trials.loaded(mac));
+        if whole && to.verified && loaders.get(file).is_some() {
+            loaders.attempts(|attempts| attempts.loaded(mac));
         }
         let course = Course {
             bytes,
@@ -101,6 +118,6 @@ impl Drop for Counted {
             resent: 0,
             broken: (!whole).then(|| "the connection ended".to_owned()),
         };
-        self.app.mark_of(&to, delivery.ended(course));
+        log.mark_of(&to, delivery.ended(course));
     }
 }

@@ -4,6 +4,7 @@ mod accept;
 pub mod connection;
 mod counted;
 pub mod error;
+mod machine_cache;
 pub mod plain;
 pub mod request;
 mod state;
@@ -16,5 +17,3 @@ pub mod public;
 
 #[cfg(test)]
 mod routes;
-#[cfg(test)]
-pub(crate) mod testing;

@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -17,10 +16,9 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::admin::{self, Gate};
-use super::testing::{Bench, MAC, send};
 use super::{node, public};
-use crate::cache::Uploads;
 use crate::keys::secret_hash;
+use crate::testing::bench::{Bench, MAC, send};
 
 const TOKEN: &str = "token-token-token-token-token-token";
 
@@ -36,16 +34,25 @@ const METHODS: [Method; 6] = [
 
 /// By the name of each door.
 fn doors(bench: &Bench) -> [(&'static str, Router); 4] {
-    let (app, segment) = (&bench.app, &bench.app.segments[0]);
-    let uploads = Uploads::open(app.cache.clone()).expect("opens");
-    let gate = Gate::new(app.clone(), secret_hash(TOKEN), CancellationToken::new());
+    let (components, segment) = (&bench.components, &bench.components.settings.segments()[0]);
+    let gate = Gate::new(
+        components.store.clone(),
+        secret_hash(TOKEN),
+        CancellationToken::new(),
+    );
     [
-        ("http.port", public::router(app.clone(), segment.clone())),
-        ("http.node-port", node::router(app.clone(), segment.clone())),
-        ("admin.socket", admin::router(app.clone())),
+        (
+            "http.port",
+            public::router(components.public.clone(), segment.clone()),
+        ),
+        (
+            "http.node-port",
+            node::router(components.node.clone(), segment.clone()),
+        ),
+        ("admin.socket", admin::router(components.admin.clone())),
         (
             "admin.listen",
-            admin::over_tls(app.clone(), Arc::new(uploads), gate),
+            admin::over_tls(components.admin.clone(), bench.uploads(), gate),
         ),
     ]
 }

@@ -1,27 +1,28 @@
-//! What the routes of one listener hold: the appliance, and the LAN that the listener is on.
+//! What the routes of one listener are given: the calls, and the LAN that the listener is on.
 
 use std::sync::Arc;
 
 use axum::extract::FromRef;
 
-use crate::app::App;
 use crate::net::Segment;
 
-/// Routes take of it what they need: `State<Arc<App>>`, `State<Arc<Segment>>`.
-#[derive(Clone)]
-pub(super) struct Listener {
-    pub(super) app: Arc<App>,
+/// Routes take of it what they need: `State<Arc<PublicApi>>`, `State<Arc<Segment>>`.
+pub(super) struct Listener<A> {
+    pub(super) api: Arc<A>,
     pub(super) segment: Arc<Segment>,
 }
 
-impl FromRef<Listener> for Arc<App> {
-    fn from_ref(listener: &Listener) -> Self {
-        listener.app.clone()
+impl<A> Clone for Listener<A> {
+    fn clone(&self) -> Self {
+        Self {
+            api: self.api.clone(),
+            segment: self.segment.clone(),
+        }
     }
 }
 
-impl FromRef<Listener> for Arc<Segment> {
-    fn from_ref(listener: &Listener) -> Self {
+impl<A> FromRef<Listener<A>> for Arc<Segment> {
+    fn from_ref(listener: &Listener<A>) -> Self {
         listener.segment.clone()
     }
 }

@@ -9,25 +9,25 @@ use netboot::doctor::firewall::Answer;
 use tokio_util::sync::CancellationToken;
 
 use super::firewall::{self, Door};
-use super::{Look, probe};
-use crate::app::App;
+use super::{Findings, Look, probe};
+use crate::config::settings::Settings;
 
 /// Often enough to name a router that somebody brought home, seldom enough to disturb nobody.
 const EVERY: Duration = Duration::from_secs(600);
 
 /// Looks until `stop`.
-pub async fn watch(app: Arc<App>, stop: CancellationToken) {
+pub async fn watch(settings: Settings, findings: Arc<Findings>, stop: CancellationToken) {
     // Server mode has looked for others before it began; that look is only to be told.
-    let looked = app.findings.looks();
+    let looked = findings.looks();
     for look in &looked {
-        report(app.config.mode(), look);
+        report(settings.config().mode(), look);
     }
     let mut due = looked.is_empty();
     loop {
         let round = async {
-            knock(&app).await;
+            knock(&settings, &findings).await;
             if due {
-                look(&app).await;
+                look(&settings, &findings).await;
             }
         };
         tokio::select! {
@@ -42,23 +42,26 @@ pub async fn watch(app: Arc<App>, stop: CancellationToken) {
 }
 
 /// At the doors of the host's firewall.
-async fn knock(app: &App) {
-    let doors = firewall::look(&app.config, &app.segments).await;
-    let before = app.findings.knocked(doors.clone());
+async fn knock(settings: &Settings, findings: &Findings) {
+    let doors = firewall::look(settings.config(), settings.segments()).await;
+    let before = findings.knocked(doors.clone());
     if doors != before {
         report_doors(&doors);
     }
 }
 
 /// For other servers. Where the appliance answers no DHCP, somebody else is meant to.
-async fn look(app: &App) {
-    let Some(mode) = app.config.mode() else {
+async fn look(settings: &Settings, findings: &Findings) {
+    let Some(mode) = settings.config().mode() else {
         return;
     };
-    let own: Vec<Ipv4Addr> = app.segments.iter().map(|s| s.lan.address).collect();
-    let looks = app.segments.iter().map(|s| probe::look(&s.lan, &own));
+    let own: Vec<Ipv4Addr> = settings.segments().iter().map(|s| s.lan.address).collect();
+    let looks = settings
+        .segments()
+        .iter()
+        .map(|s| probe::look(&s.lan, &own));
     for look in futures_util::future::join_all(looks).await {
-        let before = app.findings.looked(look.clone());
+        let before = findings.looked(look.clone());
         if before.is_none_or(|before| before.rivals != look.rivals) {
             report(Some(mode), &look);
         }

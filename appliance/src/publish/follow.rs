@@ -1,8 +1,6 @@
 //! Follows the branch of the flake: a new commit is published without being asked to. What is due is decided in
 //! `netboot::publish::branch_watch`.
 
-mod flake;
-
 use std::time::Duration;
 
 use netboot::base::refusal::{Code, Refusal};
@@ -14,8 +12,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::base::clock::Clock;
 use crate::store::Store;
-
-pub use self::flake::FlakeBranch;
 
 /// Where commits come from, and how one becomes releases.
 pub trait Branch: Send + Sync {

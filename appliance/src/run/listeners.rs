@@ -1,4 +1,4 @@
-//! The sockets on one LAN: bound together, each served by its door.
+//! The sockets on one LAN: bound together, each served by its protocol.
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use netboot::base::address::Address;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::Tasks;
-use crate::app::App;
+use super::components::Components;
+use super::tasks::Tasks;
 use crate::config::{Config, Dhcp};
 use crate::dhcp::{self, Door, LanSocket};
 use crate::http::plain::serve_plain;
@@ -19,7 +19,7 @@ use crate::net::{Lan, Segment};
 use crate::tftp::Tftp;
 
 /// Bound; the kernel has said which ports they are.
-pub(super) struct Sockets {
+pub(super) struct LanSockets {
     lan: Lan,
     http: TcpListener,
     node: TcpListener,
@@ -27,7 +27,7 @@ pub(super) struct Sockets {
     dhcp: Vec<(Door, LanSocket)>,
 }
 
-impl Sockets {
+impl LanSockets {
     /// # Errors
     /// The first port that cannot be had, with the key that names it.
     pub(super) async fn bind(config: &Config, lan: &Lan) -> anyhow::Result<Self> {
@@ -62,9 +62,13 @@ impl Sockets {
         }))
     }
 
-    pub(super) fn open(self, app: &Arc<App>, segment: Arc<Segment>) -> anyhow::Result<Doors> {
-        Ok(Doors {
-            tftp: Tftp::on(self.tftp, app.clone(), segment.clone())?,
+    pub(super) fn open(
+        self,
+        components: &Components,
+        segment: Arc<Segment>,
+    ) -> anyhow::Result<LanListeners> {
+        Ok(LanListeners {
+            tftp: Tftp::on(self.tftp, components.tftp.clone(), segment.clone())?,
             segment,
             http: self.http,
             node: self.node,
@@ -74,7 +78,7 @@ impl Sockets {
 }
 
 /// Everything that machines on one LAN can call.
-pub(super) struct Doors {
+pub(super) struct LanListeners {
     segment: Arc<Segment>,
     http: TcpListener,
     node: TcpListener,
@@ -82,7 +86,7 @@ pub(super) struct Doors {
     dhcp: Vec<(Door, LanSocket)>,
 }
 
-impl Doors {
+impl LanListeners {
     pub(super) fn segment(&self) -> &Segment {
         &self.segment
     }
@@ -91,10 +95,10 @@ impl Doors {
         self.tftp.address()
     }
 
-    /// Adds a task for each door.
+    /// Adds a task for each socket.
     pub(super) fn serve(
         self,
-        app: &Arc<App>,
+        components: &Components,
         tls: &Arc<rustls::ServerConfig>,
         tasks: &mut Tasks,
         stop: &CancellationToken,
@@ -107,10 +111,10 @@ impl Doors {
             dhcp,
         } = self;
         let named = |door: &str| format!("{door} on {}", segment.lan.interface);
-        let routes = public::router(app.clone(), segment.clone());
+        let routes = public::router(components.public.clone(), segment.clone());
         let served = serve_plain(http, routes, stop.clone());
         tasks.add(named("http.port"), async { Ok(served.await?) });
-        let routes = node::router(app.clone(), segment.clone());
+        let routes = node::router(components.node.clone(), segment.clone());
         let served = serve_tls(node, tls.clone(), routes, stop.clone());
         tasks.add(named("http.node-port"), async { Ok(served.await?) });
         let served = tftp.run(stop.clone());
@@ -120,7 +124,13 @@ impl Doors {
                 Door::Dhcp => named("DHCP, port 67,"),
                 Door::Binl => named("DHCP, port 4011,"),
             };
-            let served = dhcp::serve(app.clone(), segment.clone(), socket, door, stop.clone());
+            let served = dhcp::serve(
+                components.dhcp.clone(),
+                segment.clone(),
+                socket,
+                door,
+                stop.clone(),
+            );
             tasks.add(name, async { Ok(served.await?) });
         }
     }

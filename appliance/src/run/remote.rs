@@ -1,4 +1,4 @@
-//! The operators' door on the network: bound with the others, opened by the token file.
+//! The listener for operators on the network: bound with the others, opened with the token file.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,34 +8,32 @@ use netboot_pin::AdminUrl;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::Tasks;
-use crate::app::App;
-use crate::cache::{Cache, Uploads};
-use crate::config::{AdminListen, Config};
-use crate::http::admin::{self, Gate};
+use super::components::Components;
+use super::tasks::Tasks;
+use crate::config::AdminListen;
+use crate::http::admin::{self, Gate, UploadState};
 use crate::http::tls::serve_tls;
-use crate::keys::Keys;
 use crate::keys::admin_token;
 
 /// The name of the token file that the service makes in its `state-dir`.
 const TOKEN_FILE: &str = "admin.token";
 
 /// Bound; the token is not known yet.
-pub(super) struct Bound {
+pub(super) struct RemoteSocket {
     listener: TcpListener,
     listen: AdminListen,
 }
 
 /// Bound, and known to those who have the token.
-pub(super) struct Remote {
+pub(super) struct RemoteListener {
     listener: TcpListener,
     url: AdminUrl,
     token: netboot::base::token::Digest,
     token_file: std::path::PathBuf,
-    uploads: Arc<Uploads>,
+    uploads: UploadState,
 }
 
-impl Bound {
+impl RemoteSocket {
     /// # Errors
     /// The address or the port cannot be had.
     pub(super) async fn bind(listen: &AdminListen) -> anyhow::Result<Self> {
@@ -50,12 +48,8 @@ impl Bound {
 
     /// # Errors
     /// The token file cannot be read or made, or others may read it.
-    pub(super) fn open(
-        self,
-        config: &Config,
-        keys: &Keys,
-        cache: &Cache,
-    ) -> anyhow::Result<Remote> {
+    pub(super) fn open(self, components: &Components) -> anyhow::Result<RemoteListener> {
+        let (config, keys) = (components.settings.config(), &components.keys);
         let mut address = self.listener.local_addr()?;
         if address.ip().is_unspecified() {
             // What a workstation is told must be an address.
@@ -70,19 +64,20 @@ impl Bound {
         let of_ours = self.listen.token_file.is_none();
         let token = admin_token::read_or_make(&token_file, of_ours, &url)
             .context("the operators' door on the network stays shut (admin.listen)")?;
-        let uploads = Uploads::open(cache.clone())
+        let counters = components.counters.clone();
+        let uploads = UploadState::open(components.cache.clone(), keys.clone(), counters)
             .context("cannot make the folder for uploads to the cache")?;
-        Ok(Remote {
+        Ok(RemoteListener {
             listener: self.listener,
             url,
             token,
             token_file,
-            uploads: Arc::new(uploads),
+            uploads,
         })
     }
 }
 
-impl Remote {
+impl RemoteListener {
     pub(super) fn address(&self) -> std::io::Result<SocketAddr> {
         self.listener.local_addr()
     }
@@ -94,13 +89,13 @@ impl Remote {
 
     pub(super) fn serve(
         self,
-        app: &Arc<App>,
+        components: &Components,
         tls: &Arc<rustls::ServerConfig>,
         tasks: &mut Tasks,
         stop: &CancellationToken,
     ) {
-        let gate = Gate::new(app.clone(), self.token, stop.clone());
-        let routes = admin::over_tls(app.clone(), self.uploads, gate);
+        let gate = Gate::new(components.store.clone(), self.token, stop.clone());
+        let routes = admin::over_tls(components.admin.clone(), self.uploads, gate);
         let served = serve_tls(self.listener, tls.clone(), routes, stop.clone());
         tasks.add("admin.listen", async { Ok(served.await?) });
     }

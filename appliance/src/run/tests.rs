@@ -5,7 +5,15 @@ use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixStream};
 
-use super::*;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use sd_notify::NotifyState;
+use tokio_util::sync::CancellationToken;
+
+use super::tasks::Tasks;
+use super::{bind, notify};
 use crate::testing::{House, KERNEL, MAC, boot, enroll, get, mac};
 
 const STOPS_IN: Duration = Duration::from_secs(2);
@@ -14,9 +22,12 @@ const STOPS_IN: Duration = Duration::from_secs(2);
 async fn it_stops_within_two_seconds_with_transfers_in_flight() {
     let house = House::new(&boot(""));
     let bound = house.bind().await;
-    let (app, tftp) = (bound.app().clone(), bound.tftp());
-    let http = SocketAddr::from((app.address().ip, app.address().http_port));
-    enroll(&app, mac(MAC)).await;
+    let (components, tftp) = (bound.components().clone(), bound.tftp());
+    let http = SocketAddr::from((
+        components.settings.address().ip,
+        components.settings.address().http_port,
+    ));
+    enroll(&components, mac(MAC)).await;
     let stop = CancellationToken::new();
     let running = tokio::spawn(bound.run(stop.clone()));
 
@@ -70,13 +81,16 @@ async fn what_was_written_down_is_there_after_a_restart() {
     let house = House::new(&boot(""));
     for round in ["first", "second"] {
         let bound = house.bind().await;
-        let app = bound.app().clone();
+        let components = bound.components().clone();
         if round == "first" {
-            enroll(&app, mac(MAC)).await;
+            enroll(&components, mac(MAC)).await;
         }
         let stop = CancellationToken::new();
         let running = tokio::spawn(bound.run(stop.clone()));
-        let to = SocketAddr::from((app.address().ip, app.address().http_port));
+        let to = SocketAddr::from((
+            components.settings.address().ip,
+            components.settings.address().http_port,
+        ));
         let (head, body) = get(to, "/", "").await;
         assert!(head.starts_with("http/1.1 200"), "{round}: {head}");
         let page = String::from_utf8_lossy(&body);
@@ -126,11 +140,11 @@ async fn a_listener_that_dies_is_named() {
 async fn without_its_store_it_ends() {
     let house = House::new(&boot(""));
     let bound = house.bind().await;
-    let app = bound.app().clone();
-    assert_eq!(app.store.trouble(), None);
+    let components = bound.components().clone();
+    assert_eq!(components.store.trouble(), None);
     let running = tokio::spawn(bound.run(CancellationToken::new()));
-    app.store.kill_writer().await;
-    assert!(app.store.trouble().is_some(), "/healthz says so");
+    components.store.kill_writer().await;
+    assert!(components.store.trouble().is_some(), "/healthz says so");
     let ended = tokio::time::timeout(STOPS_IN, running).await;
     let error = ended
         .expect("ends in time")
@@ -146,7 +160,7 @@ async fn without_its_store_it_ends() {
 async fn a_sign_of_life_comes_only_through_the_store() {
     let house = House::new(&boot(""));
     let bound = house.bind().await;
-    let store = bound.app().store.clone();
+    let store = bound.components().store.clone();
     let (said, mut heard) = tokio::sync::mpsc::unbounded_channel();
     let tell = move |state: NotifyState<'_>| drop(said.send(state.to_string()));
     let stop = CancellationToken::new();

@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use netboot::api::admin::{self, Operator};
@@ -15,13 +14,14 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::app::App;
 use crate::base::clock;
 use crate::config::validate::{Checked, check};
 use crate::config::{Ports, Source};
 use crate::net;
-use crate::run::{Bound, bind};
+use crate::run::components::Components;
+use crate::run::{Service, bind};
 
+pub(crate) mod bench;
 pub(crate) mod cuts;
 
 #[path = "../../tests/skip/mod.rs"]
@@ -93,7 +93,7 @@ impl House {
         Self { folder, checked }
     }
 
-    pub(crate) async fn bind(&self) -> Bound {
+    pub(crate) async fn bind(&self) -> Service {
         bind(self.checked.clone())
             .await
             .unwrap_or_else(|error| panic!("{error:#}"))
@@ -144,12 +144,17 @@ pub(crate) fn boot(more: &str) -> String {
     format!("[boot]\nipxe-dir = \"ipxe\"\ngrub-dir = \"grub\"\nraspberry-pi-dir = \"pi\"\n{more}\n")
 }
 
-pub(crate) async fn enroll(app: &Arc<App>, mac: Mac) {
-    enroll_as(app, mac, "worker", "node1").await;
+pub(crate) async fn enroll(components: &Components, mac: Mac) {
+    enroll_as(components, mac, "worker", "node1").await;
 }
 
-pub(crate) async fn enroll_as(app: &Arc<App>, mac: Mac, profile: &'static str, name: &'static str) {
-    let profiles = app.profiles();
+pub(crate) async fn enroll_as(
+    components: &Components,
+    mac: Mac,
+    profile: &'static str,
+    name: &'static str,
+) {
+    let profiles = components.settings.profiles();
     let enroll = move |world: &World, now| {
         let operator = Operator {
             profiles: &profiles,
@@ -165,7 +170,7 @@ pub(crate) async fn enroll_as(app: &Arc<App>, mac: Mac, profile: &'static str, n
         };
         admin::enroll(world, &operator, &request)
     };
-    app.store.decide(enroll).await.expect("enrolls");
+    components.store.decide(enroll).await.expect("enrolls");
 }
 
 /// A NAR of these strings, blanks between them; `~` is the empty one.
@@ -181,12 +186,12 @@ pub(crate) fn archive(words: &str) -> Vec<u8> {
 }
 
 /// The machine has the address that all tests call from: it was seen to take it.
-pub(crate) fn at_home(app: &App, mac: Mac) {
+pub(crate) fn at_home(components: &Components, mac: Mac) {
     let took = Mark::TookAddress {
         server: None,
         address: Some(Ipv4Addr::LOCALHOST),
     };
-    app.mark(mac, took);
+    components.boot.log.mark(mac, took);
 }
 
 /// Waits until `probe` holds.

@@ -12,46 +12,55 @@ use netboot::machine::decide::Decision;
 use netboot::tftp::path::{self, File, Owner, RequestedFile};
 use netboot_tftp::{Content, OpenFile};
 
-use super::provider::BootFile;
 use super::raspberry_pi;
-use crate::app::App;
-use crate::boot::requester::Caller;
-use crate::boot::script;
+use super::service::BootFiles;
+use crate::boot::requester::Requester;
 use crate::config::InstallerImage;
+
+/// What a file is in somebody's boot.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BootFile {
+    /// In whose name it is asked for. `None` for a file that is the same for all machines.
+    pub(super) requester: Option<Requester>,
+    /// `None` for a script, which is a step of its own.
+    pub(super) part: Option<Part>,
+}
 
 /// `address` is the one on the LAN where the client asks, `from` is the client's.
 ///
 /// # Errors
 /// The reason for the log. The client learns only that there is no such file.
 pub(super) async fn open(
-    app: &App,
+    boot: &BootFiles,
     address: &Address,
     from: Ipv4Addr,
     name: &[u8],
 ) -> Result<OpenFile<BootFile>, String> {
     let (owner, file) = match path::read(name).map_err(|why| why.to_string())? {
         RequestedFile::GrubMenu => return Ok(of_all("grub.cfg", text(grub::menu(address)))),
-        RequestedFile::Bootcode => return Ok(of_all("bootcode.bin", raspberry_pi::bootcode(app)?)),
+        RequestedFile::Bootcode => {
+            return Ok(of_all("bootcode.bin", raspberry_pi::bootcode(boot)?));
+        }
         RequestedFile::OfMachine { owner, file } => (owner, file),
     };
     let mac = match owner {
         Owner::Card(mac) => mac,
         Owner::RaspberryPi(serial) => {
-            let world = app.store.world();
+            let world = boot.store.world();
             let machine = world.by_raspberry_pi(&serial);
             machine.ok_or("no Raspberry Pi of this number is known")?.id
         }
     };
-    let caller = app.caller(mac, from);
-    let content = of_machine(app, address, &caller, &file)
+    let requester = boot.identification.identify(mac, from);
+    let content = of_machine(boot, address, &requester, &file)
         .await
         .map_err(|why| format!("{mac}: {why}"))?;
-    let caller = Some(caller);
+    let requester = Some(requester);
     let part = part(&file);
     Ok(OpenFile {
         name: shown(file),
         content,
-        context: BootFile { caller, part },
+        context: BootFile { requester, part },
     })
 }
 
@@ -61,7 +70,7 @@ fn of_all(name: &str, content: Content) -> OpenFile<BootFile> {
         name: name.to_owned(),
         content,
         context: BootFile {
-            caller: None,
+            requester: None,
             part: None,
         },
     }
@@ -94,65 +103,66 @@ fn shown(file: File) -> String {
 
 /// A file of one machine, if the machine may have it.
 async fn of_machine(
-    app: &App,
+    boot: &BootFiles,
     address: &Address,
-    caller: &Caller,
+    requester: &Requester,
     file: &File,
 ) -> Result<Content, String> {
-    let mac = caller.mac;
+    let mac = requester.mac;
     match file {
-        File::Loader(name) => loader(app, caller, name),
+        File::Loader(name) => loader(boot, requester, name),
         File::Firmware(name) => {
-            installs(app, mac)?;
-            raspberry_pi::firmware(app, name)
+            installs(boot, mac)?;
+            raspberry_pi::firmware(boot, name)
         }
         File::Autoexec => {
-            boots(app, mac)?;
+            boots(boot, mac)?;
             Ok(text(ipxe::autoexec(address, mac)))
         }
         File::Grub => {
-            app.reached(caller).await;
+            boot.loaders.reached(requester).await;
             let write = |script: &Script<'_>| Some(grub::text(script));
-            written(app, address, caller, Some(Loader::Grub), write).await
+            written(boot, address, requester, Some(Loader::Grub), write).await
         }
         File::Extlinux => {
             // Unlike GRUB, which was loaded from here, any U-Boot asks: silence is silence.
-            if let Decision::Silence(reason) = app.decision(mac) {
+            if let Decision::Silence(reason) = boot.decisions.decision(mac) {
                 return Err(reason.to_string());
             }
-            app.reached(caller).await;
+            boot.loaders.reached(requester).await;
             let write = |script: &Script<'_>| Some(extlinux::text(script));
-            written(app, address, caller, Some(Loader::UBoot), write).await
+            written(boot, address, requester, Some(Loader::UBoot), write).await
         }
-        File::Cmdline => written(app, address, caller, None, pi::cmdline).await,
-        File::Config => raspberry_pi_config(app, mac),
-        File::Kernel(set) => image(app, mac, set.as_deref(), |image| &image.kernel),
-        File::Initrd(set) => image(app, mac, set.as_deref(), |image| &image.initrd),
+        File::Cmdline => written(boot, address, requester, None, pi::cmdline).await,
+        File::Config => raspberry_pi_config(boot, mac),
+        File::Kernel(set) => image(boot, mac, set.as_deref(), |image| &image.kernel),
+        File::Initrd(set) => image(boot, mac, set.as_deref(), |image| &image.initrd),
     }
 }
 
 /// A boot loader, and the record that this machine asked for it.
-fn loader(app: &App, caller: &Caller, name: &str) -> Result<Content, String> {
-    let loader = app.loaders.get(name);
+fn loader(boot: &BootFiles, requester: &Requester, name: &str) -> Result<Content, String> {
+    let loader = boot.loaders.get(name);
     let (_, bytes) = loader.ok_or("asks for a file that is not there")?;
-    boots(app, caller.mac)?;
-    if caller.is_proven {
-        app.trials(|trials| trials.taken(caller.mac));
+    boots(boot, requester.mac)?;
+    if requester.verified {
+        boot.loaders
+            .attempts(|attempts| attempts.taken(requester.mac));
     }
     Ok(Content::Memory(bytes))
 }
 
 /// `config.txt` is the first file that a board asks for, and the same for all boards: with it, its boot begins.
-fn raspberry_pi_config(app: &App, mac: Mac) -> Result<Content, String> {
-    installs(app, mac)?;
-    let image = script::image(app, mac).map_err(|why| why.to_string())?;
-    app.installers.begin(mac, &image.image.name);
+fn raspberry_pi_config(boot: &BootFiles, mac: Mac) -> Result<Content, String> {
+    installs(boot, mac)?;
+    let image = boot.scripts.image(mac).map_err(|why| why.to_string())?;
+    boot.installers.begin(mac, &image.image.name);
     Ok(text(pi::config().to_owned()))
 }
 
 /// The machine is to netboot: an installer, or a screen.
-fn boots(app: &App, mac: Mac) -> Result<(), String> {
-    match app.decision(mac) {
+fn boots(boot: &BootFiles, mac: Mac) -> Result<(), String> {
+    match boot.decisions.decision(mac) {
         Decision::Install | Decision::Wait | Decision::Discover => Ok(()),
         Decision::Disk(reason) | Decision::Silence(reason) => Err(reason.to_string()),
         // Its DISCOVER enrolls it; a machine that never sent one is none.
@@ -161,9 +171,11 @@ fn boots(app: &App, mac: Mac) -> Result<(), String> {
 }
 
 /// The machine is to be installed, and there is an installer for it.
-fn installs(app: &App, mac: Mac) -> Result<(), String> {
-    match app.image_decision(mac) {
-        Decision::Install | Decision::Discover => script::image(app, mac)
+fn installs(boot: &BootFiles, mac: Mac) -> Result<(), String> {
+    match boot.decisions.image_decision(mac) {
+        Decision::Install | Decision::Discover => boot
+            .scripts
+            .image(mac)
             .map(drop)
             .map_err(|why| why.to_string()),
         Decision::Wait | Decision::Enroll(_) => Err("not enrolled".to_owned()),
@@ -173,18 +185,20 @@ fn installs(app: &App, mac: Mac) -> Result<(), String> {
 
 /// The script in the language of `write`, which may have no form for some entries.
 async fn written(
-    app: &App,
+    boot: &BootFiles,
     address: &Address,
-    caller: &Caller,
+    requester: &Requester,
     loader: Option<Loader>,
     write: impl Fn(&Script<'_>) -> Option<String>,
 ) -> Result<Content, String> {
-    let entry = script::entry(app, caller, loader)
+    let entry = boot
+        .scripts
+        .entry(requester, loader)
         .await
         .map_err(|refusal| refusal.to_string())?;
     let script = Script {
         address,
-        mac: caller.mac,
+        mac: requester.mac,
         entry: &entry,
     };
     write(&script).map(text).ok_or_else(|| match &entry {
@@ -195,16 +209,16 @@ async fn written(
 
 /// A file of the installer that was named, or else of the one that this machine has begun with.
 fn image(
-    app: &App,
+    boot: &BootFiles,
     mac: Mac,
     named: Option<&str>,
     part: impl Fn(&InstallerImage) -> &std::path::Path,
 ) -> Result<Content, String> {
-    installs(app, mac)?;
-    let image = script::begun(app, mac).map_err(|why| why.to_string())?;
+    installs(boot, mac)?;
+    let image = boot.scripts.begun(mac).map_err(|why| why.to_string())?;
     let image = match named {
         Some(name) => {
-            let found = app.installers.named(name, &image.image.arch);
+            let found = boot.installers.named(name, &image.image.arch);
             found.ok_or("asks for an installer that is not there any more")?
         }
         None => image,

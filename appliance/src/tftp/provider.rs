@@ -9,32 +9,23 @@ use netboot::tftp::sender::End;
 use netboot_tftp::{FileProvider, OpenFile, TransferStats};
 use tokio::runtime::Handle;
 
-use super::files;
-use crate::app::App;
-use crate::boot::requester::Caller;
+use super::files::{self, BootFile};
+use super::service::BootFiles;
+use crate::boot::requester::Requester;
 use crate::net::Segment;
 
 /// The files of the machines that are to boot them, on one LAN.
 pub(super) struct Files {
-    app: Arc<App>,
+    boot: Arc<BootFiles>,
     segment: Arc<Segment>,
     runtime: Handle,
 }
 
-/// What a file is in somebody's boot.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct BootFile {
-    /// In whose name it is asked for. `None` for a file that is the same for all machines.
-    pub(super) caller: Option<Caller>,
-    /// `None` for a script, which is a step of its own.
-    pub(super) part: Option<Part>,
-}
-
 impl Files {
     /// Within the runtime that the store is asked in.
-    pub(super) fn of(app: Arc<App>, segment: Arc<Segment>) -> Self {
+    pub(super) fn of(boot: Arc<BootFiles>, segment: Arc<Segment>) -> Self {
         Self {
-            app,
+            boot,
             segment,
             runtime: Handle::current(),
         }
@@ -47,12 +38,12 @@ impl FileProvider for Files {
     fn open(&self, client: SocketAddrV4, name: &[u8]) -> Result<OpenFile<BootFile>, String> {
         // The thread of a transfer waits here for the store: a ticket must be durable before a script with it goes out. It is
         // not a task of the runtime, because opening a file on a disk that does not answer would block a worker for as long.
-        let found = files::open(&self.app, &self.segment.address, *client.ip(), name);
+        let found = files::open(&self.boot, &self.segment.address, *client.ip(), name);
         self.runtime.block_on(found)
     }
 
     fn refused(&self, client: SocketAddrV4, name: &[u8], reason: &str) {
-        self.app.counters.tftp_refused.add(1);
+        self.boot.counters.tftp_refused.add(1);
         // The name is a stranger's: quoted, so that it cannot write log lines of its own.
         let file = String::from_utf8_lossy(name);
         match path::read(name) {
@@ -65,8 +56,10 @@ impl FileProvider for Files {
                 ..
             }) => {
                 let (file, reason) = (shown(&file), reason.to_owned());
-                let caller = self.app.caller(mac, *client.ip());
-                self.app.mark_of(&caller, Mark::NoFile { file, reason });
+                let requester = self.boot.identification.identify(mac, *client.ip());
+                self.boot
+                    .log
+                    .mark_of(&requester, Mark::NoFile { file, reason });
             }
             _ => {}
         }
@@ -74,8 +67,8 @@ impl FileProvider for Files {
     }
 
     fn started(&self, file: &OpenFile<BootFile>) {
-        if let Some((caller, delivery)) = delivery(file) {
-            self.app.mark_of(&caller, delivery.begun());
+        if let Some((requester, delivery)) = delivery(file) {
+            self.boot.log.mark_of(&requester, delivery.begun());
         }
     }
 
@@ -86,24 +79,31 @@ impl FileProvider for Files {
         to: SocketAddrV4,
         packet: &[u8],
     ) {
-        if let Some(Caller { mac, .. }) = file.context.caller {
-            self.app.keep_packet(mac, from, to, packet);
+        if let Some(Requester { mac, .. }) = file.context.requester {
+            self.boot.log.keep_packet(mac, from, to, packet);
         }
     }
 
     fn ended(&self, client: SocketAddrV4, file: &OpenFile<BootFile>, stats: &TransferStats) {
         if matches!(stats.end, Ok(End::Complete | End::Unconfirmed))
-            && let Some(caller) = file.context.caller.filter(|caller| caller.is_proven)
-            && self.app.loaders.get(&file.name).is_some()
+            && let Some(requester) = file
+                .context
+                .requester
+                .filter(|requester| requester.verified)
+            && self.boot.loaders.get(&file.name).is_some()
         {
-            self.app.trials(|trials| trials.loaded(caller.mac));
+            self.boot
+                .loaders
+                .attempts(|attempts| attempts.loaded(requester.mac));
         }
         self.count(stats);
         log(client, file, stats);
         if !matches!(stats.end, Ok(End::Probed))
-            && let Some((caller, delivery)) = delivery(file)
+            && let Some((requester, delivery)) = delivery(file)
         {
-            self.app.mark_of(&caller, delivery.ended(course(stats)));
+            self.boot
+                .log
+                .mark_of(&requester, delivery.ended(course(stats)));
         }
     }
 }
@@ -111,7 +111,7 @@ impl FileProvider for Files {
 impl Files {
     /// For the metrics.
     fn count(&self, stats: &TransferStats) {
-        let counters = &self.app.counters;
+        let counters = &self.boot.counters;
         counters.tftp_bytes.add(stats.bytes);
         match stats.end {
             Ok(End::Complete | End::Unconfirmed) => counters.tftp_sent.add(1),
@@ -127,8 +127,8 @@ impl Files {
 fn log(client: SocketAddrV4, file: &OpenFile<BootFile>, stats: &TransferStats) {
     let mac = file
         .context
-        .caller
-        .map(|caller| tracing::field::display(caller.mac));
+        .requester
+        .map(|requester| tracing::field::display(requester.mac));
     let TransferStats {
         end,
         bytes,
@@ -159,14 +159,14 @@ fn shown(name: &str) -> String {
 }
 
 /// Who gets a file and as what, if it is a part of somebody's boot.
-fn delivery(file: &OpenFile<BootFile>) -> Option<(Caller, Delivery)> {
-    let BootFile { caller, part } = file.context;
+fn delivery(file: &OpenFile<BootFile>) -> Option<(Requester, Delivery)> {
+    let BootFile { requester, part } = file.context;
     let delivery = Delivery {
         part: part?,
         file: file.name.clone(),
         via: Via::Tftp,
     };
-    Some((caller?, delivery))
+    Some((requester?, delivery))
 }
 
 /// How a transfer went, in the words of a timeline.

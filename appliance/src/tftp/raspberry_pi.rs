@@ -4,14 +4,14 @@ use netboot::dhcp::request::is_raspberry_pi_card;
 use netboot::machine::decide::Decision;
 use netboot_tftp::Content;
 
-use crate::app::App;
+use super::service::BootFiles;
 
 /// `name` is one of the firmware's, as `netboot::tftp::path` knows them. A link that leads out of the folder leads nowhere.
 ///
 /// # Errors
 /// The reason for the log.
-pub(super) fn firmware(app: &App, name: &str) -> Result<Content, String> {
-    let folder = app.config.raspberry_pi_dir.as_ref();
+pub(super) fn firmware(boot: &BootFiles, name: &str) -> Result<Content, String> {
+    let folder = boot.raspberry_pi_dir.as_ref();
     let folder = folder.ok_or("`boot.raspberry-pi-dir` is not set")?;
     let opened = folder.canonicalize().and_then(|folder| {
         let file = folder.join(name).canonicalize()?;
@@ -28,14 +28,14 @@ pub(super) fn firmware(app: &App, name: &str) -> Result<Content, String> {
 
 /// The second stage of a Pi 3 and older, which ask for it before they say who they are: there as long as some board is to
 /// be installed.
-pub(super) fn bootcode(app: &App) -> Result<Content, String> {
-    let world = app.store.world();
+pub(super) fn bootcode(boot: &BootFiles) -> Result<Content, String> {
+    let world = boot.store.world();
     let mut boards = world
         .machines
         .values()
         .filter(|m| m.macs.iter().copied().any(is_raspberry_pi_card));
-    if !boards.any(|board| app.image_decision(board.id) == Decision::Install) {
+    if !boards.any(|board| boot.decisions.image_decision(board.id) == Decision::Install) {
         return Err("no Raspberry Pi is to be installed".to_owned());
     }
-    firmware(app, "bootcode.bin")
+    firmware(boot, "bootcode.bin")
 }

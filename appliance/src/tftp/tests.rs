@@ -10,6 +10,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::run::components::Components;
 use crate::testing::{
     ARM, ARM_IMAGE, DISCOVER, House, MAC, STRANGER, UEFI, at_home, boot, enroll, enroll_as, mac,
     packet, wait_until,
@@ -19,7 +20,7 @@ mod meanwhile;
 
 struct Served {
     house: House,
-    app: Arc<App>,
+    components: Arc<Components>,
     at: SocketAddr,
     stop: CancellationToken,
     serving: JoinHandle<io::Result<()>>,
@@ -30,17 +31,22 @@ async fn served() -> Served {
 }
 
 async fn serving(house: House) -> Served {
-    let app = house.bind().await.app().clone();
-    enroll(&app, mac(MAC)).await;
-    at_home(&app, mac(MAC));
+    let components = house.bind().await.components().clone();
+    enroll(&components, mac(MAC)).await;
+    at_home(&components, mac(MAC));
     let socket = UdpSocket::bind("127.0.0.1:0").expect("binds");
-    let tftp = Tftp::on(socket, app.clone(), app.segments[0].clone()).expect("starts");
+    let tftp = Tftp::on(
+        socket,
+        components.tftp.clone(),
+        components.settings.segments()[0].clone(),
+    )
+    .expect("starts");
     let at = tftp.address();
     let stop = CancellationToken::new();
     let serving = tokio::spawn(tftp.run(stop.clone()));
     Served {
         house,
-        app,
+        components,
         at,
         stop,
         serving,
@@ -65,7 +71,7 @@ async fn told(live: &mut Receiver<Live>, what: &str) -> String {
 async fn an_armed_machine_gets_its_loader_whole() {
     let Served {
         house,
-        app,
+        components,
         at,
         stop,
         serving,
@@ -78,8 +84,11 @@ async fn an_armed_machine_gets_its_loader_whole() {
     };
     let forms = Form::all(uefi, false);
     let now = crate::base::clock::now();
-    let given = app.trials(|t| t.discover(mac(MAC), uefi, None, forms, &["snponly.efi"], now));
-    let mut live = app.store.live();
+    let given = components
+        .boot
+        .loaders
+        .attempts(|t| t.discover(mac(MAC), uefi, None, forms, &["snponly.efi"], now));
+    let mut live = components.store.live();
     for (name, path, options) in [
         ("plain", format!("{dashed}/snponly.efi"), &[][..]),
         (
@@ -98,11 +107,14 @@ async fn an_armed_machine_gets_its_loader_whole() {
         assert_eq!(got.as_deref(), Ok(want.as_slice()), "{name}");
     }
     wait_until("four to be counted", LIMIT, || {
-        app.counters.tftp_sent.get() == 4
+        components.counters.tftp_sent.get() == 4
     })
     .await;
-    assert_eq!(app.counters.tftp_bytes.get(), 4 * 290_001);
-    let reached = app.trials(|trials| trials.arrived(mac(MAC)));
+    assert_eq!(components.counters.tftp_bytes.get(), 4 * 290_001);
+    let reached = components
+        .boot
+        .loaders
+        .attempts(|trials| trials.arrived(mac(MAC)));
     assert_eq!(
         reached,
         Some(given),
@@ -120,7 +132,7 @@ async fn an_armed_machine_gets_its_loader_whole() {
 #[tokio::test(flavor = "multi_thread")]
 async fn everybody_else_is_told_that_there_is_nothing() {
     let Served {
-        app,
+        components,
         at,
         stop,
         house: _house,
@@ -143,8 +155,8 @@ async fn everybody_else_is_told_that_there_is_nothing() {
     ] {
         assert_eq!(fetch(at, &path, &[]).await, Err(1), "{name}");
     }
-    assert_eq!(app.counters.tftp_sent.get(), 0);
-    assert_eq!(app.counters.tftp_refused.get(), 9);
+    assert_eq!(components.counters.tftp_sent.get(), 0);
+    assert_eq!(components.counters.tftp_refused.get(), 9);
     stop.cancel();
 }
 
@@ -166,13 +178,13 @@ async fn nobody_writes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_probe_of_the_size_is_no_transfer() {
     let Served {
-        app,
+        components,
         at,
         stop,
         house: _house,
         ..
     } = served().await;
-    let mut live = app.store.live();
+    let mut live = components.store.live();
     let client = Peer::of(at).await;
     let name = format!("{}/snponly.efi", mac(MAC).dashed());
     client.ask(&read(&name, &[("tsize", "0")])).await;
@@ -180,7 +192,7 @@ async fn a_probe_of_the_size_is_no_transfer() {
     assert_eq!(said(&packet), "OACK tsize 290001");
     client.say(b"\0\x05\0\x08aborted\0", from).await;
     let kinds = || -> Vec<u8> {
-        let kept = app.packets.of(&[mac(MAC)]);
+        let kept = components.boot.log.packets_of(&[mac(MAC)]);
         kept.iter().map(|packet| packet.payload[1]).collect()
     };
     // The first transfer's port may hear its error after the next request has come to another.
@@ -188,8 +200,8 @@ async fn a_probe_of_the_size_is_no_transfer() {
     let got = fetch(at, &name, &[("blksize", "1468")]).await;
     assert_eq!(got.map(|f| f.len()), Ok(290_001));
     let told = told(&mut live, r#""mark":"sent""#).await;
-    assert_eq!(app.counters.tftp_sent.get(), 1);
-    assert_eq!(app.counters.tftp_broken_off.get(), 0);
+    assert_eq!(components.counters.tftp_sent.get(), 1);
+    assert_eq!(components.counters.tftp_broken_off.get(), 0);
     assert_eq!(told.matches(r#""mark":"begun""#).count(), 1, "{told}");
     assert!(!told.contains(r#""mark":"broken""#), "{told}");
     // Request, sizes, the error; request, sizes.
@@ -200,13 +212,13 @@ async fn a_probe_of_the_size_is_no_transfer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transfer_that_is_broken_off_is_told() {
     let Served {
-        app,
+        components,
         at,
         stop,
         house: _house,
         ..
     } = served().await;
-    let mut live = app.store.live();
+    let mut live = components.store.live();
     let client = Peer::of(at).await;
     client
         .ask(&read(&format!("{}/snponly.efi", mac(MAC).dashed()), &[]))
@@ -218,7 +230,7 @@ async fn a_transfer_that_is_broken_off_is_told() {
     for part in [r#""bytes":512"#, r#""why":"TFTP error 3 of the machine""#] {
         assert!(told.contains(part), "{told}");
     }
-    assert_eq!(app.counters.tftp_broken_off.get(), 1);
+    assert_eq!(components.counters.tftp_broken_off.get(), 1);
     stop.cancel();
 }
 
@@ -231,7 +243,7 @@ fn text(got: Result<Vec<u8>, u8>) -> String {
 async fn every_loader_is_led_to_the_installer() {
     let Served {
         house,
-        app,
+        components,
         at,
         stop,
         ..
@@ -256,7 +268,7 @@ async fn every_loader_is_led_to_the_installer() {
         "{menu}"
     );
 
-    let before = app
+    let before = components
         .store
         .world()
         .by_mac(mac(MAC))
@@ -278,7 +290,7 @@ async fn every_loader_is_led_to_the_installer() {
         extlinux.contains(&format!("KERNEL {dashed}/installer/kernel\n")),
         "{extlinux}"
     );
-    let attempt = app
+    let attempt = components
         .store
         .world()
         .by_mac(mac(MAC))
@@ -347,7 +359,7 @@ async fn a_machine_that_is_not_to_install_gets_words_from_grub_and_nothing_else(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_with_a_disk_of_its_own_is_sent_there() {
     let Served {
-        app,
+        components,
         at,
         stop,
         house: _house,
@@ -362,7 +374,7 @@ async fn a_machine_with_a_disk_of_its_own_is_sent_there() {
             drafts: vec![netboot::machine::event::Draft::of(machine, gave_up)],
         }
     };
-    app.store.decide(retire).await.expect("decides");
+    components.store.decide(retire).await.expect("decides");
     let dashed = mac(MAC).dashed();
     let grub = text(fetch(at, &format!("/grub/{MAC}.cfg"), &[]).await);
     assert!(
@@ -393,7 +405,7 @@ async fn a_raspberry_pi_gets_its_firmware_and_its_installer_by_its_serial_number
     let house = House::with(&format!("{ARM_IMAGE}{}", boot("")), &[ARM]);
     std::os::unix::fs::symlink("../secret", house.path().join("pi/start.elf")).expect("links");
     let Served {
-        app,
+        components,
         at,
         stop,
         house: _house,
@@ -411,7 +423,10 @@ async fn a_raspberry_pi_gets_its_firmware_and_its_installer_by_its_serial_number
         ],
     );
     let request = netboot::dhcp::request::read(&discover).expect("reads");
-    app.see(mac(PI), &request.facts, Asker::Itself)
+    components
+        .boot
+        .decisions
+        .see(mac(PI), &request.facts, Asker::Itself)
         .await
         .expect("is seen");
 
@@ -423,7 +438,7 @@ async fn a_raspberry_pi_gets_its_firmware_and_its_installer_by_its_serial_number
     ] {
         assert_eq!(fetch(at, file, &[]).await, Err(1), "{file}, not enrolled");
     }
-    enroll_as(&app, mac(PI), "arm", "pi1").await;
+    enroll_as(&components, mac(PI), "arm", "pi1").await;
     for (file, want) in [
         ("bootcode.bin", "bootcode"),
         ("6d7e8f90/start4.elf", "start4"),
@@ -456,7 +471,7 @@ async fn a_raspberry_pi_gets_its_firmware_and_its_installer_by_its_serial_number
 async fn a_machine_never_gets_the_kernel_of_another_architecture() {
     let house = House::with(&format!("{ARM_IMAGE}{}", boot("")), &[ARM]);
     let Served {
-        app,
+        components,
         at,
         stop,
         house: _house,
@@ -465,12 +480,15 @@ async fn a_machine_never_gets_the_kernel_of_another_architecture() {
     let other = "52:54:00:00:00:07";
     let discover = packet(DISCOVER, other, &UEFI);
     let request = netboot::dhcp::request::read(&discover).expect("reads");
-    enroll_as(&app, mac(other), "arm", "arm1").await;
-    app.see(mac(other), &request.facts, Asker::Itself)
+    enroll_as(&components, mac(other), "arm", "arm1").await;
+    components
+        .boot
+        .decisions
+        .see(mac(other), &request.facts, Asker::Itself)
         .await
         .expect("is seen");
-    at_home(&app, mac(other));
-    let mut live = app.store.live();
+    at_home(&components, mac(other));
+    let mut live = components.store.live();
     let grub = text(fetch(at, &format!("/grub/{other}.cfg"), &[]).await);
     let want = "its profile arm is for aarch64, and this machine boots as x86-64 UEFI";
     assert!(grub.contains(want) && !grub.contains("linux"), "{grub}");
@@ -478,7 +496,7 @@ async fn a_machine_never_gets_the_kernel_of_another_architecture() {
     assert!(told.contains(want), "{told}");
     let kernel = format!("{}/installer/kernel", mac(other).dashed());
     assert_eq!(fetch(at, &kernel, &[]).await, Err(1));
-    let attempt = app
+    let attempt = components
         .store
         .world()
         .by_mac(mac(other))

@@ -7,8 +7,7 @@ use netboot::loader::local_boot::{Left, LocalBoot};
 use netboot::loader::script::Entry;
 
 use super::*;
-use crate::boot::script;
-use crate::http::testing::{Agent, Bench, MAC, TOPLEVEL, node_boots};
+use crate::testing::bench::{Agent, Bench, MAC, TOPLEVEL, node_boots};
 use crate::testing::{at_home, mac};
 
 const UEFI: Loader = Loader::IpxeUefi;
@@ -24,8 +23,17 @@ async fn installed() -> (Bench, String) {
 }
 
 async fn asks(bench: &Bench) -> Way {
-    let caller = bench.app.caller(mac(MAC), Ipv4Addr::LOCALHOST);
-    let entry = script::entry(&bench.app, &caller, Some(UEFI)).await;
+    let caller = bench
+        .components
+        .boot
+        .identification
+        .identify(mac(MAC), Ipv4Addr::LOCALHOST);
+    let entry = bench
+        .components
+        .boot
+        .scripts
+        .entry(&caller, Some(UEFI))
+        .await;
     match entry.expect("an answer") {
         Entry::Disk { way, .. } => way,
         other => panic!("it is to boot its disk: {other:?}"),
@@ -33,14 +41,14 @@ async fn asks(bench: &Bench) -> Way {
 }
 
 fn known(bench: &Bench) -> Option<LocalBoot> {
-    let world = bench.app.store.world();
+    let world = bench.components.store.world();
     world.by_mac(mac(MAC)).and_then(|m| m.local_boot.clone())
 }
 
 #[tokio::test]
 async fn the_way_that_the_node_came_up_by_is_kept() {
     let (bench, key) = installed().await;
-    at_home(&bench.app, mac(MAC));
+    at_home(&bench.components, mac(MAC));
     let way = asks(&bench).await;
     assert_eq!(way, Way::NextEntry);
     assert_eq!(known(&bench), None, "nothing followed yet");
@@ -61,8 +69,8 @@ async fn a_way_that_led_back_is_not_handed_out_again() {
         },
     );
     let learn = move |world: &World, _| agent::came_back(world, id, left);
-    bench.app.store.decide(learn).await.expect("learns");
-    at_home(&bench.app, mac(MAC));
+    bench.components.store.decide(learn).await.expect("learns");
+    at_home(&bench.components, mac(MAC));
     assert_eq!(asks(&bench).await, Way::EspLoader);
 }
 

@@ -27,11 +27,11 @@ impl Served {
     async fn new() -> Self {
         let house = House::new("");
         let bound = house.bind().await;
-        let address = bound.app().address();
+        let address = bound.settings().address();
         let at = SocketAddr::from((address.ip, address.http_port));
         let kept = Kept {
-            cache: bound.app().cache.clone(),
-            key: bound.app().keys.cache_public().to_owned(),
+            cache: bound.components().cache.clone(),
+            key: bound.components().keys.cache_public().to_owned(),
             dir: house.path().join("state/cache"),
             _folder: None,
         };

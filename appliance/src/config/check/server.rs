@@ -1,13 +1,13 @@
 //! `[dhcp]` in server mode → the networks that addresses are leased in, and what goes out with them.
 
 use std::net::Ipv4Addr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use netboot::base::mac::Mac;
 use netboot::dhcp::lease::{Network, Reservations, Site, Subnet};
 
-use super::HOUR;
 use crate::config::document::{Placed, Reader, Section};
 use crate::config::{Dhcp, values};
 use crate::net::Lan;
@@ -127,46 +127,32 @@ impl Link {
 }
 
 /// The `[[dhcp.subnet]]` tables: those of LANs into their places in `own`, the others, which are behind relay agents,
-/// as a list. No list if one of those is wrong.
+/// as a list. `None` if one of those is wrong.
 fn subnets(
     reader: &mut Reader<'_>,
     section: &mut Section<'_>,
     lans: &[Link],
     own: &mut [Option<Subnet>],
 ) -> Option<Vec<Subnet>> {
+    // With one LAN, [dhcp] itself describes it, and every table is of a network behind a relay agent.
     let several = lans.len() > 1;
     let mut known: Vec<Link> = Vec::new();
     let mut relayed = Some(Vec::new());
     let mut unread = false;
     let mut described = vec![!several; lans.len()];
     for mut table in reader.tables(section, "subnet") {
-        let network = reader.parsed(&mut table, "network", values::network);
-        if network.is_none() && table.key_span("network").is_none() {
-            let tip = "write it like network = \"10.78.0.0/24\"";
-            reader.problem_with_tip(&table.at(), "the subnet has no `network`", tip);
-        }
-        unread |= network.is_none();
-        let read = network.map(|Placed { value, at }| (Link::relayed(value), at));
+        let read = network(reader, &mut table);
+        unread |= read.is_none();
         let of_lan = read.as_ref().filter(|_| several);
         let of_lan = of_lan.and_then(|(link, _)| lans.iter().position(|lan| lan.is(link)));
         if let Some((link, at)) = &read {
             let others = known.iter().chain(lans.iter().filter(|_| of_lan.is_none()));
-            for other in others.filter(|other| other.overlaps(link)) {
-                let message = format!("{} overlaps {}", link.name, other.name);
-                if other.is(link) && other.own.is_some() {
-                    let tip = "what is said of the only LAN stands in [dhcp] itself";
-                    reader.problem_with_tip(at, message, tip);
-                } else {
-                    reader.problem(at, message);
-                }
-            }
+            overlaps(reader, link, at, others);
         }
         // Without knowing the LANs and its network, nobody can tell whether it is one of them.
         let may_be_lan = lans.is_empty() || several && read.is_none();
         if of_lan.is_none() && !may_be_lan && table.key_span("router").is_none() {
-            let message = "the subnet has no `router`: its machines could not reach the appliance";
-            let tip = "write the relay's address in that network, like router = \"10.78.0.1\"";
-            reader.problem_with_tip(&table.at(), message, tip);
+            no_router(reader, &table);
         }
         let link = of_lan.and_then(|at| lans.get(at));
         let link = link.or(read.as_ref().map(|(link, _)| link));
@@ -184,22 +170,60 @@ fn subnets(
         }
         known.extend(read.map(|(link, _)| link));
     }
-    // One whose network cannot be read may be the one that is missed.
-    let missed = lans
-        .iter()
-        .zip(described)
-        .filter(|(_, described)| !described && !unread);
-    for (lan, _) in missed {
-        let at = section.key_span("mode").unwrap_or_else(|| section.at());
-        let [first, last] = [50, 200].map(|host| lan.example(host));
-        let message = format!("no [[dhcp.subnet]] says what is leased on {}", lan.name);
-        let tip = format!(
-            "write one with network = \"{}\" and range = [\"{first}\", \"{last}\"]",
-            lan.network()
-        );
-        reader.problem_with_tip(&at, message, tip);
+    // A table whose network cannot be read may be the one that is missed.
+    if !unread {
+        let lans = lans.iter().zip(described);
+        for (lan, _) in lans.filter(|(_, described)| !described) {
+            not_described(reader, section, lan);
+        }
     }
     relayed
+}
+
+/// The key `network` of a table, and where it stands.
+fn network(reader: &mut Reader<'_>, table: &mut Section<'_>) -> Option<(Link, Range<usize>)> {
+    let network = reader.parsed(table, "network", values::network);
+    if network.is_none() && table.key_span("network").is_none() {
+        let tip = "write it like network = \"10.78.0.0/24\"";
+        reader.problem_with_tip(&table.at(), "the subnet has no `network`", tip);
+    }
+    network.map(|Placed { value, at }| (Link::relayed(value), at))
+}
+
+/// Two networks that share addresses.
+fn overlaps<'a>(
+    reader: &mut Reader<'_>,
+    link: &Link,
+    at: &Range<usize>,
+    others: impl Iterator<Item = &'a Link>,
+) {
+    for other in others.filter(|other| other.overlaps(link)) {
+        let message = format!("{} overlaps {}", link.name, other.name);
+        if other.is(link) && other.own.is_some() {
+            let tip = "what is said of the only LAN stands in [dhcp] itself";
+            reader.problem_with_tip(at, message, tip);
+        } else {
+            reader.problem(at, message);
+        }
+    }
+}
+
+fn no_router(reader: &mut Reader<'_>, table: &Section<'_>) {
+    let message = "the subnet has no `router`: its machines could not reach the appliance";
+    let tip = "write the relay's address in that network, like router = \"10.78.0.1\"";
+    reader.problem_with_tip(&table.at(), message, tip);
+}
+
+/// A LAN without a table, where there are several.
+fn not_described(reader: &mut Reader<'_>, section: &Section<'_>, lan: &Link) {
+    let at = section.key_span("mode").unwrap_or_else(|| section.at());
+    let [first, last] = [50, 200].map(|host| lan.example(host));
+    let message = format!("no [[dhcp.subnet]] says what is leased on {}", lan.name);
+    let tip = format!(
+        "write one with network = \"{}\" and range = [\"{first}\", \"{last}\"]",
+        lan.network()
+    );
+    reader.problem_with_tip(&at, message, tip);
 }
 
 /// The keys that each network has. Nothing if they are wrong, or if `link` is not known.
@@ -241,7 +265,7 @@ fn subnet(
     Some(Subnet {
         first,
         last,
-        lease_time: lease_time.map_or(12 * HOUR, |t| t.value),
+        lease_time: lease_time.map_or(12 * values::HOUR, |t| t.value),
         reservations,
         network: Network {
             netmask: link.netmask,

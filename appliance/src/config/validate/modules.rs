@@ -19,7 +19,7 @@ const SHIPPED: [&str; 5] = [
 /// Every module that is neither in hosts/ nor comes with the flake. Profiles in a folder of another name stand by
 /// themselves, and nothing is known of their modules.
 pub(super) fn absent(hosts_dir: &Path) -> Vec<Problem> {
-    let (Some(folder), Ok(files)) = (super::around(hosts_dir), hosts::read(hosts_dir)) else {
+    let (Some(folder), Ok(files)) = (hosts::around(hosts_dir), hosts::read(hosts_dir)) else {
         return Vec::new();
     };
     let named = files

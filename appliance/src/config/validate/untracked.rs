@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 
 use nix_publish::git::{self, Answer};
 
+use crate::config::hosts;
+
 /// Those in the folder of the profiles, and beside it where roles and modules are, sorted. None where there is no Git, or
 /// no repository.
 ///
 /// # Errors
 /// Git does not say, in its own words.
 pub fn untracked(hosts_dir: &Path) -> Result<Vec<PathBuf>, String> {
-    let folder = super::around(hosts_dir).unwrap_or(hosts_dir);
+    let folder = hosts::around(hosts_dir).unwrap_or(hosts_dir);
     let mut files = Vec::new();
     for ignored in [false, true] {
         let mut arguments = vec!["ls-files", "-z", "--others", "--exclude-standard"];

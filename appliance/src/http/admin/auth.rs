@@ -15,24 +15,24 @@ use netboot::machine::state::World;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::Operator;
-use crate::app::App;
+use super::operator::Operator;
 use crate::base::clock;
 use crate::http::error::{Refused, not_now};
 use crate::http::request::Bearer;
+use crate::store::Store;
 
 /// Knows the token by its hash only.
 pub struct Gate {
-    app: Arc<App>,
+    store: Store,
     token: Digest,
     attempts: Mutex<Attempts>,
     stop: CancellationToken,
 }
 
 impl Gate {
-    pub fn new(app: Arc<App>, token: Digest, stop: CancellationToken) -> Self {
+    pub fn new(store: Store, token: Digest, stop: CancellationToken) -> Self {
         Self {
-            app,
+            store,
             token,
             attempts: Mutex::default(),
             stop,
@@ -52,7 +52,7 @@ impl Gate {
         let (told, from) = (refusal.clone(), from.to_string());
         let turned_away = move |world: &World, now| admin::turned_away(world, told, now, &from);
         // The answer is always the refusal; a store that cannot write says so.
-        let refusal = match self.app.store.decide(turned_away).await {
+        let refusal = match self.store.decide(turned_away).await {
             Ok(_) => refusal,
             Err(said) => said,
         };

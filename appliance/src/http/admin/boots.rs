@@ -14,28 +14,27 @@ use netboot::doctor::boot_trace::{Mark, Note, Setting, boots as told, diagnose};
 use netboot::machine::state::World;
 use netboot::machine::{Machine, State as MachineState};
 
-use super::Operator;
-use crate::app::App;
+use super::api::AdminApi;
+use super::operator::Operator;
 use crate::config::Dhcp;
-use crate::doctor;
 use crate::http::error::{Refused, broken};
 
 /// Events of one machine that are read at once.
 const PAGE: usize = 1024;
 
 pub(super) async fn boots(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<AdminApi>>,
     Path(who): Path<String>,
     _: Operator,
 ) -> Result<Json<Boots>, Refused> {
-    let world = app.store.world();
-    let setting = setting(&app, &world, &who)?;
+    let world = api.store.world();
+    let setting = setting(&api, &world, &who)?;
     let cards = cards(&world, &setting);
     // As long as the machine's history.
-    let (reading, mac) = (app.clone(), setting.mac);
+    let (reading, mac) = (api.clone(), setting.mac);
     let journal = tokio::task::spawn_blocking(move || journal(&reading, mac)).await;
     let journal = journal.map_err(|error| broken(&error.into()))??;
-    let boots = told(app.timelines.of(&cards), journal);
+    let boots = told(api.log.marks_of(&cards), journal);
     let finding = diagnose(boots.last(), &setting);
     Ok(Json(Boots {
         title: setting.title,
@@ -45,11 +44,11 @@ pub(super) async fn boots(
 }
 
 /// Everything that the journal says of this machine's boots.
-fn journal(app: &App, machine: Mac) -> Result<Vec<Note>, Refusal> {
+fn journal(api: &AdminApi, machine: Mac) -> Result<Vec<Note>, Refusal> {
     let mut notes = Vec::new();
     let mut after = 0;
     loop {
-        let page = app.store.events(Some(machine), after, PAGE)?;
+        let page = api.store.events(Some(machine), after, PAGE)?;
         let marks = page
             .iter()
             .filter_map(|e| Some(Note::once(e.at, Mark::of(e)?)));
@@ -62,7 +61,7 @@ fn journal(app: &App, machine: Mac) -> Result<Vec<Note>, Refusal> {
 }
 
 /// A MAC that never asked for anything is no error here: that is what is asked about.
-fn setting(app: &App, world: &World, who: &str) -> Result<Setting, Refusal> {
+fn setting(api: &AdminApi, world: &World, who: &str) -> Result<Setting, Refusal> {
     let (machine, mac) = match (world.find(who), who.parse()) {
         (Ok(machine), _) => (Some(machine), machine.id),
         (Err(_), Ok(mac)) => (None, mac),
@@ -70,7 +69,7 @@ fn setting(app: &App, world: &World, who: &str) -> Result<Setting, Refusal> {
     };
     let plan = machine.and_then(|m| m.attempt.as_ref()?.plan.as_ref());
     Ok(Setting {
-        now: app.timelines.now(),
+        now: api.log.now(),
         title: machine.map_or_else(|| mac.to_string(), Machine::title),
         mac,
         state: machine.map_or(MachineState::Seen, |m| m.state),
@@ -78,10 +77,10 @@ fn setting(app: &App, world: &World, who: &str) -> Result<Setting, Refusal> {
         joins: plan.is_some_and(|plan| plan.k3s.is_some()),
         boot_order: machine.map_or_else(Vec::new, |m| m.boot_order.clone()),
         local_boot: machine.and_then(|m| m.local_boot.clone()),
-        proxy: matches!(app.config.dhcp, Dhcp::Proxy),
-        address: app.address().ip,
-        http_port: app.address().http_port,
-        node_port: app.address().node_port,
+        proxy: matches!(api.settings.config().dhcp, Dhcp::Proxy),
+        address: api.settings.address().ip,
+        http_port: api.settings.address().http_port,
+        node_port: api.settings.address().node_port,
     })
 }
 
@@ -92,13 +91,13 @@ fn cards(world: &World, setting: &Setting) -> Vec<Mac> {
 
 /// The last packets between this machine and the appliance, as a capture file.
 pub(super) async fn packets(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<AdminApi>>,
     Path(who): Path<String>,
     _: Operator,
 ) -> Result<Response, Refused> {
-    let world = app.store.world();
-    let setting = setting(&app, &world, &who)?;
-    let packets = app.packets.of(&cards(&world, &setting));
+    let world = api.store.world();
+    let setting = setting(&api, &world, &who)?;
+    let packets = api.log.packets_of(&cards(&world, &setting));
     if packets.is_empty() {
         let title = &setting.title;
         let refusal = Refusal::new(Code::NotFound, format!("there are no packets of {title}"))
@@ -112,6 +111,6 @@ pub(super) async fn packets(
     Ok((kind, pcap::file(&packets)).into_response())
 }
 
-pub(super) async fn checkup(State(app): State<Arc<App>>, _: Operator) -> Json<Checkup> {
-    Json(doctor::checkup(&app).await)
+pub(super) async fn checkup(State(api): State<Arc<AdminApi>>, _: Operator) -> Json<Checkup> {
+    Json(api.doctor.checkup().await)
 }

@@ -13,18 +13,18 @@ use netboot::machine::Machine;
 use netboot::machine::event::Verdict;
 use netboot::machine::state::World;
 
-use super::Operator;
-use crate::app::App;
+use super::api::AdminApi;
+use super::operator::Operator;
 use crate::base::clock;
 use crate::http::error::{Refused, broken, changed};
 use crate::http::request::Body;
 
 pub(super) async fn enroll(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<AdminApi>>,
     operator: Operator,
     Body(request): Body<EnrollRequest>,
 ) -> Result<Response, Refused> {
-    let answer = command(&app, operator, "enroll", move |world, operator| {
+    let answer = command(&api, operator, "enroll", move |world, operator| {
         admin::enroll(world, operator, &request)
     })
     .await?;
@@ -32,12 +32,12 @@ pub(super) async fn enroll(
 }
 
 pub(super) async fn reimage(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<AdminApi>>,
     Path(who): Path<String>,
     operator: Operator,
     Body(request): Body<ReimageRequest>,
 ) -> Result<Response, Refused> {
-    let answer = command(&app, operator, "reimage", move |world, operator| {
+    let answer = command(&api, operator, "reimage", move |world, operator| {
         admin::reimage(world, operator, &who, request.release)
     })
     .await?;
@@ -45,12 +45,12 @@ pub(super) async fn reimage(
 }
 
 pub(super) async fn confirm(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<AdminApi>>,
     Path(who): Path<String>,
     operator: Operator,
     Body(request): Body<ConfirmRequest>,
 ) -> Result<Response, Refused> {
-    let answer = command(&app, operator, "confirm", move |world, operator| {
+    let answer = command(&api, operator, "confirm", move |world, operator| {
         admin::confirm(world, operator, &who, &request.seen)
     })
     .await?;
@@ -58,11 +58,11 @@ pub(super) async fn confirm(
 }
 
 pub(super) async fn forget(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<AdminApi>>,
     Path(who): Path<String>,
     operator: Operator,
 ) -> Result<Response, Refused> {
-    let answer = command(&app, operator, "forget", move |world, operator| {
+    let answer = command(&api, operator, "forget", move |world, operator| {
         admin::forget(world, operator, &who)
     })
     .await?;
@@ -71,14 +71,14 @@ pub(super) async fn forget(
 
 /// The journal has who asked before the key leaves.
 pub(super) async fn key(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<AdminApi>>,
     Path(who): Path<String>,
     Operator { by, .. }: Operator,
 ) -> Result<Json<RecoveryKey>, Refused> {
     let asks = by.clone();
     let decision = move |world: &World, _| admin::key(world, &asks, &who);
-    let (name, kept) = app.store.decide(decision).await?.answer;
-    let key = app.keys.open_disk_key(&kept.kept);
+    let (name, kept) = api.store.decide(decision).await?.answer;
+    let key = api.keys.open_disk_key(&kept.kept);
     let key = key.map_err(|error| broken(&error))?;
     tracing::info!(command = "key", %name, by);
     let made = kept.made;
@@ -87,7 +87,7 @@ pub(super) async fn key(
 
 /// Puts a command to the core on the latest state, durable before it returns, and tells what came of it.
 async fn command<F>(
-    app: &App,
+    api: &AdminApi,
     operator: Operator,
     name: &'static str,
     order: F,
@@ -95,8 +95,8 @@ async fn command<F>(
 where
     F: FnOnce(&World, &admin::Operator<'_>) -> Verdict<About> + Send + 'static,
 {
-    let profiles = app.profiles();
-    let armed_for = app.config.armed_for;
+    let profiles = api.settings.profiles();
+    let armed_for = api.settings.config().armed_for;
     let by = operator.by.clone();
     let ticket = clock::ticket();
     let decision = {
@@ -115,7 +115,7 @@ where
             Verdict { answer, drafts }
         }
     };
-    let decided = app.store.decide(decision).await?;
+    let decided = api.store.decide(decision).await?;
     let (id, before) = decided.answer;
     let machine: Machine = decided
         .world

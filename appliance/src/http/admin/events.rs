@@ -24,8 +24,8 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
-use super::Operator;
-use crate::app::App;
+use super::api::AdminApi;
+use super::operator::Operator;
 use crate::http::error::Refused;
 use crate::store::Store;
 
@@ -47,7 +47,7 @@ pub(super) struct Wanted {
 }
 
 pub(super) async fn events(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<AdminApi>>,
     operator: Operator,
     wanted: Result<Query<Wanted>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Response, Refused> {
@@ -57,11 +57,11 @@ pub(super) async fn events(
     })?;
     let machine = wanted
         .machine
-        .map(|who| machine_id(&app.store, &who))
+        .map(|who| machine_id(&api.store, &who))
         .transpose()?;
     let mut feed = Feed {
-        store: app.store.clone(),
-        live: app.store.live(),
+        store: api.store.clone(),
+        live: api.store.live(),
         stop: operator.stop,
         machine,
         last: wanted.after,

@@ -12,16 +12,16 @@ use netboot::base::refusal::Code;
 use netboot::base::token::Digest;
 use netboot::publish::space_reservation::Item;
 
-use super::Operator;
+use super::api::AdminApi;
+use super::operator::Operator;
 use super::upload::{bad, length, received, shipment};
-use crate::app::App;
 use crate::http::error::Refused;
 use crate::http::request::Body;
 
 /// Bytes of the largest list: a closure of a hundred thousand paths.
 const LIST: usize = 16 << 20;
 
-pub(super) fn router() -> Router<Arc<App>> {
+pub(super) fn router() -> Router<Arc<AdminApi>> {
     Router::new()
         .route(
             "/admin/v1/publish/room",
@@ -33,7 +33,7 @@ pub(super) fn router() -> Router<Arc<App>> {
 /// What is to be sent of a shipment: refused if it does not fit as a whole, so that nothing is sent in vain. Its space is
 /// promised to it from then on.
 async fn room(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<AdminApi>>,
     _: Operator,
     Body(asked): Body<Shipment>,
 ) -> Result<Json<Lacking>, Refused> {
@@ -42,16 +42,16 @@ async fn room(
         paths,
         mut parts,
     } = asked;
-    parts.retain(|part| !app.installers.has(part));
+    parts.retain(|part| !api.installers.has(part));
     let more = parts.iter();
     let more = more.map(|part| (Item::Part(part.sha256.clone()), part.size));
-    let public = app.keys.cache_public().to_owned();
-    let lacking = app.cache.lacks(paths, more.collect(), id, public).await?;
+    let public = api.keys.cache_public().to_owned();
+    let lacking = api.cache.lacks(paths, more.collect(), id, public).await?;
     Ok(Json(Lacking { parts, ..lacking }))
 }
 
 async fn part(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<AdminApi>>,
     Path(sha256): Path<String>,
     operator: Operator,
     headers: HeaderMap,
@@ -64,7 +64,7 @@ async fn part(
     let length =
         length.ok_or_else(|| bad(Code::BadJson, "the call does not say how long it is"))?;
     let shipment = shipment(&headers);
-    let receiving = app.installers.receive(&name, length, shipment).await;
+    let receiving = api.installers.receive(&name, length, shipment).await;
     let receiving = receiving.map_err(|refusal| Refused(refusal).into_response())?;
     let received = received(receiving, request).await?;
     tracing::info!(command = "upload", installer_file = %name, bytes = length, by = operator.by);

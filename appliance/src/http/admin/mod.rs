@@ -1,11 +1,13 @@
 //! `/admin/v1/…`: what an operator commands and asks. The answers are of `netboot::api::types`.
 
+mod api;
 mod auth;
 mod boots;
 mod commands;
 mod events;
 mod freight;
 
+mod operator;
 mod prune;
 mod publish;
 mod questions;
@@ -13,33 +15,30 @@ mod upload;
 
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequestParts};
-use axum::http::request::Parts;
+use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use axum::{Router, middleware};
-use tokio_util::sync::CancellationToken;
 
 use super::error::no_such_route;
 use super::request::{BODY_LIMIT, span};
-use super::unix::Caller;
-use crate::app::App;
-use crate::cache::Uploads;
 
+pub use self::api::AdminApi;
 pub use self::auth::Gate;
+pub use self::upload::UploadState;
 
 /// The calls of operators, for the admin socket: who may open it may command.
-pub fn router(app: Arc<App>) -> Router {
-    finished(calls().with_state(app))
+pub fn router(api: Arc<AdminApi>) -> Router {
+    finished(calls().with_state(api))
 }
 
 /// The same calls for the network, and the cache to put systems into. All of it is behind the gate. What hands out or
 /// replaces the appliance's own secrets belongs to the socket alone.
-pub fn over_tls(app: Arc<App>, uploads: Arc<Uploads>, gate: Gate) -> Router {
-    let calls = calls().with_state(app.clone());
+pub fn over_tls(api: Arc<AdminApi>, uploads: UploadState, gate: Gate) -> Router {
+    let calls = calls().with_state(api.clone());
     let routes = finished(
         calls
-            .merge(freight::router().with_state(app.clone()))
-            .merge(upload::router(app, uploads)),
+            .merge(freight::router().with_state(api))
+            .merge(upload::router(uploads)),
     );
     routes.layer(middleware::from_fn_with_state(Arc::new(gate), auth::admit))
 }
@@ -52,7 +51,7 @@ fn finished(routes: Router) -> Router {
         .layer(middleware::from_fn(span))
 }
 
-fn calls() -> Router<Arc<App>> {
+fn calls() -> Router<Arc<AdminApi>> {
     Router::new()
         .route("/admin/v1/enroll", post(commands::enroll))
         .route("/admin/v1/machines/{who}/reimage", post(commands::reimage))
@@ -77,38 +76,6 @@ fn calls() -> Router<Arc<App>> {
         .route("/admin/v1/releases", get(questions::releases))
         .route("/admin/v1/releases/prune", post(prune::prune))
         .route("/admin/v1/events", get(events::events))
-}
-
-/// Who commands: as the kernel says it on the socket, as the gate says it on the network.
-#[derive(Debug, Clone)]
-struct Operator {
-    /// `uid 1000`, `token from 10.77.0.9`
-    by: String,
-    stop: CancellationToken,
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Operator {
-    type Rejection = super::error::Refused;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        use netboot::base::refusal::{Code, Refusal};
-
-        if let Some(admitted) = parts.extensions.get::<Self>() {
-            return Ok(admitted.clone());
-        }
-        match parts.extensions.get::<ConnectInfo<Caller>>() {
-            Some(ConnectInfo(Caller { uid, stop })) => Ok(Self {
-                by: format!("uid {uid}"),
-                stop: stop.clone(),
-            }),
-            // Only reachable if these routes were put behind a door without a gate.
-            None => Err(Refusal::new(
-                Code::Unauthorized,
-                "operators are known by the admin socket, and this is another way in",
-            )
-            .into()),
-        }
-    }
 }
 
 #[cfg(test)]

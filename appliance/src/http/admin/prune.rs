@@ -9,28 +9,28 @@ use netboot::base::store_path::StorePath;
 use netboot::machine::state::World;
 use netboot::publish::retention::{self, Judged};
 
-use super::Operator;
-use crate::app::App;
+use super::api::AdminApi;
+use super::operator::Operator;
 use crate::cache::Swept;
 use crate::http::error::{Refused, broken, changed};
 use crate::http::request::Body;
 
 pub(super) async fn prune(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<AdminApi>>,
     operator: Operator,
     Body(request): Body<PruneRequest>,
 ) -> Result<Response, Refused> {
     let PruneRequest { keep, dry_run } = request;
-    let keep = keep.unwrap_or(app.config.publish.keep);
-    let profiles = app.profiles();
+    let keep = keep.unwrap_or(api.settings.config().publish.keep);
+    let profiles = api.settings.profiles();
     // Before anything is judged: a publication that is under way is to have its release on record.
-    let turn = app.cache.turn().await;
+    let turn = api.cache.turn().await;
     let releases = if dry_run {
-        retention::judge(&app.store.world(), &profiles, keep)
+        retention::judge(&api.store.world(), &profiles, keep)
     } else {
         let by = operator.by.clone();
         let decision = move |world: &World, _| retention::prune(world, &profiles, keep, &by);
-        app.store.decide(decision).await?.answer
+        api.store.decide(decision).await?.answer
     };
     let toplevels = |stay: bool| -> Vec<StorePath> {
         let those = releases

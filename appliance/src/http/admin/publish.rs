@@ -9,30 +9,30 @@ use netboot::api::types::{Closure, InstallerRequest, PublishRequest, Publishing}
 use netboot::base::name::SystemName;
 use netboot::base::refusal::{Code, Refusal};
 
-use super::Operator;
-use crate::app::App;
+use super::api::AdminApi;
+use super::operator::Operator;
 use crate::http::error::{Refused, broken, changed};
 use crate::http::request::Body;
 
-pub(super) async fn publishing(State(app): State<Arc<App>>, _: Operator) -> Json<Publishing> {
-    let kernels = app.kernels();
+pub(super) async fn publishing(State(api): State<Arc<AdminApi>>, _: Operator) -> Json<Publishing> {
+    let kernels = api.settings.kernels();
     Json(Publishing {
-        flake: app.config.flake.clone(),
-        systems: app.profiles().systems(),
-        installers: kernels.iter().map(|a| app.installers.about(a)).collect(),
-        copying: app.cache.copying(),
+        flake: api.settings.config().flake.clone(),
+        systems: api.settings.profiles().systems(),
+        installers: kernels.iter().map(|a| api.installers.about(a)).collect(),
+        copying: api.cache.copying(),
     })
 }
 
 pub(super) async fn closure(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<AdminApi>>,
     Path(system): Path<String>,
     _: Operator,
 ) -> Result<Json<Closure>, Refused> {
     let system: SystemName = system
         .parse()
         .map_err(|error| Refusal::new(Code::BadName, format!("the system's name {error}")))?;
-    let Some(release) = app.store.world().newest(&system).cloned() else {
+    let Some(release) = api.store.world().newest(&system).cloned() else {
         return Ok(Json(Closure {
             release: None,
             whole: false,
@@ -41,7 +41,7 @@ pub(super) async fn closure(
     };
     // Thousands of small files.
     let looking = tokio::task::spawn_blocking(move || {
-        let (paths, whole) = app.cache.closure(&release.toplevel);
+        let (paths, whole) = api.cache.closure(&release.toplevel);
         Closure {
             release: Some(release),
             whole,
@@ -53,11 +53,11 @@ pub(super) async fn closure(
 }
 
 pub(super) async fn system(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<AdminApi>>,
     operator: Operator,
     Body(request): Body<PublishRequest>,
 ) -> Result<Response, Refused> {
-    let published = app.publish(request).await?;
+    let published = api.publisher.system(request).await?;
     let release = &published.release;
     tracing::info!(
         command = "publish",
@@ -70,11 +70,11 @@ pub(super) async fn system(
 }
 
 pub(super) async fn installer(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<AdminApi>>,
     operator: Operator,
     Body(request): Body<InstallerRequest>,
 ) -> Result<Response, Refused> {
-    let published = app.publish_installer(request).await?;
+    let published = api.publisher.installer(request).await?;
     tracing::info!(
         command = "publish",
         installer = published.installer.arch,

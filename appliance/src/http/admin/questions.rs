@@ -12,25 +12,25 @@ use netboot::base::name::ProfileName;
 use netboot::machine::Machine;
 use serde::Deserialize;
 
-use super::Operator;
-use crate::app::App;
+use super::api::AdminApi;
+use super::operator::Operator;
 use crate::http::error::Refused;
-use crate::http::node;
+use crate::http::machine_cache::machine_cache;
 use crate::http::request::query;
 
 type Answer<T> = Result<Json<T>, Refused>;
 
-pub(super) async fn machines(State(app): State<Arc<App>>, _: Operator) -> Json<Machines> {
-    let machines = app.store.world().machines.values().cloned().collect();
+pub(super) async fn machines(State(api): State<Arc<AdminApi>>, _: Operator) -> Json<Machines> {
+    let machines = api.store.world().machines.values().cloned().collect();
     Json(Machines { machines })
 }
 
 pub(super) async fn machine(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<AdminApi>>,
     Path(who): Path<String>,
     _: Operator,
 ) -> Answer<Machine> {
-    Ok(Json(app.store.world().find(&who)?.clone()))
+    Ok(Json(api.store.world().find(&who)?.clone()))
 }
 
 /// `?profile=worker`
@@ -41,35 +41,41 @@ pub(super) struct AsIf {
 
 /// See [`admin::preview`].
 pub(super) async fn plan(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<AdminApi>>,
     Path(who): Path<String>,
     uri: Uri,
     _: Operator,
 ) -> Answer<Preview> {
     let as_if: AsIf = query(&uri)?;
-    let world = app.store.world();
+    let world = api.store.world();
     let machine = world.find(&who)?;
-    let (profiles, cache) = (app.profiles(), node::cache(&app, app.address()));
+    let (profiles, cache) = (
+        api.settings.profiles(),
+        machine_cache(&api.keys, api.settings.address()),
+    );
     let shelf = Shelf {
         profiles: &profiles,
         cache: &cache,
-        k3s_server: app.config.k3s.server.as_deref(),
+        k3s_server: api.settings.config().k3s.server.as_deref(),
     };
     let preview = admin::preview(&world, machine, as_if.profile.as_ref(), &shelf)?;
     Ok(Json(preview))
 }
 
 pub(super) async fn generations_of(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<AdminApi>>,
     Path(who): Path<String>,
     _: Operator,
 ) -> Answer<Generations> {
-    let machines = vec![of(app.store.world().find(&who)?)];
+    let machines = vec![of(api.store.world().find(&who)?)];
     Ok(Json(Generations { machines }))
 }
 
-pub(super) async fn generations(State(app): State<Arc<App>>, _: Operator) -> Json<Generations> {
-    let world = app.store.world();
+pub(super) async fn generations(
+    State(api): State<Arc<AdminApi>>,
+    _: Operator,
+) -> Json<Generations> {
+    let world = api.store.world();
     let ran = world
         .machines
         .values()
@@ -86,8 +92,8 @@ fn of(machine: &Machine) -> MachineGenerations {
     }
 }
 
-pub(super) async fn releases(State(app): State<Arc<App>>, _: Operator) -> Json<Releases> {
-    let world = app.store.world();
+pub(super) async fn releases(State(api): State<Arc<AdminApi>>, _: Operator) -> Json<Releases> {
+    let world = api.store.world();
     Json(Releases {
         releases: world.releases.clone(),
         installers: world.installers.clone(),

@@ -8,10 +8,11 @@ use netboot::api::types::Live;
 use netboot::doctor::boot_trace::Mark;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
-use super::super::testing::{Bench, MAC, TOPLEVEL, send};
 use super::super::unix::{AdminSocket, serve_unix};
 use super::*;
+use crate::testing::bench::{Bench, MAC, TOPLEVEL, send};
 
 pub(super) const ROUTES: [(Method, &str); 15] = [
     (Method::POST, "/admin/v1/enroll"),
@@ -36,7 +37,7 @@ async fn behind_another_door_than_the_socket_nobody_commands() {
     let bench = Bench::new();
     bench.seen(MAC).await;
     bench.enroll(MAC, "worker", "node1").await;
-    let router = router(bench.app.clone());
+    let router = router(bench.components.admin.clone());
     for (method, path) in ROUTES {
         let request = Request::builder()
             .method(method)
@@ -75,7 +76,11 @@ impl Served {
         let path = bench.folder.path().join("admin.sock");
         let socket = AdminSocket::bind(&path).expect("binds");
         let stop = CancellationToken::new();
-        let task = tokio::spawn(serve_unix(socket, router(bench.app.clone()), stop.clone()));
+        let task = tokio::spawn(serve_unix(
+            socket,
+            router(bench.components.admin.clone()),
+            stop.clone(),
+        ));
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().unix_socket(path).no_proxy();
         Self {
@@ -155,7 +160,7 @@ async fn a_reader_that_fell_behind_reads_on_from_the_journal() {
     read(&mut response, |lines| lines.contains(&Live::Alive)).await;
     // Far more than the channel or the socket's buffers hold.
     for n in 0..20_000 {
-        served.bench.app.store.tell(Live::Boot {
+        served.bench.components.store.tell(Live::Boot {
             at: netboot::base::timestamp::Timestamp::from_millis(n),
             machine: MAC.parse().expect("a MAC"),
             mark: Mark::Answered {
@@ -227,7 +232,12 @@ async fn commands_say_whether_they_changed_anything_and_who_gave_them() {
     let (status, answer) = enroll().await;
     assert_eq!((status, &answer["changed"]), (200, &json!(false)));
 
-    let events = served.bench.app.store.events(None, 0, 10).expect("events");
+    let events = served
+        .bench
+        .components
+        .store
+        .events(None, 0, 10)
+        .expect("events");
     let event = serde_json::to_value(&events[0]).expect("JSON");
     let uid = nix::unistd::getuid();
     assert_eq!(event["what"]["by"], format!("uid {uid}"));

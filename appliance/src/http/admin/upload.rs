@@ -17,38 +17,57 @@ use netboot::base::token::ShipmentId;
 use netboot::publish::narinfo::{NarFile, NarInfo};
 use serde_json::json;
 
-use super::Operator;
-use crate::app::App;
-use crate::cache::Uploads;
+use super::operator::Operator;
+use crate::base::counters::Counters;
+use crate::cache::{Cache, Uploads};
 use crate::files::receive::Receiving;
 use crate::http::error::{Refused, changed, too_slow};
 use crate::http::public::files;
 use crate::http::request::BODY_LIMIT;
+use crate::keys::Keys;
 
 /// How long a client may send nothing in the middle of a body: then it is gone.
 const QUIET: Duration = Duration::from_secs(30);
 
+/// What uploads to the cache take from the rest of the service.
 #[derive(Clone)]
-struct Door {
-    app: Arc<App>,
+pub struct UploadState {
+    cache: Cache,
+    keys: Arc<Keys>,
+    counters: Arc<Counters>,
     uploads: Arc<Uploads>,
 }
 
-pub(super) fn router(app: Arc<App>, uploads: Arc<Uploads>) -> Router {
+impl UploadState {
+    /// # Errors
+    /// The folder for what is being uploaded cannot be made.
+    pub fn open(cache: Cache, keys: Arc<Keys>, counters: Arc<Counters>) -> anyhow::Result<Self> {
+        let uploads = Uploads::open(cache.clone())?;
+        Ok(Self {
+            cache,
+            keys,
+            counters,
+            uploads: Arc::new(uploads),
+        })
+    }
+}
+
+pub(super) fn router(state: UploadState) -> Router {
     Router::new()
         .route("/cache/{*path}", get(given).put(taken))
-        .with_state(Door { app, uploads })
+        .with_state(state)
 }
 
 /// As `/cache/…` for machines; but an entry that no install could use is not there, so that it is sent again.
 async fn given(
-    State(Door { app, uploads }): State<Door>,
+    State(state): State<UploadState>,
     Path(path): Path<String>,
     request: Request,
 ) -> Result<Response, Refused> {
+    let uploads = &state.uploads;
     uploads.heard(shipment(request.headers()).as_ref());
     let there = match (path.strip_suffix(".narinfo"), path.parse()) {
-        (Some(hash), _) => uploads.has(hash, app.keys.cache_public()).await,
+        (Some(hash), _) => uploads.has(hash, state.keys.cache_public()).await,
         (None, Ok(nar)) => uploads.has_nar(nar).await,
         (None, Err(_)) => true,
     };
@@ -56,24 +75,24 @@ async fn given(
         let message = "the cache has no such path, or not all of it";
         return Err(Refusal::new(Code::NotFound, message).into());
     }
-    files::cached(State(app), Path(path), request).await
+    files::from_cache(&state.cache, &state.counters, &path, request).await
 }
 
 async fn taken(
-    State(door): State<Door>,
+    State(state): State<UploadState>,
     Path(path): Path<String>,
     operator: Operator,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Response> {
     match path.strip_suffix(".narinfo") {
-        Some(hash) => narinfo(door, hash, &operator, &headers, request).await,
-        None => nar(&door, &path, &headers, request).await,
+        Some(hash) => narinfo(state, hash, &operator, &headers, request).await,
+        None => nar(&state, &path, &headers, request).await,
     }
 }
 
 async fn nar(
-    door: &Door,
+    state: &UploadState,
     path: &str,
     headers: &HeaderMap,
     request: Request,
@@ -84,7 +103,7 @@ async fn nar(
             format!("the cache takes no file of this name: {error}"),
         )
     })?;
-    let receiving = door
+    let receiving = state
         .uploads
         .receive(name, length(headers), shipment(headers))
         .await
@@ -126,7 +145,7 @@ async fn next(
 }
 
 async fn narinfo(
-    Door { app, uploads }: Door,
+    state: UploadState,
     hash: &str,
     operator: &Operator,
     headers: &HeaderMap,
@@ -148,8 +167,9 @@ async fn narinfo(
         return Err(bad(Code::BadName, message));
     }
     let path = info.path.clone();
-    let (keys, public) = (app.clone(), app.keys.cache_public().to_owned());
-    let sign = move |text: &str| keys.keys.sign(text);
+    let UploadState { keys, uploads, .. } = state;
+    let public = keys.cache_public().to_owned();
+    let sign = move |text: &str| keys.sign(text);
     let admitted = uploads
         .admit(info, shipment(headers), public, sign)
         .await

@@ -8,26 +8,25 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use netboot::api::agent::{self, KeyToSeal};
-use netboot::api::auth_throttle::{Attempts, Failed, LIMIT};
+use netboot::api::auth_throttle::{Failed, LIMIT};
 use netboot::api::types::{DiskSecrets, SealedAnswer, UnlockRequest, UnlockSecrets};
 use netboot::base::refusal::{Code, Refusal};
 use netboot::disk::disk_key;
 
-use super::Answer;
-use crate::app::App;
+use super::api::{Answer, NodeApi};
 use crate::base::clock;
 use crate::http::error::{Refused, broken, not_now};
 use crate::http::request::{Bearer, Body, FromAddress, Peer, bad_json};
 use crate::keys::{seal, secret_hash};
 
 pub(super) async fn disk_key(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<NodeApi>>,
     Bearer(session): Bearer,
     Peer(from): Peer,
 ) -> Answer<SealedAnswer> {
     let asked = {
         let (session, from) = (session.clone(), from.clone());
-        app.store
+        api.store
             .decide(move |world, now| agent::disk_key(world, &session, now, &from))
             .await?
             .answer
@@ -40,11 +39,11 @@ pub(super) async fn disk_key(
         key: disk_key::text(&clock::random()),
         credential: clock::secret(),
     };
-    let kept = app.keys.keep_disk_key(&secrets.key);
+    let kept = api.keys.keep_disk_key(&secrets.key);
     let kept = kept.map_err(|error| broken(&error))?;
     let credential = secret_hash(&secrets.credential);
     let sealed = seal::seal(&recipient, &secrets).map_err(|error| broken(&error))?;
-    let sealed = app
+    let sealed = api
         .store
         .decide(move |world, now| {
             agent::disk_key_made(world, &session, kept, credential, sealed, now, &from)
@@ -57,21 +56,21 @@ pub(super) async fn disk_key(
 
 /// Whoever guesses credentials is not listened to for a while, and does not fill the journal.
 pub(super) async fn unlock(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<NodeApi>>,
     Bearer(credential): Bearer,
     FromAddress(address): FromAddress,
     Peer(from): Peer,
     Body(request): Body<UnlockRequest>,
 ) -> Response {
     let address = IpAddr::V4(address);
-    if let Some(wait) = attempts(&app, |attempts| attempts.shut(address, clock::now())) {
+    if let Some(wait) = api.unlocks(|attempts| attempts.shut(address, clock::now())) {
         let message = format!("{LIMIT} calls from {from} for disk keys were refused");
         return not_now(Refusal::new(Code::TooManyAttempts, message), wait);
     }
     // What is refused is looked at without a word in the journal first; the first and the last of many get one.
-    let question = agent::unlock(&app.store.world(), &credential, clock::now(), &from);
+    let question = agent::unlock(&api.store.world(), &credential, clock::now(), &from);
     if let Err(refusal) = question.answer
-        && attempts(&app, |attempts| attempts.failed(address, clock::now())) == Failed::Again
+        && api.unlocks(|attempts| attempts.failed(address, clock::now())) == Failed::Again
     {
         return Refused(refusal).into_response();
     }
@@ -79,11 +78,11 @@ pub(super) async fn unlock(
         return bad_json("`recipient` is not an age recipient").into_response();
     }
     let decision = move |world: &_, now| agent::unlock(world, &credential, now, &from);
-    let kept = match app.store.decide(decision).await {
+    let kept = match api.store.decide(decision).await {
         Ok(decided) => decided.answer,
         Err(refusal) => return Refused(refusal).into_response(),
     };
-    let sealed = app.keys.open_disk_key(&kept).and_then(|key| {
+    let sealed = api.keys.open_disk_key(&kept).and_then(|key| {
         let secrets = UnlockSecrets { key };
         seal::seal(&request.recipient, &secrets)
     });
@@ -94,8 +93,4 @@ pub(super) async fn unlock(
         }
         Err(error) => broken(&error).into_response(),
     }
-}
-
-fn attempts<T>(app: &App, of: impl FnOnce(&mut Attempts) -> T) -> T {
-    of(&mut app.unlocks.lock())
 }

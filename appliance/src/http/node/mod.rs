@@ -1,5 +1,6 @@
 //! `/node/v1/…`: what the agent and the installed node call. Each call is one question to the core.
 
+mod api;
 mod disk_key;
 
 use std::sync::Arc;
@@ -12,25 +13,26 @@ use netboot::api::types::{
     BootRequest, ClaimAnswer, ClaimRequest, DiscoveredRequest, InstallSecrets, InstalledRequest,
     K3sSecrets, Live, PlanRequest, SealedAnswer,
 };
-use netboot::base::address::Address;
 use netboot::base::name::HostName;
 use netboot::base::token::Digest;
-use netboot::install::plan::{Cache, Plan};
+use netboot::install::plan::Plan;
 use netboot::install::report::{Outcome, Report};
 use netboot::profile::Role;
 use serde_json::{Value, json};
 
-use super::error::{Refused, broken, no_such_route};
+use self::api::Answer;
+pub use self::api::NodeApi;
+use super::error::{broken, no_such_route};
+use super::machine_cache::machine_cache;
 use super::request::{BODY_LIMIT, Bearer, Body, Peer, bad_json, span};
 use super::state::Listener;
-use crate::app::App;
 use crate::base::clock;
 use crate::keys::Keys;
 use crate::keys::{seal, secret_hash};
 use crate::net::Segment;
 
 /// The calls of machines, for the TLS port on one LAN.
-pub fn router(app: Arc<App>, segment: Arc<Segment>) -> Router {
+pub fn router(api: Arc<NodeApi>, segment: Arc<Segment>) -> Router {
     Router::new()
         .route("/node/v1/claim", post(claim))
         .route("/node/v1/discovered", post(discovered))
@@ -46,10 +48,8 @@ pub fn router(app: Arc<App>, segment: Arc<Segment>) -> Router {
         .method_not_allowed_fallback(no_such_route)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::from_fn(span))
-        .with_state(Listener { app, segment })
+        .with_state(Listener { api, segment })
 }
-
-type Answer<T> = Result<Json<T>, Refused>;
 
 /// The answer of a call that only takes note.
 fn noted() -> Answer<Value> {
@@ -57,7 +57,7 @@ fn noted() -> Answer<Value> {
 }
 
 async fn claim(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<NodeApi>>,
     Peer(from): Peer,
     Body(request): Body<ClaimRequest>,
 ) -> Answer<ClaimAnswer> {
@@ -68,8 +68,8 @@ async fn claim(
         return Err(bad_json("`recipient` is not an age recipient"));
     }
     let session = secret_hash(&request.session);
-    let policy = app.policy.clone();
-    let decided = app
+    let policy = api.policy.clone();
+    let decided = api
         .store
         .decide(move |world, now| agent::claim(world, &request, &session, &policy, now, &from))
         .await?;
@@ -78,13 +78,13 @@ async fn claim(
 }
 
 async fn discovered(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<NodeApi>>,
     Peer(from): Peer,
     Body(request): Body<DiscoveredRequest>,
 ) -> Answer<Value> {
     let DiscoveredRequest { mac, hardware } = request;
-    let policy = app.policy.clone();
-    app.store
+    let policy = api.policy.clone();
+    api.store
         .decide(move |world, now| agent::discovered(world, mac, &hardware, &policy, now, &from))
         .await?;
     tracing::info!(%mac, "a stranger told its hardware");
@@ -92,16 +92,16 @@ async fn discovered(
 }
 
 async fn plan(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<NodeApi>>,
     State(segment): State<Arc<Segment>>,
     Bearer(session): Bearer,
     Peer(from): Peer,
     Body(request): Body<PlanRequest>,
 ) -> Answer<Plan> {
-    let profiles = app.profiles();
-    let cache = cache(&app, &segment.address);
-    let k3s_server = app.config.k3s.server.clone();
-    let decided = app
+    let profiles = api.settings.profiles();
+    let cache = machine_cache(&api.keys, &segment.address);
+    let k3s_server = api.settings.config().k3s.server.clone();
+    let decided = api
         .store
         .decide(move |world, now| {
             let shelf = Shelf {
@@ -115,33 +115,25 @@ async fn plan(
     Ok(Json(decided.answer))
 }
 
-/// Where machines copy systems from that reach the appliance at this address.
-pub(super) fn cache(app: &App, address: &Address) -> Cache {
-    Cache {
-        url: format!("{}/cache", address.http()),
-        public_key: app.keys.cache_public().to_owned(),
-    }
-}
-
 async fn report(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<NodeApi>>,
     Bearer(session): Bearer,
     Peer(from): Peer,
     Body(report): Body<Report>,
 ) -> Answer<Value> {
-    let policy = app.policy.clone();
+    let policy = api.policy.clone();
     let progress = match report.outcome {
         Outcome::Progress { done, total } => Some((report.step, done, total)),
         _ => None,
     };
-    let machine = app
+    let machine = api
         .store
         .decide(move |world, now| agent::report(world, &session, &report, &policy, now, &from))
         .await?
         .answer;
     // Bytes are not worth an fsync: whoever watches is told, and that is all.
     if let Some((step, done, total)) = progress {
-        app.store.tell(Live::Progress {
+        api.store.tell(Live::Progress {
             at: clock::now(),
             machine,
             step,
@@ -153,13 +145,13 @@ async fn report(
 }
 
 async fn secrets(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<NodeApi>>,
     Bearer(session): Bearer,
     Peer(from): Peer,
 ) -> Answer<SealedAnswer> {
     let asked = {
         let (session, from) = (session.clone(), from.clone());
-        app.store
+        api.store
             .decide(move |world, now| agent::secrets(world, &session, now, &from))
             .await?
             .answer
@@ -172,10 +164,10 @@ async fn secrets(
             recipient,
         } => (host_name, role, recipient),
     };
-    let secrets = secrets_for(&app.keys, &host_name, role);
+    let secrets = secrets_for(&api.keys, &host_name, role);
     let node_key = secret_hash(&secrets.node_key);
     let sealed = seal::seal(&recipient, &secrets).map_err(|error| broken(&error))?;
-    let sealed = app
+    let sealed = api
         .store
         .decide(move |world, now| agent::sealed(world, &session, sealed, node_key, now, &from))
         .await?
@@ -204,39 +196,39 @@ fn secrets_for(keys: &Keys, name: &HostName, role: Option<Role>) -> InstallSecre
 }
 
 async fn received(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<NodeApi>>,
     Bearer(session): Bearer,
     Peer(from): Peer,
 ) -> Answer<Value> {
-    app.store
+    api.store
         .decide(move |world, now| agent::received(world, &session, now, &from))
         .await?;
     noted()
 }
 
 async fn installed(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<NodeApi>>,
     Bearer(session): Bearer,
     Peer(from): Peer,
     Body(request): Body<InstalledRequest>,
 ) -> Answer<Value> {
-    app.store
+    api.store
         .decide(move |world, now| agent::installed(world, &session, &request, now, &from))
         .await?;
     noted()
 }
 
 async fn boot(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<NodeApi>>,
     Bearer(node_key): Bearer,
     Peer(from): Peer,
     Body(request): Body<BootRequest>,
 ) -> Answer<Value> {
     let (name, key) = (request.name.clone(), node_key.clone());
-    app.store
+    api.store
         .decide(move |world, now| agent::booted(world, &node_key, &request, now, &from))
         .await?;
-    app.came_up(&key).await;
+    api.local_boot.came_up(&key).await;
     tracing::info!(%name, "booted from its own disk");
     noted()
 }

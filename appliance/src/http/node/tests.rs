@@ -4,8 +4,8 @@ use axum::http::Request;
 use netboot::machine::State as MachineState;
 use serde_json::json;
 
-use super::super::testing::{Agent, Bench, MAC, TOPLEVEL, hardware, node_boots, post, send};
 use super::*;
+use crate::testing::bench::{Agent, Bench, MAC, TOPLEVEL, hardware, node_boots, post, send};
 
 mod encrypted;
 
@@ -33,7 +33,13 @@ async fn armed(profile: &str) -> (Bench, netboot::base::token::Ticket) {
 }
 
 fn state(bench: &Bench) -> MachineState {
-    bench.app.store.world().find("node1").expect("known").state
+    bench
+        .components
+        .store
+        .world()
+        .find("node1")
+        .expect("known")
+        .state
 }
 
 #[tokio::test]
@@ -60,7 +66,7 @@ async fn only_servers_get_the_token_that_makes_servers() {
         agent.plans().await;
         agent.reports("configure", json!({"kind": "started"})).await;
         let secrets = agent.secrets().await;
-        let keys = &bench.app.keys;
+        let keys = &bench.components.keys;
         let name = "node1".parse().expect("a name");
         let want = match server {
             Some(true) => json!({"token": keys.server_token(), "agent_token": keys.agent_token(),
@@ -94,7 +100,7 @@ async fn without_a_bearer_or_with_a_wrong_one_nothing_is_given() {
         }
         _ => Value::Null,
     };
-    let before = bench.app.store.world().machines.clone();
+    let before = bench.components.store.world().machines.clone();
     // The first two are called by who has no session.
     for path in ROUTES.into_iter().skip(2) {
         for bearer in [None, Some("00"), Some(ticket.as_str()), Some("")] {
@@ -104,7 +110,11 @@ async fn without_a_bearer_or_with_a_wrong_one_nothing_is_given() {
             assert_eq!(answer["error"]["code"], "unauthorized", "{path}");
         }
     }
-    assert_eq!(bench.app.store.world().machines, before, "nothing moved");
+    assert_eq!(
+        bench.components.store.world().machines,
+        before,
+        "nothing moved"
+    );
 }
 
 #[tokio::test]
@@ -125,7 +135,11 @@ async fn a_ticket_is_good_for_one_claim_and_its_repeats() {
         (status, &answer["error"]["code"]),
         (409, &json!("ticket_used"))
     );
-    let events = bench.app.store.events(None, 0, 1000).expect("events");
+    let events = bench
+        .components
+        .store
+        .events(None, 0, 1000)
+        .expect("events");
     let last = serde_json::to_value(events.last()).expect("an event");
     assert_eq!(last["what"]["event"], "refused", "it is on record");
 }
@@ -133,7 +147,10 @@ async fn a_ticket_is_good_for_one_claim_and_its_repeats() {
 #[tokio::test]
 async fn of_two_claims_at_once_one_wins() {
     let (bench, ticket) = armed("worker").await;
-    let router = router(bench.app.clone(), bench.app.segments[0].clone());
+    let router = router(
+        bench.components.node.clone(),
+        bench.components.settings.segments()[0].clone(),
+    );
     let claims: Vec<_> = (0..20)
         .map(|n| {
             let recipient = age::x25519::Identity::generate().to_public().to_string();
@@ -177,7 +194,7 @@ async fn secrets_come_at_their_step_once_and_to_one_key() {
         (200, &second.1),
         "a retry gets the same ciphertext"
     );
-    let canary = bench.app.keys.agent_token();
+    let canary = bench.components.keys.agent_token();
     assert!(!first.1.to_string().contains(canary));
     let opened = agent.opens(first.1["sealed"].as_str().expect("a ciphertext"));
     assert_eq!(opened["k3s"]["token"], canary);
@@ -196,12 +213,12 @@ async fn bytes_of_progress_are_told_and_not_written_down() {
     let (bench, ticket) = armed("worker").await;
     let mut agent = Agent::claims(&bench, &ticket).await;
     agent.plans().await;
-    let mut live = bench.app.store.live();
-    let before = bench.app.store.world().seq;
+    let mut live = bench.components.store.live();
+    let before = bench.components.store.world().seq;
     let (status, _) = agent
         .reports("copy", json!({"kind": "progress", "done": 5, "total": 9}))
         .await;
-    assert_eq!((status, bench.app.store.world().seq), (200, before));
+    assert_eq!((status, bench.components.store.world().seq), (200, before));
     let told = live.try_recv().expect("told");
     assert!(
         matches!(told, Live::Progress { machine, done: 5, total: 9, .. } if machine.to_string() == MAC),
@@ -212,7 +229,10 @@ async fn bytes_of_progress_are_told_and_not_written_down() {
 #[tokio::test]
 async fn what_is_no_call_is_refused_in_our_words() {
     let bench = Bench::new();
-    let router = router(bench.app.clone(), bench.app.segments[0].clone());
+    let router = router(
+        bench.components.node.clone(),
+        bench.components.settings.segments()[0].clone(),
+    );
     for path in [
         "/",
         "/node/v1/plans",

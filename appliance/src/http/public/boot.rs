@@ -14,9 +14,9 @@ use serde::Deserialize;
 
 use super::super::counted::counted;
 use super::super::error::Refused;
-use super::super::request::FromAddress;
-use crate::app::App;
-use crate::boot::script;
+use super::super::request::{FromAddress, query};
+use super::api::PublicApi;
+use super::asked::read_mac;
 use crate::net::Segment;
 
 /// What iPXE says of the machine. Only the MAC reaches a script, and only as a MAC.
@@ -30,34 +30,35 @@ struct Asked {
 }
 
 pub(super) async fn boot_script(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<PublicApi>>,
     State(segment): State<Arc<Segment>>,
     FromAddress(from): FromAddress,
     uri: Uri,
 ) -> Result<Response, Refused> {
-    let asked: Asked = super::query(&uri)?;
-    let mac = super::read_mac(asked.mac.as_deref())?;
-    let caller = app.caller(mac, from);
+    let asked: Asked = query(&uri)?;
+    let mac = read_mac(asked.mac.as_deref())?;
+    let requester = api.identification.identify(mac, from);
     // Anybody can write a MAC and a serial number into a URL.
-    let told = match caller.is_proven {
+    let told = match requester.verified {
         true => facts(&asked),
         false => Facts::default(),
     };
-    app.see(mac, &told, app.asker(&caller)).await?;
-    app.reached(&caller).await;
-    if let Decision::Enroll(profile) = app.decision(mac) {
-        app.enroll_stranger(mac, profile).await?;
+    let asker = api.identification.asker(&requester);
+    api.decisions.see(mac, &told, asker).await?;
+    api.loaders.reached(&requester).await;
+    if let Decision::Enroll(profile) = api.decisions.decision(mac) {
+        api.decisions.enroll_stranger(mac, profile).await?;
     }
-    let arch = app.store.world().by_mac(mac).and_then(|m| m.facts.arch);
+    let arch = api.store.world().by_mac(mac).and_then(|m| m.facts.arch);
     let loader = Loader::ipxe(asked.platform.as_deref(), arch);
-    let entry = script::entry(&app, &caller, Some(loader)).await?;
+    let entry = api.scripts.entry(&requester, Some(loader)).await?;
     let text = ipxe::text(&Script {
         address: &segment.address,
         mac,
         entry: &entry,
     });
     let plain = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
-    Ok(counted(&app, (plain, text).into_response(), None))
+    Ok(counted(&api.counters, (plain, text).into_response(), None))
 }
 
 /// What iPXE tells, as far as it is what it should be. `${uuid}` that nobody filled in is nothing.

@@ -9,11 +9,11 @@ use axum::response::{Html, IntoResponse, Response};
 use netboot::base::timestamp::Timestamp;
 use netboot::machine::Machine;
 
-use crate::app::App;
+use super::api::PublicApi;
 use crate::base::clock;
 
-pub(super) async fn page(State(app): State<Arc<App>>) -> Response {
-    let world = app.store.world();
+pub(super) async fn page(State(api): State<Arc<PublicApi>>) -> Response {
+    let world = api.store.world();
     let html = render(&mut world.machines.values(), clock::now());
     // Whatever slips through the escaping still runs nothing and loads nothing.
     let headers = [

@@ -16,53 +16,57 @@ use tower_http::services::ServeFile;
 use super::super::counted::{Parcel, counted};
 use super::super::error::{Refused, shut};
 use super::super::request::FromAddress;
-use crate::app::App;
-use crate::boot::requester::Caller;
-use crate::boot::script;
+use super::api::PublicApi;
+use super::asked::{for_mac, read_mac};
+use crate::base::counters::Counters;
+use crate::boot::requester::Requester;
+use crate::cache::Cache;
 
 /// Bytes read at once: with 64 KiB, the default, one download runs at half the speed.
 const CHUNK: usize = 256 * 1024;
 
 /// `/loaders/<file>?mac=`, for people who look.
 pub(super) async fn loader(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<PublicApi>>,
     Path(file): Path<String>,
     FromAddress(from): FromAddress,
     method: Method,
     uri: Uri,
 ) -> Result<Response, Refused> {
-    let caller = app.caller(super::for_mac(&uri)?, from);
-    from_memory(&app, caller, &file, &method)
+    let requester = api.identification.identify(for_mac(&uri)?, from);
+    from_memory(&api, requester, &file, &method)
 }
 
 /// `/loaders/52-54-00-12-34-56/<file>`, for UEFI HTTP boot, which knows a file's kind by the end of its URL.
 pub(super) async fn own_loader(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<PublicApi>>,
     Path((folder, file)): Path<(String, String)>,
     FromAddress(from): FromAddress,
     method: Method,
 ) -> Result<Response, Refused> {
-    let mac = super::read_mac(Some(&folder))?;
+    let mac = read_mac(Some(&folder))?;
     if !folder.eq_ignore_ascii_case(&mac.dashed()) {
         return Err(not_found("that is not how a machine's folder is written"));
     }
-    from_memory(&app, app.caller(mac, from), &file, &method)
+    let requester = api.identification.identify(mac, from);
+    from_memory(&api, requester, &file, &method)
 }
 
 fn from_memory(
-    app: &Arc<App>,
-    caller: Caller,
+    api: &PublicApi,
+    requester: Requester,
     file: &str,
     method: &Method,
 ) -> Result<Response, Refused> {
-    let Some((name, bytes)) = app.loaders.get(file) else {
+    let Some((name, bytes)) = api.loaders.get(file) else {
         return Err(not_found("there is no such loader"));
     };
-    if let Some(no) = refusal(app, caller.mac, Files::Loader) {
+    if let Some(no) = refusal(api, requester.mac, Files::Loader) {
         return Ok(shut(no));
     }
-    if caller.is_proven {
-        app.trials(|trials| trials.taken(caller.mac));
+    if requester.verified {
+        api.loaders
+            .attempts(|attempts| attempts.taken(requester.mac));
     }
     let kind = if name.ends_with(".efi") {
         "application/efi"
@@ -70,28 +74,32 @@ fn from_memory(
         "application/octet-stream"
     };
     let kind = [(header::CONTENT_TYPE, kind)];
-    let parcel = parcel(caller, Part::Loader, name, method);
-    Ok(counted(app, (kind, bytes).into_response(), parcel))
+    let parcel = parcel(api, requester, Part::Loader, name, method);
+    Ok(counted(
+        &api.counters,
+        (kind, bytes).into_response(),
+        parcel,
+    ))
 }
 
 /// `/images/<name>/<arch>/{kernel,initrd}?mac=`
 pub(super) async fn image(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<PublicApi>>,
     Path((name, arch, file)): Path<(String, String, String)>,
     FromAddress(from): FromAddress,
     request: Request,
 ) -> Result<Response, Refused> {
-    let mac = super::for_mac(request.uri())?;
-    let found = app.installers.named(&name, &arch);
+    let mac = for_mac(request.uri())?;
+    let found = api.installers.named(&name, &arch);
     let (path, part) = match (found, file.as_str()) {
         (Some(image), "kernel") => (image.kernel, Part::Kernel),
         (Some(image), "initrd") => (image.initrd, Part::Initrd),
         _ => return Err(not_found("there is no such image")),
     };
-    if let Some(no) = refusal(&app, mac, Files::Image) {
+    if let Some(no) = refusal(&api, mac, Files::Image) {
         return Ok(shut(no));
     }
-    let own = script::image(&app, mac).map(|own| own.image.arch == arch);
+    let own = api.scripts.image(mac).map(|own| own.image.arch == arch);
     if own != Ok(true) {
         let why = own.err().map_or_else(
             || "its profile is for another".to_owned(),
@@ -100,18 +108,29 @@ pub(super) async fn image(
         let message = format!("{mac} does not boot the installer for {arch}: {why}");
         return Ok(shut(Refusal::new(Code::WrongState, message)));
     }
-    let parcel = parcel(app.caller(mac, from), part, &file, request.method());
+    let requester = api.identification.identify(mac, from);
+    let parcel = parcel(&api, requester, part, &file, request.method());
     let response = send(path, request).await?;
-    Ok(counted(&app, response, parcel))
+    Ok(counted(&api.counters, response, parcel))
 }
 
 /// `/cache/…`: a Nix binary cache. What is in it is signed, and meant for anybody on the LAN.
-pub(in crate::http) async fn cached(
-    State(app): State<Arc<App>>,
+pub(super) async fn cached(
+    State(api): State<Arc<PublicApi>>,
     Path(path): Path<String>,
     request: Request,
 ) -> Result<Response, Refused> {
-    let file = app.cache.file(&path);
+    from_cache(&api.cache, &api.counters, &path, request).await
+}
+
+/// A file of the binary cache.
+pub(in crate::http) async fn from_cache(
+    cache: &Cache,
+    counters: &Arc<Counters>,
+    path: &str,
+    request: Request,
+) -> Result<Response, Refused> {
+    let file = cache.file(path);
     let file = file.ok_or_else(|| not_found("the cache has no such file"))?;
     let kind = if path.ends_with(".narinfo") {
         "text/x-nix-narinfo"
@@ -124,7 +143,7 @@ pub(in crate::http) async fn cached(
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    Ok(counted(&app, response, None))
+    Ok(counted(counters, response, None))
 }
 
 async fn send(path: PathBuf, request: Request) -> Result<Response, Refused> {
@@ -145,7 +164,13 @@ fn not_found(message: &str) -> Refused {
 }
 
 /// A file is told about when it goes out to a GET.
-fn parcel(to: Caller, part: Part, name: &str, method: &Method) -> Option<Parcel> {
+fn parcel(
+    api: &PublicApi,
+    to: Requester,
+    part: Part,
+    name: &str,
+    method: &Method,
+) -> Option<Parcel> {
     (method == Method::GET).then(|| Parcel {
         to,
         delivery: Delivery {
@@ -153,6 +178,8 @@ fn parcel(to: Caller, part: Part, name: &str, method: &Method) -> Option<Parcel>
             file: name.to_owned(),
             via: Via::Http,
         },
+        log: api.log.clone(),
+        loaders: api.loaders.clone(),
     })
 }
 
@@ -163,10 +190,10 @@ enum Files {
 }
 
 /// Why this machine gets no such file now.
-fn refusal(app: &App, mac: Mac, files: Files) -> Option<Refusal> {
+fn refusal(api: &PublicApi, mac: Mac, files: Files) -> Option<Refusal> {
     let decision = match files {
-        Files::Loader => app.decision(mac),
-        Files::Image => app.image_decision(mac),
+        Files::Loader => api.decisions.decision(mac),
+        Files::Image => api.decisions.image_decision(mac),
     };
     let why = match (decision, files) {
         (Decision::Install | Decision::Discover, _) | (Decision::Wait, Files::Loader) => {

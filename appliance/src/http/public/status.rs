@@ -18,13 +18,13 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use crate::app::App;
+use super::api::PublicApi;
 use crate::base::counters::{Counter, Counters};
 use crate::lan_scan::Findings;
 
 /// 200 while everything works, 503 while the store takes no writes.
-pub(super) async fn health(State(app): State<Arc<App>>) -> Response {
-    let trouble = app.store.trouble();
+pub(super) async fn health(State(api): State<Arc<PublicApi>>) -> Response {
+    let trouble = api.store.trouble();
     let (status, word) = match &trouble {
         None => (StatusCode::OK, "ok"),
         Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "degraded"),
@@ -38,8 +38,8 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Response {
     (status, Json(health)).into_response()
 }
 
-pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
-    let text = render(&app.store.world(), &app.counters, &app.findings);
+pub(super) async fn metrics(State(api): State<Arc<PublicApi>>) -> Response {
+    let text = render(&api.store.world(), &api.counters, &api.findings);
     let kind = [(header::CONTENT_TYPE, prometheus_text::CONTENT_TYPE)];
     (kind, text).into_response()
 }

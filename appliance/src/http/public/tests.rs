@@ -8,13 +8,14 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::run::components::Components;
 use crate::testing::{
     CANARY, House, KERNEL, MAC, STRANGER, at_home, boot, enroll, get, http, mac, wait_until,
 };
 
 struct Served {
     house: House,
-    app: Arc<App>,
+    components: Arc<Components>,
     at: SocketAddr,
     stop: CancellationToken,
     _serving: JoinHandle<anyhow::Result<()>>,
@@ -23,13 +24,16 @@ struct Served {
 async fn served(more: &str) -> Served {
     let house = House::new(more);
     let bound = house.bind().await;
-    let app = bound.app().clone();
-    let at = SocketAddr::from((app.address().ip, app.address().http_port));
+    let components = bound.components().clone();
+    let at = SocketAddr::from((
+        components.settings.address().ip,
+        components.settings.address().http_port,
+    ));
     let stop = CancellationToken::new();
     let _serving = tokio::spawn(bound.run(stop.clone()));
     Served {
         house,
-        app,
+        components,
         at,
         stop,
         _serving,
@@ -52,15 +56,15 @@ const KERNEL_PATH: &str = "/images/installer/x86_64/kernel?mac=52:54:00:12:34:56
 #[tokio::test]
 async fn a_boot_from_script_to_image() {
     let Served {
-        app,
+        components,
         at,
         stop,
         house: _house,
         ..
     } = served(&boot("")).await;
-    enroll(&app, mac(MAC)).await;
-    at_home(&app, mac(MAC));
-    let mut live = app.store.live();
+    enroll(&components, mac(MAC)).await;
+    at_home(&components, mac(MAC));
+    let mut live = components.store.live();
 
     let asked = "&uuid=a1b2c3d4-0000-1111-2222-333344445555&serial=PF2&arch=x86_64&platform=efi";
     let answer = get(at, &format!("/boot.ipxe?mac={MAC}{asked}"), "").await;
@@ -85,7 +89,7 @@ async fn a_boot_from_script_to_image() {
     let again = text(&get(at, &format!("/boot.ipxe?mac={MAC}"), "").await, 200);
     assert_eq!(script, again);
 
-    let facts = app
+    let facts = components
         .store
         .world()
         .by_mac(mac(MAC))
@@ -119,22 +123,22 @@ async fn a_boot_from_script_to_image() {
 #[tokio::test]
 async fn an_attempt_is_counted_for_the_machine_and_for_nobody_else() {
     let Served {
-        app,
+        components,
         at,
         stop,
         house: _house,
         ..
     } = served(&boot("")).await;
-    enroll(&app, mac(MAC)).await;
+    enroll(&components, mac(MAC)).await;
     let script = format!("/boot.ipxe?mac={MAC}");
     let served = || {
-        let world = app.store.world();
+        let world = components.store.world();
         let attempt = world.by_mac(mac(MAC)).and_then(|m| m.attempt.clone());
         attempt.is_some_and(|a| a.served.is_some())
     };
     let somebodys = text(&get(at, &script, "").await, 200);
     assert!(!served(), "somebody's is not");
-    app.mark(
+    components.boot.log.mark(
         mac(MAC),
         netboot::doctor::boot_trace::Mark::Discover {
             client: netboot::dhcp::request::Client::Ipxe,
@@ -151,13 +155,13 @@ async fn an_attempt_is_counted_for_the_machine_and_for_nobody_else() {
 #[tokio::test]
 async fn what_others_fetch_in_a_machines_name_is_not_its_own_doing() {
     let Served {
-        app,
+        components,
         at,
         stop,
         house: _house,
         ..
     } = served(&boot("")).await;
-    enroll(&app, mac(MAC)).await;
+    enroll(&components, mac(MAC)).await;
     let uefi = netboot::dhcp::request::Boot {
         arch: netboot::base::arch::Arch::X64,
         client: netboot::dhcp::request::Client::Pxe,
@@ -165,7 +169,10 @@ async fn what_others_fetch_in_a_machines_name_is_not_its_own_doing() {
     let names = ["snponly.efi"];
     let forms = netboot::dhcp::offer_fallback::Form::all(uefi, false);
     let now = crate::base::clock::now();
-    app.trials(|trials| drop(trials.discover(mac(MAC), uefi, None, forms, &names, now)));
+    components
+        .boot
+        .loaders
+        .attempts(|trials| drop(trials.discover(mac(MAC), uefi, None, forms, &names, now)));
     let loader = format!("/loaders/snponly.efi?mac={MAC}");
     let script = format!("/boot.ipxe?mac={MAC}&serial=6d7e8f90");
     for _ in 0..3 {
@@ -173,7 +180,7 @@ async fn what_others_fetch_in_a_machines_name_is_not_its_own_doing() {
             text(&get(at, path, "").await, 200);
         }
     }
-    let notes = app.timelines.of(&[mac(MAC)]);
+    let notes = components.boot.log.marks_of(&[mac(MAC)]);
     let marks: Vec<_> = notes.iter().map(|n| (n.mark.clone(), n.times)).collect();
     let somebody = |file: &str| {
         let (from, file) = (std::net::Ipv4Addr::LOCALHOST, file.to_owned());
@@ -184,27 +191,33 @@ async fn what_others_fetch_in_a_machines_name_is_not_its_own_doing() {
     };
     let want = ["snponly.efi", "boot script", "kernel"].map(somebody);
     assert_eq!(marks, want);
-    let world = app.store.world();
+    let world = components.store.world();
     let machine = world.by_mac(mac(MAC)).expect("is on record");
     assert_eq!(machine.facts, Facts::default());
     assert_eq!(
         machine.manner, None,
         "nobody knows what gets it to its script"
     );
-    assert_eq!(app.trials(|trials| trials.arrived(mac(MAC))), None);
+    assert_eq!(
+        components
+            .boot
+            .loaders
+            .attempts(|trials| trials.arrived(mac(MAC))),
+        None
+    );
     stop.cancel();
 }
 
 #[tokio::test]
 async fn files_have_heads_and_ranges() {
     let Served {
-        app,
+        components,
         at,
         stop,
         house: _house,
         ..
     } = served(&boot("")).await;
-    enroll(&app, mac(MAC)).await;
+    enroll(&components, mac(MAC)).await;
     let head = |path: &str| format!("HEAD {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
 
     let (answer, body) = http(at, &head(KERNEL_PATH)).await;
@@ -247,7 +260,7 @@ async fn files_have_heads_and_ranges() {
     // A HEAD for the script would hand out the ticket.
     let (answer, _) = http(at, &head(&format!("/boot.ipxe?mac={MAC}"))).await;
     assert!(answer.starts_with("http/1.1 404"), "{answer}");
-    let world = app.store.world();
+    let world = components.store.world();
     let attempt = world.by_mac(mac(MAC)).and_then(|m| m.attempt.clone());
     assert!(attempt.is_none_or(|a| a.served.is_none()));
     stop.cancel();
@@ -258,7 +271,7 @@ async fn who_is_not_to_install_gets_no_image_and_a_script_that_says_so() {
     let Served {
         at,
         stop,
-        app,
+        components,
         house: _house,
         ..
     } = served(&boot("")).await;
@@ -276,7 +289,7 @@ async fn who_is_not_to_install_gets_no_image_and_a_script_that_says_so() {
             assert!(body.contains("not enrolled"), "{body}");
         }
     }
-    assert!(app.counters.http_bytes.get() < KERNEL as u64);
+    assert!(components.counters.http_bytes.get() < KERNEL as u64);
     stop.cancel();
 }
 
@@ -306,16 +319,20 @@ async fn a_stranger_may_be_told_to_wait() {
 #[tokio::test]
 async fn a_stranger_may_be_asked_what_it_is_and_gets_no_ticket() {
     let Served {
-        app,
+        components,
         at,
         stop,
         house: _house,
         ..
     } = served(&boot("unknown = \"discover\"")).await;
     let (nothing, itself) = (Facts::default(), Asker::Itself);
-    let seen = app.see(mac(STRANGER), &nothing, itself).await;
+    let seen = components
+        .boot
+        .decisions
+        .see(mac(STRANGER), &nothing, itself)
+        .await;
     seen.expect("is seen");
-    at_home(&app, mac(STRANGER));
+    at_home(&components, mac(STRANGER));
     let asks = async || {
         text(
             &get(at, &format!("/boot.ipxe?mac={STRANGER}"), "").await,
@@ -336,12 +353,12 @@ async fn a_stranger_may_be_asked_what_it_is_and_gets_no_ticket() {
     text(&get(at, &arm, "").await, 404);
 
     let hardware: netboot::disk::hardware::Hardware =
-        serde_json::from_value(crate::http::testing::hardware()).expect("reads");
-    let (policy, who) = (app.policy.clone(), mac(STRANGER));
+        serde_json::from_value(crate::testing::bench::hardware()).expect("reads");
+    let (policy, who) = (components.settings.config().policy(), mac(STRANGER));
     let tell = move |world: &netboot::machine::state::World, now| {
         netboot::api::agent::discovered(world, who, &hardware, &policy, now, "127.0.0.1")
     };
-    app.store.decide(tell).await.expect("is taken");
+    components.store.decide(tell).await.expect("is taken");
     let script = asks().await;
     assert!(
         script.contains("its hardware is known; boots its own disk"),
@@ -357,18 +374,21 @@ async fn without_an_image_for_its_architecture_no_attempt_is_counted() {
     let mut house = House::new(&boot(""));
     house.checked.config.config.images.clear();
     let bound = house.bind().await;
-    let app = bound.app().clone();
-    enroll(&app, mac(MAC)).await;
-    let at = SocketAddr::from((app.address().ip, app.address().http_port));
+    let components = bound.components().clone();
+    enroll(&components, mac(MAC)).await;
+    let at = SocketAddr::from((
+        components.settings.address().ip,
+        components.settings.address().http_port,
+    ));
     let stop = CancellationToken::new();
     let running = tokio::spawn(bound.run(stop.clone()));
-    let before = app.store.world();
+    let before = components.store.world();
     let script = text(&get(at, &format!("/boot.ipxe?mac={MAC}"), "").await, 200);
     assert!(
         script.contains("no installer image for x86_64 is configured"),
         "{script}"
     );
-    assert_eq!(app.store.world(), before);
+    assert_eq!(components.store.world(), before);
     stop.cancel();
     running.await.expect("ends").expect("ends well");
 }
@@ -376,13 +396,13 @@ async fn without_an_image_for_its_architecture_no_attempt_is_counted() {
 #[tokio::test]
 async fn hostile_queries_reach_no_script() {
     let Served {
-        app,
+        components,
         at,
         stop,
         house: _house,
         ..
     } = served(&boot("")).await;
-    enroll(&app, mac(MAC)).await;
+    enroll(&components, mac(MAC)).await;
     for (name, query, status) in [
         ("no machine", "", 400),
         ("half a machine", "mac=52:54", 400),
@@ -430,13 +450,13 @@ async fn hostile_queries_reach_no_script() {
 #[tokio::test]
 async fn hostile_paths_lead_nowhere() {
     let Served {
-        app,
+        components,
         at,
         stop,
         house,
         ..
     } = served(&boot("")).await;
-    enroll(&app, mac(MAC)).await;
+    enroll(&components, mac(MAC)).await;
     std::fs::write(house.path().join("state/cache/.hidden"), CANARY).expect("writes");
     let link = house.path().join("state/cache/link.narinfo");
     std::os::unix::fs::symlink(house.path().join("secret"), link).expect("links");
@@ -492,13 +512,13 @@ async fn hostile_paths_lead_nowhere() {
 #[tokio::test]
 async fn monitors_and_people_can_look() {
     let Served {
-        app,
+        components,
         at,
         stop,
         house: _house,
         ..
     } = served(&boot("")).await;
-    enroll(&app, mac(MAC)).await;
+    enroll(&components, mac(MAC)).await;
     let health = text(&get(at, "/healthz", "").await, 200);
     let health: netboot::api::types::Health = serde_json::from_str(&health).expect("reads");
     assert_eq!((health.status.as_str(), health.store), ("ok", None));

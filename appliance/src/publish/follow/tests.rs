@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::base::clock;
-use crate::doctor;
-use crate::http::testing::Bench;
+use crate::testing::bench::Bench;
 use crate::testing::{skipped, wait_until};
 
 const OFTEN: Duration = Duration::from_millis(5);
@@ -234,14 +233,19 @@ async fn a_push_becomes_releases_and_one_that_does_not_build_leaves_them() {
         return skipped("Nix cannot build here, or there is no Git");
     }
     let bench = Bench::new();
-    let store = &bench.app.store;
+    let store = &bench.components.store;
     let reference = repository.0.path().display().to_string();
     // What a build held that was cut off.
-    let roots = bench.app.config.state_dir.join("nix-roots");
+    let roots = bench
+        .components
+        .settings
+        .config()
+        .state_dir
+        .join("nix-roots");
     std::fs::create_dir_all(roots.join("cut-off")).expect("makes");
-    let branch = FlakeBranch::new(bench.app.clone(), &reference);
+    let branch = bench.branch(&reference);
     assert!(!roots.exists(), "it is let go");
-    let (looks, stop) = (&bench.app.looks, CancellationToken::new());
+    let (looks, stop) = (&bench.components.looks, CancellationToken::new());
     let following = follow(
         store,
         &branch,
@@ -284,7 +288,7 @@ async fn a_push_becomes_releases_and_one_that_does_not_build_leaves_them() {
             "Nix's own words: {trouble}"
         );
         assert_eq!(releases(), first, "what was published is as it was");
-        let checks = doctor::checkup(&bench.app).await.checks;
+        let checks = bench.components.doctor.checkup().await.checks;
         assert!(
             checks.iter().all(|check| check.name != "branch"),
             "it is not configured here"

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use expect_test::expect;
 
-use crate::http::testing::Bench;
+use crate::testing::bench::Bench;
 
 /// Files, and folders with a `/`, in order; what is in the index is its engine's.
 fn names(at: &Path, above: &str, into: &mut Vec<String>) {

@@ -8,10 +8,11 @@ use netboot::publish::installer::{Part, Parts};
 use sha2::{Digest as _, Sha256};
 
 use super::*;
+use crate::run::components::Components;
 use crate::testing::get;
 
 /// Publishes an installer whose command line and files say which one it is.
-async fn publish(app: &Arc<App>, arch: &str, number: u32) {
+async fn publish(components: &Components, arch: &str, number: u32) {
     let mut parts = Vec::new();
     for what in ["kernel", "initrd"] {
         let octets = format!("{what} {number}");
@@ -19,7 +20,10 @@ async fn publish(app: &Arc<App>, arch: &str, number: u32) {
             sha256: Digest::new(Sha256::digest(&octets).into()),
             size: octets.len() as u64,
         };
-        let receiving = app.installers.receive(&part.sha256, part.size, None).await;
+        let receiving = components
+            .installers
+            .receive(&part.sha256, part.size, None)
+            .await;
         let mut receiving = receiving.expect("space");
         receiving.take(octets.as_bytes()).await.expect("takes");
         receiving.finish().await.expect("whole");
@@ -38,7 +42,7 @@ async fn publish(app: &Arc<App>, arch: &str, number: u32) {
             initrd,
         }),
     };
-    let published = app.publish_installer(request).await;
+    let published = components.publisher.installer(request).await;
     assert!(published.expect("publishes").changed, "{number}");
 }
 
@@ -64,15 +68,23 @@ async fn all_of_a_boot_is_of_one_build_whatever_is_published_meanwhile() {
     let mut house = House::with(&boot(""), &[ARM]);
     house.checked.config.config.images.clear();
     let bound = house.bind().await;
-    let (app, stop) = (bound.app().clone(), CancellationToken::new());
-    let http = SocketAddr::from((app.address().ip, app.address().http_port));
+    let (components, stop) = (bound.components().clone(), CancellationToken::new());
+    let http = SocketAddr::from((
+        components.settings.address().ip,
+        components.settings.address().http_port,
+    ));
     let serving = tokio::spawn(bound.run(stop.clone()));
     let socket = UdpSocket::bind("127.0.0.1:0").expect("binds");
-    let tftp = Tftp::on(socket, app.clone(), app.segments[0].clone()).expect("starts");
+    let tftp = Tftp::on(
+        socket,
+        components.tftp.clone(),
+        components.settings.segments()[0].clone(),
+    )
+    .expect("starts");
     let at = tftp.address();
     tokio::spawn(tftp.run(stop.clone()));
-    enroll(&app, mac(MAC)).await;
-    at_home(&app, mac(MAC));
+    enroll(&components, mac(MAC)).await;
+    at_home(&components, mac(MAC));
     let text = |octets: Vec<u8>| String::from_utf8(octets).expect("text");
     let by_tftp = async |name: &str| text(fetch(at, name, &[]).await.expect(name));
     let by_http = async |path: String| text(get(http, &path, "").await.1);
@@ -80,7 +92,7 @@ async fn all_of_a_boot_is_of_one_build_whatever_is_published_meanwhile() {
     let mut number = 0;
     for loader in [Loader::Ipxe, Loader::Grub, Loader::UBoot] {
         number += 1;
-        publish(&app, "x86_64", number).await;
+        publish(&components, "x86_64", number).await;
         let (script, kernel, initrd) = match loader {
             Loader::Ipxe => (
                 by_http(format!("/boot.ipxe?mac={MAC}")).await,
@@ -110,7 +122,7 @@ async fn all_of_a_boot_is_of_one_build_whatever_is_published_meanwhile() {
             // More than one, so that it is not only the one before that stays.
             for _ in 0..2 {
                 number += 1;
-                publish(&app, "x86_64", number).await;
+                publish(&components, "x86_64", number).await;
             }
         }
     }
@@ -127,7 +139,7 @@ async fn a_raspberry_pi_boots_the_installer_that_it_began_with() {
     let mut house = House::with(&boot(""), &[ARM]);
     house.checked.config.config.images.clear();
     let Served {
-        app,
+        components,
         at,
         stop,
         house: _house,
@@ -140,15 +152,18 @@ async fn a_raspberry_pi_boots_the_installer_that_it_began_with() {
         (97, guid),
     ];
     let request = netboot::dhcp::request::read(&packet(DISCOVER, PI, &rom)).expect("reads");
-    app.see(mac(PI), &request.facts, Asker::Itself)
+    components
+        .boot
+        .decisions
+        .see(mac(PI), &request.facts, Asker::Itself)
         .await
         .expect("is seen");
-    enroll_as(&app, mac(PI), "arm", "pi1").await;
+    enroll_as(&components, mac(PI), "arm", "pi1").await;
     let mut number = 0;
     for _ in 0..2 {
         number += 1;
         let want = number;
-        publish(&app, "aarch64", want).await;
+        publish(&components, "aarch64", want).await;
         let files = [
             ("config.txt", "arm_64bit=1".to_owned()),
             ("kernel", format!("kernel {want}")),
@@ -161,7 +176,7 @@ async fn a_raspberry_pi_boots_the_installer_that_it_began_with() {
             assert!(got.contains(&want), "{file}: {got}");
             for _ in 0..2 {
                 number += 1;
-                publish(&app, "aarch64", number).await;
+                publish(&components, "aarch64", number).await;
             }
         }
     }

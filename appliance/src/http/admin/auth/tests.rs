@@ -10,21 +10,19 @@ use tower::ServiceExt;
 use super::super::over_tls;
 use super::super::tests::ROUTES;
 use super::*;
-use crate::cache::Uploads;
-use crate::http::testing::{Bench, MAC, send};
 use crate::keys::secret_hash;
+use crate::testing::bench::{Bench, MAC, send};
 
 const TOKEN: &str = "canary-token-canary-token-canary-token";
 const WRONG: &str = "canary-guess-canary-guess-canary-guess";
 
 fn router(bench: &Bench) -> Router {
-    let uploads = Uploads::open(bench.app.cache.clone()).expect("opens");
     let gate = Gate::new(
-        bench.app.clone(),
+        bench.components.store.clone(),
         secret_hash(TOKEN),
         CancellationToken::new(),
     );
-    over_tls(bench.app.clone(), Arc::new(uploads), gate)
+    over_tls(bench.components.admin.clone(), bench.uploads(), gate)
 }
 
 /// A call from an address of the LAN.
@@ -101,7 +99,7 @@ async fn who_guesses_is_not_listened_to_and_is_on_record_without_the_guess() {
     }
     assert_eq!(ask(10, TOKEN).await.status(), 200, "another is listened to");
 
-    let events = bench.app.store.events(None, 0, 100).expect("events");
+    let events = bench.components.store.events(None, 0, 100).expect("events");
     let told = serde_json::to_string(&events).expect("JSON");
     assert!(!told.contains("canary"), "{told}");
     let refused: Vec<&str> = events
@@ -123,7 +121,7 @@ async fn who_commanded_is_on_record_by_address() {
     *request.body_mut() = Body::from(body);
     let (status, answer) = send(&router, request).await;
     assert_eq!(status, 201, "{answer}");
-    let events = bench.app.store.events(None, 0, 10).expect("events");
+    let events = bench.components.store.events(None, 0, 10).expect("events");
     let event: Value = serde_json::to_value(&events[0]).expect("JSON");
     assert_eq!(event["what"]["by"], "token from 10.77.0.9");
 }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::files::durable;
-use crate::http::testing::{Bench, TOPLEVEL, send};
+use crate::testing::bench::{Bench, TOPLEVEL, send};
 
 struct Served {
     bench: Bench,
@@ -32,7 +32,7 @@ impl Served {
         let bench = Bench::new();
         let router = super::super::calls().merge(router());
         Self {
-            router: router.with_state(bench.app.clone()),
+            router: router.with_state(bench.components.admin.clone()),
             bench,
         }
     }
@@ -120,7 +120,7 @@ async fn what_is_lacking_is_sent_and_machines_boot_it_and_it_is_on_record() {
     served.put(name, Some(6), Octets::from("initrd")).await;
     let (status, answer) = served.post(call, &request).await;
     assert_eq!(status, 201, "{answer}");
-    let image = served.bench.app.installers.for_arch("x86_64");
+    let image = served.bench.components.installers.for_arch("x86_64");
     let image = image.expect("machines boot it");
     assert_eq!(std::fs::read(image.initrd).expect("reads"), b"initrd");
     assert_eq!(served.incoming(), 0);
@@ -132,7 +132,12 @@ async fn what_is_lacking_is_sent_and_machines_boot_it_and_it_is_on_record() {
     let known = releases["installers"].as_array().expect("a list");
     assert_eq!(known.len(), 1, "on record once: {releases}");
     assert_eq!(known[0]["source"], request["source"]);
-    let events = served.bench.app.store.events(None, 0, 10).expect("events");
+    let events = served
+        .bench
+        .components
+        .store
+        .events(None, 0, 10)
+        .expect("events");
     let event = serde_json::to_value(events.last()).expect("writes");
     assert_eq!(event["what"]["event"], "installer-published");
 }
@@ -140,11 +145,11 @@ async fn what_is_lacking_is_sent_and_machines_boot_it_and_it_is_on_record() {
 #[tokio::test]
 async fn an_installer_that_cannot_be_put_on_record_is_not_booted() {
     let served = Served::new();
-    let app = &served.bench.app;
+    let components = &served.bench.components;
     for (letter, status) in [('1', 201), ('2', 503)] {
         if status == 503 {
             // The journal takes nothing more.
-            app.store.close().await;
+            components.store.close().await;
         }
         let [kernel, initrd] = ["kernel", "initrd"].map(|what| format!("{what} {letter}"));
         for file in [&kernel, &initrd] {
@@ -168,10 +173,10 @@ async fn an_installer_that_cannot_be_put_on_record_is_not_booted() {
         let request = serde_json::to_value(request).expect("writes");
         let (got, answer) = served.post("/admin/v1/publish/installer", &request).await;
         assert_eq!(got, status, "{answer}");
-        let booted = app.installers.for_arch("x86_64").expect("the first");
+        let booted = components.installers.for_arch("x86_64").expect("the first");
         assert_eq!(booted.image.cmdline, "build=1");
-        let recorded = app.store.world().installers.clone();
-        assert_eq!(app.installers.published(), recorded, "{letter}");
+        let recorded = components.store.world().installers.clone();
+        assert_eq!(components.installers.published(), recorded, "{letter}");
     }
 }
 

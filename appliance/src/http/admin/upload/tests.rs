@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::http::testing::{Bench, send};
 use crate::testing::archive;
+use crate::testing::bench::{Bench, send};
 
 mod power;
 
@@ -25,8 +25,7 @@ struct Served {
 impl Served {
     fn new() -> Self {
         let bench = Bench::new();
-        let uploads = Uploads::open(bench.app.cache.clone()).expect("opens");
-        let router = router(bench.app.clone(), Arc::new(uploads));
+        let router = router(bench.uploads());
         Self { bench, router }
     }
 
@@ -76,8 +75,13 @@ async fn a_path_is_put_as_nix_puts_it() {
         200
     );
     let path: netboot::base::store_path::StorePath = PATH.parse().expect("a path");
-    let app = &served.bench.app;
-    assert_eq!(app.cache.fault(&path, app.keys.cache_public()), None);
+    let components = &served.bench.components;
+    assert_eq!(
+        components
+            .cache
+            .fault(&path, components.keys.cache_public()),
+        None
+    );
 }
 
 #[tokio::test]

@@ -7,7 +7,10 @@ use super::*;
 /// Asks with a credential; the answer is opened if there is one.
 async fn unlocks(bench: &Bench, credential: &str) -> (u16, Value) {
     let envelope = age::x25519::Identity::generate();
-    let router = router(bench.app.clone(), bench.app.segments[0].clone());
+    let router = router(
+        bench.components.node.clone(),
+        bench.components.settings.segments()[0].clone(),
+    );
     let body = json!({ "recipient": envelope.to_public().to_string() });
     let (status, answer) = post(
         &router,
@@ -32,7 +35,7 @@ async fn formats(agent: &mut Agent) -> (String, String) {
 }
 
 async fn forget(bench: &Bench) {
-    let profiles = bench.app.profiles();
+    let profiles = bench.components.settings.profiles();
     let forget = move |world: &_, now| {
         let operator = admin::Operator {
             profiles: &profiles,
@@ -43,7 +46,12 @@ async fn forget(bench: &Bench) {
         };
         admin::forget(world, &operator, "node1")
     };
-    bench.app.store.decide(forget).await.expect("forgotten");
+    bench
+        .components
+        .store
+        .decide(forget)
+        .await
+        .expect("forgotten");
 }
 
 #[tokio::test]
@@ -62,7 +70,11 @@ async fn a_disk_key_goes_to_the_agent_and_to_its_machine_and_is_nowhere_in_the_c
     assert_eq!(unlocks(&bench, &credential).await, want);
     assert_eq!(unlocks(&bench, &"ab".repeat(32)).await.0, 401);
 
-    let events = bench.app.store.events(None, 0, 1000).expect("events");
+    let events = bench
+        .components
+        .store
+        .events(None, 0, 1000)
+        .expect("events");
     let journal = serde_json::to_string(&events).expect("writes");
     assert!(journal.contains("unlocked") && journal.contains("disk-key-made"));
     let mut files = vec![bench.folder.path().to_owned()];
@@ -93,14 +105,14 @@ async fn a_disk_key_goes_to_the_agent_and_to_its_machine_and_is_nowhere_in_the_c
 #[tokio::test]
 async fn who_guesses_is_not_listened_to_and_does_not_fill_the_journal() {
     let bench = Bench::new();
-    let before = bench.app.store.world().seq;
+    let before = bench.components.store.world().seq;
     let mut statuses = Vec::new();
     for guess in 0..14 {
         statuses.push(unlocks(&bench, &format!("{guess:064x}")).await.0);
     }
     assert_eq!(statuses[..10], [401; 10]);
     assert_eq!(statuses[10..], [429; 4]);
-    let written = bench.app.store.world().seq - before;
+    let written = bench.components.store.world().seq - before;
     assert_eq!(written, 2, "the first and the last that was looked at");
 }
 
@@ -114,12 +126,12 @@ async fn a_request_that_is_none_is_no_reason_to_hand_out_a_key() {
     let mut agent = Agent::claims(&bench, &ticket).await;
     let (_, credential) = formats(&mut agent).await;
     agent.installs().await;
-    let before = bench.app.store.world().seq;
+    let before = bench.components.store.world().seq;
     let body = json!({ "recipient": "hunter2" }).to_string();
     let (status, answer) = post(&agent.router, "/node/v1/unlock", Some(&credential), body).await;
     assert_eq!(
         (status, &answer["error"]["code"]),
         (400, &json!("bad_json"))
     );
-    assert_eq!(bench.app.store.world().seq, before);
+    assert_eq!(bench.components.store.world().seq, before);
 }

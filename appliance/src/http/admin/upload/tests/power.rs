@@ -8,7 +8,8 @@ use netboot::base::store_path::StorePath;
 use netboot::publish::narinfo::Packed;
 
 use super::*;
-use crate::http::testing::opened;
+use crate::run::components::Components;
+use crate::testing::bench::{opened, uploads};
 use crate::testing::cuts::{Mounted, blank, long, power_cut, start_to_work, uncut};
 
 const CHILD: &str = "NETBOOT_UPLOADS_CHILD";
@@ -97,22 +98,21 @@ fn toplevel(number: usize) -> StorePath {
 
 /// An appliance in a folder, and the calls of a workstation.
 struct Appliance {
-    app: Arc<App>,
+    components: Arc<Components>,
     router: Router,
 }
 
 impl Appliance {
     fn at(state_dir: &Path) -> Self {
-        let (app, _) = opened(state_dir);
-        let uploads = Uploads::open(app.cache.clone()).expect("opens");
-        let calls = super::super::super::calls().with_state(app.clone());
-        let router = router(app.clone(), Arc::new(uploads)).merge(calls);
-        Self { app, router }
+        let (components, _) = opened(state_dir);
+        let calls = super::super::super::calls().with_state(components.admin.clone());
+        let router = router(uploads(&components)).merge(calls);
+        Self { components, router }
     }
 
     /// Nothing of it writes any more.
     async fn end(self) {
-        self.app.store.close().await;
+        self.components.store.close().await;
     }
 
     async fn ask(&self, method: Method, path: &str, body: impl Into<Body>) -> u16 {
@@ -160,14 +160,18 @@ impl Appliance {
     /// What is there by name is there to the last octet, with all that it needs. How many paths that is.
     #[track_caller]
     fn whole(&self, what: &str) -> usize {
-        let public = self.app.keys.cache_public();
+        let public = self.components.keys.cache_public();
         let all = (1..=2).flat_map(system);
         let named = all.filter(|parcel| self.file(&parcel.narinfo()).is_some());
         let mut count = 0;
         for parcel in named {
             let path = &parcel.info.path;
             for path in std::iter::once(path).chain(&parcel.info.references) {
-                assert_eq!(self.app.cache.fault(path, public), None, "{what}: {path}");
+                assert_eq!(
+                    self.components.cache.fault(path, public),
+                    None,
+                    "{what}: {path}"
+                );
             }
             let nar = self.file(&parcel.nar());
             assert!(nar.as_ref() == Some(&parcel.nar), "{what}: {path}: its NAR");
@@ -178,16 +182,16 @@ impl Appliance {
 
     fn file(&self, url: &str) -> Option<Vec<u8>> {
         let name = url.strip_prefix("/cache/")?;
-        std::fs::read(self.app.cache.file(name)?).ok()
+        std::fs::read(self.components.cache.file(name)?).ok()
     }
 
     /// The releases on record, each of which can be installed.
     async fn releases(&self, what: &str) -> Vec<StorePath> {
-        let public = self.app.keys.cache_public();
-        let world = self.app.store.world();
+        let public = self.components.keys.cache_public();
+        let world = self.components.store.world();
         let releases: Vec<_> = world.releases.iter().map(|r| r.toplevel.clone()).collect();
         for toplevel in &releases {
-            let held = self.app.cache.held(toplevel, public).await;
+            let held = self.components.cache.held(toplevel, public).await;
             let held = held.unwrap_or_else(|no| panic!("{what}: {no} {:?}", no.facts));
             assert!(held.is_some(), "{what}: {toplevel} is gone");
         }

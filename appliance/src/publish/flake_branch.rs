@@ -9,24 +9,35 @@ use nix_publish::flake::{Flake, Offers, Output, build, let_go};
 use nix_publish::selection::{Omission, Selection};
 use nix_publish::{publish_failed, system};
 
-use super::Branch;
-use crate::app::App;
+use super::follow::Branch;
+use crate::config::settings::Settings;
+use crate::installers::Installers;
+use crate::publish::publisher::Publisher;
 
 pub struct FlakeBranch {
-    app: Arc<App>,
+    settings: Settings,
+    installers: Arc<Installers>,
+    publisher: Arc<Publisher>,
     reference: String,
     /// What is being built is held from here.
     roots: PathBuf,
 }
 
 impl FlakeBranch {
-    pub fn new(app: Arc<App>, reference: &str) -> Self {
-        let roots = app.config.state_dir.join("nix-roots");
+    pub fn new(
+        settings: Settings,
+        installers: Arc<Installers>,
+        publisher: Arc<Publisher>,
+        reference: &str,
+    ) -> Self {
+        let roots = settings.config().state_dir.join("nix-roots");
         if let Err(error) = let_go(&roots) {
             tracing::warn!(%error, roots = %roots.display(), "what an earlier build held cannot be let go");
         }
         Self {
-            app,
+            settings,
+            installers,
+            publisher,
             reference: reference.to_owned(),
             roots,
         }
@@ -34,12 +45,12 @@ impl FlakeBranch {
 
     /// What is to be published of a flake that offers this: as `pxe-admin publish` without a name selects it.
     fn selection(&self, offers: &Offers) -> Selection {
-        let kernels = self.app.kernels();
+        let kernels = self.settings.kernels();
         let installers: Vec<_> = kernels
             .iter()
-            .map(|arch| self.app.installers.about(arch))
+            .map(|arch| self.installers.about(arch))
             .collect();
-        Selection::new(offers, self.app.profiles().systems(), &installers)
+        Selection::new(offers, self.settings.profiles().systems(), &installers)
     }
 }
 
@@ -92,7 +103,7 @@ impl Branch for FlakeBranch {
                         toplevel: made.path,
                         source,
                     };
-                    let published = self.app.publish(request).await?;
+                    let published = self.publisher.system(request).await?;
                     if published.changed {
                         let release = published.release;
                         tracing::info!(system = %release.system, number = release.number, "published");
@@ -104,7 +115,7 @@ impl Branch for FlakeBranch {
                         source,
                         parts: None,
                     };
-                    self.app.publish_installer(request).await?;
+                    self.publisher.installer(request).await?;
                 }
             }
         }
@@ -115,12 +126,12 @@ impl Branch for FlakeBranch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::testing::Bench;
+    use crate::testing::bench::Bench;
 
     #[tokio::test]
     async fn what_the_flake_lacks_is_told() {
         let bench = Bench::new();
-        let branch = FlakeBranch::new(bench.app.clone(), "/srv/lab");
+        let branch = bench.branch("/srv/lab");
         let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
         let systems = names(&["plain", "server", "worker"]);
         let installer = Output::Installer("x86_64".to_owned());

@@ -18,29 +18,22 @@ use netboot::base::token::Ticket;
 use netboot::dhcp::request::Facts;
 use netboot::machine::decide::Unknown;
 use netboot::profile::Profiles;
-use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
-use crate::app::App;
+pub(crate) use super::MAC;
 use crate::base::clock;
-use crate::base::counters::Counters;
-use crate::boot::packets::Packets;
-use crate::boot::timelines::Timelines;
-use crate::cache::Cache;
+use crate::config::settings::Settings;
 use crate::config::{Config, Dhcp, K3sConfig, Ports, Publishing};
-use crate::files::budget::Room;
 use crate::files::loaders::Loaders;
-use crate::installers::Installers;
-use crate::keys::Keys;
-use crate::lan_scan::Findings;
+use crate::http::admin::UploadState;
+use crate::http::node;
 use crate::net::{Lan, Segment};
-use crate::publish::follow::Looks;
-use crate::store::Store;
+use crate::publish::FlakeBranch;
+use crate::run::components::{Components, StateDir};
 
-pub(crate) const MAC: &str = "52:54:00:12:34:56";
 pub(crate) const TOPLEVEL: &str =
     "/nix/store/0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq-nixos-system-worker-25.05";
 
@@ -51,7 +44,7 @@ fn stopped() -> Timestamp {
 
 /// The appliance, and the folder that goes with it.
 pub(crate) struct Bench {
-    pub(crate) app: Arc<App>,
+    pub(crate) components: Arc<Components>,
     pub(crate) folder: TempDir,
     profiles: watch::Sender<Arc<Profiles>>,
 }
@@ -60,9 +53,9 @@ impl Bench {
     /// With profiles `worker` (agent), `server` (server-init) and `plain` (no cluster).
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let (app, profiles) = opened(folder.path());
+        let (components, profiles) = opened(folder.path());
         Self {
-            app,
+            components,
             folder,
             profiles,
         }
@@ -73,6 +66,23 @@ impl Bench {
         self.profiles.send_replace(Arc::new(profiles("luks-ext4")));
     }
 
+    /// The state of uploads to the cache, as the service opens it.
+    pub(crate) fn uploads(&self) -> UploadState {
+        uploads(&self.components)
+    }
+
+    /// The flake at `reference`, as the one that is followed.
+    pub(crate) fn branch(&self, reference: &str) -> FlakeBranch {
+        let Components {
+            settings,
+            installers,
+            publisher,
+            ..
+        } = &*self.components;
+        let (installers, publisher) = (installers.clone(), publisher.clone());
+        FlakeBranch::new(settings.clone(), installers, publisher, reference)
+    }
+
     /// The firmware asks for something to boot.
     pub(crate) async fn seen(&self, mac: &str) {
         let facts = Facts {
@@ -80,10 +90,10 @@ impl Bench {
             uuid: Some("1b4e28ba-2fa1-11d2-883f-0016d3cca427".to_owned()),
             ..Facts::default()
         };
-        let (mac, policy) = (parsed(mac), self.app.policy.clone());
+        let (mac, policy) = (parsed(mac), self.components.settings.config().policy());
         let seen =
             move |world: &_, now| agent::see(world, mac, &facts, &policy, now, Asker::Itself, 100);
-        self.app.store.decide(seen).await.expect("seen");
+        self.components.store.decide(seen).await.expect("seen");
     }
 
     /// The system of a profile is published; without Nix, so nothing is in the cache.
@@ -97,7 +107,11 @@ impl Bench {
             source: netboot::base::release::FlakeSource::default(),
         };
         let release = move |world: &_, now| admin::release(world, built, now);
-        self.app.store.decide(release).await.expect("a release");
+        self.components
+            .store
+            .decide(release)
+            .await
+            .expect("a release");
     }
 
     /// Arms a machine without a socket.
@@ -107,7 +121,7 @@ impl Bench {
             profile: Some(profile.parse().expect("a profile")),
             name: Some(name.parse().expect("a name")),
         };
-        let profiles = self.app.profiles();
+        let profiles = self.components.settings.profiles();
         let ticket = clock::ticket();
         let enroll = move |world: &_, now| {
             let operator = admin::Operator {
@@ -119,16 +133,26 @@ impl Bench {
             };
             admin::enroll(world, &operator, &request)
         };
-        self.app.store.decide(enroll).await.expect("enrolled");
+        self.components
+            .store
+            .decide(enroll)
+            .await
+            .expect("enrolled");
     }
 
     /// The machine fetches its boot script: the ticket in it.
     pub(crate) async fn boots(&self, mac: &str) -> Ticket {
-        let (mac, policy) = (parsed(mac), self.app.policy.clone());
+        let (mac, policy) = (parsed(mac), self.components.settings.config().policy());
         let ticket = clock::ticket();
         let serve =
             move |world: &_, now| agent::serve(world, mac, &policy, now, Asker::Itself, ticket);
-        let (_, ticket) = self.app.store.decide(serve).await.expect("served").answer;
+        let (_, ticket) = self
+            .components
+            .store
+            .decide(serve)
+            .await
+            .expect("served")
+            .answer;
         ticket.expect("an installer")
     }
 
@@ -142,60 +166,54 @@ impl Bench {
         let (ticket, then) = (clock::ticket(), policy.clone());
         let serve =
             move |world: &_, now| agent::serve(world, mac, &policy, now, Asker::Itself, ticket);
-        self.app.store.decide(serve).await.expect("served");
+        self.components.store.decide(serve).await.expect("served");
         let hardware = serde_json::from_value(hardware()).expect("hardware");
         let tell = move |world: &_, now| {
             agent::discovered(world, mac, &hardware, &then, now, "10.77.0.50")
         };
-        self.app.store.decide(tell).await.expect("told");
+        self.components.store.decide(tell).await.expect("told");
     }
 
     /// k3s says that the node is Ready.
     pub(crate) async fn joins(&self, mac: &str) {
         let mac = parsed(mac);
         let joined = move |world: &_, _| agent::joined(world, mac, BOOT_ID);
-        self.app.store.decide(joined).await.expect("joined");
+        self.components.store.decide(joined).await.expect("joined");
     }
 }
 
+/// The state of uploads to the cache, as the service opens it.
+pub(crate) fn uploads(components: &Components) -> UploadState {
+    let Components {
+        cache,
+        keys,
+        counters,
+        ..
+    } = components;
+    UploadState::open(cache.clone(), keys.clone(), counters.clone()).expect("opens")
+}
+
 /// The appliance alone, in a folder that may have been one before.
-pub(crate) fn opened(state_dir: &Path) -> (Arc<App>, watch::Sender<Arc<Profiles>>) {
+pub(crate) fn opened(state_dir: &Path) -> (Arc<Components>, watch::Sender<Arc<Profiles>>) {
     let k3s = K3sConfig {
         server: Some("https://10.77.0.10:6443".to_owned()),
         ..K3sConfig::default()
     };
-    let keys = Keys::open(state_dir, &k3s).expect("keys");
-    let (sender, profiles) = watch::channel(Arc::new(profiles("ext4")));
     let config = config(state_dir, k3s);
-    let room = Room::default();
-    let app = App {
-        store: Store::open(state_dir, stopped).expect("a store"),
-        cache: Cache::open(state_dir, keys.cache_secret_file(), room.clone()).expect("a cache"),
-        segments: vec![Arc::new(Segment {
-            lan: config.lans[0].clone(),
-            address: Address {
-                ip: Ipv4Addr::new(10, 77, 0, 1),
-                http_port: 8080,
-                node_port: 8443,
-                pin: keys.pin().to_owned(),
-            },
-        })],
-        policy: config.policy(),
-        loaders: Loaders::default(),
-        installers: Installers::open(state_dir, &config.images, room).expect("installers"),
-        trials: Mutex::default(),
-        departures: Mutex::default(),
-        unlocks: Mutex::default(),
-        findings: Findings::default(),
-        counters: Counters::default(),
-        looks: Looks::default(),
-        timelines: Timelines::open(state_dir, stopped),
-        packets: Packets::default(),
-        config,
-        keys,
-        profiles,
+    let state_dir = StateDir::open(&config, stopped).expect("a state directory");
+    let segment = Segment {
+        lan: config.lans[0].clone(),
+        address: Address {
+            ip: Ipv4Addr::new(10, 77, 0, 1),
+            http_port: 8080,
+            node_port: 8443,
+            pin: state_dir.keys.pin().to_owned(),
+        },
     };
-    (Arc::new(app), sender)
+    let (sender, profiles) = watch::channel(Arc::new(profiles("ext4")));
+    let settings = Settings::new(config, vec![Arc::new(segment)], profiles);
+    let components = Components::new(settings, state_dir, Loaders::default(), Arc::default());
+    (Arc::new(components), sender)
 }
 
 fn parsed(mac: &str) -> Mac {
@@ -307,7 +325,10 @@ impl Agent {
     pub(crate) async fn claims(bench: &Bench, ticket: &Ticket) -> Self {
         let octets: [u8; 32] = clock::random();
         let agent = Self {
-            router: super::node::router(bench.app.clone(), bench.app.segments[0].clone()),
+            router: node::router(
+                bench.components.node.clone(),
+                bench.components.settings.segments()[0].clone(),
+            ),
             session: hex::encode(octets),
             key: age::x25519::Identity::generate(),
             number: 0,
@@ -404,6 +425,9 @@ pub(crate) async fn node_boots(bench: &Bench, key: &str, name: &str) -> (u16, Va
     let boot = json!({"name": name, "generation": 1, "store_path": TOPLEVEL,
         "label": "25.05.20260402", "kernel": "6.12.21",
         "boot_id": BOOT_ID});
-    let router = super::node::router(bench.app.clone(), bench.app.segments[0].clone());
+    let router = node::router(
+        bench.components.node.clone(),
+        bench.components.settings.segments()[0].clone(),
+    );
     post(&router, "/node/v1/boot", Some(key), boot.to_string()).await
 }

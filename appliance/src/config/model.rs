@@ -1,0 +1,168 @@
+//! The configuration as values, with defaults filled in.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use netboot::dhcp::lease::Site;
+use netboot::dhcp::other_servers::Mode;
+use netboot::loader::script::Image;
+use netboot::machine::decide::{Policy, Unknown};
+
+use crate::net::Lan;
+
+/// The configuration, checked, with defaults filled in.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub state_dir: PathBuf,
+    pub hosts_dir: PathBuf,
+    /// What `pxe-admin publish` builds: a flake URL, or an absolute path.
+    pub flake: Option<String>,
+    /// At least one.
+    pub lans: Vec<Lan>,
+    pub dhcp: Dhcp,
+    /// Another DHCP server on this host has UDP port 67: listen beside it.
+    pub share_port: bool,
+    /// Server mode may begin beside another DHCP server.
+    pub allow_second_server: bool,
+    pub unknown: Unknown,
+    pub attempts: u32,
+    pub armed_for: Duration,
+    pub ipxe_dir: PathBuf,
+    pub grub_dir: PathBuf,
+    /// The firmware of Raspberry Pi boards; without it none is installed.
+    pub raspberry_pi_dir: Option<PathBuf>,
+    /// 0 lets the kernel choose; `serve` says which it was.
+    pub http_port: u16,
+    pub node_port: u16,
+    pub ports: Ports,
+    pub admin_socket: PathBuf,
+    /// The operators' door on the network, if there is one.
+    pub admin_listen: Option<AdminListen>,
+    /// One per architecture; they go before those that are published.
+    pub images: Vec<InstallerImage>,
+    pub k3s: K3sConfig,
+    pub publish: Publishing,
+}
+
+impl Config {
+    /// The part that decides.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            unknown: self.unknown.clone(),
+            attempts: self.attempts,
+        }
+    }
+
+    /// What it is beside other DHCP servers; nothing where it answers no DHCP at all.
+    pub fn mode(&self) -> Option<Mode> {
+        match self.dhcp {
+            Dhcp::Proxy => Some(Mode::Proxy),
+            Dhcp::Server { .. } => Some(Mode::Server),
+            Dhcp::Off => None,
+        }
+    }
+}
+
+/// Ports that the protocols fix. Tests bind others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ports {
+    pub dhcp: u16,
+    pub binl: u16,
+    pub tftp: u16,
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        Self {
+            dhcp: 67,
+            binl: 4011,
+            tftp: 69,
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub enum Dhcp {
+    Proxy,
+    /// What each LAN is leased from, in the order of the LANs.
+    Server(Vec<Arc<Site>>),
+    Off,
+}
+
+impl Dhcp {
+    /// What is leased to who asks the appliance by this address of its own; nothing where others lease.
+    pub fn site(&self, here: Ipv4Addr) -> Option<&Arc<Site>> {
+        match self {
+            Self::Server(sites) => sites.iter().find(|site| site.server == here),
+            Self::Proxy | Self::Off => None,
+        }
+    }
+}
+
+impl fmt::Display for Dhcp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Proxy => "proxy",
+            Self::Server(_) => "server",
+            Self::Off => "off",
+        })
+    }
+}
+
+/// `[admin] listen`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminListen {
+    /// Port 0 lets the kernel choose.
+    pub address: SocketAddrV4,
+    /// The user's own; the appliance makes one in `state-dir` if nothing is said.
+    pub token_file: Option<PathBuf>,
+}
+
+/// `[images.installer]`
+#[derive(Debug, Clone)]
+pub struct InstallerImage {
+    pub kernel: PathBuf,
+    pub initrd: PathBuf,
+    pub image: Image,
+}
+
+/// `[publish]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Publishing {
+    /// How many releases of each system a prune leaves in the cache in any case; at least one.
+    pub keep: u32,
+    /// How often the flake's branch is looked at, to publish its new commits; nothing publishes by itself without.
+    pub watch: Option<Duration>,
+}
+
+impl Default for Publishing {
+    fn default() -> Self {
+        Self {
+            keep: 3,
+            watch: None,
+        }
+    }
+}
+
+/// `[k3s]`
+#[derive(Debug, Clone, Default)]
+pub struct K3sConfig {
+    /// `https://10.77.0.10:6443`
+    pub server: Option<String>,
+    /// The server token; made by the appliance if nothing is said.
+    pub token_file: Option<PathBuf>,
+    /// The agent token. With a `token-file` of the user's own and none of this, agents get that one.
+    pub agent_token_file: Option<PathBuf>,
+    /// A service account's token that may get nodes; without it `joined` cannot be seen.
+    pub api_token_file: Option<PathBuf>,
+}
+
+impl K3sConfig {
+    /// Whether agents are given what makes servers: k3s itself takes the one token for both.
+    pub fn has_one_token(&self) -> bool {
+        self.token_file.is_some() && self.agent_token_file.is_none()
+    }
+}
