@@ -29,9 +29,9 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use self::folder::{Way, fits, place};
-use self::incoming::Incoming;
+use self::incoming::ReceivedParts;
 use crate::config::InstallerImage;
-use crate::files::budget::Room;
+use crate::files::budget::DiskBudget;
 use crate::files::durable;
 use crate::files::receive::Receiving;
 
@@ -47,8 +47,8 @@ pub struct Installers {
     begun: Mutex<BTreeMap<Mac, String>>,
     /// One publication at a time.
     turn: Mutex<()>,
-    incoming: Incoming,
-    room: Room,
+    incoming: ReceivedParts,
+    room: DiskBudget,
 }
 
 /// What `installers/<architecture>.json` says. It is written before the journal says that machines boot `current`: see
@@ -91,7 +91,7 @@ impl Installers {
     pub fn open(
         state_dir: &Path,
         configured: &[InstallerImage],
-        room: Room,
+        room: DiskBudget,
     ) -> anyhow::Result<Self> {
         let dir = state_dir.join("installers");
         durable::make_dir(&dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
@@ -110,7 +110,7 @@ impl Installers {
             }
             sweep(&dir.join(arch), published.get(arch));
         }
-        let incoming = Incoming::open(&dir);
+        let incoming = ReceivedParts::open(&dir);
         Ok(Self {
             incoming: incoming.context("cannot make the folder for installers that are sent")?,
             dir,

@@ -17,11 +17,11 @@ impl Counter {
     }
 }
 
-/// All of them.
+/// What is counted since the service started.
 #[derive(Debug)]
 pub struct Counters {
     pub started: Instant,
-    pub packets: Packets,
+    pub packets: PacketCounters,
     pub tftp_bytes: Counter,
     pub tftp_sent: Counter,
     pub tftp_refused: Counter,
@@ -32,7 +32,7 @@ pub struct Counters {
 
 /// Packets on UDP 67 and 4011, by what became of them. Each is counted once.
 #[derive(Debug, Default)]
-pub struct Packets {
+pub struct PacketCounters {
     pub sent: Counter,
     pub ignored: Counter,
     /// Not a DHCP message that can be read.
@@ -49,7 +49,7 @@ impl Default for Counters {
     fn default() -> Self {
         Self {
             started: Instant::now(),
-            packets: Packets::default(),
+            packets: PacketCounters::default(),
             tftp_bytes: Counter::default(),
             tftp_sent: Counter::default(),
             tftp_refused: Counter::default(),

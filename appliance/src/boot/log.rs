@@ -10,7 +10,7 @@ use netboot::doctor::boot_trace::{Mark, Note};
 use netboot::machine::State;
 use tokio_util::sync::CancellationToken;
 
-use super::packets::Packets;
+use super::packets::RecentPackets;
 use super::requester::Requester;
 use super::timelines::Timelines;
 use crate::store::Store;
@@ -19,7 +19,7 @@ use crate::store::Store;
 pub struct BootLog {
     store: Store,
     timelines: Timelines,
-    packets: Packets,
+    packets: RecentPackets,
 }
 
 impl BootLog {
@@ -27,7 +27,7 @@ impl BootLog {
         Self {
             store,
             timelines,
-            packets: Packets::default(),
+            packets: RecentPackets::default(),
         }
     }
 

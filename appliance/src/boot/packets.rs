@@ -16,7 +16,7 @@ const IN_ALL: usize = 16 << 20;
 const OVERHEAD: usize = size_of::<Packet>();
 
 #[derive(Default)]
-pub struct Packets(Mutex<Rings>);
+pub struct RecentPackets(Mutex<Rings>);
 
 #[derive(Default)]
 struct Rings {
@@ -30,12 +30,12 @@ struct Rings {
 struct Ring {
     packets: VecDeque<Packet>,
     octets: usize,
-    /// Of a machine that somebody enrolled: strangers make room first.
+    /// Whether somebody enrolled the machine: the cards of strangers make room first.
     enrolled: bool,
     last: u64,
 }
 
-impl Packets {
+impl RecentPackets {
     pub fn note(&self, card: Mac, enrolled: bool, packet: Packet) {
         let mut rings = self.0.lock();
         rings.note(card, enrolled, packet);
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn the_last_packets_of_all_cards_of_a_machine_are_in_order() {
-        let packets = Packets::default();
+        let packets = RecentPackets::default();
         for n in 0..300 {
             packets.note(card(1), true, packet(n * 10, 300));
         }
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_flood_is_bounded_and_does_not_drive_out_what_is_enrolled() {
-        let packets = Packets::default();
+        let packets = RecentPackets::default();
         packets.note(card(0), true, packet(0, 1500));
         for n in 1..20_000_u16 {
             packets.note(card(n), false, packet(i64::from(n), 1500));

@@ -54,7 +54,8 @@ impl Scripts {
         }
     }
 
-    /// The installer that this machine has begun with; the newest where it has with none, or that is gone.
+    /// The installer that this machine has begun with. The newest if the machine has not begun with any, or if that one is
+    /// gone.
     ///
     /// # Errors
     /// There is none for it, in words for its screen.

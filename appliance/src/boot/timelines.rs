@@ -39,18 +39,18 @@ pub struct Timelines {
 
 #[derive(Default)]
 struct Cards {
-    logs: BTreeMap<Mac, Kept>,
+    logs: BTreeMap<Mac, CardLog>,
     /// Whose file is behind.
     changed: BTreeSet<Mac>,
 }
 
-struct Kept {
+struct CardLog {
     log: Log,
-    /// Of a machine that somebody enrolled: no stranger drives it out.
+    /// Whether somebody enrolled the machine: no stranger drives its log out.
     enrolled: bool,
 }
 
-/// One file to be brought up to date; nothing to be removed.
+/// A card whose file is to be brought up to date with these bytes; `None` if the file is to be removed.
 type Due = (Mac, Option<Vec<u8>>);
 
 impl Timelines {
@@ -62,7 +62,7 @@ impl Timelines {
             Ok(logs) => {
                 for (card, log) in logs {
                     let enrolled = false;
-                    cards.logs.insert(card, Kept { log, enrolled });
+                    cards.logs.insert(card, CardLog { log, enrolled });
                     cards.make_room();
                 }
             }
@@ -91,7 +91,7 @@ impl Timelines {
         mark: Mark,
     ) -> bool {
         let mut cards = self.cards();
-        let kept = cards.logs.entry(card).or_insert_with(|| Kept {
+        let kept = cards.logs.entry(card).or_insert_with(|| CardLog {
             log: Log::default(),
             enrolled,
         });

@@ -34,7 +34,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use self::folder::Folder;
 use self::progress::Progress;
 use self::promises::Promises;
-use crate::files::budget::Room;
+use crate::files::budget::DiskBudget;
 use crate::files::durable;
 
 pub use self::sweep::Swept;
@@ -55,7 +55,7 @@ pub struct Cache {
     turn: Arc<Mutex<()>>,
     copying: Progress,
     promises: Promises,
-    room: Room,
+    room: DiskBudget,
 }
 
 /// What `publish` found out about a system.
@@ -80,7 +80,11 @@ impl Cache {
     ///
     /// # Errors
     /// A path that cannot be part of a store URL; a folder that cannot be made.
-    pub fn open(state_dir: &Path, secret_key_file: &Path, room: Room) -> anyhow::Result<Self> {
+    pub fn open(
+        state_dir: &Path,
+        secret_key_file: &Path,
+        room: DiskBudget,
+    ) -> anyhow::Result<Self> {
         let dir = std::path::absolute(state_dir.join("cache"))?;
         let secret_key_file = std::path::absolute(secret_key_file)?;
         for path in [&dir, &secret_key_file] {

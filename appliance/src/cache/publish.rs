@@ -13,7 +13,7 @@ use nix_publish::system;
 use super::folder::Folder;
 use super::incoming::{self, Incoming};
 use super::{Cache, Measured, Turn};
-use crate::files::budget::NoRoom;
+use crate::files::budget::NoSpace;
 
 pub(super) async fn publish(turn: &Turn, toplevel: &StorePath) -> Result<Measured, Refusal> {
     let system = system::inspect(toplevel)?;
@@ -135,6 +135,6 @@ pub(super) fn packed(size: u64) -> u64 {
     size / 2
 }
 
-pub(super) fn no_room(no: &NoRoom) -> Refusal {
+pub(super) fn no_room(no: &NoSpace) -> Refusal {
     no.refusal("the cache's").fact("nothing was changed")
 }

@@ -24,7 +24,7 @@ const HASH: &str = "0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq";
 const NAR: &str = "0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq0c3x1m7mlmcnkd5x5bj0";
 
 fn cache(dir: &Path) -> Cache {
-    Cache::open(dir, &dir.join("keys/cache.key"), Room::default()).expect("opens")
+    Cache::open(dir, &dir.join("keys/cache.key"), DiskBudget::default()).expect("opens")
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn a_path_that_nix_would_misread_is_refused() {
         let error = Cache::open(
             &Path::new("/nonexistent").join(name),
             Path::new("/key"),
-            Room::default(),
+            DiskBudget::default(),
         );
         let error = error.expect_err(name).to_string();
         assert!(error.contains("cannot be given to Nix"), "{name}: {error}");
@@ -166,7 +166,8 @@ async fn nix_takes_what_was_published_and_trusts_only_our_key() {
     };
     let dir = tempfile::tempdir().expect("a folder");
     let keys = Keys::open(dir.path(), &K3sConfig::default()).expect("keys");
-    let cache = Cache::open(dir.path(), keys.cache_secret_file(), Room::default()).expect("opens");
+    let cache =
+        Cache::open(dir.path(), keys.cache_secret_file(), DiskBudget::default()).expect("opens");
     let (one, two) = {
         let publish = async || cache.turn().await.publish(&toplevel).await;
         tokio::join!(publish(), publish())

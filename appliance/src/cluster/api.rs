@@ -61,7 +61,7 @@ impl Api {
         })
     }
 
-    /// `GET /api/v1/nodes/<name>`; nothing if there is no such node yet.
+    /// `GET /api/v1/nodes/<name>`; `None` if there is no such node yet.
     pub(super) async fn node(
         &self,
         name: &HostName,

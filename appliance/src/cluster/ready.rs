@@ -50,7 +50,7 @@ pub(super) enum NotANode {
     Name(String),
 }
 
-/// The boot in which the node of this name has the condition Ready; nothing if it has not.
+/// The boot in which the node of this name has the condition Ready; `None` if it does not have it.
 pub(super) fn ready_boot(json: &[u8], name: &HostName) -> Result<Option<String>, NotANode> {
     let node: Node = serde_json::from_slice(json).map_err(NotANode::Json)?;
     if node.kind != "Node" {

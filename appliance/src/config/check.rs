@@ -100,7 +100,7 @@ struct Beside {
     second_server: bool,
 }
 
-/// `[dhcp]`: the mode, nothing if it is wrong or cannot be judged without a LAN; and what it may stand beside.
+/// `[dhcp]`: the mode, which is `None` if it is wrong or cannot be judged without a LAN; and what it may stand beside.
 fn dhcp(
     reader: &mut Reader<'_>,
     top: &mut Section<'_>,

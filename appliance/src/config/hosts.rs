@@ -16,7 +16,7 @@ pub const EVERY: Duration = Duration::from_secs(2);
 
 /// The texts of all profiles, by name: what [`Profiles::read`] takes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Files {
+pub struct ProfileTexts {
     pub texts: Vec<(String, String)>,
 }
 
@@ -33,7 +33,7 @@ pub(super) fn around(hosts_dir: &Path) -> Option<&Path> {
 
 /// Reads `*.toml` in the folder, sorted. Hidden files are left alone: editors keep their drafts there.
 /// A folder that does not exist holds nothing.
-pub fn read(folder: &Path) -> Result<Files, Vec<Problem>> {
+pub fn read(folder: &Path) -> Result<ProfileTexts, Vec<Problem>> {
     let mut texts = Vec::new();
     let mut problems = Vec::new();
     for path in list(folder).map_err(|error| vec![unreadable(folder, &error)])? {
@@ -43,7 +43,7 @@ pub fn read(folder: &Path) -> Result<Files, Vec<Problem>> {
         }
     }
     if problems.is_empty() {
-        Ok(Files { texts })
+        Ok(ProfileTexts { texts })
     } else {
         Err(problems)
     }
@@ -70,14 +70,14 @@ pub async fn watch(
     stop: CancellationToken,
 ) {
     // Nothing yet, so that a change between the start's reading and the first look is not missed.
-    let mut before = Look::new();
+    let mut before = FolderState::new();
     loop {
         let asked = tokio::select! {
             () = tokio::time::sleep(every) => false,
             () = reload.notified() => true,
             () = stop.cancelled() => return,
         };
-        let now = look(&config.config.hosts_dir);
+        let now = state_of(&config.config.hosts_dir);
         if now == before && !asked {
             continue;
         }
@@ -105,9 +105,9 @@ fn renew(config: &Loaded, profiles: &watch::Sender<Arc<Profiles>>) {
 }
 
 /// What tells that a folder's content changed.
-type Look = Vec<(PathBuf, Option<SystemTime>, u64)>;
+type FolderState = Vec<(PathBuf, Option<SystemTime>, u64)>;
 
-fn look(folder: &Path) -> Look {
+fn state_of(folder: &Path) -> FolderState {
     let of = |path: PathBuf| {
         let meta = std::fs::metadata(&path).ok();
         let changed = meta.as_ref().and_then(|m| m.modified().ok());
@@ -210,7 +210,7 @@ mod tests {
     fn a_folder_that_is_not_there_holds_nothing() {
         let folder = tempfile::tempdir().expect("a folder");
         let files = read(&folder.path().join("none")).expect("nothing is wrong");
-        assert_eq!(files, Files::default());
+        assert_eq!(files, ProfileTexts::default());
         std::fs::create_dir(folder.path().join("a.toml")).expect("makes a folder");
         let problems = read(folder.path()).expect_err("a folder is no file");
         assert_eq!(problems.len(), 1);

@@ -56,7 +56,7 @@ impl Config {
         }
     }
 
-    /// What it is beside other DHCP servers; nothing where it answers no DHCP at all.
+    /// What the appliance is beside other DHCP servers; `None` where it answers no DHCP at all.
     pub fn mode(&self) -> Option<Mode> {
         match self.dhcp {
             Dhcp::Proxy => Some(Mode::Proxy),
@@ -93,7 +93,7 @@ pub enum Dhcp {
 }
 
 impl Dhcp {
-    /// What is leased to who asks the appliance by this address of its own; nothing where others lease.
+    /// The site that clients lease from who reach the appliance at its address `here`; `None` where another server leases.
     pub fn site(&self, here: Ipv4Addr) -> Option<&Arc<Site>> {
         match self {
             Self::Server(sites) => sites.iter().find(|site| site.server == here),

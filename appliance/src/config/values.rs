@@ -106,7 +106,7 @@ pub(super) fn is_url(flake: &str) -> bool {
 }
 
 /// What to do about a flake URL that holds a secret: a password, or over HTTP any user, which is how tokens are written
-/// (RFC 3986 §3.2.1). Nothing if it holds none.
+/// (RFC 3986 §3.2.1). `None` if it holds none.
 pub(super) fn credentials(flake: &str) -> Option<&'static str> {
     let (scheme, rest) = flake.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;

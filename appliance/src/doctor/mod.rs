@@ -26,9 +26,9 @@ use crate::files::durable;
 use crate::files::loaders::Listed;
 use crate::installers::Installers;
 use crate::keys::Keys;
-use crate::lan_scan::Findings;
+use crate::lan_scan::LanScan;
 use crate::net::Segment;
-use crate::publish::follow::Looks;
+use crate::publish::follow::FollowStatus;
 use crate::store::Store;
 use crate::{cluster, net};
 
@@ -44,8 +44,8 @@ pub struct Doctor {
     installers: Arc<Installers>,
     loaders: Arc<BootLoaders>,
     log: Arc<BootLog>,
-    findings: Arc<Findings>,
-    looks: Arc<Looks>,
+    scan: Arc<LanScan>,
+    follow: Arc<FollowStatus>,
 }
 
 impl Doctor {
@@ -55,8 +55,8 @@ impl Doctor {
         cache: Cache,
         keys: Arc<Keys>,
         boot: &Boot,
-        findings: Arc<Findings>,
-        looks: Arc<Looks>,
+        scan: Arc<LanScan>,
+        follow: Arc<FollowStatus>,
     ) -> Self {
         Self {
             settings,
@@ -66,8 +66,8 @@ impl Doctor {
             installers: boot.installers.clone(),
             loaders: boot.loaders.clone(),
             log: boot.log.clone(),
-            findings,
-            looks,
+            scan,
+            follow,
         }
     }
 
@@ -97,8 +97,8 @@ fn look(doctor: &Doctor) -> Vec<Check> {
     let mut checks = vec![
         checks::lan(&interfaces(settings)),
         checks::ports(&ports::look(settings), answers_dhcp),
-        checks::firewall(&firewall(&doctor.findings)),
-        checks::others(config.mode(), &others(&doctor.findings)),
+        checks::firewall(&firewall(&doctor.scan)),
+        checks::others(config.mode(), &others(&doctor.scan)),
         checks::loaders(&loaders(doctor), &folder),
         checks::images(&images::look(&doctor.installers.all())),
         checks::hosts(&problems, profiles),
@@ -119,15 +119,15 @@ fn look(doctor: &Doctor) -> Vec<Check> {
     checks
 }
 
-/// Nothing where no branch is followed.
+/// The branch that is followed; `None` if none is.
 fn branch(doctor: &Doctor, world: &World) -> Option<Branch> {
-    let (config, look) = (doctor.settings.config(), doctor.looks.last());
+    let (config, look) = (doctor.settings.config(), doctor.follow.last());
     Some(Branch {
         flake: config.flake.clone()?,
         every: config.publish.watch?,
         now: doctor.log.now(),
         look: look.map(|look| (look.at, look.head)),
-        publishing: doctor.looks.publishing(),
+        publishing: doctor.follow.publishing(),
         followed: world.followed.clone(),
     })
 }
@@ -150,19 +150,19 @@ fn interfaces(settings: &Settings) -> Vec<Interface> {
     settings.segments().iter().map(interface).collect()
 }
 
-/// Of the last look; it is looked every ten minutes.
-fn others(findings: &Findings) -> Vec<Others> {
-    let looks = findings.looks().into_iter();
-    let others = looks.map(|look| Others {
+/// The results of the last scan, which is made every ten minutes.
+fn others(scan: &LanScan) -> Vec<Others> {
+    let follow = scan.other_servers().into_iter();
+    let others = follow.map(|look| Others {
         interface: look.interface,
         at: look.at,
-        found: look.rivals,
+        found: look.servers,
     });
     others.collect()
 }
 
-fn firewall(findings: &Findings) -> Vec<FirewallDoor> {
-    let doors = findings.doors().into_iter();
+fn firewall(scan: &LanScan) -> Vec<FirewallDoor> {
+    let doors = scan.firewall_ports().into_iter();
     let doors = doors.map(|door| FirewallDoor {
         port: format!("{} ({}) on `{}`", door.port, door.what, door.interface),
         answer: door.answer,

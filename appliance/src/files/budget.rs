@@ -12,41 +12,41 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::base::clock;
 use crate::files::durable;
 
-/// One for all that share a filesystem.
+/// The free space of a filesystem; everything that writes much to it shares one budget.
 #[derive(Debug, Clone, Default)]
-pub struct Room(Arc<Mutex<space_reservation::Room>>);
+pub struct DiskBudget(Arc<Mutex<space_reservation::Room>>);
 
-/// Why there is none.
+/// Why there is no space.
 #[derive(Debug)]
-pub(crate) enum NoRoom {
+pub(crate) enum NoSpace {
     Short(Short),
     /// The filesystem does not say how much is free.
     Unknown(io::Error),
 }
 
-impl Room {
+impl DiskBudget {
     /// Promises space in the filesystem of `dir`, see [`space_reservation::Room::promise`].
     pub(crate) fn promise(
         &self,
         dir: &Path,
         shipment: Option<&ShipmentId>,
         items: Items,
-    ) -> Result<(), NoRoom> {
+    ) -> Result<(), NoSpace> {
         let mut room = self.held();
         let free = durable::free_space(dir)?;
         Ok(room.promise(shipment, items, free, clock::now())?)
     }
 
-    /// A place for something of so many bytes, kept free for it as long as what this returns is held.
+    /// Reserves space for something of so many bytes, for as long as the reservation is held.
     pub(crate) fn begin(
         &self,
         dir: &Path,
         of: Option<ShipmentId>,
         bytes: u64,
-    ) -> Result<Place, NoRoom> {
+    ) -> Result<Reservation, NoSpace> {
         let mut room = self.held();
         let free = durable::free_space(dir)?;
-        Ok(Place {
+        Ok(Reservation {
             number: room.begin(of, bytes, free, clock::now())?,
             room: self.clone(),
             dir: dir.to_owned(),
@@ -68,23 +68,23 @@ impl Room {
     }
 }
 
-/// Space for something that is on its way in. Dropped before it [`arrived`](Self::arrived), it broke off.
+/// Space for something that is being received. If it is dropped before it [`arrived`](Self::arrived), the reception broke off.
 #[derive(Debug)]
-pub(crate) struct Place {
-    room: Room,
+pub(crate) struct Reservation {
+    room: DiskBudget,
     number: Number,
     dir: PathBuf,
     arrived: bool,
 }
 
-impl Place {
+impl Reservation {
     /// So many bytes of it are written by now.
     pub(crate) fn reached(&self, bytes: u64) {
         self.room.held().reached(self.number, bytes, clock::now());
     }
 
     /// There is more of it.
-    pub(crate) fn more(&self, bytes: u64) -> Result<(), NoRoom> {
+    pub(crate) fn more(&self, bytes: u64) -> Result<(), NoSpace> {
         let mut room = self.room.held();
         let free = durable::free_space(&self.dir)?;
         Ok(room.more(self.number, bytes, free, clock::now())?)
@@ -97,7 +97,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Reservation {
     fn drop(&mut self) {
         if !self.arrived {
             self.room.held().broke_off(self.number);
@@ -105,7 +105,7 @@ impl Drop for Place {
     }
 }
 
-impl NoRoom {
+impl NoSpace {
     /// `whose` filesystem it is (`the cache's`).
     pub(crate) fn refusal(&self, whose: &str) -> Refusal {
         let short = match self {
@@ -146,13 +146,13 @@ pub(crate) fn no_space(whose: &str) -> Refusal {
         .tip("free some space in the appliance's `state-dir`, or move it to a larger disk")
 }
 
-impl From<Short> for NoRoom {
+impl From<Short> for NoSpace {
     fn from(short: Short) -> Self {
         Self::Short(short)
     }
 }
 
-impl From<io::Error> for NoRoom {
+impl From<io::Error> for NoSpace {
     fn from(error: io::Error) -> Self {
         Self::Unknown(error)
     }

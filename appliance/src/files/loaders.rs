@@ -12,7 +12,7 @@ use netboot::dhcp::request::{Boot, Client};
 struct Known {
     name: &'static str,
     purpose: &'static str,
-    /// Of the machines that it is for.
+    /// The architecture of the machines that it is for.
     arch: Arch,
     folder: Folder,
     /// Where in the folder it may lie besides by its own name.
@@ -195,7 +195,7 @@ const KNOWN: [Known; 17] = [
 /// What machines of a household have. The others are served too, but nobody is told that they are not.
 const USUAL: [Arch; 3] = [Arch::Bios, Arch::X64, Arch::Arm64];
 
-/// A loader by name, and where it was found: nothing if it is missing.
+/// A loader by name, and where it was found; `None` if it is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
     pub name: &'static str,
@@ -331,12 +331,12 @@ fn none_of(folder: &Path, which: Folder) -> Option<String> {
     Some(names.join(", "))
 }
 
-/// What a folder for `boot.ipxe-dir` lacks: nothing if there is a loader in it.
+/// What a folder for `boot.ipxe-dir` lacks; `None` if there is a loader in it.
 pub fn no_ipxe(folder: &Path) -> Option<String> {
     none_of(folder, Folder::Ipxe)
 }
 
-/// What a folder for `boot.grub-dir` lacks: nothing if there is a loader in it.
+/// What a folder for `boot.grub-dir` lacks; `None` if there is a loader in it.
 pub fn no_grub(folder: &Path) -> Option<String> {
     none_of(folder, Folder::Grub)
 }

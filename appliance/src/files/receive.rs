@@ -13,7 +13,7 @@ use tokio::fs::{File, OpenOptions};
 use tokio::io::AsyncWriteExt;
 
 use crate::base::clock;
-use crate::files::budget::{Place, Room, no_space};
+use crate::files::budget::{DiskBudget, Reservation, no_space};
 use crate::files::durable;
 
 /// Whose disk it is, in a sentence.
@@ -50,15 +50,15 @@ pub struct Receiving {
     bytes: u64,
     /// How many bytes the place is for.
     granted: u64,
-    room: Room,
+    room: DiskBudget,
     /// Given back after the file is gone.
-    place: Place,
+    place: Reservation,
 }
 
 impl Receiving {
     /// # Errors
     /// There is no space for it.
-    pub(crate) async fn begin(expected: Expected, room: &Room) -> Result<Self, Refusal> {
+    pub(crate) async fn begin(expected: Expected, room: &DiskBudget) -> Result<Self, Refusal> {
         let granted = expected.length.unwrap_or(AT_ONCE);
         let place = room.begin(&expected.aside, expected.shipment.clone(), granted);
         let place = place.map_err(|no| no.refusal(WHOSE).fact("nothing was changed"))?;

@@ -15,6 +15,9 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused(pub Refusal);
 
+/// JSON for the caller, or the refusal.
+pub type JsonResult<T> = Result<Json<T>, Refused>;
+
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         Self(refusal)

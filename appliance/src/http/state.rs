@@ -7,12 +7,12 @@ use axum::extract::FromRef;
 use crate::net::Segment;
 
 /// Routes take of it what they need: `State<Arc<PublicApi>>`, `State<Arc<Segment>>`.
-pub(super) struct Listener<A> {
+pub(super) struct RouteState<A> {
     pub(super) api: Arc<A>,
     pub(super) segment: Arc<Segment>,
 }
 
-impl<A> Clone for Listener<A> {
+impl<A> Clone for RouteState<A> {
     fn clone(&self) -> Self {
         Self {
             api: self.api.clone(),
@@ -21,8 +21,8 @@ impl<A> Clone for Listener<A> {
     }
 }
 
-impl<A> FromRef<Listener<A>> for Arc<Segment> {
-    fn from_ref(listener: &Listener<A>) -> Self {
+impl<A> FromRef<RouteState<A>> for Arc<Segment> {
+    fn from_ref(listener: &RouteState<A>) -> Self {
         listener.segment.clone()
     }
 }

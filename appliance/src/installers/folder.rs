@@ -8,7 +8,7 @@ use anyhow::Context;
 use netboot::base::refusal::Refusal;
 use nix_publish::installer::{CMDLINE, INITRD, InstallerFiles, KERNEL};
 
-use crate::files::budget::{Place, Room};
+use crate::files::budget::{DiskBudget, Reservation};
 use crate::files::durable;
 
 /// How its kernel and initrd come into their folder.
@@ -53,7 +53,11 @@ pub(super) fn place(built: &InstallerFiles, way: Way, to: &Path) -> anyhow::Resu
 ///
 /// # Errors
 /// There is none.
-pub(super) fn fits(dir: &Path, built: &InstallerFiles, room: &Room) -> Result<Place, Refusal> {
+pub(super) fn fits(
+    dir: &Path,
+    built: &InstallerFiles,
+    room: &DiskBudget,
+) -> Result<Reservation, Refusal> {
     let size = |file: &Path| fs::metadata(file).map_or(0, |m| m.len());
     let place = room.begin(dir, None, size(&built.kernel) + size(&built.initrd));
     place.map_err(|no| no.refusal("the state-dir's").fact("nothing was changed"))

@@ -11,7 +11,7 @@ use netboot::base::token::{Digest, ShipmentId};
 use netboot::publish::installer::Part;
 use netboot::publish::space_reservation::Item;
 
-use crate::files::budget::Room;
+use crate::files::budget::DiskBudget;
 use crate::files::durable;
 use crate::files::receive::{Expected, Receiving};
 
@@ -25,11 +25,11 @@ const STAYS: Duration = Duration::from_secs(24 * 60 * 60);
 const MOST: u64 = 4 << 30;
 
 #[derive(Debug)]
-pub(super) struct Incoming {
+pub(super) struct ReceivedParts {
     dir: PathBuf,
 }
 
-impl Incoming {
+impl ReceivedParts {
     /// Deletes what an appliance that was killed had received half of.
     pub(super) fn open(installers: &Path) -> io::Result<Self> {
         let dir = installers.join(NAME);
@@ -53,7 +53,7 @@ impl Incoming {
         name: &Digest,
         length: u64,
         shipment: Option<ShipmentId>,
-        room: &Room,
+        room: &DiskBudget,
     ) -> Result<Receiving, Refusal> {
         if length > MOST {
             let message = format!("an installer's file has at most {MOST} bytes");

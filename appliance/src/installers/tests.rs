@@ -17,7 +17,7 @@ fn built(folder: &Path, files: &[(&str, &str)]) {
 }
 
 fn opened(state: &Path, configured: &[InstallerImage]) -> Installers {
-    Installers::open(state, configured, Room::default()).expect("opens")
+    Installers::open(state, configured, DiskBudget::default()).expect("opens")
 }
 
 /// The journal takes it down.

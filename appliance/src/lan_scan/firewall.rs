@@ -1,4 +1,4 @@
-//! Asks the host's firewall whether machines get in. Only looks: what to open is the operator's business.
+//! Asks the host's firewall whether machines get in. It only reads the rules: what to open is the operator's business.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -15,20 +15,20 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 /// A port that machines must reach, and whether the firewall lets them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Door {
+pub struct FirewallPort {
     pub interface: String,
-    /// What is behind it: `DHCP`, `http.port`.
+    /// What listens there: `DHCP`, `http.port`.
     pub what: &'static str,
     /// `UDP 67`
     pub port: String,
     pub answer: Answer,
 }
 
-/// Every door of every LAN, in the order of a boot.
-pub async fn look(config: &Config, segments: &[Arc<Segment>]) -> Vec<Door> {
+/// Every port of every LAN, in the order of a boot.
+pub async fn check(config: &Config, segments: &[Arc<Segment>]) -> Vec<FirewallPort> {
     let rules = rules().await;
     let knocks = segments.iter().flat_map(|segment| knocks(config, segment));
-    let doors = knocks.map(|(what, port, knock)| Door {
+    let ports = knocks.map(|(what, port, knock)| FirewallPort {
         answer: match &rules {
             Ok(rules) => rules.admits(&knock),
             Err(why) => Answer::Unclear(why.clone()),
@@ -37,7 +37,7 @@ pub async fn look(config: &Config, segments: &[Arc<Segment>]) -> Vec<Door> {
         what,
         port,
     });
-    doors.collect()
+    ports.collect()
 }
 
 fn knocks(config: &Config, segment: &Segment) -> Vec<(&'static str, String, Knock)> {
@@ -122,7 +122,7 @@ fn legacy() -> bool {
     tables.lines().any(|table| table == "filter")
 }
 
-/// What a program prints; nothing if it is not installed.
+/// What a program prints; `None` if it is not installed.
 async fn run(program: &str, args: &[&str]) -> Result<Option<String>, String> {
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null()).kill_on_drop(true);

@@ -10,7 +10,7 @@ use netboot::dhcp::ethernet::{self, Datagram};
 use netboot::dhcp::other_servers::{Guise, Offer, Rival, discover, gather, read};
 use tokio::time::Instant;
 
-use super::{Findings, Look};
+use super::{LanScan, OtherServers};
 use crate::base::clock;
 use crate::net::{Hears, Lan, PacketSocket};
 
@@ -26,15 +26,15 @@ const ANSWERS: Duration = Duration::from_secs(4);
 const AGAIN: Duration = Duration::from_millis(1500);
 
 /// Asks one LAN. `own` are the addresses of the appliance itself.
-pub async fn look(lan: &Lan, own: &[Ipv4Addr]) -> Look {
-    let rivals = match lan.mac {
-        Some(mac) => ask(lan, mac, own).await.map_err(|error| why(&error)),
+pub async fn ask(lan: &Lan, own: &[Ipv4Addr]) -> OtherServers {
+    let servers = match lan.mac {
+        Some(mac) => question(lan, mac, own).await.map_err(|error| why(&error)),
         None => Err("the interface has no Ethernet card".to_owned()),
     };
-    Look {
+    OtherServers {
         interface: lan.interface.clone(),
         at: clock::now(),
-        rivals,
+        servers,
     }
 }
 
@@ -47,7 +47,7 @@ fn why(error: &io::Error) -> String {
     }
 }
 
-async fn ask(lan: &Lan, mac: Mac, own: &[Ipv4Addr]) -> io::Result<Vec<Rival>> {
+async fn question(lan: &Lan, mac: Mac, own: &[Ipv4Addr]) -> io::Result<Vec<Rival>> {
     let socket = PacketSocket::open(&lan.interface, Hears::Udp(CLIENT))?;
     let questions = Guise::ALL.map(|guise| (u32::from_be_bytes(clock::random()), guise));
     let xids = questions.map(|(xid, _)| xid);
@@ -120,22 +120,21 @@ impl std::fmt::Display for SecondServer {
 
 impl std::error::Error for SecondServer {}
 
-/// Looks at all LANs before server mode begins. One that cannot be looked at is taken on trust; the watch
-/// says so.
+/// Asks all LANs before server mode begins. A LAN that cannot be asked is taken on trust, and the watch says so.
 ///
 /// # Errors
 /// Another server hands out addresses on one of them.
-pub async fn alone(lans: &[Lan], findings: &Findings) -> Result<(), SecondServer> {
+pub async fn alone(lans: &[Lan], scan: &LanScan) -> Result<(), SecondServer> {
     let own: Vec<Ipv4Addr> = lans.iter().map(|lan| lan.address).collect();
-    let looks = lans.iter().map(|lan| look(lan, &own));
-    for look in futures_util::future::join_all(looks).await {
-        let rivals = look.rivals.iter().flatten().filter(|r| r.dhcp);
+    let asked = lans.iter().map(|lan| ask(lan, &own));
+    for found in futures_util::future::join_all(asked).await {
+        let rivals = found.servers.iter().flatten().filter(|r| r.dhcp);
         let rivals: Vec<Rival> = rivals.cloned().collect();
         if !rivals.is_empty() {
-            let interface = look.interface;
+            let interface = found.interface;
             return Err(SecondServer { interface, rivals });
         }
-        findings.looked(look);
+        scan.keep_other_servers(found);
     }
     Ok(())
 }
@@ -186,8 +185,8 @@ mod tests {
     async fn an_interface_without_a_card_cannot_be_looked_at() {
         let interfaces = net::interfaces().expect("lists interfaces");
         let lo = net::choose(&interfaces, Some("lo"), None).expect("a loopback");
-        let looked = look(&lo, &[]).await;
+        let looked = ask(&lo, &[]).await;
         let why = "the interface has no Ethernet card".to_owned();
-        assert_eq!(looked.rivals, Err(why));
+        assert_eq!(looked.servers, Err(why));
     }
 }

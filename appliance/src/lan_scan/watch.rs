@@ -1,4 +1,4 @@
-//! Looks at the LANs at start and then every ten minutes, and says what is new.
+//! Scans the LANs at start and then every ten minutes, and says what is new.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -8,26 +8,26 @@ use netboot::dhcp::other_servers::{Concern, Mode, concerns};
 use netboot::doctor::firewall::Answer;
 use tokio_util::sync::CancellationToken;
 
-use super::firewall::{self, Door};
-use super::{Findings, Look, probe};
+use super::firewall::{self, FirewallPort};
+use super::{LanScan, OtherServers, probe};
 use crate::config::settings::Settings;
 
 /// Often enough to name a router that somebody brought home, seldom enough to disturb nobody.
 const EVERY: Duration = Duration::from_secs(600);
 
-/// Looks until `stop`.
-pub async fn watch(settings: Settings, findings: Arc<Findings>, stop: CancellationToken) {
-    // Server mode has looked for others before it began; that look is only to be told.
-    let looked = findings.looks();
-    for look in &looked {
-        report(settings.config().mode(), look);
+/// Scans until `stop`.
+pub async fn watch(settings: Settings, scan: Arc<LanScan>, stop: CancellationToken) {
+    // Server mode has scanned for other servers before it began: those results are only reported.
+    let scanned = scan.other_servers();
+    for found in &scanned {
+        report(settings.config().mode(), found);
     }
-    let mut due = looked.is_empty();
+    let mut due = scanned.is_empty();
     loop {
         let round = async {
-            knock(&settings, &findings).await;
+            check_firewall(&settings, &scan).await;
             if due {
-                look(&settings, &findings).await;
+                ask_for_servers(&settings, &scan).await;
             }
         };
         tokio::select! {
@@ -41,49 +41,46 @@ pub async fn watch(settings: Settings, findings: Arc<Findings>, stop: Cancellati
     }
 }
 
-/// At the doors of the host's firewall.
-async fn knock(settings: &Settings, findings: &Findings) {
-    let doors = firewall::look(settings.config(), settings.segments()).await;
-    let before = findings.knocked(doors.clone());
-    if doors != before {
-        report_doors(&doors);
+/// Checks which ports the host's firewall lets machines reach.
+async fn check_firewall(settings: &Settings, scan: &LanScan) {
+    let ports = firewall::check(settings.config(), settings.segments()).await;
+    let before = scan.keep_firewall_ports(ports.clone());
+    if ports != before {
+        report_firewall(&ports);
     }
 }
 
-/// For other servers. Where the appliance answers no DHCP, somebody else is meant to.
-async fn look(settings: &Settings, findings: &Findings) {
+/// Asks every LAN for other servers. Where the appliance answers no DHCP, another server is meant to.
+async fn ask_for_servers(settings: &Settings, scan: &LanScan) {
     let Some(mode) = settings.config().mode() else {
         return;
     };
     let own: Vec<Ipv4Addr> = settings.segments().iter().map(|s| s.lan.address).collect();
-    let looks = settings
-        .segments()
-        .iter()
-        .map(|s| probe::look(&s.lan, &own));
-    for look in futures_util::future::join_all(looks).await {
-        let before = findings.looked(look.clone());
-        if before.is_none_or(|before| before.rivals != look.rivals) {
-            report(Some(mode), &look);
+    let scans = settings.segments().iter().map(|s| probe::ask(&s.lan, &own));
+    for found in futures_util::future::join_all(scans).await {
+        let before = scan.keep_other_servers(found.clone());
+        if before.is_none_or(|before| before.servers != found.servers) {
+            report(Some(mode), &found);
         }
     }
 }
 
-fn report(mode: Option<Mode>, look: &Look) {
-    let interface = &look.interface;
-    let rivals = match &look.rivals {
-        Ok(rivals) => rivals,
+fn report(mode: Option<Mode>, result: &OtherServers) {
+    let interface = &result.interface;
+    let servers = match &result.servers {
+        Ok(servers) => servers,
         Err(reason) => {
             tracing::warn!(interface, reason, "could not look for other servers");
             return;
         }
     };
-    let found: Vec<String> = rivals.iter().map(ToString::to_string).collect();
+    let found: Vec<String> = servers.iter().map(ToString::to_string).collect();
     let found = match found.as_slice() {
         [] => "nobody".to_owned(),
         some => some.join(", "),
     };
     tracing::info!(interface, found, "looked for other DHCP and PXE servers");
-    for concern in mode.iter().flat_map(|mode| concerns(*mode, rivals)) {
+    for concern in mode.iter().flat_map(|mode| concerns(*mode, servers)) {
         tracing::warn!(interface, tip = tip(&concern), "{concern}");
     }
 }
@@ -96,11 +93,11 @@ fn tip(concern: &Concern) -> &'static str {
     }
 }
 
-fn report_doors(doors: &[Door]) {
+fn report_firewall(ports: &[FirewallPort]) {
     let mut reasons: Vec<&str> = Vec::new();
-    for door in doors {
-        let (interface, what, port) = (&door.interface, door.what, &door.port);
-        match &door.answer {
+    for port_of in ports {
+        let (interface, what, port) = (&port_of.interface, port_of.what, &port_of.port);
+        match &port_of.answer {
             Answer::Open => {}
             Answer::Closed(by) => {
                 let tip = "let it in on this interface";
@@ -126,7 +123,7 @@ fn report_doors(doors: &[Door]) {
             }
         }
     }
-    if doors.iter().all(|door| door.answer == Answer::Open) {
+    if ports.iter().all(|port_of| port_of.answer == Answer::Open) {
         tracing::info!("the firewall is open for everything that machines call");
     }
 }

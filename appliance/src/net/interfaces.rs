@@ -116,7 +116,7 @@ impl NoLan {
     }
 }
 
-/// Chooses. What is configured is taken as it is; otherwise exactly one candidate must be left.
+/// Chooses the LAN: the configured interface as it is, otherwise the one candidate, which must be the only one.
 pub fn choose(
     interfaces: &[Interface],
     wanted: Option<&str>,

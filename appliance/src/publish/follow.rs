@@ -26,26 +26,26 @@ pub trait Branch: Send + Sync {
     fn publish(&self, commit: Self::Commit) -> impl Future<Output = Result<(), Refusal>> + Send;
 }
 
-/// The last look at the branch: when, and its revision or why it could not be had.
+/// The last poll of the branch: when, and the branch's revision or why it could not be had.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Look {
+pub struct PollResult {
     pub at: Timestamp,
     pub head: Result<String, String>,
 }
 
-/// The last look, for whoever wants to know.
+/// The last poll and what is being published, for whoever reports.
 #[derive(Debug, Default)]
-pub struct Looks(Mutex<Seen>);
+pub struct FollowStatus(Mutex<Seen>);
 
 #[derive(Debug, Default)]
 struct Seen {
-    last: Option<Look>,
+    last: Option<PollResult>,
     /// The revision that is being published, and since when.
     publishing: Option<(String, Timestamp)>,
 }
 
-impl Looks {
-    pub fn last(&self) -> Option<Look> {
+impl FollowStatus {
+    pub fn last(&self) -> Option<PollResult> {
         self.seen().last.clone()
     }
 
@@ -58,8 +58,8 @@ impl Looks {
         self.0.lock()
     }
 
-    /// Says it in the log if it is another trouble than the last time.
-    fn note(&self, look: Look) {
+    /// Keeps a result, and logs it if the branch fails in another way than the last time, or can be polled again.
+    fn note(&self, look: PollResult) {
         let before = self.seen().last.replace(look.clone());
         let before = before.map(|look| look.head);
         match &look.head {
@@ -74,18 +74,18 @@ impl Looks {
     }
 }
 
-/// Looks at once and then every so often, until told to stop.
+/// Polls at once and then every so often, until told to stop.
 pub async fn follow(
     store: &Store,
     branch: &impl Branch,
     every: Duration,
-    (looks, clock): (&Looks, Clock),
+    (status, clock): (&FollowStatus, Clock),
     stop: &CancellationToken,
 ) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = once(store, branch, looks, clock) => {}
+            () = once(store, branch, status, clock) => {}
         }
         tokio::select! {
             () = stop.cancelled() => return,
@@ -94,7 +94,7 @@ pub async fn follow(
     }
 }
 
-async fn once(store: &Store, branch: &impl Branch, looks: &Looks, clock: Clock) {
+async fn once(store: &Store, branch: &impl Branch, status: &FollowStatus, clock: Clock) {
     // Dropping it ends Nix: a server that takes the connection and says nothing must not end the following.
     let head = tokio::time::timeout(LOOK, branch.head()).await;
     let head = head.unwrap_or_else(|_| {
@@ -102,7 +102,7 @@ async fn once(store: &Store, branch: &impl Branch, looks: &Looks, clock: Clock) 
         Err(Refusal::new(Code::PublishFailed, message))
     });
     let at = clock();
-    looks.note(Look {
+    status.note(PollResult {
         at,
         head: head
             .as_ref()
@@ -117,9 +117,9 @@ async fn once(store: &Store, branch: &impl Branch, looks: &Looks, clock: Clock) 
         Next::Publish => {}
     }
     tracing::info!(revision, "publishing a commit of the flake's branch");
-    looks.seen().publishing = Some((revision.clone(), at));
+    status.seen().publishing = Some((revision.clone(), at));
     let result = branch.publish(commit).await;
-    looks.seen().publishing = None;
+    status.seen().publishing = None;
     match &result {
         Ok(()) => tracing::info!(revision, "the commit is published"),
         Err(refusal) => {

@@ -19,7 +19,7 @@ use crate::config::validate::Checked;
 use crate::files::loaders::Loaders;
 use crate::http::tls;
 use crate::http::unix::AdminSocket;
-use crate::lan_scan::{self, Findings};
+use crate::lan_scan::{self, LanScan};
 
 /// Looks whether server mode is alone, reads the loaders, binds every socket, and opens the keys, the cache and the store.
 ///
@@ -33,7 +33,7 @@ pub async fn bind(checked: Checked) -> anyhow::Result<Service> {
     } = checked;
     let config = loaded.config.clone();
     // Before anything is made or bound: beside another server, nothing is.
-    let findings = no_second_server(&config).await?;
+    let scan = no_second_server(&config).await?;
     make_private(&config.state_dir)?;
 
     let mut sockets = Vec::new();
@@ -54,7 +54,7 @@ pub async fn bind(checked: Checked) -> anyhow::Result<Service> {
     let segments = segments.collect::<anyhow::Result<Vec<_>>>()?;
     let (sender, receiver) = watch::channel(Arc::new(profiles));
     let settings = Settings::new(config, segments.clone(), receiver);
-    let components = Components::new(settings, opened, loaders, Arc::new(findings));
+    let components = Components::new(settings, opened, loaders, Arc::new(scan));
     let remote = remote.map(|socket| socket.open(&components)).transpose()?;
     let tls = tls::server_config(&components.keys)?;
     let mut listeners = Vec::new();
@@ -74,12 +74,12 @@ pub async fn bind(checked: Checked) -> anyhow::Result<Service> {
 }
 
 /// What the scan before server mode found; an empty scan in the other modes.
-async fn no_second_server(config: &Config) -> anyhow::Result<Findings> {
-    let findings = Findings::default();
+async fn no_second_server(config: &Config) -> anyhow::Result<LanScan> {
+    let scan = LanScan::default();
     if config.mode() == Some(Mode::Server) && !config.allow_second_server {
-        lan_scan::probe::alone(&config.lans, &findings).await?;
+        lan_scan::probe::alone(&config.lans, &scan).await?;
     }
-    Ok(findings)
+    Ok(scan)
 }
 
 fn admin_socket(path: &Path) -> anyhow::Result<AdminSocket> {

@@ -14,16 +14,16 @@ use crate::config::Config;
 use crate::config::settings::Settings;
 use crate::dhcp::Responder;
 use crate::doctor::Doctor;
-use crate::files::budget::Room;
+use crate::files::budget::DiskBudget;
 use crate::files::loaders::Loaders;
 use crate::http::admin::AdminApi;
 use crate::http::node::NodeApi;
 use crate::http::public::PublicApi;
 use crate::installers::Installers;
 use crate::keys::Keys;
-use crate::lan_scan::Findings;
+use crate::lan_scan::LanScan;
 use crate::publish::Publisher;
-use crate::publish::follow::Looks;
+use crate::publish::follow::FollowStatus;
 use crate::store::Store;
 use crate::tftp::BootFiles;
 
@@ -44,7 +44,7 @@ impl StateDir {
     pub(crate) fn open(config: &Config, clock: Clock) -> anyhow::Result<Self> {
         let dir = &config.state_dir;
         let keys = Keys::open(dir, &config.k3s).context("cannot open the keys")?;
-        let room = Room::default();
+        let room = DiskBudget::default();
         let cache = Cache::open(dir, keys.cache_secret_file(), room.clone());
         let cache = cache.context("cannot open the cache")?;
         let store = Store::open(dir, clock).context("cannot open the store")?;
@@ -69,8 +69,8 @@ pub(crate) struct Components {
     pub(crate) installers: Arc<Installers>,
     pub(crate) boot: Boot,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) findings: Arc<Findings>,
-    pub(crate) looks: Arc<Looks>,
+    pub(crate) scan: Arc<LanScan>,
+    pub(crate) follow: Arc<FollowStatus>,
     pub(crate) publisher: Arc<Publisher>,
     pub(crate) dhcp: Arc<Responder>,
     pub(crate) tftp: Arc<BootFiles>,
@@ -86,7 +86,7 @@ impl Components {
         settings: Settings,
         state_dir: StateDir,
         loaders: Loaders,
-        findings: Arc<Findings>,
+        scan: Arc<LanScan>,
     ) -> Self {
         let StateDir {
             keys,
@@ -97,7 +97,7 @@ impl Components {
         } = state_dir;
         let (keys, installers) = (Arc::new(keys), Arc::new(installers));
         let counters = Arc::new(Counters::default());
-        let looks = Arc::new(Looks::default());
+        let follow = Arc::new(FollowStatus::default());
         let log = BootLog::new(store.clone(), timelines);
         let boot = Boot::new(&settings, &store, installers.clone(), loaders, log);
         let publisher = Arc::new(Publisher::new(
@@ -113,8 +113,8 @@ impl Components {
             cache.clone(),
             keys.clone(),
             &boot,
-            findings.clone(),
-            looks.clone(),
+            scan.clone(),
+            follow.clone(),
         ));
         let dhcp = Responder::new(&settings, store.clone(), &boot, counters.clone());
         let tftp = BootFiles::new(&settings, store.clone(), &boot, counters.clone());
@@ -122,7 +122,7 @@ impl Components {
             store.clone(),
             cache.clone(),
             &boot,
-            findings.clone(),
+            scan.clone(),
             counters.clone(),
         );
         let node = NodeApi::new(settings.clone(), store.clone(), keys.clone(), &boot);
@@ -143,8 +143,8 @@ impl Components {
             installers,
             boot,
             counters,
-            findings,
-            looks,
+            scan,
+            follow,
             publisher,
             dhcp: Arc::new(dhcp),
             tftp: Arc::new(tftp),

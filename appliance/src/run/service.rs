@@ -36,7 +36,7 @@ const STORE: Duration = Duration::from_millis(600);
 /// Everything opened and bound, nothing served yet.
 pub struct Service {
     pub(super) components: Arc<Components>,
-    /// Of each LAN, in the order of the configuration.
+    /// One set for each LAN, in the order of the configuration.
     pub(super) listeners: Vec<LanListeners>,
     pub(super) tls: Arc<rustls::ServerConfig>,
     pub(super) admin: AdminSocket,
@@ -188,7 +188,7 @@ impl Service {
 /// Adds a task for everything that goes on without being asked to.
 fn watch(components: &Arc<Components>, tasks: &mut Tasks, all: &CancellationToken) {
     let (settings, store) = (&components.settings, &components.store);
-    let watched = lan_scan::watch(settings.clone(), components.findings.clone(), all.clone());
+    let watched = lan_scan::watch(settings.clone(), components.scan.clone(), all.clone());
     tasks.add_watch("the watch over the LANs", watched);
     let (log, told) = (components.boot.log.clone(), all.clone());
     tasks.add_watch("the record of boots", async move { log.keep(told).await });
@@ -200,9 +200,9 @@ fn watch(components: &Arc<Components>, tasks: &mut Tasks, all: &CancellationToke
             components.publisher.clone(),
             flake,
         );
-        let (store, looks, told) = (store.clone(), components.looks.clone(), all.clone());
+        let (store, status, told) = (store.clone(), components.follow.clone(), all.clone());
         tasks.add_watch("the watch over the flake", async move {
-            follow(&store, &branch, every, (&looks, clock::now), &told).await;
+            follow(&store, &branch, every, (&status, clock::now), &told).await;
         });
     }
     let watched = cluster::watch(

@@ -3,7 +3,7 @@
 use std::net::SocketAddrV4;
 use std::sync::Arc;
 
-use netboot::doctor::boot_trace::{self, Delivery, Mark, Part, Via};
+use netboot::doctor::boot_trace::{self, Delivery, Mark, Via};
 use netboot::tftp::path::{self, Owner, RequestedFile};
 use netboot::tftp::sender::End;
 use netboot_tftp::{FileProvider, OpenFile, TransferStats};
@@ -190,6 +190,8 @@ fn course(stats: &TransferStats) -> boot_trace::Course {
 mod tests {
     use std::io;
     use std::time::Duration;
+
+    use netboot::doctor::boot_trace::Part;
 
     use super::*;
 

@@ -71,7 +71,7 @@ impl Kept {
     pub(super) fn at(state_dir: &Path) -> Self {
         let keys = Keys::open(state_dir, &K3sConfig::default()).expect("keys");
         Self {
-            cache: Cache::open(state_dir, keys.cache_secret_file(), Room::default())
+            cache: Cache::open(state_dir, keys.cache_secret_file(), DiskBudget::default())
                 .expect("opens"),
             key: keys.cache_public().to_owned(),
             dir: state_dir.join("cache"),

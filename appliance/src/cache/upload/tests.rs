@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config::K3sConfig;
-use crate::files::budget::Room;
+use crate::files::budget::DiskBudget;
 use crate::keys::Keys;
 use crate::testing::archive;
 use sha2::{Digest, Sha256};
@@ -100,8 +100,12 @@ impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let keys = Keys::open(folder.path(), &K3sConfig::default()).expect("keys");
-        let cache =
-            Cache::open(folder.path(), keys.cache_secret_file(), Room::default()).expect("opens");
+        let cache = Cache::open(
+            folder.path(),
+            keys.cache_secret_file(),
+            DiskBudget::default(),
+        )
+        .expect("opens");
         Self {
             uploads: Uploads::open(cache.clone()).expect("opens"),
             folder,

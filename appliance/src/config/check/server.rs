@@ -226,7 +226,7 @@ fn not_described(reader: &mut Reader<'_>, section: &Section<'_>, lan: &Link) {
     reader.problem_with_tip(&at, message, tip);
 }
 
-/// The keys that each network has. Nothing if they are wrong, or if `link` is not known.
+/// The keys that each network has. `None` if they are wrong, or if `link` is not known.
 fn subnet(
     reader: &mut Reader<'_>,
     section: &mut Section<'_>,

@@ -14,11 +14,9 @@ use serde::Deserialize;
 
 use super::api::AdminApi;
 use super::operator::Operator;
-use crate::http::error::Refused;
+use crate::http::error::JsonResult;
 use crate::http::machine_cache::machine_cache;
 use crate::http::request::query;
-
-type Answer<T> = Result<Json<T>, Refused>;
 
 pub(super) async fn machines(State(api): State<Arc<AdminApi>>, _: Operator) -> Json<Machines> {
     let machines = api.store.world().machines.values().cloned().collect();
@@ -29,7 +27,7 @@ pub(super) async fn machine(
     State(api): State<Arc<AdminApi>>,
     Path(who): Path<String>,
     _: Operator,
-) -> Answer<Machine> {
+) -> JsonResult<Machine> {
     Ok(Json(api.store.world().find(&who)?.clone()))
 }
 
@@ -45,7 +43,7 @@ pub(super) async fn plan(
     Path(who): Path<String>,
     uri: Uri,
     _: Operator,
-) -> Answer<Preview> {
+) -> JsonResult<Preview> {
     let as_if: AsIf = query(&uri)?;
     let world = api.store.world();
     let machine = world.find(&who)?;
@@ -66,7 +64,7 @@ pub(super) async fn generations_of(
     State(api): State<Arc<AdminApi>>,
     Path(who): Path<String>,
     _: Operator,
-) -> Answer<Generations> {
+) -> JsonResult<Generations> {
     let machines = vec![of(api.store.world().find(&who)?)];
     Ok(Json(Generations { machines }))
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::FromRef;
 use netboot::api::auth_throttle::Attempts;
 use netboot::machine::decide::Policy;
@@ -11,12 +10,9 @@ use parking_lot::Mutex;
 use crate::boot::Boot;
 use crate::boot::local_boot::LocalBoot;
 use crate::config::settings::Settings;
-use crate::http::error::Refused;
-use crate::http::state::Listener;
+use crate::http::state::RouteState;
 use crate::keys::Keys;
 use crate::store::Store;
-
-pub(super) type Answer<T> = Result<Json<T>, Refused>;
 
 /// Shared by the listeners of all LANs.
 pub struct NodeApi {
@@ -47,8 +43,8 @@ impl NodeApi {
     }
 }
 
-impl FromRef<Listener<NodeApi>> for Arc<NodeApi> {
-    fn from_ref(listener: &Listener<NodeApi>) -> Self {
+impl FromRef<RouteState<NodeApi>> for Arc<NodeApi> {
+    fn from_ref(listener: &RouteState<NodeApi>) -> Self {
         listener.api.clone()
     }
 }

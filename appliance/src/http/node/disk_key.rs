@@ -13,9 +13,9 @@ use netboot::api::types::{DiskSecrets, SealedAnswer, UnlockRequest, UnlockSecret
 use netboot::base::refusal::{Code, Refusal};
 use netboot::disk::disk_key;
 
-use super::api::{Answer, NodeApi};
+use super::api::NodeApi;
 use crate::base::clock;
-use crate::http::error::{Refused, broken, not_now};
+use crate::http::error::{JsonResult, Refused, broken, not_now};
 use crate::http::request::{Bearer, Body, FromAddress, Peer, bad_json};
 use crate::keys::{seal, secret_hash};
 
@@ -23,7 +23,7 @@ pub(super) async fn disk_key(
     State(api): State<Arc<NodeApi>>,
     Bearer(session): Bearer,
     Peer(from): Peer,
-) -> Answer<SealedAnswer> {
+) -> JsonResult<SealedAnswer> {
     let asked = {
         let (session, from) = (session.clone(), from.clone());
         api.store

@@ -20,12 +20,11 @@ use netboot::install::report::{Outcome, Report};
 use netboot::profile::Role;
 use serde_json::{Value, json};
 
-use self::api::Answer;
 pub use self::api::NodeApi;
-use super::error::{broken, no_such_route};
+use super::error::{JsonResult, broken, no_such_route};
 use super::machine_cache::machine_cache;
 use super::request::{BODY_LIMIT, Bearer, Body, Peer, bad_json, span};
-use super::state::Listener;
+use super::state::RouteState;
 use crate::base::clock;
 use crate::keys::Keys;
 use crate::keys::{seal, secret_hash};
@@ -48,11 +47,11 @@ pub fn router(api: Arc<NodeApi>, segment: Arc<Segment>) -> Router {
         .method_not_allowed_fallback(no_such_route)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::from_fn(span))
-        .with_state(Listener { api, segment })
+        .with_state(RouteState { api, segment })
 }
 
 /// The answer of a call that only takes note.
-fn noted() -> Answer<Value> {
+fn noted() -> JsonResult<Value> {
     Ok(Json(json!({})))
 }
 
@@ -60,7 +59,7 @@ async fn claim(
     State(api): State<Arc<NodeApi>>,
     Peer(from): Peer,
     Body(request): Body<ClaimRequest>,
-) -> Answer<ClaimAnswer> {
+) -> JsonResult<ClaimAnswer> {
     if request.session.parse::<Digest>().is_err() {
         return Err(bad_json("`session` is not 64 hexadecimal digits"));
     }
@@ -81,7 +80,7 @@ async fn discovered(
     State(api): State<Arc<NodeApi>>,
     Peer(from): Peer,
     Body(request): Body<DiscoveredRequest>,
-) -> Answer<Value> {
+) -> JsonResult<Value> {
     let DiscoveredRequest { mac, hardware } = request;
     let policy = api.policy.clone();
     api.store
@@ -97,7 +96,7 @@ async fn plan(
     Bearer(session): Bearer,
     Peer(from): Peer,
     Body(request): Body<PlanRequest>,
-) -> Answer<Plan> {
+) -> JsonResult<Plan> {
     let profiles = api.settings.profiles();
     let cache = machine_cache(&api.keys, &segment.address);
     let k3s_server = api.settings.config().k3s.server.clone();
@@ -120,7 +119,7 @@ async fn report(
     Bearer(session): Bearer,
     Peer(from): Peer,
     Body(report): Body<Report>,
-) -> Answer<Value> {
+) -> JsonResult<Value> {
     let policy = api.policy.clone();
     let progress = match report.outcome {
         Outcome::Progress { done, total } => Some((report.step, done, total)),
@@ -148,7 +147,7 @@ async fn secrets(
     State(api): State<Arc<NodeApi>>,
     Bearer(session): Bearer,
     Peer(from): Peer,
-) -> Answer<SealedAnswer> {
+) -> JsonResult<SealedAnswer> {
     let asked = {
         let (session, from) = (session.clone(), from.clone());
         api.store
@@ -199,7 +198,7 @@ async fn received(
     State(api): State<Arc<NodeApi>>,
     Bearer(session): Bearer,
     Peer(from): Peer,
-) -> Answer<Value> {
+) -> JsonResult<Value> {
     api.store
         .decide(move |world, now| agent::received(world, &session, now, &from))
         .await?;
@@ -211,7 +210,7 @@ async fn installed(
     Bearer(session): Bearer,
     Peer(from): Peer,
     Body(request): Body<InstalledRequest>,
-) -> Answer<Value> {
+) -> JsonResult<Value> {
     api.store
         .decide(move |world, now| agent::installed(world, &session, &request, now, &from))
         .await?;
@@ -223,7 +222,7 @@ async fn boot(
     Bearer(node_key): Bearer,
     Peer(from): Peer,
     Body(request): Body<BootRequest>,
-) -> Answer<Value> {
+) -> JsonResult<Value> {
     let (name, key) = (request.name.clone(), node_key.clone());
     api.store
         .decide(move |world, now| agent::booted(world, &node_key, &request, now, &from))

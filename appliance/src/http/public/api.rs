@@ -12,9 +12,9 @@ use crate::boot::loaders::BootLoaders;
 use crate::boot::log::BootLog;
 use crate::boot::script::Scripts;
 use crate::cache::Cache;
-use crate::http::state::Listener;
+use crate::http::state::RouteState;
 use crate::installers::Installers;
-use crate::lan_scan::Findings;
+use crate::lan_scan::LanScan;
 use crate::store::Store;
 
 /// Shared by the listeners of all LANs.
@@ -27,7 +27,7 @@ pub struct PublicApi {
     pub(super) loaders: Arc<BootLoaders>,
     pub(super) log: Arc<BootLog>,
     pub(super) scripts: Arc<Scripts>,
-    pub(super) findings: Arc<Findings>,
+    pub(super) scan: Arc<LanScan>,
     pub(super) counters: Arc<Counters>,
 }
 
@@ -36,7 +36,7 @@ impl PublicApi {
         store: Store,
         cache: Cache,
         boot: &Boot,
-        findings: Arc<Findings>,
+        scan: Arc<LanScan>,
         counters: Arc<Counters>,
     ) -> Self {
         Self {
@@ -48,14 +48,14 @@ impl PublicApi {
             loaders: boot.loaders.clone(),
             log: boot.log.clone(),
             scripts: boot.scripts.clone(),
-            findings,
+            scan,
             counters,
         }
     }
 }
 
-impl FromRef<Listener<PublicApi>> for Arc<PublicApi> {
-    fn from_ref(listener: &Listener<PublicApi>) -> Self {
+impl FromRef<RouteState<PublicApi>> for Arc<PublicApi> {
+    fn from_ref(listener: &RouteState<PublicApi>) -> Self {
         listener.api.clone()
     }
 }

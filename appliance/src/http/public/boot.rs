@@ -21,7 +21,7 @@ use crate::net::Segment;
 
 /// What iPXE says of the machine. Only the MAC reaches a script, and only as a MAC.
 #[derive(Deserialize)]
-struct Asked {
+struct BootQuery {
     mac: Option<String>,
     uuid: Option<String>,
     serial: Option<String>,
@@ -35,7 +35,7 @@ pub(super) async fn boot_script(
     FromAddress(from): FromAddress,
     uri: Uri,
 ) -> Result<Response, Refused> {
-    let asked: Asked = query(&uri)?;
+    let asked: BootQuery = query(&uri)?;
     let mac = read_mac(asked.mac.as_deref())?;
     let requester = api.identification.identify(mac, from);
     // Anybody can write a MAC and a serial number into a URL.
@@ -61,8 +61,8 @@ pub(super) async fn boot_script(
     Ok(counted(&api.counters, (plain, text).into_response(), None))
 }
 
-/// What iPXE tells, as far as it is what it should be. `${uuid}` that nobody filled in is nothing.
-fn facts(asked: &Asked) -> Facts {
+/// What iPXE tells, as far as it is what it should be. `${uuid}` that iPXE did not fill in is left out.
+fn facts(asked: &BootQuery) -> Facts {
     let arch = match (asked.platform.as_deref(), asked.arch.as_deref()) {
         (Some("pcbios"), _) => Some(Arch::Bios),
         (Some("efi"), Some("x86_64")) => Some(Arch::X64),
@@ -96,9 +96,9 @@ fn facts(asked: &Asked) -> Facts {
 mod tests {
     use super::*;
 
-    fn asked(uuid: &str, serial: &str, arch: &str, platform: &str) -> Asked {
+    fn asked(uuid: &str, serial: &str, arch: &str, platform: &str) -> BootQuery {
         let given = |text: &str| Some(text.to_owned());
-        Asked {
+        BootQuery {
             mac: None,
             uuid: given(uuid),
             serial: given(serial),

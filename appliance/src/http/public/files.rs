@@ -61,7 +61,7 @@ fn from_memory(
     let Some((name, bytes)) = api.loaders.get(file) else {
         return Err(not_found("there is no such loader"));
     };
-    if let Some(no) = refusal(api, requester.mac, Files::Loader) {
+    if let Some(no) = refusal(api, requester.mac, FileKind::Loader) {
         return Ok(shut(no));
     }
     if requester.verified {
@@ -96,7 +96,7 @@ pub(super) async fn image(
         (Some(image), "initrd") => (image.initrd, Part::Initrd),
         _ => return Err(not_found("there is no such image")),
     };
-    if let Some(no) = refusal(&api, mac, Files::Image) {
+    if let Some(no) = refusal(&api, mac, FileKind::Image) {
         return Ok(shut(no));
     }
     let own = api.scripts.image(mac).map(|own| own.image.arch == arch);
@@ -184,19 +184,19 @@ fn parcel(
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Files {
+enum FileKind {
     Loader,
     Image,
 }
 
 /// Why this machine gets no such file now.
-fn refusal(api: &PublicApi, mac: Mac, files: Files) -> Option<Refusal> {
+fn refusal(api: &PublicApi, mac: Mac, files: FileKind) -> Option<Refusal> {
     let decision = match files {
-        Files::Loader => api.decisions.decision(mac),
-        Files::Image => api.decisions.image_decision(mac),
+        FileKind::Loader => api.decisions.decision(mac),
+        FileKind::Image => api.decisions.image_decision(mac),
     };
     let why = match (decision, files) {
-        (Decision::Install | Decision::Discover, _) | (Decision::Wait, Files::Loader) => {
+        (Decision::Install | Decision::Discover, _) | (Decision::Wait, FileKind::Loader) => {
             return None;
         }
         (Decision::Wait | Decision::Enroll(_), _) => "not enrolled".to_owned(),

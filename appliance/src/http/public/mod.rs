@@ -9,7 +9,7 @@ use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use super::error::no_such_route;
-use super::state::Listener;
+use super::state::RouteState;
 use crate::net::Segment;
 
 mod api;
@@ -45,7 +45,7 @@ pub fn router(api: Arc<PublicApi>, segment: Arc<Segment>) -> Router {
             axum::http::StatusCode::SERVICE_UNAVAILABLE,
             ANSWER,
         ))
-        .with_state(Listener { api, segment })
+        .with_state(RouteState { api, segment })
 }
 
 #[cfg(test)]

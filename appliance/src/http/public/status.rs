@@ -20,7 +20,7 @@ use prometheus_client::registry::Registry;
 
 use super::api::PublicApi;
 use crate::base::counters::{Counter, Counters};
-use crate::lan_scan::Findings;
+use crate::lan_scan::LanScan;
 
 /// 200 while everything works, 503 while the store takes no writes.
 pub(super) async fn health(State(api): State<Arc<PublicApi>>) -> Response {
@@ -39,7 +39,7 @@ pub(super) async fn health(State(api): State<Arc<PublicApi>>) -> Response {
 }
 
 pub(super) async fn metrics(State(api): State<Arc<PublicApi>>) -> Response {
-    let text = render(&api.store.world(), &api.counters, &api.findings);
+    let text = render(&api.store.world(), &api.counters, &api.scan);
     let kind = [(header::CONTENT_TYPE, prometheus_text::CONTENT_TYPE)];
     (kind, text).into_response()
 }
@@ -56,8 +56,8 @@ const STATES: [MachineState; 8] = [
 ];
 
 /// All that is measured, in the Prometheus text format.
-fn render(world: &World, counters: &Counters, findings: &Findings) -> String {
-    let mut families = seen(world, findings);
+fn render(world: &World, counters: &Counters, scan: &LanScan) -> String {
+    let mut families = seen(world, scan);
     families.extend(counted(counters));
     text(families)
 }
@@ -75,12 +75,12 @@ struct Family {
 type Row = (Vec<(&'static str, String)>, u64);
 
 /// What is so at the moment.
-fn seen(world: &World, findings: &Findings) -> Vec<Family> {
+fn seen(world: &World, scan: &LanScan) -> Vec<Family> {
     let states = STATES.map(|state| {
         let n = world.machines.values().filter(|m| m.state == state).count();
         (vec![("state", state.to_string())], n as u64)
     });
-    let closed = findings.doors().into_iter().filter_map(|door| {
+    let closed = scan.firewall_ports().into_iter().filter_map(|door| {
         let closed = u64::from(matches!(door.answer, Answer::Closed(_)));
         let unclear = matches!(door.answer, Answer::Unclear(_));
         let labels = vec![
@@ -100,7 +100,7 @@ fn seen(world: &World, findings: &Findings) -> Vec<Family> {
             name: "pxe_other_servers",
             kind: MetricType::Gauge,
             help: "Other servers that answered on a LAN when it was last looked at, by what they do.",
-            rows: others(findings),
+            rows: others(scan),
         },
         Family {
             name: "pxe_firewall_closed",
@@ -112,12 +112,12 @@ fn seen(world: &World, findings: &Findings) -> Vec<Family> {
 }
 
 /// Rows for each LAN that could be looked at.
-fn others(findings: &Findings) -> Vec<Row> {
+fn others(scan: &LanScan) -> Vec<Row> {
     let mut rows = Vec::new();
-    for look in findings.looks() {
-        let Ok(rivals) = look.rivals else { continue };
-        let dhcp = rivals.iter().filter(|r| r.dhcp).count();
-        let pxe = rivals.iter().filter(|r| r.pxe).count();
+    for look in scan.other_servers() {
+        let Ok(servers) = look.servers else { continue };
+        let dhcp = servers.iter().filter(|r| r.dhcp).count();
+        let pxe = servers.iter().filter(|r| r.pxe).count();
         for (does, n) in [("dhcp", dhcp), ("pxe", pxe)] {
             let labels = vec![
                 ("interface", look.interface.clone()),
@@ -235,14 +235,14 @@ mod tests {
     use netboot::base::timestamp::Timestamp;
 
     use super::*;
-    use crate::lan_scan::Look;
-    use crate::lan_scan::firewall::Door;
+    use crate::lan_scan::OtherServers;
+    use crate::lan_scan::firewall::FirewallPort;
 
     #[test]
     fn every_line_is_a_comment_or_a_name_with_a_number() {
         let counters = Counters::default();
         counters.packets.ignored.add(3);
-        let text = render(&World::default(), &counters, &Findings::default());
+        let text = render(&World::default(), &counters, &LanScan::default());
         assert!(
             text.contains("pxe_dhcp_packets_total{outcome=\"ignored\"} 3\n"),
             "{text}"
@@ -261,23 +261,23 @@ mod tests {
     /// What monitors ask for by name. The numbers, and the words for people, are left out.
     #[test]
     fn names_and_labels_are_as_written_down() {
-        let look = Look {
+        let found = OtherServers {
             interface: "enp1s0".to_owned(),
             at: Timestamp::MIN,
-            rivals: Ok(Vec::new()),
+            servers: Ok(Vec::new()),
         };
-        let door = |what, answer| Door {
+        let port = |what, answer| FirewallPort {
             interface: "enp1s0".to_owned(),
             what,
             port: "UDP 67".to_owned(),
             answer,
         };
-        let doors = vec![
-            door("DHCP", Answer::Open),
-            door("TFTP", Answer::Closed("a rule".to_owned())),
+        let ports = vec![
+            port("DHCP", Answer::Open),
+            port("TFTP", Answer::Closed("a rule".to_owned())),
         ];
-        let findings = Findings::of(look, doors);
-        let text = render(&World::default(), &Counters::default(), &findings);
+        let scan = LanScan::of(found, ports);
+        let text = render(&World::default(), &Counters::default(), &scan);
         let names = text
             .lines()
             .filter_map(|line| match line.strip_prefix('#') {
@@ -329,7 +329,7 @@ mod tests {
     fn families_are_written_to_the_letter() {
         let counters = Counters::default();
         counters.tftp_bytes.add(u64::MAX);
-        let text = render(&World::default(), &counters, &Findings::default());
+        let text = render(&World::default(), &counters, &LanScan::default());
         let (head, _) = text
             .split_once("pxe_machines{state=\"enrolled\"}")
             .expect("is there");

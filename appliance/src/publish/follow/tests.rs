@@ -34,10 +34,10 @@ impl Scripted {
         self.published.lock().clone()
     }
 
-    /// A few looks after this one, whatever was to happen has happened.
+    /// A few polls after this one, whatever was to happen has happened.
     async fn looks_on(&self) {
         let before = self.looked();
-        wait_until("more looks", SOON, || self.looked() > before + 3).await;
+        wait_until("more polls", SOON, || self.looked() > before + 3).await;
     }
 }
 
@@ -83,16 +83,16 @@ impl Branch for Scripted {
 async fn every_commit_is_published_once_whatever_came_of_it() {
     let dir = tempfile::tempdir().expect("a folder");
     let store = Store::open(dir.path(), clock::now).expect("a store");
-    let (branch, looks, stop) = (
+    let (branch, status, stop) = (
         Scripted::default(),
-        Arc::new(Looks::default()),
+        Arc::new(FollowStatus::default()),
         CancellationToken::new(),
     );
-    let following = follow(&store, &branch, OFTEN, (&looks, clock::now), &stop);
+    let following = follow(&store, &branch, OFTEN, (&status, clock::now), &stop);
     let story = async {
         branch.looks_on().await;
         let trouble = Err("no flake there; cannot resolve host".to_owned());
-        assert_eq!(looks.last().expect("looked").head, trouble);
+        assert_eq!(status.last().expect("looked").head, trouble);
         assert_eq!(
             store.world().seq,
             0,
@@ -106,7 +106,7 @@ async fn every_commit_is_published_once_whatever_came_of_it() {
                 (followed.revision.as_str(), followed.failures),
                 (head, failures)
             );
-            assert_eq!(looks.last().expect("looked").head.as_deref(), Ok(head));
+            assert_eq!(status.last().expect("looked").head.as_deref(), Ok(head));
         }
         branch.set(None);
         branch.looks_on().await;
@@ -118,7 +118,7 @@ async fn every_commit_is_published_once_whatever_came_of_it() {
             branch.published().len() == 4
         })
         .await;
-        let publishing = looks.publishing().expect("it is");
+        let publishing = status.publishing().expect("it is");
         assert_eq!(publishing.0, "endless");
         stop.cancel();
     };
@@ -133,7 +133,7 @@ async fn every_commit_is_published_once_whatever_came_of_it() {
     let store = Store::open(dir.path(), clock::now).expect("a store");
     branch.set(Some("three"));
     let stop = CancellationToken::new();
-    let following = follow(&store, &branch, OFTEN, (&looks, clock::now), &stop);
+    let following = follow(&store, &branch, OFTEN, (&status, clock::now), &stop);
     let story = async {
         branch.looks_on().await;
         stop.cancel();
@@ -146,22 +146,22 @@ async fn every_commit_is_published_once_whatever_came_of_it() {
 async fn a_look_that_does_not_end_is_given_up_and_the_next_is_taken() {
     let dir = tempfile::tempdir().expect("a folder");
     let store = Store::open(dir.path(), clock::now).expect("a store");
-    let (branch, looks, stop) = (
+    let (branch, status, stop) = (
         Scripted::default(),
-        Looks::default(),
+        FollowStatus::default(),
         CancellationToken::new(),
     );
     branch.set(Some("silent"));
-    let following = follow(&store, &branch, LOOK / 10, (&looks, clock::now), &stop);
+    let following = follow(&store, &branch, LOOK / 10, (&status, clock::now), &stop);
     let story = async {
         tokio::time::sleep(LOOK / 2).await;
-        assert_eq!(looks.last(), None);
+        assert_eq!(status.last(), None);
         tokio::time::sleep(LOOK).await;
         let why = "no answer within 600 s".to_owned();
-        assert_eq!(looks.last().expect("looked").head, Err(why));
+        assert_eq!(status.last().expect("looked").head, Err(why));
         branch.set(None);
         tokio::time::sleep(LOOK).await;
-        let head = looks.last().expect("looked").head;
+        let head = status.last().expect("looked").head;
         assert!(head.is_err_and(|why| why.contains("cannot resolve host")));
         stop.cancel();
     };
@@ -245,12 +245,12 @@ async fn a_push_becomes_releases_and_one_that_does_not_build_leaves_them() {
     std::fs::create_dir_all(roots.join("cut-off")).expect("makes");
     let branch = bench.branch(&reference);
     assert!(!roots.exists(), "it is let go");
-    let (looks, stop) = (&bench.components.looks, CancellationToken::new());
+    let (status, stop) = (&bench.components.follow, CancellationToken::new());
     let following = follow(
         store,
         &branch,
         Duration::from_millis(50),
-        (looks, clock::now),
+        (status, clock::now),
         &stop,
     );
     let settled = async |revision: &str| {
@@ -305,7 +305,7 @@ async fn a_push_becomes_releases_and_one_that_does_not_build_leaves_them() {
 
         repository.write("echo three > part");
         wait_until("it is seen to be changed", Duration::from_secs(60), || {
-            looks
+            status
                 .last()
                 .is_some_and(|look| look.head.is_err_and(|why| why.contains("not committed")))
         })

@@ -50,7 +50,7 @@ async fn what_an_uploader_was_told_is_there_outlives_a_prune() {
         let cache = Cache::open(
             bench.folder.path(),
             bench.keys.cache_secret_file(),
-            Room::default(),
+            DiskBudget::default(),
         );
         let cache = cache.expect("opens");
         let bench = Bench {
