@@ -6,7 +6,7 @@ use netboot::base::store_path::StorePath;
 use netboot::publish::closure::Member;
 use netboot::publish::narinfo::NarInfo;
 
-use super::Cache;
+use super::binary_cache::Cache;
 
 impl Cache {
     /// The paths of a closure with their sizes, sorted; and whether the cache has them all.

@@ -11,7 +11,7 @@ use netboot::publish::narinfo::{NarFile, NarInfo, NixHash};
 use ring::signature::{ED25519, UnparsedPublicKey};
 use sha2::{Digest, Sha256};
 
-use super::BASE32;
+use netboot::base::store_path::BASE32;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Folder<'a>(pub(super) &'a Path);

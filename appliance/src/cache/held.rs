@@ -11,7 +11,8 @@ use netboot::publish::narinfo::NarInfo;
 use nix_publish::publish_failed;
 use nix_publish::system::{self, PARTS, SCRIPT_LINK, System, not_a_system};
 
-use super::{Cache, Measured, unpack};
+use super::binary_cache::{Cache, Measured};
+use super::unpack;
 
 /// Bytes of the largest toplevel that is looked into: it is a folder of links and a few scripts.
 const TOPLEVEL: u64 = 256 << 20;

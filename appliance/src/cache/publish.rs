@@ -10,12 +10,20 @@ use nix_publish::publish_failed;
 use nix_publish::run::{self, Host, program};
 use nix_publish::system;
 
+use super::binary_cache::{Cache, Measured, Turn};
 use super::folder::Folder;
 use super::incoming::{self, Incoming};
-use super::{Cache, Measured, Turn};
 use crate::files::budget::NoSpace;
 
-pub(super) async fn publish(turn: &Turn, toplevel: &StorePath) -> Result<Measured, Refusal> {
+impl Turn {
+    /// Signs a system's closure into the cache, and mends what is torn of it. Refused if it is not a NixOS toplevel.
+    /// Dropping the future ends Nix; what it has copied by then is taken over by the next publication.
+    pub async fn publish(&self, toplevel: &StorePath) -> Result<Measured, Refusal> {
+        publish(self, toplevel).await
+    }
+}
+
+async fn publish(turn: &Turn, toplevel: &StorePath) -> Result<Measured, Refusal> {
     let system = system::inspect(toplevel)?;
     let members = closure(toplevel, Host::Appliance).await?;
     let measured = Measured {

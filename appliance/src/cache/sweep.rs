@@ -10,6 +10,7 @@ use netboot::base::timestamp::Timestamp;
 use netboot::publish::narinfo::NarInfo;
 use netboot::publish::retention::{self, Contents, Entry};
 
+use super::binary_cache::Turn;
 use super::folder::is_narinfo;
 use super::incoming;
 use super::promises::Kept;
@@ -32,7 +33,28 @@ pub struct Swept {
     pub torn: Vec<(StorePath, u64)>,
 }
 
-pub(super) fn sweep(
+impl Turn {
+    /// Deletes what neither `kept` nor a publication under way needs, by the rules of `netboot::publish::retention`; looks only,
+    /// if it is dry.
+    ///
+    /// # Errors
+    /// Files that cannot be listed or deleted. What is left then is found by the next sweep.
+    pub async fn sweep(
+        &self,
+        kept: Vec<StorePath>,
+        pruned: Vec<StorePath>,
+        dry: bool,
+    ) -> anyhow::Result<Swept> {
+        self.aside(move |cache| {
+            let promised = cache.promises.in_force();
+            sweep(&cache.dir, &kept, &pruned, &promised, dry)
+        })
+        .await
+        .map_err(|refusal| anyhow::anyhow!("{refusal}"))?
+    }
+}
+
+fn sweep(
     dir: &Path,
     kept: &[StorePath],
     pruned: &[StorePath],

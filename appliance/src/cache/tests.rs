@@ -9,7 +9,11 @@ mod moving;
 mod power;
 mod told;
 
+use super::binary_cache::INFO;
+use crate::files::budget::DiskBudget;
+use netboot::base::store_path::StorePath;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::Command;
 
 use netboot::base::refusal::Code;

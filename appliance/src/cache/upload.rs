@@ -15,7 +15,7 @@ use nix_publish::publish_failed;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
-use super::Cache;
+use super::binary_cache::Cache;
 use super::unpack::{self, Unpacked};
 use crate::files::durable;
 use crate::files::receive::{Expected, Receiving, cannot_write};

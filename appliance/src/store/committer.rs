@@ -7,7 +7,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use netboot::base::refusal::{Code, Refusal};
 use netboot::base::timestamp::Timestamp;
 use netboot::dhcp::lease::{Change, Lease, Leases};
 use netboot::machine::event::{Draft, Event};
@@ -15,41 +14,16 @@ use netboot::machine::state::World;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::Shared;
+use super::files::Files;
+use super::job::{Done, Job, Outcome, Ruled, Settled, unavailable};
 use super::recover::Attached;
-use super::write::Files;
+use super::shared::Shared;
 use crate::base::clock::Clock;
 
 /// How many callers share one fsync. More would wait longer than they gain.
 const GROUP: usize = 256;
 /// How often the writer looks whether something is to be mended while nobody asks.
 const IDLE: Duration = Duration::from_millis(500);
-
-pub(super) type Outcome<T> = Result<T, Refusal>;
-type Done<T> = Box<dyn FnOnce(Outcome<T>) + Send>;
-
-/// A decision that was made, and who waits for it.
-pub(super) struct Settled {
-    pub drafts: Vec<Draft>,
-    pub done: Done<Arc<World>>,
-}
-
-/// Lease rules that were run, and who waits for it.
-pub(super) struct Ruled {
-    pub changes: Vec<Change>,
-    /// For the operator. An answer does not depend on them.
-    pub drafts: Vec<Draft>,
-    pub done: Done<()>,
-}
-
-type Decision = dyn FnOnce(&World, Timestamp) -> Settled + Send;
-type Rules = dyn FnOnce(&mut Leases, Timestamp) -> Ruled + Send;
-
-pub(super) enum Job {
-    Decide(Box<Decision>),
-    Lease(Box<Rules>),
-    Close(oneshot::Sender<()>),
-}
 
 pub(super) struct Committer {
     pub(super) shared: Arc<Shared>,
@@ -328,13 +302,4 @@ pub(super) fn apply(leases: &mut BTreeMap<Ipv4Addr, Lease>, change: &Change) {
         Change::Put(lease) => leases.insert(lease.address, lease.clone()),
         Change::Drop(address) => leases.remove(address),
     };
-}
-
-pub(super) fn unavailable(reason: &str) -> Refusal {
-    Refusal::new(
-        Code::StoreUnavailable,
-        format!("the store takes no writes: {reason}"),
-    )
-    .fact("nothing was changed")
-    .tip("once the filesystem of the state directory can be written again, the same call works")
 }

@@ -1,6 +1,10 @@
 //! Does the index say what the journal says? Everything in it is compared, since an engine that lost a
 //! page may still open.
 
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use netboot::dhcp::lease::Lease;
 use netboot::machine::event::Event;
 use netboot::machine::state::World;
 
@@ -8,7 +12,16 @@ use super::folds::{machine_records, release_records};
 use super::index::{Index, IndexError, Meta, Tree};
 use super::journal::Journal;
 use super::line;
-use super::recover::Truth;
+use super::sentinel::Sentinel;
+
+/// What the index is compared with, and where its tail may go.
+pub(super) struct Truth<'a> {
+    pub journal: &'a mut Journal,
+    pub world: &'a mut World,
+    pub sentinel: &'a mut Sentinel,
+    /// The leases, where this process has had an index before; nothing at the start.
+    pub leases: Option<&'a BTreeMap<Ipv4Addr, Lease>>,
+}
 
 /// Events compared in one go.
 const STRIDE: u64 = 4096;

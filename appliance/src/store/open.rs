@@ -15,32 +15,83 @@ use parking_lot::RwLock;
 use tokio::sync::{broadcast, mpsc};
 
 use super::committer::Committer;
+use super::compare::Truth;
+use super::files::{Files, Paths};
+use super::handle::Store;
 use super::index::IndexError;
+use super::job::Job;
 use super::journal::Journal;
-use super::recover::{self, Paths, Truth};
+use super::recover::{self, Attached};
 use super::sentinel::Sentinel;
-use super::write::Files;
-use super::{BEHIND, QUEUE, Shared, Store, Trouble, chain};
+use super::shared::{Shared, Trouble, chain};
 use crate::base::clock::{self, Clock};
 use crate::files::durable;
 
 /// How long a store that is just being closed may hold its lock.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-pub(super) fn open(state_dir: &Path, clock: Clock) -> anyhow::Result<Store> {
-    let paths = Paths::new(state_dir);
-    durable::make_dir(&paths.dir)
-        .with_context(|| format!("cannot make the folder `{}`", paths.dir.display()))?;
-    let lock = lock(&paths.lock)?;
-    begin(&paths)?;
+/// Callers that may wait for the writer; more of them wait before they are in the queue.
+const QUEUE: usize = 1024;
 
+/// Lines a listener of `live` may fall behind before it is told that it has missed some.
+const BEHIND: usize = 4096;
+
+impl Store {
+    /// Opens `state-dir/store`, rebuilding the index from the journal if it is missing, behind or damaged.
+    ///
+    /// # Errors
+    /// Another process has it; the journal is damaged before its last line, gone, or from a newer version.
+    pub fn open(state_dir: &Path, clock: Clock) -> anyhow::Result<Self> {
+        let paths = Paths::new(state_dir);
+        durable::make_dir(&paths.dir)
+            .with_context(|| format!("cannot make the folder `{}`", paths.dir.display()))?;
+        let lock = lock(&paths.lock)?;
+        begin(&paths)?;
+
+        let (mut journal, mut world) = replayed(&paths)?;
+        let mut sentinel = Sentinel::open(&paths.sentinel, &journal.id)
+            .with_context(|| format!("cannot open `{}`", paths.sentinel.display()))?;
+        let mut truth = Truth {
+            journal: &mut journal,
+            world: &mut world,
+            sentinel: &mut sentinel,
+            leases: None,
+        };
+        let (attached, trouble) = attached(&paths, &mut truth, clock)?;
+        tracing::info!(
+            events = world.seq,
+            machines = world.machines.len(),
+            releases = world.releases.len(),
+            leases = attached.as_ref().map_or(0, |a| a.leases.len()),
+            "the store is open"
+        );
+
+        let shared = Arc::new(Shared {
+            world: RwLock::new(Arc::new(world)),
+            index: RwLock::new(None),
+            trouble: RwLock::new(trouble),
+            live: broadcast::Sender::new(BEHIND),
+            journal: paths.journal.clone(),
+        });
+        let files = Files {
+            paths,
+            journal,
+            sentinel,
+            _lock: lock,
+        };
+        let committer = Committer::new(Arc::clone(&shared), files, attached, clock);
+        let jobs = start(committer)?;
+        Ok(Self { jobs, shared })
+    }
+}
+
+/// The journal, and the state that its events make.
+fn replayed(paths: &Paths) -> anyhow::Result<(Journal, World)> {
     let mut world = World::default();
-    let (mut journal, cut) =
-        Journal::open(&paths.journal, |event| world.apply(event)).map_err(|error| {
-            anyhow::Error::new(error).context(
-                "the store is not opened: restore its folder from a backup, or look at the journal",
-            )
-        })?;
+    let opened = Journal::open(&paths.journal, |event| world.apply(event));
+    let (journal, cut) = opened.context(
+        "the store is not opened: restore its folder from a backup, or look at the journal",
+    )?;
     if cut > 0 {
         tracing::warn!(
             octets = cut,
@@ -48,54 +99,37 @@ pub(super) fn open(state_dir: &Path, clock: Clock) -> anyhow::Result<Store> {
             "the journal's last line was torn by a crash, and is cut off"
         );
     }
-    let mut sentinel = Sentinel::open(&paths.sentinel, &journal.id)
-        .with_context(|| format!("cannot open `{}`", paths.sentinel.display()))?;
-    let mut truth = Truth {
-        journal: &mut journal,
-        world: &mut world,
-        sentinel: &mut sentinel,
-        leases: None,
-    };
-    let mut trouble = Trouble::default();
-    let attached = match recover::attach(&paths, &mut truth, clock()) {
-        Ok(attached) => Some(attached),
+    Ok((journal, world))
+}
+
+/// The index in line with the journal; `None`, and why, on a full filesystem.
+fn attached(
+    paths: &Paths,
+    truth: &mut Truth<'_>,
+    clock: Clock,
+) -> anyhow::Result<(Option<Attached>, Trouble)> {
+    match recover::attach(paths, truth, clock()) {
+        Ok(attached) => Ok((Some(attached), Trouble::default())),
         Err(IndexError::Full) => {
             // Machines that boot from their disks, and everybody who only reads, can go on.
-            let text = chain(&IndexError::Full);
             tracing::error!("the filesystem is full: the store is open for reading only");
-            trouble.index = Some(format!("the index: {text}"));
-            None
+            let text = chain(&IndexError::Full);
+            let trouble = Trouble {
+                index: Some(format!("the index: {text}")),
+                ..Trouble::default()
+            };
+            Ok((None, trouble))
         }
-        Err(error) => {
-            return Err(anyhow::Error::new(error).context(format!(
-                "cannot open the index in `{}`",
-                paths.dir.display()
-            )));
-        }
-    };
-    tracing::info!(
-        events = world.seq,
-        machines = world.machines.len(),
-        releases = world.releases.len(),
-        leases = attached.as_ref().map_or(0, |a| a.leases.len()),
-        "the store is open"
-    );
+        Err(error) => Err(anyhow::Error::new(error).context(format!(
+            "cannot open the index in `{}`",
+            paths.dir.display()
+        ))),
+    }
+}
 
+/// Runs the writer on a thread of its own, which ends with its queue.
+fn start(committer: Committer) -> anyhow::Result<mpsc::Sender<Job>> {
     let (jobs, queue) = mpsc::channel(QUEUE);
-    let shared = Arc::new(Shared {
-        world: RwLock::new(Arc::new(world)),
-        index: RwLock::new(None),
-        trouble: RwLock::new(trouble),
-        live: broadcast::Sender::new(BEHIND),
-        journal: paths.journal.clone(),
-    });
-    let files = Files {
-        paths,
-        journal,
-        sentinel,
-        _lock: lock,
-    };
-    let committer = Committer::new(Arc::clone(&shared), files, attached, clock);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
@@ -104,7 +138,7 @@ pub(super) fn open(state_dir: &Path, clock: Clock) -> anyhow::Result<Store> {
         .name("store".to_owned())
         .spawn(move || runtime.block_on(committer.run(queue)))
         .context("cannot start the store's thread")?;
-    Ok(Store { jobs, shared })
+    Ok(jobs)
 }
 
 /// Only one process may write: two would tear the journal apart.

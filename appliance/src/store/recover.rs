@@ -6,13 +6,11 @@ use std::path::{Path, PathBuf};
 
 use netboot::base::timestamp::Timestamp;
 use netboot::dhcp::lease::Lease;
-use netboot::machine::state::World;
 
-use super::compare::{Odd, compare};
+use super::compare::{Odd, Truth, compare};
+use super::files::Paths;
 use super::folds::{machine_records, release_records};
 use super::index::{Batch, Index, IndexError, Meta, Tree};
-use super::journal::Journal;
-use super::sentinel::Sentinel;
 use crate::files::durable;
 
 /// What a batch of catching up may hold: bounds memory, and the time of one flush.
@@ -22,45 +20,11 @@ const ROOM: u64 = 8 << 20;
 /// Damaged indexes kept for whoever wants to look into them.
 const KEPT_ASIDE: usize = 3;
 
-/// The files of a store.
-#[derive(Debug, Clone)]
-pub(super) struct Paths {
-    pub dir: PathBuf,
-    pub journal: PathBuf,
-    pub sentinel: PathBuf,
-    pub lock: PathBuf,
-    index: PathBuf,
-    fresh: PathBuf,
-}
-
-impl Paths {
-    pub(super) fn new(state_dir: &Path) -> Self {
-        let dir = state_dir.join("store");
-        Self {
-            journal: dir.join("journal.jsonl"),
-            sentinel: dir.join("sentinel"),
-            lock: dir.join("lock"),
-            index: dir.join("index"),
-            fresh: dir.join("index.new"),
-            dir,
-        }
-    }
-}
-
 /// An index in line with the journal, and the leases in it.
 pub(super) struct Attached {
     pub index: Index,
     pub leases: BTreeMap<Ipv4Addr, Lease>,
     pub turn: u64,
-}
-
-/// What the index is compared with, and where its tail may go.
-pub(super) struct Truth<'a> {
-    pub journal: &'a mut Journal,
-    pub world: &'a mut World,
-    pub sentinel: &'a mut Sentinel,
-    /// The leases, where this process has had an index before; nothing at the start.
-    pub leases: Option<&'a BTreeMap<Ipv4Addr, Lease>>,
 }
 
 /// Opens the index and brings it in line.

@@ -5,28 +5,18 @@ use std::sync::Arc;
 use netboot::api::types::Live;
 use netboot::dhcp::lease::Change;
 use netboot::machine::state::World;
-use nix::fcntl::Flock;
 
-use super::chain;
-use super::committer::{Committer, Outcome, Pending, apply, unavailable};
+use super::committer::{Committer, Pending, apply};
+use super::compare::Truth;
 use super::folds::fold_changes;
 use super::index::{Batch, Index, IndexError, Meta, Tree};
-use super::journal::Journal;
-use super::recover::{self, Paths, Truth};
-use super::sentinel::Sentinel;
+use super::job::{Outcome, unavailable};
+use super::recover;
+use super::shared::chain;
 use crate::files::durable;
 
 /// Bytes that a batch of events may need.
 const PROBE: usize = 1 << 16;
-
-/// Everything that only the writer touches.
-pub(super) struct Files {
-    pub paths: Paths,
-    pub journal: Journal,
-    pub sentinel: Sentinel,
-    /// Held as long as the writer lives.
-    pub _lock: Flock<std::fs::File>,
-}
 
 impl Committer {
     /// Makes a batch durable and publishes it. Gives what became of the events and of the leases.

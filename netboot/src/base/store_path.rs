@@ -16,7 +16,7 @@ pub struct StorePath(String);
 pub struct StorePathError;
 
 /// The letters of Nix's base 32: no e, o, u, t.
-const BASE32: &str = "0123456789abcdfghijklmnpqrsvwxyz";
+pub const BASE32: &str = "0123456789abcdfghijklmnpqrsvwxyz";
 
 impl StorePath {
     pub fn as_str(&self) -> &str {

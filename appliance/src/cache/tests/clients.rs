@@ -1,5 +1,6 @@
 //! Real Nix clients of a whole appliance: before, while and after something is published, pruned, or cut off.
 
+use netboot::base::store_path::StorePath;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::net::SocketAddr;

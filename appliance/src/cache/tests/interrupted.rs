@@ -1,6 +1,9 @@
 //! A publication that breaks off: what it left is taken over if it is whole, and the service may be killed at any time.
 
+use netboot::base::store_path::StorePath;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::path::PathBuf;
 use std::process::Child;
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,10 @@
 //! Systems that the real Nix builds, and a cache to publish them into.
 
 use super::*;
+use crate::files::budget::DiskBudget;
+use netboot::base::store_path::StorePath;
+use std::path::Path;
+use std::path::PathBuf;
 
 /// Nix, whatever the machine's own configuration says, without the internet.
 pub(super) fn nix(program: &str) -> Command {

@@ -1,6 +1,7 @@
 //! What earlier versions, power cuts and bad disks left torn is whole after the next publication.
 
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use super::*;
 

@@ -1,7 +1,10 @@
 //! A power cut while what Nix has copied moves from its folder to its place.
 
+use crate::cache::folder::Folder;
+use netboot::base::store_path::StorePath;
 use netboot::publish::narinfo::{NarFile, NarInfo, NixHash, Packed};
 use sha2::{Digest, Sha256};
+use std::path::Path;
 
 use super::*;
 use crate::cache::incoming::Incoming;

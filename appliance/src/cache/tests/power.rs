@@ -2,7 +2,9 @@
 
 use super::interrupted::start;
 use super::*;
+use crate::cache::folder::Folder;
 use crate::testing::cuts::{Mounted, blank, long, power_cut, uncut};
+use std::path::Path;
 
 #[tokio::test]
 async fn a_power_cut_while_publishing_leaves_the_old_release_whole_and_the_next_publication_completes_the_new_one()

@@ -1,0 +1,78 @@
+//! What the writer publishes and everybody reads.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use netboot::api::types::Live;
+use netboot::machine::state::World;
+use parking_lot::RwLock;
+use tokio::sync::broadcast;
+
+use super::index::{Index, IndexError};
+
+/// What the writer publishes.
+pub(super) struct Shared {
+    pub world: RwLock<Arc<World>>,
+    /// Nothing while it cannot be used; the journal answers then.
+    pub index: RwLock<Option<Arc<Index>>>,
+    pub trouble: RwLock<Trouble>,
+    pub live: broadcast::Sender<Live>,
+    pub journal: PathBuf,
+}
+
+/// Why there are no writes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Trouble {
+    pub journal: Option<String>,
+    pub index: Option<String>,
+}
+
+impl Shared {
+    pub(super) fn world(&self) -> Arc<World> {
+        let world = self.world.read();
+        Arc::clone(&world)
+    }
+
+    pub(super) fn publish(&self, world: Arc<World>) {
+        *self.world.write() = world;
+    }
+
+    pub(super) fn index(&self) -> Option<Arc<Index>> {
+        let index = self.index.read();
+        index.clone()
+    }
+
+    pub(super) fn set_index(&self, index: Option<Arc<Index>>) {
+        *self.index.write() = index;
+    }
+
+    pub(super) fn trouble(&self) -> Trouble {
+        let trouble = self.trouble.read();
+        trouble.clone()
+    }
+
+    pub(super) fn set_trouble(&self, change: impl FnOnce(&mut Trouble)) {
+        change(&mut self.trouble.write());
+    }
+
+    /// Stops using the index; the writer brings it back.
+    pub(super) fn lose_index(&self, error: &IndexError) {
+        let reason = chain(error);
+        tracing::error!(%reason, "the index cannot be used");
+        // First: whatever closing it does, everybody knows.
+        self.set_trouble(|trouble| trouble.index = Some(format!("the index: {reason}")));
+        self.set_index(None);
+    }
+}
+
+/// An error with its causes, outermost first.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
