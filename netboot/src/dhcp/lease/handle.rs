@@ -197,7 +197,9 @@ impl Case<'_> {
     fn decline(&mut self) -> Ruling<Settled> {
         let mac = self.request.mac;
         let declined = self.request.requested.filter(|_| self.is_meant());
-        let Some(address) = declined.filter(|a| self.leases.holds(*a, mac)) else {
+        // Whose lease has ended has no say: the address may have been offered to another client since.
+        let held = declined.filter(|a| self.leases.is_leased_to(*a, mac, self.now));
+        let Some(address) = held else {
             return silence(SilenceReason::DeclinedUnheld);
         };
         let rest = Lease {
@@ -216,7 +218,9 @@ impl Case<'_> {
     /// before somebody else has it.
     fn release(&mut self) -> Ruling<Settled> {
         let address = self.request.ciaddr;
-        if !self.is_meant() || !self.leases.holds(address, self.request.mac) {
+        // As in a DECLINE: whose lease has ended cannot take back what the next client was offered.
+        let mac = self.request.mac;
+        if !self.is_meant() || !self.leases.is_leased_to(address, mac, self.now) {
             return silence(SilenceReason::ReleasedUnheld);
         }
         let lease = self.lease(address, self.now);

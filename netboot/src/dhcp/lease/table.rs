@@ -70,9 +70,19 @@ impl Leases {
         self.by_address.insert(address, lease);
     }
 
-    /// Makes an address idle and forgets who had it.
+    /// Forgets who had an address. It is idle then, unless it is offered to the next client already, who may count on it.
     pub fn forget(&mut self, address: Ipv4Addr) {
-        self.take_out(address);
+        let lease = self.by_address.remove(&address);
+        if let Some(lease) = &lease {
+            self.by_mac.remove(&(lease.mac, address));
+        }
+        if self.offers.contains_key(&address) {
+            return;
+        }
+        if let Some(lease) = lease {
+            self.ends.remove(&(lease.until, address));
+            self.idle.remove(&(lease.until, address));
+        }
         self.idle.insert((NEVER, address));
     }
 
@@ -116,9 +126,10 @@ impl Leases {
         self.by_address.get(&address).map_or(NEVER, |l| l.until)
     }
 
-    /// Keeps an address for the card that it is offered to. A card that has it in lease needs no offer.
+    /// Keeps an address for the card that it is offered to. A card that has it in lease for as long needs no offer.
     pub(super) fn offer(&mut self, address: Ipv4Addr, mac: Mac, now: Timestamp) {
-        if self.is_leased_to(address, mac, now) {
+        let until = now.plus(OFFER);
+        if self.is_leased_to(address, mac, until) {
             return;
         }
         let probed = self.is_probed(address, mac, now);
@@ -129,7 +140,6 @@ impl Leases {
         let since = self.idle_since(address);
         self.ends.remove(&(since, address));
         self.idle.remove(&(since, address));
-        let until = now.plus(OFFER);
         self.offers.insert(address, Offer { mac, until, probed });
         self.offered_to.insert((mac, address));
         self.ends.insert((until, address));
@@ -158,7 +168,11 @@ impl Leases {
             self.offered_to.remove(&(mac, address));
             if let Some(offer) = self.offers.remove(&address) {
                 self.ends.remove(&(offer.until, address));
-                self.idle.insert((self.idle_since(address), address));
+                match self.by_address.get(&address) {
+                    // In force, perhaps.
+                    Some(lease) => self.ends.insert((lease.until, address)),
+                    None => self.idle.insert((NEVER, address)),
+                };
             }
         }
     }
@@ -168,7 +182,8 @@ impl Leases {
         self.by_mac.contains(&(mac, address))
     }
 
-    fn is_leased_to(&self, address: Ipv4Addr, mac: Mac, now: Timestamp) -> bool {
+    /// Whether the card has a lease of this address that is in force.
+    pub(super) fn is_leased_to(&self, address: Ipv4Addr, mac: Mac, now: Timestamp) -> bool {
         let lease = self.by_address.get(&address);
         lease.is_some_and(|l| l.mac == mac && !l.declined && l.until > now)
     }

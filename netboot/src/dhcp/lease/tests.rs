@@ -312,6 +312,37 @@ fn requests_are_settled_by_the_state_of_the_client() {
     }
 }
 
+/// An address whose lease has ended is offered to the next client, and the former one has no say in it.
+#[test]
+fn a_former_holder_declines_nothing() {
+    let mut leases = Leases::default();
+    let held = lease_to(&mut leases, 1, at(0));
+    let decline = Request {
+        requested: Some(held),
+        ..request(Kind::Decline, 1)
+    };
+    let ended = at(0).plus(site().lan.lease_time);
+    let ask = Request {
+        requested: Some(held),
+        ..request(Kind::Discover, 2)
+    };
+    assert_eq!(say(&mut leases, &ask, ended), offer(held));
+    assert_eq!(
+        say(&mut leases, &decline, ended),
+        Settled::Silence(SilenceReason::DeclinedUnheld)
+    );
+    let select = Request {
+        kind: Kind::Request,
+        server: Some(site().server),
+        ..ask
+    };
+    let answer = say(&mut leases, &select, ended);
+    assert!(
+        matches!(answer, Settled::Ack { address, .. } if address == held),
+        "{answer:?}"
+    );
+}
+
 #[test]
 fn a_declined_address_rests_and_a_released_one_is_remembered() {
     let mut leases = Leases::default();
