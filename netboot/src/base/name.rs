@@ -63,7 +63,7 @@ macro_rules! name {
 }
 
 name!(
-    /// A machine's name: a DNS label in lower case (RFC 1123 §2.1), because Kubernetes takes nothing else.
+    /// A machine's name: a DNS label in lower case (RFC 1123 §2.1), because Kubernetes takes no other.
     HostName,
     "-",
     "a-z, 0-9 and -"

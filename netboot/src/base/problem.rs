@@ -84,7 +84,8 @@ pub fn nearest<'a>(odd: &str, known: impl IntoIterator<Item = &'a str>) -> Optio
     let length = odd.chars().count();
     known
         .into_iter()
-        // Whatever is longer by more needs more edits, and comparing takes the product of the lengths.
+        // A name whose length differs by more needs more edits; and the cost of a comparison is the product of both
+        // lengths.
         .filter(|name| name.chars().count().abs_diff(length) <= NEAR)
         .map(|name| (strsim::osa_distance(odd, name), name))
         .filter(|(edits, _)| *edits <= NEAR)

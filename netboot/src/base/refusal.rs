@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What kind of no; stable, for scripts. One module of the appliance turns it into an HTTP status.
+/// The kind of refusal; stable, for scripts. One module of the appliance turns it into an HTTP status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
@@ -23,9 +23,9 @@ pub enum Code {
     TicketUsed,
     /// The right step for this call has not come.
     TooEarly,
-    /// It was handed out and received; nobody gets it again.
+    /// The secret was handed out and received; it is not handed out again.
     AlreadyReceived,
-    /// The agent must stop and touch nothing more.
+    /// The agent must stop, and must not touch anything any more.
     InstallSuperseded,
     PlanRefused,
     /// An operator must say yes first: asking again later may help.

@@ -27,7 +27,7 @@ pub struct Release {
     /// Disko's own script that lays out its disks, where its profile wants that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub script: Option<StorePath>,
-    /// When it was taken out of the cache; nothing while it is there.
+    /// When it was taken out of the cache; `None` while it is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pruned: Option<Timestamp>,
 }
@@ -55,7 +55,7 @@ pub struct PublishedInstaller {
     pub source: FlakeSource,
 }
 
-/// The last commit that was published without being asked to, or was to be.
+/// The last commit of the followed branch that the service published by itself, or tried to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FollowedCommit {
     pub revision: String,

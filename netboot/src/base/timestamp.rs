@@ -33,7 +33,7 @@ impl Timestamp {
         )
     }
 
-    /// How long ago `earlier` was; nothing if it is in the future.
+    /// How long ago `earlier` was; zero if it is in the future.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
@@ -80,8 +80,8 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// Reads a span of time: digits and one unit, such as `30s`, `15m`, `12h` or `7d`. `None` for every other spelling. What is
-/// too long to be told is the longest that can be.
+/// Reads a span of time: digits and one unit, such as `30s`, `15m`, `12h` or `7d`. `None` for every other spelling. A
+/// span that is too long for the type becomes the longest that it holds.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let (at, unit) = text.char_indices().last()?;
     let seconds: u64 = match unit {

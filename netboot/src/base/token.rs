@@ -7,19 +7,19 @@ use serde::{Deserialize, Serialize};
 
 /// The public id of one install attempt: 128 bits from the OS, 32 hexadecimal digits.
 ///
-/// It travels in the clear, so it opens nothing twice: the first claim binds it to a session.
+/// It travels in the clear, so it is good for one claim only: the first binds it to a session.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Ticket(String);
 
-/// A SHA-256, 64 hexadecimal digits: of a secret, all that is ever stored of a session or a node key; of a file, what it
-/// must be when it has arrived.
+/// A SHA-256, 64 hexadecimal digits. It stands for a secret (a session or a node key is stored by its hash only), or
+/// says what a file must be when it has arrived.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest(String);
 
-/// What a publication calls all that it sends, so that what comes is known to be part of it: 128 random bits, 32
-/// hexadecimal digits.
+/// The id of one upload batch: everything that one publication sends carries it. 128 random bits, 32 hexadecimal
+/// digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ShipmentId(String);

@@ -29,14 +29,14 @@ pub use reason::{NakReason, SilenceReason};
 pub use subnet::{Network, Reservations, Site, Subnet};
 pub use table::Leases;
 
-/// An address in somebody's hands.
+/// An address and the client that has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
     pub address: Ipv4Addr,
     pub mac: Mac,
     pub until: Timestamp,
-    /// Nobody is given the address before `until`: a client declined it (RFC 2131 §4.3.3), or a card without a
-    /// lease answered for it. `mac` is the client that declined, or the card that answered.
+    /// The address is not given to anybody before `until`, because a client declined it (RFC 2131 §4.3.3) or a card
+    /// without a lease answered for it. `mac` is the client that declined, or the card that answered.
     #[serde(default)]
     pub declined: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,7 +48,7 @@ pub struct Lease {
 pub enum Standing {
     /// An operator enrolled it: part of each pool is kept for such machines.
     Enrolled,
-    /// Nobody enrolled it. MACs are easily invented, so strangers can use up only the rest of a pool.
+    /// No operator enrolled it. MACs are easily invented, so strangers can use up only the rest of a pool.
     Stranger,
 }
 
@@ -128,7 +128,7 @@ pub struct Ruling<T> {
 }
 
 impl<T> Ruling<T> {
-    /// An answer that needs nothing written down.
+    /// An answer without a change that must be durable first.
     pub fn only(answer: T) -> Self {
         Self {
             answer,
@@ -148,7 +148,7 @@ pub const OFFER: Duration = Duration::from_secs(60);
 /// How long nobody is given an address that somebody uses without a lease.
 pub const REST: Duration = Duration::from_secs(3600);
 
-/// The shortest lease, whatever a client asks for: with a shorter one it would do nothing but renew.
+/// The shortest lease, whatever a client asks for: with a shorter one it would renew all the time.
 pub const SHORTEST: Duration = Duration::from_secs(60);
 
 #[cfg(test)]

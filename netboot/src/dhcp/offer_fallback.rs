@@ -94,8 +94,8 @@ struct Trial {
     last: Timestamp,
 }
 
-/// After so many DISCOVERs without a sign that an answer was taken, the next form is tried. Two, because one packet may be
-/// lost, and because firmware collects offers for some seconds before it takes one.
+/// The number of DISCOVERs without a sign that an answer was taken after which the next form is tried. Two, because one
+/// packet may be lost, and because firmware collects offers for some seconds before it takes one.
 const PATIENCE: u32 = 2;
 
 /// Machines that are remembered: a flood of invented MACs must not fill the memory.
@@ -121,7 +121,8 @@ impl Trials {
             .entry(mac)
             .or_insert_with(|| Trial::new(boot, known, forms, loaders));
         if trial.boot != boot {
-            // Another entry of its boot menu, such as BIOS after UEFI or HTTP after PXE: what was learnt is of no use.
+            // The machine tries another entry of its boot menu, such as BIOS after UEFI or HTTP after PXE: what was
+            // learnt does not hold for it.
             *trial = Trial::new(boot, known, forms, loaders);
         }
         if trial.loaded {

@@ -1,4 +1,4 @@
-//! Other DHCP and PXE servers on a LAN: a question that they can answer at no cost, and what the answers tell.
+//! Other DHCP and PXE servers on a LAN: a probe that takes no address from them, and what their answers tell.
 //!
 //! The question is a DISCOVER that no REQUEST follows: a server that offers an address has not leased it before somebody
 //! requests it (RFC 2131 §3.1).

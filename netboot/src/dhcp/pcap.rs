@@ -48,7 +48,7 @@ pub fn file(packets: &[Packet]) -> Vec<u8> {
     out
 }
 
-/// The packet with its IPv4 and UDP headers; `None` for a payload that no datagram can hold.
+/// The packet with its IPv4 and UDP headers; `None` for a payload that is too long for a datagram.
 fn datagram(packet: &Packet) -> Option<Vec<u8>> {
     let on_a_wire = Datagram {
         from_card: [0; 6],

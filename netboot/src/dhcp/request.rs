@@ -66,7 +66,7 @@ impl Request {
     }
 }
 
-/// Why a packet is no request that could be answered: the text of the log line.
+/// Why a packet is ignored, since it is not a request: the text of the log line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Ignored {
     #[error("{0} octets are shorter than a DHCP message")]
@@ -90,7 +90,7 @@ pub enum Ignored {
 /// Reads a packet. Never panics, whatever the octets are.
 ///
 /// # Errors
-/// The octets are no DHCP message that a client on an Ethernet sends.
+/// The octets are not a DHCP message that a client on an Ethernet sends.
 pub fn read(packet: &[u8]) -> Result<Request, Ignored> {
     let Some((header, area)) = packet.split_first_chunk::<{ header::LENGTH }>() else {
         return Err(Ignored::Short(packet.len()));

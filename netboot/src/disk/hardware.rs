@@ -127,7 +127,7 @@ impl Disk {
         words
     }
 
-    /// Why `select` takes it only if it names this disk; `None` for a disk that it may take by kind.
+    /// Why `select` takes this disk only if it names it; `None` for a disk that it may take by size, model or bus.
     pub(crate) fn why_unnamed_not(&self) -> Option<&'static str> {
         if self.read_only {
             Some("is read-only")
@@ -277,7 +277,7 @@ pub(crate) enum Place {
     Whole,
     /// It is the partition of this number, from 1.
     Partition(u32),
-    /// It is built on the disk, or lies on another.
+    /// It is built on the disk (an array, a volume), or lies on another disk.
     Unknown,
 }
 

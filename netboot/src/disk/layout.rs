@@ -48,7 +48,7 @@ impl Scripted {
     }
 }
 
-/// All of a layout for one kind of firmware.
+/// A whole layout for one kind of firmware.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Devices {
     /// In the order in which disks are chosen for them.

@@ -1,4 +1,4 @@
-//! Hardware, profile and release → what will be done to this machine's disks, or why nothing will.
+//! Hardware, profile and release → what will be done to this machine's disks, or why there is no plan.
 
 mod command;
 pub mod conflicts;
@@ -44,15 +44,15 @@ pub struct Plan {
     pub volumes: Vec<PlannedVolume>,
     #[serde(default)]
     pub filesystems: Vec<PlannedFilesystem>,
-    /// Those further up first.
+    /// Parents before the mounts below them.
     #[serde(default)]
     pub mounts: Vec<PlannedMount>,
     /// What is on the chosen disks now and will be gone, in words.
     pub destroys: Vec<String>,
-    /// What of them stays, in words.
+    /// What is on the chosen disks now and stays, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keeps: Vec<String>,
-    /// What the profile says that means nothing here, in words.
+    /// What the profile says that has no effect on this machine, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
     /// Disko's own script that lays out the disks, in place of partitions and commands that are known beforehand.
@@ -120,7 +120,7 @@ pub struct Partition {
     pub start: u64,
     /// Bytes, a multiple of 1 MiB unless it is kept.
     pub size: u64,
-    /// For a person: `ext4`, `array root`; empty if it holds nothing.
+    /// For a person: `ext4`, `array root`; empty if the partition has no content.
     #[serde(default)]
     pub holds: String,
     /// It was there before, and what it holds stays.
@@ -237,8 +237,8 @@ pub struct Order<'a> {
     pub k3s_server: Option<&'a str>,
 }
 
-/// Makes the plan, or refuses with the disks it saw and the line to write. Nothing is opened, nothing is
-/// written: a plan is only data, and the same for the same input.
+/// Makes the plan, or refuses with the disks it saw and the line to write. It does not open or write anything: a plan
+/// is only data, and the same for the same input.
 pub fn plan(hardware: &Hardware, order: &Order<'_>) -> Result<Plan, Refusal> {
     let profile = order.profile;
     if hardware.arch != profile.arch {

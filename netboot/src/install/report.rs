@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Causes of one failure, and bytes of each.
+/// The most causes of one failure that go on record, and the most bytes of each.
 pub(crate) const CAUSES: usize = 32;
 pub(crate) const CAUSE: usize = 2 << 10;
 
@@ -105,7 +105,7 @@ pub enum Outcome {
         cause: String,
     },
     Done,
-    /// Something of the step did not work, and the install goes on without it. Outermost cause first.
+    /// A part of the step did not work, and the install goes on without it. Outermost cause first.
     Warning {
         causes: Vec<String>,
     },
@@ -170,12 +170,12 @@ impl Progress {
         true
     }
 
-    /// Whether the attempt failed: nothing it says afterwards counts.
+    /// Whether the attempt failed: later reports of it do not count.
     pub fn ended(&self) -> bool {
         matches!(self.outcome, Some(Outcome::Failed { .. }))
     }
 
-    /// Whether `step` is behind, by the word of the agent.
+    /// Whether the agent has reported that `step` is done.
     pub fn finished(&self, step: Step) -> bool {
         match (self.step, &self.outcome) {
             (Some(now), _) if now > step && now != Step::Unknown => true,
@@ -185,7 +185,7 @@ impl Progress {
     }
 }
 
-/// The text, cut to so many bytes between two characters.
+/// The text, cut to at most `most` bytes, between two characters.
 pub(crate) fn cut(text: &str, most: usize) -> String {
     let mut end = text.len().min(most);
     while !text.is_char_boundary(end) {

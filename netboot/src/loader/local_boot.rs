@@ -29,7 +29,7 @@ pub enum Loader {
 pub enum Way {
     /// BIOS: the boot sector of the disk that BIOS calls 0x80.
     FirstDisk,
-    /// BIOS: that of 0x81, where the installed disk is not the first.
+    /// BIOS: the boot sector of disk 0x81, where the installed disk is not the first.
     SecondDisk,
     /// It ends with an error, upon which firmware goes on to its next entry.
     NextEntry,
@@ -53,8 +53,8 @@ impl Loader {
         }
     }
 
-    /// In the order in which they are tried. iPXE finds local disks on UEFI since March 2024; before, what is left to it
-    /// there is to end.
+    /// In the order in which they are tried. iPXE finds local disks on UEFI since March 2024; an older one can only
+    /// end.
     pub fn ways(self) -> &'static [Way] {
         match self {
             Self::IpxeBios => &[Way::FirstDisk, Way::NextEntry, Way::SecondDisk],
@@ -65,8 +65,8 @@ impl Loader {
         }
     }
 
-    /// The way for a machine of which this is known. After one that just led back, `last`, and with none left, the turn
-    /// goes round.
+    /// The way to try next with a machine, by what is known of it. When every way has failed, the ways are tried in
+    /// turn again, beginning after `last`, which just led back to the network.
     pub fn way(self, known: Option<&LocalBoot>, last: Option<Way>) -> Way {
         let known = known.filter(|known| known.loader == self);
         let failed = |way: Way| known.is_some_and(|known| known.failed.contains(&way));
@@ -94,7 +94,7 @@ impl fmt::Display for Loader {
     }
 }
 
-/// What stands behind "by way of".
+/// The end of a sentence that has "by way of" before it.
 impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -126,12 +126,12 @@ impl fmt::Display for Left {
 /// What is known of a machine's ways to its disk: kept with the machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LocalBoot {
-    /// The one that it was learnt with; it says nothing of another.
+    /// The loader that this was learnt with. It does not hold for another loader.
     pub loader: Loader,
     /// The way that the installed system came up by last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub works: Option<Way>,
-    /// Those that led back to the network, since one worked.
+    /// The ways that led back to the network since the last time that one worked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<Way>,
 }

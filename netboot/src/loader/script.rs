@@ -45,7 +45,7 @@ pub struct Installer {
 pub enum Errand {
     /// Installs it, once, with this ticket.
     Install(Ticket),
-    /// Tells the appliance what is in it, and writes to nothing.
+    /// Tells the appliance the hardware, and writes to no disk.
     Discover,
 }
 
@@ -90,7 +90,7 @@ impl Script<'_> {
             address.node(),
             address.pin
         );
-        // iPXE makes one space of several; so that all say the same, there are no others.
+        // iPXE makes one space of several, so the other languages get single spaces, too.
         let more = image.cmdline.split(' ').filter(|word| !word.is_empty());
         std::iter::once(ours.as_str())
             .chain(more)
@@ -99,7 +99,7 @@ impl Script<'_> {
     }
 }
 
-/// A sentence for a screen: nothing in it that any of the languages reads as more than text.
+/// A sentence for a screen, without the characters that any of the languages would read as more than text.
 fn plain(text: &str) -> String {
     text.chars()
         .filter(|c| (' '..='~').contains(c) && !"$'\"\\".contains(*c))
@@ -109,9 +109,9 @@ fn plain(text: &str) -> String {
 /// Whether a kernel command line means the same in every language.
 ///
 /// # Errors
-/// What cannot be said in one of them: iPXE expands `${…}` and knows no quotes, so that `||`, `&&` and `;` standing
-/// alone end its command; U-Boot expands `${…}` and `$(…)` and takes backslashes and single quotes away; GRUB puts
-/// backslashes before both when it hands the line to the kernel.
+/// The character or word that one of them changes. iPXE expands `${…}` and knows no quotes, so that `||`, `&&` and `;`
+/// standing alone end its command; U-Boot expands `${…}` and `$(…)` and takes backslashes and single quotes away; GRUB
+/// puts backslashes before both when it hands the line to the kernel.
 pub fn sayable(cmdline: &str) -> Result<(), String> {
     if let Some(odd) = cmdline.chars().find(|c| !(' '..='~').contains(c)) {
         return Err(format!(

@@ -8,17 +8,17 @@ use crate::base::timestamp::Timestamp;
 use crate::machine::event::Verdict;
 use crate::machine::event::{Draft, Happening};
 
-/// How long a look at the branch may take: the first fetch of a large repository over a slow line.
+/// The timeout of one fetch of the branch: long enough for the first one of a large repository over a slow line.
 pub const LOOK: Duration = Duration::from_secs(10 * 60);
 
 /// How long after its first failure a commit is tried again. A build fails by its own fault, which only another commit
 /// mends, or because something could not be downloaded, which passes.
 const FIRST: Duration = Duration::from_secs(15 * 60);
 
-/// The longest of these pauses; each is twice the one before.
+/// The longest pause between two tries; each pause is twice the one before.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Lines of a failure that go on record, and characters of each.
+/// The most lines of a failure that go on record, and the most characters of each.
 const LINES: usize = 12;
 const COLUMNS: usize = 300;
 
@@ -28,7 +28,7 @@ pub enum Next {
     /// It is published.
     Nothing,
     Publish,
-    /// It failed, and is not tried again before that.
+    /// It failed, and is not tried again before this time.
     Later(Timestamp),
 }
 
@@ -72,7 +72,7 @@ pub fn came(revision: &str, result: &Result<(), Refusal>) -> Verdict<()> {
 }
 
 impl FollowedCommit {
-    /// As it is after one more try.
+    /// The record of the commit after one more try.
     pub(crate) fn after(
         before: Option<&Self>,
         revision: &str,

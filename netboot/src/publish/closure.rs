@@ -14,7 +14,7 @@ pub struct Member {
     pub size: u64,
 }
 
-/// Bytes of all NARs, unpacked; as many as there can be where there are more.
+/// Bytes of all NARs, unpacked; the greatest number of the type where there are more.
 pub fn size(closure: &[Member]) -> u64 {
     let sizes = closure.iter().map(|member| member.size);
     sizes.fold(0, u64::saturating_add)
@@ -24,9 +24,9 @@ pub fn size(closure: &[Member]) -> u64 {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     pub package: String,
-    /// None: it is added.
+    /// Empty: the package is added.
     pub before: Vec<String>,
-    /// None: it is removed.
+    /// Empty: the package is removed.
     pub after: Vec<String>,
     /// What the closure grows by, in bytes.
     pub bytes: i64,
@@ -39,7 +39,7 @@ pub struct Changes {
     pub removed: Vec<Change>,
     /// Another version.
     pub updated: Vec<Change>,
-    /// The same version, built anew: as many packages.
+    /// How many packages have the same version, built anew.
     pub rebuilt: usize,
 }
 
@@ -98,7 +98,7 @@ fn packages(closure: &[Member]) -> BTreeMap<&str, Package<'_>> {
     packages
 }
 
-/// Bytes from one size to the other; as many as there can be where there are more.
+/// The difference of two sizes in bytes, within the bounds of the type.
 fn growth(old: u64, new: u64) -> i64 {
     let bytes = i64::try_from(old.abs_diff(new)).unwrap_or(i64::MAX);
     if new < old { -bytes } else { bytes }

@@ -10,10 +10,10 @@ use crate::machine::event::Verdict;
 use crate::machine::event::{Draft, Happening};
 use crate::machine::state::World;
 
-/// Bytes of the longest command line that a kernel takes (x86: 2048), and then some.
+/// Bytes of the longest command line that is taken: more than any kernel takes (x86: 2048).
 pub const LONGEST_CMDLINE: usize = 8192;
 
-/// A whole installer: the small of it as it is, the large by what it must be.
+/// A whole installer: its command line as text, its kernel and initrd by size and hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parts {
     /// As `uname -m` says it.
@@ -23,7 +23,7 @@ pub struct Parts {
     pub initrd: Part,
 }
 
-/// A file.
+/// One file of an installer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     pub sha256: Digest,

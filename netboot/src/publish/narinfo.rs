@@ -50,7 +50,7 @@ pub struct NixHash(pub [u8; 32]);
 #[error("{0}")]
 pub struct NarInfoError(String);
 
-/// Signatures that are kept of a narinfo; nobody has that many keys.
+/// The most signatures that a narinfo keeps; no cache has that many keys.
 const SIGNATURES: usize = 16;
 
 impl NarInfo {
@@ -290,7 +290,7 @@ mod tests {
 
     const PATH: &str = "/nix/store/0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq-nixos-system-worker-25.05";
     const FILE: &str = "0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq0c3x1m7mlmcnkd5x5bj0";
-    /// The SHA-256 of nothing, as `nix-hash --type sha256 --base32 --flat /dev/null` says it.
+    /// The SHA-256 of no octets, as `nix-hash --type sha256 --base32 --flat /dev/null` says it.
     const NOTHING: &str = "0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73";
 
     fn text() -> String {

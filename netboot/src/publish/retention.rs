@@ -17,7 +17,7 @@ use crate::profile::Profiles;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "why", rename_all = "kebab-case")]
 pub enum Why {
-    /// What machines get that are given no other.
+    /// The release that machines get where no order names another.
     Newest,
     /// Among the last `of` of its system.
     Recent { of: u32 },
@@ -27,7 +27,7 @@ pub enum Why {
     Installing { machine: String },
     /// The machine runs it, or will at its next boot.
     Running { machine: String },
-    /// A release that is kept is the very same path.
+    /// A release that is kept has the same store path.
     Same { number: u32 },
     #[serde(other)]
     Unknown,
@@ -47,7 +47,7 @@ impl fmt::Display for Why {
     }
 }
 
-/// A release that is in the cache, and why it stays; without a reason it goes.
+/// A release that is in the cache, and why it stays. Without a reason it is pruned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Judged {
     pub release: Release,
@@ -90,7 +90,7 @@ pub fn judge(world: &World, profiles: &Profiles, keep: u32) -> Vec<Judged> {
         );
         why.extend(world.machines.values().filter_map(|m| running(m, release)));
     }
-    // Nothing would be gained by taking a name from what stays.
+    // A release with the same store path as one that stays frees no space if it is pruned.
     let kept: Vec<(u32, StorePath)> = judged
         .iter()
         .filter(|judged| !judged.why.is_empty())
@@ -114,7 +114,7 @@ fn ordered(machine: &Machine, profiles: &Profiles, release: &Release) -> Option<
         .profile
         .as_ref()
         .and_then(|name| profiles.by_name.get(name));
-    // A profile whose file is away for now may have been of any system.
+    // The file of a profile may be absent for now, and the profile may then have been of any system.
     let system = profile.is_none_or(|p| *p.system_of(machine.name.as_ref()) == release.system);
     (system && number == release.number).then(|| Why::Ordered {
         machine: machine.title(),
@@ -145,8 +145,8 @@ fn running(machine: &Machine, release: &Release) -> Option<Why> {
         })
 }
 
-/// Takes out of the records what no reason keeps. The cache's files go after this is written down, never before: from
-/// then on nobody can ask for these releases.
+/// Takes the releases out of the records that have no reason to stay. The cache's files are deleted once this is
+/// written down, never before: from then on no machine can be given these releases.
 pub fn prune(world: &World, profiles: &Profiles, keep: u32, by: &str) -> Verdict<Vec<Judged>> {
     let judged = judge(world, profiles, keep);
     let gone = judged.iter().filter(|judged| judged.why.is_empty());
@@ -169,18 +169,18 @@ pub fn prune(world: &World, profiles: &Profiles, keep: u32, by: &str) -> Verdict
 pub struct Contents {
     /// By the 32 characters that name a narinfo.
     pub entries: BTreeMap<String, Entry>,
-    /// NARs by file name, and whether they came only now.
+    /// NARs by file name, and whether each is fresh (came within the last hour).
     pub nars: BTreeMap<String, bool>,
 }
 
 /// A narinfo.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Entry {
-    /// The file name of its NAR; nothing if the narinfo cannot be read, and nothing is known of it.
+    /// The file name of its NAR; `None` if the narinfo cannot be read.
     pub nar: Option<String>,
     /// Hashes of the paths that it needs.
     pub references: Vec<String>,
-    /// It came only now: somebody may be about to publish it.
+    /// It came within the last hour: a publication may be about to use it.
     pub fresh: bool,
 }
 
@@ -195,8 +195,8 @@ pub struct Sweep {
     pub spared: usize,
 }
 
-/// Whatever `kept` reaches stays, with its NAR, whoever else has it. What is fresh and in no release stays with all that
-/// it reaches; of `pruned`, fresh or not, nothing does on its own account.
+/// The cache's garbage collection: what may be deleted. A path stays, with its NAR, if `kept` reaches it. A fresh path
+/// that neither `kept` nor `pruned` reaches stays as well, with all that it reaches. Everything else may be deleted.
 pub fn sweep(contents: &Contents, kept: &[StorePath], pruned: &[StorePath]) -> Sweep {
     let hashes = |paths: &[StorePath]| paths.iter().map(|p| p.hash().to_owned()).collect();
     let mut stays = reach(contents, hashes(kept));
@@ -218,7 +218,7 @@ pub fn sweep(contents: &Contents, kept: &[StorePath], pruned: &[StorePath]) -> S
         .filter(|(hash, _)| stays.contains(*hash))
         .filter_map(|(_, entry)| entry.nar.as_ref())
         .collect();
-    // One that a narinfo names that goes now is no stranger, however young.
+    // A NAR goes with the narinfo that names it, even if the NAR itself is fresh.
     let told: BTreeSet<&String> = contents
         .entries
         .values()
@@ -237,8 +237,8 @@ pub fn sweep(contents: &Contents, kept: &[StorePath], pruned: &[StorePath]) -> S
     }
 }
 
-/// How many paths of a closure are not there, or not readable, or without their NAR: what these refer to is not known,
-/// and may go.
+/// How many paths of a closure are absent, not readable, or without their NAR. What such a path refers to is not known,
+/// so it may have been deleted.
 pub fn lacks(contents: &Contents, toplevel: &StorePath) -> u64 {
     let there = reach(contents, vec![toplevel.hash().to_owned()]);
     let entries = || there.iter().filter_map(|hash| contents.entries.get(hash));
@@ -266,7 +266,8 @@ fn reach(contents: &Contents, mut from: Vec<String>) -> BTreeSet<String> {
     reached
 }
 
-/// All but those that stay, each before what it needs: a deletion that is cut off leaves no path without its own.
+/// All paths that do not stay, each before those that it needs: if the deletion is cut off, no path is left without one
+/// that it needs.
 fn referrers_first(contents: &Contents, stays: &BTreeSet<String>) -> Vec<String> {
     let mut seen = BTreeSet::new();
     let mut order = Vec::new();

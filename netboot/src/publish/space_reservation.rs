@@ -1,7 +1,8 @@
 //! The free space of a disk, and what of it is promised to uploads under way → whether another one is let in.
 //!
-//! A publication says what it will send before it sends anything. What is let in is promised to it until it has come, or
-//! until nothing is heard of it any more, so that two of them that fit one by one cannot fill the disk together.
+//! A publication says what it will send before it sends anything. The space is reserved for it until everything has
+//! come, or until it has been quiet for [`QUIET`], so that two publications that fit one by one cannot fill the disk
+//! together.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,13 +14,13 @@ use crate::base::token::{Digest, ShipmentId};
 /// Bytes that stay free for the journal and the index, which share the filesystem.
 pub const RESERVE: u64 = 64 << 20;
 
-/// How long a promise outlives the last that was heard of who has it: Nix packs a large path before it sends it.
+/// How long a reservation outlives the last sign of life of its upload: Nix packs a large path before it sends it.
 pub const QUIET: Duration = Duration::from_secs(120);
 
-/// Promises that are kept at once; for one more, the one that was quiet for longest goes.
+/// The most reservations at once (a quota). For one more, the one that was quiet for longest is dropped.
 const SHIPMENTS: usize = 64;
 
-/// Something that is promised space, by what it is: two who send the same need it once.
+/// Something that space is reserved for, by its content: two uploads of the same content need the space once.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Item {
     /// A NAR with its narinfo.
@@ -35,24 +36,24 @@ pub type Items = BTreeMap<Item, u64>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Number(u64);
 
-/// Why something is not let in; all in bytes.
+/// Why an upload is not let in; all in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Short {
     /// What must be free, [`RESERVE`] included.
     pub needed: u64,
     pub free: u64,
-    /// What of that is promised to others.
+    /// The part of the free space that is reserved for others.
     pub promised: u64,
 }
 
 impl Short {
-    /// It would fit if nobody else were sending anything.
+    /// It would fit if no other upload were under way.
     pub fn for_others(&self) -> bool {
         self.free >= self.needed
     }
 }
 
-/// All that is promised.
+/// All reservations of space on one disk.
 #[derive(Debug, Default)]
 pub struct Room {
     shipments: BTreeMap<ShipmentId, Promise>,
@@ -63,7 +64,7 @@ pub struct Room {
 #[derive(Debug)]
 struct Promise {
     items: Items,
-    /// Bytes of items that are on the disk, of uploads that are over: the free space is less by them already.
+    /// Bytes of finished uploads that are on the disk: the free space is smaller by them already.
     arrived: u64,
     heard: Timestamp,
 }
@@ -82,11 +83,11 @@ impl Upload {
 }
 
 impl Room {
-    /// Promises space for these items besides what `shipment` was promised before. Without a name it is only said
-    /// whether they would fit.
+    /// Reserves space for these items besides what is reserved for `shipment` already. With `shipment` absent it only
+    /// says whether they would fit.
     ///
     /// # Errors
-    /// They do not fit; what was promised before stays.
+    /// They do not fit; what was reserved before stays.
     pub fn promise(
         &mut self,
         shipment: Option<&ShipmentId>,
@@ -120,10 +121,10 @@ impl Room {
         Ok(())
     }
 
-    /// An upload of so many bytes begins, of a shipment or of its own.
+    /// An upload of `bytes` bytes begins, as part of a shipment or by itself.
     ///
     /// # Errors
-    /// It does not fit beside what others were promised.
+    /// It does not fit beside what is reserved for others.
     pub fn begin(
         &mut self,
         of: Option<ShipmentId>,
@@ -137,7 +138,7 @@ impl Room {
         let promise = of.as_ref().and_then(|id| self.shipments.get(id));
         let (items, before) = match promise {
             Some(promise) => (&promise.items, self.left(of.as_ref())),
-            // Counted among those of no shipment.
+            // Counted among the uploads without a shipment.
             None => (&none, 0),
         };
         let needed = before.saturating_add(bytes);
@@ -153,10 +154,10 @@ impl Room {
         Ok(number)
     }
 
-    /// An upload that did not say how large it is goes on for so many bytes more.
+    /// An upload that did not say how large it is has further bytes to come.
     ///
     /// # Errors
-    /// They do not fit beside what others were promised.
+    /// They do not fit beside what is reserved for others.
     pub fn more(
         &mut self,
         number: Number,
@@ -173,7 +174,7 @@ impl Room {
         Ok(())
     }
 
-    /// So many bytes of an upload are on the disk by now.
+    /// The first `arrived` bytes of an upload are on the disk.
     pub fn reached(&mut self, number: Number, arrived: u64, now: Timestamp) {
         let Some(upload) = self.uploads.get_mut(&number) else {
             return;
@@ -183,7 +184,7 @@ impl Room {
         self.heard(of.as_ref(), now);
     }
 
-    /// An upload is over, and what came stays. It has its place until it is [`settled`](Self::settled).
+    /// An upload is over, and what came stays. Its space stays reserved until it is [`settled`](Self::settled).
     pub fn arrived(&mut self, number: Number, now: Timestamp) {
         let Some(upload) = self.uploads.remove(&number) else {
             return;
@@ -195,7 +196,7 @@ impl Room {
         }
     }
 
-    /// An upload broke off, and nothing of it stays. So did what it was a part of.
+    /// An upload broke off: its file is deleted, and the reservation of its shipment ends with it.
     pub fn broke_off(&mut self, number: Number) {
         let upload = self.uploads.remove(&number);
         if let Some(id) = upload.and_then(|upload| upload.of) {
@@ -203,7 +204,7 @@ impl Room {
         }
     }
 
-    /// An item is in its place: nobody needs to be promised anything for it. So many bytes of it came with `shipment`.
+    /// An item is in its place: no reservation is needed for it any more. `bytes` of it came with `shipment`.
     pub fn settled(&mut self, shipment: Option<&ShipmentId>, item: &Item, bytes: u64) {
         let promise = shipment.and_then(|id| self.shipments.get_mut(id));
         if let Some(promise) = promise.filter(|p| p.items.contains_key(item)) {
@@ -216,7 +217,7 @@ impl Room {
             .retain(|_, promise| !promise.items.is_empty());
     }
 
-    /// Whoever sends this is still there.
+    /// A sign of life of the client that sends this shipment.
     pub fn heard(&mut self, shipment: Option<&ShipmentId>, now: Timestamp) {
         if let Some(promise) = shipment.and_then(|id| self.shipments.get_mut(id)) {
             promise.heard = now;
@@ -226,7 +227,7 @@ impl Room {
     fn forget(&mut self, now: Timestamp) {
         let uploads = &self.uploads;
         self.shipments.retain(|id, promise| {
-            // A clock that was put back shuts nobody out.
+            // If the clock was put back, the reservation counts as quiet, or it would shut others out for long.
             let recent = now >= promise.heard && now.since(promise.heard) < QUIET;
             recent || uploads.values().any(|u| u.of.as_ref() == Some(id))
         });
@@ -251,7 +252,7 @@ impl Room {
         }
     }
 
-    /// Bytes still to come for all but `who`, and for what is not among `items`.
+    /// Bytes that are reserved and still to come for all shipments but `who`, without those of `items`.
     fn promised(&self, who: Option<&ShipmentId>, items: &Items) -> u64 {
         let mut counted: BTreeSet<&Item> = items.keys().collect();
         let others = self.shipments.iter().filter(|(id, _)| Some(*id) != who);
@@ -267,7 +268,8 @@ impl Room {
         shipments.saturating_add(self.left(None))
     }
 
-    /// Bytes still to come of a shipment whose items are so large, and of which so much came in uploads that are over.
+    /// Bytes still to come of a shipment: its items have `items` bytes in all, of which `arrived` came in uploads that
+    /// are over.
     fn open(&self, shipment: Option<&ShipmentId>, items: u64, arrived: u64) -> u64 {
         let Some(id) = shipment else {
             return items;
@@ -275,11 +277,11 @@ impl Room {
         let of_it = self.uploads.values().filter(|u| u.of.as_ref() == Some(id));
         let here = sum(of_it.map(|upload| &upload.arrived));
         let open = items.saturating_sub(arrived).saturating_sub(here);
-        // What was promised is a guess at how well NARs can be packed.
+        // The size of a NAR in a reservation is a guess at how well it can be packed.
         open.max(self.left(shipment))
     }
 
-    /// Bytes still to come in uploads of this shipment; with none, in those of no shipment that has a promise.
+    /// Bytes still to come in uploads of this shipment; with `None`, in the uploads of all that have no reservation.
     fn left(&self, shipment: Option<&ShipmentId>) -> u64 {
         let uploads = self.uploads.values().filter(|upload| {
             let of = upload.of.as_ref();

@@ -57,11 +57,11 @@ pub enum OutOfBounds {
 
 /// Negotiates the options for a file of `size` bytes.
 ///
-/// Options that are unknown or whose value is no number are left out of the answer, which tells the client
-/// that they do not hold (RFC 2347). Of an option that comes twice the first counts.
+/// Options that are unknown or whose value is no number are left out of the answer, which tells the client that they do
+/// not hold (RFC 2347). If an option comes twice, the first counts.
 ///
 /// # Errors
-/// The client wants what cannot be.
+/// The client asks for a value that the option's RFC excludes.
 pub fn negotiate(
     asked: &[(&[u8], &[u8])],
     size: u64,
@@ -85,7 +85,7 @@ pub fn negotiate(
                 options.block = at_most(value, limits.block);
                 u64::from(options.block)
             }
-            // RFC 2349: the client sends 0 and is told. One that knows better is told all the same.
+            // RFC 2349: the client sends 0 and is told the size. One that sends another value is told the size as well.
             b"tsize" => size,
             // RFC 2349: equal or left out.
             b"timeout" if (1..=255).contains(&value) => {
@@ -108,7 +108,7 @@ fn at_most(value: u64, limit: u16) -> u16 {
     u16::try_from(value).unwrap_or(u16::MAX).min(limit)
 }
 
-/// Digits only. One with more of them than fit is as good as the greatest.
+/// Digits only. A number that does not fit the type becomes the greatest that does.
 fn number(text: &[u8]) -> Option<u64> {
     if text.is_empty() {
         return None;

@@ -13,7 +13,7 @@ pub enum Packet<'a> {
     Acknowledged(u16),
     /// ERROR. The text is the client's own: quote it where it is shown.
     Error { code: u16, text: Cow<'a, str> },
-    /// DATA or OACK: nothing that a client has to say to a server that only sends.
+    /// DATA or OACK: a client has no use for them with a server that only sends.
     Answer,
 }
 

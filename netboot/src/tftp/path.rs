@@ -1,7 +1,7 @@
 //! The name of a file that firmware or a boot loader asks for → whose file it is, and which.
 //!
-//! A name says for which machine it is: by its folder, or in GRUB's and U-Boot's own ways. There are no other names, and
-//! none of them is a path on a disk.
+//! A name says for which machine it is: by its folder, or in GRUB's and U-Boot's own ways. There are no other names,
+//! and no name is a path on a disk.
 
 use crate::base::mac::Mac;
 
@@ -39,14 +39,15 @@ pub enum File {
     Cmdline,
     /// `config.txt`
     Config,
-    /// Of the installer of this name, which the machine's script named; a Raspberry Pi's firmware names none.
+    /// The kernel of the installer of this name, which the machine's script named. `None`: a Raspberry Pi's firmware,
+    /// which names no installer.
     Kernel(Option<String>),
     Initrd(Option<String>),
     /// A file of the Raspberry Pi's own firmware, such as `start4.elf` or `overlays/vc4-kms-v3d.dtbo`.
     Firmware(String),
 }
 
-/// Why a name is that of no machine's file.
+/// Why a name is not that of any machine's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unknown {
     /// Loaders look for much that they can do without, at each boot.
@@ -90,7 +91,7 @@ pub fn read(name: &[u8]) -> Result<RequestedFile, Unknown> {
     }
 }
 
-/// Letters, digits and a few signs, and no dot in front: nothing that leads out of a folder.
+/// Letters, digits and a few signs, and no dot in front, so that no name leads out of a folder.
 fn is_plain(part: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-+:".contains(c);
     (1..=96).contains(&part.len()) && !part.starts_with('.') && part.chars().all(plain)
@@ -167,8 +168,8 @@ fn is_probe(name: &str) -> bool {
     probes.iter().any(|begin| name.starts_with(begin)) && name.ends_with(".efi")
 }
 
-/// The files of the Raspberry Pi's firmware (github.com/raspberrypi/firmware, folder `boot`), and nothing else that may
-/// lie beside them. Not those that write to the board's EEPROM (`pieeprom`, `recovery`).
+/// The files of the Raspberry Pi's firmware (github.com/raspberrypi/firmware, folder `boot`), and no other file that
+/// may lie beside them. Left out are those that write to the board's EEPROM (`pieeprom`, `recovery`).
 fn is_firmware(parts: &[&str]) -> bool {
     let (folder, name) = match parts {
         [name] => (None, *name),

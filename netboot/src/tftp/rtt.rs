@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Before anything was measured.
+/// The wait before the first measurement.
 const FIRST: Duration = Duration::from_millis(250);
 
 /// A LAN answers within a millisecond, but a client that writes its flash does not always: sooner would
@@ -42,8 +42,8 @@ impl Timer {
             .min(self.longest)
     }
 
-    /// A packet that was sent once was answered after `trip`. Of one that was sent twice nobody can say which
-    /// was answered: those are not for here (Karn's rule, RFC 6298 §3).
+    /// A packet that was sent once was answered after `trip`. Do not call it for a packet that was sent twice, since it
+    /// is not known which of the two was answered (Karn's rule, RFC 6298 §3).
     pub fn measure(&mut self, trip: Duration) {
         self.doubled = 0;
         self.measured = Some(match self.measured {
@@ -55,7 +55,7 @@ impl Timer {
         });
     }
 
-    /// Nothing came within the wait. The next is twice as long until a measurement says otherwise.
+    /// No acknowledgement came within the wait. The next wait is twice as long, until there is a new measurement.
     pub fn expired(&mut self) {
         self.doubled += 1;
     }

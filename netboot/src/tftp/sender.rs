@@ -2,12 +2,11 @@
 //!
 //! # Why nothing multiplies
 //!
-//! "Sorcerer's apprentice" (RFC 1123 §4.2.3.1): a server that answers each duplicate of an acknowledgement
-//! with another block, and a client that acknowledges each, send everything twice for ever after. Without a
-//! window, a duplicate is never answered here; the timer alone sends again. With a window a duplicate can be
-//! the client's word that the window's first block is missing, and RFC 7440 wants the window again: once
-//! for each block that can be next, and not in the window after such a one. Duplicates that come of it
-//! therefore set off nothing more.
+//! "Sorcerer's apprentice" (RFC 1123 §4.2.3.1): a server that answers each duplicate of an acknowledgement with another
+//! block, and a client that acknowledges each, send everything twice for ever after. Without a window, a duplicate is
+//! never answered here; the timer alone sends again. With a window a duplicate can be the client's word that the
+//! window's first block is missing, and RFC 7440 wants the window again: once for each block that can be next, and not
+//! in the window after such a one. Duplicates that come of the resent window therefore do not cause another one.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -53,7 +52,7 @@ pub enum End {
     Anew,
 }
 
-/// A request that comes again sooner than this after progress was under way for long, and means nothing.
+/// A repeated request that comes sooner than this after progress is a late duplicate from the network: it is ignored.
 const STALE: Duration = Duration::from_secs(1);
 
 /// A transfer. Times are since its begin.
@@ -71,16 +70,16 @@ pub struct Sender {
     /// Highest block that went out.
     sent: u64,
     timer: Timer,
-    /// When the last packets went out; nothing before the first.
+    /// When the last packets went out; `None` before the first.
     went_out: Option<Duration>,
-    /// None of them had gone out before.
+    /// Whether all of these last packets went out for the first time: only then do they measure a round trip.
     fresh: bool,
     due: Duration,
     /// When the client last told that it got something new.
     progress: Duration,
     /// An acknowledgement has had blocks sent again since `acknowledged` changed.
     repeated: bool,
-    /// The same, before `acknowledged` changed.
+    /// The value of `repeated` before `acknowledged` changed.
     repeated_before: bool,
     resent: u64,
 }
@@ -109,7 +108,7 @@ impl Sender {
         (sender, step)
     }
 
-    /// When [`Self::expired`] is to be called, if nothing else happens.
+    /// When [`Self::expired`] is to be called, if no packet comes before.
     pub fn due(&self) -> Duration {
         self.due
     }
@@ -142,7 +141,7 @@ impl Sender {
         // The wire has the lower 16 bits only, and a window is far smaller than what they count.
         let ahead = u64::from(number.wrapping_sub(wire(self.acknowledged)));
         if ahead > self.sent - self.acknowledged {
-            // Of long ago, or of what never was.
+            // An acknowledgement of a block long before, or of one that was never sent.
             return Step::Wait;
         }
         if ahead == 0 {
@@ -198,7 +197,7 @@ impl Sender {
         }
     }
 
-    /// The time has come to [`Self::due`], or has not: then nothing happens.
+    /// To be called at [`Self::due`]; called earlier, it has no effect.
     pub fn expired(&mut self, now: Duration) -> Step {
         if now < self.due {
             return Step::Wait;
@@ -220,7 +219,7 @@ impl Sender {
         self.size / self.block + 1
     }
 
-    /// What follows on what the client has.
+    /// Sends the blocks that follow those which the client has.
     fn send(&mut self, now: Duration) -> Step {
         let first = self.went_out.replace(now).is_none();
         self.due = now + self.timer.wait();

@@ -11,7 +11,7 @@ use super::{
 use crate::base::timestamp::Timestamp;
 use crate::dhcp::request::{Kind, Request};
 
-/// An exhausted pool counts as recovered once nobody was refused for this long. Without the wait, a pool with one
+/// An exhausted pool counts as recovered once no client was refused for this long. Without the wait, a pool with one
 /// address that comes and goes would fill the journal.
 const CALM: Duration = Duration::from_secs(300);
 
@@ -193,7 +193,7 @@ impl Case<'_> {
         }
     }
 
-    /// The client found the address in use by somebody else: nobody is given it for a while (RFC 2131 §4.3.3).
+    /// The client found the address in use by somebody else: it is not given to anybody for a while (RFC 2131 §4.3.3).
     fn decline(&mut self) -> Ruling<Settled> {
         let mac = self.request.mac;
         let declined = self.request.requested.filter(|_| self.is_meant());
@@ -214,8 +214,8 @@ impl Case<'_> {
         }
     }
 
-    /// The address is free from now on, but the table remembers whose it was: the client gets it again if it comes back
-    /// before somebody else has it.
+    /// Frees the address. The table remembers whose it was: the client gets it again if it comes back before somebody
+    /// else has it.
     fn release(&mut self) -> Ruling<Settled> {
         let address = self.request.ciaddr;
         // As in a DECLINE: whose lease has ended cannot take back what the next client was offered.

@@ -202,7 +202,7 @@ impl Model {
         Ok(())
     }
 
-    /// Nobody uses the address, it is kept for nobody else, and it is in a pool.
+    /// Checks that the address is in a pool, that no other machine uses it, and that it is not reserved for another.
     fn may_go_to(&self, address: Ipv4Addr, card: Mac) -> Checked {
         let now = at(self.now);
         let rests = self.resting.get(&address).filter(|until| **until > now);

@@ -8,10 +8,10 @@ pub enum NakReason {
     /// SELECTING: the address is outside of what this client may have, or is taken.
     #[error("this address is not for you")]
     NotForClient,
-    /// The address is of no network that the client can be in.
+    /// The address is not in any network that the client can be in.
     #[error("this address is not of this network")]
     WrongNetwork,
-    /// The client has, or may have, another address only.
+    /// The client has another address, or only another may be given to it.
     #[error("you hold another address")]
     HoldsAnother,
     /// The client's lease ended, and another client has the address or was offered it.
@@ -32,7 +32,8 @@ pub enum SilenceReason {
     NoAddressRequested,
     #[error("chose another server")]
     ChoseAnotherServer,
-    /// RFC 2131 §4.3.2: who has no record of a client stays silent, so that servers can stand side by side.
+    /// RFC 2131 §4.3.2: a server without a record of the client stays silent, so that several servers can be on one
+    /// LAN.
     #[error("no lease is known; another server may know it")]
     NoLeaseKnown,
     #[error("declined {0}; it rests")]
@@ -46,7 +47,7 @@ pub enum SilenceReason {
     /// The ARP question could not be sent.
     #[error("could not ask who has {address}: {error}")]
     ProbeFailed { address: Ipv4Addr, error: String },
-    /// As many addresses as are tried for one DISCOVER turned out to be in use.
+    /// Every address that was tried for one DISCOVER is in use; this is how many were tried.
     #[error("{0} free addresses in a row are in use by others")]
     FreeAddressesInUse(usize),
 }

@@ -33,7 +33,7 @@ pub(super) fn choose(
     known.or_else(|| free(leases, site, subnet, standing))
 }
 
-/// An address of the pool that no card has and that is kept for no card.
+/// An address of the pool that is neither leased nor reserved.
 pub(super) fn free(
     leases: &mut Leases,
     site: &Site,
@@ -48,8 +48,8 @@ pub(super) fn free(
 }
 
 /// Whether this card may have this address, taken or not. A card with a reservation may have that address and no other,
-/// unless somebody else uses it. An address that a card had it may have again, also in the part of the pool that is kept
-/// for enrolled machines.
+/// unless somebody else uses it. A card may have an address again that it had before, also in the part of the pool that
+/// is kept for enrolled machines.
 pub(super) fn may_have(
     leases: &Leases,
     site: &Site,

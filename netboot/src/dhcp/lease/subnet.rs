@@ -27,8 +27,8 @@ pub struct Subnet {
     pub network: Network,
 }
 
-/// All subnets that are reached by way of one LAN. Each LAN of the appliance has a site of its own: an address of another
-/// site is of no use here, and is refused like any foreign address.
+/// All subnets that are reached by way of one LAN. Each LAN of the appliance has a site of its own: an address of
+/// another site is refused like any foreign address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Site {
     /// The appliance's own address on this LAN: never leased, and option 54.

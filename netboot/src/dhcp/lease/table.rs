@@ -1,6 +1,6 @@
-//! All bindings and offers, ordered for the questions that each packet asks: who has this address, which addresses
-//! has this card, which address is free the longest. The first two are look-ups. The third is one too where a single
-//! subnet is served and has free addresses; [`Leases::free`] says when it walks.
+//! All bindings and offers, ordered for the questions that each packet asks: who has this address, which addresses has
+//! this card, which address is free the longest. The first two are look-ups. The third is a look-up as well where one
+//! subnet is served and has free addresses; otherwise it walks the table, as [`Leases::free`] says.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -16,7 +16,7 @@ use crate::base::timestamp::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Leases {
     by_address: BTreeMap<Ipv4Addr, Lease>,
-    /// Bindings, former ones included, but no declined address: those belong to nobody.
+    /// Bindings, former ones included. Declined addresses are not here, since no client has them.
     by_mac: BTreeSet<(Mac, Ipv4Addr)>,
     offers: BTreeMap<Ipv4Addr, Offer>,
     offered_to: BTreeSet<(Mac, Ipv4Addr)>,
@@ -31,7 +31,7 @@ pub struct Leases {
     pub(super) exhausted: BTreeMap<(Ipv4Addr, Ipv4Addr), Timestamp>,
 }
 
-/// Offered, not yet asked for; forgotten after [`OFFER`] and at every restart.
+/// An offer that no REQUEST has followed yet; forgotten after [`OFFER`] and at every restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Offer {
     mac: Mac,
@@ -108,7 +108,7 @@ impl Leases {
         }
     }
 
-    /// Makes idle what was taken until `now` or earlier.
+    /// Makes those addresses idle that were taken until `now` or earlier.
     pub(super) fn advance(&mut self, now: Timestamp) {
         while let Some(&(until, address)) = self.ends.first() {
             if until > now {
@@ -152,7 +152,8 @@ impl Leases {
         }
     }
 
-    /// Whether the wire need not be asked: the card has the address in lease, or the wire was asked for this very offer.
+    /// Whether a probe of the wire is not needed: the card has the address in lease, or the wire was asked for this
+    /// very offer.
     pub(super) fn is_probed(&self, address: Ipv4Addr, mac: Mac, now: Timestamp) -> bool {
         let offered = self.offers.get(&address);
         offered.is_some_and(|o| o.mac == mac && o.probed) || self.is_leased_to(address, mac, now)

@@ -36,9 +36,9 @@ const SNAME: usize = header::SNAME.end - header::SNAME.start - END_MARK;
 pub(super) struct Sheet<'a> {
     request: &'a Request,
     header: Message,
-    /// Go out whatever the client asked for.
+    /// Options that go out whether or not the client asked for them.
     required: Vec<Encoded>,
-    /// Go out if the client asked for them, or sent no list of what it asks for.
+    /// Options that go out if the client asked for them, or sent no list (option 55).
     if_requested: Vec<Encoded>,
 }
 
@@ -169,7 +169,7 @@ impl Encoded {
     }
 }
 
-/// RFC 3046 §2.2: all of it, unchanged, as the last option. Not by dhcproto, which sorts its parts.
+/// Option 82, unchanged and as the last option (RFC 3046 §2.2). It is not encoded by dhcproto, which sorts its parts.
 fn relay_agent(value: &[u8]) -> Vec<u8> {
     let chunks = value.chunks(255).flat_map(|chunk| {
         let length = u8::try_from(chunk.len()).unwrap_or(u8::MAX);
@@ -219,13 +219,13 @@ impl Order<'_> {
 struct Areas([Area; 3]);
 
 impl Areas {
-    /// All options fit into the option area, which has room for so many octets.
+    /// The areas where all options fit into the option area, which has room for `largest` octets.
     fn plain(largest: usize) -> Self {
         Self([largest.max(FIRST), 0, 0].map(Area::new))
     }
 
-    /// They do not fit. Option 52 takes its octets from the option area, and the fields take options where they are not
-    /// in use.
+    /// The areas where they do not fit. Option 52 takes its octets from the option area, and `file` and `sname` take
+    /// options where they are not in use.
     fn overloaded(largest: usize, file_is_unused: bool) -> Self {
         let main = largest.saturating_sub(OVERLOAD).max(FIRST);
         let file = if file_is_unused { FILE } else { 0 };

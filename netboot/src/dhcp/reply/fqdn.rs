@@ -9,7 +9,7 @@ const ENCODED: u8 = 0b0100;
 const SERVER_UPDATES: u8 = 0b0001;
 /// The server does not do what the client wanted with [`SERVER_UPDATES`].
 const OVERRIDES: u8 = 0b0010;
-/// The server updates nothing.
+/// The server does not update any record.
 const NO_UPDATES: u8 = 0b1000;
 
 /// The answer to `asked`; `None` if that is too short to be the option. Without a `name` of ours the client keeps its own.

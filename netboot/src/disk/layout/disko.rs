@@ -7,8 +7,8 @@ use super::{Content, Devices, DiskLayout, Pool, Slot};
 const MIB: u64 = 1 << 20;
 
 impl Devices {
-    /// In disko's schema, as JSON. The path of a disk is the link that the agent makes to the disk that it chose;
-    /// nothing that is built from it but GRUB for BIOS writes there.
+    /// In disko's schema, as JSON. The path of a disk is the link that the agent makes to the disk that it chose; of
+    /// all that is built from it, only GRUB for BIOS writes there.
     pub fn disko(&self) -> Value {
         let disks = self.disks.iter().map(|disk| {
             let table = json!({

@@ -130,7 +130,7 @@ fn mirror(firmware: Firmware, swap: Option<u64>, root: Content) -> Devices {
         content,
     };
     let mut arrays = vec![array("root", root)];
-    // On an array as well, or a disk that dies takes running programs with it.
+    // Swap is on an array as well, or the failure of one disk would end running programs.
     arrays.extend(swap.map(|_| array("swap", Content::Swap)));
     Devices {
         disks: disks.to_vec(),
@@ -194,9 +194,9 @@ fn pool() -> Pool {
     Pool {
         name: POOL.to_owned(),
         properties: pairs(&[
-            // Disks say 512 and mean 4096; nothing can change it later.
+            // Disks report sectors of 512 bytes and have 4096; the value cannot be changed later.
             ("ashift", "12"),
-            // No feature that a system of last year, to which one may go back, cannot open.
+            // Only features that an older system, to which one may go back, can open.
             ("compatibility", "openzfs-2.1-linux"),
         ]),
         inherited: pairs(&[

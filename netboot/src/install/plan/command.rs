@@ -48,9 +48,9 @@ pub enum Input {
     UnlockToken,
 }
 
-/// What a TPM looks at before it gives the key out: the state of Secure Boot and whose signatures it took. Of all that is
-/// measured, this alone is the same in the installer and in what is installed, and stays so when firmware, boot loader
-/// and kernel are renewed (UAPI Linux TPM PCR Registry; systemd-cryptenroll(1)).
+/// What a TPM looks at before it gives the key out: the state of Secure Boot and whose signatures it took. Among all
+/// that a TPM measures, only this is the same in the installer and in the installed system, and stays the same when
+/// firmware, boot loader and kernel are renewed (UAPI Linux TPM PCR Registry; systemd-cryptenroll(1)).
 const TPM_PCRS: &str = "--tpm2-pcrs=7";
 
 /// How a program reads a key from its standard input that takes keys only from files.
@@ -134,7 +134,7 @@ pub fn quoted(word: &str) -> String {
     }
 }
 
-/// All of them, in the order in which they are run.
+/// All commands of a plan, in the order in which they are run.
 pub(super) fn commands(plan: &Plan, tpm2: bool) -> Vec<PlannedCommand> {
     if let Some(script) = &plan.script {
         return scripted(script);
@@ -146,19 +146,20 @@ pub(super) fn commands(plan: &Plan, tpm2: bool) -> Vec<PlannedCommand> {
         let mut command = command
             .device(&Device::Array(array.name.clone()))
             .texts(&[
-                // It asks about what it takes for old contents; those are wiped, and nobody is there to answer.
+                // mdadm asks before it overwrites what it takes for old contents; those are wiped already, and there is
+                // no one to answer.
                 "--run".to_owned(),
                 format!("--level={}", array.level),
                 format!("--raid-devices={count}"),
                 "--metadata=1.2".to_owned(),
-                // Whatever the new system is called, the array is its own, under this name.
+                // The new system takes the array for its own, under this name, whatever its host name is.
                 "--homehost=any".to_owned(),
                 format!("--name={}", array.name),
             ])
             .makes(Device::Array(array.name.clone()));
         if array.level == 1 {
-            // Nothing on it is ever read before it was written to all members, so either may go from the first day;
-            // copying blanks for hours would only put that off.
+            // No block is read before it was written to all members, so either disk may fail from the first day; a
+            // first sync would only copy blanks for hours.
             command = command.texts(&["--bitmap=internal".to_owned(), "--assume-clean".to_owned()]);
         }
         all.push(
@@ -202,7 +203,7 @@ fn encrypt(volume: &PlannedVolume, tpm2: bool) -> Vec<PlannedCommand> {
         let enroll = PlannedCommand::new(step, "systemd-cryptenroll", &enroll)
             .device(&volume.on)
             .input(Input::DiskKey);
-        // There are the appliance and a person still.
+        // Without the TPM the volume can still be opened by the appliance and by a person.
         all.push(PlannedCommand {
             may_fail: true,
             ..enroll
@@ -291,9 +292,9 @@ fn format(filesystem: &PlannedFilesystem) -> Vec<PlannedCommand> {
     all
 }
 
-/// The datasets are mounted by the system's fstab and by nothing else, so the pool's own ways of mounting are switched off.
+/// Only the system's fstab mounts the datasets, so ZFS's own mounting is switched off.
 fn pool(pool: &PlannedFilesystem) -> Vec<PlannedCommand> {
-    // The installer keeps no list of pools.
+    // The installer has no cache file of pools (`zpool.cache`).
     let create = ["create", "-f", "-o", "cachefile=none"];
     let create = PlannedCommand::new(Step::Format, "zpool", &create).texts(&pool.args);
     let whole = Device::Dataset(pool.label.clone());
@@ -306,8 +307,8 @@ fn pool(pool: &PlannedFilesystem) -> Vec<PlannedCommand> {
     all
 }
 
-/// What is to be preserved from now on gets the label that it is found by, now that it is whole. The kernel is not told:
-/// other partitions of the disk may be in use.
+/// Partitions that later installs preserve get their final label now that their content is whole. The kernel is not
+/// told: other partitions of the disk may be in use.
 fn made(disk: &DiskPlan) -> Vec<PlannedCommand> {
     let on = Device::Disk(disk.name.clone());
     let new = disk.partitions.iter().filter(|p| p.made_as.is_some());
@@ -335,7 +336,7 @@ fn mount(mount: &PlannedMount) -> PlannedCommand {
     command.device(&mount.device).below(&mount.at)
 }
 
-/// It makes and mounts all there is; the agent then stops what it built.
+/// Disko's script makes and mounts everything; the agent then stops what the script built.
 fn scripted(script: &StorePath) -> Vec<PlannedCommand> {
     let program = Scripted::program(script);
     vec![
@@ -344,10 +345,10 @@ fn scripted(script: &StorePath) -> Vec<PlannedCommand> {
     ]
 }
 
-/// The commands after which everything is written out and nothing is in use.
+/// The commands after which everything is written out and no device is in use any more.
 fn leave(plan: &Plan) -> Vec<PlannedCommand> {
     let command = |program, args: &[&str]| PlannedCommand::new(Step::Unmount, program, args);
-    // Asked of one filesystem, it says what could not be written since it was mounted (syncfs(2)).
+    // `sync -f` on one filesystem fails if anything could not be written since it was mounted (syncfs(2)).
     let written = plan.mounts.iter();
     let mut all: Vec<PlannedCommand> = written
         .map(|mount| command("sync", &["-f"]).below(&mount.at))
@@ -355,7 +356,7 @@ fn leave(plan: &Plan) -> Vec<PlannedCommand> {
     let mounts = plan.mounts.iter().rev();
     all.extend(mounts.map(|mount| command("umount", &[]).below(&mount.at)));
     let pools = plan.filesystems.iter().filter(|f| f.format == Format::Zfs);
-    // Only from a pool that was exported does another system start without force.
+    // A pool must be exported, or another system opens it only with force.
     all.extend(
         pools.map(|p| command("zpool", &["export"]).device(&Device::Dataset(p.label.clone()))),
     );

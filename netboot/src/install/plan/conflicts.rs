@@ -5,10 +5,10 @@ use crate::base::refusal::{Code, Refusal};
 use crate::disk::hardware::{Disk, Group, Holding, SignatureKind};
 use crate::disk::layout::{Devices, Layout, Scripted};
 
-/// Looks for all of it. `chosen`: in the order of the layout's disks.
+/// Looks for all of these conflicts. `chosen`: in the order of the layout's disks.
 ///
 /// # Errors
-/// The first that was found; with the other disk, and what to do there.
+/// The first conflict that was found, with the other disk and what to do there.
 pub(super) fn check(
     disks: &[Disk],
     chosen: &[&Disk],
@@ -40,11 +40,11 @@ fn signatures<'a>(disks: &[&'a Disk]) -> impl Iterator<Item = (&'a Disk, &'a Hol
 }
 
 /// Looks whether something on the `chosen` disks (names of this boot: `vda`) also lies on a disk that is not chosen. To
-/// overwrite a part of it could cost what the other disk holds, and to stop it could write there; so it is refused also
-/// where it cannot be read whether both are one.
+/// overwrite one member could destroy what the other disk holds, and to stop the whole could write there. It is
+/// therefore refused as well where it cannot be read whether both are members of one.
 ///
 /// # Errors
-/// It does; with the other disk, and what to do there.
+/// A member of the same array, group, pool or filesystem lies on another disk; with that disk, and what to do there.
 pub fn shared_members(disks: &[Disk], chosen: &[&str]) -> Result<(), Refusal> {
     let (own, others) = own_and_others(disks, chosen);
     for (disk, held) in signatures(&own).filter(|(_, held)| may_be_member(held)) {
@@ -123,7 +123,7 @@ fn shared(disk: &Disk, held: &Holding, other: &Disk, part: &Holding) -> Refusal 
         ))
 }
 
-/// It cannot be read whether both are one.
+/// The refusal where it cannot be read whether both are members of one.
 fn perhaps_shared(disk: &Disk, held: &Holding, other: &Disk, part: &Holding) -> Refusal {
     let message = format!(
         "`{}` may hold a part of what `{}` holds, which is not chosen for this install",

@@ -15,7 +15,7 @@ pub(super) fn destroyed_and_kept(
                 .partitions
                 .iter()
                 .any(|p| p.kept && p.label == holding.partition_label);
-            // The table is written anew with the entries of what stays; nobody loses anything by that.
+            // The partition table is written anew with the entries of what stays, so it is not counted as destroyed.
             let table = planned.keeps() && holding.node == disk.node;
             match (stays, table) {
                 (true, _) => kept.push(holding.words()),

@@ -20,11 +20,11 @@ struct Placed<'a> {
     kept: bool,
 }
 
-/// Lays a disk's partitions out, each on whole MiB, up to where the backup GPT begins. What is to be preserved and is
-/// there keeps its place, and the others go where there is room, in their order.
+/// Lays a disk's partitions out, each on whole MiB, up to where the backup GPT begins. Partitions that are preserved
+/// keep their place, and the others go where there is room, in their order.
 ///
 /// # Errors
-/// What is to be preserved cannot be, or the disk or one of its partitions is too small.
+/// A partition cannot be preserved as the layout says, or the disk or a partition is too small.
 pub(super) fn lay(
     disk: &Disk,
     wanted: &DiskLayout,
@@ -114,8 +114,8 @@ fn place<'a>(
     Ok(placed)
 }
 
-/// The place in `gaps` of the one that the partition goes into: of a given size the first that has room, of one that
-/// takes what is left the largest.
+/// The index in `gaps` of the gap that the partition goes into: for a partition with a size the first gap with room for
+/// it, for one that takes what is left the largest gap.
 fn gap_for(slot: &Slot, size: u64, gaps: &[Range<u64>]) -> Option<usize> {
     let fits = |gap: &Range<u64>| match slot.start {
         Some(start) => {
@@ -194,8 +194,8 @@ fn no_room(disk: &Disk, slot: &Slot, start: u64) -> Refusal {
         .tip("take its `start` out: then it goes where there is room")
 }
 
-/// What the system's partition must hold at least: the closure, as much again for the next generation, and what a
-/// system writes from its first day.
+/// The bytes that the system's partition must hold at least: the closure, as much again for the next generation, and
+/// what a system writes from its first day.
 fn needed<'a>(slot: &'a Slot, devices: &'a Devices, closure_size: u64) -> u64 {
     let behind = |slot: &'a Slot| {
         let content = slot.content.iter();

@@ -66,7 +66,7 @@ mod tests {
         "#]]
         .assert_eq(&said(refusal));
         plan_of(&machine, &ZFS.replace("zfs", "btrfs")).expect("a plan");
-        // Nor does disko's own script there.
+        // Disko's own script is refused there as well.
         let table = "select = { smallest = true }\nengine = \"disko\"\n\
             [disk.devices.disk.main.content]\ntype = \"gpt\"\n\
             partitions.ESP = { type = \"EF00\", size = \"1G\", content = { type = \"filesystem\", format = \"vfat\", mountpoint = \"/boot\" } }\n\

@@ -130,11 +130,11 @@ fn hidden(disk: &Disk) -> Option<(&'static str, String)> {
     })
 }
 
-/// UTF-16 units of a GPT name (UEFI 2.10 §5.3.3). A label that is written has only characters of one unit.
+/// UTF-16 units of a GPT name (UEFI 2.10 §5.3.3). The labels that are written have only characters of one unit.
 const NAME: usize = 36;
 
-/// The GPT name of a partition while its content is made. It is no label of the layout, or a later install would preserve
-/// what is half made.
+/// The GPT name of a partition while its content is made. It differs from every label of the layout, or a later install
+/// would preserve a partition that is half made.
 pub(super) fn made_as(label: &str, devices: &Devices) -> String {
     let slots = devices.disks.iter().flat_map(|disk| &disk.partitions);
     let taken: BTreeSet<&str> = slots.map(|slot| slot.label.as_str()).collect();

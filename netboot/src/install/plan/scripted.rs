@@ -10,7 +10,7 @@ use crate::disk::layout::Devices;
 /// The script that the release carries.
 ///
 /// # Errors
-/// It carries none, or the disks together are too small for the system.
+/// The release carries no script, or the disks together are too small for the system.
 pub(super) fn script(order: &Order<'_>, chosen: &[&Disk]) -> Result<StorePath, Refusal> {
     let release = order.release;
     let Some(script) = &release.script else {

@@ -41,7 +41,7 @@ pub(super) fn choose<'a>(
         if found.len() != count {
             return Err(refusal(disks, profile, &found, count));
         }
-        // The kernel's order is another at each boot.
+        // The kernel's order differs from boot to boot.
         found.sort_by_key(|disk| (&disk.serial, &disk.wwn, &disk.by_id, &disk.node));
         chosen.extend(found);
     }
@@ -118,7 +118,7 @@ fn refusal(disks: &[Disk], profile: &Profile, found: &[&Disk], count: usize) -> 
         disks.iter().filter(may).filter(usual).collect()
     };
     if choosable.len() < count {
-        // On USB, or cards: only if they are meant.
+        // USB disks and cards only where the profile names them.
         choosable = disks.iter().filter(may).collect();
     }
     if count > 1 && choosable.len() < count {

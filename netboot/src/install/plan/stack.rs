@@ -58,7 +58,7 @@ fn depth(path: &str) -> usize {
 }
 
 impl Outline {
-    /// `name`: the layout's, for the filesystem's label.
+    /// `name`: the partition's name in the layout, for the filesystem's label.
     fn add(&mut self, on: &Device, name: &str, content: &Content, kept: bool) {
         let mut filesystem = |format, args: &[String], subvolumes| {
             let mut args = args.to_vec();
@@ -110,7 +110,7 @@ impl Outline {
                 });
                 self.add(&Device::Volume(name.clone()), name, content, kept);
             }
-            // The members of an array are collected before; a pool is its partition's.
+            // The members of an array were collected before, and a pool is handled with its partition.
             Content::Raid { .. } | Content::Zfs { .. } => {}
         }
     }

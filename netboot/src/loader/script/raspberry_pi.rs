@@ -11,7 +11,7 @@ enable_uart=1
 "
 }
 
-/// `cmdline.txt`: one line. Nothing for a board that is to boot its own disk: its firmware goes on to the next entry of
+/// `cmdline.txt`: one line. `None` for a board that is to boot its own disk: its firmware goes on to the next entry of
 /// its boot order when files are missing, and has no screen of ours to wait at.
 pub fn cmdline(script: &Script<'_>) -> Option<String> {
     match script.entry {

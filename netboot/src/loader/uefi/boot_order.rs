@@ -63,7 +63,7 @@ impl fmt::Display for Entry {
     }
 }
 
-/// `Boot####` → its entry, and the partition that it names; nothing for one that is not active or not readable.
+/// `Boot####` → its entry, and the partition that it names; `None` for one that is not active or not readable.
 pub fn read(number: u16, octets: &[u8]) -> Option<(Entry, Option<[u8; 16]>)> {
     const ACTIVE: u32 = 1;
 
@@ -79,7 +79,7 @@ pub fn read(number: u16, octets: &[u8]) -> Option<(Entry, Option<[u8; 16]>)> {
     (attributes & ACTIVE != 0).then_some((entry, partition))
 }
 
-/// The partition that `Boot####` starts from, active or not: a person may pick any in the firmware's menu. Nothing for
+/// The partition that `Boot####` starts from, active or not: a person may pick any in the firmware's menu. `None` for
 /// one that starts a whole disk, or a network card.
 pub fn hard_drive(octets: &[u8]) -> Option<HardDrive> {
     let (_, path) = parts(octets)?;
@@ -179,7 +179,7 @@ pub fn numbers(octets: &[u8]) -> Vec<u16> {
 }
 
 /// The order after an install: the network entry that the machine was just booted by, else all that there are; then the
-/// installed disks, of which a mirror has two; then the rest as it was. Nothing is lost from it, and nothing stands in it twice.
+/// installed disks, of which a mirror has two; then the rest as it was. It has every entry of `order`, each once.
 pub fn wanted(order: &[u16], known: &[Entry], current: Option<u16>, disks: &[u16]) -> Vec<u16> {
     let is_network = |number: &u16| {
         let entry = known.iter().find(|entry| entry.number == *number);
@@ -221,7 +221,7 @@ pub fn trouble(order: &[Entry]) -> Option<String> {
     }
 }
 
-/// The command that puts it right on the machine: the network first, the others as they are. Nothing where there is no
+/// The command that puts it right on the machine: the network first, the others as they are. `None` where there is no
 /// entry of the network.
 pub fn mending(order: &[Entry]) -> Option<String> {
     let network = order.iter().find(|entry| entry.source == Source::Network)?;

@@ -43,14 +43,14 @@ pub struct HardDrive {
     /// In the disk's own sectors.
     pub start: u64,
     pub size: u64,
-    /// As in [`super::Esp`]; nothing if the table is no GPT.
+    /// As in [`super::Esp`]; `None` if the table is not a GPT.
     pub id: Option<[u8; 16]>,
 }
 
 impl HardDrive {
     /// From the node's octets behind its head.
     fn read(body: &[u8]) -> Option<Self> {
-        /// Of the octet that says what the signature is.
+        /// The value by which the node says that the signature is a GUID (§10.3.5.1).
         const GUID: u8 = 2;
 
         let id = body.get(20..36)?.try_into().ok()?;

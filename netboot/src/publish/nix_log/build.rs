@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::line::{BUILD, BUILDS, COPY_PATH, COPY_PATHS, Said, WARNING, plain};
 
-/// Lines of Nix's words that are kept: a trace may have thousands, and its end says most.
+/// The most lines of Nix's own messages that are kept: a trace may have thousands, and its end says most.
 const WORDS: usize = 100;
 
-/// Lines of a builder that are kept for the case that it fails, as many as Nix shows by itself.
+/// The last lines of a builder that are kept in case it fails: as many as Nix shows by itself.
 const TAIL: usize = 25;
 
 /// Builds whose last lines are kept: Nix may say which of them failed when others have ended since.
 const ENDED: usize = 64;
 
-/// So many of so many.
+/// How many are done, of how many that are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Count {
     pub done: u64,

@@ -9,7 +9,7 @@ use crate::publish::closure::Member;
 /// are brought along; a newer one tells of bytes as well.
 #[derive(Debug, Default)]
 pub struct CacheLog {
-    /// Bytes by path, of those that are still to come.
+    /// The paths that are still to come, with the bytes of each.
     left: BTreeMap<String, u64>,
     /// Paths under way with the bytes of them that have gone.
     open: BTreeMap<u64, (String, u64)>,

@@ -15,7 +15,7 @@ const PROGRESS: u64 = 105;
 /// Errors and warnings.
 pub(super) const WARNING: u64 = 1;
 
-/// What a line says, as far as anybody here wants to know.
+/// What a line says, as far as it is of use here.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Said {
     /// An activity begins; `about` is its first field, such as the path that is copied.

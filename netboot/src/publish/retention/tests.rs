@@ -226,7 +226,7 @@ fn contents() -> impl Strategy<Value = Contents> {
     })
 }
 
-/// By another way than the code's: rounds until nothing is added.
+/// The closure by another way than the code's: rounds until no path is added.
 fn closure(contents: &Contents, roots: &[StorePath]) -> BTreeSet<String> {
     let mut all: BTreeSet<String> = roots.iter().map(|p| p.hash().to_owned()).collect();
     loop {
@@ -263,7 +263,7 @@ proptest! {
         for reference in left.values().flat_map(|e| &e.references) {
             prop_assert!(!gone.contains(reference));
         }
-        // And nothing stays for no reason.
+        // And every path that stays has a reason.
         let young: Vec<StorePath> = contents.entries.iter().filter(|(_, e)| e.fresh)
             .map(|(h, _)| format!("/nix/store/{h}-path").parse().expect("a path")).collect();
         let excused = closure(&contents, &young);

@@ -14,12 +14,12 @@ fn part(n: u8) -> Item {
     Item::Part(Digest::new([n; 32]))
 }
 
-/// Parts of so many MiB.
+/// Installer files, each by its id and its size in MiB.
 fn items(parts: &[(u8, u64)]) -> Items {
     parts.iter().map(|(n, mib)| (part(*n), mib * MIB)).collect()
 }
 
-/// A disk on which so many MiB may be written.
+/// The free bytes of a disk on which `mib` MiB may be written.
 fn disk(mib: u64) -> u64 {
     mib * MIB + RESERVE
 }

@@ -21,7 +21,7 @@ struct Written {
 }
 
 fn sizes() -> impl Strategy<Value = u64> {
-    // Of real disks few are whole MiB, and of broken ones some are no whole sectors.
+    // Few real disks are whole MiB, and some broken ones are not whole sectors.
     prop_oneof![
         1 => 0..3 * GIB,
         6 => (4 * GIB..64 * GIB).prop_map(|size| size / 512 * 512),
@@ -225,7 +225,7 @@ fn profile() -> impl Strategy<Value = Written> {
     })
 }
 
-/// How often what was to be seen was seen: a property that holds of nothing proves nothing.
+/// Counts how often each kind of case was generated: a property that never met a case does not prove it.
 #[derive(Default)]
 struct Seen(BTreeMap<&'static str, Cell<u32>>);
 
@@ -510,7 +510,7 @@ fn on_chosen(plan: &Plan, device: &Device) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// What is to stay: where it was, and written to by nothing but the table.
+/// A partition that stays is where it was, and only the table is written.
 fn keeps(plan: &Plan, chosen: &[&Disk], devices: &Devices) -> Result<(), TestCaseError> {
     for (planned, wanted) in plan.disks.iter().zip(&devices.disks) {
         let disk = chosen
