@@ -1,14 +1,14 @@
-//! Waits until no more disks show: whoever looks too early takes what is there for all there is.
+//! Waits until no more disks show: an inventory that is made too early lacks the disks that show late.
 
 use std::time::Duration;
 
 use crate::disk_facts;
 use crate::outside::{Look, Roots};
 
-/// For how long no disk must have come or gone. Those behind one controller show one after the other.
+/// How long the set of disks must stay the same. Disks behind one controller show one after the other.
 const REST: Duration = Duration::from_secs(3);
 
-/// For how long that is waited for: a disk that comes and goes must not hold this up.
+/// The longest wait for that: a disk that comes and goes must not hold the install up.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Waits until the same disks have shown for a while.

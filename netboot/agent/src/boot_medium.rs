@@ -8,7 +8,7 @@ use crate::efi;
 use crate::outside::Roots;
 use crate::real::text;
 
-/// What lives in RAM when it was netbooted, and on the medium otherwise.
+/// Mount points that are in RAM on a netbooted system, and on the medium of one that was started from a disk.
 const MOUNTS: [&str; 4] = ["/", "/iso", "/nix/.ro-store", "/nix/store"];
 
 pub(crate) fn is(roots: &Roots, disk: &str, sector: u32) -> bool {
@@ -24,7 +24,7 @@ pub(crate) fn is(roots: &Roots, disk: &str, sector: u32) -> bool {
         })
 }
 
-/// Whether a boot option names this partition. Its place alone does not tell it from one on a disk that is laid out alike.
+/// Whether a boot option names this partition. Its place alone is not enough: another disk may be laid out alike.
 fn is_named(from: &HardDrive, roots: &Roots, part: &Child, sector: u32) -> bool {
     let sector = u64::from(sector);
     let known = text(roots.sys.join("class/block").join(&part.node).join("dev"))

@@ -18,11 +18,11 @@ pub(crate) struct Release {
 }
 
 /// The commands that make everything let go of `disks` (`vda`), in order. What is built on them is wiped before it is
-/// stopped: what comes to lie at the same place later must not show its old contents.
+/// stopped, so that a device that comes to lie at the same place later does not show old contents.
 ///
 /// # Errors
-/// A device on these disks lies on another disk, too, to stop it would touch what no plan names; or it is of a kind that is
-/// not known here.
+/// A device on these disks also lies on another disk, so that to stop it would touch a disk that no plan names; or the
+/// device is of a kind that is not known here.
 pub(crate) fn release(roots: &Roots, disks: &[&str]) -> Result<Vec<Release>, Refusal> {
     let own = disks.iter().flat_map(|disk| with_partitions(roots, disk));
     let own: Vec<String> = own.collect();
@@ -66,7 +66,7 @@ pub(crate) fn release(roots: &Roots, disks: &[&str]) -> Result<Vec<Release>, Ref
     Ok(commands)
 }
 
-/// The same for what was just made and is to stay: nothing is wiped.
+/// The same for devices that were just made and are to stay: they are stopped and not wiped.
 pub(crate) fn let_go(roots: &Roots, disks: &[&str]) -> Result<Vec<Command>, Refusal> {
     let all = release(roots, disks)?.into_iter();
     let needed = all.filter(|release| !release.optional);
@@ -80,7 +80,7 @@ struct Stacked {
     stop: Command,
 }
 
-/// What lies above these, what is on top first: nothing stands before what is built on it.
+/// The devices above these, topmost first: each stands after all that is built on it.
 fn stacked(roots: &Roots, own: &[String]) -> Result<Vec<Stacked>, Refusal> {
     let mut found: Vec<String> = Vec::new();
     let mut below: Vec<String> = own.to_vec();
@@ -134,8 +134,8 @@ fn stacked(roots: &Roots, own: &[String]) -> Result<Vec<Stacked>, Refusal> {
     Ok(order)
 }
 
-/// The container that an array of a mainboard's RAID (IMSM, DDF) lies in. Both hold the disks, and neither the other: only the
-/// array says so, as `external:/md127/0`, with `-` in place of the first slash while nothing may be written to it
+/// The container that an array of a mainboard's RAID (IMSM, DDF) lies in. Both hold the disks, and neither the other:
+/// only the array says so, as `external:/md127/0`, with `-` in place of the first slash while it is read-only
 /// (Documentation/admin-guide/md.rst, `metadata_version`; `is_subarray` of mdadm).
 fn container(roots: &Roots, name: &str) -> Option<String> {
     let version = text(class(roots, name).join("md/metadata_version"))?;
@@ -367,7 +367,7 @@ mod tests {
                 if inside {
                     said(array, &format!("external:{version}{container}/0\n"));
                 }
-                // Those that have nothing to do with each other go by their names.
+                // Devices that are not built on each other are in the order of their names.
                 let first = if inside { array } else { "md126" };
                 let stops = released(&fake);
                 assert_eq!(stops.len(), 2, "{stops:?}");

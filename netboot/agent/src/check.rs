@@ -100,7 +100,7 @@ pub(crate) fn check(plan: &Plan, firmware: Firmware) -> Result<(), PlanError> {
         }
         mountpoints.push(at);
     }
-    // What a script mounts is looked at when it has done so.
+    // What a script mounts is checked after it has run.
     if plan.script.is_none() && !mountpoints.iter().any(|at| *at == "/") {
         return Err(PlanError::NoRoot);
     }
@@ -126,7 +126,8 @@ pub(crate) fn check(plan: &Plan, firmware: Firmware) -> Result<(), PlanError> {
     }
 }
 
-/// A plan with a script has nothing else that makes or mounts anything: the guards around the script know nothing of it.
+/// A plan with a script may not have other commands that make or mount anything, because the guards stand around the
+/// script alone.
 fn scripted(plan: &Plan) -> Result<(), PlanError> {
     let Some(script) = &plan.script else {
         return Ok(());
@@ -150,7 +151,7 @@ fn scripted(plan: &Plan) -> Result<(), PlanError> {
     }
 }
 
-/// What a plan may run. Whatever it writes to is named by a [`Device`], which the guard looks up.
+/// The programs that a plan may run. The devices that they write to are given as [`Device`], which the guard looks up.
 const PROGRAMS: [&str; 17] = [
     "blockdev",
     "btrfs",
@@ -198,7 +199,7 @@ fn harmless(plan: &Plan, command: &PlannedCommand) -> Result<(), String> {
             Arg::Text(text) if text.starts_with(['/', '.']) || text.contains("/dev/") => {
                 return Err(format!("names the path `{text}`"));
             }
-            // Everything else would be the name of a pool, which may be anybody's.
+            // Any other word would be the name of a pool, and that pool may be on another disk.
             Arg::Text(text) if of_zfs && !is_told_to_zfs(text) => {
                 return Err(format!("says `{text}` to ZFS"));
             }
@@ -243,7 +244,7 @@ fn is_told_to_zfs(text: &str) -> bool {
     ["create", "export", "-f", "-o", "-O"].contains(&text) || text.contains('=')
 }
 
-/// Labels are plain, and so no path, though one may begin with a dot.
+/// Labels are plain and so are not paths, though one may begin with a dot.
 fn is_label(plan: &Plan, text: &str) -> bool {
     let mut all = plan.disks.iter().flat_map(|disk| &disk.partitions);
     all.any(|partition| partition.label == text)

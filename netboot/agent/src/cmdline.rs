@@ -13,7 +13,7 @@ pub(crate) enum Errand {
     Discover(Discovery),
 }
 
-/// Tell what is in it; nothing else.
+/// Tell the appliance the hardware, and do no more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Discovery {
     pub url: String,
@@ -49,8 +49,8 @@ pub(crate) enum OrdersError {
     },
 }
 
-/// Reads the command line. Words that are not ours are passed over. One that says both is for neither: a machine that is
-/// only looked at has no ticket.
+/// Reads the command line. Words that are not ours are passed over. A command line that asks for both is an error: a
+/// machine that only tells its hardware has no ticket.
 pub(crate) fn errand(cmdline: &str) -> Result<Errand, OrdersError> {
     const DISCOVER: &str = "netboot.discover";
 
@@ -116,7 +116,7 @@ fn word<'a>(cmdline: &'a str, name: &'static str) -> Result<&'a str, OrdersError
     Ok(first)
 }
 
-/// Only an address will do: a name would ask DNS, which is one more party to trust.
+/// It must be an address: a name would be asked of DNS, which is one more party to trust.
 pub(crate) fn appliance(url: &str) -> Result<String, &'static str> {
     const WANTED: &str = "is not like https://10.77.0.1:8443";
     let authority = url.strip_prefix("https://").ok_or(WANTED)?;

@@ -55,7 +55,7 @@ pub(crate) fn realise(path: &StorePath, cache: &Cache) -> Command {
 
 /// Seconds that a script may take.
 pub(crate) const SCRIPT_LIMIT: u64 = 1800;
-/// As `timeout` says that (timeout(1)).
+/// The exit status of `timeout` when the time is over (timeout(1)).
 pub(crate) const TIMED_OUT: i32 = 124;
 
 const SCRIPT: &str = "export LVM_SYSTEM_DIR=\"$2\"\nexec \"$1\" >&2";
@@ -86,9 +86,9 @@ pub(crate) fn copy(roots: &Roots, toplevel: &StorePath, cache: &Cache, own_store
         .args(["--set", toplevel.as_str()])
 }
 
-/// What a program of Nix's is told of the cache, and of nothing else: it takes only what the cache's key signed. The time-to-live
-/// and time-out options are those without which a client remembers a path as absent for an hour, and hangs 300 s on a
-/// connection that stalls.
+/// The options of a Nix program: the cache is its one substituter, and it takes only paths that the cache's key signed.
+/// The time-to-live and time-out options are those without which a client remembers a path as absent for an hour, and
+/// hangs 300 s on a connection that stalls.
 fn from(mut command: Command, cache: &Cache) -> Command {
     for (name, value) in [
         ("substituters", cache.url.as_str()),
@@ -107,8 +107,8 @@ fn from(mut command: Command, cache: &Cache) -> Command {
     command
 }
 
-/// Waits until everything below is on the disk. A filesystem takes what it is given and writes it later: only when it is
-/// asked does it say what could not be written (syncfs(2)).
+/// Waits until everything below is on the disk. A filesystem takes data and writes it later; only `sync -f` says
+/// whether something could not be written (syncfs(2)).
 pub(crate) fn write_out(folder: &Path) -> Command {
     Command::new("sync").arg("-f").path(folder)
 }
@@ -121,7 +121,7 @@ pub(crate) fn host_key(name: &HostName, file: &Path) -> Command {
         .path(file)
 }
 
-/// A failed activation is a warning, as for nixos-install: what it did not do, the first boot does.
+/// A failed activation is a warning, as for nixos-install, since the first boot activates again.
 const BOOT_LOADER: &str = r#"set -e
 mount --make-rprivate /
 mount --rbind /dev "$1/dev"

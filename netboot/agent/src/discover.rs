@@ -12,13 +12,13 @@ use crate::outside::{Call, Look, Roots};
 use crate::steps::settle;
 use crate::talk::{self, PATIENCE};
 
-/// How long the appliance is asked to listen. The machine is somebody's, and has its own disk to boot.
+/// How long the agent tries to reach the appliance. The machine belongs to somebody, and has its own disk to boot.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// Looks, and tells.
+/// Makes the inventory, and tells it to the appliance.
 ///
 /// # Errors
-/// The appliance does not want to know, or was not there in time. The machine is as it was.
+/// The appliance refused it, or did not answer in time. The machine is as it was.
 pub(crate) fn discover(
     world: &mut dyn Look,
     roots: &Roots,

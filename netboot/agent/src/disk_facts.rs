@@ -35,7 +35,7 @@ fn is_whole_disk(name: &str) -> bool {
     !hidden_area && !OTHERS.iter().any(|other| name.starts_with(other))
 }
 
-/// All disks of the machine, by their names, without what is on them.
+/// All disks of the machine, sorted by name, without their signatures.
 pub(crate) fn all(roots: &Roots) -> Vec<Disk> {
     let names = names(&roots.sys.join("block")).into_iter();
     let disks = names.filter(|name| is_whole_disk(name));

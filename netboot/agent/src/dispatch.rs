@@ -14,11 +14,11 @@ use crate::real::{self, Real};
 use crate::unlock::{self, Volume};
 use crate::{cmdline, run};
 
-/// Does not return from an install that began, whatever came of it: a machine that failed is held, so that nobody's
-/// second try wipes the traces, and one that is done reboots.
+/// Does not return from an install that began: a machine that failed is held, so that a second try does not wipe the
+/// traces, and one that is done reboots.
 ///
 /// # Errors
-/// It could not begin; nothing was touched.
+/// The install could not begin; no disk was touched.
 pub(crate) fn install(file: &Path, root: &Path) -> anyhow::Result<()> {
     let roots = Roots::new(Path::new("/"), root);
     let orders = match read_errand(file)? {
@@ -35,7 +35,8 @@ pub(crate) fn install(file: &Path, root: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// The machine is nobody's to hold: told or not, it goes on to its own disk. The appliance asks a machine only so often.
+/// The machine is not ours to hold: it goes on to its own disk whether or not the appliance was told. The appliance
+/// limits how often it asks a machine.
 fn discover(roots: &Roots, discovery: &Discovery) -> anyhow::Result<()> {
     let mut real = Real::new(&discovery.url, discovery.pin)?;
     if let Err(error) = crate::discover::discover(&mut real, roots, discovery) {
@@ -77,7 +78,7 @@ pub(crate) fn report(identity: &Path) -> anyhow::Result<()> {
 }
 
 /// # Errors
-/// Some volumes are closed still; which and why was said.
+/// Some volumes are still closed; the console says which and why.
 pub(crate) fn unlock(volumes: &[Volume], patience: u32) -> anyhow::Result<()> {
     let roots = Roots::new(Path::new("/"), Path::new("/mnt"));
     let mut real = Real::alone();
@@ -136,7 +137,7 @@ pub(crate) fn print_error(error: &anyhow::Error) {
     let causes = run::causes(error);
     let mut causes = causes.iter();
     let mut err = std::io::stderr();
-    // A console that is gone is no reason to stop.
+    // The install goes on without a console.
     let _ = writeln!(
         err,
         "error: {}",

@@ -1,5 +1,5 @@
-//! The firmware's boot entries, through efivarfs. What cannot be read or written there is a warning and no more: a system
-//! boots by the loader's fallback place, too, and the next boot report says how the order stands.
+//! The firmware's boot entries, through efivarfs. A failure to read or write there is only a warning: a system boots by
+//! the loader's fallback place, too, and the next boot report says how the order stands.
 
 use std::fs;
 use std::io;
@@ -59,7 +59,7 @@ fn numbers(roots: &Roots, variable: &str) -> Vec<u16> {
     boot_order::numbers(&read(roots, variable).unwrap_or_default())
 }
 
-/// The order that is in force; empty where there is none to be seen.
+/// The boot order that is in force; empty where it cannot be read.
 pub(crate) fn order(roots: &Roots) -> Vec<Entry> {
     let entries = entries(roots);
     let of = |number| entries.iter().find(|(entry, _)| entry.number == number);
@@ -123,12 +123,13 @@ pub(crate) fn network_then(roots: &Roots, esps: &[Esp]) -> anyhow::Result<Vec<En
     Ok(order(roots))
 }
 
-/// Whether there is anything to read: UEFI, with its variables mounted.
+/// Whether the machine was started by UEFI and its variables are mounted.
 pub(crate) fn has_variables(roots: &Roots) -> bool {
     file(roots, "BootOrder").exists() || file(roots, "BootCurrent").exists()
 }
 
-/// Puts the loader where firmware looks that forgets its entries, if the system's own boot loader did not.
+/// Puts the loader at the fallback place (UEFI 2.10 §3.5.1.1), for firmware that forgets its entries, if the system's
+/// own boot loader did not.
 pub(crate) fn fallback(esp: &Path) -> io::Result<bool> {
     let place = esp.join("EFI/BOOT").join(LOADERS[0]);
     let own = esp.join("EFI/systemd").join(LOADERS[1]);

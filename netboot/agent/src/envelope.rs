@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use netboot::api::types::SealedAnswer;
 use serde::de::DeserializeOwned;
 
-/// Drawn anew for each use; dies with it. No `Debug`.
+/// Made anew for each use, and dropped with it. It has no `Debug`, so that it cannot reach a log.
 pub(crate) struct Envelope(age::x25519::Identity);
 
 impl Default for Envelope {
@@ -29,7 +29,7 @@ impl Envelope {
             .context("the secrets are not base64")?;
         let json =
             age::decrypt(&self.0, &sealed).context("the secrets are not sealed to this machine")?;
-        // What serde quotes of a wrong input would be secret.
+        // The error of serde would quote the secret.
         serde_json::from_slice(&json)
             .map_err(|_| anyhow::anyhow!("the secrets are not the JSON of this version"))
     }

@@ -57,7 +57,7 @@ pub(crate) fn files(
         file("etc/NIXOS", 0o644, String::new()),
         file("var/lib/netboot/node.json", 0o644, json + "\n"),
         file("etc/nix/netboot.conf", 0o644, nix_conf(&plan.cache)?),
-        // Whole files are the secret: some readers do not strip a line end.
+        // The whole file is the secret, without a line end, which some readers do not strip.
         file("var/lib/netboot/node-key", 0o600, secrets.node_key.clone()),
     ];
     match (&plan.k3s, &secrets.k3s) {
@@ -80,8 +80,8 @@ pub(crate) fn files(
     Ok(files)
 }
 
-/// What the node's `nix.conf` includes, so that it goes on taking what this appliance signed. Readable for all, as
-/// everybody's Nix reads it.
+/// The file that the node's `nix.conf` includes, so that it goes on trusting this appliance's cache. It is readable for
+/// all, because the Nix of every user reads it.
 fn nix_conf(cache: &Cache) -> anyhow::Result<String> {
     let Cache { url, public_key } = cache;
     let one_word = |text: &str| {
@@ -96,7 +96,7 @@ fn nix_conf(cache: &Cache) -> anyhow::Result<String> {
     ))
 }
 
-/// Only servers need to know what agents join with.
+/// The agents' token, which only servers need to know.
 fn agent_token(role: Role, keys: &K3sSecrets) -> Option<&String> {
     keys.agent_token.as_ref().filter(|_| role != Role::Agent)
 }
@@ -121,12 +121,12 @@ fn config(plan: &Plan, role: Role, server: Option<&str>, keys: &K3sSecrets) -> S
     lines.join("\n") + "\n"
 }
 
-/// A YAML double-quoted scalar. A JSON string is one (YAML 1.2.2 §7.3.1), and nothing in it needs guessing.
+/// A YAML double-quoted scalar. A JSON string is one (YAML 1.2.2 §7.3.1), and is read the same by every reader.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// Makes a folder with exactly this access; one that is there gets it.
+/// Makes a folder with exactly this mode; a folder that is there already gets it as well.
 pub(crate) fn folder(path: &Path, mode: u32) -> anyhow::Result<()> {
     let make = || -> io::Result<()> {
         match DirBuilder::new().mode(mode).create(path) {
@@ -149,7 +149,7 @@ pub(crate) fn place(root: &Path, file: &Placed) -> anyhow::Result<()> {
             .truncate(true)
             .mode(file.mode)
             .open(&part)?;
-        // The mode above is for a new file, and less the umask.
+        // The mode above holds for a new file only, and the umask is taken off.
         out.set_permissions(Permissions::from_mode(file.mode))?;
         out.write_all(file.contents.as_bytes())?;
         out.sync_all()?;

@@ -36,7 +36,8 @@ pub(crate) fn holdings(outside: &mut dyn Look, roots: &Roots, disk: &Disk) -> Ve
     holds
 }
 
-/// Tells apart what `wipefs` finds no signature on: it is blank, holds data of an unknown kind, or cannot be read.
+/// Tells three kinds of devices apart on which `wipefs` finds no signature: blank ones, ones with data of an unknown
+/// kind, and ones that cannot be read.
 fn name_data(roots: &Roots, node: &str, holds: &mut [Holding]) {
     let unsigned = |held: &&mut Holding| held.kind == SignatureKind::Blank;
     for held in holds.iter_mut().filter(unsigned) {
@@ -55,8 +56,8 @@ enum Ends {
     Unreadable,
 }
 
-/// Whether anything but zeros is at either end of a device of `size` bytes. An error is not the same as zeros: what a disk
-/// does not give out today it may give out tomorrow.
+/// Whether anything but zeros is at either end of a device of `size` bytes. An error is not the same as zeros: a disk
+/// that cannot be read today may be readable tomorrow.
 fn ends(device: &Path, size: u64) -> Ends {
     const SPAN: u64 = 1 << 20;
 
@@ -86,7 +87,7 @@ fn built_on(outside: &mut dyn Look, roots: &Roots, below: &str, holds: &mut Vec<
         if holds.iter().any(|held| held.node == name) {
             continue;
         }
-        // One that lacks members cannot be read, and its members are there already.
+        // An array that lacks members cannot be read, and its members are listed already.
         if size(&holder) > 0 {
             for mut held in signatures(outside, roots, &holder, size(&holder), 512) {
                 held.node.clone_from(&name);
@@ -139,7 +140,7 @@ fn signatures(
         "" => Some(Listed::default()),
         said => serde_json::from_str(said).ok(),
     });
-    // An answer that cannot be read is not an empty one: whoever approves of a plan must know.
+    // Output that cannot be read is not the same as none: an operator who confirms a plan must know.
     let Some(Listed { signatures }) = listed else {
         return vec![plain(SignatureKind::Unreadable)];
     };
@@ -175,8 +176,8 @@ fn signatures(
     holds
 }
 
-/// What this may be a part of. The UUID of some formats is that of the whole; of a physical volume it is its own, until
-/// [`volume_groups`] knows better. Of the others it is the device's, or there is none.
+/// The group that a signature is a member of; `None` if it is not a member of any. The UUID of most formats is that of
+/// the whole group; a physical volume has a UUID of its own, until [`volume_groups`] replaces it.
 fn group(kind: &SignatureKind, label: &str, id: String) -> Option<Group> {
     match kind {
         SignatureKind::RaidMember
@@ -209,7 +210,7 @@ fn group(kind: &SignatureKind, label: &str, id: String) -> Option<Group> {
     }
 }
 
-/// The group of what does not say to which it belongs: it may be any of its kind.
+/// The group of a member that does not name its group: it may be any group of its kind.
 fn unknown() -> Group {
     Group {
         name: "of a name that cannot be read".to_owned(),
@@ -217,7 +218,8 @@ fn unknown() -> Group {
     }
 }
 
-/// Puts the volume group in the place of each physical volume's own UUID. Where LVM cannot say, all are taken to be one.
+/// Puts the volume group in the place of each physical volume's own UUID. Where LVM cannot say, all physical volumes
+/// are taken to be of one group.
 pub(crate) fn volume_groups(outside: &mut dyn Look, disks: &mut [Disk]) {
     let mut members: Vec<&mut Holding> = disks
         .iter_mut()
@@ -369,7 +371,7 @@ mod tests {
             found(&mut fake),
             [r#"vda1 LVM2_member """#, r#"vda2 LVM2_member """#]
         );
-        // After three looks at signatures.
+        // After `wipefs` ran three times.
         fake.fail_at = Some(fake.log.len() + 3);
         let unknown = "in of a name that cannot be read=";
         assert_eq!(

@@ -7,7 +7,7 @@ use crate::outside::{Outside, Roots};
 use crate::run::{Run, Stop};
 use crate::steps::{self, claim::Keys};
 
-/// Installs this machine as the appliance plans it. On return the disk is done and the appliance knows it.
+/// Installs this machine as the appliance plans it. On return the disk is complete and the appliance knows it.
 pub(crate) fn install(
     outside: &mut dyn Outside,
     roots: &Roots,

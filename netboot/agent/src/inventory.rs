@@ -46,7 +46,7 @@ fn disks(outside: &mut dyn Look, roots: &Roots) -> Vec<Disk> {
     disks
 }
 
-/// Whether the first TPM speaks version 2: programs that are not told otherwise use the first.
+/// Whether the first TPM, which programs use by default, speaks version 2.
 fn has_tpm2(sys: &Path) -> bool {
     text(sys.join("class/tpm/tpm0/tpm_version_major")).as_deref() == Some("2")
 }

@@ -1,5 +1,5 @@
-//! What is mounted below the new system's root, and whether all of it lies on disks that the plan names: looked up below each
-//! mount, through arrays, volumes and pools, and never taken from whoever mounted it.
+//! What is mounted below the new system's root, and whether all of it lies on disks that the plan names: looked up
+//! below each mount, through arrays, volumes and pools; what the script says of it is not used.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -47,7 +47,7 @@ pub(crate) fn below(roots: &Roots) -> Vec<Mounted> {
 }
 
 /// # Errors
-/// Nothing is mounted on `/`, or something lies, or may lie, on a disk that the plan does not name.
+/// There is no mount on `/`, or a mount lies, or may lie, on a disk that the plan does not name.
 pub(crate) fn on_planned_disks(
     roots: &Roots,
     targets: &Targets,
@@ -75,13 +75,13 @@ pub(crate) fn on_planned_disks(
     Ok(())
 }
 
-/// The path as the new system has it.
+/// The path as seen from the new system.
 fn inside(roots: &Roots, at: &Path) -> String {
     let path = at.strip_prefix(&roots.target).unwrap_or(at);
     format!("/{}", path.display())
 }
 
-/// Where else it lies than on the plan's disks, in words; `None` if all of it is there.
+/// The device outside of the plan's disks that a mount lies on, in words; `None` if it lies on the plan's disks alone.
 fn elsewhere(
     mounted: &Mounted,
     roots: &Roots,
@@ -131,7 +131,7 @@ fn nodes(mounted: &Mounted, roots: &Roots) -> Vec<String> {
     nodes
 }
 
-/// A pool holds its disks without showing in sysfs: known by what is written on them.
+/// A pool does not show in sysfs, so its disks are found by their signatures.
 fn pool_elsewhere(mounted: &Mounted, targets: &Targets, hardware: &Hardware) -> Option<String> {
     let pool = mounted.source.split('/').next().unwrap_or_default();
     let has = |disk: &&netboot::disk::hardware::Disk| {

@@ -72,7 +72,7 @@ pub(crate) fn report(
     talk::tell(outside, &call).context("this boot is not taken note of")
 }
 
-/// The system that was booted; what is current may be newer, and not have proven that it boots.
+/// The system that was booted. The current one may be newer, and may not boot.
 fn running(root: &Path) -> anyhow::Result<StorePath> {
     for link in ["run/booted-system", "run/current-system"] {
         if let Ok(target) = fs::read_link(root.join(link)) {
@@ -87,7 +87,8 @@ fn running(root: &Path) -> anyhow::Result<StorePath> {
     )
 }
 
-/// The highest number whose link leads to this system. Numbers are reused after a rollback, so that more than one may.
+/// The highest number whose link leads to this system. Numbers are reused after a rollback, so several links may lead
+/// to it.
 fn generation(root: &Path, system: &StorePath) -> anyhow::Result<u32> {
     let folder: PathBuf = root.join("nix/var/nix/profiles");
     let entries =

@@ -96,7 +96,7 @@ pub(crate) struct Answer {
     pub body: Vec<u8>,
 }
 
-/// Why nothing came back.
+/// Why a call got no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoAnswer {
     #[error(transparent)]
@@ -105,8 +105,8 @@ pub(crate) enum NoAnswer {
     Away(String),
 }
 
-/// What can be found out about the world and said to it. Nothing in it changes a disk: whoever has only this has no way
-/// to write to one.
+/// The part of the world that can be read and called. It has no method that changes a disk, so code that is given only
+/// this cannot write to one.
 pub(crate) trait Look {
     fn look(&mut self, probe: &Probe) -> io::Result<Box<dyn Running>>;
     fn post(&mut self, call: &Call<'_>) -> Result<Answer, NoAnswer>;
@@ -117,17 +117,17 @@ pub(crate) trait Look {
     fn say(&mut self, line: &str);
 }
 
-/// A program that only reads. There are these and no others.
+/// A program that only reads. It can be made by the functions below only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Probe(Command);
 
 impl Probe {
-    /// What is on a device. Without `--all`, `wipefs` lists and changes nothing.
+    /// What is on a device. Without `--all`, `wipefs` only lists.
     pub(crate) fn signatures(device: &Path) -> Self {
         Self(Command::new("wipefs").arg("--json").path(device))
     }
 
-    /// LVM's physical volumes with their groups: without locks, and so without repairs.
+    /// LVM's physical volumes with their groups. LVM takes no locks, and so repairs nothing meanwhile.
     pub(crate) fn physical_volumes() -> Self {
         Self(Command::new("pvs").args([
             "--readonly",
@@ -154,10 +154,10 @@ impl Probe {
     }
 }
 
-/// All there is, the disks among it.
+/// The whole world, disks included.
 pub(crate) trait Outside: Look {
     fn start(&mut self, command: &Command) -> io::Result<Box<dyn Running>>;
-    /// Overwrites the first and the last `span` bytes of a disk of exactly `size` bytes that nothing uses.
+    /// Overwrites the first and the last `span` bytes of a disk of exactly `size` bytes that is not in use.
     fn zero_ends(&mut self, disk: &Path, size: u64, span: u64) -> io::Result<()>;
     fn random(&mut self, octets: &mut [u8]) -> io::Result<()>;
 }
@@ -188,7 +188,7 @@ impl Roots {
     }
 }
 
-/// A program that could not be run, or said no.
+/// A program that could not be run, or that failed.
 #[derive(Debug, thiserror::Error)]
 #[error("`{command}` {how}")]
 pub(crate) struct CommandError {
@@ -198,7 +198,7 @@ pub(crate) struct CommandError {
     pub said: Vec<String>,
     /// Its exit status, if it had one.
     pub status: Option<i32>,
-    /// Set if there is no such program.
+    /// Whether there is no such program.
     pub absent: bool,
 }
 

@@ -16,7 +16,7 @@ use crate::target::{Targets, named};
 
 /// How long the kernel and udev may take to show what was made.
 const LIMIT: Duration = Duration::from_secs(30);
-/// How often something is asked to let go: a scanner of new filesystems may be looking at it.
+/// How often the release of a device is tried: a program that scans new filesystems may hold it open.
 const TRIES: u32 = 10;
 
 pub(crate) fn perform(
@@ -92,7 +92,8 @@ fn ready(
 ) -> anyhow::Result<Command> {
     let mut command = Command::new(planned.program.as_str());
     if planned.program == "mdadm" {
-        // It leaves the array's name to udev, whose rules for it NixOS has only where it also starts the arrays it finds.
+        // mdadm leaves the array's name to udev, and NixOS has the udev rules for it only where it also starts the
+        // arrays that it finds.
         command = command.env("MDADM_NO_UDEV", "1");
     }
     for arg in &planned.args {
@@ -129,7 +130,7 @@ fn below(roots: &Roots, path: &str) -> PathBuf {
     }
 }
 
-/// Where a device will be that must not be there yet: another one of its name would be taken for it.
+/// The path of a device that must not exist yet: another one of its name would be taken for it.
 fn absent(roots: &Roots, device: &Device) -> Result<PathBuf, Refusal> {
     let path = named(roots, device);
     if fs::symlink_metadata(&path).is_err() {
@@ -183,7 +184,7 @@ fn patiently(install: &mut Run<'_>, command: &Command) -> Result<(), CommandErro
     }
 }
 
-/// What could not be done, to which device, on which disk.
+/// The subject of an error: which command, which device, which disk.
 fn subject(plan: &Plan, planned: &PlannedCommand, step: Step) -> String {
     let device = planned.args.iter().find_map(|arg| match arg {
         Arg::Device(device) => Some(device),

@@ -75,7 +75,7 @@ impl Outside for Real {
         process
             .args(&command.args)
             .envs(command.env.iter().copied())
-            // What programs say is shown and, for `nix`, looked at: in one language.
+            // The output of programs is shown, and that of `nix` is parsed, so it must be in one language.
             .env("LC_ALL", "C")
             .stdin(match &command.stdin {
                 Some(text) => input(text)?,
@@ -115,7 +115,7 @@ impl Outside for Real {
     }
 
     fn zero_ends(&mut self, disk: &Path, size: u64, span: u64) -> io::Result<()> {
-        // On a block device O_EXCL means: not if a mount or another device holds it (open(2)).
+        // On a block device, O_EXCL makes `open` fail if a mount or another device holds it (open(2)).
         let mut disk = OpenOptions::new()
             .write(true)
             .custom_flags(OFlag::O_EXCL.bits())
@@ -180,7 +180,7 @@ impl Look for Real {
     }
 
     fn say(&mut self, line: &str) {
-        // A console that is gone is no reason to stop.
+        // The install goes on without a console.
         let _ = writeln!(io::stdout(), "{line}");
     }
 }
@@ -194,7 +194,7 @@ fn input(text: &str) -> io::Result<Stdio> {
     Ok(file.into())
 }
 
-/// The layers of an HTTP client say little; what the system said is at the bottom.
+/// The innermost cause of an HTTP error: the operating system's own, which says most.
 fn innermost(error: &reqwest::Error) -> String {
     let mut cause = error.source();
     let mut text = error.to_string();

@@ -1,7 +1,7 @@
 //! One install attempt: who we are to the appliance, and every step reported as it starts, goes on and ends.
 //!
-//! Reports that a step started, is tried again, is done or has failed are sent until they are accepted, and so nothing
-//! goes on that the appliance does not know of. Progress is sent once and may be lost.
+//! Reports that a step started, is tried again, is done or has failed are sent until they are accepted, and so the
+//! install does not go on before the appliance knows of it. Progress is sent once and may be lost.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::outside::{Call, CommandError, Outside, Roots};
 use crate::talk::{self, CallError, PATIENCE};
 use crate::target::Target;
 
-/// How an attempt ends that does not end well. Nothing on the machine is touched after it.
+/// How an attempt ends that does not end well. After it the machine is not touched any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Stop {
     /// Outermost cause first.
@@ -33,7 +33,7 @@ pub(crate) struct Run<'a> {
     session: String,
     /// The number of the last report.
     number: u64,
-    /// Reports from before the claim is held: until then nobody would take them.
+    /// Reports from before the claim, which the appliance takes only afterwards. `None` once it is held.
     waiting: Option<Vec<Report>>,
     next_progress: Duration,
 }
@@ -45,10 +45,10 @@ pub(crate) struct VolumeKeys {
     pub token: String,
 }
 
-/// At most two a second, so that the appliance is not kept busy by them.
+/// The rate limit of progress reports: two a second, so that they do not keep the appliance busy.
 const BETWEEN_PROGRESS: Duration = Duration::from_millis(500);
 const AFTER_LOST_PROGRESS: Duration = Duration::from_secs(5);
-/// A report must not become too large to be taken.
+/// The most causes in a report, so that it is not too large for the appliance.
 const MOST_CAUSES: usize = 24;
 const LEFT_FOR_DISKS: usize = 4;
 const LONGEST_CAUSE: usize = 1000;
@@ -175,7 +175,7 @@ impl<'a> Run<'a> {
         };
         let pause = match self.outside.post(&call) {
             Ok(answer) if answer.status < 300 => BETWEEN_PROGRESS,
-            // The next report that matters will find out what is wrong.
+            // A progress report may be lost. If the appliance is away, the next report that must arrive finds it out.
             _ => AFTER_LOST_PROGRESS,
         };
         self.next_progress = self.outside.elapsed() + pause;
@@ -244,7 +244,7 @@ pub(crate) fn causes(error: &anyhow::Error) -> Vec<String> {
     causes.truncate(MOST_CAUSES);
     let cut = |text: String| {
         text.chars()
-            // A script that failed has lines, and a cause is one.
+            // A cause is one line, and the output of a failed script may have several.
             .map(|c| if c.is_control() { ' ' } else { c })
             .take(LONGEST_CAUSE)
             .collect()

@@ -1,7 +1,7 @@
-//! While a script runs that is not ours, every disk that no plan names takes no writes.
+//! Sets every disk read-only that the plan does not name, while disko's script runs.
 //!
-//! The kernel then refuses to write to the device itself and to its partitions (Linux 5.11 made the whole disk's flag that
-//! of its partitions). It is a guard against a slip: the script is root, and could take the flag away.
+//! The kernel then refuses writes to the device and to its partitions (since Linux 5.11 the flag of a whole disk holds
+//! for its partitions). It is a guard against a slip: the script is root, and could take the flag away.
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,23 +15,23 @@ use crate::real::text;
 use crate::run::Run;
 use crate::target::{Target, Targets};
 
-/// Parts of the running system itself, which lie in RAM or take no writes anyway.
+/// Kinds of devices that are parts of the running system: they lie in RAM or are read-only anyway.
 const NOT_DISKS: [&str; 5] = ["loop", "ram", "zram", "sr", "fd"];
 
-/// The devices that take no writes because of us.
+/// The devices that the agent has set read-only.
 #[must_use = "the disks take no writes until it is lowered"]
 pub(crate) struct Shield(Vec<String>);
 
 impl Shield {
     /// # Errors
-    /// A disk that cannot be held; then none is.
+    /// A disk could not be set read-only; then no disk is.
     pub(crate) fn raise(install: &mut Run<'_>, targets: &Targets) -> anyhow::Result<Self> {
         let mut shield = Self(Vec::new());
         for name in others(install.roots, targets) {
             let set = Command::new("blockdev").arg("--setro");
             let set = set.path(&node(install.roots, &name));
             let held = run(install.outside, &set).map_err(anyhow::Error::from);
-            // From now on, whatever comes: what was set is taken back.
+            // It is listed before the result is looked at, so that it is set writable again in any case.
             shield.0.push(name.clone());
             let held = held.and_then(|_| {
                 let told = flag(install.roots, &name, "ro") == "1";
@@ -74,7 +74,7 @@ impl Shield {
         Ok(folder)
     }
 
-    /// All as it was before.
+    /// Sets the devices writable again.
     pub(crate) fn lower(self, install: &mut Run<'_>) -> anyhow::Result<()> {
         let mut first = Ok(());
         for name in self.0 {
@@ -88,8 +88,8 @@ impl Shield {
     }
 }
 
-/// Every block device that takes writes and is none of the plan's disks; what is built on other disks as well. Nothing is
-/// built on the plan's disks by now.
+/// Every writable block device that is not one of the plan's disks, and also what is built on other disks. The plan's
+/// disks have been torn down by now, so no device is built on them.
 fn others(roots: &Roots, targets: &Targets) -> Vec<String> {
     let all = names(&roots.sys.join("block")).into_iter();
     let other = |name: &String| {

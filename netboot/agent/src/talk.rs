@@ -32,12 +32,12 @@ impl Backoff {
 pub(crate) enum CallError {
     #[error("the appliance refused")]
     Refused(#[source] Refusal),
-    /// The attempt belongs to another session now: touch nothing more.
+    /// The attempt belongs to another session now: the machine must not be touched any more.
     #[error("this install was given up for another one")]
     Superseded(#[source] Refusal),
     #[error(transparent)]
     Foreign(ForeignKey),
-    /// Only where there is a limit to asking.
+    /// The time limit of the call is over; only calls with a limit end like this.
     #[error("{0}")]
     Away(String),
     #[error("the appliance's answer to `{path}` cannot be read")]
@@ -60,12 +60,12 @@ pub(crate) fn ask<T: DeserializeOwned>(
     read(call, &answer)
 }
 
-/// As [`ask`], for calls whose answer says nothing but yes.
+/// As [`ask`], for calls whose answer has no content.
 pub(crate) fn tell(outside: &mut dyn Look, call: &Call<'_>) -> Result<(), CallError> {
     answered(outside, call, None).map(|_| ())
 }
 
-/// As [`tell`], but not for ever.
+/// As [`tell`], with a time limit.
 pub(crate) fn tell_within(
     outside: &mut dyn Look,
     call: &Call<'_>,
@@ -74,7 +74,7 @@ pub(crate) fn tell_within(
     answered(outside, call, Some(limit)).map(|_| ())
 }
 
-/// As [`ask`], but not for ever.
+/// As [`ask`], with a time limit.
 pub(crate) fn ask_within<T: DeserializeOwned>(
     outside: &mut dyn Look,
     call: &Call<'_>,
@@ -107,7 +107,7 @@ fn answered(
             Err(NoAnswer::Foreign(key)) => return Err(CallError::Foreign(key)),
             Err(away @ NoAnswer::Away(_)) => away.to_string(),
         };
-        // Once for each kind of trouble: a console that scrolls for an hour hides what came before.
+        // Each kind of error is shown once: a console that scrolls for an hour hides what came before.
         if told.as_ref() != Some(&trouble) {
             outside.say(&format!("  {trouble}; asking again until it does"));
             told = Some(trouble.clone());
@@ -119,7 +119,7 @@ fn answered(
     }
 }
 
-/// Whether a status is the appliance's last word. A timeout or a rate limit is not.
+/// Whether an HTTP status ends the call. A timeout and a rate limit do not: they are asked again.
 fn matters(status: u16) -> bool {
     (400..500).contains(&status) && status != 408 && status != 429
 }

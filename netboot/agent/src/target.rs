@@ -15,7 +15,7 @@ use crate::inventory::names;
 use crate::outside::Roots;
 use crate::real::text;
 
-/// A disk that the plan names, as it is in this boot. It cannot be made but from a plan.
+/// A disk that the plan names, as it is in this boot. It can only be made from a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     name: String,
@@ -56,8 +56,8 @@ impl Targets {
         self.0.iter().try_for_each(|target| target.still_it(roots))
     }
 
-    /// A device that `node` (`vda1`, `dm-0`) lies on and that is no part of the plan's disks; `node` itself if it lies on
-    /// nothing.
+    /// A device that `node` (`vda1`, `dm-0`) lies on and that is not a part of the plan's disks; `node` itself if it
+    /// does not lie on any device.
     pub(crate) fn elsewhere(&self, roots: &Roots, node: &str) -> Option<String> {
         let own = self.0.iter().flat_map(|target| {
             let mut own = target.own_nodes(roots);
@@ -70,7 +70,7 @@ impl Targets {
     /// The path of a device of the plan; `None` as long as the kernel does not show it as planned.
     ///
     /// # Errors
-    /// Under this name there is something that lies on a disk which is not the plan's.
+    /// The device of this name lies on a disk that the plan does not name.
     pub(crate) fn path(&self, roots: &Roots, device: &Device) -> Result<Option<PathBuf>, Refusal> {
         let disk = |name: &str| self.0.iter().find(|target| target.planned.name == name);
         match device {
@@ -78,7 +78,7 @@ impl Targets {
             Device::Partition { disk: name, number } => {
                 Ok(disk(name).and_then(|target| target.partition(roots, *number)))
             }
-            // Making it fails where there is a pool of its name, so from then on it is the plan's.
+            // `zpool create` fails where a pool of this name exists, so the pool is the plan's once it was made.
             Device::Dataset(_) => Ok(Some(named(roots, device))),
             Device::Array(_) | Device::Volume(_) => {
                 let path = named(roots, device);
@@ -113,7 +113,7 @@ pub(crate) fn named(roots: &Roots, device: &Device) -> PathBuf {
     }
 }
 
-/// A device below `node` (`dm-0`, `md127`) that is none of our own; `node` itself if it lies on nothing.
+/// A device below `node` (`dm-0`, `md127`) that is not in `own`; `node` itself if it does not lie on any device.
 fn foreign(roots: &Roots, node: &str, own: &[String]) -> Option<String> {
     let mut below = vec![node.to_owned()];
     let mut seen = Vec::new();
@@ -203,7 +203,8 @@ impl Target {
         &self.planned
     }
 
-    /// The device nodes and sizes in bytes of the partitions that are on it now and do not stay, in disk order.
+    /// The device nodes and sizes in bytes of the partitions that are on the disk now and will be replaced, in disk
+    /// order.
     pub(crate) fn old_partitions(&self, roots: &Roots) -> Vec<(PathBuf, u64)> {
         disk_facts::children(roots, &self.name)
             .into_iter()
@@ -222,7 +223,7 @@ impl Target {
             .collect()
     }
 
-    /// What it is, and what has become of it, for a report of something that went wrong.
+    /// The disk, and whether it has changed since it was found, for the report of an error.
     pub(crate) fn words(&self, roots: &Roots) -> Vec<String> {
         let mut words = vec![format!("the disk is {}", of_planned(&self.planned.disk))];
         if let Err(refusal) = self.still_it(roots) {

@@ -141,7 +141,7 @@ fn another_key_is_told_from_an_appliance_that_is_away() {
         "{error}"
     );
 
-    // The appliance's certificate is public: who shows it must still prove that the key is theirs.
+    // The appliance's certificate is public: a server that shows it must still prove that it has the key.
     let url = serve(certificate(&appliance), &other);
     let error = post(&url, pin(&appliance)).err().expect("refuses");
     assert!(

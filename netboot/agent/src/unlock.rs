@@ -1,5 +1,5 @@
-//! In the initrd of an installed node: opens its encrypted volumes, by the TPM, else with the key that the appliance has.
-//! What stays closed is for a person at the console, whom somebody else asks.
+//! In the initrd of an installed node: opens its encrypted volumes, by the TPM, else with the key that the appliance
+//! has. For what stays closed, systemd asks a person at the console.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -45,7 +45,7 @@ impl FromStr for Volume {
 pub(crate) struct Closed {
     volume: Volume,
     token: Option<UnlockToken>,
-    /// A TPM has a key of its own for it.
+    /// Whether the TPM has a key for it.
     tpm: bool,
 }
 
@@ -55,7 +55,7 @@ impl Closed {
     }
 }
 
-/// Those that are not open yet, in the order given.
+/// The volumes that are not open yet, in the order given.
 pub(crate) fn closed(outside: &mut dyn Outside, roots: &Roots, volumes: &[Volume]) -> Vec<Closed> {
     let mut closed = Vec::new();
     for volume in volumes.iter().filter(|one| !is_open(roots, one)) {
@@ -73,7 +73,7 @@ pub(crate) fn closed(outside: &mut dyn Outside, roots: &Roots, volumes: &[Volume
         closed.push(Closed {
             volume: volume.clone(),
             token: of_kind(&header, UnlockToken::KIND).and_then(|token| {
-                // It was written by an agent, which may have been another version.
+                // An agent of another version may have written it.
                 serde_json::from_value(token.clone()).ok()
             }),
             tpm: of_kind(&header, "systemd-tpm2").is_some(),
@@ -91,7 +91,7 @@ fn of_kind<'a>(header: &'a Value, kind: &str) -> Option<&'a Value> {
     tokens.find(|token| token["type"] == kind)
 }
 
-/// Opens what a TPM has a key for, with systemd's own program: the key never comes near this one.
+/// Opens the volumes that the TPM has a key for, with systemd's own program: the key never comes into this process.
 pub(crate) fn by_tpm(outside: &mut dyn Outside, roots: &Roots, closed: &mut Vec<Closed>) {
     if !closed.iter().any(|one| one.tpm) {
         return;
@@ -113,7 +113,7 @@ pub(crate) fn by_tpm(outside: &mut dyn Outside, roots: &Roots, closed: &mut Vec<
         let attach = Command::new("systemd-cryptsetup")
             .args(["attach", &volume.name])
             .path(&volume.device)
-            // `headless`: it asks nobody for a passphrase.
+            // `headless`: it does not ask for a passphrase.
             .args(["-", "tpm2-device=auto,headless=1"])
             // Else libcryptsetup reads the header's token with a plugin that it loads from a place of its own, which a first
             // stage need not have: systemd can do that by itself (its ENVIRONMENT.md).
@@ -133,7 +133,7 @@ pub(crate) fn by_tpm(outside: &mut dyn Outside, roots: &Roots, closed: &mut Vec<
     });
 }
 
-/// Where to ask for the key of what is still closed; one key is for all of a machine.
+/// Where to ask for the key of the closed volumes. One key opens all volumes of a machine.
 pub(crate) fn token(closed: &[Closed]) -> Option<UnlockToken> {
     closed.iter().find_map(|one| one.token.clone())
 }
@@ -146,7 +146,8 @@ pub(crate) fn place(token: &UnlockToken) -> anyhow::Result<(String, Pin)> {
     Ok((url, pin))
 }
 
-/// Asks the appliance for the key, for as long as `patience` if it does not answer, and opens the rest with it.
+/// Asks the appliance for the key, until `patience` is over if it does not answer, and opens the closed volumes with
+/// it.
 ///
 /// # Errors
 /// There is no key: the appliance refused, is another one, or was not there.
@@ -187,7 +188,7 @@ pub(crate) fn by_appliance(
                 outside.say(&line);
                 false
             }
-            // Somebody typed faster.
+            // A person opened it at the console meanwhile.
             Err(_) if is_open(roots, volume) => false,
             Err(error) => {
                 complain(outside, volume, &error.into());

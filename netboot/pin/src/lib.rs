@@ -22,7 +22,7 @@ pub struct Pin([u8; 32]);
 #[error("is not `sha256/` and the base64 of 32 octets")]
 pub struct PinError;
 
-/// Somebody answered who is not the appliance that is to be trusted. Asking again would not help.
+/// The server that answered does not have the pinned key. Asking again would not help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("whoever answers is not the appliance: {what}")]
 pub struct ForeignKey {

@@ -1,4 +1,4 @@
-//! TLS that trusts one public key and nothing else.
+//! TLS that trusts one public key, and no certificate authority.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,8 +9,8 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, Signa
 
 use crate::{ForeignKey, Pin};
 
-/// Why the last handshake was ended, if it was because of the other side's key. `reqwest` buries the reason
-/// in layers of its own, and whether to ask again hangs on it.
+/// The key of the other side, if the last handshake was ended because of it. `reqwest` hides that reason in layers of
+/// its own, and whether to ask again depends on it.
 pub type Verdict = Arc<Mutex<Option<ForeignKey>>>;
 
 #[derive(Debug)]

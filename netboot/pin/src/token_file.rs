@@ -18,7 +18,7 @@ use url::Url;
 
 use crate::Pin;
 
-/// Characters of a token of one's own. Fewer could be guessed, or are a word such as "changeme".
+/// The fewest characters of a token of one's own. A shorter one could be guessed, or is a word such as "changeme".
 const SHORTEST: usize = 32;
 
 /// What the file says.
@@ -63,7 +63,7 @@ impl TokenFile {
     /// Takes apart what was read from the file at `path`.
     ///
     /// # Errors
-    /// It is not such a file. The error quotes nothing of it.
+    /// It is not such a file. The error does not quote the file.
     pub fn parse(path: &Path, octets: Vec<u8>) -> anyhow::Result<Self> {
         let shown = path.display();
         let text = String::from_utf8(octets).unwrap_or_default();

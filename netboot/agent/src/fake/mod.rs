@@ -23,7 +23,7 @@ use crate::outside::{
 pub(crate) use machine::DiskSpec;
 pub(crate) use samples::{TOPLEVEL, identity, plan, plan_for, plan_on, secrets};
 
-/// What the appliance, or `nix-env`, does once instead of the usual.
+/// What the appliance, or `nix-env`, does once in place of the usual.
 pub(crate) enum Say {
     Away,
     Foreign,
@@ -61,7 +61,7 @@ pub(crate) struct Fake {
     pub fail_every: Option<&'static str>,
     /// What tries of `nix-env` say before they fail.
     pub nix_fails: VecDeque<Vec<String>>,
-    /// What happens once it is that late.
+    /// Changes that happen once that time has passed.
     due: Vec<(Duration, Change)>,
     on_call: Option<(&'static str, Change)>,
     /// What disko's script does; the line that it fails with.
@@ -184,7 +184,7 @@ impl Fake {
             .push_back(say);
     }
 
-    /// What happens while the agent sleeps, so many seconds after it began.
+    /// A change that happens while the agent sleeps, `seconds` after it began.
     pub(crate) fn at(&mut self, seconds: u64, change: Change) {
         self.due.push((Duration::from_secs(seconds), change));
     }

@@ -1,4 +1,4 @@
-//! The machine waits for an operator's word, and touches nothing until it is said.
+//! The machine waits for an operator to confirm, and writes to no disk before.
 
 use netboot::api::types::PlanRequest;
 use netboot::base::refusal::{Code, Refusal};

@@ -1,4 +1,4 @@
-//! An install in which nothing goes wrong.
+//! An install without a fault.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -185,7 +185,7 @@ fn a_pool_is_made_on_its_partition_and_left_exported() {
     let mut fake = Fake::new(Firmware::Bios);
     fake.add_disk(&disk);
     fake.add_partition("vda", 1, 2048, 4096, "old");
-    // Of an install before this one; and it runs.
+    // A pool of an earlier install, which is imported.
     fake.signatures("vda1", &[("0x3f000", "zfs_member", "rpool", "77")]);
     fake.pools = "rpool\ntank\n".to_owned();
     fake.plan = plan_for(Firmware::Bios, "zfs", &[disk]);

@@ -20,7 +20,7 @@ fn a_command_that_fails_ends_the_install_there_and_says_which() {
             .split(' ')
             .find(|word| !word.contains('='))
             .unwrap_or_default();
-        // Looking may fail; and these are tried again, since a scanner may be at work.
+        // Programs that only read may fail; and these are tried again, since a scanner may hold the device.
         let again =
             command.starts_with("umount") || command.contains("--rereadpt") || first == "nix-env";
         if looks(command) || again {

@@ -1,4 +1,4 @@
-//! Nothing but the planned disk is written to, whatever else the machine has.
+//! Only the planned disk is written to, whatever else the machine has.
 
 use netboot::disk::hardware::Firmware;
 use netboot::install::report::Step;
@@ -71,7 +71,7 @@ proptest! {
         }
         let chosen = chosen.get(&all);
         fake.plan = plan_for(Firmware::Uefi, "ext4", &[*chosen]);
-        // The name it had when the plan was made says nothing.
+        // The kernel's name from when the plan was made does not count.
         fake.plan.disks[0].disk.node = renamed.get(&all).name.to_owned();
 
         let same = |d: &&DiskSpec| (d.size, d.sector, d.model, d.serial)

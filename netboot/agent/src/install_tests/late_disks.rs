@@ -29,7 +29,7 @@ fn unplug(fake: &Fake, name: &str) {
     fs::remove_file(fake.base().join("sys/block").join(name)).expect("was there");
 }
 
-/// What comes to pass with the machine.
+/// A change of the machine.
 type Change = fn(&mut Fake);
 
 #[test]

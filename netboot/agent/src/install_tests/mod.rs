@@ -34,14 +34,14 @@ fn run(fake: &mut Fake) -> Result<(), Stop> {
     install(fake, &roots, &orders())
 }
 
-/// Whether a command changes nothing.
+/// Whether a command only reads.
 fn looks(line: &str) -> bool {
     ["wipefs --json ", "pvs ", "udevadm ", "zpool version"]
         .iter()
         .any(|look| line.starts_with(look))
 }
 
-/// All but what only looks.
+/// All commands that do more than read.
 fn doings(fake: &Fake) -> Vec<&String> {
     fake.log.iter().filter(|line| !looks(line)).collect()
 }

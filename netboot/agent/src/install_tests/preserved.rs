@@ -70,7 +70,7 @@ fn wherever_it_is_cut_off_before_that_nothing_has_the_label() {
     for place in table..=named {
         let mut fake = machine();
         fake.fail_at = Some(place);
-        // What only looks, and what is tried again, may fail.
+        // Commands that only read, and those that are tried again, may fail.
         let Err(stop) = run(&mut fake) else { continue };
         let (step, causes) = failed(Err(stop));
         assert!(step <= Step::Format, "{causes}");

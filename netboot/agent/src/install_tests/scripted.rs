@@ -1,5 +1,5 @@
-//! An install whose disks disko's own script lays out: in its order, with the other disks held against writes, and with
-//! nothing believed of what the script did.
+//! An install whose disks disko's own script lays out: in its order, with the other disks read-only, and with a check
+//! of everything that the script did.
 
 use std::fs;
 

@@ -27,7 +27,7 @@ pub(crate) fn boot_loader(install: &mut Run<'_>, targets: &Targets) -> anyhow::R
     Ok(())
 }
 
-/// A system built without knowing the machine names its disks by these links: GRUB for BIOS needs them, and disko's script.
+/// A system that was built for any machine names its disks by these links: GRUB for BIOS and disko's script need them.
 pub(super) fn name_disks(install: &Run<'_>, targets: &Targets) -> anyhow::Result<()> {
     for target in targets.iter() {
         let folder = install.roots.dev.join("disk/netboot");

@@ -26,8 +26,8 @@ struct Found<'a> {
     at: Option<PathBuf>,
 }
 
-/// Never fails the install: see [`efi`]. Each disk of a mirror has an entry, so that it starts when the other is gone. BIOS
-/// has no entries and no fallback place; its partition for `/boot` may be of the same kind all the same.
+/// Never fails the install: see [`efi`]. Each disk of a mirror has an entry, so that it starts when the other is gone.
+/// BIOS has neither entries nor a fallback place, even where its partition for `/boot` is of the same type.
 pub(crate) fn boot_order(install: &mut Run<'_>, targets: &Targets, plan: &Plan) {
     if plan.firmware == Firmware::Bios {
         return;
@@ -65,7 +65,7 @@ pub(crate) fn boot_order(install: &mut Run<'_>, targets: &Targets, plan: &Plan) 
     }
 }
 
-/// As the plan has them.
+/// The EFI system partitions of the plan.
 fn planned<'a>(roots: &Roots, targets: &'a Targets, plan: &Plan) -> Vec<Found<'a>> {
     let all = targets.iter().flat_map(|target| {
         let partitions = target.planned().partitions.iter();
@@ -89,7 +89,7 @@ fn planned<'a>(roots: &Roots, targets: &'a Targets, plan: &Plan) -> Vec<Found<'a
     found.collect()
 }
 
-/// As a script made them: no plan knows.
+/// The EFI system partitions that a script made, which are in no plan.
 fn made<'a>(install: &mut Run<'_>, targets: &'a Targets) -> Vec<Found<'a>> {
     let mut found = Vec::new();
     for target in targets.iter() {

@@ -11,8 +11,8 @@ use crate::outside::{Call, Outside};
 use crate::run::{Run, Stop, causes};
 use crate::talk::{self, PATIENCE};
 
-/// What proves to the appliance that it speaks to one and the same agent, and what opens the secrets. Lives in RAM
-/// and dies with this boot. No `Debug`.
+/// The session key, by which the appliance knows this agent again, and the key that opens the secrets. Both live in RAM
+/// and end with this boot. There is no `Debug`, so that they cannot reach a log.
 pub(crate) struct Keys {
     /// 256 bits, as 64 hexadecimal digits.
     pub session: String,
@@ -62,7 +62,7 @@ pub(crate) fn claim(
     Ok(answer)
 }
 
-/// Without keys there is nobody to report as.
+/// Without keys there is no session to report in.
 pub(crate) fn without_keys(outside: &mut dyn Outside, error: &anyhow::Error) -> Stop {
     let causes = causes(error);
     for cause in &causes {

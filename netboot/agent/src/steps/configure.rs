@@ -53,7 +53,7 @@ pub(crate) fn configure(
     let public: Vec<&str> = public.split_whitespace().take(2).collect();
     anyhow::ensure!(public.len() == 2, "the public SSH host key is not one");
 
-    // Only now: until here the appliance may be asked for the same ciphertext again.
+    // Acknowledged only now: until here the agent may ask for the same ciphertext again.
     install.tell("/node/v1/secrets/received", &())?;
     Ok(public.join(" "))
 }
@@ -65,7 +65,7 @@ fn receive(install: &mut Run<'_>, keys: &Keys) -> anyhow::Result<InstallSecrets>
     keys.opened(&answer)
 }
 
-/// The card that this machine netbooted from, as well as it is known.
+/// The card that this machine netbooted from, as far as it is known.
 fn booted_from(install: &mut Run<'_>, orders: &Orders) -> anyhow::Result<Mac> {
     if let Some(mac) = orders.booted_from {
         return Ok(mac);

@@ -14,14 +14,14 @@ use crate::outside::{Command, CommandError, run, start};
 use crate::run::Run;
 use crate::talk::Backoff;
 
-/// What makes a store path a system (`nix-env --set` would take any path).
+/// Files that a store path must have to be a system (`nix-env --set` would take any path).
 const PARTS: [&str; 4] = [
     "init",
     "kernel",
     "nixos-version",
     "bin/switch-to-configuration",
 ];
-/// Tries in a row that bring nothing.
+/// The number of tries in a row without progress after which the copy fails.
 const FRUITLESS: u32 = 5;
 
 /// The system as it was installed.
@@ -75,8 +75,8 @@ pub(super) struct Fetch<'a> {
     pub total: Option<u64>,
 }
 
-/// Tries until the closure is there. An appliance that is away is waited for without end, because a retry must be
-/// reported first; a cache that answers but does not deliver is given a few tries.
+/// Tries until the closure is there. There is no limit while the appliance is away, because each retry must be reported
+/// first. A cache that answers but does not deliver is given a few tries.
 pub(super) fn fetch(install: &mut Run<'_>, fetch: &Fetch<'_>) -> anyhow::Result<()> {
     let Fetch {
         step, what, onto, ..
@@ -108,11 +108,12 @@ pub(super) fn fetch(install: &mut Run<'_>, fetch: &Fetch<'_>) -> anyhow::Result<
             Cause::Passing if error.absent => return Err(error.into()),
             Cause::Passing => {}
         }
-        // What is written to a disk that is gone may well be taken for a while.
+        // The kernel may accept writes to a disk that is gone for a while.
         for target in &install.targets {
             target.still_it(install.roots)?;
         }
-        // A path that breaks off at the same byte, or has the wrong hash, every time is no headway.
+        // Only whole paths count as progress: a path may break off at the same byte, or have the wrong hash, every
+        // time.
         fruitless = if log.paths() > most { 0 } else { fruitless + 1 };
         most = log.paths();
         if fruitless == FRUITLESS {
@@ -181,8 +182,8 @@ pub(crate) fn generation_of(link: &Path) -> Option<u32> {
         .ok()
 }
 
-/// Where a path of the new system lies for us: links are followed as if `root` were `/`. `None` if they lead in a
-/// circle or out of it.
+/// The path of a file of the new system, as the agent sees it: links are followed as if `root` were `/`. `None` if they
+/// lead in a circle or out of it.
 pub(crate) fn resolve(root: &Path, path: &str) -> Option<PathBuf> {
     let mut left = 40;
     let mut at = root.to_owned();

@@ -25,7 +25,8 @@ pub(crate) fn format(
     perform(install, targets, plan, Step::Format)?;
     install.volume_keys = None;
     super::settle(install.outside);
-    // Where udev runs, it has the kernel read a table again that was written to, if nothing on the disk is in use.
+    // udev, where it runs, has the kernel read a partition table again that was written to, if no partition of the disk
+    // is in use.
     partitioned(install, targets)
 }
 
@@ -39,7 +40,7 @@ fn receive(
     let DiskSecrets { key, credential } = keys.opened(&answer)?;
     let token = UnlockToken {
         kind: UnlockToken::KIND.to_owned(),
-        // A header that was just made has one.
+        // A header that was just made has one keyslot.
         keyslots: vec!["0".to_owned()],
         machine: plan.host_name.clone(),
         appliance: orders.url.clone(),

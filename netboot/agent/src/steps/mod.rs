@@ -15,7 +15,7 @@ pub(crate) mod unmount;
 
 use crate::outside::{Look, Probe, look};
 
-/// Lets udev catch up. Installers without udev have nothing to wait for.
+/// Lets udev catch up. An installer without udev does not wait.
 pub(crate) fn settle(outside: &mut dyn Look) {
     match look(outside, &Probe::settled()) {
         Err(error) if !error.absent => outside.say(&format!("  warning: {error}")),

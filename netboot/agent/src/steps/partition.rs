@@ -19,7 +19,7 @@ pub(crate) fn partition(
     for target in targets.iter() {
         for (partition, size) in target.new_partitions(install.roots) {
             target.still_it(install.roots)?;
-            // Partitions of a table that is long gone may have begun or ended here.
+            // Partitions of an older table may have begun or ended here.
             zero_ends(install, &partition, size)?;
         }
     }

@@ -17,14 +17,15 @@ use crate::run::Run;
 use crate::talk::CallError;
 use crate::target::Targets;
 
-/// Between two questions while an operator has to say yes first.
+/// The pause between two requests while an operator has to confirm first.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// How long disks are waited for that may make a plan of a refusal. USB and SAS are searched long after udev has settled:
-/// a USB disk showed 8 s after the kernel had started, and many spin up slower.
+/// How long the agent waits, after a refusal, for disks that show late and with which there may be a plan. USB and SAS
+/// are searched long after udev has settled: a USB disk showed 8 s after the kernel had started, and many spin up
+/// slower.
 const LATE_DISKS: Duration = Duration::from_secs(20);
 
-/// How often a plan is made for disks that are not those of the machine any more, before that is an error.
+/// How often a plan is asked for because the disks changed, before that is an error.
 const PLANS: u32 = 5;
 
 /// A plan for the disks that are there once it is made.
@@ -34,7 +35,7 @@ pub(crate) fn plan(run: &mut Run<'_>, claim: &ClaimAnswer) -> anyhow::Result<Pla
         let plan = sound(run, claim)?;
         super::settle(run.outside);
         let hardware = inventory(run.outside, run.roots);
-        // A planned disk that is gone is broken or was pulled out: that is no reason to take another one.
+        // If a planned disk is gone, it is broken or was pulled out: another one must not be taken in its place.
         Targets::identify(&plan, &hardware, run.roots)?;
         let Some(cause) = other_disks(&plan, &hardware) else {
             return Ok(plan);
@@ -53,7 +54,7 @@ pub(crate) fn plan(run: &mut Run<'_>, claim: &ClaimAnswer) -> anyhow::Result<Pla
     }
 }
 
-/// One that can be carried out, shown to whoever stands before the machine, and with all that it needs brought here.
+/// A plan that was checked and shown on the console, and whose script, if it has one, is here.
 fn sound(run: &mut Run<'_>, claim: &ClaimAnswer) -> anyhow::Result<Plan> {
     let (plan, hardware) = granted(run)?;
     check(&plan, hardware.firmware).context("the plan cannot be carried out")?;
@@ -91,8 +92,8 @@ fn sound(run: &mut Run<'_>, claim: &ClaimAnswer) -> anyhow::Result<Plan> {
     Ok(plan)
 }
 
-/// Asks for the plan until an operator said yes to what it wipes, each time with what is in the machine by then: the yes
-/// is for what was on the disks when it was said.
+/// Asks for the plan until an operator has confirmed what it wipes, each time with a new inventory: an operator
+/// confirms what was on the disks at that moment.
 fn granted(run: &mut Run<'_>) -> anyhow::Result<(Plan, Hardware)> {
     let mut told = None;
     let mut until = None;
@@ -119,7 +120,7 @@ fn granted(run: &mut Run<'_>) -> anyhow::Result<(Plan, Hardware)> {
     }
 }
 
-/// Whether other disks show than the plan was refused for, before it is `until`, which the first refusal sets.
+/// Whether the disks differ, before `until`, from those that the plan was refused for. The first refusal sets `until`.
 fn changes(run: &mut Run<'_>, before: &Hardware, until: &mut Option<Duration>) -> bool {
     let now = run.outside.elapsed();
     let until = *until.get_or_insert_with(|| {
@@ -136,7 +137,7 @@ fn changes(run: &mut Run<'_>, before: &Hardware, until: &mut Option<Duration>) -
     false
 }
 
-/// For whoever stands before the machine.
+/// The message on the console while the machine waits for an operator.
 fn wait_for_a_word(run: &mut Run<'_>, refusal: &Refusal) {
     let bar = "#".repeat(72);
     run.say(&bar);

@@ -1,5 +1,5 @@
-//! Disko's own script in place of our commands: brought here before anything is wiped, run with every other disk held against
-//! writes, and believed nothing.
+//! Disko's own script in place of our commands: brought here before anything is wiped, run with every other disk
+//! read-only, and checked afterwards.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,8 @@ use crate::run::Run;
 use crate::shield::Shield;
 use crate::target::Targets;
 
-/// Whoever finds these in what was just made has found an old filesystem that was not made anew.
+/// Paths that a filesystem does not have when it was just made: where one exists, the script left an old filesystem in
+/// place.
 const OF_A_SYSTEM: [&str; 2] = ["nix/store", "etc/NIXOS"];
 
 /// Copies the script, with all that it needs, from the cache into the installer's own store: into RAM.
@@ -127,14 +128,14 @@ pub(crate) fn mounted(install: &mut Run<'_>, targets: &Targets) -> anyhow::Resul
     folder(&root, 0o755)
 }
 
-/// Everything written out, nothing mounted, and nothing that the script built still running.
+/// Writes everything out, unmounts it, and stops what the script built.
 pub(crate) fn leave(
     install: &mut Run<'_>,
     targets: &Targets,
     unmount: impl FnOnce(&mut Run<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     for mounted in below(install.roots) {
-        // Asked of one filesystem, it says what could not be written since it was mounted (syncfs(2)).
+        // `sync -f` on one filesystem fails if anything could not be written since it was mounted (syncfs(2)).
         if fs::metadata(&mounted.at).is_ok() {
             run(install.outside, &commands::write_out(&mounted.at))
                 .context("the disk does not take what was written")?;

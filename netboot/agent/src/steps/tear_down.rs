@@ -15,8 +15,9 @@ use crate::outside::{Command, run};
 use crate::run::Run;
 use crate::target::{Target, Targets};
 
-/// What holds a GPT at either end, boot loaders before the first partition, all four labels of ZFS (two in the first
-/// 512 KiB, two in the last whole ones), and the superblocks of mdraid wherever its versions put them.
+/// The bytes that are overwritten at either end of a disk: enough for the GPT, boot loaders before the first partition,
+/// all four labels of ZFS (two in the first 512 KiB, two in the last whole ones), and the superblocks of mdraid
+/// wherever its versions put them.
 pub(crate) const SPAN: u64 = 1 << 20;
 const REREADS: u32 = 10;
 /// An array that was just stopped may be started again by udev before its superblocks are gone.
@@ -46,7 +47,7 @@ pub(crate) fn tear_down(install: &mut Run<'_>, plan: &Plan) -> anyhow::Result<Ta
     Ok(targets)
 }
 
-/// Which disk came or went since the plan was made: which disks are meant can depend on each that is there.
+/// A disk that came or went since the plan was made. The choice of disks can depend on each disk that is there.
 pub(super) fn other_disks(plan: &Plan, hardware: &Hardware) -> Option<String> {
     let mut gone: Vec<&Disk> = plan.seen.iter().map(|seen| &seen.disk).collect();
     for disk in &hardware.disks {
@@ -62,7 +63,7 @@ pub(super) fn other_disks(plan: &Plan, hardware: &Hardware) -> Option<String> {
     Some(format!("disk {} went after the plan", gone.words()))
 }
 
-/// Makes everything let go of disks that were just laid out, and wipes nothing.
+/// Stops everything on disks that were just laid out, without wiping it.
 pub(super) fn let_go(install: &mut Run<'_>, targets: &Targets) -> anyhow::Result<()> {
     super::settle(install.outside);
     let names: Vec<&str> = targets.iter().map(Target::name).collect();
@@ -88,7 +89,7 @@ pub(super) fn let_go(install: &mut Run<'_>, targets: &Targets) -> anyhow::Result
     }
 }
 
-/// A pool holds its disks without showing in sysfs.
+/// Exports pools, which hold their disks and do not show in sysfs.
 fn leave_pools(install: &mut Run<'_>, hardware: &Hardware, disks: &[&str]) -> anyhow::Result<()> {
     let own = hardware.disks.iter();
     let own = own.filter(|d| disks.contains(&d.node.as_str()));
@@ -111,7 +112,7 @@ fn leave_pools(install: &mut Run<'_>, hardware: &Hardware, disks: &[&str]) -> an
     Ok(())
 }
 
-/// One go at it: everything lets go, everything is wiped, and the kernel has forgotten the old partitions.
+/// One round: stops everything on the disks, wipes them, and has the kernel forget the old partitions.
 fn clear(install: &mut Run<'_>, targets: &Targets, names: &[&str]) -> anyhow::Result<()> {
     super::settle(install.outside);
     for release in release(install.roots, names)? {
@@ -123,7 +124,7 @@ fn clear(install: &mut Run<'_>, targets: &Targets, names: &[&str]) -> anyhow::Re
                 return Err(error).context("the disk is in use, and what uses it does not let go");
             }
         }
-        // Whoever looks at what just changed is done before the next is stopped.
+        // udev has to finish with the device that just changed before the next one is stopped.
         super::settle(install.outside);
     }
     for target in targets.iter() {
@@ -135,7 +136,7 @@ fn clear(install: &mut Run<'_>, targets: &Targets, names: &[&str]) -> anyhow::Re
     Ok(())
 }
 
-/// All of a disk but what is kept.
+/// Wipes a disk, without the partitions that are kept.
 fn wipe(install: &mut Run<'_>, target: &Target) -> anyhow::Result<()> {
     // The last first: a logical partition lies inside an extended one.
     for (partition, size) in target.old_partitions(install.roots).iter().rev() {
@@ -146,8 +147,8 @@ fn wipe(install: &mut Run<'_>, target: &Target) -> anyhow::Result<()> {
         zero_ends(install, partition, *size)?;
     }
     if target.planned().keeps() {
-        // Its table stays until the new one takes its place: were the power cut between, nothing would tell any more
-        // where that lies which is to be kept.
+        // The old table stays until the new one takes its place: after a power cut in between, the place of the kept
+        // partitions would be lost.
         return Ok(());
     }
     target.still_it(install.roots)?;
@@ -157,7 +158,8 @@ fn wipe(install: &mut Run<'_>, target: &Target) -> anyhow::Result<()> {
     reread(install, target)
 }
 
-/// What `wipefs` leaves: it erases what makes a signature known, and some tools know it by less.
+/// Overwrites both ends of a device with zeros. `wipefs` erases only the magic of a signature, and some tools know a
+/// signature by less.
 pub(crate) fn zero_ends(install: &mut Run<'_>, device: &Path, size: u64) -> anyhow::Result<()> {
     install
         .outside
@@ -165,7 +167,7 @@ pub(crate) fn zero_ends(install: &mut Run<'_>, device: &Path, size: u64) -> anyh
         .with_context(|| format!("cannot overwrite the ends of `{}`", device.display()))
 }
 
-/// The kernel will not forget partitions that udev is just looking at.
+/// Has the kernel read the partition table again; it fails while udev holds a partition open.
 fn reread(install: &mut Run<'_>, target: &Target) -> anyhow::Result<()> {
     let mut tries = 1;
     loop {

@@ -1,4 +1,4 @@
-//! Leaves the disk complete: everything written out, nothing mounted; then says that it is installed.
+//! Leaves the disk complete, written out and unmounted; then reports that it is installed.
 
 use netboot::api::types::InstalledRequest;
 use netboot::install::plan::Plan;
@@ -17,7 +17,7 @@ pub(crate) fn unmount(install: &mut Run<'_>, targets: &Targets, plan: &Plan) -> 
     }
 }
 
-/// Asked until it is answered; a repeat is harmless.
+/// Sent until it is answered; a repeat is harmless.
 pub(crate) fn installed(
     install: &mut Run<'_>,
     plan: &Plan,

@@ -1,4 +1,4 @@
-//! Which way opens a volume, in which order, and when nobody waits any longer.
+//! Which way opens a volume, in which order, and when the wait ends.
 
 use netboot::base::refusal::{Code, Refusal};
 use netboot::disk::hardware::Firmware;
