@@ -153,14 +153,14 @@ impl Client {
         self
     }
 
-    /// Asks. Nothing changes by it.
+    /// A GET request: it changes nothing.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &[&str]) -> Result<T, Failure> {
         let call = Call::new(Method::GET, path);
         let request = self.request(&call).timeout(self.answer_within);
         self.answer(request, &call, self.answer_within, None).await
     }
 
-    /// Asks with a query. Nothing changes by it.
+    /// A GET request with a query: it changes nothing.
     pub(crate) async fn ask<T: DeserializeOwned>(
         &self,
         path: &[&str],
@@ -171,7 +171,7 @@ impl Client {
         self.answer(request, &call, self.answer_within, None).await
     }
 
-    /// Asks with a body. Nothing changes by it.
+    /// A request with a body that only asks: it changes nothing.
     pub(crate) async fn ask_about<B: Serialize, T: DeserializeOwned>(
         &self,
         path: &[&str],
@@ -182,7 +182,7 @@ impl Client {
         self.answer(request, &call, ASK_WITHIN, None).await
     }
 
-    /// Asks for something that is not JSON.
+    /// A GET request whose answer is not JSON.
     pub(crate) async fn octets(&self, path: &[&str]) -> Result<Vec<u8>, Failure> {
         let call = Call::new(Method::GET, path);
         let within = self.answer_within;
@@ -196,7 +196,8 @@ impl Client {
         Ok(octets.to_vec())
     }
 
-    /// Commands. `perhaps` is what may have happened if no answer comes: "enrolled 52:54:00:12:34:56".
+    /// A POST request, which changes something. `perhaps` is what may have happened if no answer comes: "enrolled
+    /// 52:54:00:12:34:56".
     pub(crate) async fn post<B: Serialize, T: DeserializeOwned>(
         &self,
         path: &[&str],

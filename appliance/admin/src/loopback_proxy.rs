@@ -29,10 +29,10 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::format::bytes;
 
-/// The user's name that goes with the password; nobody looks at it.
+/// The user name that goes with the password; it is not checked.
 const LOGIN: &str = "pxe-admin";
 
-/// How long after a connection that could not be taken the next one is: the cause may be a lack of file descriptors.
+/// The pause after a connection that could not be accepted: the cause may be a lack of file descriptors.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Open as long as it is held.
@@ -151,7 +151,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
                     let connection = http1::Builder::new()
                         .serve_connection(TokioIo::new(stream), service);
                     connections.spawn(async move {
-                        // One that breaks off is Nix's to report.
+                        // Nix itself reports a connection that breaks off.
                         let _ = connection.await;
                     });
                 }

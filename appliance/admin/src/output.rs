@@ -101,8 +101,8 @@ impl Output {
         self.verbose = verbose;
     }
 
-    /// Prints how far something is, beside the answer: only where stderr is a terminal, on a line that the next progress
-    /// writes over. A log would only be filled by it.
+    /// Prints how far something is, beside the answer: only where stderr is a terminal, on a line that the next
+    /// progress writes over. A log gets no progress lines.
     pub(crate) fn progress(&mut self, text: &str) {
         if self.stderr_terminal {
             self.progress = true;

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::client::{Client, Lines};
 use crate::failure::Failure;
 
-/// The appliance says something at least every 10 s; after three times that, the line is cut.
+/// The appliance sends a line at least every 10 s; after three times that, the connection is taken for broken.
 const QUIET: Duration = Duration::from_secs(30);
 
 /// How long the appliance may be away before watching it makes no sense: a restart, an upgrade, a reboot.
@@ -19,7 +19,7 @@ const AWAY: Duration = Duration::from_secs(300);
 const AGAIN: Duration = Duration::from_millis(500);
 
 pub(crate) enum StreamItem {
-    /// A line, and as it came.
+    /// A line of the stream: parsed, and as it came.
     Live(Box<Live>, String),
     /// The appliance is away; said once.
     Lost,

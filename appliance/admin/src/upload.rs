@@ -22,8 +22,9 @@ use crate::output::Output;
 /// How often the progress is printed.
 const TELL_EVERY: Duration = Duration::from_millis(500);
 
-/// Copies the closure of a path of this machine's Nix store to an appliance that is another machine. Does nothing for an
-/// appliance on this machine, which takes it from the store itself, nor for a path that is not in the store here.
+/// Copies the closure of a path of this machine's Nix store to an appliance that is another machine. It returns at once
+/// for an appliance on this machine, which takes the path from the store itself, and for a path that is not in the
+/// store here.
 pub(crate) async fn upload(
     client: &Client,
     path: &StorePath,
@@ -77,7 +78,7 @@ fn copy(proxy: &LoopbackProxy, path: &StorePath, folder: &Path, netrc: &Path) ->
         .arg(path.as_str())
         .arg("--netrc-file")
         .arg(netrc)
-        // What Nix remembers of a cache, it remembers by the URL; this one is another appliance's tomorrow.
+        // Nix's cache of what a binary cache has is keyed by URL, and another appliance may have this URL tomorrow.
         .env("XDG_CACHE_HOME", folder)
         .env("no_proxy", "127.0.0.1")
         .env("NO_PROXY", "127.0.0.1");

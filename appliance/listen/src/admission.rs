@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// A flood is worth one line in the log in this time; a line for each refusal would be part of the flood.
+/// The rate limit of log lines about refusals: one in this time. A line for each refusal would be part of the flood.
 const NEWS: Duration = Duration::from_secs(10);
 
 /// What a limit of its own holds for: an address, a card, all strangers together.
@@ -28,7 +28,7 @@ pub struct Admission<S> {
 
 #[derive(Debug)]
 struct Counts<S> {
-    /// Sources of which something is under way; the others are not remembered.
+    /// The sources that have something under way; the others are not remembered.
     by_source: HashMap<S, usize>,
     /// When a refusal was last news.
     news: Option<Instant>,

@@ -36,7 +36,7 @@ pub async fn closure(toplevel: &StorePath, host: Host) -> Result<Vec<Member>, Re
     Ok(members.map(|(path, size)| Member { path, size }).collect())
 }
 
-/// What `nix-store --query` says of these paths; `doing` names the work in a refusal.
+/// What `nix-store --query` prints for these paths; `doing` names the work in a refusal.
 async fn query(
     what: &str,
     paths: &[StorePath],

@@ -7,8 +7,7 @@ use netboot::base::store_path::StorePath;
 
 use crate::publish_failed;
 
-/// What makes a store path a NixOS toplevel: without these, an install ends in a machine that does not
-/// boot, and Nix would not mind.
+/// Files that a NixOS toplevel must have. Nix would install a path without them, and the machine would not boot.
 pub const PARTS: [&str; 4] = [
     "init",
     "kernel",

@@ -8,11 +8,11 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use netboot_listen::admission::{self, Admission, Source};
 use parking_lot::Mutex;
 
-/// Transfers at once: each holds a socket.
+/// The most transfers at once: each holds a socket.
 const ALL: usize = 256;
 
-/// Transfers at once with one address. A machine reads one file at a time; what broke off without a word
-/// sits here until its patience is over.
+/// The most transfers at once with one address. A machine reads one file at a time, but a transfer that broke off
+/// without a packet is counted until it times out.
 const OF_ONE: usize = 8;
 
 /// The address of a machine.
@@ -57,7 +57,7 @@ impl Clients {
     pub(crate) fn admit(self: &Arc<Self>, client: SocketAddrV4, request: &[u8]) -> Admitted {
         let mut under_way = self.under_way.lock();
         if let Some(again) = under_way.get(&client) {
-            // Full: it is being told already.
+            // Full: an earlier repeat is waiting to be heard already.
             let _ = again.try_send(request.to_vec());
             return Admitted::Repeated;
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-/// Read from disk at once: a few hundred blocks, so that the disk is waited for seldom.
+/// Bytes that are read from disk at a time: a few hundred blocks, so that a transfer seldom waits for the disk.
 const PAGE: u64 = 256 * 1024;
 
 /// What a transfer sends. Its size is settled when it begins.

@@ -1,4 +1,4 @@
-//! A TFTP server that only sends files, and only over IPv4: the engine, which knows nothing of machines or boot loaders.
+//! A TFTP server that only sends files, and only over IPv4: the engine, without any machine or boot loader in it.
 //!
 //! The rules of the protocol are `netboot::tftp`, pure and tested there; here are the sockets, the clock and the threads. Which
 //! file a client gets is the decision of a [`FileProvider`], which is also told how each transfer ended.

@@ -1,4 +1,4 @@
-//! What the engine asks of whoever has the files, and what it tells them.
+//! The `FileProvider`: what the engine asks of it, and what the engine tells it.
 
 use std::io;
 use std::net::SocketAddrV4;

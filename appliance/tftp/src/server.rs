@@ -15,7 +15,7 @@ use crate::clients::{Admitted, Clients};
 use crate::provider::FileProvider;
 use crate::transfer;
 
-/// Longer requests are cut and then not understood. RFC 2347 allows 512 bytes.
+/// The most bytes of a request that are read. RFC 2347 allows 512; a longer request is cut, and then cannot be read.
 const REQUEST: usize = 4096;
 
 /// A server, bound. It answers from the address that it is bound to, also on a host with several.
@@ -51,7 +51,8 @@ impl Refusal {
 }
 
 impl<P: FileProvider> Server<P> {
-    /// Serves from `socket`, within a Tokio runtime.     ///
+    /// Serves from `socket`, within a Tokio runtime.
+    ///
     /// # Errors
     /// The socket cannot be waited on, or is not bound to an IPv4 address.
     pub fn new(socket: std::net::UdpSocket, provider: P) -> io::Result<Self> {
@@ -151,7 +152,7 @@ impl<P: FileProvider> RequestSocket<P> {
         self.provider
             .refused(client, name, reason.as_ref().unwrap_or(&text));
         let error = packet::error(code, &text);
-        // An error that does not go out is as one that is lost: the client asks again.
+        // If the error cannot be sent, it is as if it were lost: the client asks again.
         if let Err(error) = self.socket.try_send_to(&error, client.into()) {
             tracing::debug!(%client, %error, "cannot send a TFTP error");
         }

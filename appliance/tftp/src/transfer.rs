@@ -195,8 +195,8 @@ impl<'a, P: FileProvider> Transfer<'a, P> {
 
     /// What follows on a request from the same port, the `same` as the one before or another: a step, or the end.
     ///
-    /// What was received before it is heard first. A ROM breaks off and asks anew at once: its error and its request come in at
-    /// two sockets, and the error was the first.
+    /// Packets that were received before it are handled first. A ROM breaks off and asks anew at once: its error and
+    /// its request come in at two sockets, and the error came first.
     fn asked_again(&mut self, same: bool, now: Duration) -> ControlFlow<io::Result<End>, Step> {
         if let Some(end) = self.hear_all().transpose() {
             return ControlFlow::Break(end);
@@ -207,7 +207,8 @@ impl<'a, P: FileProvider> Transfer<'a, P> {
         }
     }
 
-    /// Sends what the step says. A packet that does not go out is as one that is lost on the way: the timer sends it again.
+    /// Sends what the step says. A packet that cannot be sent is as if it were lost on the way: the timer sends it
+    /// again.
     fn perform(&mut self, step: Step) -> io::Result<Option<End>> {
         let sent = match step {
             Step::Wait => return Ok(None),
@@ -237,7 +238,7 @@ impl<'a, P: FileProvider> Transfer<'a, P> {
     fn receive(&mut self) -> Option<(usize, SocketAddrV4)> {
         let left = self.sender.due().saturating_sub(self.begun.elapsed());
         let wanted = left.clamp(Duration::from_millis(1), POLL);
-        // To set it for every block costs more than to be woken a little late, or once too often.
+        // To set the timeout for every block costs more than to wake up a little late, or once too often.
         if self.waits > wanted + wanted / 4 || self.waits < wanted / 2 {
             match self.socket.set_read_timeout(Some(wanted)) {
                 Ok(()) => self.waits = wanted,
@@ -246,7 +247,7 @@ impl<'a, P: FileProvider> Transfer<'a, P> {
         }
         match self.socket.recv_from(&mut self.heard) {
             Ok((length, SocketAddr::V4(from))) => Some((length, from)),
-            // An error here is about a packet that was sent and that nobody received.
+            // An error here is an ICMP answer to a packet that was sent and not received.
             Ok((_, SocketAddr::V6(_))) | Err(_) => None,
         }
     }

@@ -12,8 +12,8 @@ use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg};
 pub(crate) struct Window {
     bytes: Vec<u8>,
     length: usize,
-    /// The kernel has cut windows into packets so far (`UDP_SEGMENT`, udp(7)): one system call for a window
-    /// instead of one for each block.
+    /// Whether the kernel has cut windows into packets so far (`UDP_SEGMENT`, udp(7)), with one system call for a
+    /// window in place of one for each block.
     cut_by_kernel: bool,
 }
 
@@ -41,12 +41,13 @@ impl Window {
     /// Sends what is packed.
     ///
     /// # Errors
-    /// Something of it did not go out: as good as lost on the way.
+    /// A packet could not be sent: it is as if it were lost on the way.
     pub(crate) fn send(&mut self, socket: &UdpSocket, to: SocketAddrV4) -> io::Result<()> {
         if self.bytes.len() > self.length && self.cut_by_kernel {
             match self.send_whole(socket, to) {
                 Ok(()) => return Ok(()),
-                // A card, a tunnel or a kernel that cannot. Nothing went out; one by one it does.
+                // The card, the tunnel or the kernel cannot do it. Not one packet was sent, so they are sent one by
+                // one.
                 Err(error) => {
                     tracing::debug!(%error, "the kernel does not cut windows here");
                     self.cut_by_kernel = false;

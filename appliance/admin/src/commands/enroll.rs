@@ -75,7 +75,7 @@ pub(crate) async fn confirm(client: &Client, args: &WhoArgs) -> Result<Answer, F
     let perhaps = format!("let {who} wipe what it asked about");
     let machine: Machine = client.get(&["machines", who]).await?;
     let asked = machine.waiting().map(|Waits::Wipe { disks }| disks.clone());
-    // Sent even if the machine asks for no consent: what it comes to ask meanwhile is then not consented to.
+    // Sent even if the machine does not ask at the moment: what it may come to ask meanwhile is then not confirmed.
     let seen = asked.unwrap_or_default();
     let path = ["machines", who, "confirm"];
     let request = ConfirmRequest { seen };

@@ -364,7 +364,7 @@ async fn what_cannot_be_is_refused_with_words() {
             "after {name}"
         );
     }
-    // Nothing is ever said to these; the answer is that to the request behind them.
+    // These packets get no answer; the one that comes is for the request behind them.
     for silent in [&b""[..], b"\0", b"\0\x05\0\x01not found\0"] {
         let client = served.client().await;
         client.ask(silent).await;
@@ -449,7 +449,7 @@ async fn the_answer_comes_from_the_address_that_was_asked() {
     served.close().await;
 }
 
-/// RFC 1123 §4.2.3.4: whoever asks everybody is told nothing.
+/// RFC 1123 §4.2.3.4: a request that was sent by broadcast gets no answer.
 #[tokio::test]
 async fn a_broadcast_request_is_not_heard() {
     let served = Served::open().await;

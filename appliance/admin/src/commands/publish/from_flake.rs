@@ -167,7 +167,7 @@ async fn candidates(
 
 fn note_warnings<'a>(warnings: impl Iterator<Item = &'a String>, output: &mut Output) {
     for warning in warnings {
-        // `publish` says that at its end.
+        // `publish` reports a flake with changes at its end.
         if !(warning.starts_with("warning: Git tree '") && warning.ends_with("is dirty")) {
             output.note(&format!("nix: {warning}"));
         }
@@ -298,7 +298,7 @@ async fn hand_over(
     ended.map(|()| summary)
 }
 
-/// One after the other; each goes into the summary once the appliance has it.
+/// Hands the outputs over one after the other; each goes into the summary once the appliance has it.
 async fn each(
     client: &Client,
     candidates: Vec<Candidate>,

@@ -113,7 +113,7 @@ impl UploadManifest {
     /// Asks whether all of it fits. If so, the appliance keeps the space for it.
     ///
     /// # Errors
-    /// The appliance refuses it, and nothing was sent.
+    /// The appliance refuses it; no file was sent.
     pub(crate) async fn ask(&self, client: &Client) -> Result<Lacking, Failure> {
         client.ask_about(&["publish", "room"], &self.shipment).await
     }
