@@ -156,7 +156,7 @@ fn each_kind_of_test_is_counted_once() {
     );
 }
 
-/// What a filter names must exist, or it leaves out nothing.
+/// The tests that a filter names must exist, or the filter has no effect.
 #[test]
 fn each_filter_of_the_optional_tests_names_a_test() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))

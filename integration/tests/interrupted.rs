@@ -32,7 +32,7 @@ fn attempt(machine: &Machine) -> Option<u32> {
     machine.attempt.as_ref().map(|a| a.number)
 }
 
-/// How much of a disk was ever written to.
+/// How many octets of a disk were ever written.
 fn octets_on(disk: &Disk) -> anyhow::Result<u64> {
     Ok(fs::metadata(&disk.file)?.blocks() * 512)
 }

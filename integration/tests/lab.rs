@@ -1,4 +1,4 @@
-//! The lab itself: what a machine does on a LAN where nobody has anything to boot.
+//! The lab itself: what a machine does on a LAN without a boot server.
 
 use std::time::Duration;
 

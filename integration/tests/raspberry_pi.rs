@@ -89,7 +89,7 @@ fn ask(room: &Room) -> anyhow::Result<Vec<u8>> {
     })
 }
 
-/// A file by TFTP, in blocks as the ROM takes them; nothing if there is none of that name.
+/// Gets a file by TFTP, in blocks as the ROM takes them; `None` if there is no file of that name.
 fn fetch(room: &Room, name: &str) -> anyhow::Result<Option<Vec<u8>>> {
     let url = format!("tftp://{APPLIANCE}/{name}");
     let options = [

@@ -132,7 +132,7 @@ pub(crate) fn start(kind: Kind, dir: &Path) -> anyhow::Result<Server> {
         process.still_runs()?;
         match ready {
             Some(word) => Ok(fs::read_to_string(&log)?.contains(word)),
-            // It says nothing below a warning, but binds its port.
+            // It logs warnings only, but binds its port.
             None => {
                 let ports = room.command("ss").args(["-Huln", "sport = :67"]).output()?;
                 Ok(!ports.stdout.is_empty())

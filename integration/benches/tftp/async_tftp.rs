@@ -1,4 +1,4 @@
-//! A server made of async-tftp and nothing else, to measure beside: `async-tftp-peer ADDRESS FOLDER [MILLISECONDS]`.
+//! A server made of async-tftp alone, to measure ours beside: `async-tftp-peer ADDRESS FOLDER [MILLISECONDS]`.
 //!
 //! Block and window are limited as ours are. MILLISECONDS is after how long it sends again; 3000 by default, as the crate has it.
 

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 
-/// Before it says again what it said last.
+/// The wait after which it repeats its last packet.
 const IMPATIENT: Duration = Duration::from_secs(1);
 
-/// No server here needs longer without a new block.
+/// The wait after which it gives up: no server here needs longer for a new block.
 const GIVES_UP: Duration = Duration::from_secs(90);
 
 /// What to ask for.
@@ -32,7 +32,7 @@ pub(crate) struct Terms {
 /// Gets the file into `file`, which is emptied before.
 ///
 /// # Errors
-/// The server sends an error, nothing, or nonsense.
+/// The server sends an error, no answer, or something that is not TFTP.
 pub(crate) fn fetch(
     from: Ipv4Addr,
     server: SocketAddr,
@@ -71,7 +71,7 @@ pub(crate) fn fetch(
             }
             Err(error) => return Err(error).context("cannot receive"),
         };
-        // The first answer settles the server's port; what comes from another is of a request asked twice.
+        // The first answer settles the server's port; a packet from another port belongs to the repeat of a request.
         if to == server && sender.ip() == server.ip() {
             to = sender;
         }
@@ -99,7 +99,7 @@ pub(crate) fn fetch(
                     }
                     in_window == terms.window
                 } else {
-                    // Twice, or after a gap: once said is enough where a window comes.
+                    // A block came twice, or after a gap. Within a window it is enough to acknowledge that once.
                     let told = terms.window == 1 || !gap_told;
                     gap_told = true;
                     told

@@ -1,8 +1,8 @@
 //! TFTP: ours beside dnsmasq, atftpd, tftpd-hpa and async-tftp, in one run, with one client for all.
 //!
-//! Everything happens on loopback in a namespace of its own. Packets are cut before they leave, as cards have
-//! it, and lost where they come in, in both directions. Where nothing is lost, the servers take turns and the
-//! median of the rounds counts; where something is, waiting is all that takes time, so the peers run at once.
+//! Everything happens on loopback in a namespace of its own. Packets are cut before they leave, as cards have it, and
+//! lost where they come in, in both directions. Without loss, the servers take turns and the median of the rounds
+//! counts; with loss, waiting is all that takes time, so the peers run at once.
 //!
 //! Then come the probes: what firmware does besides reading a file to its end, and what each server makes of it.
 //!
@@ -24,10 +24,10 @@ use client::{Terms, Wish, fetch};
 use probes::{PROBES, Probe};
 use servers::Server;
 
-/// Of the titles, in characters.
+/// The width of the titles, in characters.
 const WIDTH: usize = 49;
 
-/// Of each case without loss.
+/// The rounds of each case without loss.
 const ROUNDS: usize = 5;
 
 /// Files one after the other that one client gets where packets are lost: chance evens out.
@@ -38,7 +38,7 @@ struct Case {
     block: usize,
     window: u16,
     clients: u8,
-    /// Packets lost of 1000, in each direction.
+    /// How many of 1000 packets are lost, in each direction.
     loss: u32,
 }
 
@@ -94,7 +94,7 @@ impl Case {
 /// How one server did in one case.
 #[derive(Debug, Clone, Copy)]
 struct Time {
-    /// Until the last client had its last file.
+    /// The time until the last client had its last file.
     took: Duration,
     terms: Terms,
     failed: usize,
@@ -248,8 +248,8 @@ fn run(server: &Server, case: Case, want: &[u8]) -> anyhow::Result<Time> {
     })
 }
 
-/// One line: speed where nothing is lost, seconds where something is. A window that a server does not know
-/// is marked, and so are clients that got nothing.
+/// One line: speed without loss, seconds with loss. A window that a server does not know is marked, and so are clients
+/// that did not get their file.
 fn show(title: &str, case: Case, size: usize, times: &[Time]) {
     let total = size as f64 * f64::from(case.clients) * case.in_a_row() as f64;
     let cells = times.iter().map(|time| {

@@ -61,7 +61,7 @@ fn next_request_from_the_same_port(server: &Server) -> anyhow::Result<String> {
     let begun = Instant::now();
     client.socket.send_to(&sized(), server.at)?;
     while let Some((_, from)) = client.hear(LISTENS.saturating_sub(begun.elapsed()))? {
-        // What still comes from the first transfer's port is no answer.
+        // A packet from the first transfer's port is not an answer.
         if from != first {
             return Ok(format!("{:.1} ms", begun.elapsed().as_secs_f64() * 1e3));
         }

@@ -15,7 +15,8 @@ use super::http::{Request, Response};
 use super::identity;
 use super::token::Token;
 
-/// How often a kubelet posts its status while nothing changes is 10 s; half of it keeps tests short.
+/// How often the node posts its status. A kubelet does it every 10 s where nothing has changed; half of that keeps
+/// tests short.
 pub const BEAT: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_secs(2);
 

@@ -1,4 +1,4 @@
-//! One HTTPS request to an API server, trusting its CA, or nobody yet.
+//! One HTTPS request to an API server: with its CA, or before the CA is known.
 
 use std::io::Write as _;
 use std::net::{TcpStream, ToSocketAddrs as _};
@@ -19,7 +19,7 @@ use super::http::{Request, Response};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Whom a request goes to, and who is believed to be there.
+/// The server that a request goes to, and the CA that its certificate must be from.
 #[derive(Clone)]
 pub struct Client {
     host: String,
@@ -97,7 +97,7 @@ impl Client {
         request.write(&format!("{host}:{port}"), &mut stream)?;
         let response = Response::read(&mut stream)?;
         stream.conn.send_close_notify();
-        // The answer is here; whether the server still reads a goodbye changes nothing.
+        // The answer is here; it does not matter whether the server still reads the end of the connection.
         let _ = stream.flush();
         Ok(response)
     }

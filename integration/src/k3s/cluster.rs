@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::certs::{Authority, Issued};
 use super::token::hex;
 
-/// Kubernetes' `node-monitor-grace-period`: a node that says nothing for longer is Unknown.
+/// Kubernetes' `node-monitor-grace-period`: a node without a heartbeat for longer is Unknown.
 pub const GRACE: Duration = Duration::from_secs(40);
 
 /// The passwords that open the API. Never printed.
@@ -118,7 +118,7 @@ impl Node {
         now.saturating_sub(self.heartbeat) <= GRACE.as_secs()
     }
 
-    /// The Node object of the Kubernetes API, as far as anybody here looks.
+    /// The Node object of the Kubernetes API, as far as it is read here.
     pub fn object(&self, name: &str, now: u64) -> Value {
         let ready = if self.is_ready(now) {
             json!({ "status": "True", "reason": "KubeletReady",

@@ -48,7 +48,7 @@ impl Request {
         found.map(|(_, value)| value.as_str())
     }
 
-    /// Reads one request. Nothing if the connection ends before its first byte.
+    /// Reads one request. `None` if the connection ends before its first byte.
     pub fn read(from: impl Read) -> anyhow::Result<Option<Self>> {
         let mut from = BufReader::new(from);
         let Some((first, headers)) = head(&mut from)? else {

@@ -84,7 +84,7 @@ impl Server {
         Ok(self.listener.local_addr()?)
     }
 
-    /// Never returns. Each connection has a thread, so that a slow client holds up nobody else.
+    /// Never returns. Each connection has a thread, so that a slow client does not hold up the others.
     pub fn run(self, say: fn(&str)) -> ! {
         let server = Arc::new(self);
         loop {

@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 /// A join token: `K10<sha256 of the cluster's CA>::<user>:<password>`, or the password alone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token {
-    /// The hash that `/cacerts` must have; the short form checks nothing.
+    /// The hash that `/cacerts` must have; `None` for the short form, which does not check it.
     pub ca_hash: Option<String>,
     /// `server` or `node`, where the token says it.
     pub user: Option<String>,

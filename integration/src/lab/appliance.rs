@@ -54,7 +54,7 @@ pub struct Said {
 }
 
 impl Appliance {
-    /// Writes configuration, profile and flake into `dir`. It is started later, and nothing is published.
+    /// Writes configuration, profile and flake into `dir`. The appliance is started later; no release is published.
     pub fn new(
         room: Room,
         products: &Products,

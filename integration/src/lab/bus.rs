@@ -21,9 +21,9 @@ pub enum Bus {
 /// Looks the same from either end: firmware and QEMU do not agree on the order of its octets.
 const EUI64: u64 = 0x5254_0000_0000_5452;
 
-/// QEMU's arguments. `boot` is `,bootindex=2` or nothing.
+/// QEMU's arguments. `boot` is `,bootindex=2` or empty.
 pub fn arguments(number: u8, disk: &Disk, slot: u8, boot: &str) -> Vec<String> {
-    // Nothing is to be gained from waiting for the host's disk: the power that is cut is the machine's.
+    // There is no need to wait for the host's disk: only the machine's power is cut.
     let mut drive = format!("if=none,id=disk{number},cache=unsafe");
     drive.push_str(&match &disk.faults {
         None => format!(",format=raw,file={}", comma(&disk.file)),

@@ -36,7 +36,7 @@ impl Program {
     /// All, unless a person leaves out ISC's client, which is at its end, and which nixpkgs has dropped.
     ///
     /// # Errors
-    /// It is not here, and nobody left it out.
+    /// It is not installed, and `NETBOOT_WITHOUT` does not name it.
     pub fn all() -> anyhow::Result<Vec<Self>> {
         let mut all = vec![Self::Udhcpc, Self::Dhcpcd, Self::Networkd];
         if !Optional::Dhclient.is_left_out() {
@@ -221,7 +221,7 @@ fn command(program: Program, room: &Room, dir: &Path) -> Command {
         }
         Program::Networkd => {
             let mut command = room.command("sh");
-            // A read-only /sys tells it not to wait for udev, which knows nothing of a room.
+            // A read-only /sys tells it not to wait for udev, which does not run in a room.
             command.args([
                 "-c",
                 "mount -o remount,ro /sys && mount -t tmpfs run /run && \

@@ -145,7 +145,7 @@ impl Disk {
 fn written(file: &File) -> anyhow::Result<Vec<Range<u64>>> {
     let seek = |at: u64, whence| match lseek(file, i64::try_from(at)?, whence) {
         Ok(at) => anyhow::Ok(Some(u64::try_from(at)?)),
-        // Nothing but a hole follows.
+        // Only a hole follows.
         Err(Errno::ENXIO) => Ok(None),
         Err(error) => Err(error.into()),
     };

@@ -11,11 +11,11 @@ use super::arm::Arm;
 pub enum Firmware {
     /// OVMF, with EDK2's own PXE.
     Uefi,
-    /// OVMF with Secure Boot in force: it runs what Microsoft's keys signed, and nothing else.
+    /// OVMF with Secure Boot in force: it runs only what Microsoft's keys signed.
     SecureBoot,
     /// SeaBIOS, with iPXE in the network card's ROM.
     Bios,
-    /// Of a machine with an ARM processor.
+    /// The firmware of a machine with an ARM processor.
     #[value(skip)]
     Arm(Arm),
 }

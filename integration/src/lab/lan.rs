@@ -23,7 +23,7 @@ pub fn switch() -> anyhow::Result<()> {
     another_switch(SWITCH)
 }
 
-/// Makes a switch that nothing connects with the LAN, unless a room has a cable in both.
+/// Makes a switch that is not connected to the LAN, unless a room has a cable in both.
 pub fn another_switch(name: &str) -> anyhow::Result<()> {
     // Ports forward at once, and multicast goes everywhere, as on the switch of a home.
     ip(&format!(
@@ -40,7 +40,7 @@ pub fn tap(name: &str) -> anyhow::Result<()> {
     ip(&format!("link set {name} master {SWITCH} up"))
 }
 
-/// A tap whose cable leads to nothing: the machine sees a link, and nobody answers.
+/// A tap whose cable does not lead to any switch: the machine sees a link, and gets no answer.
 pub fn stray_tap(name: &str) -> anyhow::Result<()> {
     ip(&format!("tuntap add {name} mode tap"))?;
     quiet(name);
@@ -154,7 +154,7 @@ fn ip(words: &str) -> anyhow::Result<()> {
     run(Command::new("ip").args(words.split(' ')))
 }
 
-/// Keeps the switch's own ends from chatting in IPv6. Where that cannot be, the capture is noisier, no more.
+/// Keeps the switch's own ends from chatting in IPv6. Where that is not possible, the capture is noisier.
 fn quiet(interface: &str) {
     let _ = fs::write(
         format!("/proc/sys/net/ipv6/conf/{interface}/disable_ipv6"),

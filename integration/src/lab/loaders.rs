@@ -1,4 +1,4 @@
-//! An appliance on loopback that has nothing to do but send loaders to strangers: for clients of TFTP.
+//! An appliance on loopback that only sends loaders to strangers: for clients of TFTP.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -57,7 +57,7 @@ impl Loaders {
         })
     }
 
-    /// Of the service.
+    /// The process id of the service.
     pub fn process_id(&self) -> u32 {
         self.process.id()
     }

@@ -75,7 +75,7 @@ pub struct Machine {
     /// Plays its TPM while it is on.
     tpm: Option<Process>,
     powered: Instant,
-    /// How much of the console was there at power-on.
+    /// The length of the console's log at power-on.
     since: u64,
 }
 
@@ -146,7 +146,7 @@ impl Machine {
         if self.build.tpm {
             let dir = self.console.parent();
             let dir = dir.context("a console without a folder")?;
-            // The one of the last time holds its memory.
+            // swtpm of the last power-on still holds the TPM's memory.
             self.tpm = None;
             self.tpm = Some(tpm::power_on(&self.tap, dir, &self.log)?);
         }
@@ -199,7 +199,7 @@ impl Machine {
         Ok(fs::write(file, vars)?)
     }
 
-    /// The plug is pulled: nothing gets a chance to write anything.
+    /// The plug is pulled: no program gets a chance to write anything.
     pub fn cut_power(&mut self) -> anyhow::Result<()> {
         let (mut process, _) = self.on.take().context("the machine is off already")?;
         process.kill()
@@ -262,7 +262,7 @@ impl Machine {
         }
     }
 
-    /// Since it was last turned on.
+    /// The time since it was last turned on.
     pub fn uptime(&self) -> Duration {
         self.powered.elapsed()
     }

@@ -1,8 +1,8 @@
 //! One LAN in a box: a switch, a home router, the appliance, a cluster, and machines to power on.
 //!
-//! All of it lives in namespaces ([`namespaces`]) that are made around this process: when the process ends, however
-//! it ends, the kernel takes everything down with it. Nothing is left on the host's network, and nothing
-//! there can be reached or disturbed.
+//! All of it lives in namespaces ([`namespaces`]) that are made around this process: when the process ends, however it
+//! ends, the kernel takes everything down with it. It leaves no trace on the host's network, and can neither reach nor
+//! disturb what is there.
 //!
 //! | module | holds |
 //! |---|---|

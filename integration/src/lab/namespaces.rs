@@ -47,7 +47,7 @@ pub fn enter_namespaces() -> anyhow::Result<()> {
     Err(error).context("cannot run `unshare`")
 }
 
-/// Tries the namespaces with a program that does nothing, for the sake of a message that helps.
+/// Tries the namespaces with a program that only exits, for the sake of a message that helps.
 fn check(unshare: &Command) -> anyhow::Result<()> {
     let output = Command::new(unshare.get_program())
         .args(unshare.get_args())

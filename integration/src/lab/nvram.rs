@@ -1,8 +1,8 @@
 //! A boot order in OVMF's variables: network over IPv4 (PXE or HTTP boot) and disk, as one sets it in a firmware's menu.
 //!
-//! QEMU's `bootindex` cannot say that: to OVMF it means PXE over IPv4, then IPv6, then HTTP boot over both,
-//! and each of them that nobody answers costs another minute.
-//! Formats: UEFI 2.10 §3.1.3 (load option), §10.3 (device paths); EDK2 `AuthenticatedVariableFormat.h`.
+//! QEMU's `bootindex` cannot say that: to OVMF it means PXE over IPv4, then IPv6, then HTTP boot over both, and each of
+//! them that gets no answer costs another minute. Formats: UEFI 2.10 §3.1.3 (load option), §10.3 (device paths); EDK2
+//! `AuthenticatedVariableFormat.h`.
 
 use std::ops::Range;
 
@@ -23,7 +23,7 @@ const VARIABLE_HEADER: usize = 60;
 const VARIABLE_ID: u16 = 0x55aa;
 /// The variable is complete and in force.
 const ADDED: u8 = 0x3f;
-/// The same, and no longer in force: this bit is gone.
+/// The mask that is applied to the state of a variable that is no longer in force.
 const DELETED: u8 = !0x02;
 /// Non-volatile, seen by boot services and at run time.
 const ATTRIBUTES: u32 = 7;
@@ -158,7 +158,7 @@ fn append(vars: &mut [u8], name: &str, data: &[u8]) -> anyhow::Result<()> {
     bytes.extend(VARIABLE_ID.to_le_bytes());
     bytes.extend([ADDED, 0]);
     bytes.extend(ATTRIBUTES.to_le_bytes());
-    // Monotonic count, time and key: nothing is signed.
+    // Monotonic count, time and key: zero, since the variable is not signed.
     bytes.extend([0; 8 + 16 + 4]);
     bytes.extend(u32::try_from(name.len())?.to_le_bytes());
     bytes.extend(u32::try_from(data.len())?.to_le_bytes());
@@ -229,7 +229,7 @@ fn ipv4_node() -> Vec<u8> {
     node
 }
 
-/// No URI: the one that DHCP names.
+/// A URI node without a URI: the firmware takes the one that DHCP names.
 fn uri_node() -> Vec<u8> {
     vec![3, 24, 4, 0]
 }

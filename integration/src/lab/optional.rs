@@ -1,5 +1,5 @@
-//! What some tests need and a machine may lack: where it is absent these tests fail, since a test that passes without looking
-//! says what nobody knows. `integration/tests/selected` leaves them out where a person says so.
+//! What some tests need and a machine may lack: where it is absent these tests fail, since a test that passes without
+//! running proves nothing. `integration/tests/selected` leaves them out where a person says so.
 
 use std::{env, fmt};
 

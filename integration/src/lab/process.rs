@@ -61,7 +61,7 @@ impl Process {
         Ok(self.child.try_wait()?)
     }
 
-    /// An error if it ended: nothing that waits for it to do something need wait on.
+    /// Fails if the process has ended: to wait for it any longer would be in vain.
     pub fn still_runs(&mut self) -> anyhow::Result<()> {
         match self.ended()? {
             Some(status) => bail!("{} ended by itself: {status}", self.name),
@@ -101,7 +101,7 @@ fn processor_time(stat: &str) -> Option<Duration> {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended already, which is as good.
+        // It may have ended already.
         let _ = self.kill();
     }
 }

@@ -104,7 +104,7 @@ struct Slice {
     name: String,
 }
 
-/// Copies a partition of a raw image, by its GPT name, into a file. False: there is none of that name.
+/// Copies a partition of a raw image, by its GPT name, into a file. False if there is no partition of that name.
 pub fn partition(image: &Path, name: &str, to: &Path) -> anyhow::Result<bool> {
     let text = output(Command::new("sfdisk").arg("--json").arg(image))?;
     let table = serde_json::from_str::<Sfdisk>(&text)?.partitiontable;

@@ -163,8 +163,8 @@ pub fn cluster(
     Ok(Cluster { process, log })
 }
 
-/// Everything that crosses the switch, written down from now on. Nothing where root is an ordinary user in a
-/// user namespace: tcpdump insists on setting its groups, which such a root may not.
+/// Everything that crosses the switch, written down from now on. `None` where root is an ordinary user in a user
+/// namespace: tcpdump insists on setting its groups, which such a root may not.
 pub fn capture(file: &Path, dir: &Path) -> anyhow::Result<Option<Process>> {
     if fs::read_to_string("/proc/self/setgroups").is_ok_and(|word| word.trim() == "deny") {
         return Ok(None);

@@ -75,7 +75,8 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Of a machine with this firmware and this profile, installed from these products. Waits while another test has it.
+    /// The snapshot of a machine with this firmware and this profile, installed from these products. Waits while
+    /// another test has it.
     pub(super) fn of(
         products: &Products,
         firmware: Firmware,
@@ -141,7 +142,7 @@ fn copy(from: &Path, to: &Path, name: &str) -> anyhow::Result<()> {
         .args([from, to]))
 }
 
-/// One word for all that an install comes from.
+/// A hash of everything that an install depends on.
 fn key(products: &Products, firmware: Firmware, profile: &str) -> anyhow::Result<String> {
     let mut files = vec![products.programs(), products.flake()];
     files.extend(["kernel", "initrd", "cmdline"].map(|part| products.installer(part)));

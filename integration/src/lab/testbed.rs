@@ -60,7 +60,7 @@ pub struct Testbed {
     pub machine: Machine,
     pub tokens: Tokens,
     pub dir: PathBuf,
-    /// Nothing where there could be none: see [`services::capture`].
+    /// `None` where a capture was not possible: see [`services::capture`].
     pub capture: Option<PathBuf>,
     pub products: Products,
     /// Disks and capture stay when the testbed ends, unless somebody says that it went well.
@@ -119,7 +119,7 @@ pub fn blank(dir: &Path) -> anyhow::Result<Disk> {
 }
 
 impl Testbed {
-    /// Builds it all up to a running appliance; nothing is published and nothing powered on.
+    /// Builds everything up to a running appliance; no release is published and no machine is powered on.
     ///
     /// Outside of namespaces of its own this does not return: see [`enter_namespaces`].
     pub fn new(setup: &Setup<'_>) -> anyhow::Result<Self> {

@@ -56,7 +56,7 @@ impl Timing {
         last.context("no attempt ended well")
     }
 
-    /// Of a step that was done; nothing for one that was not.
+    /// How long a step took; zero for one that was not done.
     pub fn step(&self, wanted: Step) -> Duration {
         let own = self.steps.iter().filter(|(step, _)| *step == wanted);
         own.map(|(_, took)| *took).sum()

@@ -10,7 +10,7 @@ const BETWEEN: Duration = Duration::from_millis(200);
 /// Asks `probe` until it gives something. `what` completes "waited 30 s for …".
 ///
 /// # Errors
-/// The limit is over, or the probe failed: then waiting on is in vain.
+/// The limit is over, or the probe failed: to wait any longer would be in vain.
 pub fn wait_until<T>(
     what: &str,
     limit: Duration,

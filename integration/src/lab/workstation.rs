@@ -1,5 +1,5 @@
-//! The machine of somebody who keeps the lab's repository: on the LAN, with a Nix store of its own, and nothing of the
-//! appliance but its token file.
+//! The machine of somebody who keeps the lab's repository: on the LAN, with a Nix store of its own. Of the appliance it
+//! has only the token file.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,4 +1,5 @@
-//! Encrypted disks, opened at boot by a TPM, by the appliance, and by a person; and nowhere a word of their key.
+//! Encrypted disks, opened at boot by a TPM, by the appliance, and by a person; and their key is not found anywhere
+//! else.
 
 use std::fs;
 use std::path::Path;
@@ -88,8 +89,9 @@ fn credential(testbed: &Testbed) -> anyhow::Result<String> {
     Ok(credential.context("no token of ours")?.to_owned())
 }
 
-/// In nothing that was sent, said or kept: capture, consoles, logs, journal, index, cache. On the disks, the key not even
-/// in what is not encrypted; the credential in the headers. The machine must be off.
+/// Checks that key and credential are not in what was sent, logged or stored: capture, consoles, logs, journal, index,
+/// cache. On the disks, the key is not in the unencrypted parts either; the credential is in the headers only. The
+/// machine must be off.
 fn are_nowhere(testbed: &Testbed, key: &str) -> anyhow::Result<()> {
     let canaries = [
         Canary::new("the disk key", key),
@@ -127,7 +129,7 @@ fn boot_id(machine: &Machine) -> Option<String> {
     machine.generations.last().map(|g| g.boot_id.clone())
 }
 
-/// Until the system stands on its root.
+/// Types the key at every prompt until the system has its root.
 fn type_at_every_prompt(testbed: &mut Testbed, key: &str) -> anyhow::Result<()> {
     let mut terminal = testbed.machine.terminal()?;
     let mut answered = 0;
@@ -145,7 +147,7 @@ fn type_at_every_prompt(testbed: &mut Testbed, key: &str) -> anyhow::Result<()> 
     })
 }
 
-/// A machine with a TPM needs nobody.
+/// A machine with a TPM needs neither the appliance nor a person.
 fn boots_by_tpm(name: &str, firmware: Firmware, layout: &str) -> anyhow::Result<()> {
     let mut testbed = installed(name, firmware, layout, true)?;
     let key = key(&testbed)?;

@@ -15,8 +15,8 @@ use crate::the_others_are_unchanged;
 const MIB: u64 = (1 << 20) / 512;
 /// Where the root partition begins on a BIOS machine: after the table and the partition for GRUB.
 const ROOT: u64 = 2 * MIB;
-/// Where `mkfs.ext4` writes nothing but data comes to lie, in MiB of a root of almost 4 GiB: between the tables of inodes, the
-/// copies of the superblock (which begin a MiB) and the journal.
+/// Where data comes to lie and `mkfs.ext4` writes nothing, in MiB of a root of almost 4 GiB: between the tables of
+/// inodes, the copies of the superblock (which begin a MiB) and the journal.
 const DATA: [std::ops::Range<u64>; 2] = [64..1790, 2100..4080];
 
 fn with_data(dir: &Path, root: Disk) -> anyhow::Result<Vec<Disk>> {
@@ -49,7 +49,8 @@ fn begins_to_copy(testbed: &mut Testbed) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What is said of the failure has all of these, and it is of one of the steps; nothing else was touched.
+/// Checks that the report of the failure has all of these words and names one of the steps, and that the other disks
+/// are unchanged.
 fn is_told(mut testbed: Testbed, steps: &[Step], words: &[&str]) -> anyhow::Result<()> {
     let said = testbed.wait_for_failure(1)?;
     let machine = testbed.appliance.machine(MAC)?.context("not on record")?;
@@ -116,7 +117,7 @@ fn a_copy_that_cannot_be_written_ends_the_install_in_the_step_that_copies() -> a
     is_told(testbed, &[Step::Copy], &["serial `root`"])
 }
 
-/// What the boot loader reads lies on a FAT partition of its own, of which nothing but the kernels is damaged.
+/// The files that the boot loader reads lie on a FAT partition of their own, of which only the kernels are damaged.
 #[test]
 #[ignore = "long: an install that fails, 2 min"]
 fn a_boot_loader_that_cannot_be_written_is_told_with_what_it_said() -> anyhow::Result<()> {

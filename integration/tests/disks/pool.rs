@@ -1,5 +1,5 @@
-//! The layout `zfs`: a pool that boots, also when nobody exported it, and is made anew over an old one, with images that
-//! have ZFS; and what an installer without it says.
+//! The layout `zfs`: a pool that boots, also when it was not exported, and is made anew over an old one, with images
+//! that have ZFS; and what an installer without it says.
 
 use anyhow::{Context as _, ensure};
 use integration::lab::firmware::Firmware::{self, Bios, Uefi};
@@ -60,7 +60,7 @@ fn a_bios_machine_joins_on_zfs_boots_after_a_power_cut_and_is_installed_again() 
     testbed.enroll()?;
     joins(name, &mut testbed)?;
 
-    // Nobody exported the pool: its system alone opens it without force.
+    // The pool was not exported: only its own system opens it without force.
     let boot = |testbed: &Testbed| {
         let machine = testbed.appliance.machine(MAC)?.context("not on record")?;
         anyhow::Ok(machine.boot_id)

@@ -82,7 +82,7 @@ impl Inside {
     }
 }
 
-/// What compresses to nothing less, and is another each time.
+/// Fills a file with octets that cannot be compressed and differ each time.
 fn random(file: PathBuf) -> anyhow::Result<PathBuf> {
     let mut bytes = vec![0; 5_000_001];
     fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
@@ -142,7 +142,7 @@ fn stays(name: &str, firmware: Firmware) -> anyhow::Result<()> {
     testbed.passed()
 }
 
-/// Of the root filesystem.
+/// The UUID of the root filesystem.
 fn fs_uuid(disk: &Disk) -> anyhow::Result<String> {
     let (start, size) = place(disk, "disk-main-root")?;
     let mut blkid = Command::new("blkid");

@@ -123,7 +123,7 @@ fn joins_and_joins_again(name: &str, firmware: Firmware, leases: Leases) -> anyh
     testbed.passed()
 }
 
-/// Where a home router hands out addresses, node and cluster need no appliance at all.
+/// Where a home router hands out addresses, node and cluster do not need the appliance.
 fn boots_while_the_appliance_is_away(
     testbed: &mut Testbed,
     before: &Machine,
@@ -148,7 +148,7 @@ fn boots_while_the_appliance_is_away(
     Ok(())
 }
 
-/// It is written down with what its firmware said, and nothing is sent that it could boot.
+/// The machine is written down with what its firmware said, and is not sent anything that it could boot.
 fn is_a_stranger(testbed: &mut Testbed, firmware: Firmware) -> anyhow::Result<()> {
     testbed.machine.power_on()?;
     let seen = testbed.wait_for("the stranger to be written down", BOOT, |m| {

@@ -76,8 +76,8 @@ pub(crate) fn are_where_they_belong_and_nowhere_else(testbed: &Testbed) -> anyho
         ensure!(!holds(&esp, &canaries)?, "the ESP holds a secret");
     }
 
-    // On the host: nothing of all that was said, sent or kept, but the files that the tokens came from, the
-    // appliance's own keys, and the cluster.
+    // On the host, secrets are only in the files that the tokens came from, in the appliance's own keys, and in the
+    // cluster's folder.
     for file in files(&testbed.dir)? {
         let inside = |dir: &Path| file.starts_with(dir);
         let state = testbed.appliance.dir().join("state");

@@ -51,7 +51,7 @@ fn an_address_that_a_client_declines_rests() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Somebody on the LAN invents cards until nothing is left for strangers; an enrolled machine comes after him.
+/// A client on the LAN invents cards until no address is left for strangers; an enrolled machine comes after it.
 #[test]
 fn a_flood_of_invented_cards_leaves_an_address_for_an_enrolled_machine() -> anyhow::Result<()> {
     let dir = folder("leases-flood")?;

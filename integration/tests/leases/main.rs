@@ -43,7 +43,7 @@ fn folder(name: &str) -> anyhow::Result<PathBuf> {
     Ok(dir.canonicalize()?)
 }
 
-/// A LAN with the appliance on it and nothing else, not started yet.
+/// A LAN with the appliance alone on it, which is not started yet.
 fn appliance(config: &str, dir: &Path) -> anyhow::Result<Appliance> {
     enter_namespaces()?;
     lan::switch()?;
