@@ -35,17 +35,17 @@ use crate::files::budget::DiskBudget;
 use crate::files::durable;
 use crate::files::receive::Receiving;
 
-/// All of them.
+/// The installers of the configuration and those that were published.
 #[derive(Debug)]
 pub struct Installers {
     dir: PathBuf,
     configured: Vec<InstallerImage>,
     /// By architecture.
     published: Mutex<BTreeMap<String, Published>>,
-    /// The names that machines were last told to boot. Nobody's after a restart, where what was kept for them stays
-    /// until the next publication.
+    /// The name of the installer that each machine was last told to boot. Empty after a restart; every installer that
+    /// was kept then stays until the next publication.
     begun: Mutex<BTreeMap<Mac, String>>,
-    /// One publication at a time.
+    /// The lock of publications: one at a time.
     turn: Mutex<()>,
     incoming: ReceivedParts,
     room: DiskBudget,
@@ -56,7 +56,7 @@ pub struct Installers {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Record {
     current: PublishedInstaller,
-    /// The one before, and those that machines had begun with; newest first.
+    /// The installer before, and those that machines had begun with; newest first.
     #[serde(default)]
     earlier: Vec<PublishedInstaller>,
 }
@@ -73,7 +73,7 @@ impl Record {
         std::iter::once(&self.current).chain(&self.earlier)
     }
 
-    /// The same with this one as the current; nothing if it is none of them.
+    /// The record with the installer at `path` as the current one; `None` if the record does not have it.
     fn led_by(&self, path: &StorePath) -> Option<Self> {
         let (mut is, others): (Vec<_>, Vec<_>) = self.all().cloned().partition(|i| i.path == *path);
         Some(Self {
@@ -123,7 +123,7 @@ impl Installers {
     }
 
     /// Has machines boot what the journal has `on_record` for their architecture. A service that ended between the two
-    /// left a newer one here, which nobody was told of.
+    /// writes left a newer one here, which no machine was told of.
     pub fn agree(&self, on_record: impl Fn(&str) -> Option<StorePath>) {
         for (arch, published) in self.published.lock().iter_mut() {
             let Some(path) = on_record(arch) else {
@@ -198,7 +198,7 @@ impl Installers {
         self.begun.lock().get(&mac).cloned()
     }
 
-    /// What machines were told to boot that are not done with it. Those that are, are forgotten.
+    /// The installers of machines that are not done with them, as `is_open` says. The other machines are forgotten.
     pub fn begun(&self, is_open: impl Fn(Mac) -> bool) -> BTreeSet<String> {
         let mut begun = self.begun.lock();
         begun.retain(|mac, _| is_open(*mac));
@@ -322,7 +322,7 @@ impl Installers {
         })
     }
 
-    /// An installer of which a workstation told what it is.
+    /// The files of an installer that a workstation has sent, by their sizes and hashes.
     fn sent(&self, parts: &Parts, path: &StorePath) -> Result<InstallerFiles, Refusal> {
         bootable(&parts.arch, &parts.cmdline).map_err(|why| {
             publish_failed(format!("`{path}` is not an installer"))
@@ -421,7 +421,7 @@ fn load(dir: &Path, arch: &str, record: Record) -> anyhow::Result<Published> {
     })
 }
 
-/// Removes what is on no record. A machine in the middle of a file reads it to its end.
+/// Removes every installer that the record does not have. A machine in the middle of a file reads it to its end.
 fn sweep(folder: &Path, keep: Option<&Published>) {
     let kept: BTreeSet<&str> = keep
         .into_iter()

@@ -1,4 +1,4 @@
-//! Boot loaders over TFTP, and what they load, to machines that are to boot them.
+//! Boot loaders and what they load, over TFTP, for machines that are to boot them.
 //!
 //! The engine is `netboot_tftp`, and the rules of the protocol are `netboot::tftp`. Here is which file a machine gets.
 //!

@@ -19,7 +19,7 @@ pub fn now() -> Timestamp {
 /// `N` octets from the OS.
 ///
 /// # Panics
-/// If the OS has no randomness to give: nothing that needs it may go on.
+/// If the OS has no randomness to give: no key or ticket may be made without it.
 pub fn random<const N: usize>() -> [u8; N] {
     let mut octets = [0; N];
     getrandom::fill(&mut octets).expect("the operating system gives randomness");

@@ -39,7 +39,7 @@ pub struct PacketCounters {
     pub unreadable: Counter,
     /// An answer was made and could not be sent.
     pub failed: Counter,
-    /// There was no room for it: part of a flood, and not looked at.
+    /// Over the limit of admission: part of a flood, and not read.
     pub dropped: Counter,
     /// Our own fault: the packet is in the log.
     pub panicked: Counter,

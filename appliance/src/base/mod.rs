@@ -1,4 +1,4 @@
-//! What everything stands on: the clock, randomness, counters.
+//! What all other folders use: the clock, randomness, counters.
 
 pub mod clock;
 pub mod counters;

@@ -86,7 +86,7 @@ fn warn_of_git(hosts_dir: &Path) {
     }
 }
 
-/// Everything that is written down, or all that is wrong with it, in print.
+/// Reads the configuration and the profiles with `check`; or all problems in them, as text.
 fn read(
     config: Option<&Path>,
     check: fn(Source, &[Interface]) -> Result<Checked, Faults>,
@@ -98,7 +98,7 @@ fn read(
 }
 
 fn serve(checked: Checked) -> ExitCode {
-    // Keys, tokens and the journal are nobody else's business.
+    // No other user may read keys, tokens and the journal.
     umask(Mode::from_bits_truncate(0o077));
     log::start();
     let runtime = match tokio::runtime::Builder::new_multi_thread()

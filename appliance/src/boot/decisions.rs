@@ -1,4 +1,5 @@
-//! What a machine gets: every door asks here, and what a packet says of a machine is written down here first.
+//! What a machine gets: every port and protocol asks here, and what a packet says of a machine is written down here
+//! first.
 
 use std::sync::Arc;
 
@@ -38,7 +39,7 @@ impl Decisions {
         }
     }
 
-    /// What this machine gets at a door that only reads.
+    /// What this machine gets, without writing anything down.
     pub fn decision(&self, mac: Mac) -> Decision {
         decide(self.store.world().by_mac(mac), &self.policy, clock::now())
     }
@@ -64,7 +65,7 @@ impl Decisions {
         }
     }
 
-    /// Writes down what a machine's packets say of it, if that is new. The usual case writes nothing.
+    /// Writes down what a machine's packets say of it, if that is new. Usually it is not new, and there is no write.
     ///
     /// # Errors
     /// The store takes no writes.

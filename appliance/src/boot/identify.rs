@@ -37,7 +37,7 @@ impl Identification {
         let world = self.store.world();
         let one = [mac];
         let cards = world.by_mac(mac).map_or(&one[..], |machine| &machine.macs);
-        // Of this thread: another may be in another network namespace.
+        // The table of this thread: another thread may be in another network namespace.
         let table = ArpEntries::from_file("/proc/thread-self/net/arp");
         let table = table.unwrap_or_else(|error| {
             tracing::debug!(%error, "the kernel's table of neighbours cannot be read");
@@ -51,8 +51,8 @@ impl Identification {
         }
     }
 
-    /// Whether what is asked for is a boot of the machine. Where no DHCP is heard, a requester from behind a router has to
-    /// be believed.
+    /// Whether what is asked for is a boot of the machine. Where the appliance hears no DHCP, a requester from behind a
+    /// router counts as the machine.
     pub fn asker(&self, requester: &Requester) -> Asker {
         let world = self.store.world();
         let Some(machine) = world.by_mac(requester.mac) else {

@@ -36,13 +36,13 @@ impl BootLoaders {
         &self.files
     }
 
-    /// The attempts. A panic while they were held leaves them as good as before.
+    /// The attempts. They stay usable after a panic while they were held.
     pub fn attempts<T>(&self, of: impl FnOnce(&mut Trials) -> T) -> T {
         of(&mut self.attempts.lock())
     }
 
-    /// The machine asks for its script: the loader and the form of the answer that got it there are kept with it. A store
-    /// that takes no writes is not worth failing a boot for. An unverified requester has not got anywhere.
+    /// The machine asks for its script: the loader and the form of the answer that got it there are kept with it. If
+    /// the store takes no writes, the boot goes on without that. Nothing is learnt from an unverified requester.
     pub async fn reached(&self, requester: &Requester) {
         let mac = requester.mac;
         if !requester.verified {

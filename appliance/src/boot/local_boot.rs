@@ -31,9 +31,9 @@ impl LocalBoot {
         }
     }
 
-    /// How this loader is to start the machine's own disk. That the method before led back to the network is kept with the
-    /// machine, but a store that takes no writes is not worth failing a boot for. An unverified requester is told the same,
-    /// and nothing is learnt from it.
+    /// How this loader is to start the machine's own disk. If the method before led back to the network, that is kept
+    /// with the machine; if the store takes no writes, the boot goes on without that. An unverified requester is told
+    /// the same, and does not change what is known of the machine.
     pub async fn chainload_method(&self, requester: &Requester, loader: Loader) -> Way {
         let world = self.store.world();
         let machine = world.by_mac(requester.mac);
@@ -67,7 +67,7 @@ impl LocalBoot {
         }
     }
 
-    /// A panic while they were held leaves them as good as before.
+    /// The departures. They stay usable after a panic while they were held.
     fn departures<T>(&self, of: impl FnOnce(&mut Departures) -> T) -> T {
         of(&mut self.departures.lock())
     }

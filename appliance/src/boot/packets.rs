@@ -1,4 +1,4 @@
-//! The last packets of each machine, for `events --pcap`. In memory only, and only so much of it.
+//! The last packets of each machine, for `events --pcap`. In memory only, within a quota for each card and one for all.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -6,10 +6,10 @@ use netboot::base::mac::Mac;
 use netboot::dhcp::pcap::Packet;
 use parking_lot::Mutex;
 
-/// Packets kept of one card: a dozen boots of DHCP.
+/// The quota of one card, in packets: a dozen boots of DHCP.
 const OF_A_CARD: usize = 200;
 
-/// Octets kept in all. The card that was quiet longest makes room.
+/// The quota of all cards together, in octets. The packets of the card that was quiet longest are dropped first.
 const IN_ALL: usize = 16 << 20;
 
 /// What a packet costs besides its payload.
@@ -30,7 +30,7 @@ struct Rings {
 struct Ring {
     packets: VecDeque<Packet>,
     octets: usize,
-    /// Whether somebody enrolled the machine: the cards of strangers make room first.
+    /// Whether an operator enrolled the machine: the packets of strangers' cards are dropped first.
     enrolled: bool,
     last: u64,
 }

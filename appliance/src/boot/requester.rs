@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use netboot::base::mac::Mac;
 use netboot::doctor::boot_trace::Mark;
 
-/// Somebody who names a machine.
+/// A client that names a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Requester {
     pub mac: Mac,
@@ -15,8 +15,8 @@ pub struct Requester {
 }
 
 impl Requester {
-    /// The mark as it may be written down: of the machine where the requester is verified, else of somebody. `None` where
-    /// what somebody does in its name is not worth a mark.
+    /// The mark as it may be written down: the machine's own if the requester is verified, else one of somebody in its
+    /// name. `None` where that is not worth a mark.
     pub(super) fn attributed(&self, mark: Mark) -> Option<Mark> {
         match self.verified {
             true => Some(mark),

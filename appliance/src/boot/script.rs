@@ -1,4 +1,4 @@
-//! What a machine boots, settled for every door that hands out a script: the ticket, the attempt, the reason.
+//! What a machine boots, decided for every protocol that hands out a script: the ticket, the attempt, the reason.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::config::settings::Settings;
 use crate::installers::Installers;
 use crate::store::Store;
 
-/// Settles scripts, for every door that hands one out.
+/// Decides scripts, for every protocol that hands one out.
 pub struct Scripts {
     pub(super) decisions: Arc<Decisions>,
     pub(super) identification: Arc<Identification>,
@@ -176,7 +176,8 @@ impl Scripts {
         }
     }
 
-    /// What a machine gets that is to install nothing. Its loader is talking already, so even silence has words here.
+    /// The entry for a machine that is not to be installed. Its loader is talking already, so it gets a script even
+    /// where the decision is silence.
     async fn leave(
         &self,
         requester: &Requester,

@@ -1,9 +1,8 @@
 //! What each card was seen doing, in memory and, a second behind, in `state-dir/boots/`.
 //!
 //! # Design
-//! Marks are made while a packet waits for its answer, so taking one down touches memory only; a task writes what
-//! changed, off that path and without fsync. A file that a power cut broke is ignored: what must not be lost is in the
-//! journal.
+//! Marks are made while a packet waits for its answer, so to note one touches memory only; a task writes what changed,
+//! off that path and without fsync. A file that a power cut broke is ignored: what must not be lost is in the journal.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -19,10 +18,10 @@ use tokio_util::sync::CancellationToken;
 use crate::base::clock::Clock;
 use crate::files::durable;
 
-/// Cards that are remembered. The one that was quiet longest makes room.
+/// The most cards that are remembered. The one that was quiet longest is dropped first.
 const CARDS: usize = 1024;
 
-/// Files written at once: a flood of strangers must not keep the disk busy.
+/// The rate limit of writes, in files each time: a flood of strangers must not keep the disk busy.
 const FILES: usize = 32;
 
 /// Bytes of the longest file that is read back; what is written is a fraction of it.
@@ -40,13 +39,13 @@ pub struct Timelines {
 #[derive(Default)]
 struct Cards {
     logs: BTreeMap<Mac, CardLog>,
-    /// Whose file is behind.
+    /// The cards whose files are not up to date.
     changed: BTreeSet<Mac>,
 }
 
 struct CardLog {
     log: Log,
-    /// Whether somebody enrolled the machine: no stranger drives its log out.
+    /// Whether an operator enrolled the machine: its log is not dropped for a stranger's.
     enrolled: bool,
 }
 
@@ -54,7 +53,7 @@ struct CardLog {
 type Due = (Mac, Option<Vec<u8>>);
 
 impl Timelines {
-    /// Reads what is there. What cannot be read is said in the log, and is no reason not to start.
+    /// Reads what is there. A file that cannot be read is reported in the log, and the service starts without it.
     pub fn open(state_dir: &Path, clock: Clock) -> Self {
         let dir = state_dir.join("boots");
         let mut cards = Cards::default();
@@ -81,7 +80,7 @@ impl Timelines {
         (self.clock)()
     }
 
-    /// Takes a mark down; true if it is not just said once more. `since` is when the machine came into its state.
+    /// Notes a mark; true if it is not a repeat of the last one. `since` is when the machine came into its state.
     pub fn note(
         &self,
         card: Mac,
@@ -177,7 +176,7 @@ fn file(dir: &Path, card: Mac) -> PathBuf {
     dir.join(card.dashed()).with_extension("json")
 }
 
-/// Writes each, whatever becomes of the others; gives whose file is still behind, and the last reason.
+/// Writes each file, even if another fails; returns the cards whose files are still not up to date, and the last error.
 fn write(dir: &Path, due: Vec<Due>) -> (Vec<Mac>, Option<io::Error>) {
     if let Err(error) = durable::make_dir(dir) {
         return (due.into_iter().map(|(card, _)| card).collect(), Some(error));

@@ -39,12 +39,12 @@ pub struct Measured {
     pub system: System,
 }
 
-/// The right to change what is in the cache: one at a time has it, the next one waits. Whoever publishes keeps it until
-/// the release is on record, or its paths would be nobody's when the cache is pruned.
+/// The cache lock: the right to change what is in the cache, for one at a time. A publication holds it until its
+/// release is on record, or a prune would delete its paths.
 #[derive(Debug)]
 pub struct Turn {
     pub(super) cache: Cache,
-    /// Work that nobody waits for any more holds it too, until it is done.
+    /// Work that goes on after its caller has left holds the lock too, until it is done.
     pub(super) guard: Arc<OwnedMutexGuard<()>>,
 }
 
@@ -61,7 +61,7 @@ impl Cache {
         let dir = std::path::absolute(state_dir.join("cache"))?;
         let secret_key_file = std::path::absolute(secret_key_file)?;
         for path in [&dir, &secret_key_file] {
-            // Nix takes them as parts of a URL and does not decode all of it.
+            // Nix takes the path as a part of a URL, and does not decode all of it.
             let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
             if !path.to_str().is_some_and(|text| text.chars().all(plain)) {
                 bail!(
@@ -87,7 +87,7 @@ impl Cache {
         })
     }
 
-    /// Waits until nobody else changes the cache.
+    /// Takes the cache lock, and waits for it.
     pub async fn turn(&self) -> Turn {
         Turn {
             cache: self.clone(),
@@ -95,17 +95,17 @@ impl Cache {
         }
     }
 
-    /// What is copied into it at this moment, and how far that is.
+    /// The system that is being copied into the cache, and how far the copy is.
     pub fn copying(&self) -> Option<Copying> {
         self.copying.now()
     }
 
-    /// The file behind `/cache/<path>`; nothing for a name that a cache does not have.
+    /// The file behind `/cache/<path>`; `None` for a name that a cache does not have.
     pub fn file(&self, path: &str) -> Option<PathBuf> {
         Folder(&self.dir).file(path)
     }
 
-    /// What is wrong with the entry of this path; nothing if it is whole. `public` is `name:base64`. The paths that it
+    /// What is wrong with the entry of this path; `None` if it is whole. `public` is `name:base64`. The paths that it
     /// refers to are not looked at.
     pub fn fault(&self, path: &StorePath, public: &str) -> Option<String> {
         Folder(&self.dir).fault(path, public)

@@ -17,7 +17,7 @@ use netboot::base::store_path::BASE32;
 pub(super) struct Folder<'a>(pub(super) &'a Path);
 
 impl Folder<'_> {
-    /// The file of this name; nothing for a name that a cache does not have, and for what is no plain file.
+    /// The file of this name; `None` for a name that a cache does not have, and if it is not a plain file.
     pub(super) fn file(&self, name: &str) -> Option<PathBuf> {
         let file = self.0.join(name);
         let is_file = |file: &Path| file.symlink_metadata().is_ok_and(|m| m.is_file());
@@ -28,7 +28,7 @@ impl Folder<'_> {
         (known && is_file(&file) && file.parent().is_some_and(is_dir)).then_some(file)
     }
 
-    /// What is wrong with the entry of this path; nothing if it is whole. `public` is `name:base64`. The paths that it
+    /// What is wrong with the entry of this path; `None` if it is whole. `public` is `name:base64`. The paths that it
     /// refers to are not looked at, nor what is in the NAR.
     pub(super) fn fault(&self, path: &StorePath, public: &str) -> Option<String> {
         self.whole(path, public).err()
@@ -48,7 +48,7 @@ impl Folder<'_> {
         };
         let text = std::fs::read_to_string(file)
             .map_err(|error| format!("its narinfo cannot be read: {error}"))?;
-        // Every line is ended: one that is not was cut.
+        // Every line has an end; if the last one has not, the file was cut.
         let info = text.parse().ok().filter(|_| text.ends_with('\n'));
         let info: NarInfo = info.ok_or("its narinfo is torn")?;
         if info.path != *path {

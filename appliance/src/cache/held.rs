@@ -1,5 +1,5 @@
-//! A system that is in the cache already and in no Nix store here: it came over the network. Looked at and measured as
-//! one of this machine's own.
+//! A system that came over the network: it is in the cache, and not in this machine's Nix store. It is inspected and
+//! measured like one of this machine's own.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,11 +17,12 @@ use super::unpack;
 /// Bytes of the largest toplevel that is looked into: it is a folder of links and a few scripts.
 const TOPLEVEL: u64 = 256 << 20;
 
-/// Paths that a refusal names.
+/// The most paths that a refusal names.
 const NAMED: usize = 5;
 
 impl Cache {
-    /// What a system is that came over the network; nothing if it did not. `public` is `name:base64`.
+    /// What a system that came over the network says of itself; `None` if the cache does not have it. `public` is
+    /// `name:base64`.
     ///
     /// # Errors
     /// Its closure is not all there, or it is not a NixOS toplevel.

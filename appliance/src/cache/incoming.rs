@@ -1,8 +1,8 @@
 //! The folder that a publication fills, and how what is in it comes into the cache.
 //!
-//! Nix writes each file aside and renames it, but syncs nothing: after a power cut, files of a publication may be empty
-//! or cut under their final names. So Nix never writes into the cache itself. Of an earlier publication that was
-//! interrupted, what is proven whole is taken over.
+//! Nix writes each file aside and renames it, but does not sync it: after a power cut, files of a publication may be
+//! empty or cut under their final names. So Nix never writes into the cache itself. Paths of an earlier publication
+//! that was interrupted are taken over if they are proven whole.
 
 use std::fs::File;
 use std::io;
@@ -18,7 +18,8 @@ use crate::files::durable;
 /// Below the cache's folder, so on the same filesystem; no client can name it.
 const NAME: &str = "incoming";
 
-/// One publication's own: a Nix whose appliance was killed may go on writing into an earlier one.
+/// The folder of one publication. Each has its own, since a Nix whose appliance was killed may go on writing into an
+/// earlier one.
 #[derive(Debug)]
 pub(super) struct Incoming {
     dir: PathBuf,
@@ -84,7 +85,7 @@ impl Incoming {
     /// Moves `paths`, each after what it needs, into the cache.
     ///
     /// # Errors
-    /// One of them is not whole, and nothing was moved; or the filesystem failed, and what was moved is whole.
+    /// A path is not whole: then no path was moved. Or the filesystem failed: then every path that was moved is whole.
     pub(super) fn promote(
         self,
         cache: &Path,
@@ -99,7 +100,7 @@ impl Incoming {
                 Err(fault) => bail!("`{path}`: {fault}"),
             }
         }
-        // Everything below is but names: contents must not come later than they do.
+        // What follows only changes names: the contents must be on the disk before.
         let synced = File::open(&self.dir).and_then(|dir| Ok(nix::unistd::syncfs(&dir)?));
         synced.context("what was copied cannot be synced to disk")?;
         durable::make_dir(&cache.join("nar"))?;
@@ -110,7 +111,7 @@ impl Incoming {
         durable::sync_dir(&cache.join("nar"))?;
         self.moved(cache, paths.iter().map(narinfo))?;
         durable::sync_dir(cache)?;
-        // What is left are links; the next one to come deletes them if this does not.
+        // Only links are left; the next publication deletes them if this fails.
         let _ = std::fs::remove_dir_all(&self.dir);
         Ok(())
     }
@@ -124,7 +125,7 @@ impl Incoming {
     }
 }
 
-/// The folders of publications that were interrupted. Nobody may have a turn besides the caller.
+/// The folders of publications that were interrupted. The caller must hold the cache lock.
 pub(super) fn folders(cache: &Path) -> io::Result<Vec<PathBuf>> {
     match std::fs::read_dir(cache.join(NAME)) {
         Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),

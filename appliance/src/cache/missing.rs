@@ -10,11 +10,11 @@ use super::binary_cache::Cache;
 use super::publish;
 
 impl Cache {
-    /// What it lacks of these paths. `more` is to come to its filesystem with them; `public` is `name:base64`. Space for
-    /// all of it is promised to `shipment`.
+    /// How much of these paths the cache lacks. `more` are other items that are to come to its filesystem; `public` is
+    /// `name:base64`. Space for everything is reserved for `shipment`.
     ///
     /// # Errors
-    /// All of it together does not fit beside what others were promised.
+    /// Everything together does not fit beside what is reserved for others.
     pub async fn lacks(
         &self,
         members: Vec<Member>,

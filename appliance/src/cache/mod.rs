@@ -1,6 +1,6 @@
 //! The binary cache: a folder of signed narinfos and NARs, filled by `publish`, read by installs.
 //!
-//! What stands in the folder is whole and durable. A publication fills a folder of its own below it ([`incoming`]), and
+//! Every file in the folder is whole and durable. A publication fills a folder of its own below it ([`incoming`]), and
 //! moves over what is done: NARs first, then narinfos, each step durable before the next. A power cut at any moment
 //! leaves what was there before as it was.
 

@@ -14,7 +14,7 @@ impl Progress {
         self.held().clone()
     }
 
-    /// Told until what this returns is dropped. `total` is in bytes.
+    /// The progress is reported until the return value is dropped. `total` is in bytes.
     pub(super) fn begin(&self, toplevel: &StorePath, total: u64) -> UnderWay {
         *self.held() = Some(Copying {
             toplevel: toplevel.clone(),

@@ -1,5 +1,5 @@
-//! What uploaders were told that is in the cache: they do not send it, so it must be there when they come to make a
-//! release of it, whatever is pruned meanwhile.
+//! Pinned paths: those that an uploader was told are in the cache. It does not send them, so they must still be there
+//! when it makes a release of them, whatever is pruned meanwhile.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use netboot::base::store_path::StorePath;
 use netboot::publish::narinfo::NarFile;
 use parking_lot::{Mutex, MutexGuard};
 
-/// How long after its last word an upload may take to become a release.
+/// How long a path stays pinned after an uploader was last told that it is here.
 const LASTS: Duration = Duration::from_secs(60 * 60);
 
-/// Promises are counted out when there are so many: a large closure's worth.
+/// The number of pins after which expired ones are removed: those of a large closure.
 const MANY: usize = 16 << 10;
 
 #[derive(Debug, Clone, Default)]
@@ -26,8 +26,8 @@ pub(super) struct Kept {
 }
 
 impl Promises {
-    /// Promises first, then says whether it is there: a sweep that is under way is over when this returns, and the next
-    /// one leaves it alone. May wait for the disk.
+    /// Pins a path. Call it before looking whether the path is there: a sweep that is under way has ended when this
+    /// returns, and the next one leaves the path alone. It may wait for the disk.
     pub(super) fn path(&self, path: &StorePath) {
         let mut kept = self.held();
         if kept.paths.len() >= MANY {
@@ -36,7 +36,7 @@ impl Promises {
         kept.paths.insert(path.clone(), Instant::now());
     }
 
-    /// The same for a NAR that may have no narinfo yet.
+    /// Pins a NAR, which may have no narinfo yet.
     pub(super) fn nar(&self, nar: &NarFile) {
         let mut kept = self.held();
         if kept.nars.len() >= MANY {
@@ -45,7 +45,7 @@ impl Promises {
         kept.nars.insert(below(nar), Instant::now());
     }
 
-    /// None is made as long as this is held, which is as long as anything is deleted.
+    /// The pins in force. No pin is made as long as this is held, which a sweep does while it deletes.
     pub(super) fn in_force(&self) -> MutexGuard<'_, Kept> {
         let mut kept = self.held();
         kept.forget();

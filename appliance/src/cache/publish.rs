@@ -85,12 +85,12 @@ async fn publish(turn: &Turn, toplevel: &StorePath) -> Result<Measured, Refusal>
 
 struct Opened {
     incoming: Incoming,
-    /// What is not in the cache, or not whole there; each path after what it needs.
+    /// The paths that are not in the cache, or not whole there; each after those that it needs.
     missing: Vec<StorePath>,
     public: String,
 }
 
-/// Nothing if the whole closure is in the cache.
+/// `None` if the whole closure is in the cache.
 fn opened(cache: &Cache, closure: Vec<StorePath>, public: &str) -> Result<Option<Opened>, Refusal> {
     let folder = Folder(&cache.dir);
     let mut missing = Vec::new();
@@ -138,7 +138,7 @@ fn public_key(cache: &Cache) -> Result<String, Refusal> {
     read().ok_or_else(|| cannot("it is not of the form `name:base64`"))
 }
 
-/// zstd leaves about a third of a NixOS system; half of it free is a fair demand.
+/// An estimate of the compressed size, from above: half of the NARs. zstd usually leaves less of a NixOS system.
 pub(super) fn packed(size: u64) -> u64 {
     size / 2
 }

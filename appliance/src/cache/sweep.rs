@@ -1,4 +1,4 @@
-//! Lists what is in the cache's folder, and deletes what nobody needs.
+//! The garbage collection of the cache: lists what is in its folder, and deletes what no release needs.
 
 use std::io;
 use std::path::Path;
@@ -17,7 +17,7 @@ use super::promises::Kept;
 use crate::base::clock;
 use crate::files::durable;
 
-/// How long what belongs to no release is left alone: somebody may be bringing it, to make a release of it then.
+/// How long a path that belongs to no release is left alone: an upload of it may be under way.
 const FRESH: Duration = Duration::from_secs(60 * 60);
 
 /// What was deleted, or would be.
@@ -29,7 +29,7 @@ pub struct Swept {
     pub bytes: u64,
     /// Store paths of no release that are too young to go.
     pub spared: u64,
-    /// Of `kept`, those that are not whole, and how many of their paths are not.
+    /// The releases of `kept` that are not whole, each with the number of paths that are not.
     pub torn: Vec<(StorePath, u64)>,
 }
 
@@ -91,7 +91,7 @@ fn sweep(
     for nar in &sweep.nars {
         delete(&dir.join("nar").join(nar))?;
     }
-    // Nobody publishes now: all there is was left behind.
+    // No publication is under way, so everything here was left behind.
     for folder in incoming::folders(dir)? {
         for below in [folder.join("nar"), folder.clone()] {
             for file in files(&below)? {
@@ -105,13 +105,13 @@ fn sweep(
     Ok(swept)
 }
 
-/// Bytes of a file that is gone now; none if it was already.
+/// Deletes a file; returns its bytes, or 0 if it was absent.
 fn deleted(file: &Path, dry: bool) -> io::Result<u64> {
     use std::os::unix::fs::MetadataExt;
 
     let absent = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
     let bytes = match file.symlink_metadata() {
-        // A further link frees nothing.
+        // To remove one of several links frees no space.
         Ok(about) if about.nlink() > 1 => 0,
         Ok(about) => about.len(),
         Err(error) if absent(&error) => return Ok(0),
@@ -132,7 +132,7 @@ fn contents(dir: &Path, now: Timestamp) -> io::Result<Contents> {
         let Some(hash) = is_narinfo(&name) else {
             continue;
         };
-        // A text that is none is torn; one that cannot be read may be whole, and then nothing is to be decided.
+        // A narinfo that is not text is torn. One that cannot be read may be whole, so the sweep ends here.
         let text = std::fs::read(dir.join(&name))?;
         let info: Option<NarInfo> = String::from_utf8_lossy(&text).parse().ok();
         let nar = |info: &NarInfo| info.file.to_string().trim_start_matches("nar/").to_owned();
@@ -159,7 +159,7 @@ struct File {
     written: Timestamp,
 }
 
-/// The plain files of a folder; none if it is not there.
+/// The plain files of a folder; empty if the folder is absent.
 fn files(dir: &Path) -> io::Result<Vec<File>> {
     use std::os::unix::fs::MetadataExt;
 

@@ -24,15 +24,15 @@ pub(super) struct Unpacked {
     pub(super) nar: Result<(NixHash, u64), Unfit>,
 }
 
-/// Why what is packed in a file cannot be had.
+/// Why the content of a packed file cannot be used.
 #[derive(Debug)]
 pub(super) enum Unfit {
-    /// There is more of it than was said.
+    /// The content is longer than the limit.
     TooLong,
     Broken(String),
 }
 
-/// Reads a file to its end. Of what is packed in it, `limit` bytes and one: a small file may hold terabytes.
+/// Reads a file to its end, and unpacks at most `limit` bytes and one: a small file may hold terabytes.
 ///
 /// # Errors
 /// The file itself cannot be read.
@@ -43,7 +43,7 @@ pub(super) fn look(file: &Path, packed: Packed, limit: u64) -> io::Result<Unpack
     if let Some(error) = source.broken.take() {
         return Err(error);
     }
-    // What unpacking did not want is part of the file all the same.
+    // The rest of the file, which was not unpacked, counts for its hash and size as well.
     io::copy(&mut source, &mut io::sink())?;
     Ok(Unpacked {
         file_size: source.bytes,

@@ -1,7 +1,7 @@
 //! What is built elsewhere and put into the cache over the network: NARs as they come, under the name that is their hash;
 //! a narinfo only once all that it says was found true, and then with this appliance's signature.
 //!
-//! Nothing half-way is visible: a file is received aside, and gets its name when it is whole and on the disk.
+//! Incomplete files are not visible: a file is received aside, and gets its name when it is whole and on the disk.
 
 use std::io;
 use std::sync::Arc;
@@ -23,10 +23,10 @@ use crate::files::receive::{Expected, Receiving, cannot_write};
 /// Below the cache's folder, so on the same filesystem; no client can name it.
 const NAME: &str = "uploads";
 
-/// NARs unpacked at once: it is all work for the processor, and DHCP wants some of it.
+/// The most NARs that are unpacked at once: that takes the processor, which DHCP needs as well.
 const UNPACKED_AT_ONCE: usize = 2;
 
-/// References that a refusal names.
+/// The most references that a refusal names.
 const NAMED: usize = 5;
 
 /// The way into the cache for what was built elsewhere. One for each cache.
@@ -34,7 +34,7 @@ const NAMED: usize = 5;
 pub struct Uploads {
     cache: Cache,
     unpacking: Arc<Semaphore>,
-    /// Held while a narinfo gets its name.
+    /// The lock that is held while a narinfo gets its name.
     placing: Arc<Mutex<()>>,
 }
 
@@ -58,7 +58,7 @@ impl Uploads {
         })
     }
 
-    /// Whether an install could copy the path with this hash. If so, it stays for whoever was told. `public` is
+    /// Whether an install could copy the path with this hash. If so, the path is pinned for an hour. `public` is
     /// `name:base64`.
     pub async fn has(&self, hash: &str, public: &str) -> bool {
         let (cache, hash, public) = (self.cache.clone(), hash.to_owned(), public.to_owned());
@@ -75,7 +75,7 @@ impl Uploads {
         tokio::task::spawn_blocking(look).await.unwrap_or(false)
     }
 
-    /// The same for a NAR, whose narinfo may be still to come.
+    /// The same for a NAR, whose narinfo may still be to come.
     pub async fn has_nar(&self, nar: NarFile) -> bool {
         let cache = self.cache.clone();
         let look = move || {
@@ -85,15 +85,15 @@ impl Uploads {
         tokio::task::spawn_blocking(look).await.unwrap_or(false)
     }
 
-    /// Whoever sends this is still there.
+    /// A sign of life of the client that sends this shipment.
     pub fn heard(&self, shipment: Option<&ShipmentId>) {
         self.cache.room.heard(shipment);
     }
 
-    /// Begins to receive a NAR, of so many bytes if that was said.
+    /// Begins to receive a NAR; `length` is in bytes, if the client said it.
     ///
     /// # Errors
-    /// There is no space for it beside what others were promised.
+    /// There is no space for it beside what is reserved for others.
     pub async fn receive(
         &self,
         name: NarFile,
@@ -116,7 +116,7 @@ impl Uploads {
     /// Signs a narinfo into the cache. False: the path was there already, whole.
     ///
     /// # Errors
-    /// Something that it says is not so, or what it refers to is not there.
+    /// A field of the narinfo is wrong, or a path that it refers to is absent.
     pub async fn admit(
         &self,
         mut info: NarInfo,
@@ -134,7 +134,7 @@ impl Uploads {
         let permit = permit.map_err(|error| ended(&error))?;
         let (cache, placing) = (self.cache.clone(), self.placing.clone());
         let work = move || {
-            // Held by the work itself, which goes on when the client has hung up.
+            // The work itself holds the permit, since it goes on when the client has hung up.
             let _permit = permit;
             for path in std::iter::once(&info.path).chain(&info.references) {
                 cache.promises.path(path);
@@ -182,7 +182,7 @@ fn references_are_there(cache: &Cache, info: &NarInfo, public: &str) -> Result<(
     Err(refusal.tip("copy the whole closure, as `pxe-admin publish` does"))
 }
 
-/// Holds the file against what is said of it, to the last octet.
+/// Compares the NAR with what the narinfo says of it, to the last octet.
 fn is_true(cache: &Cache, info: &NarInfo) -> Result<(), Refusal> {
     let name = info.file.to_string();
     let Some(file) = cache.file(&name) else {
@@ -212,7 +212,7 @@ fn is_true(cache: &Cache, info: &NarInfo) -> Result<(), Refusal> {
         )
     })?;
     if file_hash != info.file.hash {
-        // Torn by a power cut, or by the disk: of no use to anybody under this name.
+        // Torn by a power cut or by the disk: it is deleted, so that it can be sent again.
         tracing::warn!(file = name, "a NAR in the cache is damaged; it goes");
         if let Err(error) = std::fs::remove_file(&file) {
             tracing::warn!(file = name, %error, "it stays");

@@ -48,7 +48,7 @@ const FLAKE: &str = r#"{
 }
 "#;
 
-/// A flake in a repository of its own, and an appliance. Nothing where Nix cannot build.
+/// A flake in a repository of its own, and an appliance. `None` where Nix cannot build.
 struct Lab {
     served: Served,
     folder: tempfile::TempDir,
@@ -60,7 +60,7 @@ impl Lab {
             served: Served::new(),
             folder: tempfile::tempdir().expect("a folder"),
         };
-        // Another one each time: what was built once proves nothing.
+        // Another derivation each time: one that was built before proves nothing.
         let probe = format!(
             r#"derivation {{ name = "flake-probe"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo > $out" "{}" ]; }}"#,
             lab.folder.path().display()
@@ -178,7 +178,7 @@ async fn a_flake_becomes_releases_and_an_installer() {
         "kernel 1.32\n"
     );
 
-    // Again: nothing is built and nothing copied.
+    // Again: no system is built or copied.
     let (exit, out, err) = lab.publish("").await;
     assert_eq!(exit, 0, "{err}");
     assert_eq!(out.matches("nothing changed").count(), 3, "{out}");
@@ -284,7 +284,7 @@ async fn a_flake_without_an_installer_is_told_what_it_lacks() {
     assert!(err.contains(lacks), "{err}");
     assert!(err.contains("inherit (netboot) packages;"), "{err}");
 
-    // One that was published stays in force: then nothing is lacking.
+    // A published installer stays in force, so none is missing.
     fs::write(&file, &whole).expect("writes");
     let (exit, _, err) = lab.publish("").await;
     assert_eq!(exit, 0, "{err}");

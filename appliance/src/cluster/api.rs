@@ -13,17 +13,17 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 const LIMIT: Duration = Duration::from_secs(5);
-/// A node with many images has some tens of kilobytes.
+/// The most bytes of an answer. A node with many images has some tens of kilobytes.
 const LARGEST: usize = 4 << 20;
 
-/// A cluster whose certificates are believed.
+/// A cluster whose certificates are trusted.
 pub(super) struct Api {
     url: String,
     client: Client,
 }
 
 impl Api {
-    /// `GET /cacerts`, believing anybody: the hash of the answer is what is checked, by the caller.
+    /// `GET /cacerts`, from any server: the caller checks the hash of the answer.
     pub(super) async fn certificates(url: &str) -> anyhow::Result<Vec<u8>> {
         let provider = Arc::new(crypto::ring::default_provider());
         let verifier = Arc::new(Anybody(Arc::clone(&provider)));

@@ -22,7 +22,7 @@ use crate::config::settings::Settings;
 use crate::keys::Keys;
 use crate::store::Store;
 
-/// How soon after it is Ready a node is seen to be so.
+/// How often the cluster is asked whether a node is Ready.
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// Runs until the token is cancelled.
@@ -71,7 +71,7 @@ pub async fn reachable(url: &str) -> anyhow::Result<()> {
     Api::certificates(url).await.map(|_| ())
 }
 
-/// Where the cluster is and what is trusted there.
+/// The cluster's URL, and the certificates that are trusted there.
 struct Lookout {
     server: String,
     token_file: PathBuf,
@@ -80,7 +80,7 @@ struct Lookout {
     api: Option<Api>,
     /// The hash of the CA that was there first.
     pinned: Option<String>,
-    /// What was said last, so that it is not said every two seconds.
+    /// The error that was logged last, so that it is not logged every two seconds.
     trouble: Option<String>,
 }
 

@@ -39,7 +39,7 @@ struct Condition {
     status: String,
 }
 
-/// Why an answer says nothing about the node.
+/// Why an answer does not tell the node's state.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NotANode {
     #[error("it is not the JSON of a node")]

@@ -1,4 +1,4 @@
-//! Which certificates of a cluster are believed: those that a token names, or those seen first.
+//! Which certificates of a cluster are trusted: those that a token names, or those seen first.
 
 use sha2::{Digest, Sha256};
 
@@ -17,7 +17,7 @@ pub(super) enum Distrust {
     Changed { pinned: String, got: String },
 }
 
-/// The hash in a token of the form `K10<sha256>::…`; nothing in a short one.
+/// The hash in a token of the form `K10<sha256>::…`; `None` for a short token.
 pub(super) fn ca_hash(token: &str) -> Option<&str> {
     let (hash, _) = token.strip_prefix("K10")?.split_once("::")?;
     (hash.len() == 64 && hash.chars().all(|c| c.is_ascii_hexdigit())).then_some(hash)

@@ -19,7 +19,7 @@ use crate::base::clock;
 use crate::net::Segment;
 
 /// The outcome of one packet. Whatever must be durable before it is answered is durable when this returns. Without a
-/// `link` nobody is asked whether an address is in use.
+/// `link` addresses are not probed.
 pub(super) async fn answer(
     responder: &Responder,
     segment: &Segment,

@@ -7,7 +7,7 @@ use netboot::dhcp::reply::Answer;
 
 use crate::boot::log::BootLog;
 
-/// Takes down a packet that came in, and that it got no answer if it got none.
+/// Notes a packet that came in, and whether it got no answer.
 pub(super) fn came(
     log: &BootLog,
     here: Ipv4Addr,
@@ -17,7 +17,7 @@ pub(super) fn came(
     outcome: &Outcome,
 ) {
     let Some(mac) = outcome.mac else { return };
-    // The socket does not tell where it was sent to. Who has no address yet can only have broadcast it.
+    // The socket does not tell where it was sent to. A client without an address can only have broadcast it.
     let to = match door {
         Door::Dhcp if from.ip().is_unspecified() => Ipv4Addr::BROADCAST,
         Door::Dhcp | Door::Binl => here,
@@ -28,7 +28,7 @@ pub(super) fn came(
     }
 }
 
-/// Takes down an answer of `outcome`, once it is sent or cannot be.
+/// Notes an answer of `outcome`, once it was sent or could not be.
 pub(super) fn went(
     log: &BootLog,
     here: Ipv4Addr,

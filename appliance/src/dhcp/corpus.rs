@@ -63,7 +63,7 @@ async fn house(mode: &str, enrolled: bool, packets: &[Packet]) -> (House, Arc<Co
 
 const SERVER: &str = "[dhcp]\nmode = \"server\"\nrange = [\"127.1.0.10\", \"127.1.0.40\"]\n";
 
-/// The log, with nothing left out of it.
+/// The whole log, at every level.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 

@@ -21,13 +21,13 @@ use crate::net::{Hears, PacketSocket};
 const QUESTIONS: u32 = 3;
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// Addresses asked for at once. A flood of invented clients must not become a flood of broadcasts.
+/// The most probes at once. A flood of invented clients must not become a flood of broadcasts.
 const AT_ONCE: usize = 256;
 
-/// So many of them may be asked for strangers.
+/// How many of these probes may be for strangers.
 const OF_STRANGERS: usize = 192;
 
-/// All who are not enrolled, together.
+/// All strangers together, as one source of the admission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Strangers;
 
@@ -118,7 +118,7 @@ impl Link {
         self.waiting.lock()
     }
 
-    /// Listens for answers until whoever serves the link ends it.
+    /// Listens for answers until the future is dropped.
     pub(super) async fn listen(&self) {
         let mut buffer = [0; 128];
         loop {
@@ -136,7 +136,7 @@ impl Link {
                 && let Some(all) = self.waiting().remove(&address)
             {
                 for heard in all {
-                    // The one who asked may have given up.
+                    // The task that asked may have given up.
                     let _ = heard.send(card);
                 }
             }

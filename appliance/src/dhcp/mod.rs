@@ -108,7 +108,7 @@ async fn handle(
         port = door.port(),
     );
     let Some(outcome) = outcome else {
-        // Our own fault; the one packet is lost, the service is not.
+        // A fault of the appliance: this packet is lost, and the service goes on.
         responder.counters.packets.panicked.add(1);
         let _span = span.enter();
         tracing::error!(%from, "a packet could not be handled; please report this");

@@ -6,16 +6,17 @@ use std::net::Ipv4Addr;
 use netboot::dhcp::lease::Standing;
 use netboot_listen::admission::Source;
 
-/// Packets in work at once. They share the store's writes, and those that ask the wire for an address wait for a while.
+/// The most packets that are answered at once. They share the store's writes, and those that probe an address wait for
+/// a while.
 pub(super) const ALL: usize = 1024;
 
-/// Those of strangers, whose cards may be invented. The others are always left to enrolled machines.
+/// How many of them may be of strangers, whose cards may be invented. The rest is always left to enrolled machines.
 const STRANGERS: usize = 896;
 
-/// Those of strangers behind one relay agent, or on the LAN itself: the others are left to other relays.
+/// How many may be of strangers behind one relay agent, or on the LAN itself. The rest is left to other relays.
 const OF_ONE_RELAY: usize = 512;
 
-/// Those of one card. A client waits for an answer for a second at least.
+/// How many may be of one card. A client waits for an answer for a second at least.
 const OF_ONE_CARD: usize = 8;
 
 /// Where a packet comes from, as far as it says so before anybody reads it.

@@ -21,7 +21,7 @@ use crate::net::{Hears, PacketSocket};
 /// answers to other networks would disturb them (`SO_BINDTODEVICE`, socket(7)).
 pub struct LanSocket {
     heard: Heard,
-    /// Nothing where the appliance may not open packet sockets, or need not.
+    /// `None` where the appliance may not open packet sockets, or need not.
     link: Option<Arc<Link>>,
     from: SocketAddrV4,
     interface: i32,

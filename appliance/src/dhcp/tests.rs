@@ -19,7 +19,7 @@ async fn components(more: &str) -> (House, Arc<Components>) {
     (house, components)
 }
 
-/// The words of an outcome: what was given and where to, or why nothing was.
+/// The words of an outcome: what was given and where to, or why there is no answer.
 fn words(outcome: &Outcome) -> String {
     match &outcome.answers {
         Ok(answers) => {

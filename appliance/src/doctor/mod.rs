@@ -32,7 +32,7 @@ use crate::publish::follow::FollowStatus;
 use crate::store::Store;
 use crate::{cluster, net};
 
-/// How long the cluster may take to answer: a person waits.
+/// How long the cluster may take to answer, since a person waits for it.
 const CLUSTER: Duration = Duration::from_secs(3);
 
 /// What is looked at.
@@ -83,7 +83,7 @@ impl Doctor {
     }
 }
 
-/// What needs files and the kernel only.
+/// The checks that need files and the kernel only.
 fn look(doctor: &Doctor) -> Vec<Check> {
     let settings = &doctor.settings;
     let config = settings.config();

@@ -47,7 +47,7 @@ async fn what_is_in_order_and_what_is_broken_is_told_apart() {
     );
     verdict(&found, "profiles", Verdict::Problem, "unknown field `dsik`");
 
-    // Its listeners end with it; who still looks is told.
+    // The listeners end with it, and a check finds that.
     drop(bound);
     let found = components.doctor.checkup().await;
     verdict(&found, "ports", Verdict::Problem, "nothing listens on TCP");

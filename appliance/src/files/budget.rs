@@ -1,4 +1,5 @@
-//! The free space below the state directory, and what of it is promised: whatever writes much there asks here first.
+//! The disk budget: the free space below the state directory and the reservations of it. Every large write asks here
+//! first.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ pub(crate) enum NoSpace {
 }
 
 impl DiskBudget {
-    /// Promises space in the filesystem of `dir`, see [`space_reservation::Room::promise`].
+    /// Reserves space in the filesystem of `dir` for a shipment, see [`space_reservation::Room::promise`].
     pub(crate) fn promise(
         &self,
         dir: &Path,
@@ -37,7 +38,7 @@ impl DiskBudget {
         Ok(room.promise(shipment, items, free, clock::now())?)
     }
 
-    /// Reserves space for something of so many bytes, for as long as the reservation is held.
+    /// Reserves `bytes` bytes for as long as the reservation is held.
     pub(crate) fn begin(
         &self,
         dir: &Path,
@@ -62,7 +63,7 @@ impl DiskBudget {
         self.held().heard(shipment, clock::now());
     }
 
-    /// A panic while it was held leaves it as good as before.
+    /// The reservations. They stay usable after a panic while they were held.
     fn held(&self) -> MutexGuard<'_, space_reservation::Room> {
         self.0.lock()
     }
@@ -78,19 +79,19 @@ pub(crate) struct Reservation {
 }
 
 impl Reservation {
-    /// So many bytes of it are written by now.
+    /// The first `bytes` bytes are written.
     pub(crate) fn reached(&self, bytes: u64) {
         self.room.held().reached(self.number, bytes, clock::now());
     }
 
-    /// There is more of it.
+    /// There are further bytes to come.
     pub(crate) fn more(&self, bytes: u64) -> Result<(), NoSpace> {
         let mut room = self.room.held();
         let free = durable::free_space(&self.dir)?;
         Ok(room.more(self.number, bytes, free, clock::now())?)
     }
 
-    /// It is there, and stays.
+    /// The file is in its place, and stays.
     pub(crate) fn arrived(mut self) {
         self.arrived = true;
         self.room.held().arrived(self.number, clock::now());

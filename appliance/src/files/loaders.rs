@@ -15,9 +15,9 @@ struct Known {
     /// The architecture of the machines that it is for.
     arch: Arch,
     folder: Folder,
-    /// Where in the folder it may lie besides by its own name.
+    /// Other paths in the folder where it may lie.
     also: &'static [&'static str],
-    /// What it loads itself, and is no use without.
+    /// The file that it loads itself and cannot do without.
     beside: Option<&'static str>,
 }
 
@@ -57,7 +57,8 @@ const fn grub(
     }
 }
 
-/// All that a machine may ask for; nothing else in the folders is ever served. In the order in which they are told of.
+/// Every file that a machine may ask for, in the order in which they are reported. No other file of the folders is ever
+/// served.
 ///
 /// Other places: iPXE's own archive has a folder for each architecture. Debian has shim in `/usr/lib/shim`, and GRUB in
 /// `/usr/lib/grub`, where the signed one for the network has another name than the one that shim asks for.
@@ -192,7 +193,8 @@ const KNOWN: [Known; 17] = [
     ),
 ];
 
-/// What machines of a household have. The others are served too, but nobody is told that they are not.
+/// The firmware that machines of a household have. Loaders for others are served too, but are not reported if they are
+/// missing.
 const USUAL: [Arch; 3] = [Arch::Bios, Arch::X64, Arch::Arm64];
 
 /// A loader by name, and where it was found; `None` if it is missing.
@@ -212,7 +214,7 @@ pub struct Loaders {
     listed: Vec<Listed>,
 }
 
-/// A loader that is there but cannot be read: better to say so at start than to a machine.
+/// A loader that is there but cannot be read: the service reports it at start, and does not begin.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the loader `{}`", path.display())]
 pub struct LoaderError {

@@ -19,7 +19,7 @@ use crate::files::durable;
 /// Whose disk it is, in a sentence.
 const WHOSE: &str = "the state-dir's";
 
-/// Bytes that a place is asked for at once, where nobody says how many will come.
+/// Bytes that are reserved at a time where the client does not say how many will come.
 const AT_ONCE: u64 = 16 << 20;
 
 /// What is to come, and where it goes.
@@ -31,16 +31,16 @@ pub(crate) struct Expected {
     pub(crate) written: fn([u8; 32]) -> String,
     /// How many bytes will come, if that was said.
     pub(crate) length: Option<u64>,
-    /// What it is a part of.
+    /// The upload that it is a part of.
     pub(crate) shipment: Option<ShipmentId>,
-    /// What is in its place once this is.
+    /// The item that is complete once this file is in its place.
     pub(crate) settles: Option<Item>,
-    /// The folder for what is half, on the filesystem of `to`.
+    /// The folder for incomplete files, on the filesystem of `to`.
     pub(crate) aside: PathBuf,
     pub(crate) to: PathBuf,
 }
 
-/// A file on its way in. Dropped before its end, it leaves nothing.
+/// A file on its way in. If it is dropped before its end, no file is left.
 #[derive(Debug)]
 pub struct Receiving {
     file: File,
@@ -48,7 +48,7 @@ pub struct Receiving {
     expected: Expected,
     hash: Sha256,
     bytes: u64,
-    /// How many bytes the place is for.
+    /// How many bytes are reserved.
     granted: u64,
     room: DiskBudget,
     /// Given back after the file is gone.
@@ -132,7 +132,7 @@ impl Receiving {
     }
 }
 
-/// A file that goes when nobody wants it any more; nothing happens if it got another name meanwhile.
+/// A file that is deleted when this is dropped, unless it was renamed before.
 #[derive(Debug)]
 struct Aside(PathBuf);
 

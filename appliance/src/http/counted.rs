@@ -16,7 +16,7 @@ use crate::boot::loaders::BootLoaders;
 use crate::boot::log::BootLog;
 use crate::boot::requester::Requester;
 
-/// Whom a file goes to, what it is, and where its delivery is written down.
+/// The machine that a file goes to, the file, and where the delivery is noted.
 #[derive(Clone)]
 pub(super) struct Parcel {
     pub(super) to: Requester,
@@ -31,7 +31,7 @@ struct Counted {
     bytes: u64,
     /// Bytes of all of it: nobody asks for a frame after the last, so the end is known by counting.
     whole: Option<u64>,
-    /// Set if this response is worth telling.
+    /// Set if the delivery is to be noted.
     parcel: Option<Parcel>,
     begun: Instant,
 }

@@ -10,8 +10,8 @@ use netboot::api::types::ErrorBody;
 use netboot::base::refusal::{Code, Refusal};
 use serde::Serialize;
 
-/// A refusal on its way out. What an operator of the caller's side can mend travels whole; the detail of
-/// what broke here goes to the log only.
+/// A refusal on its way out. The caller gets the whole of one that the caller can mend; the details of a fault of the
+/// appliance go to the log only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused(pub Refusal);
 
@@ -24,7 +24,7 @@ impl From<Refusal> for Refused {
     }
 }
 
-/// Something broke that is nobody's fault outside; `error` is for the log.
+/// A fault of the appliance itself; `error` is for the log.
 pub fn broken(error: &anyhow::Error) -> Refused {
     Refused(Refusal::new(Code::Internal, format!("{error:#}")))
 }
@@ -97,7 +97,7 @@ pub fn changed<T: Serialize>(changed: bool, answer: T) -> Response {
     (status, Json(answer)).into_response()
 }
 
-/// A door that is shut for this machine: who asks is known, and the answer is no (403).
+/// A call that this machine may not make: the caller is known, and is refused (403).
 pub fn shut(refusal: Refusal) -> Response {
     let mut response = Refused(refusal).into_response();
     *response.status_mut() = StatusCode::FORBIDDEN;
@@ -112,7 +112,7 @@ pub fn too_slow() -> Response {
     response
 }
 
-/// A caller that is not listened to for a while, and how long that is.
+/// A caller that is blocked for a while (429), with `Retry-After`.
 pub fn not_now(refusal: Refusal, wait: Duration) -> Response {
     let mut response = Refused(refusal).into_response();
     let seconds = wait.as_secs().max(1).into();

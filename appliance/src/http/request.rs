@@ -94,11 +94,11 @@ fn what_is_wrong(error: &serde_json::Error) -> String {
     format!("{what}, at line {} column {}", error.line(), error.column())
 }
 
-/// The hash of `Authorization: Bearer …`: all that is ever looked at or kept of it.
+/// The hash of `Authorization: Bearer …`: only the hash is ever compared or kept.
 pub struct Bearer(pub Digest);
 
 impl Bearer {
-    /// Whether it is the secret with this hash. Takes as long for any.
+    /// Whether it is the secret with this hash, compared in constant time.
     pub fn is(&self, wanted: &Digest) -> bool {
         let (got, wanted) = (self.0.as_str().as_bytes(), wanted.as_str().as_bytes());
         got.ct_eq(wanted).into()

@@ -133,7 +133,7 @@ async fn every_door_takes_the_calls_that_are_written_down() {
     expect_file!["routes.txt"].assert_eq(&text);
 }
 
-/// A key that is read may stand there once; one that is not read is nobody's business.
+/// A key that is read may stand there once; one that is not read is ignored.
 #[tokio::test]
 async fn every_call_reads_the_keys_that_are_written_down() {
     let bench = Bench::new();

@@ -81,7 +81,7 @@ async fn serve(
     };
     match shaken {
         Ok(Ok(stream)) => connection::serve_from(stream, peer, router, stop).await,
-        // An agent with another pin hangs up here: worth a line that somebody finds.
+        // An agent with another pin hangs up here, which is worth a warning.
         Ok(Err(error)) => tracing::warn!(%peer, %error, "TLS handshake failed"),
         Err(_) => tracing::warn!(%peer, "TLS handshake took longer than 10 s"),
     }

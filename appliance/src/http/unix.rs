@@ -14,7 +14,7 @@ use super::connection;
 /// Connections at once: operators and their scripts.
 const CONNECTIONS: usize = 64;
 
-/// Owner and group may command, nobody else.
+/// Owner and group may command, and no other user.
 const MODE: u32 = 0o660;
 
 /// Who is at the other end of a connection, and when the service stops: a call that follows events has no
@@ -39,8 +39,8 @@ impl AdminSocket {
     /// Another process answers there, something that is no socket is in the way, or the OS says no.
     pub fn bind(path: &Path) -> io::Result<Self> {
         refuse_if_taken(path)?;
-        // Made beside and moved into place: at no time does the final name have another mode, or nothing
-        // behind it.
+        // The socket is made beside and moved into place, so that the final name never has another mode and is never
+        // absent.
         let mut beside = path.as_os_str().to_owned();
         beside.push(format!(".{}", std::process::id()));
         let beside = PathBuf::from(beside);
@@ -108,7 +108,7 @@ pub async fn serve_unix(
     .await
 }
 
-/// Nobody commands without a name: no credentials, no call.
+/// The caller by its credentials; `None` if there are none, and then there is no call.
 fn caller(stream: &UnixStream, stop: &CancellationToken) -> Option<Caller> {
     match stream.peer_cred() {
         Ok(credentials) => Some(Caller {

@@ -20,7 +20,7 @@ pub(super) enum Way {
     Move,
 }
 
-/// Puts a whole installer in place, or nothing.
+/// Puts a whole installer in place, or leaves no file of it.
 pub(super) fn place(built: &InstallerFiles, way: Way, to: &Path) -> anyhow::Result<()> {
     let aside = to.with_extension("new");
     for old in [&aside, &to.to_owned()] {

@@ -18,10 +18,10 @@ use crate::files::receive::{Expected, Receiving};
 /// Beside the folders of the architectures.
 const NAME: &str = "incoming";
 
-/// How long a file that nobody made an installer of stays.
+/// How long a file stays that did not become part of an installer.
 const STAYS: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Bytes of the largest file. No initrd of this size would fit into a machine's memory.
+/// The most bytes of a file. No larger initrd would fit into a machine's memory.
 const MOST: u64 = 4 << 30;
 
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl ReceivedParts {
         Receiving::begin(expected, room).await
     }
 
-    /// What nobody came back for.
+    /// Deletes files that were not used within [`STAYS`].
     pub(super) fn sweep_old(&self) {
         self.sweep(|_, age| age > STAYS);
     }

@@ -25,7 +25,7 @@ pub fn read_or_make(path: &Path, own: bool, url: &AdminUrl) -> anyhow::Result<Di
             octets.with_context(|| format!("cannot read the token file `{}`", path.display()))?
         }
     };
-    // Who hands the service its secrets may let its group in: systemd does.
+    // A file that was handed to the service may be readable for its group: systemd makes it so.
     refuse_others(path, if own { "go-rwx" } else { "o-rwx" })?;
     let file = TokenFile::parse(path, octets)?;
     if let Some(said) = file.url.as_ref().filter(|said| *said != url) {

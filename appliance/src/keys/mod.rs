@@ -27,7 +27,7 @@ use crate::base::clock;
 use crate::config::K3sConfig;
 use crate::files::durable;
 
-/// The SHA-256 of a secret's text: all that is compared or kept of it.
+/// The SHA-256 of a secret's text: only this is compared or kept.
 pub fn secret_hash(secret: &str) -> Digest {
     Digest::new(Sha256::digest(secret.as_bytes()).into())
 }

@@ -1,4 +1,4 @@
-//! Keys stay the same, belong to nobody else, and damage is told of, not papered over.
+//! Keys stay the same, no other user may read them, and damage is reported.
 
 use std::os::unix::fs::PermissionsExt;
 

@@ -1,4 +1,4 @@
-//! The node API's key and certificate. Agents trust the hash of the key and nothing else in it.
+//! The node API's key and certificate. Agents trust the hash of the key, and ignore the rest of the certificate.
 
 use std::path::Path;
 

@@ -116,7 +116,7 @@ async fn rules() -> Result<Ruleset, String> {
 /// The table that iptables keeps within nftables, and shows better than `nft` does.
 const IPTABLES: &str = "ip filter";
 
-/// Whether the older iptables of the kernel is in use, of which `nft` knows nothing.
+/// Whether the older iptables of the kernel is in use, whose rules `nft` does not show.
 fn legacy() -> bool {
     let tables = std::fs::read_to_string("/proc/net/ip_tables_names").unwrap_or_default();
     tables.lines().any(|table| table == "filter")

@@ -18,8 +18,7 @@ use crate::net::{Hears, Lan, PacketSocket};
 const CLIENT: u16 = 68;
 const SERVER: u16 = 67;
 
-/// How long answers are waited for. dnsmasq, which is in most home routers, pings an address for 3 s before it
-/// offers it.
+/// The timeout of a scan. dnsmasq, which is in most home routers, pings an address for 3 s before it offers it.
 const ANSWERS: Duration = Duration::from_secs(4);
 
 /// When the question is sent again: one packet may be lost.
@@ -89,7 +88,7 @@ async fn receive(socket: &PacketSocket, mac: Mac, xids: &[u32]) -> io::Result<Op
     Ok(datagram.and_then(|d| read(d.payload, *d.from.ip(), mac, xids)))
 }
 
-/// Server mode does not begin beside another server.
+/// Why server mode does not begin: another DHCP server answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecondServer {
     pub interface: String,

@@ -13,11 +13,11 @@ use super::firewall::FirewallPort;
 pub struct OtherServers {
     pub interface: String,
     pub at: Timestamp,
-    /// Who answered, or why nobody could be asked.
+    /// The servers that answered, or why none could be asked.
     pub servers: Result<Vec<Rival>, String>,
 }
 
-/// Written by the watch over the LANs, read by whoever reports.
+/// Written by the watch over the LANs, read by `doctor` and the metrics.
 #[derive(Debug, Default)]
 pub struct LanScan {
     servers: Mutex<BTreeMap<String, OtherServers>>,

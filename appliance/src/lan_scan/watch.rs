@@ -12,7 +12,7 @@ use super::firewall::{self, FirewallPort};
 use super::{LanScan, OtherServers, probe};
 use crate::config::settings::Settings;
 
-/// Often enough to name a router that somebody brought home, seldom enough to disturb nobody.
+/// The time between two scans: short enough to notice a new router, long enough not to disturb the LAN.
 const EVERY: Duration = Duration::from_secs(600);
 
 /// Scans until `stop`.

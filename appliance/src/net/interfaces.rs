@@ -19,7 +19,7 @@ pub struct Interface {
     /// Not an Ethernet at all: tunnels, PPP, WireGuard.
     pub ethernet: bool,
     pub wireless: bool,
-    /// It leads to the rest of the world.
+    /// Whether the default route goes over it.
     pub default_route: bool,
     /// The bridge or bond that it is a part of.
     pub part_of: Option<String>,
@@ -166,7 +166,7 @@ fn obvious(interfaces: &[Interface]) -> Result<Lan, NoLan> {
     }
 }
 
-/// Why an interface is not the LAN unless somebody says so.
+/// Why an interface is the LAN only if the configuration names it.
 fn unfit(interface: &Interface) -> Option<String> {
     if interface.loopback {
         Some("loopback".to_owned())

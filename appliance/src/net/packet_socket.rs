@@ -10,7 +10,7 @@ use nix::sys::socket::{LinkAddr, bind};
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use tokio::io::unix::AsyncFd;
 
-/// What a packet socket is there to hear.
+/// Which frames a packet socket receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hears {
     /// It only sends.
@@ -51,8 +51,8 @@ impl PacketSocket {
         bind(socket.as_raw_fd(), &link)?;
         // Until then it heard all interfaces.
         while let Ok(1..) = socket.read(&mut [0; 1]) {}
-        // Its successor is `unsafe`: who calls it vouches that the descriptor is neither closed nor replaced,
-        // and `Socket` does neither.
+        // Its successor is `unsafe`, because the caller must guarantee that the descriptor is neither closed nor
+        // replaced. `Socket` does neither.
         #[expect(deprecated, reason = "the workspace has no unsafe code")]
         let socket = AsyncFd::new(socket)?;
         Ok(Self { socket, card })

@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 use procfs::FromRead;
 use procfs::net::RouteEntries;
 
-/// Those with a default route, from what the kernel shows of its routing table. Where it shows nothing there
-/// is none.
+/// The interfaces with a default route, from the kernel's routing table; empty where the kernel does not show it.
 pub(super) fn default_interfaces() -> BTreeSet<String> {
-    // Of this thread: another may be in another network namespace.
+    // The table of this thread: another thread may be in another network namespace.
     let table = RouteEntries::from_file("/proc/thread-self/net/route");
     table.map_or_else(
         |error| {

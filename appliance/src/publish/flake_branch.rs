@@ -19,7 +19,7 @@ pub struct FlakeBranch {
     installers: Arc<Installers>,
     publisher: Arc<Publisher>,
     reference: String,
-    /// What is being built is held from here.
+    /// The folder with the links that keep what is being built from Nix's garbage collector.
     roots: PathBuf,
 }
 
@@ -76,7 +76,7 @@ impl Branch for FlakeBranch {
         let Selection { outputs, omissions } = self.selection(&flake.offers().await?);
         for omission in omissions {
             match omission {
-                // An operator wrote it so.
+                // The configuration says so.
                 Omission::Configured { .. } => {}
                 omission => tracing::warn!(flake = self.reference, "{omission}"),
             }

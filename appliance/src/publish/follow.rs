@@ -95,7 +95,8 @@ pub async fn follow(
 }
 
 async fn once(store: &Store, branch: &impl Branch, status: &FollowStatus, clock: Clock) {
-    // Dropping it ends Nix: a server that takes the connection and says nothing must not end the following.
+    // A timeout, which ends Nix: a server that accepts the connection and does not answer must not stop the polling for
+    // ever.
     let head = tokio::time::timeout(LOOK, branch.head()).await;
     let head = head.unwrap_or_else(|_| {
         let message = format!("no answer within {} s", LOOK.as_secs());
@@ -128,7 +129,7 @@ async fn once(store: &Store, branch: &impl Branch, status: &FollowStatus, clock:
     }
     let came = move |_: &World, _| came(&revision, &result);
     if let Err(refusal) = store.decide(came).await {
-        // It will be published once more then, which changes nothing.
+        // The commit will be published once more, which makes no new release.
         tracing::warn!(%refusal, "what came of the commit is not on record");
     }
 }

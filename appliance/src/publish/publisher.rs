@@ -54,7 +54,7 @@ impl Publisher {
             toplevel,
             source,
         } = request;
-        // Until the release is on record: a prune must not take its paths for nobody's.
+        // The cache lock is held until the release is on record, or a prune would delete its paths.
         let turn = self.cache.turn().await;
         let held = self.cache.held(&toplevel, &self.cache_public);
         let measured = match held.await? {

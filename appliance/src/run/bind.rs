@@ -32,7 +32,7 @@ pub async fn bind(checked: Checked) -> anyhow::Result<Service> {
         ..
     } = checked;
     let config = loaded.config.clone();
-    // Before anything is made or bound: beside another server, nothing is.
+    // This comes before any file is made and any socket bound: beside another DHCP server, none is.
     let scan = no_second_server(&config).await?;
     make_private(&config.state_dir)?;
 

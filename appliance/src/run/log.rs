@@ -13,7 +13,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Begins the log of this process. `RUST_LOG` says how much of it; without that, what is worth knowing of a good day.
+/// Begins the log of this process. `RUST_LOG` says how much of it; by default, what is worth knowing of a normal day.
 pub fn start() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = Layer::default()
@@ -32,8 +32,9 @@ pub fn start() {
         .init();
 }
 
-/// Whether systemd connected this descriptor with the journal: `stream` is `$JOURNAL_STREAM` (systemd.exec(5)). That the
-/// variable is set says nothing: who starts this service inherits it, and gives it another standard error.
+/// Whether systemd connected this descriptor with the journal: `stream` is `$JOURNAL_STREAM` (systemd.exec(5)). That
+/// the variable is set is not enough: a program that starts this service may have inherited it, and may have given it
+/// another standard error.
 fn is_journal(stream: &str, descriptor: impl AsFd) -> bool {
     fstat(descriptor).is_ok_and(|file| stream == format!("{}:{}", file.st_dev, file.st_ino))
 }

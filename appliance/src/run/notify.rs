@@ -1,4 +1,4 @@
-//! Tells systemd how far the service is (sd_notify(3)). Without systemd it does nothing.
+//! Tells systemd how far the service is (sd_notify(3)). Without systemd it has no effect.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::store::Store;
 
-/// Says `WATCHDOG=1` twice in each `period` (`WatchdogSec=`), but only once the store has answered: who waits for a store
-/// that does not answer gets nothing, whatever else still runs. One that takes no writes (a full disk) answers; a
-/// restart would not help it.
+/// Says `WATCHDOG=1` twice in each `period` (`WatchdogSec=`), but only if the store answers: without it no caller gets
+/// an answer, whatever else still runs. A store that is read-only (a full disk) does answer, since a restart would not
+/// help it.
 pub async fn beat(
     store: Store,
     period: Duration,

@@ -33,7 +33,7 @@ const LISTENERS: Duration = Duration::from_millis(1300);
 /// How long the store has to write what is pending.
 const STORE: Duration = Duration::from_millis(600);
 
-/// Everything opened and bound, nothing served yet.
+/// The service with everything opened and bound, before it serves.
 pub struct Service {
     pub(super) components: Arc<Components>,
     /// One set for each LAN, in the order of the configuration.
@@ -112,7 +112,7 @@ impl Service {
         self.announce_loaders();
     }
 
-    /// Those that are missing, for the architectures that profiles are for: nobody needs all there are.
+    /// Warns of missing loaders, for the architectures that profiles are for only.
     fn announce_loaders(&self) {
         let loaders = self.components.boot.loaders.files();
         tracing::info!(found = loaders.found().join(" "), "boot loaders");
@@ -145,7 +145,7 @@ impl Service {
         self.listen(&mut tasks, &all);
         watch(&components, &mut tasks, &all);
 
-        // Once told to stop, listeners that end are no news.
+        // After the stop, listeners are expected to end.
         let ended = tokio::select! {
             biased;
             () = stop.cancelled() => Ok(()),
@@ -225,7 +225,7 @@ fn watch(components: &Arc<Components>, tasks: &mut Tasks, all: &CancellationToke
     }
 }
 
-/// Waits for what was told to stop, as long as it has.
+/// Waits for the tasks that were told to stop, within their time limit.
 async fn wind_down(components: &Components, mut tasks: Tasks) {
     notify::tell(NotifyState::Stopping);
     let listeners = tokio::time::timeout(LISTENERS, tasks.all_ended());

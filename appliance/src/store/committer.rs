@@ -31,7 +31,7 @@ pub(super) struct Committer {
     pub(super) clock: Clock,
     /// What the rules work on.
     pub(super) leases: Leases,
-    /// What is on disk; nothing as long as no index could be read.
+    /// The leases on disk; `None` as long as no index could be read.
     pub(super) durable: Option<BTreeMap<Ipv4Addr, Lease>>,
     /// How many times leases were written.
     pub(super) turn: u64,
@@ -82,18 +82,18 @@ impl Committer {
         committer
     }
 
-    /// Works until it is told to close, or until nobody is left who could ask.
+    /// Works until it is told to close, or until the last handle is dropped.
     pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
         let mut closers = Vec::new();
         loop {
             let mut jobs = Vec::new();
             match timeout(IDLE, queue.recv_many(&mut jobs, GROUP)).await {
-                // Nobody can ask any more.
+                // The last handle was dropped.
                 Ok(0) => break,
                 Ok(_) | Err(_) => self.batch(jobs, &mut closers),
             }
             if !closers.is_empty() {
-                // What is in the queue is still done; nothing new comes in.
+                // Jobs in the queue are still done; new ones are refused.
                 queue.close();
             }
         }
@@ -142,7 +142,7 @@ impl Committer {
                 Job::Lease(rules) if self.durable.is_some() => {
                     self.rule(&mut pending, now, rules);
                 }
-                // Without knowing who has what, any address could be somebody's.
+                // Without the leases, any address could be in use.
                 Job::Lease(rules) => {
                     let ruled = rules(&mut Leases::default(), now);
                     (ruled.done)(Err(unavailable("the leases cannot be read now")));

@@ -19,7 +19,7 @@ pub(super) struct Truth<'a> {
     pub journal: &'a mut Journal,
     pub world: &'a mut World,
     pub sentinel: &'a mut Sentinel,
-    /// The leases, where this process has had an index before; nothing at the start.
+    /// The leases, where this process has had an index before; `None` at the start.
     pub leases: Option<&'a BTreeMap<Ipv4Addr, Lease>>,
 }
 
@@ -27,7 +27,7 @@ pub(super) struct Truth<'a> {
 const STRIDE: u64 = 4096;
 
 pub(super) enum Odd {
-    /// The index says something else than the journal, or nothing that can be read.
+    /// The index differs from the journal, or cannot be read.
     Wrong(String),
     Passing(IndexError),
 }

@@ -57,7 +57,7 @@ impl Store {
                             changed,
                         })
                     });
-                    // Who asked may have left; the decision stands all the same.
+                    // The caller may have left; the decision stands all the same.
                     let _ = answered.send(decided);
                 });
                 Settled { drafts, done }
@@ -66,8 +66,8 @@ impl Store {
         .await
     }
 
-    /// Runs the lease rules; the changes and the drafts are durable before this returns. While nothing can be
-    /// written, only answers that change nothing are given: a promise that a restart would forget is none.
+    /// Runs the lease rules; the changes and the drafts are durable before this returns. While the store takes no
+    /// writes, only answers without changes are given: a restart would forget a change that is not durable.
     pub async fn lease<T, F>(&self, rules: F) -> Result<T, Refusal>
     where
         T: Send + 'static,
@@ -144,11 +144,11 @@ impl Store {
 
     /// Tells the listeners of `live` something that is not written down.
     pub fn tell(&self, live: Live) {
-        // Nobody listening is as good.
+        // There may be no listener.
         let _ = self.shared.live.send(live);
     }
 
-    /// Waits until nothing can be written any more: it was closed, or its thread died.
+    /// Waits until the store takes no writes for good: it was closed, or its thread died.
     pub async fn ended(&self) {
         self.jobs.closed().await;
     }

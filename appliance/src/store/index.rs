@@ -23,7 +23,7 @@ use sled::transaction::{ConflictableTransactionError, TransactionError, Transact
 use super::record;
 use crate::files::durable;
 
-/// An index of some thousand machines opens in well under a second; a damaged one may not end at all.
+/// The timeout of opening the index. A whole one usually opens in well under a second; a damaged one may never.
 const OPEN_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long an index that was just closed may hold its lock.
@@ -78,7 +78,7 @@ pub(super) enum IndexError {
     Damaged(String),
 }
 
-/// Puts (payload) and drops (nothing), done together or not at all.
+/// Puts (`Some`) and removals (`None`), done together or not at all.
 #[derive(Default)]
 pub(super) struct Batch {
     changes: Vec<(Tree, Vec<u8>, Option<Vec<u8>>)>,
@@ -125,8 +125,8 @@ pub(super) struct Index {
     blobs: Mutex<BTreeSet<OsString>>,
 }
 
-/// What sled keeps open. Dropping the last of it syncs its file and panics if that fails, in the thread of whoever
-/// happened to read last.
+/// What sled keeps open. Dropping the last handle syncs its file and panics if that fails, in the thread of whichever
+/// reader came last.
 struct Engine<T>(Option<T>);
 
 impl<T> Deref for Engine<T> {
@@ -263,7 +263,7 @@ impl Index {
         self.file.sync_data().map_err(io_error)
     }
 
-    /// How far it has come; nothing if it is empty.
+    /// How far the index has come; `None` if it is empty.
     pub(super) fn meta(&self) -> Result<Option<Meta>, IndexError> {
         let Some(payload) = self.get(Tree::Meta, b"meta")? else {
             return Ok(None);

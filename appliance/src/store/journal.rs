@@ -21,7 +21,7 @@ pub(super) struct Journal {
     /// Where line `n` of the events begins, at `n - 1`.
     offsets: Vec<u64>,
     good: u64,
-    /// Something may stand behind `good` that was never acknowledged.
+    /// Whether there may be octets after `good` that were never acknowledged.
     soiled: bool,
 }
 
@@ -65,7 +65,7 @@ impl Journal {
     /// acknowledged line is cut off; the number of octets cut comes back.
     ///
     /// # Errors
-    /// Damage before the last whole line, and an event that this version cannot read: nothing is dropped.
+    /// Damage before the last whole line, or an event that this version cannot read. The file is left as it is.
     pub(super) fn open(
         path: &Path,
         mut each: impl FnMut(&Event),
@@ -113,7 +113,7 @@ impl Journal {
                 Err(what) if a_whole_line_follows(&mut reader).map_err(io)? => {
                     return Err(damaged(number, what));
                 }
-                // A crash in the middle of a write leaves a torn end, which nobody was told of.
+                // A crash in the middle of a write leaves a torn end, which was never acknowledged.
                 Err(_) => break,
             };
             chain = line::link(&chain, whole.payload.as_bytes());
@@ -187,7 +187,7 @@ impl Journal {
         Ok(())
     }
 
-    /// The chain up to and with event `seq`, as hexadecimal digits; nothing beyond the end.
+    /// The chain up to and with event `seq`, as hexadecimal digits; `None` beyond the end.
     pub(super) fn chain_at(&self, seq: u64) -> io::Result<Option<String>> {
         if seq == self.seq {
             return Ok(Some(hex::encode(self.chain)));

@@ -1,5 +1,5 @@
-//! The form of a value in the index: a version, a checksum, the payload. The engine's own checks end in
-//! panics or in nothing, so each value carries one that also covers its key.
+//! The form of a value in the index: a version, a checksum, the payload. The engine's own checks panic or find nothing,
+//! so each value carries a checksum that also covers its key.
 
 const VERSION: u8 = 1;
 const HEAD: usize = 5;

@@ -13,11 +13,11 @@ use super::folds::{machine_records, release_records};
 use super::index::{Batch, Index, IndexError, Meta, Tree};
 use crate::files::durable;
 
-/// What a batch of catching up may hold: bounds memory, and the time of one flush.
+/// The most events of a batch while the index catches up: bounds memory, and the time of one flush.
 const STRIDE: usize = 4096;
 /// sled takes its file in steps of half a megabyte and cannot open without room for some.
 const ROOM: u64 = 8 << 20;
-/// Damaged indexes kept for whoever wants to look into them.
+/// The most damaged indexes that are kept for a later look.
 const KEPT_ASIDE: usize = 3;
 
 /// An index in line with the journal, and the leases in it.
@@ -65,7 +65,7 @@ pub(super) fn attach(
         Err(IndexError::Damaged(what)) => (what, Vec::new()),
         Err(passing) => return Err(passing),
     };
-    // Without room nothing can be told for sure, and nothing can be built.
+    // Without free space the index can be neither checked nor rebuilt.
     if durable::free_space(&paths.dir).map_err(IndexError::Io)? < ROOM {
         return Err(IndexError::Full);
     }
@@ -92,7 +92,7 @@ fn settle(
     let have = index.meta()?;
     let mut batch = Batch::default();
     if let Some(known) = truth.leases {
-        // What this process has acknowledged, and nothing that it has refused.
+        // The leases that this process has acknowledged, without those that it has refused.
         for lease in &leases {
             batch.drop(Tree::Leases, &lease.address.octets());
         }

@@ -14,7 +14,7 @@ use crate::files::durable;
 pub(super) struct Sentinel {
     file: File,
     id: String,
-    /// How many times leases were written; nothing if the line was torn.
+    /// How many times leases were written; `None` if the line was torn.
     pub turn: Option<u64>,
 }
 

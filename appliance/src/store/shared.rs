@@ -13,7 +13,7 @@ use super::index::{Index, IndexError};
 /// What the writer publishes.
 pub(super) struct Shared {
     pub world: RwLock<Arc<World>>,
-    /// Nothing while it cannot be used; the journal answers then.
+    /// `None` while the index cannot be used; the journal answers then.
     pub index: RwLock<Option<Arc<Index>>>,
     pub trouble: RwLock<Trouble>,
     pub live: broadcast::Sender<Live>,
@@ -59,7 +59,7 @@ impl Shared {
     pub(super) fn lose_index(&self, error: &IndexError) {
         let reason = chain(error);
         tracing::error!(%reason, "the index cannot be used");
-        // First: whatever closing it does, everybody knows.
+        // Said first, whatever happens when the index is closed.
         self.set_trouble(|trouble| trouble.index = Some(format!("the index: {reason}")));
         self.set_index(None);
     }

@@ -15,7 +15,7 @@ use super::recover;
 use super::shared::chain;
 use crate::files::durable;
 
-/// Bytes that a batch of events may need.
+/// Bytes of the probe: it is written to see whether the journal takes writes again after a failure.
 const PROBE: usize = 1 << 16;
 
 impl Committer {
@@ -40,7 +40,7 @@ impl Committer {
             self.shared.publish(Arc::clone(&pending.world));
             for (event, _) in &pending.events {
                 let event = event.clone();
-                // Nobody listening is as good.
+                // There may be no listener.
                 let _ = self.shared.live.send(Live::Event { event });
             }
         }

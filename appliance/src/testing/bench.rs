@@ -96,7 +96,7 @@ impl Bench {
         self.components.store.decide(seen).await.expect("seen");
     }
 
-    /// The system of a profile is published; without Nix, so nothing is in the cache.
+    /// The system of a profile is published; without Nix, so the cache stays empty.
     pub(crate) async fn release(&self, system: &str, toplevel: &str) {
         let built = admin::Built {
             system: system.parse().expect("a system"),

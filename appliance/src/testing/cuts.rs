@@ -60,7 +60,7 @@ impl Mounted {
     }
 }
 
-/// Waits for who still has a file open there, as a store that was closed may for an instant.
+/// Waits until no file is open there: a store that was closed may have one for an instant.
 impl Drop for Mounted {
     fn drop(&mut self) {
         let unmount = || run(Command::new("umount").arg(self.0.path()));
@@ -130,7 +130,7 @@ pub(crate) fn start_to_work(test: &str, variable: &str, mounted: &Mounted, begun
     child
 }
 
-/// How long the work takes on a copy of `first` if nothing cuts it.
+/// How long the work takes on a copy of `first` without a power cut.
 pub(crate) fn uncut(first: &Path, start: impl FnOnce(&Mounted) -> Child) -> Duration {
     let image = first.with_extension("uncut");
     copy(first, &image);
@@ -160,7 +160,7 @@ pub(crate) async fn power_cut(
     let over = Arc::new(AtomicBool::new(false));
     let syncing = journal(mounted.path(), over.clone());
     let mut child = start(&mounted);
-    // Nothing is waited for: this is when the power fails.
+    // This is when the power fails.
     tokio::time::sleep(within(took)).await;
     stop(&child);
     over.store(true, Ordering::Relaxed);
@@ -169,7 +169,7 @@ pub(crate) async fn power_cut(
     end(&mut child);
 }
 
-/// It writes nothing more, nor does what it started. One that is done has no group any more.
+/// Stops the child and what it started. A child that is done has no process group any more.
 fn stop(child: &Child) {
     let _ = killpg(group(child), Signal::SIGSTOP);
 }

@@ -125,7 +125,7 @@ async fn of_machine(
             written(boot, address, requester, Some(Loader::Grub), write).await
         }
         File::Extlinux => {
-            // Unlike GRUB, which was loaded from here, any U-Boot asks: silence is silence.
+            // Unlike GRUB, which was loaded from here, any U-Boot may ask, so a decision of silence is no file.
             if let Decision::Silence(reason) = boot.decisions.decision(mac) {
                 return Err(reason.to_string());
             }
@@ -165,7 +165,7 @@ fn boots(boot: &BootFiles, mac: Mac) -> Result<(), String> {
     match boot.decisions.decision(mac) {
         Decision::Install | Decision::Wait | Decision::Discover => Ok(()),
         Decision::Disk(reason) | Decision::Silence(reason) => Err(reason.to_string()),
-        // Its DISCOVER enrolls it; a machine that never sent one is none.
+        // A machine is enrolled by its DISCOVER; one that never sent any is unknown.
         Decision::Enroll(_) => Err("not enrolled".to_owned()),
     }
 }

@@ -120,7 +120,7 @@ async fn an_armed_machine_gets_its_loader_whole() {
         Some(given),
         "what was loaded is what gets it to its script"
     );
-    // Of two that took equally long the second says nothing new.
+    // Of two that took equally long the second is a repeat.
     let told = told(&mut live, r#""mark":"sent""#).await;
     let sent = r#""mark":"sent","part":"loader","file":"snponly.efi","via":"tftp","bytes":290001"#;
     assert!(told.contains(sent), "{told}");

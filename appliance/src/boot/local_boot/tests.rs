@@ -74,7 +74,7 @@ async fn a_way_that_led_back_is_not_handed_out_again() {
     assert_eq!(asks(&bench).await, Way::EspLoader);
 }
 
-/// Anybody can ask in its name, and so must not be what is learnt from.
+/// Anybody can ask in a machine's name, so nothing may be learnt from an unverified requester.
 #[tokio::test]
 async fn nothing_is_learnt_from_who_is_not_known_to_be_the_machine() {
     let (bench, key) = installed().await;

@@ -1,4 +1,4 @@
-//! Over a restart, with damaged files, and under a flood.
+//! Timelines over a restart, with damaged files, and under a flood.
 
 use netboot::doctor::boot_trace::{Script, Why};
 

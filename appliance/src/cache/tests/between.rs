@@ -8,13 +8,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// What befalls an answer on its way.
+/// What happens to an answer on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     Pass,
-    /// The connection ends after so many bytes.
+    /// The connection ends after this many bytes.
     Cut(u64),
-    /// No more than so many bytes until it is let go.
+    /// No more than this many bytes until it is let go.
     Hold(u64),
 }
 

@@ -1,4 +1,4 @@
-//! What whoever waits for a publication is told of it.
+//! What the caller of a publication is told of its progress.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What comes in true, what is refused, and that nothing half-way is ever there.
+//! What is admitted, what is refused, and that no incomplete file is ever visible.
 
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -1,4 +1,4 @@
-//! The gate of the operators' door on the network: a request with the token passes, anything else ends here.
+//! Authentication of operators on the network: a request with the token passes, any other is refused here.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

@@ -1,10 +1,9 @@
 //! `GET /admin/v1/events`: what happened, and, if asked to, what happens from now on. One JSON line each.
 //!
 //! # Design
-//! The listener is taken before the past is read, and an event's number tells whether it was given
-//! already: nothing is lost between past and present, nothing comes twice. A listener that fell behind
-//! reads what it missed from the journal. What is not written down may be lost. The first `alive` line
-//! marks the end of the past.
+//! The listener is taken before the past is read, and an event's number tells whether it was given already: no event is
+//! lost between past and present, and none comes twice. A listener that fell behind reads what it missed from the
+//! journal. What is not written down may be lost. The first `alive` line marks the end of the past.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -29,7 +28,7 @@ use super::operator::Operator;
 use crate::http::error::Refused;
 use crate::store::Store;
 
-/// How long the line may be quiet: a reader that hears nothing for much longer knows that it is cut.
+/// How long the stream may be quiet: a reader that gets no line for much longer knows that the connection is broken.
 const ALIVE_EVERY: Duration = Duration::from_secs(10);
 
 /// Events read from the journal at once.
@@ -96,13 +95,13 @@ struct Feed {
     /// The highest number given.
     last: u64,
     follow: bool,
-    /// The journal holds what was not given yet.
+    /// Whether the journal holds events that were not given yet.
     behind: bool,
     ready: VecDeque<Live>,
 }
 
 impl Feed {
-    /// The next line; nothing at the end.
+    /// The next line; `None` at the end.
     async fn next(&mut self) -> Option<Result<Bytes, Refusal>> {
         loop {
             if let Some(live) = self.ready.pop_front() {

@@ -30,8 +30,8 @@ pub(super) fn router() -> Router<Arc<AdminApi>> {
         .route("/admin/v1/publish/installer/parts/{sha256}", put(part))
 }
 
-/// What is to be sent of a shipment: refused if it does not fit as a whole, so that nothing is sent in vain. Its space is
-/// promised to it from then on.
+/// What has to be sent of a shipment, and a reservation of space for it. Refused if it does not fit as a whole, so that
+/// no byte is sent in vain.
 async fn room(
     State(api): State<Arc<AdminApi>>,
     _: Operator,

@@ -23,7 +23,8 @@ pub(super) async fn prune(
     let PruneRequest { keep, dry_run } = request;
     let keep = keep.unwrap_or(api.settings.config().publish.keep);
     let profiles = api.settings.profiles();
-    // Before anything is judged: a publication that is under way is to have its release on record.
+    // The cache lock is taken first: a publication that is under way must have its release on record before releases
+    // are judged.
     let turn = api.cache.turn().await;
     let releases = if dry_run {
         retention::judge(&api.store.world(), &profiles, keep)

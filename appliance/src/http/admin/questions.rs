@@ -1,4 +1,4 @@
-//! The calls that change nothing: machines, plans, generations, releases.
+//! The read-only calls: machines, plans, generations, releases.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `/cache/…` on the operators' door: where `nix copy --to` puts a system that was built elsewhere.
+//! `/cache/…` on the operators' port: where `nix copy --to` puts a system that was built elsewhere.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ use crate::http::public::files;
 use crate::http::request::BODY_LIMIT;
 use crate::keys::Keys;
 
-/// How long a client may send nothing in the middle of a body: then it is gone.
+/// The timeout of a client that stops sending in the middle of a body.
 const QUIET: Duration = Duration::from_secs(30);
 
 /// What uploads to the cache take from the rest of the service.
@@ -58,7 +58,7 @@ pub(super) fn router(state: UploadState) -> Router {
         .with_state(state)
 }
 
-/// As `/cache/…` for machines; but an entry that no install could use is not there, so that it is sent again.
+/// As `/cache/…` for machines, but 404 for an entry that is torn, so that the client sends it again.
 async fn given(
     State(state): State<UploadState>,
     Path(path): Path<String>,
@@ -116,12 +116,12 @@ pub(super) fn length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// What it is a part of, if that was said.
+/// The upload that the request is a part of, if it names one.
 pub(super) fn shipment(headers: &HeaderMap) -> Option<ShipmentId> {
     headers.get(SHIPMENT)?.to_str().ok()?.parse().ok()
 }
 
-/// Takes in the whole body. What was received goes with `receiving`, whichever way this ends.
+/// Receives the whole body. If it fails, what was received is deleted with `receiving`.
 pub(super) async fn received(
     mut receiving: Receiving,
     request: Request,

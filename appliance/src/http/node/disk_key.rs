@@ -54,7 +54,7 @@ pub(super) async fn disk_key(
     Ok(Json(SealedAnswer { sealed }))
 }
 
-/// Whoever guesses credentials is not listened to for a while, and does not fill the journal.
+/// A client that guesses credentials is blocked for a while, and does not fill the journal.
 pub(super) async fn unlock(
     State(api): State<Arc<NodeApi>>,
     Bearer(credential): Bearer,
@@ -67,7 +67,7 @@ pub(super) async fn unlock(
         let message = format!("{LIMIT} calls from {from} for disk keys were refused");
         return not_now(Refusal::new(Code::TooManyAttempts, message), wait);
     }
-    // What is refused is looked at without a word in the journal first; the first and the last of many get one.
+    // A refusal is found out without an event first; only the first and the last of many refusals are written down.
     let question = agent::unlock(&api.store.world(), &credential, clock::now(), &from);
     if let Err(refusal) = question.answer
         && api.unlocks(|attempts| attempts.failed(address, clock::now())) == Failed::Again

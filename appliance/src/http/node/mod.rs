@@ -50,7 +50,7 @@ pub fn router(api: Arc<NodeApi>, segment: Arc<Segment>) -> Router {
         .with_state(RouteState { api, segment })
 }
 
-/// The answer of a call that only takes note.
+/// The answer of a call that has no content.
 fn noted() -> JsonResult<Value> {
     Ok(Json(json!({})))
 }
@@ -130,7 +130,7 @@ async fn report(
         .decide(move |world, now| agent::report(world, &session, &report, &policy, now, &from))
         .await?
         .answer;
-    // Bytes are not worth an fsync: whoever watches is told, and that is all.
+    // Progress in bytes is not worth an fsync: it is only sent to those who watch.
     if let Some((step, done, total)) = progress {
         api.store.tell(Live::Progress {
             at: clock::now(),
@@ -175,7 +175,7 @@ async fn secrets(
     Ok(Json(SealedAnswer { sealed }))
 }
 
-/// What a machine of this role must hold and no more: only servers get the token that makes servers.
+/// The secrets that a machine of this role needs, and no others: only servers get the token that makes servers.
 fn secrets_for(keys: &Keys, name: &HostName, role: Option<Role>) -> InstallSecrets {
     let k3s = role.map(|role| {
         let (token, agent_token) = match role {

@@ -15,7 +15,7 @@ use crate::base::clock;
 pub(super) async fn page(State(api): State<Arc<PublicApi>>) -> Response {
     let world = api.store.world();
     let html = render(&mut world.machines.values(), clock::now());
-    // Whatever slips through the escaping still runs nothing and loads nothing.
+    // Text that slips through the escaping still cannot run or load anything.
     let headers = [
         (
             header::CONTENT_SECURITY_POLICY,

@@ -21,10 +21,10 @@ mod status;
 
 pub use self::api::PublicApi;
 
-/// Nobody has anything to send here.
+/// The most bytes of a request body: these routes take none.
 const BODY: usize = 4096;
 
-/// Until the head of an answer; a download may then take as long as it takes.
+/// The timeout until the head of an answer; a download has no limit after that.
 const ANSWER: Duration = Duration::from_secs(30);
 
 /// The routes on one LAN. A boot script is never given to a HEAD: asking for it hands out the ticket.

@@ -151,7 +151,7 @@ async fn an_attempt_is_counted_for_the_machine_and_for_nobody_else() {
     stop.cancel();
 }
 
-/// Anybody can write a MAC into a URL: that is told as somebody's, and changes nothing of what is known of the machine.
+/// Anybody can write a MAC into a URL: it is noted as somebody's, and does not change what is known of the machine.
 #[tokio::test]
 async fn what_others_fetch_in_a_machines_name_is_not_its_own_doing() {
     let Served {

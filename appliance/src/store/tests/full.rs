@@ -1,4 +1,4 @@
-//! A full filesystem: nothing is promised, nothing is lost, and it goes on by itself once there is space.
+//! A full filesystem: no write is acknowledged, none is lost, and the store goes on by itself once there is space.
 
 use std::process::Command;
 

@@ -33,7 +33,7 @@ async fn nothing_acknowledged_is_lost_by_sigkill() {
             }
             lines += 1;
             if lines == patience {
-                // What the pipe still holds was told too, and is read after this.
+                // What the pipe still holds was acknowledged too, and is read after this.
                 child.kill().expect("is killed");
             }
         }

@@ -1,4 +1,4 @@
-//! What was acknowledged is there after closing and opening, and nobody else may open meanwhile.
+//! What was acknowledged is there after closing and opening, and no other process may open the store meanwhile.
 
 use netboot::api::types::Live;
 use netboot::base::refusal::{Code, Refusal};

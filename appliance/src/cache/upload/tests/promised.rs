@@ -1,4 +1,4 @@
-//! What an uploader was told is not deleted before a release is made of it.
+//! Paths that an uploader was told are here are not deleted before it makes a release of them.
 
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
@@ -46,7 +46,7 @@ async fn what_an_uploader_was_told_is_there_outlives_a_prune() {
             assert!(bench.put(parcel).await.expect("whole"));
             bench.age(parcel);
         }
-        // Another appliance, which has promised nothing yet.
+        // Another appliance, without pinned paths.
         let cache = Cache::open(
             bench.folder.path(),
             bench.keys.cache_secret_file(),

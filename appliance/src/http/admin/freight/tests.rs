@@ -148,7 +148,7 @@ async fn an_installer_that_cannot_be_put_on_record_is_not_booted() {
     let components = &served.bench.components;
     for (letter, status) in [('1', 201), ('2', 503)] {
         if status == 503 {
-            // The journal takes nothing more.
+            // The journal takes no more events.
             components.store.close().await;
         }
         let [kernel, initrd] = ["kernel", "initrd"].map(|what| format!("{what} {letter}"));
