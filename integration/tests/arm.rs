@@ -34,13 +34,15 @@ fn holds_its_ticket(testbed: &mut Testbed) -> anyhow::Result<()> {
         .wait_for_console("nothing more is done", BOOT)?;
     let took = testbed.machine.uptime().as_secs_f32();
     println!("the installer holds its ticket {took:.1} s after power-on");
-    let machine = testbed.appliance.machine(&testbed.machine.build().mac)?;
+    let mac = &testbed.machine.build().mac;
+    let machine = testbed.appliance.machine(mac)?;
+    let ticket = testbed.appliance.ticket(mac)?;
     let attempt = machine.and_then(|machine| machine.attempt);
     let attempt = attempt.context("the machine is not on record as one to be installed")?;
     ensure!(attempt.number == 1, "it took another attempt: {attempt:?}");
     let console = testbed.machine.console()?;
     for words in [
-        format!("holds the ticket {}", attempt.ticket),
+        format!("holds the ticket {ticket}"),
         r#"the appliance says {"status":"ok""#.to_owned(),
     ] {
         ensure!(console.contains(&words), "no `{words}` on the console");

@@ -6,6 +6,7 @@ use integration::lab::firmware::Firmware::{Bios, Uefi};
 use integration::lab::services::Leases::ByRouter;
 use integration::lab::testbed::{BOOT, MAC, Setup, Testbed};
 use integration::lab::wait::wait_for;
+use netboot::api::machine_view::MachineView;
 use netboot::machine::State;
 
 #[test]
@@ -45,9 +46,10 @@ fn a_machine_that_enrolled_itself_keeps_its_photos_until_somebody_confirms() -> 
     testbed.machine.cut_power()?;
     testbed.machine.build().disks[0].check_unchanged()?;
     testbed.machine.power_on()?;
-    let ticket = first.attempt.map(|a| a.ticket);
+    let claimed = |m: &MachineView| Some(m.attempt.as_ref()?.claim.as_ref()?.at);
+    let before = claimed(&first);
     let again = testbed.wait_for("the machine to wait again", BOOT, |m| {
-        m.waiting().is_some() && m.attempt.as_ref().map(|a| &a.ticket) != ticket.as_ref()
+        m.waiting().is_some() && claimed(m) != before
     })?;
     ensure!(
         again.attempt.as_ref().is_some_and(|a| a.number == 1),

@@ -12,8 +12,9 @@ use integration::lab::firmware::Firmware::{self, Bios, Uefi};
 use integration::lab::services::Leases::ByRouter;
 use integration::lab::testbed::{BOOT, MAC, Setup, Testbed, blank};
 use integration::lab::wait::wait_for;
+use netboot::api::machine_view::MachineView;
 use netboot::install::report::{Outcome, Step};
-use netboot::machine::{Machine, State};
+use netboot::machine::State;
 
 fn testbed(name: &str) -> anyhow::Result<Testbed> {
     let testbed = Testbed::new(&Setup::new(name, Bios, ByRouter))?;
@@ -22,13 +23,13 @@ fn testbed(name: &str) -> anyhow::Result<Testbed> {
 }
 
 /// Some of the system is on the disk, and some is not.
-fn is_copying(machine: &Machine) -> bool {
+fn is_copying(machine: &MachineView) -> bool {
     machine.attempt.as_ref().is_some_and(|a| {
         a.progress.step == Some(Step::Copy) && a.progress.outcome != Some(Outcome::Done)
     })
 }
 
-fn attempt(machine: &Machine) -> Option<u32> {
+fn attempt(machine: &MachineView) -> Option<u32> {
     machine.attempt.as_ref().map(|a| a.number)
 }
 
@@ -73,7 +74,7 @@ fn an_install_completes_whose_cache_is_away_at_first_and_whose_appliance_is_kill
         "joined after {:.1} s",
         testbed.wait_for_joined()?.as_secs_f32()
     );
-    let machine: Machine = testbed.appliance.ask("show node1")?;
+    let machine: MachineView = testbed.appliance.ask("show node1")?;
     ensure!(
         attempt(&machine) == Some(1),
         "it took another attempt: {:?}",
@@ -95,7 +96,7 @@ fn a_machine_that_loses_power_while_copying_is_installed_by_its_second_attempt()
         "joined after {:.1} s",
         testbed.wait_for_joined()?.as_secs_f32()
     );
-    let machine: Machine = testbed.appliance.ask("show node1")?;
+    let machine: MachineView = testbed.appliance.ask("show node1")?;
     ensure!(
         attempt(&machine) == Some(2),
         "attempts: {:?}",
@@ -232,7 +233,7 @@ fn survives_power_cuts(name: &str, firmware: Firmware) -> anyhow::Result<()> {
 }
 
 /// What the appliance last heard of the attempt, in words.
-fn where_it_is(machine: &Machine) -> String {
+fn where_it_is(machine: &MachineView) -> String {
     let progress = machine.attempt.as_ref().map(|a| a.progress.clone());
     match progress.and_then(|p| Some((p.step?, p.outcome))) {
         _ if machine.state == State::Installed => "after the report".to_owned(),

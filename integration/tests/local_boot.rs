@@ -9,9 +9,9 @@ use integration::lab::optional::Optional;
 use integration::lab::products::Products;
 use integration::lab::services::Leases::{self, ByRouter, ByRouterWithIpxe, ByRouterWithNewIpxe};
 use integration::lab::testbed::{BOOT, Setup, Testbed};
+use netboot::api::machine_view::MachineView;
 use netboot::loader::local_boot::{Left, Loader, LocalBoot, Way};
 use netboot::loader::uefi::boot_order::{TITLE, trouble};
-use netboot::machine::Machine;
 
 /// Installed, and up from its own disk for the first time.
 fn joined(name: &str, firmware: Firmware, leases: Leases) -> anyhow::Result<Testbed> {
@@ -26,7 +26,7 @@ fn joined(name: &str, firmware: Firmware, leases: Leases) -> anyhow::Result<Test
 /// Waits until it is known to have come to its disk by this way.
 fn comes_by(testbed: &mut Testbed, loader: Loader, way: Way) -> anyhow::Result<()> {
     let known = LocalBoot::worked(Left { loader, way });
-    let came = |machine: &Machine| machine.local_boot.as_ref() == Some(&known);
+    let came = |machine: &MachineView| machine.local_boot.as_ref() == Some(&known);
     testbed.wait_for(&format!("it to come to its disk by {way}"), BOOT, came)?;
     let took = testbed.machine.uptime().as_secs_f32();
     println!("came to its disk by {way}, known {took:.1} s after power-on");
@@ -42,7 +42,7 @@ fn is_sent_to_its_disk_at_every_boot(
     let mut testbed = joined(name, firmware, ByRouterWithIpxe)?;
     comes_by(&mut testbed, loader, way)?;
     // Another day: it netboots again, and is up again.
-    let before: Machine = testbed.appliance.ask("show node1")?;
+    let before: MachineView = testbed.appliance.ask("show node1")?;
     testbed.machine.cut_power()?;
     testbed.machine.power_on()?;
     testbed.wait_for("a report of another boot", BOOT, |m| {

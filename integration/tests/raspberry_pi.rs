@@ -167,7 +167,8 @@ fn a_raspberry_pi_fetches_its_firmware_and_its_installer_by_its_serial_number_be
     );
     let cmdline = String::from_utf8(own("cmdline.txt")?.context("there is no cmdline.txt")?)?;
     let attempt = appliance.machine(MAC)?.and_then(|board| board.attempt);
-    let ticket = attempt.context("the board is not to be installed")?.ticket;
+    attempt.context("the board is not to be installed")?;
+    let ticket = appliance.ticket(MAC)?;
     ensure!(
         cmdline.contains(&format!("netboot.ticket={ticket}")),
         "{cmdline}"

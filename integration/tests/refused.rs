@@ -9,7 +9,7 @@ use integration::lab::search::files;
 use integration::lab::services::Leases::ByRouter;
 use integration::lab::testbed::{BOOT, Setup, Testbed, WORKER};
 use integration::lab::wait::wait_for;
-use netboot::machine::Machine;
+use netboot::api::machine_view::MachineView;
 
 /// Changes the disk that the profile selects, as an operator would, and waits until that is in force.
 fn select(testbed: &Testbed, select: &str) -> anyhow::Result<()> {
@@ -97,7 +97,7 @@ fn a_system_that_the_appliance_did_not_sign_is_not_installed() -> anyhow::Result
         "{said}"
     );
     testbed.machine.cut_power()?;
-    let shown: Machine = testbed.appliance.ask("show node1")?;
+    let shown: MachineView = testbed.appliance.ask("show node1")?;
     ensure!(
         shown.generations.is_empty() && shown.installed.is_none(),
         "half installed: {shown:?}"

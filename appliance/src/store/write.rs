@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use netboot::api::event_view::EventView;
 use netboot::api::types::Live;
 use netboot::dhcp::lease::Change;
 use netboot::machine::state::World;
@@ -39,7 +40,7 @@ impl Committer {
         if new_events {
             self.shared.publish(Arc::clone(&pending.world));
             for (event, _) in &pending.events {
-                let event = event.clone();
+                let event = EventView::of(event.clone());
                 // There may be no listener.
                 let _ = self.shared.live.send(Live::Event { event });
             }

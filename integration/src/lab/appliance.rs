@@ -8,8 +8,9 @@ use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use netboot::machine::Machine;
+use netboot::api::machine_view::MachineView;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::command::output;
 use super::lan::{APPLIANCE, ROUTER, Room};
@@ -211,19 +212,36 @@ impl Appliance {
     }
 
     /// All machines on record.
-    pub fn machines(&self) -> anyhow::Result<Vec<Machine>> {
+    pub fn machines(&self) -> anyhow::Result<Vec<MachineView>> {
         Ok(self
             .ask::<netboot::api::types::Machines>("machines")?
             .machines)
     }
 
     /// The machine with this MAC, if it is on record.
-    pub fn machine(&self, mac: &str) -> anyhow::Result<Option<Machine>> {
+    pub fn machine(&self, mac: &str) -> anyhow::Result<Option<MachineView>> {
         let found = self
             .machines()?
             .into_iter()
             .find(|m| m.id.to_string() == mac);
         Ok(found)
+    }
+
+    /// The ticket that was handed out last for the machine with this MAC, from the journal: operators are not shown it.
+    ///
+    /// # Errors
+    /// The journal cannot be read, or has no ticket for it.
+    pub fn ticket(&self, mac: &str) -> anyhow::Result<String> {
+        let journal = self.dir.join("state/store/journal.jsonl");
+        let text = fs::read_to_string(&journal)
+            .with_context(|| format!("cannot read `{}`", journal.display()))?;
+        let lines = text.lines().rev();
+        let mut lines = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let ticket = lines.find_map(|line| {
+            let event = line.get("event").filter(|event| event["machine"] == mac)?;
+            event["what"]["ticket"].as_str().map(str::to_owned)
+        });
+        ticket.with_context(|| format!("the journal has no ticket for {mac}"))
     }
 
     /// What any machine on the LAN gets at a URL path of `http.port`.
@@ -299,5 +317,5 @@ fn configuration(products: &Products, setting: &Setting<'_>, dir: &Path) -> anyh
 
 /// A basic string of TOML; JSON's escapes are among TOML's.
 fn toml_string(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    Value::from(text).to_string()
 }

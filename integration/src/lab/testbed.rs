@@ -5,9 +5,10 @@ use std::time::Duration;
 use std::{env, fs};
 
 use anyhow::{Context as _, bail};
+use netboot::api::machine_view::MachineView;
 use netboot::doctor::boot_trace::{Boot, Mark, Why};
 use netboot::loader::uefi::boot_order::TITLE;
-use netboot::machine::{Machine as Record, State};
+use netboot::machine::State;
 
 use super::appliance::{Appliance, Setting};
 use super::command::{output, run};
@@ -210,8 +211,8 @@ impl Testbed {
         &mut self,
         what: &str,
         limit: Duration,
-        wanted: impl Fn(&Record) -> bool,
-    ) -> anyhow::Result<Record> {
+        wanted: impl Fn(&MachineView) -> bool,
+    ) -> anyhow::Result<MachineView> {
         let (appliance, machine) = (&mut self.appliance, &mut self.machine);
         wait_until(what, limit, || {
             machine.still_runs()?;

@@ -31,12 +31,12 @@ impl Timing {
             let Live::Event { event } = live else {
                 continue;
             };
-            match event.what {
+            match &event.what {
                 Happening::Claimed { .. } => {
                     claimed = Some(event.at);
                     steps.clear();
                 }
-                Happening::Reported { report } => match report.outcome {
+                Happening::Reported { report } => match &report.outcome {
                     Outcome::Started => started = Some((report.step, event.at)),
                     Outcome::Done => {
                         let began = started.take().filter(|(step, _)| *step == report.step);

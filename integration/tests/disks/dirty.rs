@@ -8,7 +8,7 @@ use integration::lab::firmware::Firmware::{self, Bios, Uefi};
 use integration::lab::scratch_vm::run_script;
 use integration::lab::services::Leases::ByRouter;
 use integration::lab::testbed::{BOOT, Setup, Testbed, blank};
-use netboot::machine::Machine;
+use netboot::api::machine_view::MachineView;
 
 use crate::the_others_are_unchanged;
 use crate::zfs::write_labels;
@@ -97,7 +97,7 @@ fn installs_over_all_of_it(name: &str, firmware: Firmware, cmdline: &str) -> any
     testbed.machine.power_on()?;
     let joined = testbed.wait_for_joined_by_key()?;
     println!("{name}: joined after {:.1} s", joined.as_secs_f32());
-    let machine: Machine = testbed.appliance.ask("show node1")?;
+    let machine: MachineView = testbed.appliance.ask("show node1")?;
     let plan = machine.attempt.and_then(|attempt| attempt.plan);
     let destroys = plan.map_or_else(Vec::new, |plan| plan.destroys);
     println!("{destroys:#?}");

@@ -14,9 +14,9 @@ use integration::lab::services::Leases::ByRouter;
 use integration::lab::testbed::{BOOT, MAC, Setup, Testbed, WORKER, blank};
 use integration::lab::tpm;
 use integration::lab::wait::wait_for;
+use netboot::api::machine_view::MachineView;
 use netboot::api::types::RecoveryKey;
 use netboot::loader::uefi::boot_order::TITLE;
-use netboot::machine::Machine;
 
 use crate::the_others_are_unchanged;
 
@@ -125,7 +125,7 @@ fn are_nowhere(testbed: &Testbed, key: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn boot_id(machine: &Machine) -> Option<String> {
+fn boot_id(machine: &MachineView) -> Option<String> {
     machine.generations.last().map(|g| g.boot_id.clone())
 }
 

@@ -8,8 +8,8 @@ use integration::lab::firmware::Firmware::{self, Bios, Uefi};
 use integration::lab::scratch_vm::run_script;
 use integration::lab::services::Leases::ByRouter;
 use integration::lab::testbed::{BOOT, MAC, Setup, Testbed, WORKER, blank};
+use netboot::api::machine_view::MachineView;
 use netboot::loader::uefi::boot_order::Entry;
-use netboot::machine::Machine;
 
 /// From power-on to a node that runs from its own disk.
 fn joins(name: &str, firmware: Firmware, layout: &str, root: &str) -> anyhow::Result<()> {
@@ -106,7 +106,7 @@ fn survives(name: &str, firmware: Firmware) -> anyhow::Result<()> {
     testbed.machine.shut_down(BOOT)?;
     starts_alike(&testbed, firmware)?;
     let record = |testbed: &Testbed| testbed.appliance.machine(MAC)?.context("not on record");
-    let last = |machine: &Machine| {
+    let last = |machine: &MachineView| {
         let last = machine
             .generations
             .iter()

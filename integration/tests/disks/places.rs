@@ -9,7 +9,7 @@ use integration::lab::firmware::Firmware::{self, Bios, Uefi};
 use integration::lab::products::Images;
 use integration::lab::services::Leases::ByRouter;
 use integration::lab::testbed::{BOOT, MAC, Setup, Testbed, WORKER, blank};
-use netboot::machine::Machine;
+use netboot::api::machine_view::MachineView;
 
 use crate::the_others_are_unchanged;
 
@@ -20,7 +20,7 @@ fn with_data(dir: &Path, bus: Bus) -> anyhow::Result<Vec<Disk>> {
     ])
 }
 
-fn record(testbed: &Testbed) -> anyhow::Result<Machine> {
+fn record(testbed: &Testbed) -> anyhow::Result<MachineView> {
     testbed.appliance.machine(MAC)?.context("not on record")
 }
 
@@ -39,7 +39,7 @@ fn finds_its_disk_in_another_place(name: &str, firmware: Firmware) -> anyhow::Re
     ensure!(planned(&testbed)? == "vda");
 
     testbed.machine.reverse_disks()?;
-    let boot = |machine: &Machine| machine.generations.last().map(|g| g.boot_id.clone());
+    let boot = |machine: &MachineView| machine.generations.last().map(|g| g.boot_id.clone());
     let before = boot(&record(&testbed)?);
     testbed.machine.power_on()?;
     testbed.wait_for("a report of another boot", BOOT, |m| boot(m) != before)?;

@@ -9,11 +9,12 @@ use integration::lab::disk::Disk;
 use integration::lab::firmware::Firmware::{self, Bios, SecureBoot, Uefi};
 use integration::lab::services::Leases::{self, ByAppliance, ByRouter};
 use integration::lab::testbed::{BOOT, MAC, Setup, Testbed, blank};
+use netboot::api::machine_view::MachineView;
 use netboot::base::arch::Arch;
 use netboot::doctor::boot_trace::{Boot, Mark, Part};
 use netboot::install::report::Step;
 use netboot::loader::uefi::boot_order::{Source, TITLE};
-use netboot::machine::{Machine, State};
+use netboot::machine::State;
 
 #[test]
 fn a_blank_uefi_machine_joins_beside_a_home_router() -> anyhow::Result<()> {
@@ -126,7 +127,7 @@ fn joins_and_joins_again(name: &str, firmware: Firmware, leases: Leases) -> anyh
 /// Where a home router hands out addresses, node and cluster do not need the appliance.
 fn boots_while_the_appliance_is_away(
     testbed: &mut Testbed,
-    before: &Machine,
+    before: &MachineView,
     said: impl Fn(&str, Duration),
 ) -> anyhow::Result<()> {
     testbed.machine.cut_power()?;
@@ -251,13 +252,13 @@ fn is_sent(mark: &Mark, wanted: Part) -> bool {
     matches!(mark, Mark::Sent { part, .. } if *part == wanted)
 }
 
-fn record(testbed: &Testbed) -> anyhow::Result<Machine> {
+fn record(testbed: &Testbed) -> anyhow::Result<MachineView> {
     testbed.appliance.ask("show node1")
 }
 
 /// The boot id of the last report is another than in `before`, and no installer ran for it.
-fn hears_of_another_boot(testbed: &mut Testbed, before: &Machine) -> anyhow::Result<Duration> {
-    let boot = |machine: &Machine| machine.generations.last().map(|g| g.boot_id.clone());
+fn hears_of_another_boot(testbed: &mut Testbed, before: &MachineView) -> anyhow::Result<Duration> {
+    let boot = |machine: &MachineView| machine.generations.last().map(|g| g.boot_id.clone());
     let old = boot(before);
     testbed.wait_for("a report of another boot", BOOT, |m| boot(m) != old)?;
     ensure!(

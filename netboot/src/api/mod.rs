@@ -4,4 +4,6 @@ pub mod admin;
 pub mod agent;
 pub mod auth_throttle;
 pub mod dhcp;
+pub mod event_view;
+pub mod machine_view;
 pub mod types;

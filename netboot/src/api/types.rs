@@ -2,6 +2,8 @@
 
 mod disk_key;
 
+use crate::api::event_view::EventView;
+use crate::api::machine_view::MachineView;
 use crate::base::release::FlakeSource;
 use crate::base::release::PublishedInstaller;
 use serde::{Deserialize, Serialize};
@@ -19,9 +21,8 @@ use crate::doctor::checks::Check;
 use crate::install::plan::Plan;
 use crate::install::report::Step;
 use crate::loader::uefi::boot_order::Entry;
-use crate::machine::event::Event;
+use crate::machine::Generation;
 use crate::machine::wipe_confirmation::Found;
-use crate::machine::{Generation, Machine};
 use crate::profile::Role;
 use crate::publish::closure::Member;
 use crate::publish::installer::{Part, Parts};
@@ -171,7 +172,7 @@ pub struct ConfirmRequest {
 /// The answer to `enroll`, `reimage`, `confirm` and `forget`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changed {
-    pub machine: Machine,
+    pub machine: MachineView,
     /// False: it was so already.
     pub changed: bool,
     /// Where the profile was read from.
@@ -185,7 +186,7 @@ pub struct Changed {
 /// `GET /admin/v1/machines`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machines {
-    pub machines: Vec<Machine>,
+    pub machines: Vec<MachineView>,
 }
 
 /// `GET /admin/v1/generations` and `/admin/v1/machines/{who}/generations`
@@ -378,7 +379,7 @@ pub struct Closure {
 #[serde(tag = "line", rename_all = "kebab-case")]
 pub enum Live {
     /// Written down for good.
-    Event { event: Event },
+    Event { event: EventView },
     /// Bytes of a step; not written down.
     Progress {
         at: Timestamp,

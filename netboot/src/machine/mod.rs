@@ -305,18 +305,13 @@ pub struct Machine {
 impl Machine {
     /// The name, or the MAC of a machine that has none: what a person reads.
     pub fn title(&self) -> String {
-        self.name
-            .as_ref()
-            .map_or_else(|| self.id.to_string(), ToString::to_string)
+        title(self.name.as_ref(), self.id)
     }
 
     /// What it waits for now, until an operator says it.
     pub fn waiting(&self) -> Option<&Waits> {
         let attempt = self.attempt.as_ref().filter(|a| a.only_waited())?;
-        let open = matches!(self.state, State::Enrolled | State::Installing);
-        let waits = attempt.waits.as_ref().filter(|_| open)?;
-        let Waits::Wipe { disks } = waits;
-        (self.confirmed != *disks).then_some(waits)
+        open_question(self.state, attempt.waits.as_ref()?, &self.confirmed)
     }
 
     /// The install attempt that an agent is in the middle of, as far as is known.
@@ -329,4 +324,20 @@ impl Machine {
     pub fn is_armed(&self, now: Timestamp) -> bool {
         self.armed.as_ref().is_some_and(|armed| now < armed.until)
     }
+}
+
+/// What a person calls a machine.
+pub(crate) fn title(name: Option<&HostName>, id: Mac) -> String {
+    name.map_or_else(|| id.to_string(), ToString::to_string)
+}
+
+/// What an attempt that only waited asks, as long as an answer is of use and none was given.
+pub(crate) fn open_question<'a>(
+    state: State,
+    waits: &'a Waits,
+    confirmed: &[Found],
+) -> Option<&'a Waits> {
+    let Waits::Wipe { disks } = waits;
+    let is_open = matches!(state, State::Enrolled | State::Installing);
+    (is_open && confirmed != disks).then_some(waits)
 }

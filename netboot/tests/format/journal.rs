@@ -246,11 +246,11 @@ fn of_the_appliance() -> Vec<(&'static str, Happening)> {
     ]
 }
 
-#[test]
-fn every_kind_of_event_is_stored_as_written_down() {
+/// One of every kind, numbered from 1, with the name of its document.
+pub(crate) fn events() -> Vec<(&'static str, Event)> {
     let mine = of_a_machine().into_iter().map(|one| (Some(mac(0x56)), one));
     let ours = of_the_appliance().into_iter().map(|one| (None, one));
-    let events: Vec<(&str, Event)> = (1..)
+    (1..)
         .zip(mine.chain(ours))
         .map(|(seq, (machine, (name, what)))| {
             let at = at(0);
@@ -262,7 +262,12 @@ fn every_kind_of_event_is_stored_as_written_down() {
             };
             (name, event)
         })
-        .collect();
+        .collect()
+}
+
+#[test]
+fn every_kind_of_event_is_stored_as_written_down() {
+    let events = events();
     covers(
         variants!(Happening:
             Seen, Enrolled, Reimaged, Forgotten, Attempt, Reached, Served, Claimed, Discovering, Discovered,

@@ -1,4 +1,4 @@
-//! Machines, releases and leases as the index keeps them, and what an agent reports. Machines cross HTTP as well.
+//! Machines, releases and leases as the index keeps them, and what an agent reports.
 
 use std::net::Ipv4Addr;
 

@@ -15,4 +15,5 @@ mod marks;
 mod operators;
 mod plan;
 mod samples;
+mod views;
 mod words;

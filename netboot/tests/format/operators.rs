@@ -1,5 +1,7 @@
 //! The calls of `pxe-admin`, and what they answer.
 
+use netboot::api::event_view::EventView;
+use netboot::api::machine_view::MachineView;
 use netboot::api::types::{
     Boots, Changed, Checkup, Closure, ConfirmRequest, Copying, EnrollRequest, Generations,
     InstallerFor, InstallerPublished, InstallerRequest, Lacking, Live, MachineGenerations,
@@ -60,7 +62,7 @@ fn orders() -> Vec<Sample> {
         release: some(full, 3),
     };
     let changed = |full| Changed {
-        machine: machine(false),
+        machine: MachineView::of(&machine(false)),
         changed: true,
         profile_file: some(full, "profiles/worker.toml".to_owned()),
         warnings: list(full, texts(["no release of `worker`"])),
@@ -78,7 +80,9 @@ fn orders() -> Vec<Sample> {
         made: at(8),
     };
     let machines = Machines {
-        machines: vec![machine(true), machine(false)],
+        machines: [true, false]
+            .map(|full| MachineView::of(&machine(full)))
+            .into(),
     };
     let generations = Generations {
         machines: vec![MachineGenerations {
@@ -265,12 +269,12 @@ fn diagnoses() -> Vec<Sample> {
 }
 
 fn lines() -> Vec<Sample> {
-    let event = Event {
+    let event = EventView::of(Event {
         seq: 7,
         at: at(0),
         machine: Some(mac(0x56)),
         what: Happening::Received,
-    };
+    });
     let lines = [
         ("line event", Live::Event { event }),
         (

@@ -1,7 +1,8 @@
 //! `enroll`, `reimage`, `confirm`, `forget`.
 
+use netboot::api::machine_view::MachineView;
 use netboot::api::types::{Changed, ConfirmRequest, EnrollRequest, ReimageRequest};
-use netboot::machine::{Machine, State, Waits};
+use netboot::machine::{State, Waits};
 use serde_json::json;
 
 use crate::cli::{EnrollArgs, ReimageArgs, WhoArgs};
@@ -73,7 +74,7 @@ pub(crate) async fn reimage(client: &Client, args: ReimageArgs) -> Result<Answer
 pub(crate) async fn confirm(client: &Client, args: &WhoArgs) -> Result<Answer, Failure> {
     let who = args.who.as_ref();
     let perhaps = format!("let {who} wipe what it asked about");
-    let machine: Machine = client.get(&["machines", who]).await?;
+    let machine: MachineView = client.get(&["machines", who]).await?;
     let asked = machine.waiting().map(|Waits::Wipe { disks }| disks.clone());
     // Sent even if the machine does not ask at the moment: what it may come to ask meanwhile is then not confirmed.
     let seen = asked.unwrap_or_default();
@@ -98,7 +99,7 @@ pub(crate) async fn forget(client: &Client, args: &WhoArgs) -> Result<Answer, Fa
     let perhaps = format!("forgotten {who}");
     let path = ["machines", who, "forget"];
     let changed: Changed = client.post(&path, &json!({}), None, &perhaps).await?;
-    let Machine { id, name, .. } = &changed.machine;
+    let MachineView { id, name, .. } = &changed.machine;
     let text = match name {
         Some(name) => format!("forgot {name} ({id})"),
         None => format!("forgot {id}"),

@@ -1,12 +1,13 @@
 //! `show`: all that is known of one machine, and how far it is as an exit code.
 
+use netboot::api::machine_view::{AttemptView, MachineView};
 use netboot::api::types::Boots;
 use netboot::disk::hardware::Hardware;
 use netboot::doctor::boot_trace::Finding;
 use netboot::install::report::Outcome;
 use netboot::loader::uefi::boot_order;
 use netboot::machine::wipe_confirmation::Found;
-use netboot::machine::{Attempt, Generation, Machine, State, Waits};
+use netboot::machine::{Generation, State, Waits};
 use serde_json::{Value, json};
 
 use super::generations::listed;
@@ -25,7 +26,7 @@ pub(crate) const FAILED: u8 = 6;
 
 pub(crate) async fn show(client: &Client, args: &WhoArgs) -> Result<Answer, Failure> {
     let who = args.who.as_ref();
-    let machine: Machine = client.get(&["machines", who]).await?;
+    let machine: MachineView = client.get(&["machines", who]).await?;
     let boots: Boots = client.get(&["machines", who, "boots"]).await?;
     let last = boots.boots.last().filter(|boot| !boot.is_order_only());
     let mut text = described(&machine);
@@ -53,7 +54,7 @@ pub(crate) async fn show(client: &Client, args: &WhoArgs) -> Result<Answer, Fail
 }
 
 /// How far a machine is. One without a part in a cluster has arrived when it runs.
-pub(crate) fn progress_of(machine: &Machine) -> u8 {
+pub(crate) fn progress_of(machine: &MachineView) -> u8 {
     let attempt_failed = machine
         .attempt
         .as_ref()
@@ -69,12 +70,12 @@ pub(crate) fn progress_of(machine: &Machine) -> u8 {
 }
 
 /// Whether it is to join a cluster, by the plan that it was installed with.
-pub(crate) fn joins(machine: &Machine) -> bool {
+pub(crate) fn joins(machine: &MachineView) -> bool {
     let plan = machine.attempt.as_ref().and_then(|a| a.plan.as_ref());
     plan.is_some_and(|plan| plan.k3s.is_some())
 }
 
-fn described(machine: &Machine) -> String {
+fn described(machine: &MachineView) -> String {
     let title = machine.title();
     let head = format!("{title} is {} since {}", machine.state, machine.since);
     let mut parts = vec![head, fields(&facts(machine))];
@@ -110,7 +111,7 @@ pub(crate) fn asked(title: &str, disks: &[Found]) -> String {
     )
 }
 
-fn facts(machine: &Machine) -> Vec<(&'static str, String)> {
+fn facts(machine: &MachineView) -> Vec<(&'static str, String)> {
     let macs: Vec<String> = machine.macs.iter().map(ToString::to_string).collect();
     let facts = &machine.facts;
     let mut rows = vec![
@@ -143,7 +144,7 @@ fn facts(machine: &Machine) -> Vec<(&'static str, String)> {
     rows
 }
 
-fn of_attempt(attempt: &Attempt) -> Vec<(&'static str, String)> {
+fn of_attempt(attempt: &AttemptView) -> Vec<(&'static str, String)> {
     let mut rows = vec![
         ("number", attempt.number.to_string()),
         ("script sent", or_dash(attempt.served)),

@@ -4,9 +4,10 @@ mod screen;
 
 use std::time::Duration;
 
+use netboot::api::machine_view::MachineView;
 use netboot::api::types::Live;
 use netboot::base::mac::Mac;
-use netboot::machine::{Machine, State};
+use netboot::machine::State;
 use tokio::time::{Instant, timeout_at};
 
 use super::show::{FAILED, joins, progress_of};
@@ -27,7 +28,7 @@ pub(crate) async fn watch(
 ) -> Result<Answer, Failure> {
     let machine: Option<Mac> = match &args.who {
         Some(who) => {
-            let machine: Machine = client.get(&["machines", who.as_ref()]).await?;
+            let machine: MachineView = client.get(&["machines", who.as_ref()]).await?;
             Some(machine.id)
         }
         None => None,
@@ -84,10 +85,10 @@ fn end(screen: &Screen, machine: Option<Mac>) -> Option<Answer> {
         return Some(Answer::printed(FAILED).note(format!("{mac} was forgotten")));
     };
     let title = machine.title();
-    let exit = progress_of(machine);
+    let exit = progress_of(&machine);
     let answer = Answer::printed(exit);
     match (exit, machine.state) {
-        (0, State::Running) if !joins(machine) => Some(answer.note(format!(
+        (0, State::Running) if !joins(&machine) => Some(answer.note(format!(
             "{title} runs; its profile gives it no part in a cluster, so there is nothing to join"
         ))),
         (0, _) => Some(answer),
@@ -108,7 +109,7 @@ fn out_of_time(screen: &Screen, machine: Option<Mac>) -> Answer {
     match screen.machine(mac) {
         Some(machine) => {
             let (title, state) = (machine.title(), machine.state);
-            Answer::printed(progress_of(machine)).note(format!(
+            Answer::printed(progress_of(&machine)).note(format!(
                 "time is up: {title} is {state} since {}",
                 machine.since
             ))

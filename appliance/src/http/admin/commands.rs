@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use netboot::api::admin::{self, About};
+use netboot::api::machine_view::MachineView;
 use netboot::api::types::{Changed, ConfirmRequest, EnrollRequest, RecoveryKey, ReimageRequest};
 use netboot::base::refusal::{Code, Refusal};
 use netboot::base::timestamp::Timestamp;
@@ -136,6 +137,6 @@ where
             }
             _ => Vec::new(),
         },
-        machine,
+        machine: MachineView::of(&machine),
     })
 }

@@ -14,10 +14,10 @@ use axum::extract::{Query, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
+use netboot::api::event_view::EventView;
 use netboot::api::types::Live;
 use netboot::base::mac::Mac;
 use netboot::base::refusal::{Code, Refusal};
-use netboot::machine::event::Event;
 use serde::Deserialize;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -136,6 +136,7 @@ impl Feed {
         self.behind = page.len() == PAGE;
         for event in page {
             self.last = self.last.max(event.seq);
+            let event = EventView::of(event);
             self.ready.push_back(Live::Event { event });
         }
         if !self.behind && self.follow {
@@ -147,11 +148,9 @@ impl Feed {
     fn hear(&mut self, live: Live) {
         let about = match &live {
             Live::Event { event } if event.seq <= self.last => return,
-            Live::Event {
-                event: Event { seq, machine, .. },
-            } => {
-                self.last = *seq;
-                *machine
+            Live::Event { event } => {
+                self.last = event.seq;
+                event.machine
             }
             Live::Progress { machine, .. } | Live::Boot { machine, .. } => Some(*machine),
             Live::Alive | Live::Unknown => None,

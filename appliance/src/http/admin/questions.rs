@@ -7,6 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::Uri;
 use netboot::api::admin;
 use netboot::api::agent::Shelf;
+use netboot::api::machine_view::MachineView;
 use netboot::api::types::{Generations, MachineGenerations, Machines, Preview, Releases};
 use netboot::base::name::ProfileName;
 use netboot::machine::Machine;
@@ -19,7 +20,8 @@ use crate::http::machine_cache::machine_cache;
 use crate::http::request::query;
 
 pub(super) async fn machines(State(api): State<Arc<AdminApi>>, _: Operator) -> Json<Machines> {
-    let machines = api.store.world().machines.values().cloned().collect();
+    let world = api.store.world();
+    let machines = world.machines.values().map(MachineView::of).collect();
     Json(Machines { machines })
 }
 
@@ -27,8 +29,8 @@ pub(super) async fn machine(
     State(api): State<Arc<AdminApi>>,
     Path(who): Path<String>,
     _: Operator,
-) -> JsonResult<Machine> {
-    Ok(Json(api.store.world().find(&who)?.clone()))
+) -> JsonResult<MachineView> {
+    Ok(Json(MachineView::of(api.store.world().find(&who)?)))
 }
 
 /// `?profile=worker`

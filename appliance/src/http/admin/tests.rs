@@ -14,6 +14,8 @@ use super::super::unix::{AdminSocket, serve_unix};
 use super::*;
 use crate::testing::bench::{Bench, MAC, TOPLEVEL, send};
 
+mod secrets;
+
 pub(super) const ROUTES: [(Method, &str); 15] = [
     (Method::POST, "/admin/v1/enroll"),
     (Method::POST, "/admin/v1/machines/node1/reimage"),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use netboot::api::machine_view::MachineView;
 use netboot::api::types::Live;
 use netboot::base::mac::Mac;
 use netboot::base::timestamp::Timestamp;
@@ -74,8 +75,14 @@ impl Screen {
         self.runs.get(&mac).is_some_and(|run| run.failed)
     }
 
-    pub(crate) fn machine(&self, mac: Mac) -> Option<&Machine> {
-        self.world.by_mac(mac)
+    /// A machine as `show` has it.
+    pub(crate) fn machine(&self, mac: Mac) -> Option<MachineView> {
+        self.world.by_mac(mac).map(MachineView::of)
+    }
+
+    fn title(&self, mac: Mac) -> String {
+        let machine = self.world.by_mac(mac);
+        machine.map_or_else(|| mac.to_string(), Machine::title)
     }
 
     /// Takes in one item of the stream, and returns the lines to print.
@@ -149,9 +156,7 @@ impl Screen {
         };
         let mut text = event_text(&event.what);
         if matches!(event.what, Happening::Waits { .. }) {
-            let title = self
-                .machine(mac)
-                .map_or_else(|| mac.to_string(), Machine::title);
+            let title = self.title(mac);
             text.push_str(&format!("; to have it wiped: pxe-admin confirm {title}"));
         }
         Some(Line::Lasting(self.line(mac, event.at, step, &text)))
@@ -181,9 +186,7 @@ impl Screen {
     }
 
     fn line(&self, mac: Mac, at: Timestamp, step: Option<Step>, text: &str) -> String {
-        let title = self
-            .machine(mac)
-            .map_or_else(|| mac.to_string(), Machine::title);
+        let title = self.title(mac);
         let begun = self.runs.get(&mac).and_then(|run| run.begun);
         let time = begun.map_or_else(|| "--:--".to_owned(), |begun| elapsed(at.since(begun)));
         let step = step.map_or_else(String::new, |step| {

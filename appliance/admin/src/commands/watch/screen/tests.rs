@@ -1,6 +1,7 @@
 //! What `watch` prints of a whole installation, and of its bad days.
 
 use expect_test::{Expect, expect};
+use netboot::api::event_view::EventView;
 use netboot::doctor::boot_trace::Mark;
 use netboot::install::report::Report;
 use netboot::machine::event::{Event, Happening};
@@ -25,12 +26,12 @@ fn mac() -> Mac {
 fn event(millis: i64, what: serde_json::Value) -> Live {
     let what: Happening = serde_json::from_value(what).expect("a happening");
     Live::Event {
-        event: Event {
+        event: EventView::of(Event {
             seq: 1,
             at: at(millis),
             machine: Some(mac()),
             what,
-        },
+        }),
     }
 }
 
