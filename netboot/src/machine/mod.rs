@@ -6,6 +6,7 @@ pub mod event;
 pub mod installer_choice;
 pub mod journal_limits;
 pub mod state;
+mod transitions;
 pub mod wipe_confirmation;
 
 use crate::dhcp::request::Facts;
@@ -104,6 +105,22 @@ pub struct Attempt {
 impl Attempt {
     /// How long a boot may ask for its script again and still count as the same boot.
     const SAME_BOOT: Duration = Duration::from_secs(60);
+
+    /// One that was not handed out yet.
+    pub fn new(number: u32, ticket: Ticket) -> Self {
+        Self {
+            number,
+            ticket,
+            served: None,
+            claim: None,
+            plan: None,
+            waits: None,
+            progress: Progress::default(),
+            secrets: Secrets::default(),
+            told: Told::default(),
+            disk_key: None,
+        }
+    }
 
     /// Whether the next boot script begins a new attempt: this one was claimed, or was handed out so long
     /// ago that the machine must have started again since.
@@ -230,6 +247,13 @@ pub struct Generation {
     /// `/proc/sys/kernel/random/boot_id` of its last report.
     #[serde(default)]
     pub boot_id: String,
+}
+
+impl Generation {
+    /// Whether both are one generation: numbers are reused after a rollback, so the path counts too.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.number == other.number && self.store_path == other.store_path
+    }
 }
 
 /// A physical box.

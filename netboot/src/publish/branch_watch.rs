@@ -71,29 +71,6 @@ pub fn came(revision: &str, result: &Result<(), Refusal>) -> Verdict<()> {
     }
 }
 
-impl FollowedCommit {
-    /// The record of the commit after one more try.
-    pub(crate) fn after(
-        before: Option<&Self>,
-        revision: &str,
-        trouble: &[String],
-        at: Timestamp,
-    ) -> Self {
-        let again = before.filter(|before| before.revision == revision);
-        let failures = match (trouble, again) {
-            ([], _) => 0,
-            (_, None) => 1,
-            (_, Some(before)) => before.failures.saturating_add(1),
-        };
-        Self {
-            revision: revision.to_owned(),
-            at,
-            failures,
-            trouble: trouble.to_vec(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
