@@ -1,6 +1,6 @@
 //! `plan`: what an installation does, or would do, to a machine's disks; also for one that nobody enrolled yet.
 
-use super::{default_name, profile_for};
+use super::enroll::{default_name, profile_for};
 use crate::api::agent::{Shelf, asks, plan_for};
 use crate::api::types::{EnrollRequest, Preview};
 use crate::base::name::ProfileName;

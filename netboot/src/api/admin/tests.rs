@@ -4,6 +4,8 @@ use expect_test::{Expect, expect};
 
 use super::*;
 use crate::api::agent::tests::{Story, mac, toplevel};
+use crate::api::types::EnrollRequest;
+use crate::machine::Machine;
 
 fn request(last: u8, profile: Option<&str>, name: Option<&str>) -> EnrollRequest {
     EnrollRequest {

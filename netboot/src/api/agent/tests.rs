@@ -19,9 +19,11 @@ use crate::base::release::Release;
 use crate::base::store_path::StorePath;
 use crate::base::token::Ticket;
 use crate::dhcp::request::Facts;
+use crate::disk::hardware::Hardware;
+use crate::install::plan::{Cache, Plan};
 use crate::machine::decide::{Decision, Reason, Unknown, decide_image};
 use crate::machine::event::Event;
-use crate::profile::Role;
+use crate::profile::{Profiles, Role};
 
 pub(crate) const PROFILE: &str = "system = \"x86_64-linux\"\n[disk]\nlayout = \"ext4\"\n\
      select = { smallest = true }\n[k3s]\nrole = \"agent\"\n";
