@@ -7,6 +7,8 @@ mod boots;
 mod causes;
 mod delivery;
 mod diagnosis;
+mod phrases;
+mod position;
 pub mod requester;
 
 use std::net::Ipv4Addr;
@@ -21,8 +23,9 @@ use crate::loader::local_boot::Way;
 use crate::machine::event::{Event, Happening};
 
 pub use boots::{Boot, boots};
+pub use causes::Cause;
 pub use delivery::{Course, Delivery};
-pub use diagnosis::{Cause, Diagnosis, Finding, Setting, diagnose};
+pub use diagnosis::{Diagnosis, Finding, Setting, diagnose};
 
 /// Something that happened in a boot. Names are for good: logs of an older version must stay readable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
