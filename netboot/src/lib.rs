@@ -36,3 +36,6 @@ pub mod doctor;
 
 /// DHCP packets, and calls of machines and operators → events and answers, or a refusal.
 pub mod api;
+
+#[cfg(test)]
+mod test_support;

@@ -175,7 +175,8 @@ impl Server {
             node_port: 8443,
             pin: String::new(),
         };
-        let mut answers = server_answers(&request, &settled, None, network, None, &address);
+        let answers = server_answers(&request, &settled, None, network, None, &address);
+        let mut answers = answers.expect("is written");
         let answer = answers.pop().expect("an answer");
         assert!(answers.is_empty(), "one answer");
         let message = Message::decode(&mut Decoder::new(&answer.bytes)).expect("decodes");

@@ -260,13 +260,13 @@ fn compose(
 ) -> Result<Reply, Unanswered> {
     let address = question.address;
     if let Some(lease) = lease {
-        return Ok(server_reply(request, &lease, file, address));
+        return server_reply(request, &lease, file, address);
     }
     let (boot, file, form) = file?;
     let answer = match question.door {
-        Door::Binl => reply::binl_ack(request, boot, &file, form, address),
+        Door::Binl => reply::binl_ack(request, boot, &file, form, address)?,
         Door::Dhcp if boot.client.follows_its_lease() => return Err(Unanswered::ForTheServer),
-        Door::Dhcp => reply::proxy_offer(request, boot, &file, form, address),
+        Door::Dhcp => reply::proxy_offer(request, boot, &file, form, address)?,
     };
     Ok(Reply {
         answers: vec![answer],
@@ -279,16 +279,16 @@ fn server_reply(
     lease: &Leased<'_, '_>,
     file: Result<Told, Unanswered>,
     address: &Address,
-) -> Reply {
+) -> Result<Reply, Unanswered> {
     let told = file.as_ref().ok();
     let told = told.map(|(boot, file, form)| (*boot, file, *form));
     let (settled, network) = (lease.settled, &lease.subnet.network);
-    let mut answers = reply::server_answers(request, settled, told, network, lease.name, address);
+    let mut answers = reply::server_answers(request, settled, told, network, lease.name, address)?;
     let no_file = file.err();
     if let (Some(why), Some(_), Some(answer)) = (&no_file, request.boot, answers.first_mut()) {
         answer.given = format!("{}, nothing to boot: {why}", answer.given);
     }
-    Reply { answers, no_file }
+    Ok(Reply { answers, no_file })
 }
 
 impl Question<'_> {

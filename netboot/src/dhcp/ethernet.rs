@@ -157,10 +157,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn mac(last: u8) -> Mac {
-        Mac::new([2, 0, 0, 0, 0, last]).expect("a MAC")
-    }
+    use crate::test_support::mac;
 
     fn hex(bytes: &[u8]) -> String {
         let octets: Vec<String> = bytes.iter().map(|b| format!("{b:02x}")).collect();
@@ -182,7 +179,7 @@ mod tests {
         };
         let frame = datagram.frame().expect("is short");
         expect![[r#"
-            02 00 00 00 00 02 02 00 00 00 00 01 08 00 45 00
+            52 54 00 12 34 02 52 54 00 12 34 01 08 00 45 00
             00 1f 00 00 40 00 40 11 26 02 0a 4d 00 01 0a 4d
             00 32 00 43 00 44 00 0b 17 20 6f 64 64
         "#]]
@@ -204,8 +201,8 @@ mod tests {
     fn a_probe_asks_without_an_address_and_an_answer_names_the_card() {
         let probe = arp_probe(mac(1), Ipv4Addr::new(10, 77, 0, 50));
         expect![[r#"
-            ff ff ff ff ff ff 02 00 00 00 00 01 08 06 00 01
-            08 00 06 04 00 01 02 00 00 00 00 01 00 00 00 00
+            ff ff ff ff ff ff 52 54 00 12 34 01 08 06 00 01
+            08 00 06 04 00 01 52 54 00 12 34 01 00 00 00 00
             00 00 00 00 00 00 0a 4d 00 32
         "#]]
         .assert_eq(&hex(&probe));

@@ -227,10 +227,7 @@ impl Trial {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn mac() -> Mac {
-        "52:54:00:12:34:56".parse().expect("a MAC")
-    }
+    use crate::test_support::mac;
 
     const UEFI: Boot = Boot {
         arch: Arch::X64,
@@ -249,7 +246,7 @@ mod tests {
             let mut trials = Trials::default();
             let mut seen = Vec::new();
             for turn in 0..=2 * forms.len() as u64 {
-                let manner = trials.discover(mac(), UEFI, None, forms, &LOADERS, at(turn * 4));
+                let manner = trials.discover(mac(0x56), UEFI, None, forms, &LOADERS, at(turn * 4));
                 assert_eq!(
                     manner.loader.as_deref(),
                     Some("snponly.efi"),
@@ -268,14 +265,14 @@ mod tests {
         let forms = Form::all(UEFI, false);
         let mut trials = Trials::default();
         for turn in 0..3 {
-            let _ = trials.discover(mac(), UEFI, None, forms, &LOADERS, at(turn));
+            let _ = trials.discover(mac(0x56), UEFI, None, forms, &LOADERS, at(turn));
         }
-        let third = trials.current(mac(), UEFI, None, forms, &LOADERS);
+        let third = trials.current(mac(0x56), UEFI, None, forms, &LOADERS);
         assert_eq!(third.form, Form::Turned);
         for turn in 3..20 {
-            trials.taken(mac());
+            trials.taken(mac(0x56));
             assert_eq!(
-                trials.discover(mac(), UEFI, None, forms, &LOADERS, at(turn)),
+                trials.discover(mac(0x56), UEFI, None, forms, &LOADERS, at(turn)),
                 third
             );
         }
@@ -286,16 +283,16 @@ mod tests {
         let forms = Form::all(UEFI, false);
         let mut trials = Trials::default();
         for want in ["snponly.efi", "ipxe.efi", "shimx64.efi", "snponly.efi"] {
-            let manner = trials.discover(mac(), UEFI, None, forms, &LOADERS, at(0));
+            let manner = trials.discover(mac(0x56), UEFI, None, forms, &LOADERS, at(0));
             assert_eq!(manner.loader.as_deref(), Some(want));
             assert_eq!(manner.form, Form::Usual, "its form was understood");
-            trials.taken(mac());
-            trials.loaded(mac());
+            trials.taken(mac(0x56));
+            trials.loaded(mac(0x56));
         }
-        let reached = trials.arrived(mac()).expect("it did");
+        let reached = trials.arrived(mac(0x56)).expect("it did");
         assert_eq!(reached.loader.as_deref(), Some("snponly.efi"));
-        assert_eq!(trials.arrived(mac()), None, "once a boot");
-        let manner = trials.discover(mac(), UEFI, None, forms, &LOADERS, at(0));
+        assert_eq!(trials.arrived(mac(0x56)), None, "once a boot");
+        let manner = trials.discover(mac(0x56), UEFI, None, forms, &LOADERS, at(0));
         assert_eq!(
             manner.loader.as_deref(),
             Some("snponly.efi"),
@@ -312,11 +309,11 @@ mod tests {
         };
         let mut trials = Trials::default();
         assert_eq!(
-            trials.current(mac(), UEFI, Some(&known), forms, &LOADERS),
+            trials.current(mac(0x56), UEFI, Some(&known), forms, &LOADERS),
             known
         );
         assert_eq!(
-            trials.discover(mac(), UEFI, Some(&known), forms, &LOADERS, at(0)),
+            trials.discover(mac(0x56), UEFI, Some(&known), forms, &LOADERS, at(0)),
             known
         );
         let gone = Manner {
@@ -324,7 +321,7 @@ mod tests {
             loader: Some("removed.efi".to_owned()),
         };
         let mut trials = Trials::default();
-        let manner = trials.discover(mac(), UEFI, Some(&gone), forms, &LOADERS, at(0));
+        let manner = trials.discover(mac(0x56), UEFI, Some(&gone), forms, &LOADERS, at(0));
         assert_eq!(
             manner.loader.as_deref(),
             Some("snponly.efi"),
@@ -344,10 +341,10 @@ mod tests {
             loader: Some("ipxe.efi".to_owned()),
         };
         let mut trials = Trials::default();
-        let _ = trials.discover(mac(), UEFI, Some(&known), forms, &LOADERS, at(0));
+        let _ = trials.discover(mac(0x56), UEFI, Some(&known), forms, &LOADERS, at(0));
         for manner in [
-            trials.current(mac(), bios, Some(&known), forms, &undionly),
-            trials.discover(mac(), bios, Some(&known), forms, &undionly, at(1)),
+            trials.current(mac(0x56), bios, Some(&known), forms, &undionly),
+            trials.discover(mac(0x56), bios, Some(&known), forms, &undionly, at(1)),
         ] {
             assert_eq!(manner.form, Form::Usual);
             assert_eq!(manner.loader.as_deref(), Some("undionly.kpxe"));

@@ -16,6 +16,7 @@ mod fqdn;
 mod proxy;
 mod server;
 
+pub use builder::AnswerError;
 use builder::Sheet;
 pub use proxy::{binl_ack, proxy_offer};
 pub use server::server_answers;

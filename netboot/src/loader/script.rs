@@ -152,19 +152,7 @@ pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    pub(crate) fn address() -> Address {
-        Address {
-            ip: [10, 77, 0, 1].into(),
-            http_port: 8080,
-            node_port: 8443,
-            pin: "sha256/abc=".to_owned(),
-        }
-    }
-
-    pub(crate) fn mac() -> Mac {
-        "52:54:00:12:34:56".parse().expect("a MAC")
-    }
+    use crate::test_support::{address, mac};
 
     pub(crate) fn installer(cmdline: &str) -> Entry {
         Entry::Installer(Installer {
@@ -239,7 +227,7 @@ pub(crate) mod tests {
         fn every_language_hands_over_the_same_words(cmdline in "[ -~]{0,60}") {
             prop_assume!(sayable(&cmdline).is_ok());
             let entry = installer(&cmdline);
-            let (address, mac) = (address(), mac());
+            let (address, mac) = (address(), mac(0x56));
             let script = Script { address: &address, mac, entry: &entry };
             let Entry::Installer(installer) = &entry else { unreachable!() };
             let want = kernel_words(&script.arguments(installer));

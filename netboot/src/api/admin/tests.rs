@@ -3,9 +3,10 @@
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::api::agent::tests::{Story, mac, toplevel};
+use crate::api::agent::tests::{Story, toplevel};
 use crate::api::types::EnrollRequest;
 use crate::machine::Machine;
+use crate::test_support::{mac, refusal_text};
 
 fn request(last: u8, profile: Option<&str>, name: Option<&str>) -> EnrollRequest {
     EnrollRequest {
@@ -18,13 +19,7 @@ fn request(last: u8, profile: Option<&str>, name: Option<&str>) -> EnrollRequest
 #[track_caller]
 fn refused<T: std::fmt::Debug>(answer: Result<T, Refusal>, want: Expect) {
     let refusal = answer.expect_err("is refused");
-    let facts = refusal.facts.iter().map(|fact| format!("  {fact}\n"));
-    let tips = refusal.tips.iter().map(|tip| format!("  tip: {tip}\n"));
-    want.assert_eq(&format!(
-        "{}\n{}",
-        refusal.message,
-        facts.chain(tips).collect::<String>()
-    ));
+    want.assert_eq(&refusal_text(&refusal));
 }
 
 #[test]

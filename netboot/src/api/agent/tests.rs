@@ -19,11 +19,12 @@ use crate::base::release::Release;
 use crate::base::store_path::StorePath;
 use crate::base::token::Ticket;
 use crate::dhcp::request::Facts;
-use crate::disk::hardware::Hardware;
+use crate::disk::hardware::{Disk, Firmware, Hardware};
 use crate::install::plan::{Cache, Plan};
 use crate::machine::decide::{Decision, Reason, Unknown, decide_image};
 use crate::machine::event::Event;
 use crate::profile::{Profiles, Role};
+use crate::test_support::{self, GIB, disk, mac};
 
 pub(crate) const PROFILE: &str = "system = \"x86_64-linux\"\n[disk]\nlayout = \"ext4\"\n\
      select = { smallest = true }\n[k3s]\nrole = \"agent\"\n";
@@ -37,10 +38,6 @@ pub(crate) struct Story {
     dice: u8,
     /// What the node says of its firmware.
     boot_order: Vec<crate::loader::uefi::boot_order::Entry>,
-}
-
-pub(crate) fn mac(last: u8) -> Mac {
-    Mac::new([0x52, 0x54, 0, 0x12, 0x34, last]).expect("a MAC")
 }
 
 pub(crate) fn toplevel(name: &str) -> StorePath {
@@ -68,11 +65,14 @@ fn cache() -> Cache {
 }
 
 pub(crate) fn hardware() -> Hardware {
-    let disk = r#"{"node":"vda","size":8589934592,"sector":512,"serial":"root"}"#;
-    let json = format!(
-        r#"{{"firmware":"uefi","arch":"x86_64","memory":0,"uuid":"u-1","disks":[{disk}]}}"#
-    );
-    serde_json::from_str(&json).expect("reads")
+    let root = Disk {
+        serial: "root".to_owned(),
+        ..disk("vda", 8 * GIB)
+    };
+    Hardware {
+        uuid: "u-1".to_owned(),
+        ..test_support::hardware(Firmware::Uefi, vec![root])
+    }
 }
 
 impl Story {

@@ -6,7 +6,7 @@ use std::fmt::Display;
 use super::{Door, Outcome};
 use crate::base::refusal::Refusal;
 use crate::dhcp::lease::SilenceReason;
-use crate::dhcp::reply::Answer;
+use crate::dhcp::reply::{Answer, AnswerError};
 use crate::dhcp::request::{self, Kind, Request};
 use crate::doctor::boot_trace::{Mark, Why};
 use crate::machine::decide;
@@ -36,6 +36,8 @@ pub enum Unanswered {
     Lease(SilenceReason),
     #[error("{0}")]
     Refused(Refusal),
+    #[error("{0}")]
+    NotWritten(#[from] AnswerError),
 }
 
 impl Unanswered {
@@ -52,7 +54,8 @@ impl Unanswered {
             | Self::NotArmed
             | Self::NoLoader(_)
             | Self::LoaderMissing(_)
-            | Self::Refused(_) => false,
+            | Self::Refused(_)
+            | Self::NotWritten(_) => false,
         }
     }
 
@@ -75,7 +78,8 @@ impl Unanswered {
             | Self::NotForBinl
             | Self::NotArmed
             | Self::Lease(_)
-            | Self::Refused(_) => Why::Trouble,
+            | Self::Refused(_)
+            | Self::NotWritten(_) => Why::Trouble,
         }
     }
 

@@ -9,9 +9,9 @@ use super::*;
 use crate::base::arch::Arch;
 use crate::base::refusal::{Code, Refusal};
 use crate::dhcp::lease::{Network, Probe, Reservations};
-use crate::dhcp::request::Facts;
 use crate::doctor::boot_trace::Why;
 use crate::machine::State;
+use crate::test_support::{self, address, mac};
 
 const UEFI: Boot = Boot {
     arch: Arch::X64,
@@ -22,21 +22,8 @@ const IPXE: Boot = Boot {
     client: Client::Ipxe,
 };
 
-fn mac() -> Mac {
-    "52:54:00:12:34:56".parse().expect("a MAC")
-}
-
 fn ip(last: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 77, 0, last)
-}
-
-fn address() -> Address {
-    Address {
-        ip: ip(1),
-        http_port: 8080,
-        node_port: 8443,
-        pin: String::new(),
-    }
 }
 
 fn site() -> Arc<Site> {
@@ -62,23 +49,8 @@ fn site() -> Arc<Site> {
 fn request(kind: Kind, boot: Option<Boot>) -> Request {
     Request {
         kind,
-        xid: 7,
-        mac: mac(),
-        flags: 0,
-        ciaddr: Ipv4Addr::UNSPECIFIED,
-        giaddr: Ipv4Addr::UNSPECIFIED,
-        requested: None,
-        server: None,
-        host_name: None,
-        client_fqdn: None,
-        client_id: None,
-        guid: None,
-        relay_agent: None,
-        wanted: Vec::new(),
-        max_size: None,
-        lease_time: None,
         boot,
-        facts: Facts::default(),
+        ..test_support::request()
     }
 }
 
@@ -305,7 +277,11 @@ fn each_packet_needs_what_its_answer_depends_on_and_no_more() {
         let (outcome, needed) = service.answers(door, Ok(request(kind, boot)));
         assert_eq!(needed, needs, "{name}");
         assert_eq!(words(&outcome), want, "{name}");
-        assert_eq!((outcome.mac, outcome.xid), (Some(mac()), Some(7)), "{name}");
+        assert_eq!(
+            (outcome.mac, outcome.xid),
+            (Some(mac(0x56)), Some(7)),
+            "{name}"
+        );
     }
 }
 
@@ -462,7 +438,7 @@ fn what_the_lease_rules_refuse_is_the_outcome() {
 fn the_appliances_own_packets_are_not_answered() {
     for service in [Service::proxy(), Service::server()] {
         let discover = Ok(request(Kind::Discover, Some(UEFI)));
-        let (outcome, needs) = service.answers_with(Door::Dhcp, discover, &[mac()]);
+        let (outcome, needs) = service.answers_with(Door::Dhcp, discover, &[mac(0x56)]);
         assert_eq!(outcome.answers, Err(Unanswered::Own));
         assert!(needs.is_empty());
         let marks: Vec<Mark> = outcome.marks().collect();
@@ -553,7 +529,7 @@ proptest! {
         options in proptest::collection::vec(any::<u8>(), 0..600),
         at in 0..300usize,
     ) {
-        let mut packet = crate::dhcp::other_servers::discover(mac(), 7, crate::dhcp::other_servers::Guise::Pxe(7));
+        let mut packet = crate::dhcp::other_servers::discover(mac(0x56), 7, crate::dhcp::other_servers::Guise::Pxe(7));
         packet[242] = kind;
         packet.truncate(at);
         packet.extend(options);
@@ -565,4 +541,25 @@ proptest! {
             }
         }
     }
+}
+
+/// An answer without one of its options would be another answer: nobody gets it, and the log says why.
+#[test]
+fn an_answer_that_cannot_be_written_is_logged_as_trouble() {
+    let cause = "encoder checked_add failed".to_owned();
+    let why = Unanswered::from(reply::AnswerError::Option { code: 12, cause });
+    assert!(!why.is_noise());
+    let outcome = Outcome {
+        mac: Some(mac(0x56)),
+        xid: Some(7),
+        asked: Some(Mark::Asked4011),
+        answers: Err(why),
+        no_file: None,
+    };
+    let silence = Mark::Silence {
+        why: Why::Trouble,
+        reason: "option 12 of the answer cannot be written: encoder checked_add failed".to_owned(),
+    };
+    let marks: Vec<Mark> = outcome.marks().collect();
+    assert_eq!(marks, [Mark::Asked4011, silence]);
 }

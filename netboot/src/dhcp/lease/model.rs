@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::tests::{at, mac, request};
+use super::tests::{at, request};
 use super::*;
 use crate::dhcp::request::{Kind, Request};
+use crate::test_support::mac;
 
 /// One thing that happens on the network.
 #[derive(Debug, Clone)]
@@ -102,8 +103,8 @@ fn site() -> Site {
 }
 
 /// Clients 1 to 3 are enrolled.
-fn standing(mac: Mac) -> Standing {
-    let enrolled = (1..=3).map(tests::mac).any(|card| card == mac);
+fn standing(card: Mac) -> Standing {
+    let enrolled = (1..=3).any(|last| mac(last) == card);
     match enrolled {
         true => Standing::Enrolled,
         false => Standing::Stranger,

@@ -1,8 +1,8 @@
 //! The rules of RFC 2131 §4.3, one row each.
 
 use super::*;
-use crate::dhcp::request::Facts;
 use crate::dhcp::request::{Kind, Request};
+use crate::test_support::{self, mac};
 
 mod crowd;
 
@@ -10,10 +10,6 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 pub(super) fn ip(last: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 77, 0, last)
-}
-
-pub(super) fn mac(last: u8) -> Mac {
-    Mac::new([0x52, 0x54, 0, 0, 0, last]).expect("a MAC")
 }
 
 pub(super) fn reserved(pairs: &[(Mac, Ipv4Addr)]) -> Reservations {
@@ -52,23 +48,8 @@ pub(super) fn site() -> Site {
 pub(super) fn request(kind: Kind, client: u8) -> Request {
     Request {
         kind,
-        xid: 1,
         mac: mac(client),
-        flags: 0,
-        ciaddr: Ipv4Addr::UNSPECIFIED,
-        giaddr: Ipv4Addr::UNSPECIFIED,
-        requested: None,
-        server: None,
-        host_name: None,
-        client_id: None,
-        guid: None,
-        wanted: Vec::new(),
-        relay_agent: None,
-        client_fqdn: None,
-        max_size: None,
-        lease_time: None,
-        boot: None,
-        facts: Facts::default(),
+        ..test_support::request()
     }
 }
 

@@ -5,12 +5,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::base::arch::Arch;
 use crate::dhcp::request::{Client, Kind};
+use crate::test_support::mac;
 
 const XID: u32 = 0x1234_5678;
-
-fn mac() -> Mac {
-    "52:54:00:00:00:01".parse().expect("a MAC")
-}
 
 fn ip(last: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 77, 0, last)
@@ -21,7 +18,7 @@ fn offer(options: &[(u8, &[u8])], edit: impl Fn(&mut [u8])) -> Vec<u8> {
     let mut packet = vec![2, 1, 6, 0];
     packet.extend(XID.to_be_bytes());
     packet.resize(28, 0);
-    packet.extend(mac().octets());
+    packet.extend(mac(1).octets());
     packet.resize(236, 0);
     edit(&mut packet);
     packet.extend([99, 130, 83, 99, 53, 1, 2]);
@@ -43,12 +40,12 @@ fn the_question_is_one_that_servers_answer() {
         (Guise::Pxe(7), Some((Arch::X64, Client::Pxe))),
         (Guise::Pxe(0), Some((Arch::Bios, Client::Pxe))),
     ] {
-        let packet = discover(mac(), XID, guise);
+        let packet = discover(mac(1), XID, guise);
         assert!(packet.len() >= 300, "RFC 1542: {}", packet.len());
         let request = crate::dhcp::request::read(&packet).expect("reads");
         assert_eq!(
             (request.kind, request.xid, request.mac),
-            (Kind::Discover, XID, mac())
+            (Kind::Discover, XID, mac(1))
         );
         assert_eq!(request.flags, 0x8000, "answers by broadcast");
         assert_eq!(request.boot.map(|b| (b.arch, b.client)), want, "{guise:?}");
@@ -107,7 +104,7 @@ fn answers_tell_what_their_server_does() {
             "10.77.0.253 (boots aERRORb[2J)",
         ),
     ] {
-        let read = read(&packet, ip(9), mac(), &[1, XID]).expect(name);
+        let read = read(&packet, ip(9), mac(1), &[1, XID]).expect(name);
         let rivals = gather([read], &[]);
         assert_eq!(
             rivals.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -133,9 +130,9 @@ fn other_packets_are_no_answer() {
         ("an ACK", edit(242, 5)),
         ("cut", good[..239].to_vec()),
     ] {
-        assert_eq!(read(&packet, ip(9), mac(), &[XID]), None, "{name}");
+        assert_eq!(read(&packet, ip(9), mac(1), &[XID]), None, "{name}");
     }
-    assert!(read(&good, ip(9), mac(), &[XID]).is_some());
+    assert!(read(&good, ip(9), mac(1), &[XID]).is_some());
 }
 
 #[test]
@@ -229,6 +226,6 @@ proptest! {
         let mut packet = offer(&[ROUTER], |_| {});
         packet.truncate(at);
         packet.extend(bytes);
-        let _ = read(&packet, ip(9), mac(), &[XID]);
+        let _ = read(&packet, ip(9), mac(1), &[XID]);
     }
 }

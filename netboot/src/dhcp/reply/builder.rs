@@ -40,6 +40,17 @@ pub(super) struct Sheet<'a> {
     required: Vec<Encoded>,
     /// Options that go out if the client asked for them, or sent no list (option 55).
     if_requested: Vec<Encoded>,
+    /// The first option that could not be written; [`Sheet::finish`] returns it.
+    fault: Option<AnswerError>,
+}
+
+/// Why an answer cannot be written. Nothing is sent then: an answer without one of its options is another answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerError {
+    #[error("option {code} of the answer cannot be written: {cause}")]
+    Option { code: u8, cause: String },
+    #[error("the header of the answer cannot be written: {cause}")]
+    Header { cause: String },
 }
 
 /// One option, ready for the wire; a value above 255 octets is several of one code (RFC 3396).
@@ -62,6 +73,7 @@ impl<'a> Sheet<'a> {
             header,
             required: Vec::new(),
             if_requested: Vec::new(),
+            fault: None,
         };
         sheet.require(DhcpOption::MessageType(kind));
         sheet.require(DhcpOption::ServerIdentifier(from));
@@ -95,56 +107,51 @@ impl<'a> Sheet<'a> {
     }
 
     pub(super) fn require(&mut self, option: DhcpOption) {
-        self.required.extend(Encoded::of(&option));
+        let encoded = self.encoded(OptionCode::from(&option).into(), &option);
+        self.required.extend(encoded);
     }
 
     pub(super) fn if_requested(&mut self, option: DhcpOption) {
-        self.if_requested.extend(Encoded::of(&option));
+        let encoded = self.encoded(OptionCode::from(&option).into(), &option);
+        self.if_requested.extend(encoded);
+    }
+
+    /// The option's octets. One that cannot be written is kept as the answer's fault.
+    fn encoded(&mut self, code: u8, option: &impl Encodable) -> Option<Encoded> {
+        match option.to_vec() {
+            Ok(octets) => Some(Encoded { code, octets }),
+            Err(error) => {
+                let cause = error.to_string();
+                self.fault
+                    .get_or_insert(AnswerError::Option { code, cause });
+                None
+            }
+        }
     }
 
     /// The packet: never larger than the client takes, never smaller than relays pass on.
-    pub(super) fn finish(mut self) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// An option or the header cannot be written.
+    pub(super) fn finish(mut self) -> Result<Vec<u8>, AnswerError> {
         self.echo();
         let Self {
             request,
-            mut header,
+            header,
             required,
             if_requested,
+            fault,
         } = self;
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
         let order = Order(&request.wanted);
         let options = order.selected(required, if_requested);
         let relay_agent = request.relay_agent.as_deref().map(relay_agent);
-        let tail = relay_agent.as_ref().map_or(0, Vec::len) + END_MARK;
-        let largest = option_octets(request).saturating_sub(tail);
-
-        let whole: usize = options.iter().map(|option| option.octets.len()).sum();
-        let mut areas = if whole <= largest {
-            Areas::plain(largest)
-        } else {
-            Areas::overloaded(largest, header.fname().is_none())
-        };
-        areas.fill(options);
-        let [main, file, sname] = areas.0.map(|area| area.ordered(&order));
-
-        let overload = u8::from(!file.is_empty()) + 2 * u8::from(!sname.is_empty());
-        if !file.is_empty() {
-            header.set_fname(&ended(file));
-        }
-        if !sname.is_empty() {
-            header.set_sname(&ended(sname));
-        }
-        let mut packet = header.to_vec().unwrap_or_default();
-        packet.truncate(header::LENGTH);
-        packet.extend(main);
-        if overload != 0 {
-            packet.extend([code::OVERLOAD, 1, overload]);
-        }
-        packet.extend(relay_agent.unwrap_or_default());
-        packet.push(code::END);
-        if packet.len() < SMALLEST {
-            packet.resize(SMALLEST, code::PAD);
-        }
-        packet
+        let relay_agent = relay_agent.unwrap_or_default();
+        let largest = option_octets(request).saturating_sub(relay_agent.len() + END_MARK);
+        let areas = Areas::filled(options, largest, header.fname().is_none());
+        packet(header, areas.ordered(&order), &relay_agent)
     }
 
     /// The options that go back as they came: 61 (RFC 6842 §3) and the machine's GUID, 97 (RFC 4578 §2.3).
@@ -159,14 +166,34 @@ impl<'a> Sheet<'a> {
     }
 }
 
-impl Encoded {
-    fn of(option: &DhcpOption) -> Option<Self> {
-        let octets = option.to_vec().ok()?;
-        Some(Self {
-            code: OptionCode::from(option).into(),
-            octets,
-        })
+/// Header, options and the mark behind them, in the order of the wire. Options in `file` and `sname` end in a mark of
+/// their own, and option 52 says that they are there.
+fn packet(
+    mut header: Message,
+    [main, file, sname]: [Vec<u8>; 3],
+    relay_agent: &[u8],
+) -> Result<Vec<u8>, AnswerError> {
+    let overload = u8::from(!file.is_empty()) + 2 * u8::from(!sname.is_empty());
+    if !file.is_empty() {
+        header.set_fname(&ended(file));
     }
+    if !sname.is_empty() {
+        header.set_sname(&ended(sname));
+    }
+    let mut packet = header.to_vec().map_err(|error| AnswerError::Header {
+        cause: error.to_string(),
+    })?;
+    packet.truncate(header::LENGTH);
+    packet.extend(main);
+    if overload != 0 {
+        packet.extend([code::OVERLOAD, 1, overload]);
+    }
+    packet.extend_from_slice(relay_agent);
+    packet.push(code::END);
+    if packet.len() < SMALLEST {
+        packet.resize(SMALLEST, code::PAD);
+    }
+    Ok(packet)
 }
 
 /// Option 82, unchanged and as the last option (RFC 3046 §2.2). It is not encoded by dhcproto, which sorts its parts.
@@ -219,6 +246,23 @@ impl Order<'_> {
 struct Areas([Area; 3]);
 
 impl Areas {
+    /// The options, each in its place. `largest` octets fit into the option area.
+    fn filled(options: Vec<Encoded>, largest: usize, file_is_unused: bool) -> Self {
+        let whole: usize = options.iter().map(|option| option.octets.len()).sum();
+        let mut areas = if whole <= largest {
+            Self::plain(largest)
+        } else {
+            Self::overloaded(largest, file_is_unused)
+        };
+        areas.fill(options);
+        areas
+    }
+
+    /// The octets of each area, in the order in which they go out.
+    fn ordered(self, order: &Order<'_>) -> [Vec<u8>; 3] {
+        self.0.map(|area| area.ordered(order))
+    }
+
     /// The areas where all options fit into the option area, which has room for `largest` octets.
     fn plain(largest: usize) -> Self {
         Self([largest.max(FIRST), 0, 0].map(Area::new))
@@ -269,4 +313,38 @@ impl Area {
 fn ended(mut options: Vec<u8>) -> Vec<u8> {
     options.push(code::END);
     options
+}
+
+#[cfg(test)]
+mod tests {
+    use dhcproto::encoder::Encoder;
+    use dhcproto::error::{EncodeError, EncodeResult};
+
+    use super::*;
+    use crate::test_support::request;
+
+    /// An option that dhcproto refuses to write.
+    struct Broken;
+
+    impl Encodable for Broken {
+        fn encode(&self, _: &mut Encoder<'_>) -> EncodeResult<()> {
+            Err(EncodeError::AddOverflow)
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_an_error_and_no_shorter_answer() {
+        let request = request();
+        let sheet = || Sheet::new(&request, MessageType::Offer, Ipv4Addr::LOCALHOST);
+        assert!(sheet().finish().is_ok());
+
+        let mut without = sheet();
+        assert!(without.encoded(12, &Broken).is_none());
+        assert!(without.encoded(15, &Broken).is_none());
+        let error = without.finish().expect_err("an option is missing");
+        assert!(
+            matches!(error, AnswerError::Option { code: 12, .. }),
+            "{error}"
+        );
+    }
 }

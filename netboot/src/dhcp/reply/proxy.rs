@@ -3,7 +3,7 @@
 use dhcproto::v4::MessageType;
 
 use super::{
-    Answer, BootFile, Sheet, To, class, name_boot_file, raspberry_pi_menu, relay_or,
+    Answer, AnswerError, BootFile, Sheet, To, class, name_boot_file, raspberry_pi_menu, relay_or,
     take_it_from_here,
 };
 use crate::base::address::Address;
@@ -16,13 +16,16 @@ use crate::dhcp::request::{Boot, Client, Request};
 /// BIOS ROMs take the boot file out of the offer when option 43 says so. UEFI must not see option 43: trees of EDK2
 /// from 2014 to 2017 drop an offer that has it (tianocore/edk2#6944); without it the firmware comes again on port 4011.
 /// [`Form::Turned`] is for ROMs that want it the other way round.
+///
+/// # Errors
+/// The answer cannot be written.
 pub fn proxy_offer(
     request: &Request,
     boot: Boot,
     file: &BootFile,
     form: Form,
     address: &Address,
-) -> Answer {
+) -> Result<Answer, AnswerError> {
     let mut sheet = Sheet::new(request, MessageType::Offer, address.ip);
     sheet.require(class(boot));
     name_boot_file(&mut sheet, file, form, address);
@@ -33,28 +36,31 @@ pub fn proxy_offer(
         }
         _ => {}
     }
-    Answer {
-        bytes: sheet.finish(),
+    Ok(Answer {
+        bytes: sheet.finish()?,
         to: relay_or(request, To::Broadcast),
         given: format!("offered {}{}", file.words(), form.words()),
-    }
+    })
 }
 
 /// Port 4011: the boot file, acknowledged to the sender. EDK2 asks from port 4011, BIOS ROMs from 68.
+///
+/// # Errors
+/// The answer cannot be written.
 pub fn binl_ack(
     request: &Request,
     boot: Boot,
     file: &BootFile,
     form: Form,
     address: &Address,
-) -> Answer {
+) -> Result<Answer, AnswerError> {
     let mut sheet = Sheet::new(request, MessageType::Ack, address.ip);
     sheet.ciaddr(request.ciaddr);
     sheet.require(class(boot));
     name_boot_file(&mut sheet, file, form, address);
-    Answer {
-        bytes: sheet.finish(),
+    Ok(Answer {
+        bytes: sheet.finish()?,
         to: To::Sender,
         given: format!("named {} on 4011", file.words()),
-    }
+    })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use dhcproto::v4::{DhcpOption, MessageType, UnknownOption};
 
 use super::{
-    Answer, BootFile, Sheet, To, class, fqdn, name_boot_file, no_proxy, proxy_offer,
+    Answer, AnswerError, BootFile, Sheet, To, class, fqdn, name_boot_file, no_proxy, proxy_offer,
     raspberry_pi_menu, relay_or, take_it_from_here,
 };
 use crate::base::address::Address;
@@ -20,6 +20,9 @@ use crate::dhcp::request::{Boot, Client, Kind, Request};
 ///
 /// `file` is what the machine is to boot, and the form in which it is told: with [`Form::Split`] the file goes out in a
 /// second offer, as from a proxy. `name` is what the machine is called here: a node has its name from its lease.
+///
+/// # Errors
+/// An answer cannot be written.
 pub fn server_answers(
     request: &Request,
     settled: &Settled,
@@ -27,7 +30,7 @@ pub fn server_answers(
     network: &Network,
     name: Option<&HostName>,
     address: &Address,
-) -> Vec<Answer> {
+) -> Result<Vec<Answer>, AnswerError> {
     let (split, together) = match file {
         Some((_, _, Form::Split)) => (file, None),
         _ => (None, file),
@@ -37,10 +40,10 @@ pub fn server_answers(
         name,
         address,
     };
-    let leased = server_answer(request, settled, together, &lan);
+    let leased = server_answer(request, settled, together, &lan)?;
     let named = split.filter(|_| matches!(settled, Settled::Offer { .. }));
     let named = named.map(|(boot, file, form)| proxy_offer(request, boot, file, form, address));
-    leased.into_iter().chain(named).collect()
+    Ok(leased.into_iter().chain(named.transpose()?).collect())
 }
 
 /// What the appliance tells everybody on one LAN, and what it calls this machine.
@@ -50,37 +53,62 @@ struct Lan<'a> {
     address: &'a Address,
 }
 
+/// What a client is granted: an address for a time, or, with [`Settled::Inform`], no more than what the LAN is like.
+struct Grant {
+    kind: MessageType,
+    lease: Option<(Ipv4Addr, Duration)>,
+    /// For the log.
+    outcome: String,
+}
+
 fn server_answer(
     request: &Request,
     settled: &Settled,
     file: Option<(Boot, &BootFile, Form)>,
     lan: &Lan<'_>,
-) -> Option<Answer> {
-    let (kind, lease, outcome) = match *settled {
-        Settled::Silence(_) | Settled::Probe(_) => return None,
-        Settled::Nak(why) => return Some(nak(request, why, lan.address)),
+) -> Result<Option<Answer>, AnswerError> {
+    let grant = match *settled {
+        Settled::Silence(_) | Settled::Probe(_) => return Ok(None),
+        Settled::Nak(why) => return nak(request, why, lan.address).map(Some),
         Settled::Offer {
             address,
             lease_time,
-        } => (
-            MessageType::Offer,
-            Some((address, lease_time)),
-            format!("offered {address}"),
-        ),
+        } => Grant {
+            kind: MessageType::Offer,
+            lease: Some((address, lease_time)),
+            outcome: format!("offered {address}"),
+        },
         Settled::Ack {
             address,
             lease_time,
-        } => (
-            MessageType::Ack,
-            Some((address, lease_time)),
-            if request.ciaddr.is_unspecified() {
-                format!("leased {address}")
-            } else {
-                format!("renewed {address}")
+        } => Grant {
+            kind: MessageType::Ack,
+            lease: Some((address, lease_time)),
+            outcome: match request.ciaddr.is_unspecified() {
+                true => format!("leased {address}"),
+                false => format!("renewed {address}"),
             },
-        ),
-        Settled::Inform => (MessageType::Ack, None, "informed".to_owned()),
+        },
+        Settled::Inform => Grant {
+            kind: MessageType::Ack,
+            lease: None,
+            outcome: "informed".to_owned(),
+        },
     };
+    granted(request, grant, file, lan).map(Some)
+}
+
+fn granted(
+    request: &Request,
+    grant: Grant,
+    file: Option<(Boot, &BootFile, Form)>,
+    lan: &Lan<'_>,
+) -> Result<Answer, AnswerError> {
+    let Grant {
+        kind,
+        lease,
+        outcome,
+    } = grant;
     let mut sheet = Sheet::new(request, kind, lan.address.ip);
     if request.kind != Kind::Discover {
         sheet.ciaddr(request.ciaddr);
@@ -95,8 +123,8 @@ fn server_answer(
         boot_options(&mut sheet, boot, file, form, lan.address);
     }
     lan_options(&mut sheet, request, lan);
-    Some(Answer {
-        bytes: sheet.finish(),
+    Ok(Answer {
+        bytes: sheet.finish()?,
         to: relay_or(request, client(request, lease.map(|(leased, _)| leased))),
         given,
     })
@@ -104,17 +132,17 @@ fn server_answer(
 
 /// RFC 2131 §4.3.2: the client may believe that it has an address, even one of another network, so it is reached by
 /// broadcast; a relay is told to broadcast too.
-fn nak(request: &Request, why: NakReason, address: &Address) -> Answer {
+fn nak(request: &Request, why: NakReason, address: &Address) -> Result<Answer, AnswerError> {
     let mut sheet = Sheet::new(request, MessageType::Nak, address.ip);
     sheet.require(DhcpOption::Message(why.to_string()));
     if !request.giaddr.is_unspecified() {
         sheet.demand_broadcast();
     }
-    Answer {
-        bytes: sheet.finish(),
+    Ok(Answer {
+        bytes: sheet.finish()?,
         to: relay_or(request, To::Broadcast),
         given: format!("nak: {why}"),
-    }
+    })
 }
 
 /// Where a client without a relay is reached (RFC 2131 §4.1, in its order).

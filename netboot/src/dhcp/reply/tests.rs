@@ -8,37 +8,16 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::dhcp::lease::{NakReason, Network, Settled, SilenceReason};
-use crate::dhcp::request::{Facts, Kind};
-
-fn address() -> Address {
-    Address {
-        ip: [10, 77, 0, 1].into(),
-        http_port: 8080,
-        node_port: 8443,
-        pin: String::new(),
-    }
-}
+use crate::dhcp::request::Kind;
+use crate::test_support::{self, address};
 
 fn request(boot: Option<Boot>) -> Request {
     Request {
-        kind: Kind::Discover,
-        xid: 7,
-        mac: "52:54:00:12:34:56".parse().expect("a MAC"),
         flags: 0x8000,
-        ciaddr: Ipv4Addr::UNSPECIFIED,
-        giaddr: Ipv4Addr::UNSPECIFIED,
-        requested: None,
-        server: None,
-        host_name: None,
         client_id: Some(vec![1, 0x52, 0x54, 0, 0x12, 0x34, 0x56]),
         guid: Some([&[0][..], &[9; 16]].concat()),
-        wanted: Vec::new(),
-        max_size: None,
-        lease_time: None,
-        client_fqdn: None,
-        relay_agent: None,
         boot,
-        facts: Facts::default(),
+        ..test_support::request()
     }
 }
 
@@ -68,7 +47,7 @@ fn proxy(arch: Arch, client: Client) -> (Message, Answer) {
     let boot = Boot { arch, client };
     let request = request(Some(boot));
     let file = file(&request, boot);
-    let answer = proxy_offer(&request, boot, &file, Form::Usual, &address());
+    let answer = proxy_offer(&request, boot, &file, Form::Usual, &address()).expect("is written");
     (decoded(&answer), answer)
 }
 
@@ -170,7 +149,7 @@ fn the_4011_answer_goes_back_to_where_it_came_from() {
         ..request(Some(boot))
     };
     let file = file(&asked, boot);
-    let answer = binl_ack(&asked, boot, &file, Form::Usual, &address());
+    let answer = binl_ack(&asked, boot, &file, Form::Usual, &address()).expect("is written");
     let message = decoded(&answer);
     assert_eq!(answer.to, To::Sender);
     assert_eq!(message.opts().msg_type(), Some(MessageType::Ack));
@@ -194,7 +173,8 @@ fn server(
     settled: &Settled,
     file: Option<(Boot, &BootFile, Form)>,
 ) -> Option<Answer> {
-    let mut answers = server_answers(request, settled, file, &network(), None, &address());
+    let mut answers =
+        server_answers(request, settled, file, &network(), None, &address()).expect("is written");
     assert!(answers.len() <= 1, "{answers:?}");
     answers.pop()
 }
@@ -329,7 +309,7 @@ proptest! {
         let boot = Boot { arch, client: if ipxe { Client::Ipxe } else { Client::Pxe } };
         let request = Request { client_id, guid, flags, ..request(Some(boot)) };
         let file = file(&request, boot);
-        let answer = proxy_offer(&request, boot, &file, Form::Usual, &address());
+        let answer = proxy_offer(&request, boot, &file, Form::Usual, &address()).expect("is written");
         let message = decoded(&answer);
         let name = named(&message);
         prop_assert_eq!(name.trim_end_matches('\0'), file.as_str());
@@ -430,7 +410,8 @@ fn the_forms_differ_in_what_firmware_stumbles_over() {
         };
         let asked = request(Some(boot));
         let file = file(&asked, boot);
-        let message = decoded(&proxy_offer(&asked, boot, &file, form, &address()));
+        let message =
+            decoded(&proxy_offer(&asked, boot, &file, form, &address()).expect("is written"));
         let has = |code: OptionCode| option(&message, code).is_some();
         assert_eq!(has(OptionCode::VendorExtensions), discovery, "{name}");
         assert_eq!(message.fname().is_some(), header, "{name}");
@@ -454,7 +435,8 @@ fn a_rom_that_drops_dual_offers_gets_address_and_boot_file_apart() {
         address: leased,
         lease_time: Duration::from_secs(60),
     };
-    let answers = server_answers(&asked, &settled, told, &network(), None, &address());
+    let answers =
+        server_answers(&asked, &settled, told, &network(), None, &address()).expect("is written");
     let [lease, proxy] = answers.as_slice() else {
         panic!("{answers:?}");
     };
@@ -469,7 +451,8 @@ fn a_rom_that_drops_dual_offers_gets_address_and_boot_file_apart() {
         address: leased,
         lease_time: Duration::from_secs(60),
     };
-    let answers = server_answers(&asked, &settled, told, &network(), None, &address());
+    let answers =
+        server_answers(&asked, &settled, told, &network(), None, &address()).expect("is written");
     assert_eq!(answers.len(), 1, "the file is asked for on port 4011");
 }
 
@@ -585,9 +568,9 @@ proptest! {
         let file = boot_file(&asked, boot, loaders(boot).first().copied(), &address());
         let told = file.as_ref().map(|file| (boot, file, form));
         let limit = usize::from(max_size.unwrap_or(576)).clamp(576, 1500) - 28;
-        let mut answers = server_answers(&asked, &offer(), told, &network(), None, &address());
+        let mut answers = server_answers(&asked, &offer(), told, &network(), None, &address()).expect("is written");
         if let Some(file) = &file {
-            answers.push(proxy_offer(&asked, boot, file, form, &address()));
+            answers.push(proxy_offer(&asked, boot, file, form, &address()).expect("is written"));
         }
         for answer in answers {
             prop_assert!((300..=limit).contains(&answer.bytes.len()), "{}", answer.bytes.len());
@@ -617,8 +600,8 @@ fn the_octet_that_edk2_writes_behind_the_file_name_does_no_harm() {
         let asked = request(Some(boot));
         let file = file(&asked, boot);
         for answer in [
-            proxy_offer(&asked, boot, &file, form, &address()),
-            binl_ack(&asked, boot, &file, form, &address()),
+            proxy_offer(&asked, boot, &file, form, &address()).expect("is written"),
+            binl_ack(&asked, boot, &file, form, &address()).expect("is written"),
         ] {
             let name = named(&decoded(&answer));
             assert!(name.ends_with('\0'), "{form:?}: {name:?}");
@@ -642,7 +625,9 @@ fn in_server_mode_the_class_stands_beside_option_43_or_not_at_all() {
         };
         for form in Form::all(boot, true) {
             let told = Some((boot, &file, *form));
-            for answer in server_answers(&asked, &offer, told, &network(), None, &address()) {
+            for answer in server_answers(&asked, &offer, told, &network(), None, &address())
+                .expect("is written")
+            {
                 let message = decoded(&answer);
                 let class = option(&message, OptionCode::ClassIdentifier).is_some();
                 let menu = option(&message, OptionCode::VendorExtensions).is_some();

@@ -44,10 +44,7 @@ mod tests {
     use super::*;
     use crate::base::arch::Arch;
     use crate::dhcp::request::Client;
-
-    fn mac(last: u8) -> Mac {
-        Mac::new([2, 0, 0, 0, 0, last]).expect("a MAC")
-    }
+    use crate::test_support::mac;
 
     fn ip(last: u8) -> Ipv4Addr {
         Ipv4Addr::new(10, 77, 0, last)

@@ -48,7 +48,8 @@ mod tests {
     use expect_test::expect;
 
     use crate::disk::hardware::Firmware;
-    use crate::install::plan::tests::{GIB, disk, hardware, plan_of, said};
+    use crate::install::plan::tests::plan_of;
+    use crate::test_support::{GIB, disk, hardware, refusal_text};
 
     const ZFS: &str = "select = { smallest = true }\nlayout = \"zfs\"";
 
@@ -64,7 +65,7 @@ mod tests {
               tip: then: pxe-admin publish, and boot the machine again
               tip: or in hosts/profiles/worker.toml: [disk] layout = "btrfs"
         "#]]
-        .assert_eq(&said(refusal));
+        .assert_eq(&refusal_text(&refusal));
         plan_of(&machine, &ZFS.replace("zfs", "btrfs")).expect("a plan");
         // Disko's own script is refused there as well.
         let table = "select = { smallest = true }\nengine = \"disko\"\n\
@@ -72,7 +73,7 @@ mod tests {
             partitions.ESP = { type = \"EF00\", size = \"1G\", content = { type = \"filesystem\", format = \"vfat\", mountpoint = \"/boot\" } }\n\
             partitions.tank = { size = \"100%\", content = { type = \"zfs\", pool = \"tank\" } }\n\
             [disk.devices.zpool.tank]\ntype = \"zpool\"\n";
-        let refusal = said(plan_of(&machine, table).expect_err("is refused"));
+        let refusal = refusal_text(&plan_of(&machine, table).expect_err("is refused"));
         assert!(
             refusal.starts_with("layout `[disk.devices] by disko` needs an installer with ZFS"),
             "{refusal}"

@@ -12,25 +12,7 @@ use crate::base::size::size_words;
 use crate::base::timestamp::Timestamp;
 use crate::disk::hardware::{DiskBus, Group, Holding, SignatureKind};
 use crate::profile::Profiles;
-
-pub(super) const GIB: u64 = 1 << 30;
-
-pub(super) fn disk(node: &str, size: u64) -> Disk {
-    Disk {
-        node: node.to_owned(),
-        size,
-        sector: 512,
-        model: String::new(),
-        serial: format!("serial-{node}"),
-        wwn: String::new(),
-        bus: DiskBus::Virtio,
-        removable: false,
-        read_only: false,
-        boot_medium: false,
-        by_id: vec![format!("virtio-serial-{node}")],
-        holds: Vec::new(),
-    }
-}
+use crate::test_support::{GIB, disk, hardware, refusal_text};
 
 pub(super) fn holding(node: &str, kind: &str, partition_label: &str) -> Holding {
     Holding {
@@ -41,22 +23,6 @@ pub(super) fn holding(node: &str, kind: &str, partition_label: &str) -> Holding 
         partition_label: partition_label.to_owned(),
         start: 0,
         member_of: None,
-    }
-}
-
-pub(super) fn hardware(firmware: Firmware, disks: Vec<Disk>) -> Hardware {
-    Hardware {
-        firmware,
-        arch: CpuArch::X86_64,
-        memory: 2 * GIB,
-        vendor: String::new(),
-        product: String::new(),
-        serial: String::new(),
-        uuid: String::new(),
-        disks,
-        nics: Vec::new(),
-        tpm2: false,
-        zfs: true,
     }
 }
 
@@ -152,17 +118,7 @@ fn release() -> Release {
 #[track_caller]
 fn refusal(hardware: &Hardware, select: &str, want: expect_test::Expect) {
     let refusal = plan_with(hardware, select).expect_err("is refused");
-    want.assert_eq(&said(refusal));
-}
-
-pub(super) fn said(refusal: Refusal) -> String {
-    let facts = refusal.facts.iter().map(|fact| format!("  {fact}\n"));
-    let tips = refusal.tips.iter().map(|tip| format!("  tip: {tip}\n"));
-    format!(
-        "{}\n{}",
-        refusal.message,
-        facts.chain(tips).collect::<String>()
-    )
+    want.assert_eq(&refusal_text(&refusal));
 }
 
 #[test]
@@ -555,7 +511,9 @@ fn a_mirror_needs_two_disks_and_says_which_there_are() {
     let refused = |disks: &[Disk], select: &str, want: expect_test::Expect| {
         let machine = hardware(Firmware::Uefi, disks.to_vec());
         let table = format!("select = {select}\nlayout = \"mirror\"");
-        want.assert_eq(&said(plan_of(&machine, &table).expect_err("is refused")));
+        want.assert_eq(&refusal_text(
+            &plan_of(&machine, &table).expect_err("is refused"),
+        ));
     };
     refused(
         &three,
@@ -943,7 +901,7 @@ fn who_joins_a_cluster_is_told_where_it_is_or_refused() {
           tip: in appliance.toml: [k3s] server = "https://ADDRESS:6443", then restart the appliance
           tip: for the first server of a cluster, in hosts/profiles/worker.toml: [k3s] role = "server-init"
     "#]]
-    .assert_eq(&said(planned("server", None).expect_err("is refused")));
+    .assert_eq(&refusal_text(&planned("server", None).expect_err("is refused")));
 }
 
 #[test]

@@ -52,9 +52,10 @@ LABEL disk
 pub(crate) mod tests {
     use expect_test::expect;
 
-    use super::super::tests::{address, hostile, installer, mac};
+    use super::super::tests::{hostile, installer};
     use super::*;
     use crate::loader::local_boot::Way;
+    use crate::test_support::{address, mac};
 
     /// The command line that the kernel gets: the rest of the line, through `cli_simple_process_macros`, which takes
     /// away backslashes and single quotes and fills in variables.
@@ -71,7 +72,7 @@ pub(crate) mod tests {
         let address = address();
         text(&Script {
             address: &address,
-            mac: mac(),
+            mac: mac(0x56),
             entry,
         })
     }

@@ -90,8 +90,9 @@ fn words(cmdline: &str) -> impl Iterator<Item = String> {
 pub(crate) mod tests {
     use expect_test::expect;
 
-    use super::super::tests::{address, hostile, installer, mac};
+    use super::super::tests::{hostile, installer};
     use super::*;
+    use crate::test_support::{address, mac};
 
     /// The command line that the kernel gets: GRUB's lexer takes what is between single quotes as it is; the words
     /// go over joined, those with a space in double quotes, with a backslash before what quotes.
@@ -131,7 +132,7 @@ pub(crate) mod tests {
         let address = address();
         text(&Script {
             address: &address,
-            mac: mac(),
+            mac: mac(0x56),
             entry,
         })
     }

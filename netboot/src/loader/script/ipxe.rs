@@ -119,8 +119,9 @@ echo Nobody enrolled it; going on to its own disk.
 pub(crate) mod tests {
     use expect_test::expect;
 
-    use super::super::tests::{address, hostile, installer, mac};
+    use super::super::tests::{hostile, installer};
     use super::*;
+    use crate::test_support::{address, mac};
 
     /// The command line that the kernel gets: iPXE splits at whitespace, ends a command at words of its own, and
     /// joins what is left with single spaces.
@@ -145,7 +146,7 @@ pub(crate) mod tests {
         let address = address();
         text(&Script {
             address: &address,
-            mac: mac(),
+            mac: mac(0x56),
             entry,
         })
     }
@@ -251,6 +252,6 @@ pub(crate) mod tests {
             sleep 5
             goto again
         "#]]
-        .assert_eq(&autoexec(&address(), mac()));
+        .assert_eq(&autoexec(&address(), mac(0x56)));
     }
 }

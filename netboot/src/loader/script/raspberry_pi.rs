@@ -24,9 +24,10 @@ pub fn cmdline(script: &Script<'_>) -> Option<String> {
 mod tests {
     use expect_test::expect;
 
-    use super::super::tests::{address, hostile, installer, mac};
+    use super::super::tests::{hostile, installer};
     use super::*;
     use crate::loader::local_boot::Way;
+    use crate::test_support::{address, mac};
 
     #[test]
     fn one_line_or_none() {
@@ -34,7 +35,7 @@ mod tests {
         let said = |entry: &Entry| {
             cmdline(&Script {
                 address: &address,
-                mac: mac(),
+                mac: mac(0x56),
                 entry,
             })
         };

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::api::agent::tests::{Story, mac};
+use crate::api::agent::tests::Story;
+use crate::test_support::mac;
 
 const UEFI: Loader = Loader::IpxeUefi;
 

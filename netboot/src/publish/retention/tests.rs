@@ -4,8 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::api::admin;
-use crate::api::agent::tests::{Story, mac, toplevel};
+use crate::api::agent::tests::{Story, toplevel};
 use crate::api::types::EnrollRequest;
+use crate::test_support::mac;
 
 fn words(judged: &[Judged]) -> Vec<String> {
     let line = |Judged { release, why }: &Judged| {

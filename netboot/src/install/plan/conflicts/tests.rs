@@ -4,7 +4,8 @@ use expect_test::expect;
 
 use super::*;
 use crate::disk::hardware::{DiskBus, Firmware};
-use crate::install::plan::tests::{GIB, disk as usual, hardware, holding, plan_of, said};
+use crate::install::plan::tests::{holding, plan_of};
+use crate::test_support::{GIB, disk as usual, hardware, refusal_text};
 
 const ZFS: &str = "select = { smallest = true }\nlayout = \"zfs\"";
 
@@ -203,7 +204,7 @@ fn an_equally_named_pool_is_refused_on_another_disk_only() {
           tip: to keep it under another name, where it can be imported: zpool import rpool old-rpool && zpool export old-rpool
           tip: or if nothing on it is wanted: zpool labelclear -f /dev/vdb2
     "#]]
-    .assert_eq(&said(beside("rpool").expect_err("is refused")));
+    .assert_eq(&refusal_text(&beside("rpool").expect_err("is refused")));
     beside("tank").expect("another name is no trouble");
 
     let own = hardware(Firmware::Uefi, vec![pool("rpool")]);

@@ -142,7 +142,7 @@ fn what_would_end_badly_is_refused_before_anything_is_written() {
     ];
     let text: Vec<String> = rows
         .into_iter()
-        .map(|(name, planned)| format!("{name}: {}", said(planned.expect_err(name))))
+        .map(|(name, planned)| format!("{name}: {}", refusal_text(&planned.expect_err(name))))
         .collect();
     expect![[r#"
         no script: release 3 of `worker` carries no script of disko's, and profile `worker` wants one

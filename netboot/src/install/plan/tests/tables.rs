@@ -122,7 +122,7 @@ fn what_cannot_be_preserved_is_refused() {
     let with = |holds: Vec<Holding>| {
         let mut disks = two();
         disks[1].holds = holds;
-        said(plan_of(&hardware(Firmware::Uefi, disks), BOTH).expect_err("is refused"))
+        refusal_text(&plan_of(&hardware(Firmware::Uefi, disks), BOTH).expect_err("is refused"))
     };
     let twice = Holding {
         node: "vdb2".to_owned(),
@@ -266,7 +266,7 @@ fn what_may_be_there_unseen_is_not_made_anew() {
           nothing was written
           tip: to mend the table from its copy, on that machine: printf 'w\n' | fdisk /dev/vdb; if nothing on the disk is wanted: wipefs --all /dev/vdb
     "#]]
-    .assert_eq(&said(damaged));
+    .assert_eq(&refusal_text(&damaged));
     // What is to be preserved nowhere is no reason.
     let mut damaged = disk("vda", 16 * GIB);
     damaged.holds = vec![holding("vda", "gpt-backup", "")];
@@ -287,7 +287,7 @@ fn disks_that_changed_places_are_not_written_to() {
           disk vda: 16.0 GiB virtio, serial serial-vda, holds vdb1: ext4 "files", 1.0 GiB
           nothing was written
           tip: name each disk in `[disk] select`, in the order in which the table has them
-    "#]].assert_eq(&said(plan_of(&machine, BOTH).expect_err("is refused")));
+    "#]].assert_eq(&refusal_text(&plan_of(&machine, BOTH).expect_err("is refused")));
 }
 
 #[test]
