@@ -4,7 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use netboot::base::nix_toml;
+use netboot::base::toml_reader::nix;
+use serde_json::Value as Json;
+use toml_edit::{DocumentMut, Item, Value};
 
 fn files(folder: &str) -> Vec<(PathBuf, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -30,8 +32,9 @@ fn files(folder: &str) -> Vec<(PathBuf, String)> {
 fn what_nix_takes_is_taken_and_means_the_same() {
     for (path, text) in files("good") {
         let name = path.display();
-        assert_eq!(nix_toml::check("file", &text), [], "{name}");
-        let ours: serde_json::Value = toml::from_str(&text).expect("is TOML");
+        assert_eq!(nix::check("file", &text), [], "{name}");
+        let ours: DocumentMut = text.parse().expect("is TOML");
+        let ours = json(ours.as_item());
         let json = fs::read_to_string(path.with_extension("json")).expect("Nix's value is there");
         let nix: serde_json::Value = serde_json::from_str(&json).expect("is JSON");
         assert!(same(&ours, &nix), "{name}\nours: {ours}\n Nix: {nix}");
@@ -42,14 +45,45 @@ fn what_nix_takes_is_taken_and_means_the_same() {
 fn what_nix_refuses_is_refused() {
     for folder in ["bad", "bad/accepted-by-old-nix", "bad/accepted-by-nix"] {
         for (path, text) in files(folder) {
-            assert_ne!(nix_toml::check("file", &text), [], "{}", path.display());
+            assert_ne!(nix::check("file", &text), [], "{}", path.display());
         }
     }
 }
 
+fn json(item: &Item) -> Json {
+    match item {
+        Item::None => Json::Null,
+        Item::Value(value) => json_of_value(value),
+        Item::Table(table) => table
+            .iter()
+            .map(|(key, item)| (key.to_owned(), json(item)))
+            .collect(),
+        Item::ArrayOfTables(all) => all
+            .iter()
+            .cloned()
+            .map(|one| json(&Item::Table(one)))
+            .collect(),
+    }
+}
+
+fn json_of_value(value: &Value) -> Json {
+    match value {
+        Value::String(text) => text.value().as_str().into(),
+        Value::Integer(number) => (*number.value()).into(),
+        Value::Float(number) => (*number.value()).into(),
+        Value::Boolean(truth) => (*truth.value()).into(),
+        Value::Datetime(date) => panic!("{date} is none of Nix's values"),
+        Value::Array(all) => all.iter().map(json_of_value).collect(),
+        Value::InlineTable(table) => table
+            .iter()
+            .map(|(key, value)| (key.to_owned(), json_of_value(value)))
+            .collect(),
+    }
+}
+
 /// Nix writes the float 500.0 as 500.
-fn same(ours: &serde_json::Value, nix: &serde_json::Value) -> bool {
-    use serde_json::Value::{Array, Number, Object};
+fn same(ours: &Json, nix: &Json) -> bool {
+    use Json::{Array, Number, Object};
     match (ours, nix) {
         (Number(ours), Number(nix)) => {
             ours == nix || ours.is_f64() && ours.as_f64() == nix.as_f64()

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use expect_test::expect_file;
 use netboot::disk::layout::Layout;
 use netboot::profile::{Profile, Profiles, Select};
-use toml::{Table, Value};
+use toml_edit::{DocumentMut, Item, TableLike, Value};
 
 /// Every table but that of devices.
 const BY_NAME: &str = r#"
@@ -176,22 +176,25 @@ const TABLES: &[(&str, &str)] = &[
 ];
 
 /// The table of this path, if there is one; of several, the first.
-fn table<'t>(document: &'t mut Table, path: &str) -> Option<&'t mut Table> {
+fn table<'t>(document: &'t mut DocumentMut, path: &str) -> Option<&'t mut dyn TableLike> {
     let mut names = path.split('.').filter(|name| !name.is_empty());
-    names.try_fold(document, |table, name| match table.get_mut(name)? {
-        Value::Array(all) => all.first_mut()?.as_table_mut(),
-        other => other.as_table_mut(),
+    let top: &mut dyn TableLike = document.as_table_mut();
+    names.try_fold(top, |table, name| match table.get_mut(name)? {
+        Item::ArrayOfTables(all) => Some(all.get_mut(0)? as &mut dyn TableLike),
+        Item::Value(Value::Array(all)) => {
+            Some(all.get_mut(0)?.as_inline_table_mut()? as &mut dyn TableLike)
+        }
+        other => other.as_table_like_mut(),
     })
 }
 
-fn sample(text: &str) -> Table {
+fn sample(text: &str) -> DocumentMut {
     text.parse().expect("is TOML")
 }
 
 /// What is wrong with it.
-fn problems(document: &Table) -> Vec<String> {
-    let text = toml::to_string(document).expect("writes");
-    let read = Profiles::read(&[("worker.toml".to_owned(), text)]);
+fn problems(document: &DocumentMut) -> Vec<String> {
+    let read = Profiles::read(&[("worker.toml".to_owned(), document.to_string())]);
     let problems = read.err().unwrap_or_default();
     problems
         .iter()
@@ -203,7 +206,7 @@ fn problems(document: &Table) -> Vec<String> {
 fn expected(text: &str, path: &str) -> Vec<String> {
     let mut document = sample(text);
     let open = table(&mut document, path).expect(path);
-    open.insert("bogus".to_owned(), Value::Integer(1));
+    open.insert("bogus", toml_edit::value(1));
     let problems = problems(&document);
     let unknown = problems.iter().find(|message| message.contains("`bogus`"));
     let unknown = unknown.unwrap_or_else(|| panic!("[{path}] {problems:?}"));
@@ -215,27 +218,36 @@ fn expected(text: &str, path: &str) -> Vec<String> {
     keys
 }
 
-/// The value of a key: in the table of this path, or in one of the others in the same place.
-fn value(text: &str, path: &str, key: &str) -> Value {
+/// The kind of a key's value: in the table of this path, or in one of the others in the same place.
+fn kind(text: &str, path: &str, key: &str) -> &'static str {
     let mut document = sample(text);
     let here = table(&mut document, path).expect(path);
-    if let Some(value) = here.get(key) {
-        return value.clone();
+    if let Some(item) = here.get(key) {
+        return kind_of(item);
     }
     let (above, _) = path.rsplit_once('.').unwrap_or_default();
     for text in [BY_NAME, BY_TABLE, BY_SCRIPT] {
         let mut document = sample(text);
-        let same = table(&mut document, path).and_then(|same| same.get(key).cloned());
+        let same = table(&mut document, path).and_then(|same| same.get(key).map(kind_of));
         let beside = || {
             let above = table(&mut document, above)?;
-            let mut tables = above.values().filter_map(Value::as_table);
-            tables.find_map(|beside| beside.get(key).cloned())
+            let mut tables = above.iter().filter_map(|(_, item)| item.as_table_like());
+            tables.find_map(|beside| beside.get(key).map(kind_of))
         };
-        if let Some(value) = same.or_else(beside) {
-            return value;
+        if let Some(kind) = same.or_else(beside) {
+            return kind;
         }
     }
     panic!("[{path}] {key} is in no sample");
+}
+
+/// However it is written.
+fn kind_of(item: &Item) -> &'static str {
+    match item {
+        Item::Table(_) | Item::Value(Value::InlineTable(_)) => "table",
+        Item::ArrayOfTables(_) => "array",
+        other => other.type_name(),
+    }
 }
 
 /// Whether the sample is not one any more without this key.
@@ -257,7 +269,7 @@ fn every_key_has_its_type_and_its_place() {
             path => text.push_str(&format!("[{path}]\n")),
         }
         for key in expected(source, path) {
-            let kind = value(source, path, &key).type_str();
+            let kind = kind(source, path, &key);
             let needed = is_needed(source, path, &key);
             let needed = if needed { ", needed here" } else { "" };
             let _ = writeln!(text, "    {key}: {kind}{needed}");

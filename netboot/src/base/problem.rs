@@ -3,11 +3,12 @@
 use std::fmt;
 use std::ops::Range;
 
-/// Prints as `hosts/profiles/a.toml:4:1: unknown field …`, with the tip on a line of its own.
+/// Prints as `hosts/profiles/a.toml:4:1: unknown field …`, with the tip on a line of its own. What a terminal would obey, and
+/// no person would see, is escaped.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
     pub file: String,
-    /// From 1; columns count characters.
+    /// From 1; columns count characters. A byte order mark is none, a tab is one.
     pub line: usize,
     pub column: usize,
     pub message: String,
@@ -18,11 +19,14 @@ impl Problem {
     /// A problem at the bytes `span` of `text`.
     pub fn at(file: &str, text: &str, span: &Range<usize>, message: impl Into<String>) -> Self {
         let before = text.get(..span.start.min(text.len())).unwrap_or(text);
-        let line_start = before.rfind('\n').map_or(0, |n| n + 1);
+        let line = match before.rfind('\n') {
+            Some(end) => &before[end + 1..],
+            None => before.trim_start_matches('\u{feff}'),
+        };
         Self {
             file: file.to_owned(),
             line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
+            column: line.chars().count() + 1,
             message: message.into(),
             tip: None,
         }
@@ -32,21 +36,6 @@ impl Problem {
     pub fn tip(mut self, tip: impl Into<String>) -> Self {
         self.tip = Some(tip.into());
         self
-    }
-
-    /// What the TOML reader found. Only the first line of its message: the rest quotes the file, and a
-    /// quoted line may hold what must not reach a log.
-    pub fn from_toml(file: &str, text: &str, error: &toml::de::Error) -> Self {
-        let span = error.span().unwrap_or(0..0);
-        let message = error.message().lines().next().unwrap_or_default();
-        let problem = Self::at(file, text, &span, message);
-        match unknown_field(message) {
-            Some((odd, known)) => match nearest(odd, known) {
-                Some(near) => problem.tip(format!("did you mean `{near}`?")),
-                None => problem,
-            },
-            None => problem,
-        }
     }
 }
 
@@ -59,20 +48,24 @@ impl fmt::Display for Problem {
             message,
             tip,
         } = self;
-        write!(f, "{file}:{line}:{column}: {message}")?;
+        write!(f, "{}:{line}:{column}: {}", shown(file), shown(message))?;
         match tip {
-            Some(tip) => write!(f, "\n  tip: {tip}"),
+            Some(tip) => write!(f, "\n  tip: {}", shown(tip)),
             None => Ok(()),
         }
     }
 }
 
-/// Takes serde's "unknown field `x`, expected one of `a`, `b`" apart.
-fn unknown_field(message: &str) -> Option<(&str, Vec<&str>)> {
-    let rest = message.strip_prefix("unknown field `")?;
-    let (odd, rest) = rest.split_once('`')?;
-    let known = rest.split('`').skip(1).step_by(2).collect();
-    Some((odd, known))
+/// The text without control characters and others that are not seen.
+fn shown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '"' | '\'' | '\\' => shown.push(c),
+            other => shown.extend(other.escape_debug()),
+        }
+    }
+    shown
 }
 
 /// Edits by which a name may differ from the one that was meant.
@@ -93,6 +86,11 @@ pub fn nearest<'a>(odd: &str, known: impl IntoIterator<Item = &'a str>) -> Optio
         .map(|(_, name)| name)
 }
 
+/// The tip that names what was meant, if something is near.
+pub fn did_you_mean<'a>(odd: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(odd, known).map(|near| format!("did you mean `{near}`?"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +101,29 @@ mod tests {
         let problem = Problem::at("f.toml", text, &(11..12), "odd");
         assert_eq!(problem.to_string(), "f.toml:2:5: odd");
         assert_eq!(Problem::at("f", text, &(999..1000), "x").line, 3);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_column() {
+        let text = "\u{feff}a = 1\r\n\tb = 2\r\n";
+        for (at, want) in [
+            (0, "f:1:1: x"),
+            (3, "f:1:1: x"),
+            (7, "f:1:5: x"),
+            (11, "f:2:2: x"),
+        ] {
+            assert_eq!(Problem::at("f", text, &(at..at), "x").to_string(), want);
+        }
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_escaped() {
+        let problem = Problem::at("f\r", "", &(0..0), "`a\u{1b}[2J\n\u{202e}` \"größe\" \\")
+            .tip("it's `b\u{7}`");
+        assert_eq!(
+            problem.to_string(),
+            "f\\r:1:1: `a\\u{1b}[2J\\n\\u{202e}` \"größe\" \\\n  tip: it's `b\\u{7}`"
+        );
     }
 
     #[test]

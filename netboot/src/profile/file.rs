@@ -2,30 +2,20 @@
 //!
 //! The files are TOML 1.0 exactly, because Nix reads them too; what Nix would refuse is refused here.
 
+mod clashes;
 mod devices;
 mod disk;
 mod modules;
 mod node_options;
-mod tables;
-mod tree;
-
-use std::collections::BTreeMap;
-use std::fmt;
-use std::ops::Range;
-use std::str::FromStr;
-
-use toml::Spanned;
 
 pub(super) use modules::modules;
-use tables::{File, MachineTable};
 
 use super::{Listed, Pattern, Profile, Profiles, Role};
 use crate::base::arch::CpuArch;
 use crate::base::mac::Mac;
 use crate::base::name::{HostName, ProfileName};
-use crate::base::nix_toml;
-use crate::base::problem::{Problem, nearest};
-use crate::profile::Wipe;
+use crate::base::problem::Problem;
+use crate::base::toml_reader::{Document, Placed, Reader, Section, nix};
 
 /// Reads all files, then looks for what they say differently.
 pub(super) fn read(files: &[(String, String)]) -> Result<Profiles, Vec<Problem>> {
@@ -37,7 +27,7 @@ pub(super) fn read(files: &[(String, String)]) -> Result<Profiles, Vec<Problem>>
             Err(more) => problems.extend(more),
         }
     }
-    problems.extend(clashes(&read));
+    problems.extend(clashes::find(&read));
     if problems.is_empty() {
         let by_name = read
             .into_iter()
@@ -51,7 +41,7 @@ pub(super) fn read(files: &[(String, String)]) -> Result<Profiles, Vec<Problem>>
     }
 }
 
-/// A profile, and where its machines and patterns stand in the file.
+/// A profile, and where in the file that stands which must be unique among all files.
 struct Read {
     profile: Profile,
     macs: Vec<(Mac, Place)>,
@@ -62,263 +52,180 @@ struct Read {
 /// A problem without its message: where something stands.
 type Place = Problem;
 
-/// What must be unique among all files and is not. Both places are named.
-fn clashes(read: &[Read]) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let mut macs = BTreeMap::new();
-    let mut names = BTreeMap::new();
-    let mut patterns = BTreeMap::new();
-    for one in read {
-        for (mac, place) in &one.macs {
-            unique(&mut macs, *mac, place, &mac.to_string(), &mut problems);
-        }
-        for (name, place) in &one.names {
-            unique(
-                &mut names,
-                name.clone(),
-                place,
-                &format!("the name `{name}`"),
-                &mut problems,
-            );
-        }
-        for machine in &one.profile.machines {
-            let Some(system) = &machine.system else {
-                continue;
-            };
-            let taken = read.iter().find(|other| other.profile.system == *system);
-            let place = one.names.iter().find(|(name, _)| *name == machine.name);
-            if let (Some(other), Some((name, place))) = (taken, place) {
-                let message = format!(
-                    "`{name}` has modules of its own, but its system's name is that of {}",
-                    other.profile.file
-                );
-                let tip = Some("give the machine another name".to_owned());
-                problems.push(Problem {
-                    message,
-                    tip,
-                    ..place.clone()
-                });
-            }
-        }
-        for (pattern, place) in &one.patterns {
-            unique(
-                &mut patterns,
-                pattern.0.clone(),
-                place,
-                "this pattern",
-                &mut problems,
-            );
-        }
-    }
-    problems
-}
-
-fn unique<K: Ord>(
-    seen: &mut BTreeMap<K, Place>,
-    key: K,
-    place: &Place,
-    what: &str,
-    problems: &mut Vec<Problem>,
-) {
-    match seen.get(&key) {
-        Some(first) => {
-            let message = format!(
-                "{what} is also in {}:{}:{}",
-                first.file, first.line, first.column
-            );
-            problems.push(Problem {
-                message,
-                ..place.clone()
-            });
-        }
-        None => {
-            seen.insert(key, place.clone());
-        }
-    }
-}
-
-/// Collects problems of one file while it is taken apart.
-struct Reader<'a> {
-    file: &'a str,
-    text: &'a str,
-    problems: Vec<Problem>,
-}
-
-impl Reader<'_> {
-    fn place(&self, span: &Range<usize>) -> Place {
-        Problem::at(self.file, self.text, span, "")
-    }
-
-    fn wrong(&mut self, span: &Range<usize>, message: impl Into<String>) -> &mut Problem {
-        self.problems
-            .push(Problem::at(self.file, self.text, span, message));
-        let last = self.problems.len() - 1;
-        &mut self.problems[last]
-    }
-
-    /// Parses a text of the file, reporting what is wrong with it.
-    fn parse<T: FromStr<Err: fmt::Display>>(
-        &mut self,
-        text: &Spanned<String>,
-        what: &str,
-    ) -> Option<T> {
-        match text.get_ref().parse() {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.wrong(&text.span(), format!("{what} `{}` {error}", text.get_ref()));
-                None
-            }
-        }
-    }
-
-    /// One of a few words.
-    fn word<T: Copy>(
-        &mut self,
-        text: &Spanned<String>,
-        what: &str,
-        words: &[(&str, T)],
-    ) -> Option<T> {
-        let found = words.iter().find(|(word, _)| word == text.get_ref());
-        if let Some((_, value)) = found {
-            return Some(*value);
-        }
-        let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        let known = names.join("`, `");
-        let near = nearest(text.get_ref(), names).map(|near| format!("did you mean `{near}`?"));
-        let message = format!(
-            "no {what} is called `{}`, expected one of `{known}`",
-            text.get_ref()
-        );
-        self.wrong(&text.span(), message).tip = near;
-        None
-    }
-}
-
 fn read_one(file: &str, text: &str) -> Result<Read, Vec<Problem>> {
-    let problems = nix_toml::check(file, text);
-    let written: File = match toml::from_str(text) {
-        Ok(written) => written,
-        // A date is none of the kinds of values that are expected anywhere; that it is a date says more.
-        Err(_) if !problems.is_empty() => return Err(problems),
-        Err(error) => return Err(vec![Problem::from_toml(file, text, &error)]),
+    let document = Document::parse(file, text).map_err(|problem| vec![problem])?;
+    let mut reader = Reader::new(file, text);
+    nix::refuse(&mut reader, &document);
+    let mut top = document.top();
+
+    let name = name_of(&mut reader, file);
+    let description = top.text(&mut reader, "description");
+    let arch = arch(&mut reader, &mut top);
+    confirm(&mut reader, &mut top);
+    let machines = machines(&mut reader, &mut top);
+    let patterns = patterns(&mut reader, &mut top);
+    let disk = disk::read(&mut reader, &mut top, arch.as_ref());
+    let role = k3s(&mut reader, &mut top);
+    let kernel_params = nixos(&mut reader, &mut top);
+    top.finish(&mut reader);
+
+    let problems = reader.into_problems();
+    let system = name.as_ref().and_then(|name| name.as_str().parse().ok());
+    let (Some(name), Some(system), Some(arch), Some(disk), []) =
+        (name, system, arch, disk, problems.as_slice())
+    else {
+        return Err(problems);
     };
-    let mut reader = Reader {
-        file,
-        text,
-        problems,
+    let profile = Profile {
+        name,
+        file: file.to_owned(),
+        description: description.map_or_else(String::new, |text| text.value.to_owned()),
+        arch,
+        system,
+        machines: machines.listed,
+        patterns: patterns.iter().map(|(one, _)| one.clone()).collect(),
+        select: disk.select,
+        keep: disk.keep,
+        layout: disk.layout,
+        wipe: disk.wipe,
+        role,
+        kernel_params,
     };
-    let stem = file
-        .rsplit('/')
-        .next()
-        .unwrap_or(file)
-        .trim_end_matches(".toml");
-    let name = reader.parse(&Spanned::new(0..0, stem.to_owned()), "the file name");
-    let system = name
-        .as_ref()
-        .and_then(|name: &ProfileName| name.as_str().parse().ok());
-    let arch = reader.word(
-        &written.system,
-        "system",
-        &[("x86_64-linux", "x86_64"), ("aarch64-linux", "aarch64")],
-    );
-    let disk = disk::read(&mut reader, &written.disk, arch);
-    let wipe = written.disk.wipe.as_ref().and_then(|wipe| {
-        let words = [("allow", Wipe::Allow), ("ask", Wipe::Ask)];
-        reader.word(wipe, "answer to `wipe`", &words)
-    });
-    if let Some(confirm) = &written.confirm {
-        // The other two words of the contract are refused until they do what they say.
-        reader.word(confirm, "available way to confirm", &[("auto", ())]);
+    Ok(Read {
+        profile,
+        macs: machines.macs,
+        names: machines.names,
+        patterns,
+    })
+}
+
+/// The profile is called as its file.
+fn name_of(reader: &mut Reader<'_>, file: &str) -> Option<ProfileName> {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    let name = Placed {
+        value: name.trim_end_matches(".toml"),
+        at: 0..0,
+    };
+    reader.parse(&name, "the file name")
+}
+
+/// `system`, as Nix says it.
+fn arch(reader: &mut Reader<'_>, top: &mut Section<'_>) -> Option<CpuArch> {
+    const SYSTEMS: &[(&str, CpuArch)] = &[
+        ("x86_64-linux", CpuArch::X86_64),
+        ("aarch64-linux", CpuArch::Aarch64),
+    ];
+
+    let written = top.text(reader, "system");
+    if !top.has("system") {
+        let tip = "write system = \"x86_64-linux\", or \"aarch64-linux\"";
+        reader.problem_with_tip(&top.at(), "the profile has no `system`", tip);
     }
-    let role = written
-        .k3s
-        .role
-        .as_ref()
-        .and_then(|role| reader.word(role, "role", ROLES))
-        .flatten();
-    node_options::labels(&mut reader, &written.k3s.labels);
-    node_options::kernel_params(&mut reader, &written.nixos.kernel_params);
-    let (machines, macs, names) = machines(&mut reader, &written.machine);
-    let mut patterns = Vec::new();
-    for text in &written.r#match.mac {
-        let place = reader.place(&text.span());
-        patterns.extend(
-            reader
-                .parse::<Pattern>(text, "the pattern")
-                .map(|pattern| (pattern, place)),
-        );
-    }
-    match (name, system, arch, disk) {
-        (Some(name), Some(system), Some(arch), Some(disk)) if reader.problems.is_empty() => {
-            let profile = Profile {
-                name,
-                file: file.to_owned(),
-                description: written.description,
-                arch: CpuArch::from(arch),
-                system,
-                machines,
-                patterns: patterns
-                    .iter()
-                    .map(|(pattern, _)| pattern.clone())
-                    .collect(),
-                select: disk.select,
-                keep: disk.keep,
-                layout: disk.layout,
-                wipe,
-                role,
-                kernel_params: written
-                    .nixos
-                    .kernel_params
-                    .into_iter()
-                    .map(Spanned::into_inner)
-                    .collect(),
-            };
-            Ok(Read {
-                profile,
-                macs,
-                names,
-                patterns,
-            })
-        }
-        _ => Err(reader.problems),
+    reader.word(&written?, "system", SYSTEMS)
+}
+
+/// The other two words of the contract are refused until they do what they say.
+fn confirm(reader: &mut Reader<'_>, top: &mut Section<'_>) {
+    if let Some(confirm) = top.text(reader, "confirm") {
+        reader.word(&confirm, "available way to confirm", &[("auto", ())]);
     }
 }
 
-const ROLES: &[(&str, Option<Role>)] = &[
-    ("server-init", Some(Role::ServerInit)),
-    ("server", Some(Role::Server)),
-    ("agent", Some(Role::Agent)),
-    ("none", None),
-];
+#[derive(Default)]
+struct Machines {
+    listed: Vec<Listed>,
+    macs: Vec<(Mac, Place)>,
+    names: Vec<(HostName, Place)>,
+}
 
-type Machines = (Vec<Listed>, Vec<(Mac, Place)>, Vec<(HostName, Place)>);
+fn machines(reader: &mut Reader<'_>, top: &mut Section<'_>) -> Machines {
+    let mut machines = Machines::default();
+    for mut table in top.tables(reader, "machine") {
+        machine(reader, &mut table, &mut machines);
+        table.finish(reader);
+    }
+    machines
+}
 
-fn machines(reader: &mut Reader<'_>, tables: &[MachineTable]) -> Machines {
-    let (mut listed, mut macs, mut names) = (Vec::new(), Vec::new(), Vec::new());
-    for table in tables {
-        let mut of_this = Vec::new();
-        for text in table.mac.get_ref() {
-            let place = reader.place(&text.span());
-            if let Some(mac) = reader.parse::<Mac>(text, "the MAC") {
-                of_this.push(mac);
-                macs.push((mac, place));
+fn machine(reader: &mut Reader<'_>, table: &mut Section<'_>, machines: &mut Machines) {
+    let name = table.text(reader, "name");
+    let cards = table.texts(reader, "mac");
+    // The flake reads them; here it matters that there are any.
+    let modules = table.texts(reader, "modules");
+
+    if !table.has("name") {
+        let tip = "write name = \"web-01\": its host name, and what `pxe-admin` calls it";
+        reader.problem_with_tip(&table.at(), "the machine has no `name`", tip);
+    }
+    if !table.has("mac") {
+        let tip = "write mac = [\"52:54:00:12:34:56\"], with each of its network cards";
+        reader.problem_with_tip(&table.at(), "the machine has no `mac`", tip);
+    }
+    let mut macs = Vec::new();
+    if let Some(cards) = cards {
+        if cards.value.is_empty() {
+            reader.problem(&cards.at, "a machine needs at least one MAC");
+        }
+        for card in &cards.value {
+            if let Some(mac) = reader.parse::<Mac>(card, "the MAC") {
+                macs.push(mac);
+                machines.macs.push((mac, reader.place(&card.at)));
             }
         }
-        if table.mac.get_ref().is_empty() {
-            reader.wrong(&table.mac.span(), "a machine needs at least one MAC");
-        }
-        if let Some(name) = reader.parse::<HostName>(&table.name, "the name") {
-            names.push((name.clone(), reader.place(&table.name.span())));
-            // The flake calls such a machine's system as the machine.
-            let own = (!table.modules.is_empty()).then(|| name.as_str().parse().ok());
-            listed.push(Listed {
-                name,
-                macs: of_this,
-                system: own.flatten(),
-            });
+    }
+    let Some(written) = name else { return };
+    let Some(name) = reader.parse::<HostName>(&written, "the name") else {
+        return;
+    };
+    machines
+        .names
+        .push((name.clone(), reader.place(&written.at)));
+    // The flake calls such a machine's system as the machine.
+    let has_own = modules.is_some_and(|modules| !modules.value.is_empty());
+    let system = has_own.then(|| name.as_str().parse().ok()).flatten();
+    machines.listed.push(Listed { name, macs, system });
+}
+
+fn patterns(reader: &mut Reader<'_>, top: &mut Section<'_>) -> Vec<(Pattern, Place)> {
+    let mut section = top.section(reader, "match");
+    let written = section.texts(reader, "mac");
+    section.finish(reader);
+    let written = written.map_or_else(Vec::new, |list| list.value);
+    let mut patterns = Vec::new();
+    for text in &written {
+        if let Some(pattern) = reader.parse::<Pattern>(text, "the pattern") {
+            patterns.push((pattern, reader.place(&text.at)));
         }
     }
-    (listed, macs, names)
+    patterns
+}
+
+/// The role; the labels are read by the flake, which puts them into the system.
+fn k3s(reader: &mut Reader<'_>, top: &mut Section<'_>) -> Option<Role> {
+    const ROLES: &[(&str, Option<Role>)] = &[
+        ("server-init", Some(Role::ServerInit)),
+        ("server", Some(Role::Server)),
+        ("agent", Some(Role::Agent)),
+        ("none", None),
+    ];
+
+    let mut section = top.section(reader, "k3s");
+    let role = section.text(reader, "role");
+    let labels = section.section(reader, "labels").pairs(reader);
+    section.finish(reader);
+    node_options::labels(reader, &labels);
+    reader.word(&role?, "role", ROLES).flatten()
+}
+
+/// The kernel's parameters; the modules are read by the flake, and by `modules.rs`.
+fn nixos(reader: &mut Reader<'_>, top: &mut Section<'_>) -> Vec<String> {
+    let mut section = top.section(reader, "nixos");
+    section.texts(reader, "modules");
+    let params = section.texts(reader, "kernel-params");
+    section.finish(reader);
+    let params = params.map_or_else(Vec::new, |list| list.value);
+    node_options::kernel_params(reader, &params);
+    params.iter().map(|one| one.value.to_owned()).collect()
 }
 
 #[cfg(test)]

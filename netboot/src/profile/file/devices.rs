@@ -9,34 +9,46 @@ mod mount_options;
 mod partition;
 pub(super) mod scripted;
 
-use std::ops::Range;
+use content::Inside;
 
-use super::Reader;
-use super::tree::{Fields, Found, Outside, Table};
-use crate::disk::layout::{Array, Devices, DiskLayout};
+use crate::base::arch::CpuArch;
+use crate::base::toml_reader::{Placed, Reader, Section};
+use crate::disk::layout::{Array, Devices, DiskLayout, Slot};
 
 /// What was read so far, and where that stands which the whole is judged by.
 #[derive(Default)]
 struct Draft {
     disks: Vec<DiskLayout>,
     arrays: Vec<Array>,
-    mounts: Vec<Named>,
-    labels: Vec<Named>,
-    volumes: Vec<Named>,
-    /// Arrays that partitions belong to, each with its partition's disk.
-    members: Vec<(Named, String)>,
-    array_places: Vec<Named>,
-    disk_places: Vec<Named>,
+    mounts: Vec<Placed<String>>,
+    labels: Vec<Placed<String>>,
+    volumes: Vec<Placed<String>>,
+    members: Vec<Member>,
+    array_places: Vec<Placed<String>>,
+    disk_places: Vec<Placed<String>>,
 }
 
-/// A name and where it stands.
-#[derive(Clone)]
-struct Named {
-    name: String,
-    place: Range<usize>,
+/// A partition that belongs to an array.
+struct Member {
+    array: Placed<String>,
+    /// The partition's disk.
+    disk: String,
 }
 
-const DEVICES_OUTSIDE: Outside<'_> = &[
+/// Keys that disko knows and a plan has no use for, each with what to do instead.
+type Outside = &'static [(&'static str, &'static str)];
+
+/// Scripts of disko's that any of its tables may have.
+const HOOKS: [&str; 6] = [
+    "preCreateHook",
+    "postCreateHook",
+    "preMountHook",
+    "postMountHook",
+    "preUnmountHook",
+    "postUnmountHook",
+];
+const NO_HOOKS: &str = "take it out, or write [disk] engine = \"disko\"; what a system needs at its start belongs into a NixOS module";
+const DEVICES_OUTSIDE: Outside = &[
     (
         "lvm_vg",
         "for LVM, [disk] engine = \"disko\"; else partitions, or btrfs subvolumes",
@@ -54,7 +66,7 @@ const DEVICES_OUTSIDE: Outside<'_> = &[
         "what is on no disk belongs into a NixOS module: fileSystems.\"/tmp\" = { fsType = \"tmpfs\"; }",
     ),
 ];
-const DISK_OUTSIDE: Outside<'_> = &[
+const DISK_OUTSIDE: Outside = &[
     (
         "device",
         "take it out, and say which disk it is: [disk] select = { serial = \"…\" }",
@@ -70,7 +82,7 @@ const DISK_OUTSIDE: Outside<'_> = &[
     ("imageName", "take it out: no images are made of it"),
     ("imageSize", "take it out: no images are made of it"),
 ];
-const GPT_OUTSIDE: Outside<'_> = &[
+const GPT_OUTSIDE: Outside = &[
     (
         "device",
         "take it out: the table goes onto the disk that `select` chooses",
@@ -80,7 +92,7 @@ const GPT_OUTSIDE: Outside<'_> = &[
         "take it out: there is no hybrid MBR",
     ),
 ];
-const MDADM_OUTSIDE: Outside<'_> = &[
+const MDADM_OUTSIDE: Outside = &[
     (
         "name",
         "take it out; its name is the one that the table has: [disk.devices.mdadm.NAME]",
@@ -91,90 +103,117 @@ const MDADM_OUTSIDE: Outside<'_> = &[
     ),
 ];
 
-/// Nothing if it has problems, which are reported. `arch`: `x86_64` or `aarch64`, if that is known.
+/// `None` if it has problems, which are noted. `arch`: that of the profile's system, if it is known.
 pub(super) fn read(
     reader: &mut Reader<'_>,
-    written: &Table,
-    place: &Range<usize>,
-    arch: Option<&str>,
+    mut section: Section<'_>,
+    arch: Option<&CpuArch>,
 ) -> Option<Devices> {
-    let before = reader.problems.len();
-    let found = Found {
-        place: place.clone(),
-        value: written,
-    };
-    let mut fields = Fields::of(&found);
+    let before = reader.problem_count();
     let mut draft = Draft::default();
-    for (name, found) in fields.named(reader, "disk") {
-        disk(reader, &mut draft, name, &found);
+    for (name, table) in section.section(reader, "disk").sections(reader) {
+        disk(reader, &mut draft, &name, table);
     }
-    for (name, found) in fields.named(reader, "mdadm") {
-        array(reader, &mut draft, name, &found);
+    for (name, table) in section.section(reader, "mdadm").sections(reader) {
+        array(reader, &mut draft, &name, table);
     }
-    fields.done(reader, DEVICES_OUTSIDE);
+    finish(reader, &mut section, DEVICES_OUTSIDE);
     // What was half read would be found lacking for nothing.
-    if reader.problems.len() == before {
-        consistency::check(reader, &draft, place, arch);
+    if reader.problem_count() == before {
+        consistency::check(reader, &draft, &section.at(), arch);
     }
-    (reader.problems.len() == before).then_some(Devices {
+    (reader.problem_count() == before).then_some(Devices {
         disks: draft.disks,
         arrays: draft.arrays,
         pools: Vec::new(),
     })
 }
 
-fn disk(reader: &mut Reader<'_>, draft: &mut Draft, name: &str, found: &Found<&Table>) {
-    plain(reader, &found.place, "disk", name);
-    let mut fields = Fields::of(found);
-    is_type(reader, &mut fields, "disk", true);
-    let mut slots = Vec::new();
-    match fields.table(reader, "content") {
-        Some(content) => {
-            let mut fields = Fields::of(&content);
-            if is_type(reader, &mut fields, "gpt", false) {
-                for (part, found) in fields.named(reader, "partitions") {
-                    let slot = partition::read(reader, draft, name, part, &found);
-                    slots.extend(slot.map(|(priority, slot)| ((priority, part), slot)));
-                }
-                fields.done(reader, GPT_OUTSIDE);
-            }
-        }
-        None if !fields.lacks("content") => {}
-        None => {
-            let tip = "write content.type = \"gpt\", and partitions below content.partitions";
-            reader
-                .wrong(&found.place, format!("the disk `{name}` has no `content`"))
-                .tip = Some(tip.to_owned());
-        }
+fn disk(reader: &mut Reader<'_>, draft: &mut Draft, name: &Placed<&str>, mut section: Section<'_>) {
+    plain(reader, name, "disk");
+    is_type(reader, &mut section, "disk", true);
+    let partitions = match section.table(reader, "content") {
+        Some(content) => partitions(reader, draft, name.value, content),
+        None => Vec::new(),
+    };
+    if !section.has("content") {
+        let message = format!("the disk `{}` has no `content`", name.value);
+        let tip = "write content.type = \"gpt\", and partitions below content.partitions";
+        reader.problem_with_tip(&name.at, message, tip);
     }
-    fields.done(reader, DISK_OUTSIDE);
-    slots.sort_by(|a, b| a.0.cmp(&b.0));
-    draft.disk_places.push(Named {
-        name: name.to_owned(),
-        place: found.place.clone(),
-    });
+    finish(reader, &mut section, DISK_OUTSIDE);
+    draft.disk_places.push(owned(name));
     draft.disks.push(DiskLayout {
-        name: name.to_owned(),
-        partitions: slots.into_iter().map(|(_, slot)| slot).collect(),
+        name: name.value.to_owned(),
+        partitions,
     });
 }
 
-fn array(reader: &mut Reader<'_>, draft: &mut Draft, name: &str, found: &Found<&Table>) {
-    plain(reader, &found.place, "array", name);
-    let mut fields = Fields::of(found);
-    is_type(reader, &mut fields, "mdadm", true);
-    let level = fields.whole(reader, "level");
-    let level = match level.map_or(1, |found| found.value) {
-        0 => Some(0),
-        1 => Some(1),
-        other => {
+/// The partitions of a GPT, in the order in which disko lays them.
+fn partitions(
+    reader: &mut Reader<'_>,
+    draft: &mut Draft,
+    disk: &str,
+    mut content: Section<'_>,
+) -> Vec<Slot> {
+    if !is_type(reader, &mut content, "gpt", false) {
+        return Vec::new();
+    }
+    let mut slots = Vec::new();
+    for (name, table) in content.section(reader, "partitions").sections(reader) {
+        if let Some((priority, slot)) = partition::read(reader, draft, disk, &name, table) {
+            slots.push(((priority, name.value), slot));
+        }
+    }
+    finish(reader, &mut content, GPT_OUTSIDE);
+    slots.sort_by(|a, b| a.0.cmp(&b.0));
+    slots.into_iter().map(|(_, slot)| slot).collect()
+}
+
+fn array(
+    reader: &mut Reader<'_>,
+    draft: &mut Draft,
+    name: &Placed<&str>,
+    mut section: Section<'_>,
+) {
+    plain(reader, name, "array");
+    is_type(reader, &mut section, "mdadm", true);
+    let level = level(reader, &mut section);
+    metadata(reader, &mut section);
+    let content = section.table(reader, "content");
+    let content = content.and_then(|inner| content::read(reader, draft, inner, Inside::Array));
+    if !section.has("content") {
+        let message = format!("the array `{}` has no `content`", name.value);
+        reader.problem(&name.at, message);
+    }
+    finish(reader, &mut section, MDADM_OUTSIDE);
+    draft.array_places.push(owned(name));
+    if let (Some(level), Some(content)) = (level, content) {
+        draft.arrays.push(Array {
+            name: name.value.to_owned(),
+            level,
+            content,
+        });
+    }
+}
+
+/// The RAID level; 1 is disko's default.
+fn level(reader: &mut Reader<'_>, section: &mut Section<'_>) -> Option<u8> {
+    let level = section.integer(reader, "level");
+    match level {
+        None => Some(1),
+        Some(Placed { value: 0, .. }) => Some(0),
+        Some(Placed { value: 1, .. }) => Some(1),
+        Some(Placed { value: other, at }) => {
             let message = format!("arrays of level {other} are not made here, expected 0 or 1");
-            reader.wrong(&found.place, message).tip =
-                Some("level = 1 for the same on each disk".to_owned());
+            reader.problem_with_tip(&at, message, "level = 1 for the same on each disk");
             None
         }
-    };
-    if let Some(metadata) = fields.text(reader, "metadata")
+    }
+}
+
+fn metadata(reader: &mut Reader<'_>, section: &mut Section<'_>) {
+    if let Some(metadata) = section.text(reader, "metadata")
         && !["default", "1", "1.2"].contains(&metadata.value)
     {
         let message = format!(
@@ -182,58 +221,63 @@ fn array(reader: &mut Reader<'_>, draft: &mut Draft, name: &str, found: &Found<&
             metadata.value
         );
         let tip = "take it out; a /boot of its own on each disk needs no array: mount the second on /boot-second";
-        reader.wrong(&metadata.place, message).tip = Some(tip.to_owned());
-    }
-    let content = match fields.table(reader, "content") {
-        Some(inner) => content::read(reader, draft, &inner, content::Inside::Array),
-        None if !fields.lacks("content") => None,
-        None => {
-            reader.wrong(&found.place, format!("the array `{name}` has no `content`"));
-            None
-        }
-    };
-    fields.done(reader, MDADM_OUTSIDE);
-    draft.array_places.push(Named {
-        name: name.to_owned(),
-        place: found.place.clone(),
-    });
-    if let (Some(level), Some(content)) = (level, content) {
-        draft.arrays.push(Array {
-            name: name.to_owned(),
-            level,
-            content,
-        });
+        reader.problem_with_tip(&metadata.at, message, tip);
     }
 }
 
 /// Whether the table's `type` is this one; `may_lack`: where disko has it for the default.
-fn is_type(reader: &mut Reader<'_>, fields: &mut Fields<'_>, wanted: &str, may_lack: bool) -> bool {
+fn is_type(
+    reader: &mut Reader<'_>,
+    section: &mut Section<'_>,
+    wanted: &str,
+    may_lack: bool,
+) -> bool {
     let tip = format!("write type = \"{wanted}\"");
-    match fields.text(reader, "type") {
+    match section.text(reader, "type") {
         Some(found) if found.value == wanted => true,
         Some(found) => {
             let message = format!("`{}` cannot stand here, expected `{wanted}`", found.value);
-            reader.wrong(&found.place, message).tip = Some(tip);
+            reader.problem_with_tip(&found.at, message, tip);
             false
         }
-        None if !fields.lacks("type") => false,
+        None if section.has("type") => false,
         None if may_lack => true,
         None => {
-            let place = fields.place.clone();
-            reader.wrong(&place, "has no `type`").tip = Some(tip);
+            reader.problem_with_tip(&section.at(), "has no `type`", tip);
             false
         }
     }
 }
 
+/// Every key that was not asked for is a problem; for those that disko knows there is a tip.
+fn finish(reader: &mut Reader<'_>, section: &mut Section<'_>, outside: Outside) {
+    let hooks = HOOKS.map(|hook| (hook, NO_HOOKS));
+    section.refuse(
+        reader,
+        hooks,
+        "is a script of disko's, and no plan runs scripts",
+    );
+    let why = "is of disko's schema, but not of the part that is read here";
+    section.refuse(reader, outside.iter().copied(), why);
+    section.finish(reader);
+}
+
 /// Names become parts of labels, of paths below `/dev`, and of filesystems' labels.
-fn plain(reader: &mut Reader<'_>, place: &Range<usize>, what: &str, name: &str) {
+fn plain(reader: &mut Reader<'_>, name: &Placed<&str>, what: &str) {
+    let text = name.value;
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
-    let begins = name.starts_with(|c: char| c.is_ascii_alphabetic());
-    if !begins || !name.chars().all(is_plain) || name.len() > 32 {
-        let message = format!("the {what} cannot be called `{name}`");
+    let begins = text.starts_with(|c: char| c.is_ascii_alphabetic());
+    if !begins || !text.chars().all(is_plain) || text.len() > 32 {
+        let message = format!("the {what} cannot be called `{text}`");
         let tip = "a letter, then letters, digits, `-` and `_`, 32 at most";
-        reader.wrong(place, message).tip = Some(tip.to_owned());
+        reader.problem_with_tip(&name.at, message, tip);
+    }
+}
+
+fn owned(name: &Placed<&str>) -> Placed<String> {
+    Placed {
+        value: name.value.to_owned(),
+        at: name.at.clone(),
     }
 }
 

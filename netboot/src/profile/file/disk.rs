@@ -1,65 +1,62 @@
 //! The table `[disk]` of a profile → which disks, which are kept, and what goes onto the chosen ones.
 
-use std::ops::Range;
-
-use toml::Spanned;
-
-use super::tables::{DiskTable, SelectTable, place_in_disk};
-use super::{Reader, devices};
+use super::devices;
+use crate::base::arch::CpuArch;
+use crate::base::size::parse_size;
+use crate::base::toml_reader::{Placed, Reader, Section};
 use crate::disk::hardware::{DiskBus, Firmware};
 use crate::disk::layout::{Layout, Named};
-use crate::profile::Select;
+use crate::profile::{Select, Wipe};
+
+const DESCRIBE: &str = "say which disk is meant, like { smallest = true, min-size = \"20G\" }";
 
 /// What the table says.
 pub(super) struct Disk {
     pub(super) select: Vec<Select>,
     pub(super) keep: Vec<Select>,
     pub(super) layout: Layout,
+    pub(super) wipe: Option<Wipe>,
 }
 
-/// Nothing if there is no layout; other problems are only reported. `arch`: that of `system`, if it is one.
+/// `None` if there is no layout; other problems are only noted. `arch`: that of `system`, if it is one.
 pub(super) fn read(
     reader: &mut Reader<'_>,
-    written: &DiskTable,
-    arch: Option<&str>,
+    top: &mut Section<'_>,
+    arch: Option<&CpuArch>,
 ) -> Option<Disk> {
-    let layout = layout(reader, written, arch);
-    let place = place_in_disk(reader.text, "select");
-    let tables = &written.select.0;
-    if tables.is_empty() {
-        selects_nothing(reader, &place);
-    }
-    let select: Vec<Select> = tables
-        .iter()
-        .map(|table| selection(reader, table, &place))
-        .collect();
-    if let Some(layout) = &layout {
-        // How many disks there are is the same for both.
-        let wanted = layout.devices(Firmware::Uefi).disks.len();
-        if select.len() > 1 && select.len() != wanted {
-            let has = select.len();
-            let message = format!(
-                "`select` has {has} tables, but layout `{}` is for {}",
-                layout.name(),
-                disks(wanted)
-            );
-            reader.wrong(&place, message);
+    let Some(mut section) = top.table(reader, "disk") else {
+        if !top.has("disk") {
+            let tip = "add [disk] with select = { smallest = true } and layout = \"ext4\"";
+            reader.problem_with_tip(&top.at(), "the profile has no table `[disk]`", tip);
         }
-    }
-    let keep = written.keep.iter().map(|table| {
-        let place = table.span();
-        let select = selection(reader, table.get_ref(), &place);
-        if select.smallest || select.largest {
-            let message = "`keep` says which disks are kept by what they are, not by their order";
-            reader.wrong(&place, message);
-        }
-        select
+        return None;
+    };
+    let layout = layout(reader, &mut section, arch);
+    let select = select(reader, &mut section);
+    let keep = keep(reader, &mut section);
+    let wipe = section.text(reader, "wipe").and_then(|text| {
+        let words = [("allow", Wipe::Allow), ("ask", Wipe::Ask)];
+        reader.word(&text, "answer to `wipe`", &words)
     });
-    let keep = keep.collect();
+    section.finish(reader);
+    let layout = layout?;
+    // How many disks there are is the same for both kinds of firmware.
+    let wanted = layout.devices(Firmware::Uefi).disks.len();
+    if select.len() > 1 && select.len() != wanted {
+        let message = format!(
+            "`select` has {} tables, but layout `{}` is for {}",
+            select.len(),
+            layout.name(),
+            disks(wanted)
+        );
+        let place = section.key_span("select").unwrap_or_default();
+        reader.problem(&place, message);
+    }
     Some(Disk {
         select,
         keep,
-        layout: layout?,
+        layout,
+        wipe,
     })
 }
 
@@ -70,162 +67,172 @@ fn disks(count: usize) -> String {
     }
 }
 
-/// Either a name, or all of it.
-fn layout(reader: &mut Reader<'_>, written: &DiskTable, arch: Option<&str>) -> Option<Layout> {
-    let swap = written.swap.as_ref();
-    let scripted = scripted(reader, written)?;
-    match (&written.layout, &written.devices) {
-        (Some(name), None) => {
-            let swap = swap.map(|text| self::swap(reader, text));
-            let name = named(reader, name)?;
-            Some(Layout::Named {
-                name,
-                swap: swap.flatten(),
-            })
-        }
-        (None, Some(devices)) => {
-            if let Some(swap) = swap {
-                let tip = "give it a partition: content = { type = \"swap\" }";
-                let message = "`swap` is for layouts that have a name";
-                reader.wrong(&swap.span(), message).tip = Some(tip.to_owned());
-            }
-            let place = place_in_disk(reader.text, "devices");
-            if scripted {
-                let read = devices::scripted::read(reader, devices, &place);
-                return read.map(Layout::Scripted);
-            }
-            devices::read(reader, devices, &place, arch).map(Layout::Table)
-        }
-        (Some(name), Some(_)) => {
-            let message = format!(
-                "there is a layout by name (`{}`) and one in `[disk.devices]`",
-                name.get_ref()
-            );
-            let tip = "take one of them out";
-            reader.wrong(&name.span(), message).tip = Some(tip.to_owned());
-            None
-        }
-        (None, None) => {
-            let place = place_in_disk(reader.text, "select");
-            let tip = "write layout = \"ext4\", or the whole table under [disk.devices]";
-            let message = "`[disk]` says not what goes onto the disk";
-            reader.wrong(&place, message).tip = Some(tip.to_owned());
-            None
-        }
+/// Which disks are chosen: one table, or one for each disk.
+fn select(reader: &mut Reader<'_>, section: &mut Section<'_>) -> Vec<Select> {
+    let before = reader.problem_count();
+    let mut tables = section.one_or_several(reader, "select");
+    if tables.is_empty() && reader.problem_count() == before {
+        let place = section.key_span("select").unwrap_or(section.at());
+        let message = "`[disk]` needs a `select` that describes a disk";
+        reader.problem_with_tip(&place, message, DESCRIBE);
     }
+    let read = tables
+        .iter_mut()
+        .map(|table| selection(reader, table, "select"));
+    read.collect()
 }
 
-/// Whether disko's own script is to lay the table out; nothing if that is told wrong.
-fn scripted(reader: &mut Reader<'_>, written: &DiskTable) -> Option<bool> {
-    let Some(engine) = &written.engine else {
-        return Some(false);
-    };
-    let (message, tip) = match engine.get_ref().as_str() {
-        "disko" if written.devices.is_some() && written.layout.is_none() => return Some(true),
-        "disko" => (
-            "`engine = \"disko\"` is for a table under [disk.devices]".to_owned(),
-            "take it out: a layout that has a name is laid out by the plan",
-        ),
-        other => (
-            format!("no engine is called `{other}`, expected `disko`"),
-            "take it out: then the plan lays the table out, command by command",
-        ),
-    };
-    reader.wrong(&engine.span(), message).tip = Some(tip.to_owned());
-    None
+/// Which disks are never written to.
+fn keep(reader: &mut Reader<'_>, section: &mut Section<'_>) -> Vec<Select> {
+    let mut tables = section.tables(reader, "keep");
+    let read = tables.iter_mut().map(|table| {
+        let kept = selection(reader, table, "keep");
+        if kept.smallest || kept.largest {
+            let message = "`keep` says which disks are kept by what they are, not by their order";
+            reader.problem(&table.at(), message);
+        }
+        kept
+    });
+    read.collect()
 }
 
-fn named(reader: &mut Reader<'_>, text: &Spanned<String>) -> Option<Named> {
-    reader.word(
-        text,
-        "layout",
-        &Named::ALL.map(|named| (named.name(), named)),
-    )
-}
-
-fn swap(reader: &mut Reader<'_>, text: &Spanned<String>) -> Option<u64> {
-    let bytes = size(reader, text)?;
-    if bytes == 0 || bytes % (1 << 20) != 0 {
-        let message = format!("`{}` is no whole number of MiB", text.get_ref());
-        reader.wrong(&text.span(), message);
-        return None;
-    }
-    Some(bytes)
-}
-
-fn selects_nothing(reader: &mut Reader<'_>, place: &Range<usize>) {
-    let tip = "say which disk is meant, like { smallest = true, min-size = \"20G\" }";
-    reader.wrong(place, "selects no disk").tip = Some(tip.to_owned());
-}
-
-fn selection(reader: &mut Reader<'_>, written: &SelectTable, place: &Range<usize>) -> Select {
-    let min_size = written
-        .min_size
-        .as_ref()
-        .and_then(|text| size(reader, text));
-    let max_size = written
-        .max_size
-        .as_ref()
-        .and_then(|text| size(reader, text));
+/// A table that says of disks what they are. `key`: how it is called.
+fn selection(reader: &mut Reader<'_>, table: &mut Section<'_>, key: &str) -> Select {
+    let before = reader.problem_count();
+    let bus = word(reader, table, "bus");
     let select = Select {
-        by_id: written.by_id.clone(),
-        serial: written.serial.clone(),
-        wwn: written.wwn.clone(),
-        model: written.model.clone(),
-        bus: written.bus.as_deref().map(DiskBus::from),
-        min_size,
-        max_size,
-        smallest: written.smallest,
-        largest: written.largest,
-        not_removable: written.not_removable,
+        by_id: word(reader, table, "by-id"),
+        serial: word(reader, table, "serial"),
+        wwn: word(reader, table, "wwn"),
+        model: word(reader, table, "model"),
+        bus: bus.as_deref().map(DiskBus::from),
+        min_size: size(reader, table, "min-size"),
+        max_size: size(reader, table, "max-size"),
+        smallest: flag(reader, table, "smallest"),
+        largest: flag(reader, table, "largest"),
+        not_removable: flag(reader, table, "not-removable"),
     };
-    if select == Select::default() {
-        selects_nothing(reader, place);
-    }
-    for (key, text) in [
-        ("by-id", &select.by_id),
-        ("serial", &select.serial),
-        ("wwn", &select.wwn),
-        ("model", &select.model),
-        ("bus", &written.bus),
-    ] {
-        // Many disks have no serial number: each of them would be meant.
-        if text.as_ref().is_some_and(|text| text.trim().is_empty()) {
-            let tip = "write what `lsblk -o NAME,MODEL,SERIAL,WWN` or `pxe-admin show` prints, or take it out";
-            reader.wrong(place, format!("`{key}` is empty")).tip = Some(tip.to_owned());
-        }
+    table.finish(reader);
+    if select == Select::default() && reader.problem_count() == before {
+        reader.problem_with_tip(&table.at(), format!("`{key}` describes no disk"), DESCRIBE);
     }
     if select.smallest && select.largest {
-        reader.wrong(place, "a disk cannot be the smallest and the largest");
+        let message = "a disk cannot be the smallest and the largest";
+        reader.problem(&table.at(), message);
     }
     select
 }
 
-fn size(reader: &mut Reader<'_>, text: &Spanned<String>) -> Option<u64> {
-    let bytes = bytes(text.get_ref());
-    if bytes.is_none() {
-        let message = format!(
-            "`{}` is not a size; write it like 20G or 512M",
-            text.get_ref()
-        );
-        reader.wrong(&text.span(), message);
-    }
-    bytes
+fn flag(reader: &mut Reader<'_>, table: &mut Section<'_>, key: &'static str) -> bool {
+    let flag = table.flag(reader, key);
+    flag.is_some_and(|flag| flag.value)
 }
 
-/// `20G`, `512M`, `1T`, `1048576`: powers of 1024, as disk tools mean them.
-pub(super) fn bytes(text: &str) -> Option<u64> {
-    let (digits, unit) = text.split_at(
-        text.find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(text.len()),
-    );
-    let shift = match unit {
-        "" => 0,
-        "K" | "KiB" => 10,
-        "M" | "MiB" => 20,
-        "G" | "GiB" => 30,
-        "T" | "TiB" => 40,
-        _ => return None,
-    };
-    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
+/// Many disks have no serial number: an empty one would mean each of them.
+fn word(reader: &mut Reader<'_>, table: &mut Section<'_>, key: &'static str) -> Option<String> {
+    let text = table.text(reader, key)?;
+    if text.value.trim().is_empty() {
+        let tip = "write what `lsblk -o NAME,MODEL,SERIAL,WWN` or `pxe-admin show` prints, or take it out";
+        reader.problem_with_tip(&text.at, format!("`{key}` is empty"), tip);
+    }
+    Some(text.value.to_owned())
+}
+
+fn size(reader: &mut Reader<'_>, table: &mut Section<'_>, key: &'static str) -> Option<u64> {
+    let size = table.parsed(reader, key, bytes)?;
+    Some(size.value)
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
+    parse_size(text).ok_or_else(|| "is not a size; write it like 20G or 512M".to_owned())
+}
+
+/// Either a name, or all of it.
+fn layout(
+    reader: &mut Reader<'_>,
+    section: &mut Section<'_>,
+    arch: Option<&CpuArch>,
+) -> Option<Layout> {
+    let name = section.text(reader, "layout");
+    let devices = section.table(reader, "devices");
+    let engine = section.text(reader, "engine");
+    let swap = section.parsed(reader, "swap", bytes);
+    match (section.has("layout"), section.has("devices")) {
+        (true, false) => {
+            refuse_engine(reader, engine.as_ref());
+            let swap = swap.map(|size| whole_mebibytes(reader, size));
+            let words = Named::ALL.map(|named| (named.name(), named));
+            let name = reader.word(&name?, "layout", &words)?;
+            Some(Layout::Named { name, swap })
+        }
+        (false, true) => {
+            if let Some(swap) = swap {
+                let tip = "give it a partition: content = { type = \"swap\" }";
+                let message = "`swap` is for layouts that have a name";
+                reader.problem_with_tip(&swap.at, message, tip);
+            }
+            match section.has("engine") {
+                true => {
+                    by_disko(reader, &engine?)?;
+                    devices::scripted::read(reader, devices?).map(Layout::Scripted)
+                }
+                false => devices::read(reader, devices?, arch).map(Layout::Table),
+            }
+        }
+        (true, true) => {
+            refuse_engine(reader, engine.as_ref());
+            let name = name?;
+            let message = format!(
+                "there is a layout by name (`{}`) and one in `[disk.devices]`",
+                name.value
+            );
+            reader.problem_with_tip(&name.at, message, "take one of them out");
+            None
+        }
+        (false, false) => {
+            let tip = "write layout = \"ext4\", or the whole table under [disk.devices]";
+            let message = "`[disk]` needs either `layout` or `devices`";
+            reader.problem_with_tip(&section.at(), message, tip);
+            refuse_engine(reader, engine.as_ref());
+            None
+        }
+    }
+}
+
+/// `engine`, where there is a table of devices and no name: disko's own script lays it out.
+fn by_disko(reader: &mut Reader<'_>, engine: &Placed<&str>) -> Option<()> {
+    if engine.value == "disko" {
+        return Some(());
+    }
+    no_engine(reader, engine);
+    None
+}
+
+/// `engine`, where there is no table that it could lay out.
+fn refuse_engine(reader: &mut Reader<'_>, engine: Option<&Placed<&str>>) {
+    match engine {
+        Some(engine) if engine.value == "disko" => {
+            let message = "`engine = \"disko\"` is for a table under [disk.devices]";
+            let tip = "take it out: a layout that has a name is laid out by the plan";
+            reader.problem_with_tip(&engine.at, message, tip);
+        }
+        Some(other) => no_engine(reader, other),
+        None => {}
+    }
+}
+
+fn no_engine(reader: &mut Reader<'_>, engine: &Placed<&str>) {
+    let message = format!("no engine is called `{}`, expected `disko`", engine.value);
+    let tip = "take it out: then the plan lays the table out, command by command";
+    reader.problem_with_tip(&engine.at, message, tip);
+}
+
+/// The size; partitions are made of whole MiB.
+fn whole_mebibytes(reader: &mut Reader<'_>, size: Placed<u64>) -> u64 {
+    let Placed { value: bytes, at } = size;
+    if bytes == 0 || bytes % (1 << 20) != 0 {
+        let message = format!("`swap` is {bytes} bytes, which is no whole number of MiB");
+        reader.problem_with_tip(&at, message, "write it like 512M or 4G");
+    }
+    bytes
 }

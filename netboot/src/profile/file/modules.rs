@@ -1,36 +1,24 @@
 //! The NixOS modules that profiles name, each with its place. Whether they are there is for who may look.
 
-use serde::Deserialize;
-use toml::Spanned;
-
 use crate::base::problem::Problem;
+use crate::base::toml_reader::{Document, Reader};
 
-/// Only what names modules: what else is wrong in the file is told by who reads all of it.
-#[derive(Deserialize)]
-struct File {
-    #[serde(default)]
-    machine: Vec<Modules>,
-    #[serde(default)]
-    nixos: Modules,
-}
-
-#[derive(Deserialize, Default)]
-struct Modules {
-    #[serde(default)]
-    modules: Vec<Spanned<String>>,
-}
-
-/// In the order of the file, with a problem that has no message yet.
+/// In the order of the file, with a problem that has no message yet. What else is wrong in the file is told by who reads all
+/// of it.
 pub(in crate::profile) fn modules(file: &str, text: &str) -> Vec<(String, Problem)> {
-    let Ok(written) = toml::from_str::<File>(text) else {
+    let Ok(document) = Document::parse(file, text) else {
         return Vec::new();
     };
-    let named = written.machine.into_iter().chain([written.nixos]);
-    let named = named.flat_map(|table| table.modules);
+    let mut reader = Reader::new(file, text);
+    let mut top = document.top();
+    let mut tables = top.tables(&mut reader, "machine");
+    tables.push(top.section(&mut reader, "nixos"));
+    let lists = tables
+        .iter_mut()
+        .filter_map(|table| table.texts(&mut reader, "modules"));
+    let named: Vec<_> = lists.flat_map(|list| list.value).collect();
     named
-        .map(|module| {
-            let place = Problem::at(file, text, &module.span(), "");
-            (module.into_inner(), place)
-        })
+        .into_iter()
+        .map(|module| (module.value.to_owned(), reader.place(&module.at)))
         .collect()
 }

@@ -1,40 +1,29 @@
 //! What goes from a profile into its system as it is written: labels of the node and parameters of the kernel, held to what
 //! takes them there.
 
-use std::collections::BTreeMap;
-
-use toml::Spanned;
-
-use super::Reader;
-
-pub(super) type Labels = BTreeMap<Spanned<String>, Spanned<String>>;
+use crate::base::toml_reader::{Placed, Reader};
 
 /// They become arguments of k3s, and its kubelet does not start with one that is wrong.
-pub(super) fn labels(reader: &mut Reader<'_>, labels: &Labels) {
+pub(super) fn labels(reader: &mut Reader<'_>, labels: &[(Placed<&str>, Placed<&str>)]) {
     for (key, value) in labels {
-        if let Err(why) = is_key(key.get_ref()) {
+        let (name, text) = (key.value, value.value);
+        if let Err(why) = is_key(name) {
             let tip = "write it like tier, or example.org/tier";
-            reader
-                .wrong(&key.span(), format!("the label `{}` {why}", key.get_ref()))
-                .tip = Some(tip.to_owned());
-        } else if is_of_the_cluster(key.get_ref()) {
+            reader.problem_with_tip(&key.at, format!("the label `{name}` {why}"), tip);
+        } else if is_of_the_cluster(name) {
             let message = format!(
-                "a node may not give itself the label `{}`: the kubelet would not start",
-                key.get_ref()
+                "a node may not give itself the label `{name}`: the kubelet would not start"
             );
             let tip = format!(
-                "take another name, or give it once the node has joined: kubectl label node NAME '{}={}'",
-                key.get_ref(),
-                value.get_ref()
+                "take another name, or give it once the node has joined: kubectl label node NAME '{name}={text}'"
             );
-            reader.wrong(&key.span(), message).tip = Some(tip);
+            reader.problem_with_tip(&key.at, message, tip);
         }
         // A label may have no value.
-        let text = value.get_ref();
         if !text.is_empty()
             && let Err(why) = is_word(text)
         {
-            reader.wrong(&value.span(), format!("the label's value `{text}` {why}"));
+            reader.problem(&value.at, format!("the label's value `{text}` {why}"));
         }
     }
 }
@@ -107,27 +96,25 @@ fn is_of_the_cluster(key: &str) -> bool {
 }
 
 /// Each is one word of the command line; NixOS takes blanks in quotes, and nothing that is not closed.
-pub(super) fn kernel_params(reader: &mut Reader<'_>, params: &[Spanned<String>]) {
-    for param in params {
+pub(super) fn kernel_params(reader: &mut Reader<'_>, params: &[Placed<&str>]) {
+    for Placed { value: text, at } in params {
         let (mut quoted, mut torn) = (false, false);
-        for c in param.get_ref().chars() {
+        for c in text.chars() {
             quoted ^= c == '"';
             torn |= c.is_whitespace() && !quoted;
         }
-        let message = match param.get_ref().as_str() {
-            "" => "is empty; a kernel parameter is one word".to_owned(),
-            text if quoted => format!("`{text}` has a quote that is not closed"),
-            text if torn => format!("`{text}` is more than one kernel parameter"),
-            _ => continue,
-        };
-        let problem = reader.wrong(&param.span(), message);
-        if torn && !quoted {
-            let parts: Vec<String> = param
-                .get_ref()
-                .split_whitespace()
-                .map(|part| format!("\"{part}\""))
-                .collect();
-            problem.tip = Some(format!("write each by itself: {}", parts.join(", ")));
+        if text.is_empty() {
+            reader.problem(at, "is empty; a kernel parameter is one word");
+        } else if quoted {
+            reader.problem(at, format!("`{text}` has a quote that is not closed"));
+        } else if torn {
+            let parts = text.split_whitespace().map(|part| format!("\"{part}\""));
+            let parts: Vec<String> = parts.collect();
+            reader.problem_with_tip(
+                at,
+                format!("`{text}` is more than one kernel parameter"),
+                format!("write each by itself: {}", parts.join(", ")),
+            );
         }
     }
 }

@@ -2,41 +2,48 @@
 
 use std::ops::Range;
 
-use super::{Draft, Named};
-use crate::base::problem::nearest;
+use super::{Draft, Member};
+use crate::base::arch::CpuArch;
+use crate::base::problem::did_you_mean;
+use crate::base::toml_reader::{Placed, Reader};
 use crate::disk::hardware::Firmware;
 use crate::disk::layout::{Content, Devices, DiskLayout, Format, Purpose, Slot};
-use crate::profile::file::Reader;
 
+/// `place`: that of the whole table.
 pub(super) fn check(
     reader: &mut Reader<'_>,
     draft: &Draft,
     place: &Range<usize>,
-    arch: Option<&str>,
+    arch: Option<&CpuArch>,
 ) {
     if draft.disks.is_empty() {
         let tip = "add one: [disk.devices.disk.main.content], with type = \"gpt\" and partitions";
-        reader.wrong(place, "has no disk").tip = Some(tip.to_owned());
+        reader.problem_with_tip(place, "has no disk", tip);
         return;
     }
     names(reader, draft);
-    arrays(reader, draft);
+    members_have_arrays(reader, draft);
+    arrays_have_members(reader, draft);
     for disk in &draft.disks {
-        room(reader, draft, disk);
+        has_partition(reader, draft, disk);
+        one_fills(reader, draft, disk);
+        none_overlap(reader, draft, disk);
     }
-    if !draft.mounts.iter().any(|at| at.name == "/") {
+    if !draft.mounts.iter().any(|at| at.value == "/") {
         let tip = "give one filesystem mountpoint = \"/\"";
-        reader.wrong(place, "mounts nothing on `/`").tip = Some(tip.to_owned());
+        reader.problem_with_tip(place, "mounts nothing on `/`", tip);
         return;
     }
-    boot(reader, draft, place, arch);
+    esps_hold_vfat(reader, draft);
+    firmware_starts(reader, draft, place, arch);
+    grub_reads(reader, draft);
 }
 
 /// Those that are there before, each with the place of the first.
-fn twice(all: &[Named]) -> impl Iterator<Item = (&Named, &Range<usize>)> {
+fn twice(all: &[Placed<String>]) -> impl Iterator<Item = (&Placed<String>, &Range<usize>)> {
     all.iter().enumerate().filter_map(|(at, one)| {
-        let first = all[..at].iter().find(|other| other.name == one.name)?;
-        Some((one, &first.place))
+        let first = all[..at].iter().find(|other| other.value == one.value)?;
+        Some((one, &first.at))
     })
 }
 
@@ -51,64 +58,65 @@ fn names(reader: &mut Reader<'_>, draft: &Draft) {
             let first = reader.place(first);
             let message = format!(
                 "`{}` {message}, also in {}:{}:{}",
-                one.name, first.file, first.line, first.column
+                one.value, first.file, first.line, first.column
             );
-            reader.wrong(&one.place, message);
+            reader.problem(&one.at, message);
         }
     }
 }
 
-fn arrays(reader: &mut Reader<'_>, draft: &Draft) {
-    for (member, _) in &draft.members {
-        let known: Vec<&str> = draft.array_places.iter().map(|a| a.name.as_str()).collect();
-        if !known.contains(&member.name.as_str()) {
-            let near = nearest(&member.name, known.iter().copied());
-            let tip = match near {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("add it: [disk.devices.mdadm.{}]", member.name),
-            };
-            let message = format!("no array is called `{}`", member.name);
-            reader.wrong(&member.place, message).tip = Some(tip);
+fn members_have_arrays(reader: &mut Reader<'_>, draft: &Draft) {
+    let known = || draft.array_places.iter().map(|array| array.value.as_str());
+    for Member { array, .. } in &draft.members {
+        if !known().any(|name| name == array.value) {
+            let tip = did_you_mean(&array.value, known())
+                .unwrap_or_else(|| format!("add it: [disk.devices.mdadm.{}]", array.value));
+            let message = format!("no array is called `{}`", array.value);
+            reader.problem_with_tip(&array.at, message, tip);
         }
     }
-    for Named { name, place } in &draft.array_places {
-        let members = draft
-            .members
-            .iter()
-            .filter(|(member, _)| member.name == *name);
-        let mut disks: Vec<&str> = members.map(|(_, disk)| disk.as_str()).collect();
+}
+
+/// Two of them, on two disks.
+fn arrays_have_members(reader: &mut Reader<'_>, draft: &Draft) {
+    for Placed { value: name, at } in &draft.array_places {
+        let members = draft.members.iter().filter(|one| one.array.value == *name);
+        let mut disks: Vec<&str> = members.map(|member| member.disk.as_str()).collect();
+        disks.sort_unstable();
+        let message = match disks.as_slice() {
+            [] => format!("the array `{name}` has no partition, and needs two"),
+            [_] => format!("the array `{name}` has 1 partition, and needs two"),
+            several => match several.windows(2).find(|pair| pair[0] == pair[1]) {
+                None => continue,
+                Some(pair) => format!(
+                    "the array `{name}` has two partitions of the disk `{}`",
+                    pair[0]
+                ),
+            },
+        };
         let tip = format!(
             "give a partition of another disk content = {{ type = \"mdraid\", name = \"{name}\" }}"
         );
-        if disks.len() < 2 {
-            let message = format!(
-                "the array `{name}` has {}, and needs two",
-                match disks.len() {
-                    0 => "no partition".to_owned(),
-                    n => format!("{n} partition"),
-                }
-            );
-            reader.wrong(place, message).tip = Some(tip);
-            continue;
-        }
-        disks.sort_unstable();
-        if let Some(pair) = disks.windows(2).find(|pair| pair[0] == pair[1]) {
-            let message = format!(
-                "the array `{name}` has two partitions of the disk `{}`",
-                pair[0]
-            );
-            reader.wrong(place, message).tip = Some(tip);
-        }
+        reader.problem_with_tip(at, message, tip);
     }
 }
 
 /// Where the label of a slot stands, or would.
 fn place_of<'a>(draft: &'a Draft, slot: &Slot) -> &'a Range<usize> {
-    let found = draft.labels.iter().find(|label| label.name == slot.label);
-    found.map_or(&(0..0), |label| &label.place)
+    let found = draft.labels.iter().find(|label| label.value == slot.label);
+    found.map_or(&(0..0), |label| &label.at)
 }
 
-fn room(reader: &mut Reader<'_>, draft: &Draft, disk: &DiskLayout) {
+fn has_partition(reader: &mut Reader<'_>, draft: &Draft, disk: &DiskLayout) {
+    if disk.partitions.is_empty() {
+        let found = draft.disk_places.iter().find(|one| one.value == disk.name);
+        let place = found.map_or(0..0, |one| one.at.clone());
+        let message = format!("the disk `{}` has no partition", disk.name);
+        reader.problem_with_tip(&place, message, "give it one, or take the disk out");
+    }
+}
+
+fn one_fills(reader: &mut Reader<'_>, draft: &Draft, disk: &DiskLayout) {
     let mut rest = disk.partitions.iter().filter(|slot| slot.size.is_none());
     if let (Some(first), Some(second)) = (rest.next(), rest.next()) {
         let message = format!(
@@ -116,14 +124,12 @@ fn room(reader: &mut Reader<'_>, draft: &Draft, disk: &DiskLayout) {
             first.name, second.name
         );
         let tip = "give one of them a `size` like 20G";
-        reader.wrong(place_of(draft, second), message).tip = Some(tip.to_owned());
+        reader.problem_with_tip(place_of(draft, second), message, tip);
     }
-    if disk.partitions.is_empty() {
-        let found = draft.disk_places.iter().find(|one| one.name == disk.name);
-        let place = found.map_or(0..0, |one| one.place.clone());
-        let message = format!("the disk `{}` has no partition", disk.name);
-        reader.wrong(&place, message).tip = Some("give it one, or take the disk out".to_owned());
-    }
+}
+
+/// Those that begin at a place of their own.
+fn none_overlap(reader: &mut Reader<'_>, draft: &Draft, disk: &DiskLayout) {
     let mut fixed: Vec<(u64, u64, &Slot)> = Vec::new();
     for slot in &disk.partitions {
         if let Some(start) = slot.start {
@@ -141,72 +147,90 @@ fn room(reader: &mut Reader<'_>, draft: &Draft, disk: &DiskLayout) {
                 end >> 20
             );
             let tip = "take its `start` out: then it goes where there is room";
-            reader.wrong(place_of(draft, second), message).tip = Some(tip.to_owned());
+            reader.problem_with_tip(place_of(draft, second), message, tip);
         }
     }
 }
 
-/// What firmware starts from, and GRUB reads.
-fn boot(reader: &mut Reader<'_>, draft: &Draft, place: &Range<usize>, arch: Option<&str>) {
-    let slots = || draft.disks.iter().flat_map(|disk| &disk.partitions);
-    for slot in slots().filter(|slot| slot.purpose == Purpose::Esp) {
-        let is_fat = matches!(
+fn slots(draft: &Draft) -> impl Iterator<Item = &Slot> {
+    draft.disks.iter().flat_map(|disk| &disk.partitions)
+}
+
+fn esps_hold_vfat(reader: &mut Reader<'_>, draft: &Draft) {
+    let is_fat = |slot: &&Slot| {
+        matches!(
             slot.content,
             Some(Content::Filesystem {
                 format: Format::Vfat,
                 mountpoint: Some(_),
                 ..
             })
+        )
+    };
+    let esps = slots(draft).filter(|slot| slot.purpose == Purpose::Esp);
+    for slot in esps.filter(|slot| !is_fat(slot)) {
+        let message = format!(
+            "the EFI system partition `{}` holds no mounted vfat",
+            slot.name
         );
-        if !is_fat {
-            let tip = "give it content = { type = \"filesystem\", format = \"vfat\", mountpoint = \"/boot\" }";
-            let message = format!(
-                "the EFI system partition `{}` holds no mounted vfat",
-                slot.name
-            );
-            reader.wrong(place_of(draft, slot), message).tip = Some(tip.to_owned());
-        }
+        let tip = "give it content = { type = \"filesystem\", format = \"vfat\", mountpoint = \"/boot\" }";
+        reader.problem_with_tip(place_of(draft, slot), message, tip);
     }
+}
+
+/// What this firmware starts from and is not there.
+fn lacks(draft: &Draft, firmware: Firmware) -> Option<&'static str> {
     let devices = Devices {
         disks: draft.disks.clone(),
         arrays: draft.arrays.clone(),
         pools: Vec::new(),
     };
-    let (uefi, bios) = (devices.lacks(Firmware::Uefi), devices.lacks(Firmware::Bios));
+    devices.lacks(firmware)
+}
+
+/// An aarch64 machine has UEFI; others start by UEFI or by BIOS.
+fn firmware_starts(
+    reader: &mut Reader<'_>,
+    draft: &Draft,
+    place: &Range<usize>,
+    arch: Option<&CpuArch>,
+) {
+    let (uefi, bios) = (lacks(draft, Firmware::Uefi), lacks(draft, Firmware::Bios));
     match (uefi, bios, arch) {
-        (Some(uefi), _, Some("aarch64")) => {
-            reader.wrong(place, format!("an aarch64 machine needs {uefi}"));
+        (Some(uefi), _, Some(CpuArch::Aarch64)) => {
+            reader.problem(place, format!("an aarch64 machine needs {uefi}"));
         }
         (Some(uefi), Some(bios), _) => {
             let message = format!("no machine starts from this: UEFI needs {uefi}, BIOS {bios}");
-            reader.wrong(place, message).tip =
-                Some("add both, and the system starts on either".to_owned());
+            let tip = "add both, and the system starts on either";
+            reader.problem_with_tip(place, message, tip);
         }
         _ => {}
     }
-    if bios.is_some() {
+}
+
+/// Where BIOS machines start, GRUB reads `/boot`: a partition of its own, or a part of `/`.
+fn grub_reads(reader: &mut Reader<'_>, draft: &Draft) {
+    if lacks(draft, Firmware::Bios).is_some() {
         return;
     }
-    let read = ["/boot", "/"];
-    let Some(at) = read
-        .iter()
-        .find_map(|at| draft.mounts.iter().find(|m| m.name == *at))
-    else {
+    let mounted = |wanted: &str| draft.mounts.iter().find(|at| at.value == wanted);
+    let Some(at) = mounted("/boot").or_else(|| mounted("/")) else {
         return;
     };
-    let grub_reads = slots().any(|slot| {
+    let is_read = slots(draft).any(|slot| {
         matches!(&slot.content, Some(Content::Filesystem {
             format: Format::Vfat | Format::Ext4,
             mountpoint: Some(point),
             ..
-        }) if *point == at.name)
+        }) if *point == at.value)
     });
-    if !grub_reads {
+    if !is_read {
         let message = format!(
             "GRUB, which starts BIOS machines, reads `{}` only from a partition with vfat or ext4",
-            at.name
+            at.value
         );
         let tip = "add a partition with type = \"EF00\", size = \"1G\" and vfat on /boot; UEFI starts from it, too";
-        reader.wrong(&at.place, message).tip = Some(tip.to_owned());
+        reader.problem_with_tip(&at.at, message, tip);
     }
 }

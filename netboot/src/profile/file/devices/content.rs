@@ -1,21 +1,23 @@
 //! What a partition, an array or an encrypted volume holds.
 
 use super::mount_options::{args, is_plain_path, mountpoint, options};
-use super::{Draft, Named, plain};
+use super::{Draft, Member, Outside, finish, owned, plain};
+use crate::base::toml_reader::{Placed, Reader, Section};
 use crate::disk::layout::{Content, Format, Subvolume};
-use crate::profile::file::Reader;
-use crate::profile::file::tree::{Fields, Found, Outside, Table};
 
 /// What it is in: not everything may stand everywhere.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Inside {
-    Partition,
+#[derive(Clone, Copy)]
+pub(super) enum Inside<'a> {
+    /// One of this disk.
+    Partition {
+        disk: &'a str,
+    },
     Array,
     Luks,
 }
 
 const KNOWN: &str = "filesystem`, `btrfs`, `swap`, `luks`, `mdraid";
-const TYPES_OUTSIDE: Outside<'_> = &[
+const TYPES_OUTSIDE: Outside = &[
     (
         "lvm_pv",
         "for LVM, [disk] engine = \"disko\"; else partitions, or btrfs subvolumes",
@@ -38,7 +40,7 @@ const DEVICE: (&str, &str) = (
     "device",
     "take it out: it is the partition that this stands in",
 );
-const SWAP_OUTSIDE: Outside<'_> = &[
+const SWAP_OUTSIDE: Outside = &[
     DEVICE,
     (
         "randomEncryption",
@@ -46,14 +48,14 @@ const SWAP_OUTSIDE: Outside<'_> = &[
     ),
     ("extraArgs", "take it out: swap needs no arguments"),
 ];
-const BTRFS_OUTSIDE: Outside<'_> = &[
+const BTRFS_OUTSIDE: Outside = &[
     DEVICE,
     (
         "swap",
         "make a partition with type = \"swap\" instead of a swap file",
     ),
 ];
-const SUBVOLUME_OUTSIDE: Outside<'_> = &[
+const SUBVOLUME_OUTSIDE: Outside = &[
     (
         "name",
         "take it out; its name is the one that the table has: subvolumes.\"/NAME\"",
@@ -68,7 +70,7 @@ const SUBVOLUME_OUTSIDE: Outside<'_> = &[
     ),
 ];
 const KEYS: &str = "take it out: the key of each machine is made and kept by the appliance";
-const LUKS_OUTSIDE: Outside<'_> = &[
+const LUKS_OUTSIDE: Outside = &[
     DEVICE,
     ("keyFile", KEYS),
     ("passwordFile", KEYS),
@@ -87,7 +89,7 @@ const LUKS_OUTSIDE: Outside<'_> = &[
         "take it out; settings.allowDiscards and settings.bypassWorkqueues are read",
     ),
 ];
-const SETTINGS_OUTSIDE: Outside<'_> = &[
+const SETTINGS_OUTSIDE: Outside = &[
     ("keyFile", KEYS),
     ("keyFileSize", KEYS),
     ("keyFileOffset", KEYS),
@@ -97,224 +99,219 @@ const SETTINGS_OUTSIDE: Outside<'_> = &[
 pub(super) fn read(
     reader: &mut Reader<'_>,
     draft: &mut Draft,
-    found: &Found<&Table>,
-    inside: Inside,
+    mut section: Section<'_>,
+    inside: Inside<'_>,
 ) -> Option<Content> {
-    let mut fields = Fields::of(found);
-    let Some(kind) = fields.text(reader, "type") else {
-        if !fields.lacks("type") {
-            return None;
-        }
+    let kind = section.text(reader, "type");
+    if !section.has("type") {
         let message = format!("has no `type`, expected one of `{KNOWN}`");
-        reader.wrong(&found.place, message);
-        return None;
-    };
+        reader.problem(&section.at(), message);
+    }
+    let kind = kind?;
     match (kind.value, inside) {
-        ("filesystem", _) => filesystem(reader, draft, fields),
-        ("btrfs", _) => btrfs(reader, draft, fields),
-        ("swap", _) => {
-            swap(reader, fields);
-            Some(Content::Swap)
+        ("filesystem", _) => filesystem(reader, draft, section),
+        ("btrfs", _) => Some(btrfs(reader, draft, section)),
+        ("swap", _) => Some(swap(reader, section)),
+        ("luks", Inside::Partition { .. } | Inside::Array) => luks(reader, draft, section),
+        ("mdraid", Inside::Partition { disk }) => array_member(reader, draft, section, disk),
+        ("luks" | "mdraid", Inside::Luks) => cannot_stand(reader, &kind, "an encrypted volume"),
+        ("mdraid", Inside::Array) => cannot_stand(reader, &kind, "an array"),
+        _ => unknown(reader, &kind),
+    }
+}
+
+fn cannot_stand(reader: &mut Reader<'_>, kind: &Placed<&str>, inside: &str) -> Option<Content> {
+    let message = format!("`{}` cannot stand in {inside}", kind.value);
+    let tip = "arrays are made of partitions, and may hold `luks`; that holds filesystems or swap";
+    reader.problem_with_tip(&kind.at, message, tip);
+    None
+}
+
+fn unknown(reader: &mut Reader<'_>, kind: &Placed<&str>) -> Option<Content> {
+    let text = kind.value;
+    match TYPES_OUTSIDE.iter().find(|(known, _)| *known == kind.value) {
+        Some((_, tip)) => {
+            let message = format!(
+                "`{text}` is of disko's schema, but not of the part that is read here, expected one of `{KNOWN}`"
+            );
+            reader.problem_with_tip(&kind.at, message, *tip);
         }
-        ("luks", Inside::Partition | Inside::Array) => luks(reader, draft, fields),
-        ("mdraid", Inside::Partition) => {
-            let name = fields.text(reader, "name");
-            let lacks = fields.lacks("name");
-            fields.done(reader, &[DEVICE]);
-            let Some(name) = name else {
-                if !lacks {
-                    return None;
-                }
-                let tip = "write the array's name, that of [disk.devices.mdadm.NAME]";
-                reader.wrong(&found.place, "has no `name`").tip = Some(tip.to_owned());
-                return None;
-            };
-            let array = name.value.to_owned();
-            let member = Named {
-                name: array.clone(),
-                place: name.place,
-            };
-            // Whose disk it is, the partition knows.
-            draft.members.push((member, String::new()));
-            Some(Content::Raid { array })
-        }
-        ("luks" | "mdraid", _) => {
-            let what = match inside {
-                Inside::Luks => "an encrypted volume",
-                _ => "an array",
-            };
-            let message = format!("`{}` cannot stand in {what}", kind.value);
-            let tip = "arrays are made of partitions, and may hold `luks`; that holds filesystems or swap";
-            reader.wrong(&kind.place, message).tip = Some(tip.to_owned());
-            None
-        }
-        (other, _) => {
-            let outside = TYPES_OUTSIDE.iter().find(|(known, _)| *known == other);
-            let message = match outside {
-                Some(_) => format!(
-                    "`{other}` is of disko's schema, but not of the part that is read here, expected one of `{KNOWN}`"
-                ),
-                None => format!("no content is called `{other}`, expected one of `{KNOWN}`"),
-            };
-            reader.wrong(&kind.place, message).tip = outside.map(|(_, tip)| (*tip).to_owned());
-            None
+        None => {
+            let message = format!("no content is called `{text}`, expected one of `{KNOWN}`");
+            reader.problem(&kind.at, message);
         }
     }
+    None
 }
 
 fn filesystem(
     reader: &mut Reader<'_>,
     draft: &mut Draft,
-    mut fields: Fields<'_>,
+    mut section: Section<'_>,
 ) -> Option<Content> {
-    let format = fields.text(reader, "format");
-    let mountpoint = mountpoint(reader, draft, &mut fields);
-    let options = options(reader, &mut fields);
-    let extra = fields.texts(reader, "extraArgs");
-    let Some(found) = format else {
-        if fields.lacks("format") {
-            let tip = "write format = \"ext4\", or vfat, xfs, btrfs";
-            reader.wrong(&fields.place, "has no `format`").tip = Some(tip.to_owned());
-        }
-        fields.done(reader, &[DEVICE]);
-        return None;
-    };
-    fields.done(reader, &[DEVICE]);
-    let known = [Format::Ext4, Format::Vfat, Format::Xfs, Format::Btrfs];
-    let Some(format) = known.into_iter().find(|one| one.name() == found.value) else {
-        let known = known.map(Format::name).join("`, `");
-        let message = format!(
-            "no filesystem `{}` is made here, expected one of `{known}`",
-            found.value
-        );
-        reader.wrong(&found.place, message);
-        return None;
-    };
+    let written = section.text(reader, "format");
+    let mountpoint = mountpoint(reader, draft, &mut section);
+    let options = options(reader, &mut section);
+    let extra = section.texts(reader, "extraArgs");
+    finish(reader, &mut section, &[DEVICE]);
+    if !section.has("format") {
+        let tip = "write format = \"ext4\", or vfat, xfs, btrfs";
+        reader.problem_with_tip(&section.at(), "has no `format`", tip);
+    }
+    let format = format_of(reader, &written?)?;
     Some(Content::Filesystem {
         format,
         mountpoint,
         options,
-        args: extra.map_or_else(Vec::new, |extra| args(reader, format, &extra)),
+        args: extra.map_or_else(Vec::new, |extra| args(reader, format, &extra.value)),
     })
 }
 
-fn btrfs(reader: &mut Reader<'_>, draft: &mut Draft, mut fields: Fields<'_>) -> Option<Content> {
-    let at = mountpoint(reader, draft, &mut fields);
-    let on = options(reader, &mut fields);
-    let extra = fields.texts(reader, "extraArgs");
-    let mut subvolumes = Vec::new();
-    let mut found = fields.named(reader, "subvolumes");
+fn format_of(reader: &mut Reader<'_>, written: &Placed<&str>) -> Option<Format> {
+    let known = [Format::Ext4, Format::Vfat, Format::Xfs, Format::Btrfs];
+    let found = known.into_iter().find(|one| one.name() == written.value);
+    if found.is_none() {
+        let known = known.map(Format::name).join("`, `");
+        let message = format!(
+            "no filesystem `{}` is made here, expected one of `{known}`",
+            written.value
+        );
+        reader.problem(&written.at, message);
+    }
+    found
+}
+
+fn btrfs(reader: &mut Reader<'_>, draft: &mut Draft, mut section: Section<'_>) -> Content {
+    let mountpoint = mountpoint(reader, draft, &mut section);
+    let options = options(reader, &mut section);
+    let extra = section.texts(reader, "extraArgs");
+    let mut found = section.section(reader, "subvolumes").sections(reader);
+    finish(reader, &mut section, BTRFS_OUTSIDE);
     // One that lies in another is made after it, however the two are written.
-    found.sort_by_key(|(name, _)| name.trim_start_matches('/'));
+    found.sort_by_key(|(name, _)| name.value.trim_start_matches('/'));
     let names: Vec<&str> = found
         .iter()
-        .map(|(name, _)| name.trim_start_matches('/'))
+        .map(|(name, _)| name.value.trim_start_matches('/'))
         .collect();
     for pair in names.windows(2).filter(|pair| pair[0] == pair[1]) {
         let message = format!("the subvolume `/{}` is there twice", pair[0]);
-        reader.wrong(&fields.place, message).tip = Some("take one of them out".to_owned());
+        reader.problem_with_tip(&section.at(), message, "take one of them out");
     }
-    for (name, table) in &found {
-        let mut fields = Fields::of(table);
-        // disko's default, and the only one that it has.
-        if let Some(kind) = fields.text(reader, "type")
-            && kind.value != "btrfs_subvol"
-        {
-            reader.wrong(
-                &kind.place,
-                format!("`{}` is no type of a subvolume", kind.value),
-            );
-        }
-        let mountpoint = mountpoint(reader, draft, &mut fields);
-        let options = options(reader, &mut fields);
-        fields.done(reader, SUBVOLUME_OUTSIDE);
-        let path = name.trim_start_matches('/');
-        if !is_plain_path(&format!("/{path}")) || path.is_empty() {
-            let message = format!("a subvolume cannot be called `{name}`");
-            let tip = "write it like a path: \"/home\"";
-            reader.wrong(&table.place, message).tip = Some(tip.to_owned());
-        } else if let Some((parent, _)) = path.rsplit_once('/')
-            && !names.contains(&parent)
-        {
-            let message = format!("the subvolume `{name}` lies in `/{parent}`, which is none");
-            let tip = format!("add it: [….content.subvolumes.\"/{parent}\"]");
-            reader.wrong(&table.place, message).tip = Some(tip);
-        }
-        subvolumes.push(Subvolume {
-            name: (*name).to_owned(),
-            mountpoint,
-            options,
-        });
+    let mut subvolumes = Vec::new();
+    for (name, table) in found {
+        subvolumes.push(subvolume(reader, draft, &name, table, &names));
     }
-    fields.done(reader, BTRFS_OUTSIDE);
-    Some(Content::Btrfs {
-        mountpoint: at,
-        options: on,
-        args: extra.map_or_else(Vec::new, |extra| args(reader, Format::Btrfs, &extra)),
+    Content::Btrfs {
+        mountpoint,
+        options,
+        args: extra.map_or_else(Vec::new, |extra| args(reader, Format::Btrfs, &extra.value)),
         subvolumes,
-    })
+    }
+}
+
+/// `names`: those of all of the filesystem, without the slash.
+fn subvolume(
+    reader: &mut Reader<'_>,
+    draft: &mut Draft,
+    name: &Placed<&str>,
+    mut section: Section<'_>,
+    names: &[&str],
+) -> Subvolume {
+    // disko's default, and the only one that it has.
+    if let Some(kind) = section.text(reader, "type")
+        && kind.value != "btrfs_subvol"
+    {
+        let message = format!("`{}` is no type of a subvolume", kind.value);
+        reader.problem(&kind.at, message);
+    }
+    let mountpoint = mountpoint(reader, draft, &mut section);
+    let options = options(reader, &mut section);
+    finish(reader, &mut section, SUBVOLUME_OUTSIDE);
+    let path = name.value.trim_start_matches('/');
+    if !is_plain_path(&format!("/{path}")) || path.is_empty() {
+        let message = format!("a subvolume cannot be called `{}`", name.value);
+        let tip = "write it like a path: \"/home\"";
+        reader.problem_with_tip(&name.at, message, tip);
+    } else if let Some((parent, _)) = path.rsplit_once('/')
+        && !names.contains(&parent)
+    {
+        let message = format!(
+            "the subvolume `{}` lies in `/{parent}`, which is none",
+            name.value
+        );
+        let tip = format!("add it: [….content.subvolumes.\"/{parent}\"]");
+        reader.problem_with_tip(&name.at, message, tip);
+    }
+    Subvolume {
+        name: name.value.to_owned(),
+        mountpoint,
+        options,
+    }
 }
 
 /// All but `type` is for the system's fstab, which disko writes.
-fn swap(reader: &mut Reader<'_>, mut fields: Fields<'_>) {
-    options(reader, &mut fields);
-    if let Some(policy) = fields.text(reader, "discardPolicy")
-        && !["once", "pages", "both"].contains(&policy.value)
-    {
-        let message = format!(
-            "no discard policy is called `{}`, expected one of `once`, `pages`, `both`",
-            policy.value
-        );
-        reader.wrong(&policy.place, message);
+fn swap(reader: &mut Reader<'_>, mut section: Section<'_>) -> Content {
+    options(reader, &mut section);
+    if let Some(policy) = section.text(reader, "discardPolicy") {
+        let words = ["once", "pages", "both"].map(|word| (word, ()));
+        reader.word(&policy, "discard policy", &words);
     }
-    if let Some(priority) = fields.whole(reader, "priority")
+    if let Some(priority) = section.integer(reader, "priority")
         && !(0..=32767).contains(&priority.value)
     {
-        reader.wrong(&priority.place, "the priority of swap is from 0 to 32767");
+        let message = "the priority of swap is from 0 to 32767";
+        reader.problem(&priority.at, message);
     }
-    fields.truth(reader, "resumeDevice");
-    fields.done(reader, SWAP_OUTSIDE);
+    section.flag(reader, "resumeDevice");
+    finish(reader, &mut section, SWAP_OUTSIDE);
+    Content::Swap
 }
 
-fn luks(reader: &mut Reader<'_>, draft: &mut Draft, mut fields: Fields<'_>) -> Option<Content> {
-    let place = fields.place.clone();
-    let name = fields.text(reader, "name");
-    if let Some(settings) = fields.table(reader, "settings") {
-        let mut fields = Fields::of(&settings);
+fn luks(reader: &mut Reader<'_>, draft: &mut Draft, mut section: Section<'_>) -> Option<Content> {
+    let name = section.text(reader, "name");
+    if let Some(mut settings) = section.table(reader, "settings") {
         // They are for the machine's own boot, and nothing to an install.
-        fields.truth(reader, "allowDiscards");
-        fields.truth(reader, "bypassWorkqueues");
-        fields.done(reader, SETTINGS_OUTSIDE);
+        settings.flag(reader, "allowDiscards");
+        settings.flag(reader, "bypassWorkqueues");
+        finish(reader, &mut settings, SETTINGS_OUTSIDE);
     }
-    let inner = fields.table(reader, "content");
-    let (unnamed, empty) = (fields.lacks("name"), fields.lacks("content"));
-    fields.done(reader, LUKS_OUTSIDE);
-    let content = match &inner {
-        Some(inner) => read(reader, draft, inner, Inside::Luks),
-        None if !empty => None,
-        None => {
-            let tip = "add what is encrypted, like content = { type = \"filesystem\", format = \"ext4\", mountpoint = \"/\" }";
-            reader
-                .wrong(&place, "encrypts nothing: it has no `content`")
-                .tip = Some(tip.to_owned());
-            None
-        }
-    };
-    let Some(name) = name else {
-        if !unnamed {
-            return None;
-        }
+    let content = section.table(reader, "content");
+    finish(reader, &mut section, LUKS_OUTSIDE);
+    let content = content.and_then(|inner| read(reader, draft, inner, Inside::Luks));
+    if !section.has("content") {
+        let message = "encrypts nothing: it has no `content`";
+        let tip = "add what is encrypted, like content = { type = \"filesystem\", format = \"ext4\", mountpoint = \"/\" }";
+        reader.problem_with_tip(&section.at(), message, tip);
+    }
+    if !section.has("name") {
         let tip = "write as what it is opened: name = \"root\" is /dev/mapper/root";
-        reader.wrong(&place, "has no `name`").tip = Some(tip.to_owned());
-        return None;
-    };
-    plain(reader, &name.place, "encrypted volume", name.value);
-    draft.volumes.push(Named {
-        name: name.value.to_owned(),
-        place: name.place,
-    });
+        reader.problem_with_tip(&section.at(), "has no `name`", tip);
+    }
+    let name = name?;
+    plain(reader, &name, "encrypted volume");
+    draft.volumes.push(owned(&name));
     Some(Content::Luks {
         name: name.value.to_owned(),
         content: Box::new(content?),
     })
+}
+
+fn array_member(
+    reader: &mut Reader<'_>,
+    draft: &mut Draft,
+    mut section: Section<'_>,
+    disk: &str,
+) -> Option<Content> {
+    let name = section.text(reader, "name");
+    finish(reader, &mut section, &[DEVICE]);
+    if !section.has("name") {
+        let tip = "write the array's name, that of [disk.devices.mdadm.NAME]";
+        reader.problem_with_tip(&section.at(), "has no `name`", tip);
+    }
+    let array = owned(&name?);
+    draft.members.push(Member {
+        array: array.clone(),
+        disk: disk.to_owned(),
+    });
+    Some(Content::Raid { array: array.value })
 }

@@ -1,26 +1,22 @@
 //! What mount and the programs that make filesystems may be told: nothing that names another device or a file.
 
-use super::{Draft, Named};
+use super::{Draft, owned};
+use crate::base::toml_reader::{Placed, Reader, Section};
 use crate::disk::layout::Format;
-use crate::profile::file::Reader;
-use crate::profile::file::tree::{Fields, Found};
 
 pub(super) fn mountpoint(
     reader: &mut Reader<'_>,
     draft: &mut Draft,
-    fields: &mut Fields<'_>,
+    section: &mut Section<'_>,
 ) -> Option<String> {
-    let found = fields.text(reader, "mountpoint")?;
+    let found = section.text(reader, "mountpoint")?;
     if !is_plain_path(found.value) {
         let message = format!("`{}` is no plain path to mount on", found.value);
         let tip = "from the root, without a `/` at the end: letters, digits, `-`, `_` and `.`";
-        reader.wrong(&found.place, message).tip = Some(tip.to_owned());
+        reader.problem_with_tip(&found.at, message, tip);
         return None;
     }
-    draft.mounts.push(Named {
-        name: found.value.to_owned(),
-        place: found.place,
-    });
+    draft.mounts.push(owned(&found));
     Some(found.value.to_owned())
 }
 
@@ -45,24 +41,24 @@ const OPTIONS_OUTSIDE: [&str; 17] = [
     "offset",
 ];
 
-pub(super) fn options(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Vec<String> {
-    let Some(found) = fields.texts(reader, "mountOptions") else {
+pub(super) fn options(reader: &mut Reader<'_>, section: &mut Section<'_>) -> Vec<String> {
+    let Some(found) = section.texts(reader, "mountOptions") else {
         return Vec::new();
     };
-    for option in &found.value {
+    for Placed { value: option, at } in &found.value {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.=:+@%".contains(c);
         let key = option.split('=').next().unwrap_or_default();
         if OPTIONS_OUTSIDE.contains(&key) {
             let message = format!("the option `{option}` cannot be given here");
             let tip = "take it out: it would mount something else, or not so that a system can be installed";
-            reader.wrong(&found.place, message).tip = Some(tip.to_owned());
+            reader.problem_with_tip(at, message, tip);
         } else if option.is_empty() || !option.chars().all(plain) {
             let message = format!("`{option}` is not one plain option");
             let tip = "write each by itself: mountOptions = [\"noatime\", \"compress=zstd\"]";
-            reader.wrong(&found.place, message).tip = Some(tip.to_owned());
+            reader.problem_with_tip(at, message, tip);
         }
     }
-    found.value.into_iter().map(str::to_owned).collect()
+    found.value.iter().map(|one| one.value.to_owned()).collect()
 }
 
 /// Arguments that say how a filesystem is made, and can name no other device or file: alone, or with a value.
@@ -92,36 +88,39 @@ fn arguments(format: Format) -> (&'static [&'static str], &'static [&'static str
     }
 }
 
-pub(super) fn args(
-    reader: &mut Reader<'_>,
-    format: Format,
-    extra: &Found<Vec<&str>>,
-) -> Vec<String> {
+/// The arguments; none if one of them cannot be given.
+pub(super) fn args(reader: &mut Reader<'_>, format: Format, extra: &[Placed<&str>]) -> Vec<String> {
+    let name = format.name();
     let (alone, with_value) = arguments(format);
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.=,^".contains(c);
-    let mut all = extra.value.iter();
-    while let Some(arg) = all.next() {
-        let name = format.name();
-        let message = if with_value.contains(arg) {
-            let is_value = |value: &&str| {
-                !value.is_empty() && !value.starts_with(['-', '.']) && value.chars().all(plain)
-            };
+    let is_value = |value: &str| {
+        !value.is_empty() && !value.starts_with(['-', '.']) && value.chars().all(plain)
+    };
+    let mut all = extra.iter();
+    while let Some(Placed { value: arg, at }) = all.next() {
+        let (at, message) = if with_value.contains(arg) {
             match all.next() {
-                Some(value) if is_value(value) => continue,
-                Some(value) => format!("`{value}` is no plain value for `{arg}` of mkfs.{name}"),
-                None => format!("`{arg}` of mkfs.{name} lacks its value"),
+                Some(value) if is_value(value.value) => continue,
+                Some(value) => {
+                    let odd = value.value;
+                    let message = format!("`{odd}` is no plain value for `{arg}` of mkfs.{name}");
+                    (&value.at, message)
+                }
+                None => (at, format!("`{arg}` of mkfs.{name} lacks its value")),
             }
         } else if alone.contains(arg) {
             continue;
         } else {
             let known = [alone, with_value].concat().join("`, `");
-            format!("`{arg}` cannot be given to mkfs.{name} here, expected one of `{known}`")
+            let message =
+                format!("`{arg}` cannot be given to mkfs.{name} here, expected one of `{known}`");
+            (at, message)
         };
         let tip = "write each argument and each value by itself: extraArgs = [\"-L\", \"data\"]";
-        reader.wrong(&extra.place, message).tip = Some(tip.to_owned());
+        reader.problem_with_tip(at, message, tip);
         return Vec::new();
     }
-    extra.value.iter().map(|arg| (*arg).to_owned()).collect()
+    extra.iter().map(|arg| arg.value.to_owned()).collect()
 }
 
 pub(super) fn is_plain_path(path: &str) -> bool {

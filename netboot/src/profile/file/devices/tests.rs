@@ -375,7 +375,7 @@ fn without_a_layout_nothing_is_installed() {
     let problems = read(text).expect_err("is refused");
     assert_eq!(
         problems,
-        "a.toml:3:10: `[disk]` says not what goes onto the disk\n  \
+        "a.toml:2:2: `[disk]` needs either `layout` or `devices`\n  \
          tip: write layout = \"ext4\", or the whole table under [disk.devices]\n"
     );
 }

@@ -1,0 +1,172 @@
+//! A TOML 1.0 text → typed values, each with its place. What is wrong is noted with its place, and reading goes on, so that
+//! a person sees all problems of a file in one go.
+
+pub mod nix;
+mod node;
+mod section;
+
+use std::fmt;
+use std::ops::Range;
+use std::str::FromStr;
+
+use toml_edit::ImDocument;
+
+pub use node::Node;
+pub use section::Section;
+
+use crate::base::problem::{Problem, did_you_mean};
+
+/// A value, and the bytes of the text that it was read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed<T> {
+    pub value: T,
+    pub at: Range<usize>,
+}
+
+/// The text as a tree.
+pub struct Document<'t> {
+    tree: ImDocument<&'t str>,
+}
+
+/// Collects the problems of one file while it is taken apart.
+pub struct Reader<'t> {
+    file: &'t str,
+    text: &'t str,
+    problems: Vec<Problem>,
+}
+
+impl<'t> Document<'t> {
+    /// # Errors
+    /// The one place where the text stops being TOML 1.0. Of a key that an inline table has twice, that is the beginning of
+    /// the table.
+    pub fn parse(file: &str, text: &'t str) -> Result<Self, Problem> {
+        match ImDocument::parse(text) {
+            Ok(tree) => Ok(Self { tree }),
+            // What it says besides its message quotes the file, and a quoted line may hold what must not reach a log.
+            Err(error) => {
+                let message = error.message().lines().collect::<Vec<_>>().join(": ");
+                let at = error.span().unwrap_or(0..0);
+                Err(Problem::at(file, text, &at, message))
+            }
+        }
+    }
+
+    /// The keys above all tables, and the tables.
+    pub fn top(&self) -> Section<'_> {
+        Section::top(self.tree.as_table())
+    }
+}
+
+impl<'t> Reader<'t> {
+    pub fn new(file: &'t str, text: &'t str) -> Self {
+        Self {
+            file,
+            text,
+            problems: Vec::new(),
+        }
+    }
+
+    /// A problem without a message, for what is judged when the file has been read.
+    pub fn place(&self, at: &Range<usize>) -> Problem {
+        Problem::at(self.file, self.text, at, "")
+    }
+
+    pub fn problem(&mut self, at: &Range<usize>, message: impl Into<String>) {
+        self.note(at, message, None);
+    }
+
+    pub fn problem_with_tip(
+        &mut self,
+        at: &Range<usize>,
+        message: impl Into<String>,
+        tip: impl Into<String>,
+    ) {
+        self.note(at, message, Some(tip.into()));
+    }
+
+    /// A problem that may have a tip.
+    pub fn note(&mut self, at: &Range<usize>, message: impl Into<String>, tip: Option<String>) {
+        let problem = Problem::at(self.file, self.text, at, message);
+        self.problems.push(Problem { tip, ..problem });
+    }
+
+    /// How many problems were noted: where it grew, something that was just read is wrong.
+    pub fn problem_count(&self) -> usize {
+        self.problems.len()
+    }
+
+    /// All problems in the order of the text, those of one place in the order in which they were noted.
+    pub fn into_problems(self) -> Vec<Problem> {
+        let mut problems = self.problems;
+        problems.sort_by_key(|problem| (problem.line, problem.column));
+        problems
+    }
+
+    /// Whether something begins here that has a problem already.
+    fn is_refused(&self, at: &Range<usize>) -> bool {
+        let Problem { line, column, .. } = self.place(at);
+        let mut problems = self.problems.iter();
+        problems.any(|problem| (problem.line, problem.column) == (line, column))
+    }
+
+    /// A text that means something. `what` it is comes first in the message, such as `the name`.
+    pub fn parse<T: FromStr<Err: fmt::Display>>(
+        &mut self,
+        text: &Placed<&str>,
+        what: &str,
+    ) -> Option<T> {
+        let value = self.meaning(text, &format!("{what} "), str::parse::<T>)?;
+        Some(value.value)
+    }
+
+    /// One of a few words. `what` they are comes into the message, such as `role`.
+    pub fn word<T: Clone>(
+        &mut self,
+        text: &Placed<&str>,
+        what: &str,
+        words: &[(&str, T)],
+    ) -> Option<T> {
+        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text.value) {
+            return Some(value.clone());
+        }
+        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let message = format!(
+            "no {what} is called `{}`, expected {}",
+            text.value,
+            one_of(&known)
+        );
+        self.note(&text.at, message, did_you_mean(text.value, known));
+        None
+    }
+
+    /// A text that means something: `read` says what is wrong with one that does not, in words that follow on the text
+    /// itself. `before` comes first in the message.
+    pub fn meaning<T, E: fmt::Display>(
+        &mut self,
+        text: &Placed<&str>,
+        before: &str,
+        read: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<Placed<T>> {
+        let at = text.at.clone();
+        match read(text.value) {
+            Ok(value) => Some(Placed { value, at }),
+            Err(why) => {
+                let message = format!("{before}`{}` {why}", text.value);
+                self.problem(&at, message);
+                None
+            }
+        }
+    }
+}
+
+/// ``one of `a`, `b` ``, for messages.
+fn one_of(words: &[&str]) -> String {
+    match words {
+        [] => "none".to_owned(),
+        [only] => format!("`{only}`"),
+        all => format!("one of `{}`", all.join("`, `")),
+    }
+}
+
+#[cfg(test)]
+mod tests;
