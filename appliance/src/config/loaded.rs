@@ -1,6 +1,6 @@
 //! `appliance.toml`, read and good by itself.
 
-use netboot::base::problem::{Problem, nearest};
+use netboot::base::problem::{Problem, did_you_mean};
 use netboot::machine::decide::Unknown;
 use netboot::profile::Profiles;
 
@@ -42,13 +42,12 @@ impl Loaded {
         let message = format!("`boot.unknown` names the profile `{wanted}`, which does not exist");
         let problem = Problem::at(file, text, &self.unknown_at, message);
         let known = || profiles.by_name.keys().map(|name| name.as_str());
-        vec![match nearest(wanted.as_str(), known()) {
-            Some(near) => problem.tip(format!("did you mean `{near}`?")),
-            None if profiles.by_name.is_empty() => problem.tip("there are no profiles"),
-            None => {
-                let known: Vec<&str> = known().collect();
-                problem.tip(format!("known profiles: {}", known.join(", ")))
+        let tip = did_you_mean(wanted.as_str(), known()).unwrap_or_else(|| {
+            match known().collect::<Vec<_>>().as_slice() {
+                [] => "there are no profiles".to_owned(),
+                all => format!("known profiles: {}", all.join(", ")),
             }
-        }]
+        });
+        vec![problem.tip(tip)]
     }
 }

@@ -1,7 +1,6 @@
 //! `appliance.toml` and the profiles beside it: read, checked with every problem located, and in force.
 
 mod check;
-mod document;
 pub mod hosts;
 mod loaded;
 mod model;

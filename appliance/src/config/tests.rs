@@ -229,15 +229,15 @@ keep = 0
 watch = "5s"
 "#,
         &expect![[r#"
-            appliance.toml:2:13: must be a string in quotes, found integer
+            appliance.toml:2:13: `state-dir` must be a string in quotes, found an integer
             appliance.toml:3:1: unknown field `hosts-dri`, expected one of `admin`, `boot`, `dhcp`, `flake`, `hosts-dir`, `http`, `images`, `k3s`, `lan`, `publish`, `state-dir`
               tip: did you mean `hosts-dir`?
             appliance.toml:7:9: `10.77.0.200` comes after `10.77.0.50`
             appliance.toml:8:14: `12x` is not a duration (write it like 30s, 15m, 12h or 7d)
-            appliance.toml:9:23: must be a string in quotes, found integer
+            appliance.toml:9:23: each of `dns` must be a string in quotes, found an integer
             appliance.toml:10:10: `my lan` is not a domain name (like lan or home.example)
-            appliance.toml:11:18: `52:54:00:00:00` has 5 octets, a MAC address has 6 (like 52:54:00:12:34:56)
-            appliance.toml:11:51: `01:00:5e:00:00:01` is a group address; network cards do not have one
+            appliance.toml:11:18: the MAC `52:54:00:00:00` has 5 octets, a MAC address has 6 (like 52:54:00:12:34:56)
+            appliance.toml:11:51: the MAC `01:00:5e:00:00:01` is a group address; network cards do not have one
             appliance.toml:14:11: `Wait!` is neither "ignore" nor "wait" nor "discover" nor the name of a profile
             appliance.toml:15:12: `0` is not between 1 and 100
             appliance.toml:16:12: `no-loaders` has none of `undionly.kpxe`, `snponly.efi`, `ipxe.efi`
@@ -389,8 +389,8 @@ lease-time = "5s"
         (
             r#"mode = "both""#,
             expect![[r#"
-            appliance.toml:2:8: `both` is not a mode, expected one of `proxy`, `server`, `off`
-        "#]],
+                appliance.toml:2:8: no mode is called `both`, expected one of `proxy`, `server`, `off`
+            "#]],
         ),
     ] {
         problems(&format!("[dhcp]\n{text}\n"), &want);
@@ -404,7 +404,7 @@ fn a_relayed_subnet_has_a_network_of_its_own_and_a_way_back() {
         (
             r#"subnet = "10.78.0.0/24""#,
             expect![[r#"
-                appliance.toml:4:10: must be tables, each written [[dhcp.subnet]], found string
+                appliance.toml:4:10: `dhcp.subnet` must be tables, each written [[dhcp.subnet]], found a string
             "#]],
         ),
         (
@@ -462,7 +462,7 @@ fn a_port_is_shared_in_so_many_words_only() {
     problems(
         "[dhcp]\nshare-port = \"yes\"\n",
         &expect![[r#"
-            appliance.toml:2:14: must be true or false, found string
+            appliance.toml:2:14: `share-port` must be true or false, found a string
         "#]],
     );
     let folder = folder();
@@ -475,8 +475,8 @@ fn what_is_not_toml_is_located() {
     problems(
         "[dhcp\nmode = 1\n",
         &expect![[r#"
-        appliance.toml:1:6: invalid table header
-    "#]],
+            appliance.toml:1:6: invalid table header: expected `.`, `]`
+        "#]],
     );
     problems(
         "a = 1\na = 2\n",
@@ -487,9 +487,9 @@ fn what_is_not_toml_is_located() {
     problems(
         "dhcp = \"server\"\n[images]\ninstaller = 1\n",
         &expect![[r#"
-        appliance.toml:1:8: `dhcp` must be a table, written [dhcp], found string
-        appliance.toml:3:13: `images.installer` must be a table, written [images.installer], found integer
-    "#]],
+            appliance.toml:1:8: `dhcp` must be a table, written [dhcp], found a string
+            appliance.toml:3:13: `images.installer` must be a table, written [images.installer], found an integer
+        "#]],
     );
 }
 
@@ -549,8 +549,8 @@ fn server_mode_is_refused_where_it_would_do_harm() {
     problems(
         &server("allow-wifi = \"yes\"\n"),
         &expect![[r#"
-        appliance.toml:6:14: must be true or false, found string
-    "#]],
+            appliance.toml:6:14: `allow-wifi` must be true or false, found a string
+        "#]],
     );
     problems(
         "[dhcp]\nallow-second-server = true\n",

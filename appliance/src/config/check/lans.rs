@@ -1,10 +1,10 @@
 //! `[lan]`, or `[[lan]]` for each of several → the LANs that are served.
 
-use super::NoLan;
-use crate::config::document::{Reader, Section};
+use netboot::base::toml_reader::{Reader, Section};
+
 use crate::config::values;
 use crate::net;
-use crate::net::{Interface, Lan};
+use crate::net::{Interface, Lan, NoLan};
 
 /// All of them; the error is only there if no key of the file is to blame.
 pub(super) fn read(
@@ -12,7 +12,11 @@ pub(super) fn read(
     top: &mut Section<'_>,
     interfaces: &[Interface],
 ) -> Result<Vec<Lan>, Option<NoLan>> {
-    let sections = reader.one_or_several(top, "lan");
+    let mut sections = top.one_or_several(reader, "lan");
+    if sections.is_empty() {
+        // Nothing is said of it, and the interface may be obvious.
+        sections.push(top.section(reader, "lan"));
+    }
     let several = sections.len() > 1;
     let mut lans: Vec<Lan> = Vec::new();
     let mut wrong = None;
@@ -42,10 +46,10 @@ fn one(
     interfaces: &[Interface],
     several: bool,
 ) -> Result<Lan, Option<NoLan>> {
-    let known_problems = reader.problems.len();
-    let interface = reader.text(section, "interface");
-    let address = reader.parsed(section, "address", values::address);
-    let named = ["interface", "address"].map(|key| section.key_span(key).is_some());
+    let known_problems = reader.problem_count();
+    let interface = section.text(reader, "interface");
+    let address = section.parsed(reader, "address", values::address);
+    let named = ["interface", "address"].map(|key| section.has(key));
     if several && named == [false, false] {
         let tip = "write interface = \"enp1s0\" below it";
         reader.problem_with_tip(
@@ -54,8 +58,8 @@ fn one(
             tip,
         );
     }
-    let unread = reader.problems.len() > known_problems;
-    reader.finish(section);
+    let unread = reader.problem_count() > known_problems;
+    section.finish(reader);
     if unread {
         return Err(None);
     }

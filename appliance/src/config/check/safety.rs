@@ -1,6 +1,7 @@
 //! Server mode is refused where it would do harm, unless the configuration says that it is meant.
 
-use crate::config::document::{Reader, Section};
+use netboot::base::toml_reader::{Reader, Section};
+
 use crate::net::Lan;
 
 /// The keys that mean something in server mode only.
@@ -10,7 +11,7 @@ pub(super) const KEYS: [&str; 3] = ["allow-second-server", "allow-wifi", "allow-
 /// another server's network is behind.
 pub(super) fn read(reader: &mut Reader<'_>, section: &mut Section<'_>, lans: &[Lan]) -> bool {
     let [second_server, wifi, default_route] = KEYS.map(|key| {
-        let flag = reader.flag(section, key);
+        let flag = section.flag(reader, key);
         flag.is_some_and(|allowed| allowed.value)
     });
     let at = section.key_span("mode").unwrap_or_default();

@@ -1,16 +1,18 @@
 //! `[dhcp]` in server mode → the networks that addresses are leased in, and what goes out with them.
 
+mod link;
+
 use std::net::Ipv4Addr;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use netboot::base::mac::Mac;
+use netboot::base::toml_reader::{Placed, Reader, Section};
 use netboot::dhcp::lease::{Network, Reservations, Site, Subnet};
 
-use crate::config::document::{Placed, Reader, Section};
 use crate::config::{Dhcp, values};
 use crate::net::Lan;
+use link::Link;
 
 /// What is said of one network.
 const OF_ONE: [&str; 6] = [
@@ -44,19 +46,26 @@ pub(super) fn read(
     lans: &[Lan],
 ) -> Option<Dhcp> {
     let links: Vec<Link> = lans.iter().map(Link::of).collect();
-    let mut own: Vec<Option<Subnet>> = match links.as_slice() {
-        [] | [_] => vec![subnet(reader, section, links.first())],
+    let only = match links.as_slice() {
+        [] | [_] => subnet(reader, section, links.first()),
         [first, ..] => {
-            let why = format!("does not say which of the {} LANs it is for", links.len());
-            let tip = format!(
-                "write it below [[dhcp.subnet]] with network = \"{}\"",
-                first.network()
-            );
-            reader.refuse(section, &OF_ONE, &why, &tip);
-            links.iter().map(|_| None).collect()
+            refuse_keys_of_one(reader, section, first, links.len());
+            None
         }
     };
-    let relayed = subnets(reader, section, &links, &mut own);
+    let tables = subnets(reader, section, &links);
+    let own: Vec<Option<Subnet>> = match links.len() {
+        0 | 1 => vec![only],
+        several => {
+            each_is_described(reader, section, &links, &tables);
+            let of_lan = |at| tables.iter().rfind(|table| table.lan == Some(at));
+            (0..several)
+                .map(|at| of_lan(at).and_then(|table| table.subnet.clone()))
+                .collect()
+        }
+    };
+    let relayed = tables.iter().filter(|table| table.lan.is_none());
+    let relayed: Option<Vec<Subnet>> = relayed.map(|table| table.subnet.clone()).collect();
     let sites = lans.iter().zip(own).map(|(lan, subnet)| {
         let site = Site {
             server: lan.address,
@@ -69,134 +78,87 @@ pub(super) fn read(
     (!sites.is_empty()).then_some(Dhcp::Server(sites))
 }
 
-/// A network as far as addresses are held against it.
-struct Link {
-    address: Ipv4Addr,
-    netmask: Ipv4Addr,
-    /// The appliance's own address in it.
-    own: Option<Ipv4Addr>,
-    /// For messages: `the LAN 10.77.0.1/24 of ``enp1s0```.
-    name: String,
-}
-
-impl Link {
-    fn of(lan: &Lan) -> Self {
-        Self {
-            address: lan.address,
-            netmask: lan.netmask,
-            own: Some(lan.address),
-            name: format!("the LAN {lan} of `{}`", lan.interface),
-        }
-    }
-
-    fn relayed((network, netmask): (Ipv4Addr, Ipv4Addr)) -> Self {
-        let mut link = Self {
-            address: network,
-            netmask,
-            own: None,
-            name: String::new(),
-        };
-        link.name = format!("the network {}", link.network());
-        link
-    }
-
-    /// An address in it, for tips.
-    fn example(&self, host: u32) -> Ipv4Addr {
-        let mask = self.netmask.to_bits();
-        Ipv4Addr::from((self.address.to_bits() & mask) | (host & !mask))
-    }
-
-    /// `10.77.0.0/24`
-    fn network(&self) -> String {
-        let length = self.netmask.to_bits().count_ones();
-        format!("{}/{length}", self.example(0))
-    }
-
-    fn contains(&self, address: Ipv4Addr) -> bool {
-        let mask = self.netmask.to_bits();
-        address.to_bits() & mask == self.address.to_bits() & mask
-    }
-
-    fn overlaps(&self, other: &Self) -> bool {
-        self.contains(other.address) || other.contains(self.address)
-    }
-
-    fn is(&self, other: &Self) -> bool {
-        self.netmask == other.netmask && self.contains(other.address)
-    }
-}
-
-/// The `[[dhcp.subnet]]` tables: those of LANs into their places in `own`, the others, which are behind relay agents,
-/// as a list. `None` if one of those is wrong.
-fn subnets(
+fn refuse_keys_of_one(
     reader: &mut Reader<'_>,
     section: &mut Section<'_>,
-    lans: &[Link],
-    own: &mut [Option<Subnet>],
-) -> Option<Vec<Subnet>> {
-    // With one LAN, [dhcp] itself describes it, and every table is of a network behind a relay agent.
-    let several = lans.len() > 1;
-    let mut known: Vec<Link> = Vec::new();
-    let mut relayed = Some(Vec::new());
-    let mut unread = false;
-    let mut described = vec![!several; lans.len()];
-    for mut table in reader.tables(section, "subnet") {
-        let read = network(reader, &mut table);
-        unread |= read.is_none();
-        let of_lan = read.as_ref().filter(|_| several);
-        let of_lan = of_lan.and_then(|(link, _)| lans.iter().position(|lan| lan.is(link)));
-        if let Some((link, at)) = &read {
-            let others = known.iter().chain(lans.iter().filter(|_| of_lan.is_none()));
-            overlaps(reader, link, at, others);
-        }
-        // Without knowing the LANs and its network, nobody can tell whether it is one of them.
-        let may_be_lan = lans.is_empty() || several && read.is_none();
-        if of_lan.is_none() && !may_be_lan && table.key_span("router").is_none() {
-            no_router(reader, &table);
-        }
-        let link = of_lan.and_then(|at| lans.get(at));
-        let link = link.or(read.as_ref().map(|(link, _)| link));
-        let subnet = subnet(reader, &mut table, link);
-        reader.finish(&table);
-        match of_lan {
-            Some(at) => {
-                own[at] = subnet;
-                described[at] = true;
-            }
-            None => match (subnet, &mut relayed) {
-                (Some(subnet), Some(all)) => all.push(subnet),
-                _ => relayed = None,
-            },
-        }
-        known.extend(read.map(|(link, _)| link));
-    }
-    // A table whose network cannot be read may be the one that is missed.
-    if !unread {
-        let lans = lans.iter().zip(described);
-        for (lan, _) in lans.filter(|(_, described)| !described) {
-            not_described(reader, section, lan);
-        }
-    }
-    relayed
+    first: &Link,
+    lans: usize,
+) {
+    let why = format!("does not say which of the {lans} LANs it is for");
+    let tip = format!(
+        "write it below [[dhcp.subnet]] with network = \"{}\"",
+        first.network()
+    );
+    section.refuse(reader, OF_ONE.map(|key| (key, tip.as_str())), &why);
 }
 
-/// The key `network` of a table, and where it stands.
-fn network(reader: &mut Reader<'_>, table: &mut Section<'_>) -> Option<(Link, Range<usize>)> {
-    let network = reader.parsed(table, "network", values::network);
-    if network.is_none() && table.key_span("network").is_none() {
+/// A `[[dhcp.subnet]]` table.
+struct Described {
+    /// `None` if it cannot be read.
+    network: Option<Link>,
+    /// Which of several LANs it is for; `None`: a network behind a relay agent.
+    lan: Option<usize>,
+    /// `None` if it has problems.
+    subnet: Option<Subnet>,
+}
+
+/// The `[[dhcp.subnet]]` tables, in the order of the file.
+fn subnets(reader: &mut Reader<'_>, section: &mut Section<'_>, lans: &[Link]) -> Vec<Described> {
+    let mut tables: Vec<Described> = Vec::new();
+    for mut table in section.tables(reader, "subnet") {
+        let network = network(reader, &mut table);
+        let lan = network.as_ref().and_then(|network| lan_of(network, lans));
+        if let Some(network) = &network {
+            overlaps_none(reader, network, lan, lans, &tables);
+        }
+        // Without knowing the LANs and its network, nobody can tell whether it is one of them.
+        let may_be_lan = lans.is_empty() || lans.len() > 1 && network.is_none();
+        if lan.is_none() && !may_be_lan {
+            has_router(reader, &table);
+        }
+        let network = network.map(|network| network.value);
+        let link = lan.and_then(|at| lans.get(at)).or(network.as_ref());
+        let subnet = subnet(reader, &mut table, link);
+        table.finish(reader);
+        tables.push(Described {
+            network,
+            lan,
+            subnet,
+        });
+    }
+    tables
+}
+
+fn network(reader: &mut Reader<'_>, table: &mut Section<'_>) -> Option<Placed<Link>> {
+    let network = table.parsed(reader, "network", values::network);
+    if !table.has("network") {
         let tip = "write it like network = \"10.78.0.0/24\"";
         reader.problem_with_tip(&table.at(), "the subnet has no `network`", tip);
     }
-    network.map(|Placed { value, at }| (Link::relayed(value), at))
+    let Placed { value, at } = network?;
+    let value = Link::relayed(value);
+    Some(Placed { value, at })
 }
 
-/// Two networks that share addresses.
-fn overlaps<'a>(
+/// Which of several LANs the network is; what is said of the only one stands in `[dhcp]` itself.
+fn lan_of(network: &Placed<Link>, lans: &[Link]) -> Option<usize> {
+    match lans {
+        [] | [_] => None,
+        several => several.iter().position(|lan| lan.is(&network.value)),
+    }
+}
+
+/// `lan`: which of the LANs it is.
+fn overlaps_none(
     reader: &mut Reader<'_>,
-    link: &Link,
-    at: &Range<usize>,
-    others: impl Iterator<Item = &'a Link>,
+    network: &Placed<Link>,
+    lan: Option<usize>,
+    lans: &[Link],
+    before: &[Described],
 ) {
+    let Placed { value: link, at } = network;
+    let before = before.iter().filter_map(|table| table.network.as_ref());
+    let others = before.chain(lans.iter().filter(|_| lan.is_none()));
     for other in others.filter(|other| other.overlaps(link)) {
         let message = format!("{} overlaps {}", link.name, other.name);
         if other.is(link) && other.own.is_some() {
@@ -208,22 +170,37 @@ fn overlaps<'a>(
     }
 }
 
-fn no_router(reader: &mut Reader<'_>, table: &Section<'_>) {
-    let message = "the subnet has no `router`: its machines could not reach the appliance";
-    let tip = "write the relay's address in that network, like router = \"10.78.0.1\"";
-    reader.problem_with_tip(&table.at(), message, tip);
+fn has_router(reader: &mut Reader<'_>, table: &Section<'_>) {
+    if !table.has("router") {
+        let message = "the subnet has no `router`: its machines could not reach the appliance";
+        let tip = "write the relay's address in that network, like router = \"10.78.0.1\"";
+        reader.problem_with_tip(&table.at(), message, tip);
+    }
 }
 
-/// A LAN without a table, where there are several.
-fn not_described(reader: &mut Reader<'_>, section: &Section<'_>, lan: &Link) {
+/// Each of several LANs needs a table. One whose network cannot be read may be the one that is missed.
+fn each_is_described(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    lans: &[Link],
+    tables: &[Described],
+) {
+    if tables.iter().any(|table| table.network.is_none()) {
+        return;
+    }
     let at = section.key_span("mode").unwrap_or_else(|| section.at());
-    let [first, last] = [50, 200].map(|host| lan.example(host));
-    let message = format!("no [[dhcp.subnet]] says what is leased on {}", lan.name);
-    let tip = format!(
-        "write one with network = \"{}\" and range = [\"{first}\", \"{last}\"]",
-        lan.network()
-    );
-    reader.problem_with_tip(&at, message, tip);
+    for (index, lan) in lans.iter().enumerate() {
+        if tables.iter().any(|table| table.lan == Some(index)) {
+            continue;
+        }
+        let [first, last] = [50, 200].map(|host| lan.example(host));
+        let message = format!("no [[dhcp.subnet]] says what is leased on {}", lan.name);
+        let tip = format!(
+            "write one with network = \"{}\" and range = [\"{first}\", \"{last}\"]",
+            lan.network()
+        );
+        reader.problem_with_tip(&at, message, tip);
+    }
 }
 
 /// The keys that each network has. `None` if they are wrong, or if `link` is not known.
@@ -232,13 +209,12 @@ fn subnet(
     section: &mut Section<'_>,
     link: Option<&Link>,
 ) -> Option<Subnet> {
-    let range = reader.list(section, "range", values::address);
-    let lease_time = reader.parsed(section, "lease-time", values::duration);
-    let router = reader.parsed(section, "router", values::address);
-    let dns = reader.list(section, "dns", values::address);
-    let domain = reader.parsed(section, "domain", values::domain);
-    let reserved = reader.section(section, "reservations");
-    let reserved = reader.pairs(&reserved);
+    let range = section.list(reader, "range", values::address);
+    let lease_time = section.parsed(reader, "lease-time", values::duration);
+    let router = section.parsed(reader, "router", values::address);
+    let dns = section.list(reader, "dns", values::address);
+    let domain = section.parsed(reader, "domain", values::domain);
+    let reserved = section.section(reader, "reservations").pairs(reader);
 
     // Everything is looked at before anything is given up, so that everything is reported.
     if let Some(time) = &lease_time
@@ -284,7 +260,7 @@ fn ends(
     link: &Link,
 ) -> Option<(Ipv4Addr, Ipv4Addr)> {
     let Some(range) = range else {
-        if section.key_span("range").is_none() {
+        if !section.has("range") {
             let at = section.key_span("mode").unwrap_or_else(|| section.at());
             let [first, last] = [50, 200].map(|host| link.example(host));
             let tip = format!("write it like range = [\"{first}\", \"{last}\"]");
@@ -337,23 +313,14 @@ fn reservations(
     let own = link.and_then(|link| link.own);
     let mut reservations = Reservations::default();
     for (card, address) in pairs {
-        let mac = match card.value.parse::<Mac>() {
-            Ok(mac) => mac,
-            Err(error) => {
-                reader.problem(&card.at, format!("`{}` {error}", card.value.escape_debug()));
-                continue;
-            }
+        let Some(mac) = reader.parse::<Mac>(card, "the MAC") else {
+            continue;
         };
-        let value = match values::address(address.value) {
-            Ok(value) => value,
-            Err(why) => {
-                let shown = address.value.escape_debug();
-                reader.problem(&address.at, format!("`{shown}` {why}"));
-                continue;
-            }
+        let Some(address) = reader.meaning(address, "", values::address) else {
+            continue;
         };
-        let at = address.at.clone();
-        if link.is_some_and(|link| !fits(reader, &Placed { value, at }, link)) {
+        let value = address.value;
+        if link.is_some_and(|link| !fits(reader, &address, link)) {
             continue;
         }
         if own == Some(value) {

@@ -48,9 +48,9 @@ fn lans_must_be_told_apart() {
         &interfaces_of_two_lans(),
         "lan = 7\n",
         &expect![[r#"
-        appliance.toml:1:7: `lan` must be a table, written [lan], found integer
-        2 network interfaces could be the LAN: write into appliance.toml: [lan] interface = "enp1s0"
-    "#]],
+            appliance.toml:1:7: `lan` must be a table, written [lan], found an integer
+            2 network interfaces could be the LAN: write into appliance.toml: [lan] interface = "enp1s0"
+        "#]],
     );
 }
 

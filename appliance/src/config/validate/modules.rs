@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use netboot::base::problem::{Problem, nearest};
+use netboot::base::problem::{Problem, did_you_mean};
 use netboot::profile::Profiles;
 
 use crate::config::hosts;
@@ -33,14 +33,14 @@ pub(super) fn absent(hosts_dir: &Path) -> Vec<Problem> {
                 "the module `{module}` is neither in {} nor comes with the flake",
                 folder.display()
             );
-            let near = nearest(&module, SHIPPED);
+            let near = did_you_mean(&module, SHIPPED);
             let mut file = folder.join(below(&module));
             if file.is_dir() {
                 file.push("default.nix");
             }
             let tip = match near {
                 _ if module.is_empty() => "take it out".to_owned(),
-                Some(near) => format!("did you mean `{near}`?"),
+                Some(near) => near,
                 None => format!("write it, then: git add {}", file.display()),
             };
             Problem { message, ..place }.tip(tip)
