@@ -14,7 +14,7 @@ pub(super) fn read(
 ) -> Result<Vec<Lan>, Option<NoLan>> {
     let mut sections = top.one_or_several(reader, "lan");
     if sections.is_empty() {
-        // Nothing is said of it, and the interface may be obvious.
+        // The table is absent, and the interface may be obvious.
         sections.push(top.section(reader, "lan"));
     }
     let several = sections.len() > 1;

@@ -149,3 +149,27 @@ range = ["10.77.0.50", "10.77.0.60"]
         "#]],
     );
 }
+
+#[test]
+fn a_wrong_interface_is_located_where_it_is_written() {
+    problems(
+        "[lan]\ninterface = \"eth9\"\n",
+        &expect![[r#"
+        appliance.toml:2:13: there is no network interface `eth9` on this machine (there are: lo, enp1s0)
+          tip: see `ip -brief address`
+    "#]],
+    );
+    problems(
+        "[lan]\naddress = \"10.9.9.9\"\n",
+        &expect![[r#"
+        appliance.toml:2:11: no interface has the address `10.9.9.9`
+          tip: see `ip -brief address`
+    "#]],
+    );
+    problems(
+        "[lan]\naddress = \"10.9.9\"\n",
+        &expect![[r#"
+        appliance.toml:2:11: `10.9.9` is not an IPv4 address (like 10.77.0.1)
+    "#]],
+    );
+}

@@ -37,7 +37,7 @@ pub struct Reader<'t> {
 
 impl<'t> Document<'t> {
     /// # Errors
-    /// The one place where the text stops being TOML 1.0. Of a key that an inline table has twice, that is the beginning of
+    /// The one place where the text stops being TOML 1.0. A key that an inline table has twice is told at the beginning of
     /// the table.
     pub fn parse(file: &str, text: &'t str) -> Result<Self, Problem> {
         match ImDocument::parse(text) {

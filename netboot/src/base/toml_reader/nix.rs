@@ -2,6 +2,8 @@
 //!
 //! Both readers take TOML 1.0. But dates and NUL characters are TOML too, and Nix has no value for either.
 
+use std::ops::Range;
+
 use toml_edit::{Item, TableLike, Value};
 
 use super::section::{key_at, value_at};
@@ -42,7 +44,7 @@ fn table(reader: &mut Reader<'_>, table: &dyn TableLike) {
 }
 
 /// `at`: where it stands.
-fn value(reader: &mut Reader<'_>, value: &Value, at: &std::ops::Range<usize>) {
+fn value(reader: &mut Reader<'_>, value: &Value, at: &Range<usize>) {
     match value {
         Value::String(text) if text.value().contains('\0') => {
             refused(reader, at, "holds a NUL character");
@@ -58,7 +60,7 @@ fn value(reader: &mut Reader<'_>, value: &Value, at: &std::ops::Range<usize>) {
     }
 }
 
-fn refused(reader: &mut Reader<'_>, at: &std::ops::Range<usize>, what: &str) {
+fn refused(reader: &mut Reader<'_>, at: &Range<usize>, what: &str) {
     reader.problem(at, format!("{what}, which Nix refuses to read"));
 }
 

@@ -41,8 +41,8 @@ impl<'d> Section<'d> {
         }
     }
 
-    /// Where the table stands: its braces, else its key, and of one among several its header. Nowhere in particular if it is
-    /// absent, and at the top.
+    /// Where the table stands: at its braces or its key; one of several at its braces or its header. The top, and a table
+    /// that is absent, stand at the beginning of the file.
     pub fn at(&self) -> Range<usize> {
         self.at.clone()
     }
