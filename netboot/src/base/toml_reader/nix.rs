@@ -6,8 +6,9 @@ use std::ops::Range;
 
 use toml_edit::{Item, TableLike, Value};
 
-use super::section::{key_at, value_at};
-use super::{Document, Reader};
+use super::document::Document;
+use super::item::{key_at, value_at};
+use super::reader::Reader;
 use crate::base::problem::Problem;
 
 /// Every date and every NUL character, in the order of the text; of a text that is not TOML 1.0, the first place where

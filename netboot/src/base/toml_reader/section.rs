@@ -4,8 +4,8 @@ use std::ops::{Range, RangeInclusive};
 
 use toml_edit::{Array, Item, TableLike, Value};
 
-use super::node::{Node, kind, kind_of_value, wrong_kind};
-use super::{Placed, Reader, one_of};
+use super::item::{key_at, kind, kind_of_value, value_at, wrong_kind};
+use super::reader::{Placed, Reader, one_of};
 use crate::base::problem::did_you_mean;
 
 /// A table, however it is written: below a header, in braces, or with dotted keys. One that is absent reads as empty.
@@ -17,6 +17,15 @@ pub struct Section<'d> {
     known: Vec<&'static str>,
     /// Known, and not to be recommended.
     refused: Vec<&'static str>,
+}
+
+/// A value of any kind.
+pub enum Node<'d> {
+    Text(&'d str),
+    List(Vec<Placed<Node<'d>>>),
+    Table(Section<'d>),
+    /// A number, a boolean, or a date.
+    Other,
 }
 
 /// The value of a key.
@@ -31,7 +40,7 @@ impl<'d> Section<'d> {
         Self::new(String::new(), Some(table), 0..0)
     }
 
-    pub(super) fn new(name: String, table: Option<&'d dyn TableLike>, at: Range<usize>) -> Self {
+    fn new(name: String, table: Option<&'d dyn TableLike>, at: Range<usize>) -> Self {
         Self {
             name,
             table,
@@ -343,15 +352,46 @@ impl<'d> Section<'d> {
     }
 }
 
-/// Where a key stands; one that is part of several headers or dotted keys stands in the first of them.
-pub(super) fn key_at(table: &dyn TableLike, key: &str) -> Range<usize> {
-    let found = table.get_key_value(key);
-    let at = found.and_then(|(key, item)| key.span().or_else(|| item.span()));
-    at.unwrap_or_default()
-}
+impl<'d> Node<'d> {
+    /// `path`: that of its key. `at`: where it stands.
+    fn of(path: &str, item: &'d Item, at: &Range<usize>) -> Self {
+        let table = |table, at| Node::Table(Section::new(path.to_owned(), Some(table), at));
+        match item {
+            Item::None => Node::Other,
+            Item::Value(value) => Node::of_value(path, value, at),
+            Item::Table(one) => table(one, at.clone()),
+            Item::ArrayOfTables(all) => {
+                let tables = all.iter().map(|one| {
+                    let at = one.span().unwrap_or(at.clone());
+                    Placed {
+                        value: table(one, at.clone()),
+                        at,
+                    }
+                });
+                Node::List(tables.collect())
+            }
+        }
+    }
 
-/// Where the value of the key at `key` stands. A table that has headers or dotted keys is in more than one place, and stands
-/// at its key.
-pub(super) fn value_at(key: Range<usize>, item: &Item) -> Range<usize> {
-    item.as_value().and_then(Value::span).unwrap_or(key)
+    fn of_value(path: &str, value: &'d Value, at: &Range<usize>) -> Self {
+        match value {
+            Value::String(text) => Node::Text(text.value()),
+            Value::InlineTable(table) => {
+                Node::Table(Section::new(path.to_owned(), Some(table), at.clone()))
+            }
+            Value::Array(all) => {
+                let values = all.iter().map(|one| {
+                    let at = one.span().unwrap_or(at.clone());
+                    Placed {
+                        value: Node::of_value(path, one, &at),
+                        at,
+                    }
+                });
+                Node::List(values.collect())
+            }
+            Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => {
+                Node::Other
+            }
+        }
+    }
 }

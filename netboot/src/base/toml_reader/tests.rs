@@ -1,6 +1,7 @@
 //! Every shape that TOML has for a key: its value is read, and what is wrong with either is found where it stands.
 
 use super::*;
+use crate::base::problem::Problem;
 
 mod told;
 
