@@ -11,7 +11,7 @@ use integration::lab::services::Leases::{self, ByRouter, ByRouterWithIpxe, ByRou
 use integration::lab::testbed::{BOOT, Setup, Testbed};
 use netboot::api::machine_view::MachineView;
 use netboot::loader::local_boot::{Left, Loader, LocalBoot, Way};
-use netboot::loader::uefi::boot_order::{TITLE, trouble};
+use netboot::loader::uefi::boot_order::{TITLE, misorder};
 
 /// Installed, and up from its own disk for the first time.
 fn joined(name: &str, firmware: Firmware, leases: Leases) -> anyhow::Result<Testbed> {
@@ -113,9 +113,9 @@ fn firmware_that_puts_the_disk_before_the_network_is_noticed_at_its_next_boot() 
     testbed.machine.put_first(&[TITLE])?;
     testbed.machine.power_on()?;
     let machine = testbed.wait_for("the node to tell its boot order", BOOT, |m| {
-        trouble(&m.boot_order).is_some()
+        misorder(&m.boot_order).is_some()
     })?;
-    let Some(trouble) = trouble(&machine.boot_order) else {
+    let Some(trouble) = misorder(&machine.boot_order) else {
         bail!("the order is in order: {:?}", machine.boot_order);
     };
     println!("{trouble}");
@@ -134,7 +134,7 @@ fn firmware_that_puts_the_disk_before_the_network_is_noticed_at_its_next_boot() 
     testbed.machine.put_first(&["Network (PXE over IPv4)"])?;
     testbed.machine.power_on_from(TITLE)?;
     testbed.wait_for("the node to tell that it was mended", BOOT, |m| {
-        netboot::loader::uefi::boot_order::trouble(&m.boot_order).is_none()
+        misorder(&m.boot_order).is_none()
     })?;
     testbed.appliance.must("doctor node1")?;
     testbed.passed()

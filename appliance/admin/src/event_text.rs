@@ -71,7 +71,7 @@ pub(crate) fn event_text(what: &Happening) -> String {
         ),
         Happening::GaveUp { reason } => format!("gave up: {reason}; it boots its own disk"),
         Happening::Booted { generation } => format!("running {}", of_generation(generation)),
-        Happening::BootOrder { order } => match boot_order::trouble(order) {
+        Happening::BootOrder { order } => match boot_order::misorder(order) {
             Some(trouble) => format!("boot order: {trouble}"),
             None => format!("boot order: {}", in_order(order)),
         },
@@ -145,7 +145,7 @@ fn reached(manner: &Manner) -> String {
     let loader = manner.loader.as_deref().unwrap_or("its loader");
     format!(
         "its firmware came to the boot script by {loader}{}",
-        manner.form.words()
+        manner.form.log_suffix()
     )
 }
 

@@ -87,20 +87,20 @@ pub(crate) fn revision(revision: Option<&str>, dirty: bool) -> String {
 
 /// Columns aligned to the left, two blanks between them, no blanks at the end of a line.
 pub(crate) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
-    let mut table = plain(rows);
+    let mut table = unstyled_table(rows);
     table.set_header(head);
     aligned(table)
 }
 
 /// `name  value` lines, values aligned, indented by two.
 pub(crate) fn fields(rows: &[(&str, String)]) -> String {
-    indented(&aligned(plain(
+    indented(&aligned(unstyled_table(
         rows.iter().map(|(name, value)| [*name, value]),
     )))
 }
 
 /// A table without lines, not fitted to any terminal: what is printed is the same everywhere.
-fn plain<R: Into<Row>>(rows: impl IntoIterator<Item = R>) -> Table {
+fn unstyled_table<R: Into<Row>>(rows: impl IntoIterator<Item = R>) -> Table {
     let mut table = Table::new();
     table
         .load_style(NOTHING)

@@ -344,7 +344,7 @@ async fn nix<'a>(
     command.args(arguments);
     let mut log = Building::new(listener);
     let stdout = run(command, &mut log).await?;
-    let warnings = log.words().map(str::to_owned).collect();
+    let warnings = log.messages().map(str::to_owned).collect();
     Ok(Ran { stdout, warnings })
 }
 

@@ -25,7 +25,7 @@ pub trait Log: Send {
     fn line(&mut self, line: &str);
 
     /// The messages of the program so far, the last ones at least.
-    fn words(&self) -> impl Iterator<Item = &str>;
+    fn messages(&self) -> impl Iterator<Item = &str>;
 }
 
 /// What `nix` is told to have it write lines that [`netboot::publish::nix_log`] reads.
@@ -48,7 +48,7 @@ impl Log for LastLines {
         self.0.push_back(line.to_owned());
     }
 
-    fn words(&self) -> impl Iterator<Item = &str> {
+    fn messages(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }
 }
@@ -80,8 +80,8 @@ impl Log for Building<'_> {
         }
     }
 
-    fn words(&self) -> impl Iterator<Item = &str> {
-        self.log.words()
+    fn messages(&self) -> impl Iterator<Item = &str> {
+        self.log.messages()
     }
 }
 
@@ -106,8 +106,8 @@ impl<F: FnMut(u64) + Send> Log for Copying<F> {
         }
     }
 
-    fn words(&self) -> impl Iterator<Item = &str> {
-        let words = self.log.words();
+    fn messages(&self) -> impl Iterator<Item = &str> {
+        let words = self.log.messages();
         words[words.len().saturating_sub(LAST_WORDS)..]
             .iter()
             .map(String::as_str)
@@ -181,7 +181,7 @@ pub async fn run<L: Log>(mut command: Command, log: &mut L) -> Result<Vec<u8>, R
     let (answer, said) = tokio::join!(answer, said);
     let status = child.wait().await.map_err(broken)?;
     if !status.success() {
-        let words = log.words().filter(|line| !line.trim().is_empty());
+        let words = log.messages().filter(|line| !line.trim().is_empty());
         let words = words.map(printable).collect();
         return Err(RunError::Status {
             program,
@@ -204,7 +204,7 @@ impl RunError {
     }
 
     /// The last lines that the program wrote.
-    pub fn words(&self) -> &[String] {
+    pub fn messages(&self) -> &[String] {
         match self {
             Self::Start { .. } => &[],
             Self::Status { words, .. } => words,
@@ -303,7 +303,7 @@ mod tests {
         let mut log = Building::new(&mut listener);
         let stdout = run(shell("echo answer; echo word >&2"), &mut log).await;
         assert_eq!(stdout.expect("it goes well"), b"answer\n");
-        assert_eq!(log.words().collect::<Vec<_>>(), ["word"]);
+        assert_eq!(log.messages().collect::<Vec<_>>(), ["word"]);
     }
 
     #[tokio::test]
@@ -313,8 +313,8 @@ mod tests {
         let failed = run(shell(script), &mut LastLines::default()).await;
         let error = failed.expect_err("fails");
         assert_eq!(error.to_string(), "`sh` ended with exit status: 3");
-        assert_eq!(error.words().len(), LAST_WORDS);
-        assert_eq!(error.words()[LAST_WORDS - 1], "line [1m30");
+        assert_eq!(error.messages().len(), LAST_WORDS);
+        assert_eq!(error.messages()[LAST_WORDS - 1], "line [1m30");
 
         let failed = run(shell("exit 4"), &mut LastLines::default()).await;
         let refusal = failed.expect_err("fails").refusal("no", Host::Here);

@@ -69,15 +69,20 @@ impl Decisions {
     ///
     /// # Errors
     /// The store takes no writes.
-    pub async fn see(&self, mac: Mac, facts: &Facts, asker: Asker) -> Result<Arc<World>, Refusal> {
+    pub async fn observe(
+        &self,
+        mac: Mac,
+        facts: &Facts,
+        asker: Asker,
+    ) -> Result<Arc<World>, Refusal> {
         let (world, now) = (self.store.world(), clock::now());
-        let news = agent::see(&world, mac, facts, &self.policy, now, asker, STRANGERS);
+        let news = agent::observe(&world, mac, facts, &self.policy, now, asker, STRANGERS);
         if news.drafts.is_empty() {
             return Ok(world);
         }
         let (facts, policy) = (facts.clone(), self.policy.clone());
         let see = move |world: &World, now| {
-            agent::see(world, mac, &facts, &policy, now, asker, STRANGERS)
+            agent::observe(world, mac, &facts, &policy, now, asker, STRANGERS)
         };
         self.store.decide(see).await.map(|seen| seen.world)
     }

@@ -15,7 +15,7 @@ impl Cache {
     ///
     /// # Errors
     /// Everything together does not fit beside what is reserved for others.
-    pub async fn lacks(
+    pub async fn missing(
         &self,
         members: Vec<Member>,
         more: Items,

@@ -67,8 +67,8 @@ fn sweep(
     let mut sweep = retention::sweep(&contents, &stays, pruned);
     sweep.nars.retain(|nar| !promised.has_nar(nar));
     let torn = kept.iter().filter_map(|path| {
-        let lacks = retention::lacks(&contents, path);
-        (lacks > 0).then(|| (path.clone(), lacks))
+        let missing = retention::missing(&contents, path);
+        (missing > 0).then(|| (path.clone(), missing))
     });
     let mut swept = Swept {
         paths: sweep.narinfos.len() as u64,

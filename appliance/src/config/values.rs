@@ -142,7 +142,7 @@ pub(super) fn arch(text: &str) -> Result<String, String> {
 
 /// A kernel command line, which every boot loader hands over as it is.
 pub(super) fn cmdline(text: &str) -> Result<String, String> {
-    netboot::loader::script::sayable(text).map(|()| text.to_owned())
+    netboot::loader::script::is_portable_cmdline(text).map(|()| text.to_owned())
 }
 
 /// The name in `[images.<name>]`: a part of URLs.

@@ -75,7 +75,7 @@ pub(super) async fn answer(
 async fn decide(responder: &Responder, request: &Request) -> Result<Decision, Refusal> {
     responder
         .decisions
-        .see(request.mac, &request.facts, Asker::Itself)
+        .observe(request.mac, &request.facts, Asker::Itself)
         .await?;
     Ok(responder.decisions.decision(request.mac))
 }

@@ -8,7 +8,7 @@ use netboot::dhcp::reply::Answer;
 use crate::boot::log::BootLog;
 
 /// Notes a packet that came in, and whether it got no answer.
-pub(super) fn came(
+pub(super) fn record_packet(
     log: &BootLog,
     here: Ipv4Addr,
     door: Door,
@@ -29,7 +29,7 @@ pub(super) fn came(
 }
 
 /// Notes an answer of `outcome`, once it was sent or could not be.
-pub(super) fn went(
+pub(super) fn record_answer(
     log: &BootLog,
     here: Ipv4Addr,
     door: Door,

@@ -145,7 +145,7 @@ async fn every_packet_of_the_corpus_has_one_outcome_at_every_door() {
                 whole += &log.take();
                 let from = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 68);
                 let here = segment.address.ip;
-                boot_log::came(&components.boot.log, here, door, packet, from, &outcome);
+                boot_log::record_packet(&components.boot.log, here, door, packet, from, &outcome);
                 finish(&components.dhcp, here, &socket, door, &outcome, from, None).await;
                 let text = log.take();
                 let lines = text.lines().filter(|line| is_outcome(line)).count();

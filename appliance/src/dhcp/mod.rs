@@ -115,7 +115,7 @@ async fn handle(
         return;
     };
     let here = segment.address.ip;
-    boot_log::came(&responder.log, here, door, &payload, from, &outcome);
+    boot_log::record_packet(&responder.log, here, door, &payload, from, &outcome);
     let sending = finish(responder, here, socket, door, &outcome, from, card);
     sending.instrument(span).await;
 }
@@ -156,7 +156,7 @@ async fn finish(
                 failure = Some(error.to_string());
             }
         }
-        boot_log::went(&responder.log, here, door, outcome, answer, sent);
+        boot_log::record_answer(&responder.log, here, door, outcome, answer, sent);
     }
     let given = &*outcome.given();
     match failure {

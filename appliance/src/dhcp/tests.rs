@@ -20,7 +20,7 @@ async fn components(more: &str) -> (House, Arc<Components>) {
 }
 
 /// The words of an outcome: what was given and where to, or why there is no answer.
-fn words(outcome: &Outcome) -> String {
+fn outcome_text(outcome: &Outcome) -> String {
     match &outcome.answers {
         Ok(answers) => {
             let told = answers.iter().map(|a| match a.to {
@@ -34,7 +34,7 @@ fn words(outcome: &Outcome) -> String {
 }
 
 async fn judge(components: &Components, door: Door, packet: &[u8]) -> String {
-    words(&outcome(components, door, packet).await)
+    outcome_text(&outcome(components, door, packet).await)
 }
 
 async fn outcome(components: &Components, door: Door, packet: &[u8]) -> Outcome {
@@ -418,14 +418,14 @@ async fn left_behind(
     let card = outcome.mac.expect("a MAC");
     let before = components.boot.log.marks_of(&[card]).len();
     let from = "0.0.0.0:68".parse().expect("an address");
-    boot_log::came(&components.boot.log, here, door, packet, from, &outcome);
+    boot_log::record_packet(&components.boot.log, here, door, packet, from, &outcome);
     if let Ok(answers) = &outcome.answers {
         for answer in answers {
             let sent = match sends {
                 true => Ok(SocketAddrV4::new(Ipv4Addr::BROADCAST, 68)),
                 false => Err(std::io::Error::other("the cable is out")),
             };
-            boot_log::went(&components.boot.log, here, door, &outcome, answer, sent);
+            boot_log::record_answer(&components.boot.log, here, door, &outcome, answer, sent);
         }
     }
     let notes = components.boot.log.marks_of(&[card]);

@@ -98,7 +98,7 @@ pub fn changed<T: Serialize>(changed: bool, answer: T) -> Response {
 }
 
 /// A call that this machine may not make: the caller is known, and is refused (403).
-pub fn shut(refusal: Refusal) -> Response {
+pub fn forbidden(refusal: Refusal) -> Response {
     let mut response = Refused(refusal).into_response();
     *response.status_mut() = StatusCode::FORBIDDEN;
     response

@@ -6,7 +6,7 @@ use std::time::Duration;
 use netboot::base::refusal::{Code, Refusal};
 use netboot::base::timestamp::Timestamp;
 use netboot::machine::state::World;
-use netboot::publish::branch_watch::{LOOK, Next, came, next};
+use netboot::publish::branch_watch::{LOOK, Next, next, record_result};
 use parking_lot::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
@@ -127,8 +127,8 @@ async fn once(store: &Store, branch: &impl Branch, status: &FollowStatus, clock:
             tracing::error!(revision, why = told(refusal), "the commit is not published");
         }
     }
-    let came = move |_: &World, _| came(&revision, &result);
-    if let Err(refusal) = store.decide(came).await {
+    let record = move |_: &World, _| record_result(&revision, &result);
+    if let Err(refusal) = store.decide(record).await {
         // The commit will be published once more, which makes no new release.
         tracing::warn!(%refusal, "what came of the commit is not on record");
     }

@@ -91,8 +91,9 @@ impl Bench {
             ..Facts::default()
         };
         let (mac, policy) = (parsed(mac), self.components.settings.config().policy());
-        let seen =
-            move |world: &_, now| agent::see(world, mac, &facts, &policy, now, Asker::Itself, 100);
+        let seen = move |world: &_, now| {
+            agent::observe(world, mac, &facts, &policy, now, Asker::Itself, 100)
+        };
         self.components.store.decide(seen).await.expect("seen");
     }
 

@@ -426,7 +426,7 @@ async fn a_raspberry_pi_gets_its_firmware_and_its_installer_by_its_serial_number
     components
         .boot
         .decisions
-        .see(mac(PI), &request.facts, Asker::Itself)
+        .observe(mac(PI), &request.facts, Asker::Itself)
         .await
         .expect("is seen");
 
@@ -484,7 +484,7 @@ async fn a_machine_never_gets_the_kernel_of_another_architecture() {
     components
         .boot
         .decisions
-        .see(mac(other), &request.facts, Asker::Itself)
+        .observe(mac(other), &request.facts, Asker::Itself)
         .await
         .expect("is seen");
     at_home(&components, mac(other));

@@ -69,7 +69,7 @@ pub const BREAK_OFF: &[u8] = b"\0\x05\0\x08User aborted the transfer\0";
 
 /// A packet in words.
 pub fn said(packet: &[u8]) -> String {
-    let words = |bytes: &[u8]| {
+    let texts = |bytes: &[u8]| {
         String::from_utf8_lossy(bytes)
             .replace('\0', " ")
             .trim_end()
@@ -83,8 +83,8 @@ pub fn said(packet: &[u8]) -> String {
                 data.len()
             )
         }
-        [0, 5, _, code, text @ ..] => format!("ERROR {code}: {}", words(text)),
-        [0, 6, options @ ..] => format!("OACK {}", words(options)),
+        [0, 5, _, code, text @ ..] => format!("ERROR {code}: {}", texts(text)),
+        [0, 6, options @ ..] => format!("OACK {}", texts(options)),
         other => panic!("{other:?}"),
     }
 }

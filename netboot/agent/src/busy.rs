@@ -256,7 +256,7 @@ mod tests {
         let commands = release(&fake.roots(), &["vda"]).expect("releases");
         commands
             .iter()
-            .map(|release| fake.plain(&release.command.to_string()))
+            .map(|release| fake.without_base(&release.command.to_string()))
             .collect()
     }
 

@@ -47,8 +47,8 @@ pub(crate) enum PlanError {
 pub(crate) fn check(plan: &Plan, firmware: Firmware) -> Result<(), PlanError> {
     if plan.firmware != firmware {
         return Err(PlanError::Firmware {
-            planned: plan.firmware.words(),
-            found: firmware.words(),
+            planned: plan.firmware.name(),
+            found: firmware.name(),
         });
     }
     if plan.disks.is_empty() {
@@ -107,7 +107,7 @@ pub(crate) fn check(plan: &Plan, firmware: Firmware) -> Result<(), PlanError> {
     scripted(plan)?;
     for command in &plan.commands {
         harmless(plan, command).map_err(|why| PlanError::Command {
-            command: command.words(plan),
+            command: command.command_line(plan),
             why,
         })?;
     }
@@ -140,7 +140,7 @@ fn scripted(plan: &Plan) -> Result<(), PlanError> {
     };
     if let Some(other) = plan.commands.iter().find(|command| !is_own(command)) {
         return Err(PlanError::Command {
-            command: other.words(plan),
+            command: other.command_line(plan),
             why: "stands beside a script".to_owned(),
         });
     }

@@ -29,7 +29,7 @@ pub(crate) fn discover(
     at_rest(world, roots);
     let hardware = inventory(world, roots);
     for disk in &hardware.disks {
-        world.say(&format!("  disk {}", disk.words()));
+        world.say(&format!("  disk {}", disk.description()));
     }
     let mac = discovery.mac;
     let body = serde_json::to_string(&DiscoveredRequest { mac, hardware })

@@ -126,7 +126,7 @@ fn signatures(
     size: u64,
     sector: u32,
 ) -> Vec<Holding> {
-    let plain = |kind: SignatureKind| Holding {
+    let unlabelled = |kind: SignatureKind| Holding {
         node: node.to_owned(),
         size,
         kind,
@@ -142,7 +142,7 @@ fn signatures(
     });
     // Output that cannot be read is not the same as none: an operator who confirms a plan must know.
     let Some(Listed { signatures }) = listed else {
-        return vec![plain(SignatureKind::Unreadable)];
+        return vec![unlabelled(SignatureKind::Unreadable)];
     };
     let mut holds: Vec<Holding> = Vec::new();
     let primary = format!("{sector:#x}");
@@ -167,11 +167,11 @@ fn signatures(
         holds.push(Holding {
             member_of: group(&kind, &label, said(&signature.uuid)),
             label,
-            ..plain(kind)
+            ..unlabelled(kind)
         });
     }
     if holds.is_empty() {
-        holds.push(plain(SignatureKind::Blank));
+        holds.push(unlabelled(SignatureKind::Blank));
     }
     holds
 }

@@ -106,7 +106,11 @@ impl<'a> Run<'a> {
             .find_map(|cause| cause.downcast_ref::<CallError>());
         if call.is_none() {
             causes.truncate(MOST_CAUSES - LEFT_FOR_DISKS);
-            causes.extend(self.targets.iter().flat_map(|disk| disk.words(self.roots)));
+            causes.extend(
+                self.targets
+                    .iter()
+                    .flat_map(|disk| disk.condition(self.roots)),
+            );
             causes.truncate(MOST_CAUSES);
         }
         let stop = match call {

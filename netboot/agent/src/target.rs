@@ -224,7 +224,7 @@ impl Target {
     }
 
     /// The disk, and whether it has changed since it was found, for the report of an error.
-    pub(crate) fn words(&self, roots: &Roots) -> Vec<String> {
+    pub(crate) fn condition(&self, roots: &Roots) -> Vec<String> {
         let mut words = vec![format!("the disk is {}", of_planned(&self.planned.disk))];
         if let Err(refusal) = self.still_it(roots) {
             words.push(refusal.message);

@@ -1,6 +1,6 @@
 //! The calls of a machine under installation → events, or a refusal that is put on record.
 //!
-//! In the order of the calls: [`see`] and [`serve`] before the agent runs, [`discovered`] of strangers, [`claim`], [`plan`], [`report`],
+//! In the order of the calls: [`observe`] and [`serve`] before the agent runs, [`discovered`] of strangers, [`claim`], [`plan`], [`report`],
 //! [`secrets`], [`installed`], and [`booted`] and [`joined`] once the installed system does.
 
 mod boot;
@@ -24,7 +24,7 @@ use crate::machine::journal_limits;
 use crate::machine::state::{Refusee, World};
 use crate::machine::{Attempt, Claim, Generation, Machine, Origin, Secrets, State};
 
-pub use boot::{Asker, reached, see, serve};
+pub use boot::{Asker, observe, reached, serve};
 pub use discover::discovered;
 pub use disk_key::{KeyToSeal, disk_key, disk_key_made, unlock};
 pub use leave::{came_back, left_to_disk};
@@ -191,11 +191,11 @@ pub fn report(
     let failed = matches!(report.outcome, Outcome::Failed { .. });
     let kept = match report.outcome {
         Outcome::Progress { .. } | Outcome::Unknown => false,
-        Outcome::Retry { .. } => attempt.told.retries < journal_limits::RETRIES,
+        Outcome::Retry { .. } => attempt.tally.retries < journal_limits::RETRIES,
         Outcome::Started | Outcome::Done | Outcome::Warning { .. } | Outcome::Failed { .. } => true,
     };
     // The end of it is always news, and there is only one.
-    if kept && !failed && attempt.told.reports >= journal_limits::REPORTS {
+    if kept && !failed && attempt.tally.reports >= journal_limits::REPORTS {
         let message = format!("this attempt has made {} reports", journal_limits::REPORTS);
         let refusal = Refusal::new(Code::TooManyAttempts, message)
             .tip(format!("pxe-admin show {}", machine.title()));

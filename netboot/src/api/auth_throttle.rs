@@ -40,7 +40,7 @@ pub enum Failed {
 
 impl Attempts {
     /// For how long this address is not listened to; nothing if it is.
-    pub fn shut(&mut self, from: IpAddr, now: Timestamp) -> Option<Duration> {
+    pub fn blocked_for(&mut self, from: IpAddr, now: Timestamp) -> Option<Duration> {
         self.by.retain(|_, window| window.left(now).is_some());
         match self.by.get(&from) {
             Some(window) if window.failed >= LIMIT => window.left(now),
@@ -92,7 +92,7 @@ mod tests {
         let mut attempts = Attempts::default();
         let (thief, other) = (address(9), address(10));
         for n in 1..=10 {
-            assert_eq!(attempts.shut(thief, at(n)), None, "{n}");
+            assert_eq!(attempts.blocked_for(thief, at(n)), None, "{n}");
             let want = match n {
                 1 => Failed::First,
                 10 => Failed::Last,
@@ -100,10 +100,20 @@ mod tests {
             };
             assert_eq!(attempts.failed(thief, at(n)), want, "{n}");
         }
-        assert_eq!(attempts.shut(thief, at(11)), Some(Duration::from_secs(50)));
-        assert_eq!(attempts.shut(other, at(11)), None, "others are listened to");
-        assert_eq!(attempts.shut(thief, at(60)), Some(Duration::from_secs(1)));
-        assert_eq!(attempts.shut(thief, at(61)), None);
+        assert_eq!(
+            attempts.blocked_for(thief, at(11)),
+            Some(Duration::from_secs(50))
+        );
+        assert_eq!(
+            attempts.blocked_for(other, at(11)),
+            None,
+            "others are listened to"
+        );
+        assert_eq!(
+            attempts.blocked_for(thief, at(60)),
+            Some(Duration::from_secs(1))
+        );
+        assert_eq!(attempts.blocked_for(thief, at(61)), None);
         assert_eq!(
             attempts.failed(thief, at(61)),
             Failed::First,
@@ -117,25 +127,29 @@ mod tests {
         for _ in 0..20 {
             attempts.failed(address(9), at(1000));
         }
-        assert!(attempts.shut(address(9), at(1001)).is_some());
-        assert_eq!(attempts.shut(address(9), at(10)), None);
+        assert!(attempts.blocked_for(address(9), at(1001)).is_some());
+        assert_eq!(attempts.blocked_for(address(9), at(10)), None);
     }
 
     #[test]
     fn a_flood_of_addresses_takes_no_more_memory() {
         let mut attempts = Attempts::default();
         for n in 0..10_000 {
-            if attempts.shut(address(n), at(1)).is_none() {
+            if attempts.blocked_for(address(n), at(1)).is_none() {
                 attempts.failed(address(n), at(1));
             }
         }
         assert_eq!(attempts.by.len(), ADDRESSES);
         assert_eq!(
-            attempts.shut(address(3), at(2)),
+            attempts.blocked_for(address(3), at(2)),
             None,
             "who came early is heard"
         );
-        assert!(attempts.shut(address(9999), at(2)).is_some());
-        assert_eq!(attempts.shut(address(9999), at(70)), None, "it passes");
+        assert!(attempts.blocked_for(address(9999), at(2)).is_some());
+        assert_eq!(
+            attempts.blocked_for(address(9999), at(70)),
+            None,
+            "it passes"
+        );
     }
 }

@@ -212,7 +212,7 @@ impl AttemptView {
             waits,
             progress,
             secrets,
-            told: _,
+            tally: _,
             disk_key,
         } = attempt;
         Self {

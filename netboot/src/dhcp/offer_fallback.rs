@@ -34,7 +34,7 @@ pub enum Form {
 
 impl Form {
     /// For a log line, behind what was offered; empty for the usual form.
-    pub fn words(self) -> &'static str {
+    pub fn log_suffix(self) -> &'static str {
         match self {
             Self::Usual => "",
             Self::Turned => " (option 43 turned round)",

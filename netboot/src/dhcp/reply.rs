@@ -69,7 +69,7 @@ impl BootFile {
     }
 
     /// For a log line: the loader's name without its folder, or `boot script`.
-    fn words(&self) -> &str {
+    fn log_name(&self) -> &str {
         match self {
             Self::Loader(path) | Self::Url(path) => path.rsplit('/').next().unwrap_or(path),
             Self::Script(_) => "boot script",

@@ -17,7 +17,7 @@ pub enum Firmware {
 
 impl Firmware {
     /// `UEFI`
-    pub fn words(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Uefi => "UEFI",
             Self::Bios => "BIOS",
@@ -98,7 +98,7 @@ pub struct Disk {
 
 impl Disk {
     /// For a person: `vda: 32.0 GiB virtio, serial root, holds ext4 "data"`.
-    pub fn words(&self) -> String {
+    pub fn description(&self) -> String {
         let mut words = format!("{}: {}", self.node, size_words(self.size));
         for word in [self.bus.as_str(), &self.model] {
             if !word.is_empty() {
@@ -118,7 +118,7 @@ impl Disk {
                 words.push_str(&format!(", {word}"));
             }
         }
-        let holds: Vec<String> = self.holds.iter().map(Holding::words).collect();
+        let holds: Vec<String> = self.holds.iter().map(Holding::description).collect();
         if holds.is_empty() {
             words.push_str(", empty");
         } else {
@@ -228,7 +228,7 @@ pub struct Holding {
 
 impl Holding {
     /// For a person: `vda2: ext4 "root", 31.5 GiB`.
-    pub fn words(&self) -> String {
+    pub fn description(&self) -> String {
         let kind = match &self.kind {
             SignatureKind::Blank => "nothing known",
             kind => kind.as_str(),

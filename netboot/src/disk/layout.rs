@@ -221,7 +221,7 @@ impl Purpose {
     }
 
     /// For a person: `EFI system`.
-    pub fn words(self) -> &'static str {
+    pub fn description(self) -> &'static str {
         match self {
             Self::Esp => "EFI system",
             Self::BiosBoot => "BIOS boot",
@@ -269,12 +269,12 @@ impl Content {
     }
 
     /// For a person: `ext4`, `array root`, `encrypted btrfs`, `ZFS pool rpool`.
-    pub fn words(&self) -> String {
+    pub fn description(&self) -> String {
         match self {
             Self::Filesystem { format, .. } => format.name().to_owned(),
             Self::Btrfs { .. } => "btrfs".to_owned(),
             Self::Swap => "swap".to_owned(),
-            Self::Luks { content, .. } => format!("encrypted {}", content.words()),
+            Self::Luks { content, .. } => format!("encrypted {}", content.description()),
             Self::Raid { array } => format!("array {array}"),
             Self::Zfs { pool } => format!("ZFS pool {pool}"),
         }
@@ -283,7 +283,7 @@ impl Content {
 
 impl Devices {
     /// The partition that this firmware needs to start from these disks, if they lack it.
-    pub fn lacks(&self, firmware: Firmware) -> Option<&'static str> {
+    pub fn missing(&self, firmware: Firmware) -> Option<&'static str> {
         let mut slots = self.disks.iter().flat_map(|disk| &disk.partitions);
         match firmware {
             Firmware::Uefi => {

@@ -252,11 +252,11 @@ pub fn plan(hardware: &Hardware, order: &Order<'_>) -> Result<Plan, Refusal> {
     }
     let k3s = cluster(order)?;
     let devices = profile.layout.devices(hardware.firmware);
-    if let Some(lacking) = devices.lacks(hardware.firmware) {
+    if let Some(missing) = devices.missing(hardware.firmware) {
         let message = format!(
-            "layout `{}` lacks the partition from which this machine's firmware ({}) starts: {lacking}",
+            "layout `{}` lacks the partition from which this machine's firmware ({}) starts: {missing}",
             profile.layout.name(),
-            hardware.firmware.words()
+            hardware.firmware.name()
         );
         return Err(Refusal::new(Code::PlanRefused, message)
             .fact("nothing was written")

@@ -168,7 +168,7 @@ impl LocalBoot {
     }
 
     /// For a person: what worked, what did not, what comes next.
-    pub fn words(&self) -> String {
+    pub fn description(&self) -> String {
         let failed: Vec<String> = self.failed.iter().map(ToString::to_string).collect();
         let failed = failed.join(", ");
         let loader = self.loader;

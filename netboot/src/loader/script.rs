@@ -58,7 +58,7 @@ impl Installer {
 
     /// For the machine's screen.
     fn doing(&self, mac: Mac) -> String {
-        let title = plain(&self.title);
+        let title = screen_text(&self.title);
         match self.errand {
             Errand::Install(_) => format!("Installing {title} ({mac})"),
             Errand::Discover => format!("Looking at {mac}, without writing to its disks"),
@@ -100,7 +100,7 @@ impl Script<'_> {
 }
 
 /// A sentence for a screen, without the characters that any of the languages would read as more than text.
-fn plain(text: &str) -> String {
+fn screen_text(text: &str) -> String {
     text.chars()
         .filter(|c| (' '..='~').contains(c) && !"$'\"\\".contains(*c))
         .collect()
@@ -112,7 +112,7 @@ fn plain(text: &str) -> String {
 /// The character or word that one of them changes. iPXE expands `${…}` and knows no quotes, so that `||`, `&&` and `;`
 /// standing alone end its command; U-Boot expands `${…}` and `$(…)` and takes backslashes and single quotes away; GRUB
 /// puts backslashes before both when it hands the line to the kernel.
-pub fn sayable(cmdline: &str) -> Result<(), String> {
+pub fn is_portable_cmdline(cmdline: &str) -> Result<(), String> {
     if let Some(odd) = cmdline.chars().find(|c| !(' '..='~').contains(c)) {
         return Err(format!(
             "has the character {odd:?}; it must be one line of ASCII"
@@ -217,7 +217,11 @@ pub(crate) mod tests {
             ("half a quote", "a=\"b c", false),
             ("no ASCII", "a=ä", false),
         ] {
-            assert_eq!(sayable(cmdline).is_ok(), good, "{name}: {cmdline}");
+            assert_eq!(
+                is_portable_cmdline(cmdline).is_ok(),
+                good,
+                "{name}: {cmdline}"
+            );
         }
     }
 
@@ -225,7 +229,7 @@ pub(crate) mod tests {
         /// Whatever is allowed on a command line, the kernel is told the same words by every loader.
         #[test]
         fn every_language_hands_over_the_same_words(cmdline in "[ -~]{0,60}") {
-            prop_assume!(sayable(&cmdline).is_ok());
+            prop_assume!(is_portable_cmdline(&cmdline).is_ok());
             let entry = installer(&cmdline);
             let (address, mac) = (address(), mac(0x56));
             let script = Script { address: &address, mac, entry: &entry };

@@ -89,7 +89,7 @@ pub fn decide_image(machine: Option<&Machine>, policy: &Policy, now: Timestamp) 
             && machine.attempt.as_ref().is_some_and(open)
     });
     let discovering = machine.is_some_and(|machine| {
-        let open = |discovery: &Discovery| discovery.told.is_none();
+        let open = |discovery: &Discovery| discovery.discovered.is_none();
         machine.state == State::Seen
             && policy.unknown == Unknown::Discover
             && machine.discovery.as_ref().is_some_and(open)
@@ -116,7 +116,10 @@ fn stranger(known: Option<&Discovery>, policy: &Policy, now: Timestamp) -> Decis
 /// enrolled must come to its own disk.
 fn discover(known: Option<&Discovery>, policy: &Policy, now: Timestamp) -> Decision {
     match known {
-        Some(Discovery { told: Some(_), .. }) => Decision::Disk(Reason::Discovered),
+        Some(Discovery {
+            discovered: Some(_),
+            ..
+        }) => Decision::Disk(Reason::Discovered),
         Some(known) if known.tries >= policy.attempts && !known.is_same_boot(now) => {
             Decision::Disk(Reason::Undiscovered(known.tries))
         }

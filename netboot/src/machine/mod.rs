@@ -96,7 +96,7 @@ pub struct Attempt {
     #[serde(default)]
     pub secrets: Secrets,
     #[serde(skip)]
-    pub told: Told,
+    pub tally: Told,
     /// Set once it encrypts disks. What is on them is opened by this key, and no longer by the one before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk_key: Option<HandedKey>,
@@ -117,7 +117,7 @@ impl Attempt {
             waits: None,
             progress: Progress::default(),
             secrets: Secrets::default(),
-            told: Told::default(),
+            tally: Told::default(),
             disk_key: None,
         }
     }
@@ -162,9 +162,9 @@ pub struct Discovery {
     pub tries: u32,
     /// When a boot script last did so.
     pub served: Timestamp,
-    /// When it told; it is not asked again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub told: Option<Timestamp>,
+    /// When it told its hardware; it is not asked again.
+    #[serde(rename = "told", default, skip_serializing_if = "Option::is_none")]
+    pub discovered: Option<Timestamp>,
 }
 
 impl Discovery {

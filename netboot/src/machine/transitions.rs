@@ -131,12 +131,12 @@ impl Machine {
                 self.discovery = Some(Discovery {
                     tries: before + 1,
                     served: at,
-                    told: None,
+                    discovered: None,
                 });
             }
             Happening::Discovered { hardware } => {
                 if let Some(discovery) = &mut self.discovery {
-                    discovery.told = Some(at);
+                    discovery.discovered = Some(at);
                 }
                 self.hardware = Some(hardware.clone());
             }
@@ -149,7 +149,7 @@ impl Machine {
                     ..Facts::default()
                 });
                 self.hardware = Some(hardware.clone());
-                self.in_attempt(|a| a.told.inventories += 1);
+                self.in_attempt(|a| a.tally.inventories += 1);
             }
             Happening::Planned { plan } => {
                 self.in_attempt(|a| a.plan = Some((**plan).clone()));
@@ -174,8 +174,8 @@ impl Machine {
                 self.remember_written(report);
                 self.in_attempt(|a| {
                     a.progress.fold(report);
-                    a.told.reports += 1;
-                    a.told.retries += u32::from(matches!(report.outcome, Outcome::Retry { .. }));
+                    a.tally.reports += 1;
+                    a.tally.retries += u32::from(matches!(report.outcome, Outcome::Retry { .. }));
                 });
             }
             Happening::Sealed { sealed, node_key } => {

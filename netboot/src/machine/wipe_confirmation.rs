@@ -273,7 +273,7 @@ impl fmt::Display for Found {
                 write!(f, ", {name}{text}")?;
             }
         }
-        let holds: Vec<String> = self.holds.iter().map(Holding::words).collect();
+        let holds: Vec<String> = self.holds.iter().map(Holding::description).collect();
         write!(f, ": {}", holds.join("; "))
     }
 }

@@ -166,7 +166,7 @@ type IsModel = fn(&str, &Disk) -> bool;
 /// speaks SCSI or SATA, and without a blank at their end, so 15 at least. `lsblk` prints the whole, which for SATA is in
 /// the disk's links as well.
 fn is_model(written: &str, disk: &Disk) -> bool {
-    let (written, has) = (plain(written), plain(&disk.model));
+    let (written, has) = (normalized_model(written), normalized_model(&disk.model));
     let begins = |whole: &str, part: &str| {
         let rest = whole.strip_prefix(part);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
@@ -185,20 +185,20 @@ fn is_model(written: &str, disk: &Disk) -> bool {
         .by_id
         .iter()
         .filter_map(|link| link.strip_prefix("ata-"));
-    let whole = links.next().map(plain);
+    let whole = links.next().map(normalized_model);
     is_cut && written.starts_with(&has) && whole.is_none_or(|whole| begins(&whole, &written))
 }
 
 /// Whether the models are equal or one begins with the other: one `keep` may stand for all disks of a kind.
 fn is_like_model(written: &str, disk: &Disk) -> bool {
-    let (written, has) = (plain(written), plain(&disk.model));
+    let (written, has) = (normalized_model(written), normalized_model(&disk.model));
     !written.is_empty()
         && !has.is_empty()
         && (written.starts_with(&has) || has.starts_with(&written))
 }
 
 /// A model without the differences between `lsblk`, udev and the kernel: blanks, underscores in their place, capitals.
-fn plain(model: &str) -> String {
+fn normalized_model(model: &str) -> String {
     let words = model.split(|c: char| c == '_' || c.is_whitespace());
     let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
     words.join(" ").to_ascii_lowercase()

@@ -50,7 +50,7 @@ pub fn due(followed: &FollowedCommit) -> Timestamp {
 }
 
 /// Puts on record what came of publishing this commit.
-pub fn came(revision: &str, result: &Result<(), Refusal>) -> Verdict<()> {
+pub fn record_result(revision: &str, result: &Result<(), Refusal>) -> Verdict<()> {
     let trouble = match result {
         Ok(()) => Vec::new(),
         Err(refusal) => std::iter::once(&refusal.message)
@@ -85,7 +85,7 @@ mod tests {
     }
 
     fn take(world: &mut World, at: Timestamp, revision: &str, result: &Result<(), Refusal>) {
-        for Draft { machine, what } in came(revision, result).drafts {
+        for Draft { machine, what } in record_result(revision, result).drafts {
             let seq = world.seq + 1;
             world.apply(&Event {
                 seq,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::arch::CpuArch;
 use crate::base::release::PublishedInstaller;
 use crate::base::token::Digest;
-use crate::loader::script::sayable;
+use crate::loader::script::is_portable_cmdline;
 use crate::machine::event::Verdict;
 use crate::machine::event::{Draft, Happening};
 use crate::machine::state::World;
@@ -39,7 +39,7 @@ pub fn bootable(arch: &str, cmdline: &str) -> Result<(), String> {
     if cmdline.len() > LONGEST_CMDLINE {
         return Err("cmdline is too long".to_owned());
     }
-    sayable(cmdline).map_err(|why| format!("cmdline {why}"))?;
+    is_portable_cmdline(cmdline).map_err(|why| format!("cmdline {why}"))?;
     match CpuArch::from(arch) {
         CpuArch::X86_64 | CpuArch::Aarch64 => Ok(()),
         CpuArch::Other(other) => Err(format!(

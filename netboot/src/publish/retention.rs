@@ -239,7 +239,7 @@ pub fn sweep(contents: &Contents, kept: &[StorePath], pruned: &[StorePath]) -> S
 
 /// How many paths of a closure are absent, not readable, or without their NAR. What such a path refers to is not known,
 /// so it may have been deleted.
-pub fn lacks(contents: &Contents, toplevel: &StorePath) -> u64 {
+pub fn missing(contents: &Contents, toplevel: &StorePath) -> u64 {
     let there = reach(contents, vec![toplevel.hash().to_owned()]);
     let entries = || there.iter().filter_map(|hash| contents.entries.get(hash));
     let whole = |nar: &String| contents.nars.contains_key(nar);

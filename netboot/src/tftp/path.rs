@@ -70,7 +70,7 @@ pub fn read(name: &[u8]) -> Result<RequestedFile, Unknown> {
         .replace('\\', "/");
     // Folders are joined carelessly: two slashes are one.
     let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty()).collect();
-    if !parts.iter().all(|part| is_plain(part)) {
+    if !parts.iter().all(|part| is_safe_component(part)) {
         return Err(Unknown::Form);
     }
     match parts.as_slice() {
@@ -92,9 +92,9 @@ pub fn read(name: &[u8]) -> Result<RequestedFile, Unknown> {
 }
 
 /// Letters, digits and a few signs, and no dot in front, so that no name leads out of a folder.
-fn is_plain(part: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._-+:".contains(c);
-    (1..=96).contains(&part.len()) && !part.starts_with('.') && part.chars().all(plain)
+fn is_safe_component(part: &str) -> bool {
+    let safe = |c: char| c.is_ascii_alphanumeric() || "._-+:".contains(c);
+    (1..=96).contains(&part.len()) && !part.starts_with('.') && part.chars().all(safe)
 }
 
 /// A MAC in the one spelling of folders, or a serial number.

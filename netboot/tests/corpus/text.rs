@@ -183,7 +183,7 @@ fn answered(answer: &Answer) -> String {
             .position(|octet| *octet == 0)
             .unwrap_or(field.len());
         if overload & bit == 0 && end > 0 {
-            let _ = writeln!(text, "  {name} {}", words(&field[..end]));
+            let _ = writeln!(text, "  {name} {}", quoted_text(&field[..end]));
         }
     }
     for (code, value) in &message.options {
@@ -211,20 +211,20 @@ fn option(code: u8, value: &[u8]) -> (&'static str, String) {
         1 => ("netmask", addresses(value)),
         3 => ("router", addresses(value)),
         6 => ("name servers", addresses(value)),
-        12 => ("host name", words(value)),
-        15 => ("domain", words(value)),
+        12 => ("host name", quoted_text(value)),
+        15 => ("domain", quoted_text(value)),
         43 => ("vendor", hex(value)),
         51 => ("lease time", number(value)),
         52 => ("overload", number(value)),
         53 => ("type", kind(value).to_owned()),
         54 => ("server", addresses(value)),
-        56 => ("message", words(value)),
+        56 => ("message", quoted_text(value)),
         58 => ("renew after", number(value)),
         59 => ("rebind after", number(value)),
-        60 => ("class", words(value)),
+        60 => ("class", quoted_text(value)),
         61 => ("client id", hex(value)),
-        66 => ("TFTP server", words(value)),
-        67 => ("boot file", words(value)),
+        66 => ("TFTP server", quoted_text(value)),
+        67 => ("boot file", quoted_text(value)),
         81 => ("full name", hex(value)),
         82 => ("relay agent", hex(value)),
         97 => ("GUID", hex(value)),
@@ -242,7 +242,7 @@ fn kind(value: &[u8]) -> &'static str {
     }
 }
 
-fn words(value: &[u8]) -> String {
+fn quoted_text(value: &[u8]) -> String {
     format!("{:?}", String::from_utf8_lossy(value))
 }
 

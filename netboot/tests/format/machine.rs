@@ -70,7 +70,7 @@ fn discovery(full: bool) -> Discovery {
     Discovery {
         tries: 2,
         served: at(3),
-        told: some(full, at(4)),
+        discovered: some(full, at(4)),
     }
 }
 
@@ -97,7 +97,7 @@ fn attempt(full: bool) -> Attempt {
         } else {
             Secrets::Kept
         },
-        told: Default::default(),
+        tally: Default::default(),
         disk_key: some(
             full,
             HandedKey {

@@ -75,7 +75,9 @@ fn described(plan: &Plan) -> String {
         None => part("writes", &partitions(plan)),
     }
     let commands = plan.commands.iter();
-    let commands: Vec<String> = commands.map(|one| with_input(&one.words(plan))).collect();
+    let commands: Vec<String> = commands
+        .map(|one| with_input(&one.command_line(plan)))
+        .collect();
     part("runs", &commands.join("\n"));
     text.trim_end().to_owned()
 }
@@ -145,7 +147,7 @@ fn partitions(plan: &Plan) -> String {
             [
                 plan.path(&device),
                 partition.label.clone(),
-                partition.purpose.words().to_owned(),
+                partition.purpose.description().to_owned(),
                 bytes(partition.start),
                 bytes(partition.size),
                 or_dash(

@@ -126,11 +126,11 @@ fn facts(machine: &MachineView) -> Vec<(&'static str, String)> {
         ("installed", or_dash(machine.installed)),
         ("ssh host key", or_dash(machine.ssh_host_key.as_ref())),
     ];
-    if let Some(trouble) = boot_order::trouble(&machine.boot_order) {
+    if let Some(trouble) = boot_order::misorder(&machine.boot_order) {
         rows.push(("boot order", trouble));
     }
     if let Some(known) = &machine.local_boot {
-        rows.push(("local boot", known.words()));
+        rows.push(("local boot", known.description()));
     }
     if let Some(armed) = &machine.armed {
         let release = armed.release;

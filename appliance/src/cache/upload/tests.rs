@@ -369,7 +369,7 @@ async fn what_is_in_the_cache_needs_no_more_space() {
         };
         let public = bench.keys.cache_public().to_owned();
         let id = Some(ShipmentId::new([id; 16]));
-        let lacks = bench.cache.lacks(vec![member], Items::new(), id, public);
+        let lacks = bench.cache.missing(vec![member], Items::new(), id, public);
         lacks.await.map(|lacking| lacking.paths)
     };
     assert_eq!(asks(1, PATH).await, Ok(1));

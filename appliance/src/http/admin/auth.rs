@@ -68,7 +68,7 @@ pub(super) async fn admit(State(gate): State<Arc<Gate>>, request: Request, next:
         return Refused(Refusal::new(Code::Unauthorized, message)).into_response();
     };
     let from = peer.ip();
-    if let Some(wait) = gate.attempts(|attempts| attempts.shut(from, clock::now())) {
+    if let Some(wait) = gate.attempts(|attempts| attempts.blocked_for(from, clock::now())) {
         let message = format!("{LIMIT} calls from {from} came without the token of this appliance");
         let refusal = Refusal::new(Code::TooManyAttempts, message)
             .fact(format!(

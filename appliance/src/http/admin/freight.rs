@@ -46,7 +46,7 @@ async fn room(
     let more = parts.iter();
     let more = more.map(|part| (Item::Part(part.sha256.clone()), part.size));
     let public = api.keys.cache_public().to_owned();
-    let lacking = api.cache.lacks(paths, more.collect(), id, public).await?;
+    let lacking = api.cache.missing(paths, more.collect(), id, public).await?;
     Ok(Json(Lacking { parts, ..lacking }))
 }
 

@@ -63,7 +63,7 @@ pub(super) async fn unlock(
     Body(request): Body<UnlockRequest>,
 ) -> Response {
     let address = IpAddr::V4(address);
-    if let Some(wait) = api.unlocks(|attempts| attempts.shut(address, clock::now())) {
+    if let Some(wait) = api.unlocks(|attempts| attempts.blocked_for(address, clock::now())) {
         let message = format!("{LIMIT} calls from {from} for disk keys were refused");
         return not_now(Refusal::new(Code::TooManyAttempts, message), wait);
     }

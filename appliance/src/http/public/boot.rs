@@ -44,7 +44,7 @@ pub(super) async fn boot_script(
         false => Facts::default(),
     };
     let asker = api.identification.asker(&requester);
-    api.decisions.see(mac, &told, asker).await?;
+    api.decisions.observe(mac, &told, asker).await?;
     api.loaders.reached(&requester).await;
     if let Decision::Enroll(profile) = api.decisions.decision(mac) {
         api.decisions.enroll_stranger(mac, profile).await?;

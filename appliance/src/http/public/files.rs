@@ -14,7 +14,7 @@ use tower::ServiceExt;
 use tower_http::services::ServeFile;
 
 use super::super::counted::{Parcel, counted};
-use super::super::error::{Refused, shut};
+use super::super::error::{Refused, forbidden};
 use super::super::request::FromAddress;
 use super::api::PublicApi;
 use super::asked::{for_mac, read_mac};
@@ -62,7 +62,7 @@ fn from_memory(
         return Err(not_found("there is no such loader"));
     };
     if let Some(no) = refusal(api, requester.mac, FileKind::Loader) {
-        return Ok(shut(no));
+        return Ok(forbidden(no));
     }
     if requester.verified {
         api.loaders
@@ -97,7 +97,7 @@ pub(super) async fn image(
         _ => return Err(not_found("there is no such image")),
     };
     if let Some(no) = refusal(&api, mac, FileKind::Image) {
-        return Ok(shut(no));
+        return Ok(forbidden(no));
     }
     let own = api.scripts.image(mac).map(|own| own.image.arch == arch);
     if own != Ok(true) {
@@ -106,7 +106,7 @@ pub(super) async fn image(
             |why| why.to_string(),
         );
         let message = format!("{mac} does not boot the installer for {arch}: {why}");
-        return Ok(shut(Refusal::new(Code::WrongState, message)));
+        return Ok(forbidden(Refusal::new(Code::WrongState, message)));
     }
     let requester = api.identification.identify(mac, from);
     let parcel = parcel(&api, requester, part, &file, request.method());

@@ -329,7 +329,7 @@ async fn a_stranger_may_be_asked_what_it_is_and_gets_no_ticket() {
     let seen = components
         .boot
         .decisions
-        .see(mac(STRANGER), &nothing, itself)
+        .observe(mac(STRANGER), &nothing, itself)
         .await;
     seen.expect("is seen");
     at_home(&components, mac(STRANGER));

@@ -155,7 +155,7 @@ async fn a_raspberry_pi_boots_the_installer_that_it_began_with() {
     components
         .boot
         .decisions
-        .see(mac(PI), &request.facts, Asker::Itself)
+        .observe(mac(PI), &request.facts, Asker::Itself)
         .await
         .expect("is seen");
     enroll_as(&components, mac(PI), "arm", "pi1").await;

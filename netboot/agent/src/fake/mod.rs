@@ -146,7 +146,7 @@ impl Fake {
         Roots::new(self.base(), &self.base().join("mnt"))
     }
 
-    pub(crate) fn plain(&self, text: &str) -> String {
+    pub(crate) fn without_base(&self, text: &str) -> String {
         text.replace(&self.base().display().to_string(), "")
     }
 
@@ -242,7 +242,7 @@ impl Fake {
 impl Outside for Fake {
     fn start(&mut self, command: &Command) -> io::Result<Box<dyn Running>> {
         let failing = self.fail_at == Some(self.log.len());
-        let typed = self.plain(&command.to_string());
+        let typed = self.without_base(&command.to_string());
         let secret = ["cryptsetup", "systemd-cryptenroll"].contains(&command.program.as_str());
         let stdin = match &command.stdin {
             Some(text) if secret => {
@@ -284,7 +284,7 @@ impl Outside for Fake {
 
     fn zero_ends(&mut self, disk: &Path, size: u64, span: u64) -> io::Result<()> {
         let failing = self.fail_at == Some(self.log.len());
-        self.log.push(self.plain(&format!(
+        self.log.push(self.without_base(&format!(
             "zero {span} bytes at both ends of {} ({size} bytes)",
             disk.display()
         )));

@@ -92,7 +92,7 @@ pub(super) fn fetch(install: &mut Run<'_>, fetch: &Fetch<'_>) -> anyhow::Result<
         };
         let refusal = |message: String| {
             let refusal = Refusal::new(Code::PlanRefused, message).fact(error.to_string());
-            log.words().iter().fold(refusal, |refusal, word| {
+            log.messages().iter().fold(refusal, |refusal, word| {
                 refusal.fact(format!("nix: {word}"))
             })
         };

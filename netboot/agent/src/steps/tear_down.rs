@@ -56,11 +56,11 @@ pub(super) fn other_disks(plan: &Plan, hardware: &Hardware) -> Option<String> {
             Some(place) => {
                 gone.remove(place);
             }
-            None => return Some(format!("disk {} came after the plan", disk.words())),
+            None => return Some(format!("disk {} came after the plan", disk.description())),
         }
     }
     let gone = gone.first()?;
-    Some(format!("disk {} went after the plan", gone.words()))
+    Some(format!("disk {} went after the plan", gone.description()))
 }
 
 /// Stops everything on disks that were just laid out, without wiping it.

@@ -63,10 +63,10 @@ fn an_expired_order_is_renewed_by_enrolling_again() {
 #[test]
 fn an_order_that_expired_in_the_middle_is_over_and_given_again_by_enrolling() {
     let again = request(0x56, Some("worker"), None);
-    let see = |story: &mut Story| {
+    let observe = |story: &mut Story| {
         let facts = crate::dhcp::request::Facts::default();
         let policy = agent::tests::policy();
-        let verdict = agent::see(
+        let verdict = agent::observe(
             &story.world,
             mac(0x56),
             &facts,
@@ -82,7 +82,7 @@ fn an_order_that_expired_in_the_middle_is_over_and_given_again_by_enrolling() {
         story.begin(1);
         story.later(25 * 3600);
         if boots {
-            see(&mut story);
+            observe(&mut story);
             assert_eq!(story.machine().state, State::Failed, "{name}");
             let why = story.machine().failure.first().expect("a cause");
             assert!(why.starts_with("the order to install expired"), "{why}");
@@ -93,7 +93,7 @@ fn an_order_that_expired_in_the_middle_is_over_and_given_again_by_enrolling() {
     }
     let mut story = Story::enrolled();
     story.later(25 * 3600);
-    see(&mut story);
+    observe(&mut story);
     assert_eq!(story.machine().state, State::Enrolled, "nothing was begun");
 }
 
@@ -180,7 +180,7 @@ fn a_listed_machine_brings_its_name_and_cards() {
     let mut story = Story::new();
     story.profiles =
         Profiles::read(&[("hosts/profiles/lab.toml".to_owned(), listed)]).expect("reads");
-    let verdict = agent::see(
+    let verdict = agent::observe(
         &story.world,
         mac(0x57),
         &crate::dhcp::request::Facts::default(),

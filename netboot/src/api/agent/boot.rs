@@ -25,7 +25,7 @@ pub enum Asker {
 /// enrolled. Anybody can send a DISCOVER in its name, so what is known of it is replaced only now and then.
 /// Also the place where a machine is given up whose attempts are used up, or whose order expired in the middle: in proxy
 /// mode it is answered with silence from here on, so no other door would ever hear of it.
-pub fn see(
+pub fn observe(
     world: &World,
     mac: Mac,
     facts: &Facts,

@@ -33,10 +33,10 @@ pub fn discovered(
             .tip(format!("pxe-admin show {mac}"));
         return refused(world, None, refusal, now, from);
     };
-    if machine.hardware.as_ref() == Some(hardware) && discovery.told.is_some() {
+    if machine.hardware.as_ref() == Some(hardware) && discovery.discovered.is_some() {
         return Verdict::yes((), Vec::new());
     }
-    if discovery.told.is_some() {
+    if discovery.discovered.is_some() {
         let refusal = Refusal::new(Code::WrongState, "its hardware is known already")
             .tip(format!("to have it told again: pxe-admin forget {mac}"));
         return Verdict::no(refusal);
@@ -52,14 +52,15 @@ pub fn discovered(
 
 /// Whether it can be kept and shown on a terminal.
 fn is_printable(hardware: &Hardware) -> bool {
-    fn plain(value: &Value) -> bool {
+    fn has_no_control_characters(value: &Value) -> bool {
         match value {
             Value::String(text) => !text.chars().any(char::is_control),
-            Value::Array(items) => items.iter().all(plain),
-            Value::Object(fields) => fields.values().all(plain),
+            Value::Array(items) => items.iter().all(has_no_control_characters),
+            Value::Object(fields) => fields.values().all(has_no_control_characters),
             Value::Null | Value::Bool(_) | Value::Number(_) => true,
         }
     }
-    serde_json::to_value(hardware)
-        .is_ok_and(|value| value.to_string().len() <= journal_limits::INVENTORY && plain(&value))
+    serde_json::to_value(hardware).is_ok_and(|value| {
+        value.to_string().len() <= journal_limits::INVENTORY && has_no_control_characters(&value)
+    })
 }

@@ -56,7 +56,7 @@ pub fn booted(
     if !(repeat && settled) {
         drafts.push(Draft::of(machine.id, Happening::Booted { generation }));
     }
-    let order = plain(&request.boot_order);
+    let order = printable_entries(&request.boot_order);
     if !order.is_empty() && order != machine.boot_order {
         drafts.push(Draft::of(machine.id, Happening::BootOrder { order }));
     }
@@ -64,7 +64,7 @@ pub fn booted(
 }
 
 /// What may be kept and shown of a firmware's boot entries.
-fn plain(order: &[Entry]) -> Vec<Entry> {
+fn printable_entries(order: &[Entry]) -> Vec<Entry> {
     const MOST: usize = 32;
 
     let title = |text: &str| text.chars().filter(|c| !c.is_control()).take(80).collect();

@@ -90,7 +90,7 @@ fn takes_inventory(attempt: &Attempt, hardware: &Hardware) -> Result<(), Refusal
         let refusal = Refusal::new(Code::TooLarge, "this is no inventory of a machine");
         return Err(refusal.fact(format!("it has {length} bytes")));
     }
-    if attempt.told.inventories >= journal_limits::INVENTORIES {
+    if attempt.tally.inventories >= journal_limits::INVENTORIES {
         let times = journal_limits::INVENTORIES;
         let message = format!("this attempt has told {times} different inventories");
         return Err(Refusal::new(Code::TooManyAttempts, message)

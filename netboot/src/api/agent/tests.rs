@@ -351,7 +351,7 @@ fn a_stranger_becomes_a_joined_node_by_evidence_alone() {
         uuid: Some("u-1".to_owned()),
         ..Facts::default()
     };
-    let verdict = see(
+    let verdict = observe(
         &story.world,
         mac(0x56),
         &facts,
@@ -429,7 +429,7 @@ fn a_reimaged_machine_keeps_both_installs_and_ignores_its_old_system() {
 
 #[test]
 fn a_boot_order_is_told_when_it_changes() {
-    use crate::loader::uefi::boot_order::{Entry, Source, trouble};
+    use crate::loader::uefi::boot_order::{Entry, Source, misorder};
 
     let entry = |number, source| Entry {
         number,
@@ -454,7 +454,7 @@ fn a_boot_order_is_told_when_it_changes() {
     }
     let known = &story.machine().boot_order;
     assert!(
-        trouble(known).is_some(),
+        misorder(known).is_some(),
         "what was seen last holds: {known:?}"
     );
     assert_eq!(known[0].title, "xy");
@@ -594,7 +594,7 @@ fn a_machine_that_never_claims_is_given_up_too_at_the_first_door_it_knocks_on() 
         assert_eq!(story.serve().0, Decision::Install);
         story.later(61);
     }
-    let verdict = see(
+    let verdict = observe(
         &story.world,
         mac(0x56),
         &Facts::default(),
@@ -711,7 +711,7 @@ fn without_a_release_the_plan_is_refused_and_the_hardware_kept() {
 fn strangers_are_bounded_and_say_nothing_new_twice() {
     let mut story = Story::new();
     for last in 0..20 {
-        let verdict = see(
+        let verdict = observe(
             &story.world,
             mac(last),
             &Facts::default(),
@@ -724,7 +724,7 @@ fn strangers_are_bounded_and_say_nothing_new_twice() {
     }
     assert_eq!(story.world.machines.len(), 10);
     let seq = story.world.seq;
-    let verdict = see(
+    let verdict = observe(
         &story.world,
         mac(1),
         &Facts::default(),

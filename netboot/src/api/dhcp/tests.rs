@@ -160,7 +160,7 @@ fn full_disk() -> Refusal {
 }
 
 /// `given`, or why there is no answer.
-fn words(outcome: &Outcome) -> String {
+fn outcome_text(outcome: &Outcome) -> String {
     match &outcome.answers {
         Ok(_) => outcome.given().into_owned(),
         Err(why) => format!("ignored: {why}"),
@@ -276,7 +276,7 @@ fn each_packet_needs_what_its_answer_depends_on_and_no_more() {
     ] {
         let (outcome, needed) = service.answers(door, Ok(request(kind, boot)));
         assert_eq!(needed, needs, "{name}");
-        assert_eq!(words(&outcome), want, "{name}");
+        assert_eq!(outcome_text(&outcome), want, "{name}");
         assert_eq!(
             (outcome.mac, outcome.xid),
             (Some(mac(0x56)), Some(7)),
@@ -333,7 +333,7 @@ fn a_decision_against_booting_ends_the_walk_beside_a_router_and_leaves_the_lease
             };
             let discover = request(Kind::Discover, Some(UEFI));
             let (outcome, _) = service.answers(Door::Dhcp, Ok(discover));
-            assert_eq!(words(&outcome), want, "{name}");
+            assert_eq!(outcome_text(&outcome), want, "{name}");
         }
     }
 }
@@ -382,7 +382,7 @@ fn an_address_is_offered_once_the_wire_was_asked_and_only_so_many_are_tried() {
             "lease after Silent(10.77.0.50)"
         ]
     );
-    assert_eq!(words(&outcome), "offered 10.77.0.50");
+    assert_eq!(outcome_text(&outcome), "offered 10.77.0.50");
 
     let crowded = Service {
         settled: (50..60).map(probes).collect(),

@@ -250,7 +250,7 @@ impl Areas {
     fn filled(options: Vec<Encoded>, largest: usize, file_is_unused: bool) -> Self {
         let whole: usize = options.iter().map(|option| option.octets.len()).sum();
         let mut areas = if whole <= largest {
-            Self::plain(largest)
+            Self::unsplit(largest)
         } else {
             Self::overloaded(largest, file_is_unused)
         };
@@ -264,7 +264,7 @@ impl Areas {
     }
 
     /// The areas where all options fit into the option area, which has room for `largest` octets.
-    fn plain(largest: usize) -> Self {
+    fn unsplit(largest: usize) -> Self {
         Self([largest.max(FIRST), 0, 0].map(Area::new))
     }
 

@@ -39,7 +39,7 @@ pub fn proxy_offer(
     Ok(Answer {
         bytes: sheet.finish()?,
         to: relay_or(request, To::Broadcast),
-        given: format!("offered {}{}", file.words(), form.words()),
+        given: format!("offered {}{}", file.log_name(), form.log_suffix()),
     })
 }
 
@@ -61,6 +61,6 @@ pub fn binl_ack(
     Ok(Answer {
         bytes: sheet.finish()?,
         to: To::Sender,
-        given: format!("named {} on 4011", file.words()),
+        given: format!("named {} on 4011", file.log_name()),
     })
 }

@@ -119,7 +119,7 @@ fn granted(
     }
     let mut given = outcome;
     if let Some((boot, file, form)) = file {
-        given = format!("{given} with {}{}", file.words(), form.words());
+        given = format!("{given} with {}{}", file.log_name(), form.log_suffix());
         boot_options(&mut sheet, boot, file, form, lan.address);
     }
     lan_options(&mut sheet, request, lan);

@@ -117,7 +117,7 @@ pub fn diagnose(boot: Option<&Boot>, setting: &Setting) -> Finding {
 
 /// All is well with the boot; and with the next one, unless its firmware will not ask the network.
 fn ordered(why: String, since: Option<Timestamp>, setting: &Setting) -> Finding {
-    match boot_order::trouble(&setting.boot_order) {
+    match boot_order::misorder(&setting.boot_order) {
         None => Finding::Well { why },
         Some(trouble) => Finding::Amiss(Diagnosis {
             after: why,

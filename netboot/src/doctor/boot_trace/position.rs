@@ -163,7 +163,7 @@ fn sent(part: Part, boot: &Boot) -> Point {
 fn scripted(given: &Script, setting: &Setting) -> Point {
     match given {
         Script::Disk { .. } => match &setting.local_boot {
-            Some(known) if known.is_exhausted() => Point::NoWayToDisk(known.words()),
+            Some(known) if known.is_exhausted() => Point::NoWayToDisk(known.description()),
             _ => Point::DiskSilent,
         },
         Script::Wait => Point::Unanswered(Why::Stranger, "not enrolled".to_owned()),

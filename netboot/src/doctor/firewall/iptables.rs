@@ -8,7 +8,7 @@ use super::{Entry, Protocol, Rule, Ruleset, Test, Verdict, network};
 pub fn read(text: &str) -> Ruleset {
     let mut ruleset = Ruleset::default();
     for line in text.lines() {
-        let words = words(line);
+        let words = arguments(line);
         let mut words = words.iter().map(String::as_str);
         let (Some(command), Some(chain)) = (words.next(), words.next()) else {
             continue;
@@ -33,7 +33,7 @@ fn named(chain: &str) -> String {
 
 /// What is quoted (comments, the beginnings of log lines) is one word that nobody looks at: whoever wrote it
 /// may have written options there.
-fn words(line: &str) -> Vec<String> {
+fn arguments(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quoted = false;
     let mut chars = line.chars();

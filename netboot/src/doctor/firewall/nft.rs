@@ -174,7 +174,7 @@ impl Reader<'_> {
                     let set = self.sets.get(&format!("{}{name}", self.table));
                     return set.map_or_else(Vec::new, |elements| {
                         let elements = elements.as_array().map_or(&[][..], Vec::as_slice);
-                        elements.iter().map(plain).collect()
+                        elements.iter().map(element_value).collect()
                     });
                 }
                 None => None,
@@ -182,7 +182,7 @@ impl Reader<'_> {
             _ => None,
         };
         match list {
-            Some(list) => list.iter().map(plain).collect(),
+            Some(list) => list.iter().map(element_value).collect(),
             None => vec![right.clone()],
         }
     }
@@ -226,7 +226,7 @@ impl Reader<'_> {
 }
 
 /// An element of a set may carry a timeout or a comment around its value.
-fn plain(element: &Value) -> Value {
+fn element_value(element: &Value) -> Value {
     element
         .get("elem")
         .and_then(|e| e.get("val"))

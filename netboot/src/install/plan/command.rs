@@ -100,7 +100,7 @@ impl PlannedCommand {
     }
 
     /// As one would type it, with the devices' names of when the plan was made, and its input below it.
-    pub fn words(&self, plan: &Plan) -> String {
+    pub fn command_line(&self, plan: &Plan) -> String {
         let mut words = quoted(&self.program);
         for arg in &self.args {
             let word = match arg {

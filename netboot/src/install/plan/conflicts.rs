@@ -111,8 +111,8 @@ fn shared(disk: &Disk, held: &Holding, other: &Disk, part: &Holding) -> Refusal 
         disk.node, other.node
     );
     Refusal::new(Code::PlanRefused, message)
-        .fact(format!("disk {}", disk.words()))
-        .fact(format!("disk {}", other.words()))
+        .fact(format!("disk {}", disk.description()))
+        .fact(format!("disk {}", other.description()))
         .fact("without its part here, what the other disk holds could be lost; nothing was written")
         .tip(format!(
             "if the other disk is needed as it is: take `{}` out of the {what} first, or select another disk",
@@ -130,8 +130,8 @@ fn perhaps_shared(disk: &Disk, held: &Holding, other: &Disk, part: &Holding) -> 
         disk.node, other.node
     );
     Refusal::new(Code::PlanRefused, message)
-        .fact(format!("disk {}", disk.words()))
-        .fact(format!("disk {}", other.words()))
+        .fact(format!("disk {}", disk.description()))
+        .fact(format!("disk {}", other.description()))
         .fact(format!(
             "whether `{}` and `{}` belong together cannot be read; nothing was written",
             held.node, part.node
@@ -174,7 +174,7 @@ fn equal_names(others: &[&Disk], devices: &Devices) -> Result<(), Refusal> {
             continue;
         };
         return Err(Refusal::new(Code::PlanRefused, message)
-            .fact(format!("disk {}", disk.words()))
+            .fact(format!("disk {}", disk.description()))
             .fact("the installed system finds its partitions by label, and could mount that one")
             .fact("nothing was written")
             .tip(tip));
@@ -198,7 +198,7 @@ fn equal_pools(others: &[&Disk], devices: &Devices) -> Result<(), Refusal> {
     let pool = &held.label;
     let message = format!("another disk is part of a pool named `{pool}`");
     Err(Refusal::new(Code::PlanRefused, message)
-        .fact(format!("disk {}", disk.words()))
+        .fact(format!("disk {}", disk.description()))
         .fact("the installed system finds its pool by name, and could take that one")
         .fact("nothing was written")
         .tip(format!(
@@ -251,7 +251,7 @@ fn taken_by_script(others: &[&Disk], scripted: &Scripted) -> Result<(), Refusal>
         };
         let message = format!("another disk is part of {what} named `{name}`");
         return Err(Refusal::new(Code::PlanRefused, message)
-            .fact(format!("disk {}", disk.words()))
+            .fact(format!("disk {}", disk.description()))
             .fact(format!(
                 "disko's script goes on with {what} of that name if it finds one, and could write there"
             ))
@@ -279,7 +279,7 @@ fn preserved_elsewhere(chosen: &[&Disk], devices: &Devices) -> Result<(), Refusa
                 slot.label, devices.disks[at].name, wanted.name
             );
             return Err(Refusal::new(Code::PlanRefused, message)
-                .fact(format!("disk {}", other.words()))
+                .fact(format!("disk {}", other.description()))
                 .fact("nothing was written")
                 .tip(
                     "name each disk in `[disk] select`, in the order in which the table has them",

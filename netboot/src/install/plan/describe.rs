@@ -18,9 +18,9 @@ pub(super) fn destroyed_and_kept(
             // The partition table is written anew with the entries of what stays, so it is not counted as destroyed.
             let table = planned.keeps() && holding.node == disk.node;
             match (stays, table) {
-                (true, _) => kept.push(holding.words()),
+                (true, _) => kept.push(holding.description()),
                 (_, true) => {}
-                _ => destroyed.push(holding.words()),
+                _ => destroyed.push(holding.description()),
             }
         }
     }

@@ -142,7 +142,7 @@ fn number(mut placed: Vec<Placed<'_>>, devices: &Devices) -> Vec<Partition> {
             size,
             kept,
         } = one;
-        let holds = slot.content.as_ref().map(Content::words);
+        let holds = slot.content.as_ref().map(Content::description);
         Partition {
             number,
             label: slot.label.clone(),
@@ -174,7 +174,7 @@ fn disk_too_small(disk: &Disk, needed: u64, kept: &[Placed<'_>]) -> Refusal {
     let needed = needed.saturating_add(2 * MIB);
     let message = "the chosen disk is too small for this system";
     let refusal = Refusal::new(Code::PlanRefused, message)
-        .fact(format!("disk {}", disk.words()))
+        .fact(format!("disk {}", disk.description()))
         .fact(format!("needed: {}", size_words(needed)));
     let refusal = match kept.iter().map(|one| one.size).fold(0, u64::saturating_add) {
         0 => refusal,
@@ -189,7 +189,7 @@ fn no_room(disk: &Disk, slot: &Slot, start: u64) -> Refusal {
         slot.label
     );
     Refusal::new(Code::PlanRefused, message)
-        .fact(format!("disk {}", disk.words()))
+        .fact(format!("disk {}", disk.description()))
         .fact("nothing was written")
         .tip("take its `start` out: then it goes where there is room")
 }

@@ -23,7 +23,7 @@ pub(super) fn preserved<'a>(disk: &'a Disk, slot: &Slot) -> Result<Option<&'a Ho
             Code::PlanRefused,
             format!("the partition `{}` cannot be preserved: {why}", slot.label),
         )
-        .fact(format!("disk {}", disk.words()))
+        .fact(format!("disk {}", disk.description()))
         .fact("nothing was written")
     };
     let named = |held: &&Holding| held.partition_label == slot.label;

@@ -36,7 +36,9 @@ pub(super) fn script(order: &Order<'_>, chosen: &[&Disk]) -> Result<StorePath, R
             Code::PlanRefused,
             "the chosen disks are too small for this system",
         );
-        let disks = chosen.iter().map(|disk| format!("disk {}", disk.words()));
+        let disks = chosen
+            .iter()
+            .map(|disk| format!("disk {}", disk.description()));
         return Err(disks
             .fold(refusal, Refusal::fact)
             .fact(format!("needed: {}", size_words(needed)))

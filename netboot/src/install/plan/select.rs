@@ -105,7 +105,7 @@ fn refusal(disks: &[Disk], profile: &Profile, found: &[&Disk], count: usize) -> 
     let listed = disks.iter().map(|disk| {
         let kept = is_kept(disk, profile);
         let kept = if kept { ", named by `keep`" } else { "" };
-        format!("disk {}{kept}", disk.words())
+        format!("disk {}{kept}", disk.description())
     });
     let refusal = listed
         .fold(refusal, Refusal::fact)

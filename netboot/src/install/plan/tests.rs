@@ -44,7 +44,7 @@ fn a_tpm_gets_a_key_of_its_own_for_each_encrypted_volume() {
         machine.tpm2 = tpm2;
         let plan = plan_of(&machine, &disk_of(layout)).expect("a plan");
         let enroll = plan.commands.iter().filter(|c| c.may_fail);
-        let said: Vec<String> = enroll.map(|command| command.words(&plan)).collect();
+        let said: Vec<String> = enroll.map(|command| command.command_line(&plan)).collect();
         let want: Vec<String> = want
             .into_iter()
             .map(|device| {
@@ -477,7 +477,13 @@ fn outline(plan: &Plan) -> String {
         .iter()
         .filter(|c| c.step != crate::install::report::Step::Unmount);
     for command in commands {
-        text.push_str(command.words(plan).lines().next().unwrap_or_default());
+        text.push_str(
+            command
+                .command_line(plan)
+                .lines()
+                .next()
+                .unwrap_or_default(),
+        );
         text.push('\n');
     }
     text

@@ -105,7 +105,7 @@ fn what_is_known_is_said_in_words() {
              the loader on its EFI system partition, ending without an error",
         ),
     ] {
-        assert_eq!(known.words(), want);
+        assert_eq!(known.description(), want);
     }
 }
 

@@ -1,6 +1,6 @@
 //! `pxelinux.cfg/01-52-54-00-12-34-56`: what U-Boot runs after `pxe get`, in the words of extlinux.
 
-use super::{Entry, Installer, Script, plain};
+use super::{Entry, Installer, Script, screen_text};
 
 /// A menu of one entry.
 ///
@@ -9,7 +9,7 @@ use super::{Entry, Installer, Script, plain};
 pub fn text(script: &Script<'_>) -> String {
     match script.entry {
         Entry::Installer(installer) => install(script, installer),
-        Entry::Disk { why, .. } => leave(&format!("Nothing to install: {}", plain(why))),
+        Entry::Disk { why, .. } => leave(&format!("Nothing to install: {}", screen_text(why))),
         // It has no way to ask again: that is for the next power-on.
         Entry::Wait => leave(&format!(
             "This machine is not enrolled. To install it: pxe-admin enroll {}",

@@ -3,7 +3,7 @@
 //! Debian's signed GRUB has no HTTP, so all of it comes by TFTP. The server is named each time: GRUB 2.06 takes its own
 //! from the packet that gave it an address, which is the home router's.
 
-use super::{Entry, Installer, Script, plain};
+use super::{Entry, Installer, Script, screen_text};
 use crate::base::address::Address;
 use crate::loader::local_boot::Way;
 
@@ -31,7 +31,7 @@ pub fn text(script: &Script<'_>) -> String {
                 Way::NextEntry => "exit 1\n",
                 _ => LEAVE,
             };
-            format!("echo 'Nothing to install: {}.'\n{leave}", plain(why))
+            format!("echo 'Nothing to install: {}.'\n{leave}", screen_text(why))
         }
         Entry::Wait => format!(
             "echo 'This machine is not enrolled. To install it: pxe-admin enroll {}'\n",
@@ -56,7 +56,7 @@ fn install(script: &Script<'_>, installer: &Installer) -> String {
     let (server, mac) = (script.address.ip, script.mac);
     let folder = installer.folder(mac);
     let doing = installer.doing(mac);
-    let arguments: String = words(&script.arguments(installer))
+    let arguments: String = unquoted_words(&script.arguments(installer))
         .map(|word| format!(" '{word}'"))
         .collect();
     format!(
@@ -72,8 +72,8 @@ echo 'The installer did not load; asking again in 5 seconds.'
 }
 
 /// The words of a kernel command line without their double quotes, which GRUB puts around each word with a space
-/// (`grub_create_loader_cmdline`). There are no single quotes in it: see [`super::sayable`].
-fn words(cmdline: &str) -> impl Iterator<Item = String> {
+/// (`grub_create_loader_cmdline`). There are no single quotes in it: see [`super::is_portable_cmdline`].
+fn unquoted_words(cmdline: &str) -> impl Iterator<Item = String> {
     let mut quoted = false;
     let split = move |c: char| {
         quoted ^= c == '"';

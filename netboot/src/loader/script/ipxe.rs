@@ -1,6 +1,6 @@
 //! A script for iPXE.
 
-use super::{Entry, Installer, Script, plain};
+use super::{Entry, Installer, Script, screen_text};
 use crate::base::address::Address;
 use crate::base::mac::Mac;
 use crate::loader::local_boot::Way;
@@ -11,7 +11,7 @@ pub fn text(script: &Script<'_>) -> String {
         Entry::Installer(installer) => install(script, installer),
         Entry::Disk { why, way } => format!(
             "#!ipxe\necho Nothing to install: {}.\n{}",
-            plain(why),
+            screen_text(why),
             leave(*way)
         ),
         Entry::Wait => wait(script),

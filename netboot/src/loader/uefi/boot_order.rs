@@ -200,7 +200,7 @@ pub fn wanted(order: &[u16], known: &[Entry], current: Option<u16>, disks: &[u16
 
 /// What is wrong with the order for a machine that is to be installed again from afar: the disk stands before the network,
 /// or the network is not in it at all. An order that could not be read is not judged.
-pub fn trouble(order: &[Entry]) -> Option<String> {
+pub fn misorder(order: &[Entry]) -> Option<String> {
     let said = |entry: &Entry| format!("{:04X} {:?}", entry.number, entry.title);
     let disk = order
         .iter()
@@ -223,7 +223,7 @@ pub fn trouble(order: &[Entry]) -> Option<String> {
 
 /// The command that puts it right on the machine: the network first, the others as they are. `None` where there is no
 /// entry of the network.
-pub fn mending(order: &[Entry]) -> Option<String> {
+pub fn fix_command(order: &[Entry]) -> Option<String> {
     let network = order.iter().find(|entry| entry.source == Source::Network)?;
     let numbers: Vec<u16> = order.iter().map(|entry| entry.number).collect();
     let wanted = wanted(&numbers, order, Some(network.number), &[]);
@@ -408,7 +408,7 @@ mod tests {
             ),
         ] {
             let order: Vec<Entry> = (1..).zip(sources).map(|(n, s)| entry(n, *s)).collect();
-            assert_eq!(trouble(&order).is_some(), bad, "{name}");
+            assert_eq!(misorder(&order).is_some(), bad, "{name}");
         }
     }
 
@@ -423,20 +423,20 @@ mod tests {
             entry(2, Network),
         ];
         assert_eq!(
-            trouble(&order).as_deref(),
+            misorder(&order).as_deref(),
             Some(
                 "its firmware tries the disk (0007 \"entry 7\") before the network (0001 \"entry 1\")"
             )
         );
         assert_eq!(
-            mending(&order).as_deref(),
+            fix_command(&order).as_deref(),
             Some("efibootmgr --bootorder 0001,0007,001A,0002")
         );
         assert_eq!(
-            trouble(&order[..2]).as_deref(),
+            misorder(&order[..2]).as_deref(),
             Some("its firmware tries only the disk (0007 \"entry 7\"), never the network")
         );
-        assert_eq!(mending(&order[..2]), None);
+        assert_eq!(fix_command(&order[..2]), None);
     }
 
     #[test]

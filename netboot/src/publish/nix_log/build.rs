@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::line::{BUILD, BUILDS, COPY_PATH, COPY_PATHS, Said, WARNING, plain};
+use super::line::{BUILD, BUILDS, COPY_PATH, COPY_PATHS, Said, WARNING, without_colours};
 
 /// The most lines of Nix's own messages that are kept: a trace may have thousands, and its end says most.
 const WORDS: usize = 100;
@@ -122,7 +122,7 @@ impl BuildLog {
     }
 
     fn word(&mut self, text: &str) {
-        for line in plain(text).lines() {
+        for line in without_colours(text).lines() {
             let line = line.trim_end();
             if line.is_empty() {
                 continue;
@@ -172,7 +172,7 @@ impl BuildLog {
     }
 
     /// Nix's own errors and warnings, line by line, without colours.
-    pub fn words(&self) -> impl Iterator<Item = &str> {
+    pub fn messages(&self) -> impl Iterator<Item = &str> {
         self.words.iter().map(String::as_str)
     }
 }
@@ -262,7 +262,7 @@ mod tests {
         log.take(r#"@nix {"action":"msg","level":0,"msg":"\u001b[31;1merror:\u001b[0m builder for '\u001b[35;1m/nix/store/x.drv\u001b[0m' failed with exit code 3;\n       last 1 log lines:\n       > no such file"}"#);
         log.take(r#"@nix {"action":"msg","level":3,"msg":"building '/nix/store/x.drv'..."}"#);
         log.take("Segmentation fault");
-        let words: Vec<&str> = log.words().collect();
+        let words: Vec<&str> = log.messages().collect();
         assert_eq!(
             words,
             [
@@ -275,8 +275,8 @@ mod tests {
         for n in 0..300 {
             log.take(&format!("line {n}"));
         }
-        assert_eq!(log.words().count(), WORDS);
-        assert_eq!(log.words().last(), Some("line 299"));
+        assert_eq!(log.messages().count(), WORDS);
+        assert_eq!(log.messages().last(), Some("line 299"));
     }
 
     #[test]
@@ -296,7 +296,7 @@ mod tests {
             log.take(&format!(r#"@nix {{"action":"stop","id":{id}}}"#));
         }
         log.take(r#"@nix {"action":"msg","level":0,"msg":"error: builder for '/nix/store/broken.drv' failed with exit code 3"}"#);
-        let words: Vec<&str> = log.words().collect();
+        let words: Vec<&str> = log.messages().collect();
         assert_eq!(words.len(), 1 + TAIL);
         assert_eq!(
             words[0],
@@ -319,7 +319,7 @@ mod tests {
         ] {
             log.take(line);
         }
-        assert_eq!(log.words().count(), 0);
+        assert_eq!(log.messages().count(), 0);
         assert_eq!(log.builds(), Count::default());
     }
 }

@@ -65,7 +65,7 @@ impl CacheLog {
     }
 
     /// Nix's own words, in the order it said them.
-    pub fn words(&self) -> &[String] {
+    pub fn messages(&self) -> &[String] {
         &self.words
     }
 }
@@ -143,7 +143,7 @@ mod tests {
             assert!(!log.take(line));
         }
         assert_eq!(
-            log.words(),
+            log.messages(),
             [
                 "error: writing to file: No space left on device",
                 "error: it broke before it could say so properly"

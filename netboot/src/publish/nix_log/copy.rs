@@ -107,7 +107,7 @@ impl CopyLog {
     }
 
     /// Nix's own words, in the order it said them.
-    pub fn words(&self) -> &[String] {
+    pub fn messages(&self) -> &[String] {
         &self.words
     }
 
@@ -230,9 +230,9 @@ mod tests {
             ));
             assert_eq!(log.cause(), want, "{name}");
             assert!(
-                !log.words()[0].contains('\u{1b}'),
+                !log.messages()[0].contains('\u{1b}'),
                 "{name}: {:?}",
-                log.words()
+                log.messages()
             );
         }
     }
@@ -251,7 +251,7 @@ mod tests {
             log.take(line);
         }
         assert_eq!(
-            (log.done(), log.words()),
+            (log.done(), log.messages()),
             (0, &["plain words".to_owned()][..])
         );
     }

@@ -99,7 +99,7 @@ impl Said {
 }
 
 /// Without colours (ECMA-48 `ESC [ … letter`).
-pub(super) fn plain(text: &str) -> String {
+pub(super) fn without_colours(text: &str) -> String {
     let mut parts = text.split('\u{1b}');
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -113,5 +113,8 @@ pub(super) fn plain(text: &str) -> String {
 
 /// Without colours, on one line.
 pub(super) fn on_one_line(text: &str) -> String {
-    plain(text).split_whitespace().collect::<Vec<_>>().join(" ")
+    without_colours(text)
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
 }

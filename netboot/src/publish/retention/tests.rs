@@ -8,7 +8,7 @@ use crate::api::agent::tests::{Story, toplevel};
 use crate::api::types::EnrollRequest;
 use crate::test_support::mac;
 
-fn words(judged: &[Judged]) -> Vec<String> {
+fn judged_text(judged: &[Judged]) -> Vec<String> {
     let line = |Judged { release, why }: &Judged| {
         let why: Vec<String> = why.iter().map(ToString::to_string).collect();
         format!("{}: {}", release.number, why.join(", "))
@@ -17,7 +17,7 @@ fn words(judged: &[Judged]) -> Vec<String> {
 }
 
 fn judged(story: &Story, keep: u32) -> Vec<String> {
-    words(&judge(&story.world, &story.profiles, keep))
+    judged_text(&judge(&story.world, &story.profiles, keep))
 }
 
 fn pruned(story: &mut Story, keep: u32) -> Vec<u32> {
@@ -187,13 +187,13 @@ fn a_shared_nar_and_a_young_stranger_stay() {
     };
     assert_eq!(sweep(&contents, &[path(1)], &[path(3)]), want);
     for (name, n, want) in [("whole", 1, 0), ("torn", 7, 1), ("absent", 8, 1)] {
-        assert_eq!(lacks(&contents, &path(n)), want, "{name}");
+        assert_eq!(missing(&contents, &path(n)), want, "{name}");
     }
     let mut without = contents;
     without.nars.remove("shared");
     without.entries.remove(&hash(2));
     assert_eq!(
-        lacks(&without, &path(3)),
+        missing(&without, &path(3)),
         2,
         "a NAR of one, the narinfo of another"
     );

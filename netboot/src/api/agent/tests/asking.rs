@@ -6,7 +6,7 @@ impl Story {
     /// Somebody reads the machine's boot script, in the way of its door: first it is seen, then served.
     fn somebody_asks(&mut self) -> (Decision, Option<Ticket>) {
         let (asker, facts) = (Asker::Somebody, Facts::default());
-        let verdict = see(
+        let verdict = observe(
             &self.world,
             mac(0x56),
             &facts,

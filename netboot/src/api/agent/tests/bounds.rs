@@ -7,7 +7,7 @@ const DAY: u64 = 24 * 60 * 60;
 
 impl Story {
     fn seen(&mut self, mac: Mac, facts: &Facts) {
-        let verdict = see(
+        let verdict = observe(
             &self.world,
             mac,
             facts,

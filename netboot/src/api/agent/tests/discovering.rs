@@ -16,7 +16,7 @@ impl Story {
         let mut story = Self::new();
         story.publish("one");
         let facts = Facts::default();
-        let verdict = see(
+        let verdict = observe(
             &story.world,
             mac(0x56),
             &facts,

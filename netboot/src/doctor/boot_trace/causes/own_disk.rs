@@ -10,7 +10,7 @@ pub(in crate::doctor::boot_trace) fn reordered(order: &[Entry]) -> Vec<Cause> {
         "the firmware put the order back; it will not be installed again from afar like this",
     )
     .tip("in its setup, put the network before the disk");
-    if let Some(command) = boot_order::mending(order) {
+    if let Some(command) = boot_order::fix_command(order) {
         back = back.tip(format!("or on the machine: {command}"));
     }
     vec![

@@ -398,7 +398,7 @@ fn sound(
         laid(disk, planned, &devices.disks[place].partitions)?;
     }
     for command in &plan.commands {
-        let words = command.words(plan);
+        let words = command.command_line(plan);
         for other in &others {
             prop_assert!(!words.contains(&format!("/dev/{}", other.node)), "{words}");
         }
@@ -565,7 +565,7 @@ fn keeps(plan: &Plan, chosen: &[&Disk], devices: &Devices) -> Result<(), TestCas
             let kept = plan
                 .partition(device)
                 .is_some_and(|partition| partition.kept);
-            prop_assert!(!kept, "{}", command.words(plan));
+            prop_assert!(!kept, "{}", command.command_line(plan));
         }
     }
     Ok(())

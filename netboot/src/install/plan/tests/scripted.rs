@@ -57,7 +57,11 @@ fn the_script_is_what_is_run_and_the_disks_are_those_that_were_chosen() {
     let mut disks = two();
     disks[0].holds = vec![holding("vda", "gpt", ""), holding("vda1", "ext4", "photos")];
     let plan = planned(&hardware(Firmware::Bios, disks), Some(SCRIPT)).expect("a plan");
-    let commands: Vec<String> = plan.commands.iter().map(|one| one.words(&plan)).collect();
+    let commands: Vec<String> = plan
+        .commands
+        .iter()
+        .map(|one| one.command_line(&plan))
+        .collect();
     let program = format!("{SCRIPT}/bin/disko-format-mount");
     assert_eq!(commands, [program.as_str(), "umount --recursive /mnt"]);
     assert_eq!(plan.script.as_ref().map(StorePath::as_str), Some(SCRIPT));

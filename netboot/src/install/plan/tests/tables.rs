@@ -100,7 +100,7 @@ fn what_is_preserved_keeps_its_place_and_the_others_go_around_it() {
         mount -t btrfs -o subvol=@home /dev/vdb3 /mnt/home
     "#]]
     .assert_eq(&outline(&plan));
-    assert_eq!(plan.keeps, [kept.words()]);
+    assert_eq!(plan.keeps, [kept.description()]);
     assert_eq!(plan.destroys, ["vdb2: xfs \"old\", 1.0 GiB"]);
 }
 
@@ -310,7 +310,7 @@ fn a_table_for_one_firmware_is_refused_on_the_other() {
         let refusal = plan(fits_not).expect_err(part);
         let text = format!(
             "lacks the partition from which this machine's firmware ({}) starts",
-            fits_not.words()
+            fits_not.name()
         );
         assert!(refusal.message.contains(&text), "{refusal}");
     }

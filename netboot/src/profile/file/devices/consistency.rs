@@ -185,7 +185,7 @@ fn lacks(draft: &Draft, firmware: Firmware) -> Option<&'static str> {
         arrays: draft.arrays.clone(),
         pools: Vec::new(),
     };
-    devices.lacks(firmware)
+    devices.missing(firmware)
 }
 
 /// An aarch64 machine has UEFI; others start by UEFI or by BIOS.

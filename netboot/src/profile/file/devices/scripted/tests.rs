@@ -48,7 +48,7 @@ fn what_the_guards_need_is_found_in_it() {
     let layout = read(TABLE).expect("reads");
     assert_eq!(layout.name(), "[disk.devices] by disko");
     for firmware in [Firmware::Uefi, Firmware::Bios] {
-        assert_eq!(layout.devices(firmware).lacks(firmware), None);
+        assert_eq!(layout.devices(firmware).missing(firmware), None);
     }
     let Layout::Scripted(scripted) = layout else {
         panic!("{layout:?}");
@@ -82,7 +82,7 @@ fn what_a_firmware_starts_from_is_missed() {
         (Firmware::Bios, "\"EF02\"", "\"8300\""),
     ] {
         let layout = read(&TABLE.replacen(from, to, 1)).expect("reads");
-        assert!(layout.devices(firmware).lacks(firmware).is_some(), "{to}");
+        assert!(layout.devices(firmware).missing(firmware).is_some(), "{to}");
     }
 }
 
