@@ -13,7 +13,7 @@ use appliance::config::settings::Settings;
 use appliance::config::validate::check;
 use appliance::config::{Ports, Source};
 use appliance::{net, run};
-use netboot::publish::narinfo::NixHash;
+use netboot::publish::nix_hash::NixHash;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use netboot::base::store_path::StorePath;
-use netboot::publish::narinfo::{NarFile, NarInfo, NixHash};
+use netboot::publish::narinfo::{NarFile, NarInfo};
+use netboot::publish::nix_hash::NixHash;
 use ring::signature::{ED25519, UnparsedPublicKey};
 use sha2::{Digest, Sha256};
 

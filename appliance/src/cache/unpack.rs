@@ -5,7 +5,8 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use lzma_rust2::XzReader;
-use netboot::publish::narinfo::{NixHash, Packed};
+use netboot::publish::narinfo::Packed;
+use netboot::publish::nix_hash::NixHash;
 use ruzstd::decoding::StreamingDecoder;
 use sha2::{Digest, Sha256};
 

@@ -1,6 +1,6 @@
 //! Whether this system was started from a disk: the firmware says so, or it is mounted where live systems mount their medium.
 
-use netboot::loader::uefi::boot_order::{HardDrive, guid};
+use netboot::loader::uefi::load_option::{HardDrive, guid};
 
 use crate::busy::mount_points;
 use crate::disk_facts::{Child, children, udev};
@@ -43,7 +43,7 @@ fn is_named(from: &HardDrive, roots: &Roots, part: &Child, sector: u32) -> bool 
 #[cfg(test)]
 mod tests {
     use netboot::disk::hardware::Firmware;
-    use netboot::loader::uefi::boot_order::{self, Esp};
+    use netboot::loader::uefi::load_option::{self, Esp};
 
     use super::*;
     use crate::fake::{DiskSpec, Fake};
@@ -55,7 +55,7 @@ mod tests {
             size: 0x1000,
             id: guid("00112233-4455-6677-8899-aabbccddeeff").expect("a GUID"),
         };
-        boot_order::write("UEFI stick", &esp, r"\EFI\BOOT\BOOTX64.EFI")
+        load_option::write("UEFI stick", &esp, r"\EFI\BOOT\BOOTX64.EFI")
     }
 
     fn machine() -> Fake {

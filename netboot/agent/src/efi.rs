@@ -6,7 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use netboot::loader::uefi::boot_order::{self, ATTRIBUTES, Entry, Esp, HardDrive};
+use netboot::loader::uefi::boot_order::{self, Entry};
+use netboot::loader::uefi::load_option::{self, ATTRIBUTES, Esp, HardDrive};
 
 use crate::outside::Roots;
 
@@ -51,7 +52,7 @@ fn entries(roots: &Roots) -> Vec<(Entry, Option<[u8; 16]>)> {
     let names = crate::inventory::names(&folder);
     let numbers = names.iter().filter_map(number);
     numbers
-        .filter_map(|n| boot_order::read(n, &read(roots, &format!("Boot{n:04X}"))?))
+        .filter_map(|n| load_option::read(n, &read(roots, &format!("Boot{n:04X}"))?))
         .collect()
 }
 
@@ -70,7 +71,7 @@ pub(crate) fn order(roots: &Roots) -> Vec<Entry> {
 /// The partition that this system was started from, if the firmware says so.
 pub(crate) fn started_from(roots: &Roots) -> Option<HardDrive> {
     let number = numbers(roots, "BootCurrent").first().copied()?;
-    boot_order::hard_drive(&read(roots, &format!("Boot{number:04X}"))?)
+    load_option::hard_drive(&read(roots, &format!("Boot{number:04X}"))?)
 }
 
 /// Gives each installed disk an entry, and puts them behind the network. Entries of disks that an earlier install had and
@@ -97,7 +98,7 @@ pub(crate) fn network_then(roots: &Roots, esps: &[Esp]) -> anyhow::Result<Vec<En
         write(
             roots,
             &format!("Boot{number:04X}"),
-            &boot_order::write(&title, esp, &format!(r"\EFI\BOOT\{}", LOADERS[0])),
+            &load_option::write(&title, esp, &format!(r"\EFI\BOOT\{}", LOADERS[0])),
         )
         .context("the firmware takes no boot entry for the disk")?;
         disks.push(number);
@@ -196,7 +197,7 @@ mod tests {
         variable(
             &fake,
             "Boot0000",
-            &boot_order::write("Windows", &esp(9), r"\w.efi"),
+            &load_option::write("Windows", &esp(9), r"\w.efi"),
         );
         variable(&fake, "Boot0003", &network("PXE 1"));
         variable(&fake, "Boot0004", &network("PXE 2"));

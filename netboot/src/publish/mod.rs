@@ -5,6 +5,7 @@ pub mod closure;
 pub mod installer;
 pub mod nar;
 pub mod narinfo;
+pub mod nix_hash;
 pub mod nix_log;
 pub mod retention;
 pub mod space_reservation;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use super::nix_hash::{NixHash, base32};
 use crate::base::store_path::StorePath;
 
 /// One entry of a binary cache, as Nix writes it (`src/libstore/nar-info.cc`). References are in the order of Nix, which
@@ -40,10 +41,6 @@ pub enum Packed {
     Zstd,
     Xz,
 }
-
-/// A SHA-256, written as Nix writes it: 52 letters of its base 32.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NixHash(pub [u8; 32]);
 
 /// What is wrong with a text that should be a narinfo.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -226,62 +223,6 @@ impl fmt::Display for NarFile {
     }
 }
 
-/// The letters of Nix's base 32: no e, o, u, t.
-const LETTERS: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
-
-/// Letters of 256 bits, five a letter.
-const LENGTH: usize = 52;
-
-impl NixHash {
-    /// Without `sha256:`. The last bits come first (`src/libutil/hash.cc`).
-    fn letters(self) -> String {
-        let letter = |n: usize| {
-            let (octet, bit) = (n * 5 / 8, n * 5 % 8);
-            let next = self.0.get(octet + 1).copied().unwrap_or(0);
-            let both = u16::from(self.0[octet]) | u16::from(next) << 8;
-            char::from(LETTERS[usize::from(both >> bit & 31)])
-        };
-        (0..LENGTH).rev().map(letter).collect()
-    }
-}
-
-fn base32(text: &str) -> Option<NixHash> {
-    if text.len() != LENGTH {
-        return None;
-    }
-    let mut octets = [0_u8; 32];
-    for (n, letter) in text.bytes().rev().enumerate() {
-        let digit = LETTERS.iter().position(|known| *known == letter)?;
-        let (octet, bit) = (n * 5 / 8, n * 5 % 8);
-        let [low, high] = (u16::try_from(digit).ok()? << bit).to_le_bytes();
-        octets[octet] |= low;
-        match octets.get_mut(octet + 1) {
-            Some(next) => *next |= high,
-            // 260 bits are written for 256: the rest is zero.
-            None if high != 0 => return None,
-            None => {}
-        }
-    }
-    Some(NixHash(octets))
-}
-
-impl FromStr for NixHash {
-    type Err = NarInfoError;
-
-    fn from_str(text: &str) -> Result<Self, NarInfoError> {
-        let letters = text.strip_prefix("sha256:");
-        letters
-            .and_then(base32)
-            .ok_or_else(|| wrong("it is not `sha256:` and 52 letters of base 32"))
-    }
-}
-
-impl fmt::Display for NixHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sha256:{}", self.letters())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -400,25 +341,7 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_hash_is_written_as_nix_writes_it() {
-        let octets = [
-            0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f,
-            0xb9, 0x24, 0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b,
-            0x78, 0x52, 0xb8, 0x55,
-        ];
-        assert_eq!(NixHash(octets).to_string(), format!("sha256:{NOTHING}"));
-        // 260 bits are written; the four above the hash must be zero.
-        assert_eq!(base32(&format!("z{}", &NOTHING[1..])), None);
-    }
-
     proptest! {
-        #[test]
-        fn any_hash_is_read_as_it_is_printed(octets in proptest::array::uniform32(any::<u8>())) {
-            let hash = NixHash(octets);
-            prop_assert_eq!(hash.to_string().parse(), Ok(hash));
-        }
-
         #[test]
         fn any_text_is_read_or_refused(text in "(?s).{0,400}") {
             let _ = text.parse::<NarInfo>();

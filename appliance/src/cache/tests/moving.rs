@@ -2,7 +2,8 @@
 
 use crate::cache::folder::Folder;
 use netboot::base::store_path::StorePath;
-use netboot::publish::narinfo::{NarFile, NarInfo, NixHash, Packed};
+use netboot::publish::narinfo::{NarFile, NarInfo, Packed};
+use netboot::publish::nix_hash::NixHash;
 use sha2::{Digest, Sha256};
 use std::path::Path;
 

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use netboot::disk::hardware::Firmware;
 use netboot::disk::layout::Purpose;
 use netboot::install::plan::{Device, Plan};
-use netboot::loader::uefi::boot_order::{Esp, guid};
+use netboot::loader::uefi::load_option::{Esp, guid};
 
 use crate::busy::mount_points;
 use crate::commands;

@@ -8,10 +8,12 @@ use expect_test::expect;
 
 use super::*;
 use crate::base::arch::CpuArch;
+use crate::base::refusal::Refusal;
+use crate::base::release::Release;
 use crate::base::size::size_words;
 use crate::base::timestamp::Timestamp;
-use crate::disk::hardware::{DiskBus, Group, Holding, SignatureKind};
-use crate::profile::Profiles;
+use crate::disk::hardware::{DiskBus, Group, Hardware, Holding, SignatureKind};
+use crate::profile::{Profile, Profiles};
 use crate::test_support::{GIB, disk, hardware, refusal_text};
 
 pub(super) fn holding(node: &str, kind: &str, partition_label: &str) -> Holding {

@@ -2,3 +2,4 @@
 
 pub mod boot_order;
 mod device_path;
+pub mod load_option;

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::Method;
 use futures_util::stream;
-use netboot::publish::narinfo::NixHash;
+use netboot::publish::nix_hash::NixHash;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
