@@ -16,24 +16,24 @@ use std::path::PathBuf;
 use anyhow::Context;
 use netboot::api::types::{InstallerFor, InstallerPublished, InstallerRequest};
 use netboot::base::mac::Mac;
-use netboot::base::refusal::{Code, Refusal};
+use netboot::base::refusal::{Refusal, RefusalCode};
 use netboot::base::release::PublishedInstaller;
 use netboot::base::store_path::StorePath;
 use netboot::base::timestamp::Timestamp;
-use netboot::base::token::{Digest, ShipmentId};
-use netboot::loader::script::Image;
-use netboot::publish::installer::{Part, Parts, bootable};
+use netboot::base::token::{Digest, UploadBatchId};
+use netboot::loader::script::BootImage;
+use netboot::publish::installer::{ImageFile, InstallerManifest, bootable};
 use nix_publish::installer::{CMDLINE, INITRD, InstallerFiles, KERNEL, inspect};
 use nix_publish::publish_failed;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use self::folder::{Way, fits, place};
+use self::folder::{Placement, fits, place};
 use self::incoming::ReceivedParts;
 use crate::config::InstallerImage;
 use crate::files::budget::DiskBudget;
 use crate::files::durable;
-use crate::files::receive::Receiving;
+use crate::files::receive::FileReceiver;
 
 /// The installers of the configuration and those that were published.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub struct Installers {
     dir: PathBuf,
     configured: Vec<InstallerImage>,
     /// By architecture.
-    published: Mutex<BTreeMap<String, Published>>,
+    published: Mutex<BTreeMap<String, CurrentInstaller>>,
     /// The name of the installer that each machine was last told to boot. Empty after a restart; every installer that
     /// was kept then stays until the next publication.
     begun: Mutex<BTreeMap<Mac, String>>,
@@ -54,7 +54,7 @@ pub struct Installers {
 /// What `installers/<architecture>.json` says. It is written before the journal says that machines boot `current`: see
 /// [`Installers::agree`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Record {
+struct InstallerRecord {
     current: PublishedInstaller,
     /// The installer before, and those that machines had begun with; newest first.
     #[serde(default)]
@@ -62,13 +62,13 @@ struct Record {
 }
 
 #[derive(Debug, Clone)]
-struct Published {
-    record: Record,
+struct CurrentInstaller {
+    record: InstallerRecord,
     current: InstallerImage,
     earlier: Vec<InstallerImage>,
 }
 
-impl Record {
+impl InstallerRecord {
     fn all(&self) -> impl Iterator<Item = &PublishedInstaller> {
         std::iter::once(&self.current).chain(&self.earlier)
     }
@@ -206,7 +206,7 @@ impl Installers {
     }
 
     /// Whether this file was sent, and is whole.
-    pub fn has(&self, part: &Part) -> bool {
+    pub fn has(&self, part: &ImageFile) -> bool {
         self.incoming.file(part).is_some()
     }
 
@@ -218,10 +218,10 @@ impl Installers {
         &self,
         name: &Digest,
         length: u64,
-        shipment: Option<ShipmentId>,
-    ) -> Result<Receiving, Refusal> {
+        batch: Option<UploadBatchId>,
+    ) -> Result<FileReceiver, Refusal> {
         let room = &self.room;
-        self.incoming.receive(name, length, shipment, room).await
+        self.incoming.receive(name, length, batch, room).await
     }
 
     /// Puts an installer in place and has machines boot it from now on; durable when this returns. It is taken out of
@@ -240,8 +240,8 @@ impl Installers {
     ) -> Result<InstallerPublished, Refusal> {
         let _turn = self.turn.lock();
         let (built, way) = match &request.parts {
-            Some(parts) => (self.sent(parts, &request.path)?, Way::Move),
-            None => (inspect(&request.path)?, Way::Copy),
+            Some(parts) => (self.sent(parts, &request.path)?, Placement::Move),
+            None => (inspect(&request.path)?, Placement::Copy),
         };
         let arch = built.arch.clone();
         if let Some(own) = self.configured.iter().find(|i| i.image.arch == arch) {
@@ -263,11 +263,11 @@ impl Installers {
                 .fact("machines boot the one from before")
         };
         let to = self.dir.join(&arch).join(request.path.hash());
-        let known = |p: &Published| p.earlier.iter().any(|i| i.kernel.parent() == Some(&to));
+        let known = |p: &CurrentInstaller| p.earlier.iter().any(|i| i.kernel.parent() == Some(&to));
         if !before.as_ref().is_some_and(known) {
             let space = match way {
-                Way::Copy => Some(fits(&self.dir, &built, &self.room)?),
-                Way::Move => {
+                Placement::Copy => Some(fits(&self.dir, &built, &self.room)?),
+                Placement::Move => {
                     self.are_there(request.parts.as_ref())?;
                     None
                 }
@@ -277,7 +277,7 @@ impl Installers {
         }
         let begun = begun();
         let earlier: Vec<PublishedInstaller> = before.as_ref().map_or_else(Vec::new, |before| {
-            let Record { current, earlier } = before.record.clone();
+            let InstallerRecord { current, earlier } = before.record.clone();
             let wanted =
                 |i: &PublishedInstaller| begun.contains(&name(&i.path)) && i.path != request.path;
             let wanted = earlier.into_iter().filter(wanted);
@@ -289,7 +289,7 @@ impl Installers {
             published: now,
             source: request.source,
         };
-        let after = Record {
+        let after = InstallerRecord {
             current: installer.clone(),
             earlier,
         };
@@ -323,13 +323,13 @@ impl Installers {
     }
 
     /// The files of an installer that a workstation has sent, by their sizes and hashes.
-    fn sent(&self, parts: &Parts, path: &StorePath) -> Result<InstallerFiles, Refusal> {
+    fn sent(&self, parts: &InstallerManifest, path: &StorePath) -> Result<InstallerFiles, Refusal> {
         bootable(&parts.arch, &parts.cmdline).map_err(|why| {
             publish_failed(format!("`{path}` is not an installer"))
                 .fact(format!("its {why}"))
                 .fact("nothing was changed")
         })?;
-        let file = |part: &Part| self.incoming.file(part).unwrap_or_default();
+        let file = |part: &ImageFile| self.incoming.file(part).unwrap_or_default();
         Ok(InstallerFiles {
             arch: parts.arch.clone(),
             cmdline: parts.cmdline.clone(),
@@ -338,7 +338,7 @@ impl Installers {
         })
     }
 
-    fn are_there(&self, parts: Option<&Parts>) -> Result<(), Refusal> {
+    fn are_there(&self, parts: Option<&InstallerManifest>) -> Result<(), Refusal> {
         let named = parts
             .into_iter()
             .flat_map(|p| [(KERNEL, &p.kernel), (INITRD, &p.initrd)]);
@@ -357,9 +357,9 @@ impl Installers {
 }
 
 fn shadowed(own: &InstallerImage) -> Refusal {
-    let Image { name, arch, .. } = &own.image;
+    let BootImage { name, arch, .. } = &own.image;
     Refusal::new(
-        Code::WrongState,
+        RefusalCode::WrongState,
         format!("appliance.toml has an installer for {arch} of its own"),
     )
     .fact(format!("[images.{name}]: `{}`", own.kernel.display()))
@@ -374,7 +374,7 @@ fn name(path: &StorePath) -> String {
     format!("installer-{}", &path.hash()[..8])
 }
 
-fn read(dir: &Path, arch: &str) -> anyhow::Result<Option<Published>> {
+fn read(dir: &Path, arch: &str) -> anyhow::Result<Option<CurrentInstaller>> {
     let text = match fs::read(dir.join(format!("{arch}.json"))) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         text => text?,
@@ -383,7 +383,7 @@ fn read(dir: &Path, arch: &str) -> anyhow::Result<Option<Published>> {
 }
 
 /// Nothing where there is none.
-fn write(dir: &Path, arch: &str, record: Option<&Record>) -> anyhow::Result<()> {
+fn write(dir: &Path, arch: &str, record: Option<&InstallerRecord>) -> anyhow::Result<()> {
     let file = dir.join(format!("{arch}.json"));
     let Some(record) = record else {
         return match fs::remove_file(file) {
@@ -395,7 +395,7 @@ fn write(dir: &Path, arch: &str, record: Option<&Record>) -> anyhow::Result<()> 
     Ok(durable::write(&file, 0o600, &text)?)
 }
 
-fn load(dir: &Path, arch: &str, record: Record) -> anyhow::Result<Published> {
+fn load(dir: &Path, arch: &str, record: InstallerRecord) -> anyhow::Result<CurrentInstaller> {
     let image = |installer: &PublishedInstaller| -> anyhow::Result<InstallerImage> {
         let folder = dir.join(arch).join(installer.path.hash());
         let cmdline = fs::read_to_string(folder.join(CMDLINE))?;
@@ -405,7 +405,7 @@ fn load(dir: &Path, arch: &str, record: Record) -> anyhow::Result<Published> {
         Ok(InstallerImage {
             kernel: folder.join(KERNEL),
             initrd: folder.join(INITRD),
-            image: Image {
+            image: BootImage {
                 name: name(&installer.path),
                 arch: arch.to_owned(),
                 cmdline,
@@ -414,7 +414,7 @@ fn load(dir: &Path, arch: &str, record: Record) -> anyhow::Result<Published> {
     };
     let current = image(&record.current)?;
     let earlier = record.earlier.iter().filter_map(|old| image(old).ok());
-    Ok(Published {
+    Ok(CurrentInstaller {
         earlier: earlier.collect(),
         current,
         record,
@@ -422,7 +422,7 @@ fn load(dir: &Path, arch: &str, record: Record) -> anyhow::Result<Published> {
 }
 
 /// Removes every installer that the record does not have. A machine in the middle of a file reads it to its end.
-fn sweep(folder: &Path, keep: Option<&Published>) {
+fn sweep(folder: &Path, keep: Option<&CurrentInstaller>) {
     let kept: BTreeSet<&str> = keep
         .into_iter()
         .flat_map(|published| published.record.all())

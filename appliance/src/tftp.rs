@@ -12,7 +12,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 
-use netboot_tftp::Server;
+use netboot_tftp::TftpServer;
 use tokio_util::sync::CancellationToken;
 
 use crate::net::Segment;
@@ -22,12 +22,12 @@ mod provider;
 mod raspberry_pi;
 mod service;
 
-use provider::Files;
+use provider::TftpFiles;
 pub use service::BootFiles;
 
 /// The server, bound. It answers from the address it is bound to, also on a host with several.
 pub struct Tftp {
-    server: Server<Files>,
+    server: TftpServer<TftpFiles>,
 }
 
 impl Tftp {
@@ -36,7 +36,7 @@ impl Tftp {
     /// # Errors
     /// The socket cannot be waited on, or is not bound to an IPv4 address.
     pub fn on(socket: UdpSocket, boot: Arc<BootFiles>, segment: Arc<Segment>) -> io::Result<Self> {
-        let server = Server::new(socket, Files::of(boot, segment))?;
+        let server = TftpServer::new(socket, TftpFiles::of(boot, segment))?;
         Ok(Self { server })
     }
 

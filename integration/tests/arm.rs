@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use integration::lab::arm::Arm;
-use integration::lab::firmware::Firmware;
-use integration::lab::services::Leases::{self, ByAppliance, ByRouterThatPointsHere};
+use integration::lab::firmware::VmFirmware;
+use integration::lab::services::DhcpSetup::{self, ByAppliance, ByRouterThatPointsHere};
 use integration::lab::testbed::{BOOT, Setup, Testbed};
 
 /// What the kernel says of itself, once it was started by what is signed.
 const LOCKED: &str = "Kernel is locked down from EFI Secure Boot";
 
 /// The appliance and the machine, which is to be installed.
-fn testbed(name: &str, arm: Arm, leases: Leases) -> anyhow::Result<Testbed> {
+fn testbed(name: &str, arm: Arm, leases: DhcpSetup) -> anyhow::Result<Testbed> {
     arm.must_be_here()?;
-    let mut setup = Setup::new(name, Firmware::Arm(arm), leases);
+    let mut setup = Setup::new(name, VmFirmware::Arm(arm), leases);
     if arm == Arm::UBoot {
         // U-Boot 2023.01 reads the first octet of a virtio card's address six times, and takes that for the address.
         setup.parts = |build| "52:52:52:52:52:52".clone_into(&mut build.mac);
@@ -52,8 +52,8 @@ fn holds_its_ticket(testbed: &mut Testbed) -> anyhow::Result<()> {
 
 fn loader_of(testbed: &Testbed) -> anyhow::Result<Option<String>> {
     let machine = testbed.appliance.machine(&testbed.machine.build().mac)?;
-    let manner = machine.and_then(|machine| machine.manner);
-    Ok(manner.and_then(|manner| manner.loader))
+    let boot_method = machine.and_then(|machine| machine.boot_method);
+    Ok(boot_method.and_then(|boot_method| boot_method.loader))
 }
 
 #[test]

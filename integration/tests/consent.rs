@@ -1,9 +1,9 @@
 //! Machines that nobody enrolled by hand: what they hold is wiped only after a word, and what they are is known before.
 
 use anyhow::ensure;
-use integration::lab::disk::Disk;
-use integration::lab::firmware::Firmware::{Bios, Uefi};
-use integration::lab::services::Leases::ByRouter;
+use integration::lab::disk::VirtualDisk;
+use integration::lab::firmware::VmFirmware::{Bios, Uefi};
+use integration::lab::services::DhcpSetup::ByRouter;
 use integration::lab::testbed::{BOOT, MAC, Setup, Testbed};
 use integration::lab::wait::wait_for;
 use netboot::api::machine_view::MachineView;
@@ -16,7 +16,9 @@ fn a_machine_that_enrolled_itself_keeps_its_photos_until_somebody_confirms() -> 
     setup.unknown = Some("worker");
     setup.disks = |dir| {
         let file = dir.join("root.disk");
-        Ok(vec![Disk::with_filesystem(file, "root", 4096, "photos")?])
+        Ok(vec![VirtualDisk::with_filesystem(
+            file, "root", 4096, "photos",
+        )?])
     };
     let mut testbed = Testbed::new(&setup)?;
     testbed.publish()?;
@@ -74,8 +76,8 @@ fn a_stranger_tells_its_hardware_and_keeps_its_disks() -> anyhow::Result<()> {
     setup.disks = |dir| {
         let file = dir.join("root.disk");
         Ok(vec![
-            Disk::with_filesystem(file, "root", 4096, "photos")?,
-            Disk::with_data(dir.join("data.disk"), "data", 5120)?,
+            VirtualDisk::with_filesystem(file, "root", 4096, "photos")?,
+            VirtualDisk::with_data(dir.join("data.disk"), "data", 5120)?,
         ])
     };
     let mut testbed = Testbed::new(&setup)?;

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use integration::lab::command::run;
-use integration::lab::firmware::Firmware::{self, Bios, Uefi};
-use integration::lab::lan::{self, APPLIANCE, Room};
+use integration::lab::firmware::VmFirmware::{self, Bios, Uefi};
+use integration::lab::lan::{self, APPLIANCE, LanNamespace};
 use integration::lab::machine::Card;
-use integration::lab::nvram::First;
+use integration::lab::nvram::FirstBoot;
 use integration::lab::optional::Optional;
 use integration::lab::process::Process;
-use integration::lab::services::Leases::{self, ByAppliance, ByRouter};
+use integration::lab::services::DhcpSetup::{self, ByAppliance, ByRouter};
 use integration::lab::testbed::{BOOT, MAC, Setup, Testbed};
 use integration::lab::wait::wait_for;
 
@@ -43,9 +43,9 @@ fn log_of(testbed: &Testbed) -> anyhow::Result<String> {
     Ok(std::fs::read_to_string(&testbed.appliance.log)?)
 }
 
-fn http_boot(name: &str, leases: Leases) -> anyhow::Result<()> {
+fn http_boot(name: &str, leases: DhcpSetup) -> anyhow::Result<()> {
     let mut setup = Setup::new(name, Uefi, leases);
-    setup.first = First::Http;
+    setup.first = FirstBoot::Http;
     let mut testbed = Testbed::new(&setup)?;
     testbed.drop_tftp()?;
     is_claimed(&mut testbed)?;
@@ -83,7 +83,7 @@ fn of_two_cards_the_one_that_netbooted_is_installed_over() -> anyhow::Result<()>
 }
 
 /// As far as the practice kernel goes: it is made for clouds and has no driver for this card.
-fn old_card(name: &str, firmware: Firmware) -> anyhow::Result<()> {
+fn old_card(name: &str, firmware: VmFirmware) -> anyhow::Result<()> {
     let mut setup = Setup::new(name, firmware, ByRouter);
     setup.parts = |build| build.card = Card::E1000;
     let mut testbed = Testbed::new(&setup)?;
@@ -126,7 +126,7 @@ router = "10.78.0.1"
     let mut testbed = Testbed::new(&setup)?;
     lan::another_switch("attic")?;
     let address = Ipv4Addr::new(10, 77, 0, 2);
-    let relay = Room::new("relay", address, &testbed.dir.join("rooms"))?;
+    let relay = LanNamespace::new("relay", address, &testbed.dir.join("rooms"))?;
     relay.plug("eth1", "relay1", "attic")?;
     relay.ip("address add 10.78.0.1/24 dev eth1")?;
     let forward = ["-c", "echo 1 >/proc/sys/net/ipv4/ip_forward"];

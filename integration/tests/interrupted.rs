@@ -7,13 +7,13 @@ use std::os::unix::fs::MetadataExt as _;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, ensure};
-use integration::lab::disk::Disk;
-use integration::lab::firmware::Firmware::{self, Bios, Uefi};
-use integration::lab::services::Leases::ByRouter;
+use integration::lab::disk::VirtualDisk;
+use integration::lab::firmware::VmFirmware::{self, Bios, Uefi};
+use integration::lab::services::DhcpSetup::ByRouter;
 use integration::lab::testbed::{BOOT, MAC, Setup, Testbed, blank};
 use integration::lab::wait::wait_for;
 use netboot::api::machine_view::MachineView;
-use netboot::install::report::{Outcome, Step};
+use netboot::install::report::{InstallStep, StepOutcome};
 use netboot::machine::State;
 
 fn testbed(name: &str) -> anyhow::Result<Testbed> {
@@ -25,7 +25,7 @@ fn testbed(name: &str) -> anyhow::Result<Testbed> {
 /// Some of the system is on the disk, and some is not.
 fn is_copying(machine: &MachineView) -> bool {
     machine.attempt.as_ref().is_some_and(|a| {
-        a.progress.step == Some(Step::Copy) && a.progress.outcome != Some(Outcome::Done)
+        a.progress.step == Some(InstallStep::Copy) && a.progress.outcome != Some(StepOutcome::Done)
     })
 }
 
@@ -34,7 +34,7 @@ fn attempt(machine: &MachineView) -> Option<u32> {
 }
 
 /// How many octets of a disk were ever written.
-fn octets_on(disk: &Disk) -> anyhow::Result<u64> {
+fn octets_on(disk: &VirtualDisk) -> anyhow::Result<u64> {
     Ok(fs::metadata(&disk.file)?.blocks() * 512)
 }
 
@@ -50,7 +50,8 @@ fn an_install_completes_whose_cache_is_away_at_first_and_whose_appliance_is_kill
     let retried = testbed.wait_for("the copy to be tried again", BOOT, |m| {
         let progress = m.attempt.as_ref().map(|a| &a.progress);
         progress.is_some_and(|p| {
-            p.step == Some(Step::Copy) && matches!(p.outcome, Some(Outcome::Retry { .. }))
+            p.step == Some(InstallStep::Copy)
+                && matches!(p.outcome, Some(StepOutcome::Retry { .. }))
         })
     })?;
     println!("{:?}", retried.attempt.map(|a| a.progress));
@@ -179,10 +180,10 @@ fn instants(whole: Duration) -> anyhow::Result<Vec<(u64, Duration)>> {
     Ok(all.filter(|(n, _)| (first..=last).contains(n)).collect())
 }
 
-fn survives_power_cuts(name: &str, firmware: Firmware) -> anyhow::Result<()> {
+fn survives_power_cuts(name: &str, firmware: VmFirmware) -> anyhow::Result<()> {
     let mut setup = Setup::new(name, firmware, ByRouter);
     setup.disks = |dir| {
-        let data = Disk::with_data(dir.join("data.disk"), "data", 5120)?;
+        let data = VirtualDisk::with_data(dir.join("data.disk"), "data", 5120)?;
         Ok(vec![blank(dir)?, data])
     };
     let mut testbed = Testbed::new(&setup)?;
@@ -238,7 +239,7 @@ fn where_it_is(machine: &MachineView) -> String {
     match progress.and_then(|p| Some((p.step?, p.outcome))) {
         _ if machine.state == State::Installed => "after the report".to_owned(),
         None => "before the claim".to_owned(),
-        Some((step, Some(Outcome::Done))) => format!("after {step}"),
+        Some((step, Some(StepOutcome::Done))) => format!("after {step}"),
         Some((step, _)) => format!("in {step}"),
     }
 }

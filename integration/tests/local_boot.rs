@@ -4,17 +4,19 @@
 use std::time::Duration;
 
 use anyhow::{bail, ensure};
-use integration::lab::firmware::Firmware::{self, Bios, Uefi};
+use integration::lab::firmware::VmFirmware::{self, Bios, Uefi};
 use integration::lab::optional::Optional;
 use integration::lab::products::Products;
-use integration::lab::services::Leases::{self, ByRouter, ByRouterWithIpxe, ByRouterWithNewIpxe};
+use integration::lab::services::DhcpSetup::{
+    self, ByRouter, ByRouterWithIpxe, ByRouterWithNewIpxe,
+};
 use integration::lab::testbed::{BOOT, Setup, Testbed};
 use netboot::api::machine_view::MachineView;
-use netboot::loader::local_boot::{Left, Loader, LocalBoot, Way};
+use netboot::loader::local_boot::{BootLoader, Departure, LocalBootHistory, LocalBootMethod};
 use netboot::loader::uefi::boot_order::{TITLE, misorder};
 
 /// Installed, and up from its own disk for the first time.
-fn joined(name: &str, firmware: Firmware, leases: Leases) -> anyhow::Result<Testbed> {
+fn joined(name: &str, firmware: VmFirmware, leases: DhcpSetup) -> anyhow::Result<Testbed> {
     let mut testbed = Testbed::new(&Setup::new(name, firmware, leases))?;
     testbed.enroll()?;
     testbed.machine.power_on()?;
@@ -24,8 +26,8 @@ fn joined(name: &str, firmware: Firmware, leases: Leases) -> anyhow::Result<Test
 }
 
 /// Waits until it is known to have come to its disk by this way.
-fn comes_by(testbed: &mut Testbed, loader: Loader, way: Way) -> anyhow::Result<()> {
-    let known = LocalBoot::worked(Left { loader, way });
+fn comes_by(testbed: &mut Testbed, loader: BootLoader, way: LocalBootMethod) -> anyhow::Result<()> {
+    let known = LocalBootHistory::worked(Departure { loader, way });
     let came = |machine: &MachineView| machine.local_boot.as_ref() == Some(&known);
     testbed.wait_for(&format!("it to come to its disk by {way}"), BOOT, came)?;
     let took = testbed.machine.uptime().as_secs_f32();
@@ -35,9 +37,9 @@ fn comes_by(testbed: &mut Testbed, loader: Loader, way: Way) -> anyhow::Result<(
 
 fn is_sent_to_its_disk_at_every_boot(
     name: &str,
-    firmware: Firmware,
-    loader: Loader,
-    way: Way,
+    firmware: VmFirmware,
+    loader: BootLoader,
+    way: LocalBootMethod,
 ) -> anyhow::Result<()> {
     let mut testbed = joined(name, firmware, ByRouterWithIpxe)?;
     comes_by(&mut testbed, loader, way)?;
@@ -65,13 +67,23 @@ fn is_sent_to_its_disk_at_every_boot(
 
 #[test]
 fn a_bios_machine_that_always_runs_ipxe_is_sent_to_its_disk() -> anyhow::Result<()> {
-    is_sent_to_its_disk_at_every_boot("bios-ipxe", Bios, Loader::IpxeBios, Way::FirstDisk)
+    is_sent_to_its_disk_at_every_boot(
+        "bios-ipxe",
+        Bios,
+        BootLoader::IpxeBios,
+        LocalBootMethod::FirstDisk,
+    )
 }
 
 #[test]
 #[ignore = "long: an install and a boot on UEFI, 4 min"]
 fn a_uefi_machine_that_always_runs_ipxe_is_sent_to_its_disk() -> anyhow::Result<()> {
-    is_sent_to_its_disk_at_every_boot("uefi-ipxe", Uefi, Loader::IpxeUefi, Way::NextEntry)
+    is_sent_to_its_disk_at_every_boot(
+        "uefi-ipxe",
+        Uefi,
+        BootLoader::IpxeUefi,
+        LocalBootMethod::NextEntry,
+    )
 }
 
 /// The firmware's next entry is a shell, where it stops until somebody switches it off and on. The way worked when the
@@ -83,7 +95,11 @@ fn a_uefi_machine_whose_next_boot_entry_leads_nowhere_is_sent_to_its_disk_by_ano
     Optional::Ipxe.must_be_here(there, "iPXE that finds local disks on UEFI")?;
     let mut testbed = Testbed::installed(&Setup::new("uefi-next-way", Uefi, ByRouterWithNewIpxe))?;
     testbed.machine.power_on()?;
-    comes_by(&mut testbed, Loader::IpxeUefi, Way::NextEntry)?;
+    comes_by(
+        &mut testbed,
+        BootLoader::IpxeUefi,
+        LocalBootMethod::NextEntry,
+    )?;
     testbed.machine.cut_power()?;
     testbed
         .machine
@@ -94,11 +110,15 @@ fn a_uefi_machine_whose_next_boot_entry_leads_nowhere_is_sent_to_its_disk_by_ano
         testbed.machine.cut_power()?;
     }
     testbed.machine.power_on()?;
-    comes_by(&mut testbed, Loader::IpxeUefi, Way::EspLoader)?;
+    comes_by(
+        &mut testbed,
+        BootLoader::IpxeUefi,
+        LocalBootMethod::EspLoader,
+    )?;
     let events = testbed.appliance.must("events node1")?;
     let failed = format!(
         "did not get to its disk by {} (iPXE on UEFI): it asked the network again",
-        Way::NextEntry
+        LocalBootMethod::NextEntry
     );
     ensure!(events.contains(&failed), "{events}");
     testbed.appliance.must("doctor node1")?;

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use integration::lab::command::{output, run};
-use integration::lab::lan::{self, APPLIANCE, ROUTER, Room};
+use integration::lab::lan::{self, APPLIANCE, LanNamespace, ROUTER};
 use integration::lab::namespaces::enter_namespaces;
 use integration::lab::process::Process;
 use integration::lab::products::Products;
-use integration::lab::services::{self, Leases};
+use integration::lab::services::{self, DhcpSetup};
 use integration::lab::wait::wait_for;
 use tempfile::TempDir;
 
@@ -24,7 +24,7 @@ const SERVER: &str = "[dhcp]\nmode = \"server\"\nrange = [\"10.77.0.50\", \"10.7
 /// A switch with the appliance's room in it, which is empty yet.
 struct Lab {
     dir: TempDir,
-    room: Room,
+    room: LanNamespace,
     program: PathBuf,
 }
 
@@ -45,7 +45,7 @@ impl Lab {
         self.dir.path()
     }
 
-    fn router(&self, leases: Leases) -> anyhow::Result<(Room, Process)> {
+    fn router(&self, leases: DhcpSetup) -> anyhow::Result<(LanNamespace, Process)> {
         let home = room("router", ROUTER, self.path())?;
         let router = services::router(&home, leases, self.path())?;
         Ok((home, router))
@@ -88,8 +88,8 @@ impl Lab {
     }
 }
 
-fn room(name: &str, address: Ipv4Addr, dir: &Path) -> anyhow::Result<Room> {
-    Room::new(name, address, &dir.join("rooms"))
+fn room(name: &str, address: Ipv4Addr, dir: &Path) -> anyhow::Result<LanNamespace> {
+    LanNamespace::new(name, address, &dir.join("rooms"))
 }
 
 struct Serving {
@@ -120,7 +120,7 @@ const LOOKED: &str = "looked for other DHCP and PXE servers";
 #[test]
 fn a_home_router_is_found_and_gives_away_no_address() -> anyhow::Result<()> {
     let lab = Lab::new()?;
-    let _router = lab.router(Leases::ByRouter)?;
+    let _router = lab.router(DhcpSetup::ByRouter)?;
     let mut serving = lab.serve("")?;
     serving.says(LOOKED)?;
     let log = serving.log()?;
@@ -151,7 +151,7 @@ fn a_lan_where_nobody_hands_out_addresses_is_worth_a_warning() -> anyhow::Result
 #[test]
 fn a_second_boot_server_is_named() -> anyhow::Result<()> {
     let lab = Lab::new()?;
-    let _router = lab.router(Leases::ByRouter)?;
+    let _router = lab.router(DhcpSetup::ByRouter)?;
     let second = room("second", Ipv4Addr::new(10, 77, 0, 253), lab.path())?;
     let log = lab.path().join("second.log");
     let mut dnsmasq = second.command("dnsmasq");
@@ -184,7 +184,7 @@ fn a_second_boot_server_is_named() -> anyhow::Result<()> {
 #[test]
 fn server_mode_does_not_begin_beside_a_router_unless_told() -> anyhow::Result<()> {
     let lab = Lab::new()?;
-    let _router = lab.router(Leases::ByRouter)?;
+    let _router = lab.router(DhcpSetup::ByRouter)?;
     let refused = lab.command("serve", SERVER)?.output()?;
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     ensure!(

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
-use integration::lab::appliance::{Appliance, Said};
+use integration::lab::appliance::{ApplianceLog, RunningAppliance};
 use integration::lab::command::{output, run};
-use integration::lab::lan::{self, APPLIANCE, Room};
+use integration::lab::lan::{self, APPLIANCE, LanNamespace};
 use integration::lab::namespaces::enter_namespaces;
 use integration::lab::products::Products;
 use integration::lab::repository::Repository;
@@ -35,7 +35,7 @@ socket = "admin.sock"
 
 /// An appliance beside its repository, alone on a LAN.
 struct Lab {
-    appliance: Appliance,
+    appliance: RunningAppliance,
     repository: Repository,
     products: Products,
 }
@@ -47,12 +47,12 @@ impl Lab {
         let products = Products::find()?;
         let dir = folder(name)?;
         lan::switch()?;
-        let room = Room::new("appliance", APPLIANCE, &dir.join("rooms"))?;
+        let room = LanNamespace::new("appliance", APPLIANCE, &dir.join("rooms"))?;
         let own = dir.join("appliance");
         let repository = Repository::begin(&own, &products)?;
         repository.write("hosts/profiles/worker.toml", WORKER)?;
         repository.write("hosts/profiles/server.toml", SERVER)?;
-        let mut appliance = Appliance::configured(room, &products, CONFIG, own)?;
+        let mut appliance = RunningAppliance::configured(room, &products, CONFIG, own)?;
         before(appliance.dir())?;
         appliance.start()?;
         Ok(Self {
@@ -85,7 +85,7 @@ impl Lab {
         Ok(files)
     }
 
-    fn publish(&self, words: &str) -> anyhow::Result<Said> {
+    fn publish(&self, words: &str) -> anyhow::Result<ApplianceLog> {
         let said = self.appliance.admin(format!("publish {words}").trim())?;
         println!(
             "$ pxe-admin publish {words}\n{}{}",

@@ -6,11 +6,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use integration::lab::appliance::Appliance;
-use integration::lab::lan::{self, APPLIANCE, ROUTER, Room, SWITCH};
+use integration::lab::appliance::RunningAppliance;
+use integration::lab::lan::{self, APPLIANCE, LanNamespace, ROUTER, SWITCH};
 use integration::lab::namespaces::enter_namespaces;
 use integration::lab::products::Products;
-use integration::lab::services::{self, Leases};
+use integration::lab::services::{self, DhcpSetup};
 use integration::lab::wait::wait_until;
 use nix::sys::socket::{setsockopt, sockopt};
 
@@ -71,7 +71,7 @@ fn open_socket() -> anyhow::Result<UdpSocket> {
 }
 
 /// Asks as the ROM does, again and again, until the appliance answers.
-fn ask(room: &Room) -> anyhow::Result<Vec<u8>> {
+fn ask(room: &LanNamespace) -> anyhow::Result<Vec<u8>> {
     let discover = octets(DISCOVER)?;
     room.inside(|| {
         let socket = open_socket()?;
@@ -90,7 +90,7 @@ fn ask(room: &Room) -> anyhow::Result<Vec<u8>> {
 }
 
 /// Gets a file by TFTP, in blocks as the ROM takes them; `None` if there is no file of that name.
-fn fetch(room: &Room, name: &str) -> anyhow::Result<Option<Vec<u8>>> {
+fn fetch(room: &LanNamespace, name: &str) -> anyhow::Result<Option<Vec<u8>>> {
     let url = format!("tftp://{APPLIANCE}/{name}");
     let options = [
         "-sS",
@@ -110,10 +110,11 @@ fn fetch(room: &Room, name: &str) -> anyhow::Result<Option<Vec<u8>>> {
     }
 }
 
-fn appliance(dir: &Path) -> anyhow::Result<Appliance> {
-    let room = Room::new("appliance", APPLIANCE, &dir.join("rooms"))?;
+fn appliance(dir: &Path) -> anyhow::Result<RunningAppliance> {
+    let room = LanNamespace::new("appliance", APPLIANCE, &dir.join("rooms"))?;
     let dir = dir.join("appliance");
-    let appliance = Appliance::configured(room, &Products::find()?, CONFIGURATION, dir.clone())?;
+    let appliance =
+        RunningAppliance::configured(room, &Products::find()?, CONFIGURATION, dir.clone())?;
     fs::write(dir.join("hosts/profiles/board.toml"), PROFILE)?;
     fs::create_dir(dir.join("firmware"))?;
     for name in FIRMWARE {
@@ -134,13 +135,13 @@ fn a_raspberry_pi_fetches_its_firmware_and_its_installer_by_its_serial_number_be
     let dir = tempfile::tempdir()?;
     lan::switch()?;
     let handles = dir.path().join("rooms");
-    let home = Room::new("router", ROUTER, &handles)?;
-    let _router = services::router(&home, Leases::ByRouter, dir.path())?;
+    let home = LanNamespace::new("router", ROUTER, &handles)?;
+    let _router = services::router(&home, DhcpSetup::ByRouter, dir.path())?;
     let mut appliance = appliance(dir.path())?;
     appliance.start()?;
     appliance.must(&format!("enroll {MAC} --profile board --name board1"))?;
 
-    let board = Room::without_address("board", SWITCH, &handles)?;
+    let board = LanNamespace::without_address("board", SWITCH, &handles)?;
     board.ip(&format!("link set eth0 address {MAC}"))?;
     let offer =
         ask(&board).with_context(|| fs::read_to_string(&appliance.log).unwrap_or_default())?;

@@ -3,10 +3,10 @@
 use std::fs;
 
 use anyhow::{Context as _, ensure};
-use integration::lab::disk::Disk;
-use integration::lab::firmware::Firmware::Bios;
+use integration::lab::disk::VirtualDisk;
+use integration::lab::firmware::VmFirmware::Bios;
 use integration::lab::search::files;
-use integration::lab::services::Leases::ByRouter;
+use integration::lab::services::DhcpSetup::ByRouter;
 use integration::lab::testbed::{BOOT, Setup, Testbed, WORKER};
 use integration::lab::wait::wait_for;
 use netboot::api::machine_view::MachineView;
@@ -32,7 +32,8 @@ fn a_machine_without_the_one_disk_that_is_meant_is_left_as_it_is() -> anyhow::Re
     let none = WORKER.replace("smallest = true, min-size = \"2G\"", "min-size = \"100G\"");
     setup.profile = &none;
     setup.disks = |dir| {
-        let with_data = |name: &str| Disk::with_data(dir.join(format!("{name}.disk")), name, 3072);
+        let with_data =
+            |name: &str| VirtualDisk::with_data(dir.join(format!("{name}.disk")), name, 3072);
         Ok(vec![with_data("first")?, with_data("second")?])
     };
     let mut testbed = Testbed::new(&setup)?;

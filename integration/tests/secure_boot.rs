@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::ensure;
-use integration::lab::firmware::Firmware::SecureBoot;
+use integration::lab::firmware::VmFirmware::SecureBoot;
 use integration::lab::optional::Optional;
-use integration::lab::services::Leases::{self, ByAppliance, ByRouterThatPointsHere};
+use integration::lab::services::DhcpSetup::{self, ByAppliance, ByRouterThatPointsHere};
 use integration::lab::testbed::{BOOT, Setup, Testbed};
 use integration::lab::wait::wait_until;
 
@@ -30,7 +30,7 @@ fn a_machine_with_secure_boot_is_led_to_the_signed_loader_where_the_appliance_ha
 
 /// Debian's iPXE is not signed, and the firmware says so only on its screen; each power-on brings the next loader, until
 /// one is Debian's shim. That one is kept with the machine.
-fn is_led_to_its_installer(name: &str, leases: Leases) -> anyhow::Result<()> {
+fn is_led_to_its_installer(name: &str, leases: DhcpSetup) -> anyhow::Result<()> {
     let there = Path::new(SHIM).exists();
     Optional::SecureBoot.must_be_here(there, format_args!("`{SHIM}`"))?;
     let mut testbed = Testbed::new(&Setup::new(name, SecureBoot, leases))?;
@@ -69,7 +69,9 @@ fn is_led_to_its_installer(name: &str, leases: Leases) -> anyhow::Result<()> {
         "it took another attempt: {:?}",
         machine.attempt
     );
-    let loader = machine.manner.and_then(|manner| manner.loader);
+    let loader = machine
+        .boot_method
+        .and_then(|boot_method| boot_method.loader);
     ensure!(
         loader.as_deref() == Some("shimx64.efi"),
         "the loader that is kept is {loader:?}"

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use integration::lab::command::run;
-use integration::lab::loaders::{FOLDER, Loaders};
+use integration::lab::loaders::{FOLDER, TestLoaders};
 use integration::lab::loss::lose;
 use integration::lab::namespaces::enter_namespaces;
 use integration::lab::products::Products;
@@ -105,7 +105,7 @@ fn bytes(n: usize) -> Vec<u8> {
 }
 
 /// The service with three files: one of odd length, one whose last block is full, one of more than 32 MiB.
-fn served(dir: &Path) -> anyhow::Result<Loaders> {
+fn served(dir: &Path) -> anyhow::Result<TestLoaders> {
     let program = Products::find()?.program("pxe-appliance");
     let long = if long() { 65_540 * 512 + 1 } else { 5000 };
     let files: [(&str, &[u8]); 3] = [
@@ -113,7 +113,7 @@ fn served(dir: &Path) -> anyhow::Result<Loaders> {
         ("snponly.efi", &bytes(128 * 512)),
         ("ipxe.efi", &bytes(long)),
     ];
-    Loaders::serve(&program, Ipv4Addr::LOCALHOST, &files, dir)
+    TestLoaders::serve(&program, Ipv4Addr::LOCALHOST, &files, dir)
 }
 
 fn long() -> bool {

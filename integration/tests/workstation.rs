@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use integration::lab::command::run;
-use integration::lab::firmware::Firmware::Bios;
-use integration::lab::lan::{APPLIANCE, Room};
+use integration::lab::firmware::VmFirmware::Bios;
+use integration::lab::lan::{APPLIANCE, LanNamespace};
 use integration::lab::process::Process;
-use integration::lab::services::Leases::ByRouter;
+use integration::lab::services::DhcpSetup::ByRouter;
 use integration::lab::testbed::{BOOT, MAC, Setup, Testbed, WORKER};
 use integration::lab::wait::wait_for;
 use integration::lab::workstation::{WORKSTATION, Workstation};
@@ -37,7 +37,7 @@ fn set(
     let more = format!("{socket}listen = \"{APPLIANCE}:8444\"\n");
     fs::write(&file, text.replace(socket, &more))?;
     testbed.appliance.start()?;
-    let room = Room::new("workstation", WORKSTATION, &testbed.dir.join("rooms"))?;
+    let room = LanNamespace::new("workstation", WORKSTATION, &testbed.dir.join("rooms"))?;
     let token = testbed.appliance.dir().join("state/admin.token");
     let dir = testbed.dir.join("workstation");
     fs::create_dir_all(&dir)?;

@@ -3,11 +3,11 @@
 
 use std::net::Ipv4Addr;
 
-use crate::base::address::Address;
+use crate::base::address::ApplianceAddress;
 use crate::base::arch::CpuArch;
 use crate::base::mac::Mac;
 use crate::base::refusal::Refusal;
-use crate::dhcp::request::{Facts, Kind, Request};
+use crate::dhcp::request::{ClientMessageType, Facts, Request};
 use crate::disk::hardware::{Disk, DiskBus, Firmware, Hardware};
 
 pub(crate) const GIB: u64 = 1 << 30;
@@ -18,8 +18,8 @@ pub(crate) fn mac(last: u8) -> Mac {
 }
 
 /// 10.77.0.1 with the usual ports.
-pub(crate) fn address() -> Address {
-    Address {
+pub(crate) fn address() -> ApplianceAddress {
+    ApplianceAddress {
         ip: Ipv4Addr::new(10, 77, 0, 1),
         http_port: 8080,
         node_port: 8443,
@@ -30,7 +30,7 @@ pub(crate) fn address() -> Address {
 /// The DISCOVER of card 0x56, with as little in it as may be.
 pub(crate) fn request() -> Request {
     Request {
-        kind: Kind::Discover,
+        kind: ClientMessageType::Discover,
         xid: 7,
         mac: mac(0x56),
         flags: 0,

@@ -4,8 +4,8 @@
 
 mod corpus;
 
-use corpus::{MODES, Packet, all, answers, decoded, dump};
-use netboot::dhcp::reply::To;
+use corpus::{CorpusPacket, MODES, all, answers, decoded, dump};
+use netboot::dhcp::reply::ReplyTo;
 use netboot::dhcp::request::read;
 
 #[test]
@@ -61,7 +61,7 @@ fn every_answer_of_the_corpus_decodes_to_what_was_asked_for() {
                 let relayed = request.relay_agent.is_some();
                 assert_eq!(last == Some(82), relayed, "{name}: option 82 is the last");
                 if !request.giaddr.is_unspecified() && packet.port == 67 {
-                    assert_eq!(answer.to, To::Relay(request.giaddr), "{name}");
+                    assert_eq!(answer.to, ReplyTo::Relay(request.giaddr), "{name}");
                 }
                 if let Some(text) = message.option(67) {
                     assert!(std::str::from_utf8(text).is_ok(), "{name}");
@@ -86,7 +86,7 @@ fn every_answer_of_the_corpus_decodes_to_what_was_asked_for() {
 fn no_cut_and_no_changed_octet_of_the_corpus_makes_anything_panic() {
     for packet in all() {
         for length in 0..packet.bytes.len() {
-            let cut = Packet {
+            let cut = CorpusPacket {
                 bytes: packet.bytes[..length].to_vec(),
                 ..packet.clone()
             };
@@ -100,7 +100,7 @@ fn no_cut_and_no_changed_octet_of_the_corpus_makes_anything_panic() {
     }
 }
 
-fn answer_in_every_mode(packet: &Packet) {
+fn answer_in_every_mode(packet: &CorpusPacket) {
     for (mode, _) in MODES {
         for answer in answers(packet, mode) {
             let message = decoded(&answer.bytes);

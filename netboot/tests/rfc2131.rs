@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use dhcproto::v4::{DhcpOption as O, Message, MessageType, OptionCode};
 use dhcproto::{Decodable, Decoder};
-use netboot::base::address::Address;
+use netboot::base::address::ApplianceAddress;
 use netboot::base::mac::Mac;
 use netboot::base::timestamp::Timestamp;
 use netboot::dhcp::lease::{
-    Change, Leases, Network, Notice, Probe, Reservations, Settled, SilenceReason, Site, Standing,
-    Subnet, settle,
+    ClientClass, LeaseAnswer, LeaseChange, LeaseNotice, Leases, NetworkParameters, ProbeResult,
+    Reservations, SilenceReason, Site, Subnet, settle,
 };
-use netboot::dhcp::reply::{To, server_answers};
+use netboot::dhcp::reply::{ReplyTo, server_answers};
 use netboot::dhcp::request;
 
 const DISCOVER: u8 = 1;
@@ -87,8 +87,8 @@ struct Server {
     leases: Leases,
     site: Site,
     now: Timestamp,
-    written: Vec<Change>,
-    told: Vec<Notice>,
+    written: Vec<LeaseChange>,
+    told: Vec<LeaseNotice>,
 }
 
 /// Why there is no answer.
@@ -105,7 +105,7 @@ enum NoAnswer {
 struct Said {
     message: Message,
     octets: Vec<u8>,
-    to: To,
+    to: ReplyTo,
 }
 
 impl Said {
@@ -125,7 +125,7 @@ impl Server {
             last,
             lease_time: Duration::from_secs(3600),
             reservations: Reservations::default(),
-            network: Network {
+            network: NetworkParameters {
                 netmask: [255, 255, 255, 0].into(),
                 router: Some(Ipv4Addr::from(first.to_bits() & 0xffff_ff00 | 254)),
                 dns: vec![ip(254), ip(253)],
@@ -146,30 +146,30 @@ impl Server {
     }
 
     fn hears(&mut self, ask: &Ask) -> Result<Said, NoAnswer> {
-        self.hears_after(ask, Probe::Impossible)
+        self.hears_after(ask, ProbeResult::Impossible)
     }
 
-    fn hears_after(&mut self, ask: &Ask, probe: Probe) -> Result<Said, NoAnswer> {
+    fn hears_after(&mut self, ask: &Ask, probe: ProbeResult) -> Result<Said, NoAnswer> {
         let mut packet = ask.octets.clone();
         packet.push(255);
         let request = request::read(&packet).map_err(NoAnswer::Unread)?;
-        let ruling = settle(
+        let outcome = settle(
             &mut self.leases,
             &self.site,
             &request,
-            Standing::Stranger,
+            ClientClass::Stranger,
             probe,
             self.now,
         );
-        self.written = ruling.changes;
-        self.told = ruling.notices;
-        let settled = match ruling.answer {
-            Settled::Silence(why) => return Err(NoAnswer::Silence(why)),
-            Settled::Probe(address) => return Err(NoAnswer::Probe(address)),
+        self.written = outcome.changes;
+        self.told = outcome.notices;
+        let settled = match outcome.answer {
+            LeaseAnswer::Silence(why) => return Err(NoAnswer::Silence(why)),
+            LeaseAnswer::Probe(address) => return Err(NoAnswer::Probe(address)),
             settled => settled,
         };
         let network = &self.site.subnet(&request).expect("is served").network;
-        let address = Address {
+        let address = ApplianceAddress {
             ip: SERVER,
             http_port: 8080,
             node_port: 8443,
@@ -258,7 +258,7 @@ fn rule_03_what_an_ack_promises_is_to_be_written_down_and_an_offer_promises_noth
     let address = offer.message.yiaddr();
     let asked = Ask::new(REQUEST, 1).wants(address).of(SERVER);
     let _ = server.hears(&asked).expect("an answer");
-    let [Change::Put(lease)] = &server.written[..] else {
+    let [LeaseChange::Put(lease)] = &server.written[..] else {
         panic!("{:?}", server.written)
     };
     let until = server.now.plus(Duration::from_secs(3600));
@@ -272,11 +272,11 @@ fn rule_03_what_an_ack_promises_is_to_be_written_down_and_an_offer_promises_noth
 fn rule_04_an_address_is_offered_after_nobody_answered_for_it() {
     let mut server = Server::new();
     let ask = Ask::new(DISCOVER, 1);
-    let first = server.hears_after(&ask, Probe::NotYet);
+    let first = server.hears_after(&ask, ProbeResult::NotYet);
     assert_eq!(first.expect_err("not yet"), NoAnswer::Probe(ip(50)));
-    let second = server.hears_after(&ask, Probe::Answered(ip(50), mac(66)));
+    let second = server.hears_after(&ask, ProbeResult::Answered(ip(50), mac(66)));
     assert_eq!(second.expect_err("another"), NoAnswer::Probe(ip(51)));
-    let third = server.hears_after(&ask, Probe::Silent(ip(51)));
+    let third = server.hears_after(&ask, ProbeResult::Silent(ip(51)));
     assert_eq!(third.expect("an offer").message.yiaddr(), ip(51));
 }
 
@@ -338,13 +338,13 @@ fn rule_07_renewing_and_rebinding_extend_the_lease() {
         let said = server.hears(&ask).expect(name);
         assert_eq!(
             (said.kind(), said.to),
-            (MessageType::Ack, To::Client(ip(50))),
+            (MessageType::Ack, ReplyTo::Client(ip(50))),
             "{name}"
         );
         assert_eq!(said.message.yiaddr(), ip(50), "{name}");
         let until = server.now.plus(Duration::from_secs(3600));
         assert!(
-            matches!(&server.written[..], [Change::Put(lease)] if lease.until == until),
+            matches!(&server.written[..], [LeaseChange::Put(lease)] if lease.until == until),
             "{name}: {:?}",
             server.written
         );
@@ -360,10 +360,16 @@ fn rule_08_a_nak_is_broadcast_and_a_relay_is_told_to_broadcast_it() {
     let said = server
         .hears(&Ask::new(REQUEST, 1).wants(ip(58)))
         .expect("a NAK");
-    assert_eq!((said.kind(), said.to), (MessageType::Nak, To::Broadcast));
+    assert_eq!(
+        (said.kind(), said.to),
+        (MessageType::Nak, ReplyTo::Broadcast)
+    );
     let away = Ask::new(REQUEST, 1).wants(ip(58)).giaddr(RELAY);
     let said = server.hears(&away).expect("a NAK");
-    assert_eq!((said.kind(), said.to), (MessageType::Nak, To::Relay(RELAY)));
+    assert_eq!(
+        (said.kind(), said.to),
+        (MessageType::Nak, ReplyTo::Relay(RELAY))
+    );
     assert_eq!(u16::from(said.message.flags()), 0x8000);
     let message = &said.message;
     assert!(
@@ -386,7 +392,7 @@ fn rule_09_a_declined_address_rests_and_is_told_and_a_released_one_is_free_but_r
     );
     assert_eq!(
         server.told,
-        [Notice::AddressDeclined {
+        [LeaseNotice::AddressDeclined {
             address: held,
             by: mac(1)
         }]
@@ -426,7 +432,7 @@ fn rule_10_an_inform_gets_options_and_no_lease() {
         .expect("an ACK");
     assert_eq!(
         (said.kind(), said.to),
-        (MessageType::Ack, To::Client(ip(9)))
+        (MessageType::Ack, ReplyTo::Client(ip(9)))
     );
     assert_eq!(said.message.yiaddr(), Ipv4Addr::UNSPECIFIED);
     assert!(said.has(OptionCode::Router) && said.has(OptionCode::SubnetMask));
@@ -442,7 +448,7 @@ fn rule_10_an_inform_gets_options_and_no_lease() {
 
 #[test]
 fn rule_11_answers_go_to_the_relay_the_address_everybody_or_the_card() {
-    let card = To::Unconfigured {
+    let card = ReplyTo::Unconfigured {
         mac: mac(1),
         address: ip(50),
     };
@@ -450,17 +456,17 @@ fn rule_11_answers_go_to_the_relay_the_address_everybody_or_the_card() {
         (
             "a relay",
             Ask::new(DISCOVER, 1).giaddr(RELAY).flags(0x8000),
-            To::Relay(RELAY),
+            ReplyTo::Relay(RELAY),
         ),
         (
             "its own address",
             Ask::new(INFORM, 1).ciaddr(ip(50)).flags(0x8000),
-            To::Client(ip(50)),
+            ReplyTo::Client(ip(50)),
         ),
         (
             "broadcast wanted",
             Ask::new(DISCOVER, 1).flags(0x8000),
-            To::Broadcast,
+            ReplyTo::Broadcast,
         ),
         ("an unconfigured client", Ask::new(DISCOVER, 1), card),
     ] {

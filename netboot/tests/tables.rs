@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use expect_test::expect_file;
-use netboot::disk::layout::{Content, Devices, Layout, Slot};
+use netboot::disk::layout::{Content, Devices, Layout, LayoutPartition};
 use netboot::profile::Profiles;
 use serde_json::{Map, Value, json};
 
@@ -58,7 +58,7 @@ fn system(devices: &Devices) -> Value {
     })
 }
 
-fn partition(slot: &Slot) -> Value {
+fn partition(slot: &LayoutPartition) -> Value {
     json!({
         "name": slot.name,
         "label": slot.label,

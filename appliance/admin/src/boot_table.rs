@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use netboot::base::arch::Arch;
 use netboot::base::timestamp::Timestamp;
-use netboot::dhcp::request::Client;
-use netboot::doctor::boot_trace::{Boot, Mark, Note, Part, Script, Via};
+use netboot::dhcp::request::BootClient;
+use netboot::doctor::boot_trace::{
+    Boot, BootEvent, FileRole, IpxeScript, TraceEntry, TransferProtocol,
+};
 
 use crate::format::{arch, bytes, elapsed, or_dash, table};
 
@@ -15,7 +17,7 @@ pub(crate) fn boot_table(boot: &Boot) -> String {
     let mut before: Option<Timestamp> = None;
     let mut rows = Vec::new();
     for note in &boot.notes {
-        if note.mark == Mark::Ordered {
+        if note.mark == BootEvent::Ordered {
             continue;
         }
         let gap = before.map(|before| short(note.at.since(before)));
@@ -34,7 +36,7 @@ fn short(time: Duration) -> String {
     }
 }
 
-fn line(note: &Note) -> String {
+fn line(note: &TraceEntry) -> String {
     let text = mark_text(&note.mark);
     if note.times == 1 {
         return text;
@@ -47,26 +49,28 @@ fn line(note: &Note) -> String {
 }
 
 /// One line, lower case, values in backquotes where they are not numbers.
-pub(crate) fn mark_text(mark: &Mark) -> String {
+pub(crate) fn mark_text(mark: &BootEvent) -> String {
     match mark {
-        Mark::Ordered => "ordered to be installed".to_owned(),
-        Mark::Discover { client, arch } => format!("DISCOVER: {}", who(*client, *arch)),
-        Mark::TookAddress { server, address } => {
+        BootEvent::Ordered => "ordered to be installed".to_owned(),
+        BootEvent::Discover { client, arch } => format!("DISCOVER: {}", who(*client, *arch)),
+        BootEvent::TookAddress { server, address } => {
             let address = address.map_or_else(String::new, |address| format!(" {address}"));
             let server = server.map_or_else(String::new, |server| format!(" from {server}"));
             format!("took the address{address}{server}")
         }
-        Mark::Answered { given } | Mark::Answered4011 { given } => given.clone(),
-        Mark::Asked4011 => "asked for its boot file on port 4011".to_owned(),
-        Mark::Silence { reason, .. } => format!("not answered: {reason}"),
-        Mark::NoFile { file, reason } => {
+        BootEvent::Answered { given } | BootEvent::Answered4011 { given } => given.clone(),
+        BootEvent::Asked4011 => "asked for its boot file on port 4011".to_owned(),
+        BootEvent::Silence { reason, .. } => format!("not answered: {reason}"),
+        BootEvent::NoFile { file, reason } => {
             format!(
                 "asked TFTP for `{}`, which it does not get: {reason}",
                 file.escape_debug()
             )
         }
-        Mark::Begun { file, via, .. } => format!("{file} begins to go out over {}", over(*via)),
-        Mark::Sent {
+        BootEvent::Begun { file, via, .. } => {
+            format!("{file} begins to go out over {}", over(*via))
+        }
+        BootEvent::Sent {
             part,
             file,
             bytes: count,
@@ -80,7 +84,7 @@ pub(crate) fn mark_text(mark: &Mark) -> String {
             short(Duration::from_millis(*millis)),
             again(*resent)
         ),
-        Mark::Broken {
+        BootEvent::Broken {
             part,
             file,
             bytes: count,
@@ -95,67 +99,69 @@ pub(crate) fn mark_text(mark: &Mark) -> String {
             short(Duration::from_millis(*millis)),
             again(*resent)
         ),
-        Mark::Script { given } => script_text(given),
-        Mark::Unproven { from, file } => format!(
+        BootEvent::Script { given } => script_text(given),
+        BootEvent::Unproven { from, file } => format!(
             "somebody at {from}, not known to be this machine, asked for `{}` in its name",
             file.escape_debug()
         ),
-        Mark::Claimed => "an agent holds the ticket".to_owned(),
-        Mark::Discovered => "told its hardware".to_owned(),
-        Mark::Confirmed => "may wipe what it waited with".to_owned(),
-        Mark::Waits => "waits for `pxe-admin confirm`".to_owned(),
-        Mark::Step { step } => step.sentence().to_owned(),
-        Mark::Retried { step, cause } => format!("{} again: {cause}", step.sentence()),
-        Mark::Failed { step, causes } => {
+        BootEvent::Claimed => "an agent holds the ticket".to_owned(),
+        BootEvent::Discovered => "told its hardware".to_owned(),
+        BootEvent::Confirmed => "may wipe what it waited with".to_owned(),
+        BootEvent::Waits => "waits for `pxe-admin confirm`".to_owned(),
+        BootEvent::Step { step } => step.sentence().to_owned(),
+        BootEvent::Retried { step, cause } => format!("{} again: {cause}", step.sentence()),
+        BootEvent::Failed { step, causes } => {
             format!("failed while {}: {}", step.sentence(), causes.join(": "))
         }
-        Mark::Installed => "installed; it reboots".to_owned(),
-        Mark::GaveUp { reason } => format!("gave up: {reason}"),
-        Mark::Booted { generation } => format!("runs generation {generation} from its own disk"),
-        Mark::Joined => "joined".to_owned(),
-        Mark::Unknown => "something that this version does not know".to_owned(),
+        BootEvent::Installed => "installed; it reboots".to_owned(),
+        BootEvent::GaveUp { reason } => format!("gave up: {reason}"),
+        BootEvent::Booted { generation } => {
+            format!("runs generation {generation} from its own disk")
+        }
+        BootEvent::Joined => "joined".to_owned(),
+        BootEvent::Unknown => "something that this version does not know".to_owned(),
     }
 }
 
-fn script_text(given: &Script) -> String {
+fn script_text(given: &IpxeScript) -> String {
     match given {
-        Script::Installer => "sent the boot script of the installer".to_owned(),
-        Script::Discover => "sent the boot script that has it tell its hardware".to_owned(),
-        Script::Wait => "sent the screen for strangers".to_owned(),
-        Script::Disk { reason, way } => {
+        IpxeScript::Installer => "sent the boot script of the installer".to_owned(),
+        IpxeScript::Discover => "sent the boot script that has it tell its hardware".to_owned(),
+        IpxeScript::Wait => "sent the screen for strangers".to_owned(),
+        IpxeScript::Disk { reason, way } => {
             let way = way.map_or_else(String::new, |way| format!(" by {way}"));
             format!("sent to its disk{way}: {reason}")
         }
-        Script::Unknown => "sent a boot script".to_owned(),
+        IpxeScript::Unknown => "sent a boot script".to_owned(),
     }
 }
 
-fn who(client: Client, arch_: Arch) -> String {
+fn who(client: BootClient, arch_: Arch) -> String {
     let arch = arch(arch_);
     match client {
-        Client::Pxe if arch_ == Arch::Bios => "a BIOS PXE ROM".to_owned(),
-        Client::Pxe => format!("UEFI PXE ({arch})"),
-        Client::Http => format!("UEFI HTTP boot ({arch})"),
-        Client::Ipxe => format!("iPXE ({arch})"),
-        Client::RaspberryPi => "a Raspberry Pi".to_owned(),
-        Client::UBoot => format!("U-Boot ({arch})"),
-        Client::UBootUefi => format!("U-Boot as UEFI ({arch})"),
+        BootClient::Pxe if arch_ == Arch::Bios => "a BIOS PXE ROM".to_owned(),
+        BootClient::Pxe => format!("UEFI PXE ({arch})"),
+        BootClient::Http => format!("UEFI HTTP boot ({arch})"),
+        BootClient::Ipxe => format!("iPXE ({arch})"),
+        BootClient::RaspberryPi => "a Raspberry Pi".to_owned(),
+        BootClient::UBoot => format!("U-Boot ({arch})"),
+        BootClient::UBootUefi => format!("U-Boot as UEFI ({arch})"),
     }
 }
 
-fn over(via: Via) -> &'static str {
+fn over(via: TransferProtocol) -> &'static str {
     match via {
-        Via::Tftp => "TFTP",
-        Via::Http => "HTTP",
-        Via::Unknown => "the network",
+        TransferProtocol::Tftp => "TFTP",
+        TransferProtocol::Http => "HTTP",
+        TransferProtocol::Unknown => "the network",
     }
 }
 
 /// Kernel and initrd are called so already.
-fn kind(part: Part) -> &'static str {
+fn kind(part: FileRole) -> &'static str {
     match part {
-        Part::Loader => "the loader ",
-        Part::Kernel | Part::Initrd | Part::Unknown => "",
+        FileRole::Loader => "the loader ",
+        FileRole::Kernel | FileRole::Initrd | FileRole::Unknown => "",
     }
 }
 

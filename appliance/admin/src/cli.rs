@@ -11,8 +11,8 @@ use netboot::base::mac::Mac;
 use netboot::base::name::{HostName, ProfileName, SystemName};
 use netboot::base::timestamp::parse_duration;
 
-use crate::endpoint::Appliance;
-use crate::output::Answer;
+use crate::endpoint::ApplianceEndpoint;
+use crate::output::CommandResult;
 
 /// Install machines over the network, and see what became of them
 #[derive(Debug, Parser)]
@@ -27,7 +27,7 @@ pub(crate) struct Cli {
         env = "PXE_APPLIANCE",
         hide_env_values = true
     )]
-    pub(crate) appliance: Option<Appliance>,
+    pub(crate) appliance: Option<ApplianceEndpoint>,
 
     /// A copy of the appliance's admin.token, which opens it from another machine
     #[arg(
@@ -247,11 +247,11 @@ fn duration(text: &str) -> Result<Duration, &'static str> {
     span.ok_or("is not a time such as 90s, 15m or 1h")
 }
 
-pub(crate) fn completions(shell: Shell) -> Answer {
+pub(crate) fn completions(shell: Shell) -> CommandResult {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "pxe-admin", &mut script);
     let script = String::from_utf8_lossy(&script).into_owned();
-    Answer::new(&script, script.trim_end().to_owned())
+    CommandResult::new(&script, script.trim_end().to_owned())
 }
 
 #[cfg(test)]

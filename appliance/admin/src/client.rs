@@ -8,17 +8,17 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use netboot::api::types::ErrorBody;
-use netboot::base::refusal::{Code, Refusal};
-use netboot_pin::Verdict;
+use netboot::base::refusal::{Refusal, RefusalCode};
+use netboot_pin::HandshakeRejection;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Body, Method, RequestBuilder, Response, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use self::causes::{cause, chain};
-pub(crate) use self::lines::Lines;
+pub(crate) use self::lines::LineStream;
 use crate::endpoint::Endpoint;
-use crate::failure::{Failure, Unanswered};
+use crate::failure::{Failure, NoConnection};
 
 /// How long an answer may take: every call but `publish` is one write to a disk.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -34,17 +34,17 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// Calls to one appliance.
 #[derive(Clone)]
-pub(crate) struct Client {
+pub(crate) struct AdminClient {
     http: reqwest::Client,
     base: Url,
     /// As it is called in an error.
     name: String,
     /// Over TLS: why the other side's key was not the appliance's.
-    verdict: Option<Verdict>,
+    rejection: Option<HandshakeRejection>,
     answer_within: Duration,
 }
 
-impl Client {
+impl AdminClient {
     pub(crate) fn new(endpoint: Endpoint) -> Result<Self, Failure> {
         // The HTTP client insists on a provider even where it never speaks TLS. A second call is harmless.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -58,7 +58,7 @@ impl Client {
             causes,
             forbidden: false,
         };
-        let (builder, base, verdict) = match endpoint {
+        let (builder, base, rejection) = match endpoint {
             Endpoint::Socket(path) => (
                 builder.unix_socket(path.as_path()),
                 "http://appliance/".to_owned(),
@@ -71,14 +71,14 @@ impl Client {
                 bearer,
             } => {
                 let pinned = netboot_pin::client(pin, pinned_by);
-                let (tls, verdict) = pinned.map_err(|error| unusable(vec![error.to_string()]))?;
+                let (tls, rejection) = pinned.map_err(|error| unusable(vec![error.to_string()]))?;
                 let builder = builder
                     .use_preconfigured_tls(tls)
                     .https_only(true)
                     .connect_timeout(CONNECT_WITHIN)
                     .tcp_keepalive(Duration::from_secs(15))
                     .default_headers(HeaderMap::from_iter([(AUTHORIZATION, bearer)]));
-                (builder, url, Some(verdict))
+                (builder, url, Some(rejection))
             }
         };
         let http = builder.build().map_err(|error| unusable(chain(&error)))?;
@@ -87,14 +87,14 @@ impl Client {
             http,
             base,
             name,
-            verdict,
+            rejection,
             answer_within: ANSWER_WITHIN,
         })
     }
 
     /// Whether the appliance is not on this machine.
     pub(crate) fn is_elsewhere(&self) -> bool {
-        self.verdict.is_some()
+        self.rejection.is_some()
     }
 
     /// As it is called in an error.
@@ -107,7 +107,7 @@ impl Client {
     /// # Errors
     /// The appliance does not let us in, has no such call, or does not answer.
     pub(crate) async fn cache_info(&self) -> Result<(), Failure> {
-        let call = Call::at(Method::GET, "/cache/nix-cache-info");
+        let call = AdminCall::at(Method::GET, "/cache/nix-cache-info");
         let within = self.answer_within;
         let response = self.request(&call).timeout(within).send().await;
         let response = response.map_err(|error| self.no_answer(&error, &call, within, None))?;
@@ -126,7 +126,7 @@ impl Client {
         headers: HeaderMap,
         body: Option<Body>,
     ) -> Result<Response, Failure> {
-        let call = Call::at(method, path);
+        let call = AdminCall::at(method, path);
         let request = self.request(&call).headers(headers);
         let request = match body {
             Some(body) => request.body(body),
@@ -143,7 +143,7 @@ impl Client {
         method: &Method,
         path: &str,
     ) -> Failure {
-        self.not_granted(response, &Call::at(method.clone(), path))
+        self.not_granted(response, &AdminCall::at(method.clone(), path))
             .await
     }
 
@@ -155,7 +155,7 @@ impl Client {
 
     /// A GET request: it changes nothing.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &[&str]) -> Result<T, Failure> {
-        let call = Call::new(Method::GET, path);
+        let call = AdminCall::new(Method::GET, path);
         let request = self.request(&call).timeout(self.answer_within);
         self.answer(request, &call, self.answer_within, None).await
     }
@@ -166,7 +166,7 @@ impl Client {
         path: &[&str],
         query: &[(&str, String)],
     ) -> Result<T, Failure> {
-        let call = Call::new(Method::GET, path);
+        let call = AdminCall::new(Method::GET, path);
         let request = self.request(&call).query(query).timeout(self.answer_within);
         self.answer(request, &call, self.answer_within, None).await
     }
@@ -177,14 +177,14 @@ impl Client {
         path: &[&str],
         body: &B,
     ) -> Result<T, Failure> {
-        let call = Call::new(Method::POST, path);
+        let call = AdminCall::new(Method::POST, path);
         let request = self.request(&call).json(body).timeout(ASK_WITHIN);
         self.answer(request, &call, ASK_WITHIN, None).await
     }
 
     /// A GET request whose answer is not JSON.
     pub(crate) async fn octets(&self, path: &[&str]) -> Result<Vec<u8>, Failure> {
-        let call = Call::new(Method::GET, path);
+        let call = AdminCall::new(Method::GET, path);
         let within = self.answer_within;
         let lost = |error: &reqwest::Error| self.no_answer(error, &call, within, None);
         let request = self.request(&call).timeout(within);
@@ -205,7 +205,7 @@ impl Client {
         within: Option<Duration>,
         perhaps: &str,
     ) -> Result<T, Failure> {
-        let call = Call::new(Method::POST, path);
+        let call = AdminCall::new(Method::POST, path);
         let within = within.unwrap_or(self.answer_within);
         let request = self.request(&call).json(body).timeout(within);
         self.answer(request, &call, within, Some(perhaps)).await
@@ -216,8 +216,8 @@ impl Client {
         &self,
         path: &[&str],
         query: &[(&str, String)],
-    ) -> Result<Lines<'_>, Failure> {
-        let call = Call::new(Method::GET, path);
+    ) -> Result<LineStream<'_>, Failure> {
+        let call = AdminCall::new(Method::GET, path);
         let request = self.request(&call).query(query);
         let answered = tokio::time::timeout(self.answer_within, request.send()).await;
         let response = match answered {
@@ -227,7 +227,7 @@ impl Client {
                 return Err(Failure::Unanswered {
                     appliance: self.name.clone(),
                     call: call.to_string(),
-                    why: Unanswered::Timeout(self.answer_within),
+                    why: NoConnection::Timeout(self.answer_within),
                     perhaps: None,
                     causes: Vec::new(),
                 });
@@ -236,10 +236,10 @@ impl Client {
         if !response.status().is_success() {
             return Err(self.not_granted(response, &call).await);
         }
-        Ok(Lines::new(self, call, response))
+        Ok(LineStream::new(self, call, response))
     }
 
-    fn request(&self, call: &Call) -> RequestBuilder {
+    fn request(&self, call: &AdminCall) -> RequestBuilder {
         let mut url = self.base.clone();
         url.set_path(call.url.path());
         self.http.request(call.method.clone(), url)
@@ -248,7 +248,7 @@ impl Client {
     async fn answer<T: DeserializeOwned>(
         &self,
         request: RequestBuilder,
-        call: &Call,
+        call: &AdminCall,
         within: Duration,
         perhaps: Option<&str>,
     ) -> Result<T, Failure> {
@@ -266,7 +266,7 @@ impl Client {
     }
 
     /// An answer other than 2xx.
-    async fn not_granted(&self, response: Response, call: &Call) -> Failure {
+    async fn not_granted(&self, response: Response, call: &AdminCall) -> Failure {
         let status = response.status();
         let octets = response.bytes().await.unwrap_or_default();
         match serde_json::from_slice::<ErrorBody>(&octets) {
@@ -281,17 +281,17 @@ impl Client {
     fn no_answer(
         &self,
         error: &reqwest::Error,
-        call: &Call,
+        call: &AdminCall,
         within: Duration,
         perhaps: Option<&str>,
     ) -> Failure {
         let causes = chain(error);
         let (appliance, call_text) = (self.name.clone(), call.to_string());
-        let verdict = self.verdict.as_ref().and_then(|verdict| {
-            let mut verdict = verdict.lock().unwrap_or_else(PoisonError::into_inner);
-            verdict.take()
+        let rejection = self.rejection.as_ref().and_then(|rejection| {
+            let mut rejection = rejection.lock().unwrap_or_else(PoisonError::into_inner);
+            rejection.take()
         });
-        if let Some(foreign) = verdict {
+        if let Some(foreign) = rejection {
             return Failure::ForeignKey {
                 appliance,
                 call: call_text,
@@ -311,9 +311,9 @@ impl Client {
             return self.foreign(call, "it does not speak HTTP".to_owned());
         }
         let why = if error.is_timeout() {
-            Unanswered::Timeout(within)
+            NoConnection::Timeout(within)
         } else {
-            Unanswered::Cut
+            NoConnection::Cut
         };
         Failure::Unanswered {
             appliance,
@@ -324,7 +324,7 @@ impl Client {
         }
     }
 
-    fn foreign(&self, call: &Call, what: String) -> Failure {
+    fn foreign(&self, call: &AdminCall, what: String) -> Failure {
         Failure::Foreign {
             appliance: self.name.clone(),
             call: call.to_string(),
@@ -334,12 +334,12 @@ impl Client {
 }
 
 /// One call, and how it is called in an error.
-struct Call {
+struct AdminCall {
     method: Method,
     url: Url,
 }
 
-impl Call {
+impl AdminCall {
     fn new(method: Method, path: &[&str]) -> Self {
         let mut call = Self::at(method, "/");
         if let Ok(mut segments) = call.url.path_segments_mut() {
@@ -355,7 +355,7 @@ impl Call {
     }
 }
 
-impl std::fmt::Display for Call {
+impl std::fmt::Display for AdminCall {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.method, self.url.path())
     }
@@ -363,7 +363,7 @@ impl std::fmt::Display for Call {
 
 /// A refusal that needs no appliance to say it.
 pub(crate) fn refused_here(message: &str, tips: &[String]) -> Failure {
-    let refusal = Refusal::new(Code::WrongState, message).fact("nothing was changed");
+    let refusal = Refusal::new(RefusalCode::WrongState, message).fact("nothing was changed");
     Failure::here(tips.iter().fold(refusal, |refusal, tip| refusal.tip(tip)))
 }
 

@@ -14,7 +14,7 @@ const SOCKET: &str = "/run/pxe-appliance/admin.sock";
 
 /// What `--appliance` names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Appliance {
+pub(crate) enum ApplianceEndpoint {
     Socket(PathBuf),
     Network(AdminUrl),
 }
@@ -40,18 +40,18 @@ impl Endpoint {
     /// # Errors
     /// The token file cannot be used, or a token, an address or a pin is missing.
     pub(crate) fn resolve(
-        appliance: Option<Appliance>,
+        appliance: Option<ApplianceEndpoint>,
         token_file: Option<&Path>,
     ) -> Result<Self, Failure> {
         match (appliance, token_file) {
-            (Some(Appliance::Socket(socket)), _) => Ok(Self::Socket(socket)),
+            (Some(ApplianceEndpoint::Socket(socket)), _) => Ok(Self::Socket(socket)),
             (None, None) => Ok(Self::Socket(SOCKET.into())),
-            (Some(Appliance::Network(url)), None) => Err(Failure::Argument {
+            (Some(ApplianceEndpoint::Network(url)), None) => Err(Failure::Argument {
                 message: format!("{} opens with a token, and none was named", url.base),
                 tip: "copy the appliance's token file here, then add `--token-file FILE` or set PXE_TOKEN_FILE"
                     .to_owned(),
             }),
-            (Some(Appliance::Network(url)), Some(file)) => Self::over_tls(Some(url), file),
+            (Some(ApplianceEndpoint::Network(url)), Some(file)) => Self::over_tls(Some(url), file),
             (None, Some(file)) => Self::over_tls(None, file),
         }
     }
@@ -92,7 +92,7 @@ impl Endpoint {
     }
 }
 
-impl FromStr for Appliance {
+impl FromStr for ApplianceEndpoint {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {

@@ -1,23 +1,23 @@
 //! What happened → one sentence for a person.
 
 use netboot::base::release::FlakeSource;
-use netboot::dhcp::offer_fallback::Manner;
+use netboot::dhcp::offer_fallback::BootMethod;
 use netboot::dhcp::request::Facts;
 use netboot::disk::hardware::{Disk, Hardware};
 use netboot::install::plan::Plan;
-use netboot::install::report::{Outcome, Report};
-use netboot::loader::uefi::boot_order::{self, Entry};
-use netboot::machine::event::Happening;
-use netboot::machine::wipe_confirmation::Found;
-use netboot::machine::{Generation, Waits};
+use netboot::install::report::{Report, StepOutcome};
+use netboot::loader::uefi::boot_order::{self, BootEntry};
+use netboot::machine::event::EventKind;
+use netboot::machine::wipe_confirmation::DiskContents;
+use netboot::machine::{AttemptWait, Generation};
 
 use crate::format::{arch, bytes, bytes_of, revision};
 
 /// One line, lower case, values in backquotes.
-pub(crate) fn event_text(what: &Happening) -> String {
+pub(crate) fn event_text(what: &EventKind) -> String {
     match what {
-        Happening::Seen { facts } => seen(facts),
-        Happening::Enrolled {
+        EventKind::Seen { facts } => seen(facts),
+        EventKind::Enrolled {
             name,
             profile,
             until,
@@ -26,93 +26,93 @@ pub(crate) fn event_text(what: &Happening) -> String {
         } => {
             format!("enrolled as `{name}` with profile `{profile}` by {by}, in force until {until}")
         }
-        Happening::Reimaged {
+        EventKind::Reimaged {
             release, until, by, ..
         } => {
             let release = release.map_or_else(String::new, |n| format!(" with release {n}"));
             format!("to be installed again{release}, by {by}, in force until {until}")
         }
-        Happening::Forgotten { by } => format!("forgotten by {by}"),
-        Happening::Attempt { number, .. } => format!("attempt {number} begins"),
-        Happening::Reached { manner } => reached(manner),
-        Happening::Served { .. } => "boot script sent, with the ticket".to_owned(),
-        Happening::Claimed { .. } => "an agent holds the ticket".to_owned(),
-        Happening::Discovering => {
+        EventKind::Forgotten { by } => format!("forgotten by {by}"),
+        EventKind::Attempt { number, .. } => format!("attempt {number} begins"),
+        EventKind::Reached { boot_method } => reached(boot_method),
+        EventKind::Served { .. } => "boot script sent, with the ticket".to_owned(),
+        EventKind::Claimed { .. } => "an agent holds the ticket".to_owned(),
+        EventKind::Discovering => {
             "boot script sent, to tell its hardware; nothing is written".to_owned()
         }
-        Happening::Discovered { hardware } => {
+        EventKind::Discovered { hardware } => {
             format!("a stranger's hardware: {}", inventory(hardware))
         }
-        Happening::Inventoried { hardware } => format!("hardware: {}", inventory(hardware)),
-        Happening::Planned { plan } => planned(plan),
-        Happening::Waits {
-            waits: Waits::Wipe { disks },
+        EventKind::Inventoried { hardware } => format!("hardware: {}", inventory(hardware)),
+        EventKind::Planned { plan } => planned(plan),
+        EventKind::Waits {
+            waits: AttemptWait::Wipe { disks },
         } => format!(
             "waits: this appliance did not put there what is on {}",
             found(disks)
         ),
-        Happening::Confirmed { disks, until, by } => format!(
+        EventKind::Confirmed { disks, until, by } => format!(
             "may be wiped, by {by}: {}; in force until {until}",
             found(disks)
         ),
-        Happening::Reported { report } => reported(report),
-        Happening::Sealed { .. } => "secrets handed out, sealed to the agent's key".to_owned(),
-        Happening::Received => "secrets received".to_owned(),
-        Happening::DiskKeyMade { .. } => {
+        EventKind::Reported { report } => reported(report),
+        EventKind::Sealed { .. } => "secrets handed out, sealed to the agent's key".to_owned(),
+        EventKind::Received => "secrets received".to_owned(),
+        EventKind::DiskKeyMade { .. } => {
             "a disk key was made and handed out, sealed to the agent's key".to_owned()
         }
-        Happening::Unlocked { from } => {
+        EventKind::Unlocked { from } => {
             format!("its disk key was handed to {from}, sealed, so that it can boot")
         }
-        Happening::KeyShown { by } => format!("its recovery key was shown to {by}"),
-        Happening::Installed { generation, .. } => format!(
+        EventKind::KeyShown { by } => format!("its recovery key was shown to {by}"),
+        EventKind::Installed { generation, .. } => format!(
             "installed {}; it boots from its own disk now",
             of_generation(generation)
         ),
-        Happening::GaveUp { reason } => format!("gave up: {reason}; it boots its own disk"),
-        Happening::Booted { generation } => format!("running {}", of_generation(generation)),
-        Happening::BootOrder { order } => match boot_order::misorder(order) {
+        EventKind::GaveUp { reason } => format!("gave up: {reason}; it boots its own disk"),
+        EventKind::Booted { generation } => format!("running {}", of_generation(generation)),
+        EventKind::BootOrder { order } => match boot_order::misorder(order) {
             Some(trouble) => format!("boot order: {trouble}"),
             None => format!("boot order: {}", in_order(order)),
         },
-        Happening::LeftToDisk { left } => format!("came to its disk by {left}"),
-        Happening::CameBack { left } => {
+        EventKind::LeftToDisk { left } => format!("came to its disk by {left}"),
+        EventKind::CameBack { left } => {
             format!("did not get to its disk by {left}: it asked the network again")
         }
-        Happening::Joined { node } => format!("joined: k3s says that node `{node}` is Ready"),
-        Happening::Refused {
+        EventKind::Joined { node } => format!("joined: k3s says that node `{node}` is Ready"),
+        EventKind::Refused {
             code, reason, from, ..
         } => {
             format!("refused to {from}: {reason} ({code})")
         }
-        Happening::PoolExhausted { first, last } => format!(
+        EventKind::PoolExhausted { first, last } => format!(
             "no address is free in {first} to {last}; who asks for one gets none until one is free"
         ),
-        Happening::PoolRecovered { first, last } => {
+        EventKind::PoolRecovered { first, last } => {
             format!("addresses are free again in {first} to {last}")
         }
-        Happening::AddressInUse { address, by } => {
+        EventKind::AddressInUse { address, by } => {
             format!(
                 "{address} is used by {by}, which has no lease of it; the address rests for an hour"
             )
         }
-        Happening::AddressDeclined { address } => {
+        EventKind::AddressDeclined { address } => {
             format!("declined {address}: another machine uses it; the address rests for an hour")
         }
-        Happening::Followed { revision, trouble } if trouble.is_empty() => {
+        EventKind::Followed { revision, trouble } if trouble.is_empty() => {
             format!("commit {} of the flake is published", short(revision))
         }
-        Happening::Followed { revision, trouble } => {
+        EventKind::Followed { revision, trouble } => {
             format!(
                 "commit {} of the flake is not published: {}",
                 short(revision),
                 trouble.join(": ")
             )
         }
-        Happening::Pruned { system, number, by } => {
+        EventKind::Pruned { system, number, by } => {
             format!("release {number} of `{system}` was taken out of the cache by {by}")
         }
-        Happening::InstallerPublished { installer } => {
+        EventKind::InstallerPublished { installer } => {
             let FlakeSource {
                 revision: commit,
                 dirty,
@@ -126,7 +126,7 @@ pub(crate) fn event_text(what: &Happening) -> String {
                 installer.arch, installer.path
             )
         }
-        Happening::Released { release } => format!(
+        EventKind::ReleasePublished { release } => format!(
             "release {} of `{}`: {}, {}",
             release.number,
             release.system,
@@ -141,11 +141,11 @@ fn short(revision: &str) -> &str {
     revision.get(..12).unwrap_or(revision)
 }
 
-fn reached(manner: &Manner) -> String {
-    let loader = manner.loader.as_deref().unwrap_or("its loader");
+fn reached(boot_method: &BootMethod) -> String {
+    let loader = boot_method.loader.as_deref().unwrap_or("its loader");
     format!(
         "its firmware came to the boot script by {loader}{}",
-        manner.form.log_suffix()
+        boot_method.form.log_suffix()
     )
 }
 
@@ -219,12 +219,12 @@ fn planned(plan: &Plan) -> String {
     )
 }
 
-fn found(disks: &[Found]) -> String {
+fn found(disks: &[DiskContents]) -> String {
     let disks: Vec<String> = disks.iter().map(ToString::to_string).collect();
     disks.join(", and ")
 }
 
-fn in_order(order: &[Entry]) -> String {
+fn in_order(order: &[BootEntry]) -> String {
     let entries: Vec<String> = order.iter().map(ToString::to_string).collect();
     entries.join(", ")
 }
@@ -232,15 +232,15 @@ fn in_order(order: &[Entry]) -> String {
 fn reported(report: &Report) -> String {
     let step = report.step.sentence();
     match &report.outcome {
-        Outcome::Started => step.to_owned(),
-        Outcome::Progress { done, total } => format!("{step}  {}", bytes_of(*done, *total)),
-        Outcome::Retry { attempt, cause } => {
+        StepOutcome::Started => step.to_owned(),
+        StepOutcome::Progress { done, total } => format!("{step}  {}", bytes_of(*done, *total)),
+        StepOutcome::Retry { attempt, cause } => {
             format!("retry {attempt}: {cause}; {step} again")
         }
-        Outcome::Done => format!("{step}: done"),
-        Outcome::Warning { causes } => format!("warning while {step}: {}", causes.join(": ")),
-        Outcome::Failed { causes } => format!("failed while {step}: {}", causes.join(": ")),
-        Outcome::Unknown => format!("{step}: a report of a newer agent"),
+        StepOutcome::Done => format!("{step}: done"),
+        StepOutcome::Warning { causes } => format!("warning while {step}: {}", causes.join(": ")),
+        StepOutcome::Failed { causes } => format!("failed while {step}: {}", causes.join(": ")),
+        StepOutcome::Unknown => format!("{step}: a report of a newer agent"),
     }
 }
 

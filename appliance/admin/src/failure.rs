@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use netboot::base::refusal::{Code, Refusal};
+use netboot::base::refusal::{Refusal, RefusalCode};
 
 /// What kept a command from its answer.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(crate) enum Failure {
     Unanswered {
         appliance: String,
         call: String,
-        why: Unanswered,
+        why: NoConnection,
         /// What may have happened, such as "enrolled 52:54:00:12:34:56"; `None` for a question.
         perhaps: Option<String>,
         causes: Vec<String>,
@@ -45,14 +45,14 @@ pub(crate) enum Failure {
 }
 
 #[derive(Debug)]
-pub(crate) enum Unanswered {
+pub(crate) enum NoConnection {
     Timeout(Duration),
     Cut,
 }
 
 /// A failure as it is printed: on stderr, as text or as JSON.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Notice {
+pub(crate) struct ErrorNotice {
     pub(crate) exit: u8,
     pub(crate) code: String,
     pub(crate) message: String,
@@ -79,10 +79,10 @@ impl Failure {
     }
 
     /// The failure as it is printed; `None` if nobody is left to read it.
-    pub(crate) fn notice(&self) -> Option<Notice> {
+    pub(crate) fn notice(&self) -> Option<ErrorNotice> {
         Some(match self {
             Self::Refused { refusal, call } => refused(refusal, call),
-            Self::Argument { message, tip } => Notice {
+            Self::Argument { message, tip } => ErrorNotice {
                 exit: USAGE,
                 code: "usage".to_owned(),
                 message: message.clone(),
@@ -118,12 +118,14 @@ impl Failure {
     }
 }
 
-fn refused(refusal: &Refusal, call: &str) -> Notice {
+fn refused(refusal: &Refusal, call: &str) -> ErrorNotice {
     let code = serde_json::to_value(refusal.code).unwrap_or_default();
-    Notice {
+    ErrorNotice {
         exit: match refusal.code {
             // The appliance could not do it, and may later.
-            Code::StoreUnavailable | Code::Internal | Code::Unknown => NO_ANSWER,
+            RefusalCode::StoreUnavailable | RefusalCode::Internal | RefusalCode::Unknown => {
+                NO_ANSWER
+            }
             _ => REFUSED,
         },
         code: code.as_str().unwrap_or_default().to_owned(),
@@ -134,14 +136,14 @@ fn refused(refusal: &Refusal, call: &str) -> Notice {
     }
 }
 
-fn unreachable(appliance: &str, call: &str, causes: &[String], forbidden: bool) -> Notice {
+fn unreachable(appliance: &str, call: &str, causes: &[String], forbidden: bool) -> ErrorNotice {
     let cause = causes.last().map(|cause| format!("cause: {cause}"));
     let first = if forbidden {
         "run it as root, or as a member of the socket's group"
     } else {
         "on the appliance, run `systemctl status pxe-appliance`"
     };
-    Notice {
+    ErrorNotice {
         exit: NO_ANSWER,
         code: "unreachable".to_owned(),
         message: format!("no answer from the appliance at {appliance}"),
@@ -154,8 +156,8 @@ fn unreachable(appliance: &str, call: &str, causes: &[String], forbidden: bool) 
     }
 }
 
-fn foreign_key(appliance: &str, call: &str, what: &str) -> Notice {
-    Notice {
+fn foreign_key(appliance: &str, call: &str, what: &str) -> ErrorNotice {
+    ErrorNotice {
         exit: NO_ANSWER,
         code: "foreign_key".to_owned(),
         message: format!("whoever answers at {appliance} is not your appliance"),
@@ -169,8 +171,8 @@ fn foreign_key(appliance: &str, call: &str, what: &str) -> Notice {
     }
 }
 
-fn foreign(appliance: &str, call: &str, what: &str) -> Notice {
-    Notice {
+fn foreign(appliance: &str, call: &str, what: &str) -> ErrorNotice {
+    ErrorNotice {
         exit: NO_ANSWER,
         code: "not_an_appliance".to_owned(),
         message: format!("what answers at {appliance} is no appliance of this version"),
@@ -186,19 +188,19 @@ fn foreign(appliance: &str, call: &str, what: &str) -> Notice {
 fn unanswered(
     appliance: &str,
     call: &str,
-    why: &Unanswered,
+    why: &NoConnection,
     perhaps: Option<&str>,
     causes: &[String],
-) -> Notice {
+) -> ErrorNotice {
     let (code, message) = match why {
-        Unanswered::Timeout(after) => (
+        NoConnection::Timeout(after) => (
             "timeout",
             format!(
                 "the appliance at {appliance} did not answer within {} s",
                 after.as_secs()
             ),
         ),
-        Unanswered::Cut => (
+        NoConnection::Cut => (
             "cut",
             format!("the appliance at {appliance} hung up before it answered"),
         ),
@@ -213,7 +215,7 @@ fn unanswered(
             "run the same command again",
         ),
     };
-    Notice {
+    ErrorNotice {
         exit: NO_ANSWER,
         code: code.to_owned(),
         message,

@@ -28,13 +28,13 @@ use std::ffi::OsString;
 use clap::{CommandFactory, FromArgMatches};
 
 use cli::{Cli, Command};
-use client::Client;
+use client::AdminClient;
 use commands::{
     doctor, enroll, events, generations, key, machines, plan, publish, releases, show, watch,
 };
 use endpoint::Endpoint;
 use failure::Failure;
-use output::Answer;
+use output::CommandResult;
 pub use output::Output;
 
 /// Runs one command; the number is the exit code.
@@ -58,11 +58,11 @@ pub async fn run(args: impl IntoIterator<Item = OsString>, output: &mut Output) 
     }
 }
 
-async fn carry_out(cli: Cli, output: &mut Output) -> Result<Answer, Failure> {
+async fn carry_out(cli: Cli, output: &mut Output) -> Result<CommandResult, Failure> {
     if let Command::Completions { shell } = cli.command {
         return Ok(cli::completions(shell));
     }
-    let client = Client::new(Endpoint::resolve(cli.appliance, cli.token_file.as_deref())?)?;
+    let client = AdminClient::new(Endpoint::resolve(cli.appliance, cli.token_file.as_deref())?)?;
     match cli.command {
         Command::Enroll(args) => enroll::enroll(&client, args).await,
         Command::Reimage(args) => enroll::reimage(&client, args).await,

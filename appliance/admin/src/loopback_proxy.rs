@@ -20,12 +20,12 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use netboot::api::types::SHIPMENT;
-use netboot::base::token::ShipmentId;
+use netboot::base::token::UploadBatchId;
 use reqwest::Body;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::client::Client;
+use crate::client::AdminClient;
 use crate::failure::Failure;
 use crate::format::bytes;
 
@@ -39,24 +39,24 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub(crate) struct LoopbackProxy {
     address: SocketAddr,
     password: String,
-    shared: Arc<Shared>,
+    shared: Arc<ProxyState>,
     task: JoinHandle<()>,
 }
 
-struct Shared {
-    client: Client,
+struct ProxyState {
+    client: AdminClient,
     /// `Basic …`: other users of this machine see the port, too.
     expected: String,
     /// Says which upload all of it belongs to.
     upload: Option<(HeaderName, HeaderValue)>,
-    counted: Mutex<Counted>,
+    counted: Mutex<UploadBody>,
 }
 
 /// What went through.
 #[derive(Default)]
-struct Counted {
+struct UploadBody {
     /// Narinfos that the appliance did not have when it was asked.
-    lacking: BTreeSet<String>,
+    missing: BTreeSet<String>,
     /// Narinfos that it took.
     taken: usize,
     bytes: u64,
@@ -66,14 +66,14 @@ struct Counted {
 impl LoopbackProxy {
     /// # Errors
     /// The operating system gives no port or no randomness.
-    pub(crate) async fn open(client: Client, upload: &ShipmentId) -> io::Result<Self> {
+    pub(crate) async fn open(client: AdminClient, upload: &UploadBatchId) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let mut octets = [0; 16];
         getrandom::fill(&mut octets).map_err(|error| io::Error::other(error.to_string()))?;
         let password = URL_SAFE_NO_PAD.encode(octets);
         let basic = STANDARD.encode(format!("{LOGIN}:{password}"));
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ProxyState {
             client,
             expected: format!("Basic {basic}"),
             upload: upload_header(upload),
@@ -102,7 +102,7 @@ impl LoopbackProxy {
     /// How far it is: `3 of 12 paths, 34.5 MiB`.
     pub(crate) fn progress(&self) -> String {
         let counted = self.shared.counted();
-        let (done, all) = (counted.taken, counted.lacking.len().max(counted.taken));
+        let (done, all) = (counted.taken, counted.missing.len().max(counted.taken));
         format!("{done} of {all} paths, {}", bytes(counted.bytes))
     }
 
@@ -119,7 +119,7 @@ impl LoopbackProxy {
 }
 
 /// The header of what belongs to this upload.
-pub(crate) fn upload_header(upload: &ShipmentId) -> Option<(HeaderName, HeaderValue)> {
+pub(crate) fn upload_header(upload: &UploadBatchId) -> Option<(HeaderName, HeaderValue)> {
     let value = HeaderValue::from_str(upload.as_str()).ok()?;
     Some((HeaderName::from_static(SHIPMENT), value))
 }
@@ -130,14 +130,14 @@ impl Drop for LoopbackProxy {
     }
 }
 
-impl Shared {
-    fn counted(&self) -> MutexGuard<'_, Counted> {
+impl ProxyState {
+    fn counted(&self) -> MutexGuard<'_, UploadBody> {
         self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Takes connections for ever. They end with the future.
-async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+async fn serve(listener: TcpListener, shared: Arc<ProxyState>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -162,7 +162,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn forward(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Body> {
+async fn forward(shared: &Arc<ProxyState>, request: Request<Incoming>) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let password = parts.headers.get(AUTHORIZATION);
     if password.is_none_or(|given| given.as_bytes() != shared.expected.as_bytes()) {
@@ -196,7 +196,7 @@ async fn forward(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<B
         }
         Ok(response) if method != Method::PUT && response.status() == StatusCode::NOT_FOUND => {
             if path.ends_with(".narinfo") {
-                shared.counted().lacking.insert(path);
+                shared.counted().missing.insert(path);
             }
             back(response)
         }

@@ -5,11 +5,11 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::failure::{Failure, Notice};
+use crate::failure::{ErrorNotice, Failure};
 
 /// The answer of a command.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct CommandResult {
     /// For a person; empty if there is nothing to list.
     pub(crate) text: String,
     pub(crate) json: Value,
@@ -18,7 +18,7 @@ pub(crate) struct Answer {
     pub(crate) exit: u8,
 }
 
-impl Answer {
+impl CommandResult {
     pub(crate) fn new(value: &impl Serialize, text: String) -> Self {
         Self {
             text,
@@ -139,7 +139,7 @@ impl Output {
         u8::try_from(error.exit_code()).unwrap_or(2)
     }
 
-    pub(crate) fn answer(&mut self, answer: &Answer) -> u8 {
+    pub(crate) fn answer(&mut self, answer: &CommandResult) -> u8 {
         let printed = match (&answer.json, self.json) {
             (Value::Null, _) => Ok(()),
             (json, true) => {
@@ -217,7 +217,7 @@ impl Output {
     }
 }
 
-fn as_text(notice: &Notice, verbose: bool) -> String {
+fn as_text(notice: &ErrorNotice, verbose: bool) -> String {
     let mut lines = vec![format!("error: {}", notice.message)];
     lines.extend(notice.facts.iter().map(|fact| format!("  {fact}")));
     if verbose {
@@ -230,7 +230,7 @@ fn as_text(notice: &Notice, verbose: bool) -> String {
     lines.join("\n")
 }
 
-fn as_json(notice: &Notice) -> Value {
+fn as_json(notice: &ErrorNotice) -> Value {
     json!({"error": {
         "code": notice.code,
         "message": notice.message,
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn facts_come_before_details_before_tips() {
-        let notice = Notice {
+        let notice = ErrorNotice {
             exit: 1,
             code: "wrong_state".to_owned(),
             message: "no".to_owned(),

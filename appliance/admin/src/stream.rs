@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use netboot::api::types::Live;
+use netboot::api::types::EventLine;
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::client::{Client, Lines};
+use crate::client::{AdminClient, LineStream};
 use crate::failure::Failure;
 
 /// The appliance sends a line at least every 10 s; after three times that, the connection is taken for broken.
@@ -20,19 +20,19 @@ const AGAIN: Duration = Duration::from_millis(500);
 
 pub(crate) enum StreamItem {
     /// A line of the stream: parsed, and as it came.
-    Live(Box<Live>, String),
+    Live(Box<EventLine>, String),
     /// The appliance is away; said once.
     Lost,
     Back,
 }
 
 pub(crate) struct EventStream<'a> {
-    client: &'a Client,
+    client: &'a AdminClient,
     machine: Option<String>,
     /// The highest number received.
     last: u64,
     follow: bool,
-    lines: Option<Lines<'a>>,
+    lines: Option<LineStream<'a>>,
     /// Since when the appliance is away.
     away: Option<Instant>,
     begun: bool,
@@ -40,7 +40,7 @@ pub(crate) struct EventStream<'a> {
 
 impl<'a> EventStream<'a> {
     pub(crate) fn new(
-        client: &'a Client,
+        client: &'a AdminClient,
         machine: Option<String>,
         after: u64,
         follow: bool,
@@ -96,7 +96,7 @@ impl<'a> EventStream<'a> {
         }
     }
 
-    async fn connect(&self) -> Result<Lines<'a>, Failure> {
+    async fn connect(&self) -> Result<LineStream<'a>, Failure> {
         let mut query = vec![
             ("after", self.last.to_string()),
             ("follow", self.follow.to_string()),
@@ -116,13 +116,13 @@ impl<'a> EventStream<'a> {
     }
 }
 
-/// A line and its number, which is 0 where a line has none. What a newer appliance says is [`Live::Unknown`]; `None` if no
+/// A line and its number, which is 0 where a line has none. What a newer appliance says is [`EventLine::Unknown`]; `None` if no
 /// appliance says such a line.
-fn read(line: &str) -> Option<(Live, u64)> {
+fn read(line: &str) -> Option<(EventLine, u64)> {
     let value: Value = serde_json::from_str(line).ok()?;
     value.get("line")?;
     let number = value.pointer("/event/seq").and_then(Value::as_u64);
-    let live = serde_json::from_value(value).unwrap_or(Live::Unknown);
+    let live = serde_json::from_value(value).unwrap_or(EventLine::Unknown);
     Some((live, number.unwrap_or(0)))
 }
 
@@ -133,9 +133,9 @@ mod tests {
     #[test]
     fn lines_of_a_newer_appliance_are_survived_and_garbage_is_not() {
         let newer = r#"{"line":"event","event":{"seq":7,"at":"2026-04-02T10:14:07Z","what":{"event":"painted"}}}"#;
-        assert_eq!(read(newer), Some((Live::Unknown, 7)));
-        assert_eq!(read(r#"{"line":"weather"}"#), Some((Live::Unknown, 0)));
-        assert_eq!(read(r#"{"line":"alive"}"#), Some((Live::Alive, 0)));
+        assert_eq!(read(newer), Some((EventLine::Unknown, 7)));
+        assert_eq!(read(r#"{"line":"weather"}"#), Some((EventLine::Unknown, 0)));
+        assert_eq!(read(r#"{"line":"alive"}"#), Some((EventLine::Alive, 0)));
         for garbage in ["", "<html>", "{}", "7", r#"{"event":1}"#] {
             assert_eq!(read(garbage), None, "{garbage}");
         }

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use netboot::base::refusal::Refusal;
 use netboot::base::store_path::StorePath;
-use netboot::base::token::ShipmentId;
+use netboot::base::token::UploadBatchId;
 use nix_publish::publish_failed;
 use nix_publish::run::{LastLines, RunError, program, run};
 use tokio::process::Command;
 
-use crate::client::Client;
+use crate::client::AdminClient;
 use crate::failure::Failure;
 use crate::format::bytes;
 use crate::loopback_proxy::LoopbackProxy;
@@ -26,9 +26,9 @@ const TELL_EVERY: Duration = Duration::from_millis(500);
 /// for an appliance on this machine, which takes the path from the store itself, and for a path that is not in the
 /// store here.
 pub(crate) async fn upload(
-    client: &Client,
+    client: &AdminClient,
     path: &StorePath,
-    shipment: &ShipmentId,
+    batch: &UploadBatchId,
     output: &mut Output,
 ) -> Result<(), Failure> {
     if !client.is_elsewhere() || !is_here(path).await? {
@@ -37,7 +37,7 @@ pub(crate) async fn upload(
     // A wrong token, or an appliance without this call, is reported before Nix packs anything.
     client.cache_info().await?;
     let cannot = |error: &std::io::Error| no_upload(&format!("it cannot begin: {error}"));
-    let proxy = LoopbackProxy::open(client.clone(), shipment).await;
+    let proxy = LoopbackProxy::open(client.clone(), batch).await;
     let proxy = proxy.map_err(|e| cannot(&e))?;
     let folder = tempfile::Builder::new().prefix("pxe-admin-").tempdir();
     let folder = folder.map_err(|e| cannot(&e))?;
@@ -129,10 +129,10 @@ fn not_run(error: &RunError) -> Failure {
     }
     match error {
         RunError::Start { .. } => no_upload(&error.to_string()),
-        RunError::Status { words, .. } => {
+        RunError::Status { messages, .. } => {
             let refusal = publish_failed(error.to_string());
             refused(
-                words
+                messages
                     .iter()
                     .fold(refusal, |refusal, line| refusal.fact(line)),
             )

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use appliance::config::settings::Settings;
 use appliance::config::validate::check;
-use appliance::config::{Ports, Source};
+use appliance::config::{ConfigText, Ports};
 use appliance::{net, run};
 use netboot::publish::nix_hash::NixHash;
 use sha2::{Digest, Sha256};
@@ -58,8 +58,8 @@ impl Appliance {
         let file = folder.path().join("appliance.toml").display().to_string();
         let text = CONFIG.to_owned();
         let interfaces = net::interfaces().expect("lists interfaces");
-        let mut checked =
-            check(Source { file, text }, &interfaces).unwrap_or_else(|faults| panic!("{faults}"));
+        let mut checked = check(ConfigText { file, text }, &interfaces)
+            .unwrap_or_else(|faults| panic!("{faults}"));
         checked.config.config.ports = Ports {
             dhcp: 0,
             binl: 0,

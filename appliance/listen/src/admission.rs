@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 const NEWS: Duration = Duration::from_secs(10);
 
 /// What a limit of its own holds for: an address, a card, all strangers together.
-pub trait Source: Eq + Hash {
+pub trait AdmissionKey: Eq + Hash {
     /// How much of it may be under way at once.
     fn limit(&self) -> usize;
 }
@@ -49,7 +49,7 @@ pub struct Full<S> {
     pub is_news: bool,
 }
 
-impl<S: Source> Admission<S> {
+impl<S: AdmissionKey> Admission<S> {
     /// `limit` is how much may be under way in all.
     pub fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self {
@@ -139,14 +139,14 @@ impl<S> Counts<S> {
 
 /// The right to be under way.
 #[derive(Debug)]
-pub struct Permit<S: Source> {
+pub struct Permit<S: AdmissionKey> {
     admission: Arc<Admission<S>>,
     sources: Vec<S>,
     /// Goes back after the sources are counted down.
     _slot: Slot,
 }
 
-impl<S: Source> Drop for Permit<S> {
+impl<S: AdmissionKey> Drop for Permit<S> {
     fn drop(&mut self) {
         let mut counts = self.admission.counts.lock();
         for source in &self.sources {
@@ -165,12 +165,12 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-    enum Test {
+    enum TestKey {
         Machine(u8),
         Group,
     }
 
-    impl Source for Test {
+    impl AdmissionKey for TestKey {
         fn limit(&self) -> usize {
             match self {
                 Self::Machine(_) => 3,
@@ -182,15 +182,15 @@ mod tests {
     #[test]
     fn each_source_has_its_limit_and_a_refusal_counts_for_none_of_them() {
         let admission = Admission::new(100);
-        let try_admit = |machine| admission.try_admit([Test::Machine(machine), Test::Group]);
+        let try_admit = |machine| admission.try_admit([TestKey::Machine(machine), TestKey::Group]);
         let mut held: Vec<_> = (0..3).map(|_| try_admit(1).expect("has room")).collect();
         let full = try_admit(1).expect_err("is the fourth");
-        assert_eq!(full.source, Some(Test::Machine(1)));
+        assert_eq!(full.source, Some(TestKey::Machine(1)));
         held.extend((0..2).map(|_| try_admit(2).expect("the group has room for 5")));
         let full = try_admit(3).expect_err("is the sixth");
-        assert_eq!(full.source, Some(Test::Group));
+        assert_eq!(full.source, Some(TestKey::Group));
         assert_eq!((admission.sources(), admission.free()), (3, 95));
-        let alone = admission.try_admit([Test::Machine(3)]);
+        let alone = admission.try_admit([TestKey::Machine(3)]);
         assert!(alone.is_ok(), "outside the group");
         drop((held, alone));
         assert_eq!((admission.sources(), admission.free()), (0, 100));
@@ -200,24 +200,26 @@ mod tests {
     fn the_limit_in_all_holds_whatever_the_sources() {
         let admission = Admission::new(2);
         let held: Vec<_> = (0..2)
-            .map(|n| admission.try_admit([Test::Machine(n)]))
+            .map(|n| admission.try_admit([TestKey::Machine(n)]))
             .collect();
         assert!(held.iter().all(Result::is_ok));
-        let full = admission.try_admit([Test::Machine(9)]);
+        let full = admission.try_admit([TestKey::Machine(9)]);
         assert_eq!(full.expect_err("is the third").source, None);
         drop(held);
-        assert!(admission.try_admit([Test::Machine(9)]).is_ok());
+        assert!(admission.try_admit([TestKey::Machine(9)]).is_ok());
     }
 
     #[tokio::test]
     async fn who_waits_for_a_slot_gets_the_next_that_is_given_back() {
         let admission = Admission::new(1);
-        let first = admission.try_admit([Test::Machine(1)]).expect("has room");
+        let first = admission
+            .try_admit([TestKey::Machine(1)])
+            .expect("has room");
         let waiting = tokio::spawn({
             let admission = admission.clone();
             async move {
                 let slot = admission.slot().await;
-                admission.admit(slot, [Test::Machine(2)]).is_ok()
+                admission.admit(slot, [TestKey::Machine(2)]).is_ok()
             }
         });
         tokio::task::yield_now().await;
@@ -229,8 +231,14 @@ mod tests {
     #[test]
     fn a_flood_is_news_once_in_a_while() {
         let admission = Admission::new(1);
-        let held = admission.try_admit([Test::Machine(1)]).expect("has room");
-        let refused = || admission.try_admit([Test::Machine(2)]).expect_err("full");
+        let held = admission
+            .try_admit([TestKey::Machine(1)])
+            .expect("has room");
+        let refused = || {
+            admission
+                .try_admit([TestKey::Machine(2)])
+                .expect_err("full")
+        };
         assert!(refused().is_news);
         assert!(!refused().is_news);
         admission.counts.lock().news = Instant::now().checked_sub(NEWS);

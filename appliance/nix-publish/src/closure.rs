@@ -2,7 +2,7 @@
 
 use netboot::base::refusal::Refusal;
 use netboot::base::store_path::StorePath;
-use netboot::publish::closure::Member;
+use netboot::publish::closure::ClosurePath;
 
 use crate::publish_failed;
 use crate::run::{Host, LastLines, program, run};
@@ -11,7 +11,7 @@ use crate::run::{Host, LastLines, program, run};
 ///
 /// # Errors
 /// Nix does not know the path, in its own words, or cannot be run on the `host` that is named.
-pub async fn closure(toplevel: &StorePath, host: Host) -> Result<Vec<Member>, Refusal> {
+pub async fn closure(toplevel: &StorePath, host: Host) -> Result<Vec<ClosurePath>, Refusal> {
     let toplevel = std::slice::from_ref(toplevel);
     let text = query("--requisites", toplevel, "asking for the closure", host).await?;
     let paths: Vec<StorePath> = text
@@ -33,7 +33,9 @@ pub async fn closure(toplevel: &StorePath, host: Host) -> Result<Vec<Member>, Re
         ));
     }
     let members = paths.into_iter().zip(sizes);
-    Ok(members.map(|(path, size)| Member { path, size }).collect())
+    Ok(members
+        .map(|(path, size)| ClosurePath { path, size })
+        .collect())
 }
 
 /// What `nix-store --query` prints for these paths; `doing` names the work in a refusal.

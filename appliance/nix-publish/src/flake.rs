@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
 use crate::publish_failed;
-use crate::run::{BuildListener, Building, Host, Log, RunError, program, run};
+use crate::run::{BuildListener, BuildLogReader, Host, LogReader, RunError, program, run};
 
 /// A flake as it is now. If it has a revision, everything is built of that revision, even if the flake changes meanwhile.
 #[derive(Debug, Clone)]
@@ -31,14 +31,14 @@ pub struct Flake {
 
 /// What a flake declares.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-pub struct Offers {
+pub struct FlakeOutputs {
     /// `nixosConfigurations.<name>`
     pub systems: Vec<String>,
     /// Architectures with `packages.<architecture>-linux.installer`, as `uname -m` says them.
     pub installers: Vec<String>,
 }
 
-impl Offers {
+impl FlakeOutputs {
     /// Whether it declares a system of this name.
     pub fn has(&self, name: &SystemName) -> bool {
         self.systems.iter().any(|system| system == name.as_str())
@@ -47,7 +47,7 @@ impl Offers {
 
 /// What to build.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
+pub enum FlakeOutput {
     System(SystemName),
     /// The installer for an architecture.
     Installer(String),
@@ -56,7 +56,7 @@ pub enum Output {
 /// An output that was evaluated: its store path is known, and it may not be built yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evaluated {
-    pub output: Output,
+    pub output: FlakeOutput,
     pub path: StorePath,
     derivation: StorePath,
 }
@@ -72,14 +72,14 @@ pub struct Evaluation {
 
 /// Built outputs; Nix deletes none of them while this lives.
 #[derive(Debug)]
-pub struct Built {
+pub struct BuildResult {
     /// Warnings of Nix.
     pub warnings: Vec<String>,
     _roots: TempDir,
 }
 
 #[derive(Deserialize)]
-struct Metadata {
+struct FlakeMetadata {
     url: String,
     #[serde(rename = "resolvedUrl")]
     resolved_url: String,
@@ -90,7 +90,7 @@ struct Metadata {
 }
 
 #[derive(Deserialize)]
-struct Place {
+struct OutputPaths {
     derivation: StorePath,
     path: StorePath,
 }
@@ -123,7 +123,7 @@ impl Flake {
             let what = format!("Nix finds no flake that it can read at `{reference}`");
             error.refusal(&what, Host::Here)
         })?;
-        let found: Metadata = read(&ran.stdout)?;
+        let found: FlakeMetadata = read(&ran.stdout)?;
         let local = git::folder(&found.resolved_url);
         let source = match (found.revision, found.dirty_revision, local) {
             (Some(revision), ..) => FlakeSource {
@@ -164,7 +164,7 @@ impl Flake {
     ///
     /// # Errors
     /// It does not evaluate, in Nix's own words.
-    pub async fn offers(&self) -> Result<Offers, Refusal> {
+    pub async fn offers(&self) -> Result<FlakeOutputs, Refusal> {
         let expression = format!(
             r#"let flake = builtins.getFlake {}; packages = flake.packages or {{ }};
                architecture = system: builtins.head (builtins.split "-" system);
@@ -186,9 +186,13 @@ impl Flake {
     ///
     /// # Errors
     /// One does not evaluate, in Nix's own words.
-    pub async fn evaluate(&self, outputs: &[Output]) -> Result<Evaluation, Refusal> {
-        let systems = outputs.iter().filter(|o| matches!(o, Output::System(_)));
-        let installers = outputs.iter().filter(|o| matches!(o, Output::Installer(_)));
+    pub async fn evaluate(&self, outputs: &[FlakeOutput]) -> Result<Evaluation, Refusal> {
+        let systems = outputs
+            .iter()
+            .filter(|o| matches!(o, FlakeOutput::System(_)));
+        let installers = outputs
+            .iter()
+            .filter(|o| matches!(o, FlakeOutput::Installer(_)));
         let mut all = self.places("nixosConfigurations", systems).await?;
         let more = self.places("packages", installers).await?;
         all.outputs.extend(more.outputs);
@@ -200,19 +204,19 @@ impl Flake {
     async fn places(
         &self,
         below: &str,
-        outputs: impl Iterator<Item = &Output>,
+        outputs: impl Iterator<Item = &FlakeOutput>,
     ) -> Result<Evaluation, Refusal> {
-        let outputs: Vec<&Output> = outputs.collect();
+        let outputs: Vec<&FlakeOutput> = outputs.collect();
         if outputs.is_empty() {
             return Ok(Evaluation::default());
         }
         let mut list = String::new();
         for output in &outputs {
             let attribute = match output {
-                Output::System(name) => {
+                FlakeOutput::System(name) => {
                     format!("{}.config.system.build.toplevel", quoted(name.as_str()))
                 }
-                Output::Installer(arch) => {
+                FlakeOutput::Installer(arch) => {
                     format!("{}.installer", quoted(&format!("{arch}-linux")))
                 }
             };
@@ -234,14 +238,14 @@ impl Flake {
         ];
         let ran = nix("nix", arguments, &mut |_, _| {}).await;
         let ran = ran.map_err(|error| error.refusal("the flake does not evaluate", Host::Here))?;
-        let places: Vec<Place> = read(&ran.stdout)?;
+        let places: Vec<OutputPaths> = read(&ran.stdout)?;
         if places.len() != outputs.len() {
             return Err(publish_failed(
                 "Nix evaluated another number of outputs than it was asked for",
             ));
         }
         let evaluated = outputs.into_iter().zip(places);
-        let evaluated = evaluated.map(|(output, Place { derivation, path })| Evaluated {
+        let evaluated = evaluated.map(|(output, OutputPaths { derivation, path })| Evaluated {
             output: output.clone(),
             path,
             derivation,
@@ -263,7 +267,7 @@ pub async fn build(
     wanted: &[&Evaluated],
     roots: Option<&Path>,
     listener: BuildListener<'_>,
-) -> Result<Built, Refusal> {
+) -> Result<BuildResult, Refusal> {
     let folder = match roots {
         Some(roots) => std::fs::create_dir_all(roots).and_then(|()| tempfile::tempdir_in(roots)),
         None => tempfile::tempdir(),
@@ -271,7 +275,7 @@ pub async fn build(
     let roots = folder
         .map_err(|error| publish_failed(format!("a temporary folder cannot be made: {error}")))?;
     if wanted.is_empty() {
-        return Ok(Built {
+        return Ok(BuildResult {
             warnings: Vec::new(),
             _roots: roots,
         });
@@ -294,7 +298,7 @@ pub async fn build(
             absent.path
         )));
     }
-    Ok(Built {
+    Ok(BuildResult {
         warnings: ran.warnings,
         _roots: roots,
     })
@@ -311,7 +315,7 @@ pub fn let_go(roots: &Path) -> std::io::Result<()> {
     }
 }
 
-impl std::fmt::Display for Output {
+impl std::fmt::Display for FlakeOutput {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::System(name) => write!(f, "`{name}`"),
@@ -330,7 +334,7 @@ fn read<T: DeserializeOwned>(stdout: &[u8]) -> Result<T, Refusal> {
 }
 
 /// What a run of Nix that succeeded left.
-struct Ran {
+struct NixResult {
     stdout: Vec<u8>,
     warnings: Vec<String>,
 }
@@ -339,13 +343,13 @@ async fn nix<'a>(
     name: &str,
     arguments: impl IntoIterator<Item = &'a str>,
     listener: BuildListener<'_>,
-) -> Result<Ran, RunError> {
+) -> Result<NixResult, RunError> {
     let mut command = program(name);
     command.args(arguments);
-    let mut log = Building::new(listener);
+    let mut log = BuildLogReader::new(listener);
     let stdout = run(command, &mut log).await?;
     let warnings = log.messages().map(str::to_owned).collect();
-    Ok(Ran { stdout, warnings })
+    Ok(NixResult { stdout, warnings })
 }
 
 /// A string of the Nix language.

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 /// Git's answer.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum GitAnswer {
     Text(String),
     /// The folder is in no repository, or there is no Git.
     NoRepository,
@@ -36,17 +36,17 @@ pub fn command(folder: &Path, arguments: &[&str]) -> Command {
 }
 
 /// Asks Git in this folder, and waits for its answer.
-pub fn ask(folder: &Path, arguments: &[&str]) -> Answer {
+pub fn ask(folder: &Path, arguments: &[&str]) -> GitAnswer {
     let Ok(output) = command(folder, arguments).output() else {
-        return Answer::NoRepository;
+        return GitAnswer::NoRepository;
     };
     if output.status.success() {
-        return Answer::Text(String::from_utf8_lossy(&output.stdout).into_owned());
+        return GitAnswer::Text(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let said = String::from_utf8_lossy(&output.stderr);
     match said.contains("not a git repository") {
-        true => Answer::NoRepository,
-        false => Answer::Refused(said.lines().next().unwrap_or_default().to_owned()),
+        true => GitAnswer::NoRepository,
+        false => GitAnswer::Refused(said.lines().next().unwrap_or_default().to_owned()),
     }
 }
 
@@ -70,7 +70,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let lab = folder.path().join("lab");
         let at = |name: &str| lab.join(name);
-        assert_eq!(ask(folder.path(), &["rev-parse"]), Answer::NoRepository);
+        assert_eq!(ask(folder.path(), &["rev-parse"]), GitAnswer::NoRepository);
         if !git(folder.path(), &["init", "-q", "lab"]) {
             return skipped("there is no Git here");
         }
@@ -117,7 +117,7 @@ mod tests {
         std::fs::write(at(".git/config"), "[").expect("writes");
         let refused = ask(&lab, head);
         assert!(
-            matches!(&refused, Answer::Refused(why) if why.contains("config")),
+            matches!(&refused, GitAnswer::Refused(why) if why.contains("config")),
             "{refused:?}"
         );
     }

@@ -19,11 +19,11 @@ pub mod run;
 pub mod selection;
 pub mod system;
 
-use netboot::base::refusal::{Code, Refusal};
+use netboot::base::refusal::{Refusal, RefusalCode};
 
 /// A refusal to publish, such as what cannot be built or is not a system.
 pub fn publish_failed(message: impl Into<String>) -> Refusal {
-    Refusal::new(Code::PublishFailed, message)
+    Refusal::new(RefusalCode::PublishFailed, message)
 }
 
 /// Says why a test cannot run here. Where all that it takes was set up (`NETBOOT_MUST_NOT_SKIP`), that is a failure.

@@ -7,7 +7,7 @@ use std::io;
 use std::process::{ExitStatus, Stdio};
 
 use netboot::base::refusal::Refusal;
-use netboot::publish::nix_log::{BuildLog, CacheLog, News};
+use netboot::publish::nix_log::{BuildLog, BuildUpdate, CacheLog};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::Command;
 
@@ -17,7 +17,7 @@ use crate::publish_failed;
 const LAST_WORDS: usize = 20;
 
 /// Takes in the lines that a program writes to stderr.
-pub trait Log: Send {
+pub trait LogReader: Send {
     /// What the program is told, so that it writes such lines.
     const FORMAT: &'static [&'static str];
 
@@ -35,7 +35,7 @@ const JSON: &[&str] = &["--log-format", "internal-json"];
 #[derive(Debug, Default)]
 pub struct LastLines(VecDeque<String>);
 
-impl Log for LastLines {
+impl LogReader for LastLines {
     const FORMAT: &'static [&'static str] = &[];
 
     fn line(&mut self, line: &str) {
@@ -54,15 +54,15 @@ impl Log for LastLines {
 }
 
 /// Told about every line of a build that brought something.
-pub type BuildListener<'a> = &'a mut (dyn FnMut(&BuildLog, &News) + Send);
+pub type BuildListener<'a> = &'a mut (dyn FnMut(&BuildLog, &BuildUpdate) + Send);
 
 /// The log of an evaluation or a build.
-pub(crate) struct Building<'a> {
+pub(crate) struct BuildLogReader<'a> {
     log: BuildLog,
     listener: BuildListener<'a>,
 }
 
-impl<'a> Building<'a> {
+impl<'a> BuildLogReader<'a> {
     pub(crate) fn new(listener: BuildListener<'a>) -> Self {
         Self {
             log: BuildLog::default(),
@@ -71,7 +71,7 @@ impl<'a> Building<'a> {
     }
 }
 
-impl Log for Building<'_> {
+impl LogReader for BuildLogReader<'_> {
     const FORMAT: &'static [&'static str] = JSON;
 
     fn line(&mut self, line: &str) {
@@ -86,18 +86,18 @@ impl Log for Building<'_> {
 }
 
 /// The log of a copy into a cache; `progress` is told how many bytes of NARs have been copied.
-pub struct Copying<F> {
+pub struct CopyLogReader<F> {
     log: CacheLog,
     progress: F,
 }
 
-impl<F: FnMut(u64) + Send> Copying<F> {
+impl<F: FnMut(u64) + Send> CopyLogReader<F> {
     pub fn new(log: CacheLog, progress: F) -> Self {
         Self { log, progress }
     }
 }
 
-impl<F: FnMut(u64) + Send> Log for Copying<F> {
+impl<F: FnMut(u64) + Send> LogReader for CopyLogReader<F> {
     const FORMAT: &'static [&'static str] = JSON;
 
     fn line(&mut self, line: &str) {
@@ -107,8 +107,8 @@ impl<F: FnMut(u64) + Send> Log for Copying<F> {
     }
 
     fn messages(&self) -> impl Iterator<Item = &str> {
-        let words = self.log.messages();
-        words[words.len().saturating_sub(LAST_WORDS)..]
+        let messages = self.log.messages();
+        messages[messages.len().saturating_sub(LAST_WORDS)..]
             .iter()
             .map(String::as_str)
     }
@@ -119,11 +119,11 @@ impl<F: FnMut(u64) + Send> Log for Copying<F> {
 pub enum RunError {
     /// It could not be started, or not be read from.
     Start { program: String, error: io::Error },
-    /// It ended without success. `words` are the last lines that it wrote, without control characters.
+    /// It ended without success. `messages` are the last lines that it wrote, without control characters.
     Status {
         program: String,
         status: ExitStatus,
-        words: Vec<String>,
+        messages: Vec<String>,
     },
 }
 
@@ -149,7 +149,7 @@ pub fn program(name: &str) -> Command {
 ///
 /// # Errors
 /// The program cannot be started or ends without success.
-pub async fn run<L: Log>(mut command: Command, log: &mut L) -> Result<Vec<u8>, RunError> {
+pub async fn run<L: LogReader>(mut command: Command, log: &mut L) -> Result<Vec<u8>, RunError> {
     let program = command.as_std().get_program().to_string_lossy();
     let program = program.into_owned();
     let broken = |error| RunError::Start {
@@ -181,12 +181,12 @@ pub async fn run<L: Log>(mut command: Command, log: &mut L) -> Result<Vec<u8>, R
     let (answer, said) = tokio::join!(answer, said);
     let status = child.wait().await.map_err(broken)?;
     if !status.success() {
-        let words = log.messages().filter(|line| !line.trim().is_empty());
-        let words = words.map(printable).collect();
+        let messages = log.messages().filter(|line| !line.trim().is_empty());
+        let messages = messages.map(printable).collect();
         return Err(RunError::Status {
             program,
             status,
-            words,
+            messages,
         });
     }
     said.map_err(broken)?;
@@ -207,20 +207,23 @@ impl RunError {
     pub fn messages(&self) -> &[String] {
         match self {
             Self::Start { .. } => &[],
-            Self::Status { words, .. } => words,
+            Self::Status { messages, .. } => messages,
         }
     }
 
     /// A refusal with the program's last lines; `what` says in one sentence what failed. Where the program is absent or does
     /// not start, the refusal says that in place of `what`.
     pub fn refusal(&self, what: &str, host: Host) -> Refusal {
-        let Self::Status { status, words, .. } = self else {
+        let Self::Status {
+            status, messages, ..
+        } = self
+        else {
             return self.not_started(host);
         };
         let refusal = publish_failed(what);
-        let refusal = match words.is_empty() {
+        let refusal = match messages.is_empty() {
             true => refusal.fact(format!("Nix ended with {status}, and said nothing")),
-            false => words
+            false => messages
                 .iter()
                 .fold(refusal, |refusal, line| refusal.fact(line)),
         };
@@ -289,8 +292,8 @@ mod tests {
     #[tokio::test]
     async fn what_a_program_says_is_its_last_word() {
         let script = "echo odd >&2; printf '@nix {\"action\":\"msg\",\"level\":0,\"msg\":\"error: \\\\u001b[1mno\\\\u001b[0m\\\\n  more\"}\\n' >&2; exit 7";
-        let mut listener = |_: &BuildLog, _: &News| {};
-        let failed = run(shell(script), &mut Building::new(&mut listener)).await;
+        let mut listener = |_: &BuildLog, _: &BuildUpdate| {};
+        let failed = run(shell(script), &mut BuildLogReader::new(&mut listener)).await;
         let refusal = failed
             .expect_err("fails")
             .refusal("it cannot be", Host::Here);
@@ -300,7 +303,7 @@ mod tests {
             ["odd", "error: no", "  more", "nothing was changed"]
         );
 
-        let mut log = Building::new(&mut listener);
+        let mut log = BuildLogReader::new(&mut listener);
         let stdout = run(shell("echo answer; echo word >&2"), &mut log).await;
         assert_eq!(stdout.expect("it goes well"), b"answer\n");
         assert_eq!(log.messages().collect::<Vec<_>>(), ["word"]);

@@ -6,13 +6,13 @@ use std::fmt;
 use netboot::api::types::InstallerFor;
 use netboot::base::name::SystemName;
 
-use crate::flake::{Offers, Output};
+use crate::flake::{FlakeOutput, FlakeOutputs};
 
 /// What is to be published, and what an operator should know about what is not.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Selection {
     /// Systems first.
-    pub outputs: Vec<Output>,
+    pub outputs: Vec<FlakeOutput>,
     pub omissions: Vec<Omission>,
 }
 
@@ -31,14 +31,14 @@ impl Selection {
     /// What the flake offers of `systems`, which profiles use, and of installers. `installers` says for each architecture
     /// of the profiles what its machines boot now.
     pub fn new<'a>(
-        offers: &Offers,
+        offers: &FlakeOutputs,
         systems: impl IntoIterator<Item = SystemName>,
         installers: impl IntoIterator<Item = &'a InstallerFor>,
     ) -> Self {
         let mut selection = Self::default();
         for system in systems {
             if offers.has(&system) {
-                selection.outputs.push(Output::System(system));
+                selection.outputs.push(FlakeOutput::System(system));
             } else {
                 selection.omissions.push(Omission::NoSystem { system });
             }
@@ -47,7 +47,7 @@ impl Selection {
             let arch = installer.arch.clone();
             let is_offered = offers.installers.contains(&arch);
             match (&installer.configured, &installer.published) {
-                (None, _) if is_offered => selection.outputs.push(Output::Installer(arch)),
+                (None, _) if is_offered => selection.outputs.push(FlakeOutput::Installer(arch)),
                 (Some(image), _) if is_offered => {
                     let image = image.clone();
                     selection
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn an_installer_comes_from_the_flake_unless_the_configuration_has_one() {
-        let offers = |installers: &[&str]| Offers {
+        let offers = |installers: &[&str]| FlakeOutputs {
             systems: vec!["worker".to_owned(), "unused".to_owned()],
             installers: installers.iter().map(ToString::to_string).collect(),
         };

@@ -24,7 +24,7 @@ const LONGEST_LABEL: usize = 128;
 
 /// What a system says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct System {
+pub struct NixosSystem {
     /// Its `nixos-version`.
     pub label: String,
     /// Disko's own script that lays out its disks.
@@ -35,7 +35,7 @@ pub struct System {
 ///
 /// # Errors
 /// It is not in this machine's Nix store, or not a NixOS toplevel.
-pub fn inspect(toplevel: &StorePath) -> Result<System, Refusal> {
+pub fn inspect(toplevel: &StorePath) -> Result<NixosSystem, Refusal> {
     let path = Path::new(toplevel.as_str());
     if !path.exists() {
         return Err(
@@ -55,7 +55,7 @@ pub fn inspect(toplevel: &StorePath) -> Result<System, Refusal> {
         .map_err(|error| publish_failed(format!("its `nixos-version` cannot be read: {error}")))?;
     let link = std::fs::read_link(path.join(SCRIPT_LINK)).ok();
     let script = link.map(|link| script(toplevel, &link.to_string_lossy()));
-    Ok(System {
+    Ok(NixosSystem {
         label: label(&text),
         script: script.transpose()?,
     })

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use appliance::config::Source;
+use appliance::config::ConfigText;
 use appliance::config::validate::{Checked, Faults, check, check_all, untracked};
 use appliance::net::{self, Interface};
 use appliance::run::{bind, log, notify};
@@ -89,10 +89,10 @@ fn warn_of_git(hosts_dir: &Path) {
 /// Reads the configuration and the profiles with `check`; or all problems in them, as text.
 fn read(
     config: Option<&Path>,
-    check: fn(Source, &[Interface]) -> Result<Checked, Faults>,
+    check: fn(ConfigText, &[Interface]) -> Result<Checked, Faults>,
 ) -> Result<Checked, String> {
     let print = |error: &anyhow::Error| format!("error: {error:#}");
-    let source = Source::read(config).map_err(|e| print(&e.into()))?;
+    let source = ConfigText::read(config).map_err(|e| print(&e.into()))?;
     let interfaces = net::interfaces().map_err(|e| print(&e.into()))?;
     check(source, &interfaces).map_err(|faults| faults.to_string())
 }

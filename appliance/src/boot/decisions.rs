@@ -4,17 +4,17 @@
 use std::sync::Arc;
 
 use netboot::api::admin::{self, Operator};
-use netboot::api::agent::{self, Asker};
+use netboot::api::agent::{self, RequesterIdentity};
 use netboot::api::types::EnrollRequest;
 use netboot::base::mac::Mac;
 use netboot::base::name::ProfileName;
 use netboot::base::refusal::Refusal;
-use netboot::dhcp::lease::Standing;
+use netboot::dhcp::lease::ClientClass;
 use netboot::dhcp::request::Facts;
 use netboot::machine::State;
 use netboot::machine::decide::{Decision, Policy, decide, decide_image};
 use netboot::machine::event::BY_POLICY;
-use netboot::machine::state::World;
+use netboot::machine::state::ApplianceState;
 
 use crate::base::clock;
 use crate::config::settings::Settings;
@@ -41,12 +41,12 @@ impl Decisions {
 
     /// What this machine gets, without writing anything down.
     pub fn decision(&self, mac: Mac) -> Decision {
-        decide(self.store.world().by_mac(mac), &self.policy, clock::now())
+        decide(self.store.state().by_mac(mac), &self.policy, clock::now())
     }
 
     /// What this machine gets when it asks for kernel or initrd.
     pub fn image_decision(&self, mac: Mac) -> Decision {
-        decide_image(self.store.world().by_mac(mac), &self.policy, clock::now())
+        decide_image(self.store.state().by_mac(mac), &self.policy, clock::now())
     }
 
     /// Whether this machine may still ask for the files that its script named.
@@ -56,12 +56,12 @@ impl Decisions {
     }
 
     /// Whether somebody enrolled the machine with this card. Octets that are no card's address are a stranger's.
-    pub fn standing(&self, card: [u8; 6]) -> Standing {
-        let world = self.store.world();
-        let machine = Mac::new(card).ok().and_then(|mac| world.by_mac(mac));
+    pub fn client_class(&self, card: [u8; 6]) -> ClientClass {
+        let state = self.store.state();
+        let machine = Mac::new(card).ok().and_then(|mac| state.by_mac(mac));
         match machine.is_some_and(|machine| machine.state != State::Seen) {
-            true => Standing::Enrolled,
-            false => Standing::Stranger,
+            true => ClientClass::Enrolled,
+            false => ClientClass::Stranger,
         }
     }
 
@@ -73,18 +73,18 @@ impl Decisions {
         &self,
         mac: Mac,
         facts: &Facts,
-        asker: Asker,
-    ) -> Result<Arc<World>, Refusal> {
-        let (world, now) = (self.store.world(), clock::now());
-        let news = agent::observe(&world, mac, facts, &self.policy, now, asker, STRANGERS);
-        if news.drafts.is_empty() {
-            return Ok(world);
+        identity: RequesterIdentity,
+    ) -> Result<Arc<ApplianceState>, Refusal> {
+        let (state, now) = (self.store.state(), clock::now());
+        let news = agent::observe(&state, mac, facts, &self.policy, now, identity, STRANGERS);
+        if news.events.is_empty() {
+            return Ok(state);
         }
         let (facts, policy) = (facts.clone(), self.policy.clone());
-        let see = move |world: &World, now| {
-            agent::observe(world, mac, &facts, &policy, now, asker, STRANGERS)
+        let see = move |state: &ApplianceState, now| {
+            agent::observe(state, mac, &facts, &policy, now, identity, STRANGERS)
         };
-        self.store.decide(see).await.map(|seen| seen.world)
+        self.store.decide(see).await.map(|seen| seen.state)
     }
 
     /// `boot.unknown` names a profile: the stranger gets it, if there are not too many.
@@ -94,7 +94,7 @@ impl Decisions {
     pub async fn enroll_stranger(&self, mac: Mac, profile: ProfileName) -> Result<(), Refusal> {
         let profiles = self.settings.profiles();
         let armed_for = self.settings.config().armed_for;
-        let enroll = move |world: &World, now| {
+        let enroll = move |state: &ApplianceState, now| {
             let operator = Operator {
                 profiles: &profiles,
                 armed_for,
@@ -107,7 +107,7 @@ impl Decisions {
                 profile: Some(profile),
                 name: None,
             };
-            admin::enroll_stranger(world, &operator, &request)
+            admin::enroll_stranger(state, &operator, &request)
         };
         self.store.decide(enroll).await.map(|_| ())
     }

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use netboot::api::agent::Asker;
+use netboot::api::agent::RequesterIdentity;
 use netboot::base::mac::Mac;
 use netboot::base::timestamp::Timestamp;
 use netboot::doctor::boot_trace::requester;
@@ -34,9 +34,9 @@ impl Identification {
 
     /// Who asks from this address in the name of this machine, by the link as it is now.
     pub fn identify(&self, mac: Mac, from: Ipv4Addr) -> Requester {
-        let world = self.store.world();
+        let state = self.store.state();
         let one = [mac];
-        let cards = world.by_mac(mac).map_or(&one[..], |machine| &machine.macs);
+        let cards = state.by_mac(mac).map_or(&one[..], |machine| &machine.macs);
         // The table of this thread: another thread may be in another network namespace.
         let table = ArpEntries::from_file("/proc/thread-self/net/arp");
         let table = table.unwrap_or_else(|error| {
@@ -53,10 +53,10 @@ impl Identification {
 
     /// Whether what is asked for is a boot of the machine. Where the appliance hears no DHCP, a requester from behind a
     /// router counts as the machine.
-    pub fn asker(&self, requester: &Requester) -> Asker {
-        let world = self.store.world();
-        let Some(machine) = world.by_mac(requester.mac) else {
-            return Asker::Itself;
+    pub fn identity(&self, requester: &Requester) -> RequesterIdentity {
+        let state = self.store.state();
+        let Some(machine) = state.by_mac(requester.mac) else {
+            return RequesterIdentity::Verified;
         };
         let attempt = machine.attempt.as_ref();
         let claimed = attempt.and_then(|a| a.claim.as_ref()).map(|claim| claim.at);
@@ -64,8 +64,8 @@ impl Identification {
         let seen = self.log.marks_of(&machine.macs);
         let asked = || requester::asked(&seen, since.unwrap_or(Timestamp::MIN), self.log.now());
         match requester.verified || !self.hears_dhcp || asked() {
-            true => Asker::Itself,
-            false => Asker::Somebody,
+            true => RequesterIdentity::Verified,
+            false => RequesterIdentity::Unverified,
         }
     }
 }

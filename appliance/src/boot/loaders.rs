@@ -2,8 +2,8 @@
 
 use axum::body::Bytes;
 use netboot::api::agent;
-use netboot::dhcp::offer_fallback::Trials;
-use netboot::machine::state::World;
+use netboot::dhcp::offer_fallback::LoaderAttempts;
+use netboot::machine::state::ApplianceState;
 use parking_lot::Mutex;
 
 use super::requester::Requester;
@@ -13,7 +13,7 @@ use crate::store::Store;
 /// The files, and the attempts with firmware that has not got to a script yet.
 pub struct BootLoaders {
     files: Loaders,
-    attempts: Mutex<Trials>,
+    attempts: Mutex<LoaderAttempts>,
     store: Store,
 }
 
@@ -37,7 +37,7 @@ impl BootLoaders {
     }
 
     /// The attempts. They stay usable after a panic while they were held.
-    pub fn attempts<T>(&self, of: impl FnOnce(&mut Trials) -> T) -> T {
+    pub fn attempts<T>(&self, of: impl FnOnce(&mut LoaderAttempts) -> T) -> T {
         of(&mut self.attempts.lock())
     }
 
@@ -49,10 +49,10 @@ impl BootLoaders {
             tracing::info!(%mac, "somebody who is not known to be it asks for its script");
             return;
         }
-        let Some(manner) = self.attempts(|attempts| attempts.arrived(mac)) else {
+        let Some(boot_method) = self.attempts(|attempts| attempts.arrived(mac)) else {
             return;
         };
-        let reached = move |world: &World, _| agent::reached(world, mac, &manner);
+        let reached = move |state: &ApplianceState, _| agent::reached(state, mac, &boot_method);
         if let Err(refusal) = self.store.decide(reached).await {
             tracing::warn!(%mac, %refusal, "how its firmware got to its script is not kept");
         }

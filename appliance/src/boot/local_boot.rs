@@ -5,10 +5,10 @@ use std::sync::Arc;
 use netboot::api::agent;
 use netboot::base::mac::Mac;
 use netboot::base::token::Digest;
-use netboot::loader::local_boot::{Loader, Way};
+use netboot::loader::local_boot::{BootLoader, LocalBootMethod};
 use netboot::machine::departures::Departures;
 use netboot::machine::departures::is_expected_up;
-use netboot::machine::state::World;
+use netboot::machine::state::ApplianceState;
 use parking_lot::Mutex;
 
 use super::log::BootLog;
@@ -34,9 +34,13 @@ impl LocalBoot {
     /// How this loader is to start the machine's own disk. If the method before led back to the network, that is kept
     /// with the machine; if the store takes no writes, the boot goes on without that. An unverified requester is told
     /// the same, and does not change what is known of the machine.
-    pub async fn chainload_method(&self, requester: &Requester, loader: Loader) -> Way {
-        let world = self.store.world();
-        let machine = world.by_mac(requester.mac);
+    pub async fn chainload_method(
+        &self,
+        requester: &Requester,
+        loader: BootLoader,
+    ) -> LocalBootMethod {
+        let state = self.store.state();
+        let machine = state.by_mac(requester.mac);
         let known = machine.and_then(|m| m.local_boot.as_ref());
         let Some(machine) = machine.filter(|m| requester.verified && is_expected_up(m)) else {
             return loader.way(known, None);
@@ -45,7 +49,7 @@ impl LocalBoot {
         let (way, failed) = self.departures(|d| d.leave(machine, requester.mac, loader, now));
         if let Some(left) = failed {
             tracing::warn!(mac = %id, %left, "came back to the network instead of its disk");
-            let learn = move |world: &World, _| agent::came_back(world, id, left);
+            let learn = move |state: &ApplianceState, _| agent::came_back(state, id, left);
             if let Err(refusal) = self.store.decide(learn).await {
                 tracing::warn!(mac = %id, %refusal, "that a way to its disk failed is not kept");
             }
@@ -57,11 +61,11 @@ impl LocalBoot {
     pub async fn came_up(&self, node_key: &Digest) {
         let now = self.log.now();
         let arrived = |id: Mac| Some((id, self.departures(|d| d.arrived(id, now))?));
-        let machine = self.store.world().by_node_key(node_key).map(|m| m.id);
+        let machine = self.store.state().by_node_key(node_key).map(|m| m.id);
         let Some((id, left)) = machine.and_then(arrived) else {
             return;
         };
-        let learn = move |world: &World, _| agent::left_to_disk(world, id, left);
+        let learn = move |state: &ApplianceState, _| agent::left_to_disk(state, id, left);
         if let Err(refusal) = self.store.decide(learn).await {
             tracing::warn!(mac = %id, %refusal, "the way to its disk is not kept");
         }

@@ -8,7 +8,7 @@ pub mod log;
 pub mod packets;
 pub mod requester;
 pub mod script;
-pub mod timelines;
+pub mod traces;
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use crate::installers::Installers;
 use crate::store::Store;
 
 /// The parts of a boot, of which each door takes what it needs.
-pub struct Boot {
+pub struct BootService {
     pub decisions: Arc<Decisions>,
     pub identification: Arc<Identification>,
     pub installers: Arc<Installers>,
@@ -34,7 +34,7 @@ pub struct Boot {
     pub scripts: Arc<Scripts>,
 }
 
-impl Boot {
+impl BootService {
     pub fn new(
         settings: &Settings,
         store: &Store,

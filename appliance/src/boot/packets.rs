@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use netboot::base::mac::Mac;
-use netboot::dhcp::pcap::Packet;
+use netboot::dhcp::pcap::CapturedPacket;
 use parking_lot::Mutex;
 
 /// The quota of one card, in packets: a dozen boots of DHCP.
@@ -13,22 +13,22 @@ const OF_A_CARD: usize = 200;
 const IN_ALL: usize = 16 << 20;
 
 /// What a packet costs besides its payload.
-const OVERHEAD: usize = size_of::<Packet>();
+const OVERHEAD: usize = size_of::<CapturedPacket>();
 
 #[derive(Default)]
-pub struct RecentPackets(Mutex<Rings>);
+pub struct RecentPackets(Mutex<PacketRings>);
 
 #[derive(Default)]
-struct Rings {
-    by_card: BTreeMap<Mac, Ring>,
+struct PacketRings {
+    by_card: BTreeMap<Mac, PacketRing>,
     octets: usize,
     /// Counts packets: says which ring was quiet longest.
     number: u64,
 }
 
 #[derive(Default)]
-struct Ring {
-    packets: VecDeque<Packet>,
+struct PacketRing {
+    packets: VecDeque<CapturedPacket>,
     octets: usize,
     /// Whether an operator enrolled the machine: the packets of strangers' cards are dropped first.
     enrolled: bool,
@@ -36,15 +36,15 @@ struct Ring {
 }
 
 impl RecentPackets {
-    pub fn note(&self, card: Mac, enrolled: bool, packet: Packet) {
+    pub fn note(&self, card: Mac, enrolled: bool, packet: CapturedPacket) {
         let mut rings = self.0.lock();
         rings.note(card, enrolled, packet);
     }
 
     /// What went between the appliance and these cards, oldest first.
-    pub fn of(&self, cards: &[Mac]) -> Vec<Packet> {
+    pub fn of(&self, cards: &[Mac]) -> Vec<CapturedPacket> {
         let rings = self.0.lock();
-        let mut packets: Vec<Packet> = cards
+        let mut packets: Vec<CapturedPacket> = cards
             .iter()
             .filter_map(|card| rings.by_card.get(card))
             .flat_map(|ring| ring.packets.iter().cloned())
@@ -54,8 +54,8 @@ impl RecentPackets {
     }
 }
 
-impl Rings {
-    fn note(&mut self, card: Mac, enrolled: bool, packet: Packet) {
+impl PacketRings {
+    fn note(&mut self, card: Mac, enrolled: bool, packet: CapturedPacket) {
         let octets = packet.payload.len() + OVERHEAD;
         self.number += 1;
         let ring = self.by_card.entry(card).or_default();
@@ -94,9 +94,9 @@ mod tests {
 
     use super::*;
 
-    fn packet(millis: i64, octets: usize) -> Packet {
+    fn packet(millis: i64, octets: usize) -> CapturedPacket {
         let any = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68);
-        Packet {
+        CapturedPacket {
             at: Timestamp::from_millis(millis),
             from: any,
             to: any,

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use netboot::base::mac::Mac;
-use netboot::doctor::boot_trace::Mark;
+use netboot::doctor::boot_trace::BootEvent;
 
 /// A client that names a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct Requester {
 impl Requester {
     /// The mark as it may be written down: the machine's own if the requester is verified, else one of somebody in its
     /// name. `None` where that is not worth a mark.
-    pub(super) fn attributed(&self, mark: Mark) -> Option<Mark> {
+    pub(super) fn attributed(&self, mark: BootEvent) -> Option<BootEvent> {
         match self.verified {
             true => Some(mark),
             false => mark.unproven(self.from),

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use netboot::api::agent;
 use netboot::base::mac::Mac;
-use netboot::base::refusal::{Code, Refusal};
-use netboot::doctor::boot_trace::{Mark, Script as Given};
-use netboot::loader::local_boot::{Loader, Way};
-use netboot::loader::script::{Entry, Errand, Installer};
+use netboot::base::refusal::{Refusal, RefusalCode};
+use netboot::doctor::boot_trace::{BootEvent, IpxeScript as Given};
+use netboot::loader::local_boot::{BootLoader, LocalBootMethod};
+use netboot::loader::script::{BootTarget, Installer, InstallerMode};
 use netboot::machine::State;
 use netboot::machine::decide::{Decision, Policy};
 use netboot::machine::installer_choice::{self, NoImage};
@@ -45,8 +45,8 @@ impl Scripts {
     pub async fn entry(
         &self,
         requester: &Requester,
-        loader: Option<Loader>,
-    ) -> Result<Entry, Refusal> {
+        loader: Option<BootLoader>,
+    ) -> Result<BootTarget, Refusal> {
         match self.decisions.decision(requester.mac) {
             Decision::Install => self.install(requester, loader).await,
             Decision::Discover => self.discover(requester, loader).await,
@@ -71,7 +71,7 @@ impl Scripts {
     fn image_for_script(
         &self,
         mac: Mac,
-        loader: Option<Loader>,
+        loader: Option<BootLoader>,
     ) -> Result<InstallerImage, NoImage> {
         match loader {
             Some(_) => self.image(mac),
@@ -84,8 +84,8 @@ impl Scripts {
     /// # Errors
     /// There is none for it, in words for its screen.
     pub fn image(&self, mac: Mac) -> Result<InstallerImage, NoImage> {
-        let (world, profiles) = (self.store.world(), self.settings.profiles());
-        let machine = world.by_mac(mac);
+        let (state, profiles) = (self.store.state(), self.settings.profiles());
+        let machine = state.by_mac(mac);
         let arch = match machine.is_none_or(|m| m.state == State::Seen) {
             true => installer_choice::for_stranger(machine)?,
             false => installer_choice::wanted(machine, &profiles)?,
@@ -98,8 +98,8 @@ impl Scripts {
     async fn install(
         &self,
         requester: &Requester,
-        loader: Option<Loader>,
-    ) -> Result<Entry, Refusal> {
+        loader: Option<BootLoader>,
+    ) -> Result<BootTarget, Refusal> {
         let mac = requester.mac;
         let image = match self.image_for_script(mac, loader) {
             Ok(image) => image.image,
@@ -109,26 +109,28 @@ impl Scripts {
             }
         };
         let (policy, fresh) = (self.policy.clone(), clock::ticket());
-        let asker = self.identification.asker(requester);
-        let serve = move |world: &_, now| agent::serve(world, mac, &policy, now, asker, fresh);
+        let identity = self.identification.identity(requester);
+        let serve = move |state: &_, now| agent::serve(state, mac, &policy, now, identity, fresh);
         let decided = self.store.decide(serve).await?;
         match decided.answer {
             (Decision::Install, Some(ticket)) => {
-                let machine = decided.world.by_mac(mac);
+                let machine = decided.state.by_mac(mac);
                 let title = machine.map_or_else(|| mac.to_string(), |m| m.title());
                 tracing::info!(%mac, %title, "boot script with a ticket");
                 self.installers.begin(mac, &image.name);
                 let given = Given::Installer;
-                self.log.mark_of(requester, Mark::Script { given });
-                Ok(Entry::Installer(Installer {
+                self.log.mark_of(requester, BootEvent::Script { given });
+                Ok(BootTarget::Installer(Installer {
                     title,
                     image,
-                    errand: Errand::Install(ticket),
+                    mode: InstallerMode::Install(ticket),
                 }))
             }
             (Decision::Install, None) => {
-                let refusal =
-                    Refusal::new(Code::Internal, "an install was decided without a ticket");
+                let refusal = Refusal::new(
+                    RefusalCode::Internal,
+                    "an install was decided without a ticket",
+                );
                 Err(refusal)
             }
             // Its last attempt ran out, or its order expired, between the two questions.
@@ -141,8 +143,8 @@ impl Scripts {
     async fn discover(
         &self,
         requester: &Requester,
-        loader: Option<Loader>,
-    ) -> Result<Entry, Refusal> {
+        loader: Option<BootLoader>,
+    ) -> Result<BootTarget, Refusal> {
         let mac = requester.mac;
         let image = match self.image_for_script(mac, loader) {
             Ok(image) => image.image,
@@ -151,24 +153,24 @@ impl Scripts {
                 return Ok(self.to_disk(requester, loader, why.to_string()).await);
             }
         };
-        if self.store.world().by_mac(mac).is_none() {
+        if self.store.state().by_mac(mac).is_none() {
             return Ok(self
                 .to_disk(requester, loader, "not on record".to_owned())
                 .await);
         }
         let (policy, fresh) = (self.policy.clone(), clock::ticket());
-        let asker = self.identification.asker(requester);
-        let serve = move |world: &_, now| agent::serve(world, mac, &policy, now, asker, fresh);
+        let identity = self.identification.identity(requester);
+        let serve = move |state: &_, now| agent::serve(state, mac, &policy, now, identity, fresh);
         match self.store.decide(serve).await?.answer.0 {
             Decision::Discover => {
                 tracing::info!(%mac, "boot script that has it tell its hardware");
                 self.installers.begin(mac, &image.name);
                 let given = Given::Discover;
-                self.log.mark_of(requester, Mark::Script { given });
-                Ok(Entry::Installer(Installer {
+                self.log.mark_of(requester, BootEvent::Script { given });
+                Ok(BootTarget::Installer(Installer {
                     title: mac.to_string(),
                     image,
-                    errand: Errand::Discover,
+                    mode: InstallerMode::Discover,
                 }))
             }
             // It told, or was enrolled, between the two questions.
@@ -181,16 +183,16 @@ impl Scripts {
     async fn leave(
         &self,
         requester: &Requester,
-        loader: Option<Loader>,
+        loader: Option<BootLoader>,
         decision: &Decision,
-    ) -> Entry {
+    ) -> BootTarget {
         let mac = requester.mac;
         match decision {
             Decision::Wait => {
                 tracing::info!(%mac, "screen for strangers");
                 let given = Given::Wait;
-                self.log.mark_of(requester, Mark::Script { given });
-                Entry::Wait
+                self.log.mark_of(requester, BootEvent::Script { given });
+                BootTarget::Wait
             }
             Decision::Disk(reason) | Decision::Silence(reason) => {
                 tracing::info!(%mac, %reason, "boots its own disk");
@@ -207,9 +209,9 @@ impl Scripts {
     async fn to_disk(
         &self,
         requester: &Requester,
-        loader: Option<Loader>,
+        loader: Option<BootLoader>,
         reason: String,
-    ) -> Entry {
+    ) -> BootTarget {
         let way = match loader {
             Some(loader) => Some(self.local_boot.chainload_method(requester, loader).await),
             None => None,
@@ -218,10 +220,10 @@ impl Scripts {
             reason: reason.clone(),
             way,
         };
-        self.log.mark_of(requester, Mark::Script { given });
-        Entry::Disk {
+        self.log.mark_of(requester, BootEvent::Script { given });
+        BootTarget::Disk {
             why: reason,
-            way: way.unwrap_or(Way::NextEntry),
+            way: way.unwrap_or(LocalBootMethod::NextEntry),
         }
     }
 }

@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use netboot::api::types::Copying;
-use netboot::base::refusal::{Code, Refusal};
+use netboot::api::types::CopyProgress;
+use netboot::base::refusal::{Refusal, RefusalCode};
 use netboot::base::store_path::StorePath;
-use nix_publish::system::System;
+use nix_publish::system::NixosSystem;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::folder::Folder;
-use super::progress::Progress;
-use super::promises::Promises;
+use super::folder::CacheFolder;
+use super::pinned::PinnedPaths;
+use super::progress::CopyProgressMap;
 use crate::files::budget::DiskBudget;
 use crate::files::durable;
 
@@ -26,23 +26,23 @@ pub struct Cache {
     pub(super) dir: PathBuf,
     pub(super) secret_key_file: PathBuf,
     pub(super) turn: Arc<Mutex<()>>,
-    pub(super) copying: Progress,
-    pub(super) promises: Promises,
+    pub(super) copying: CopyProgressMap,
+    pub(super) pinned: PinnedPaths,
     pub(super) room: DiskBudget,
 }
 
 /// What `publish` found out about a system.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Measured {
+pub struct MeasuredPath {
     /// Bytes of all NARs of the closure, unpacked.
     pub closure_size: u64,
-    pub system: System,
+    pub system: NixosSystem,
 }
 
 /// The cache lock: the right to change what is in the cache, for one at a time. A publication holds it until its
 /// release is on record, or a prune would delete its paths.
 #[derive(Debug)]
-pub struct Turn {
+pub struct CacheWriteLock {
     pub(super) cache: Cache,
     /// Work that goes on after its caller has left holds the lock too, until it is done.
     pub(super) guard: Arc<OwnedMutexGuard<()>>,
@@ -81,38 +81,38 @@ impl Cache {
             dir,
             secret_key_file,
             turn: Arc::default(),
-            copying: Progress::default(),
-            promises: Promises::default(),
+            copying: CopyProgressMap::default(),
+            pinned: PinnedPaths::default(),
             room,
         })
     }
 
     /// Takes the cache lock, and waits for it.
-    pub async fn turn(&self) -> Turn {
-        Turn {
+    pub async fn turn(&self) -> CacheWriteLock {
+        CacheWriteLock {
             cache: self.clone(),
             guard: Arc::new(self.turn.clone().lock_owned().await),
         }
     }
 
     /// The system that is being copied into the cache, and how far the copy is.
-    pub fn copying(&self) -> Option<Copying> {
+    pub fn copying(&self) -> Option<CopyProgress> {
         self.copying.now()
     }
 
     /// The file behind `/cache/<path>`; `None` for a name that a cache does not have.
     pub fn file(&self, path: &str) -> Option<PathBuf> {
-        Folder(&self.dir).file(path)
+        CacheFolder(&self.dir).file(path)
     }
 
     /// What is wrong with the entry of this path; `None` if it is whole. `public` is `name:base64`. The paths that it
     /// refers to are not looked at.
     pub fn fault(&self, path: &StorePath, public: &str) -> Option<String> {
-        Folder(&self.dir).fault(path, public)
+        CacheFolder(&self.dir).fault(path, public)
     }
 }
 
-impl Turn {
+impl CacheWriteLock {
     /// Work with many files, on a thread that may wait for them.
     pub(super) async fn aside<T: Send + 'static>(
         &self,
@@ -125,7 +125,7 @@ impl Turn {
         });
         worked.await.map_err(|error| {
             Refusal::new(
-                Code::Internal,
+                RefusalCode::Internal,
                 format!("the work in the cache ended early: {error}"),
             )
         })

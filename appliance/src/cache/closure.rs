@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use netboot::base::store_path::StorePath;
-use netboot::publish::closure::Member;
+use netboot::publish::closure::ClosurePath;
 use netboot::publish::narinfo::NarInfo;
 
 use super::binary_cache::Cache;
 
 impl Cache {
     /// The paths of a closure with their sizes, sorted; and whether the cache has them all.
-    pub fn closure(&self, toplevel: &StorePath) -> (Vec<Member>, bool) {
+    pub fn closure(&self, toplevel: &StorePath) -> (Vec<ClosurePath>, bool) {
         let mut members = Vec::new();
         let mut whole = true;
         let mut seen = BTreeSet::from([toplevel.clone()]);
@@ -20,7 +20,7 @@ impl Cache {
                 whole = false;
                 continue;
             };
-            members.push(Member { path, size });
+            members.push(ClosurePath { path, size });
             for reference in references {
                 if seen.insert(reference.clone()) {
                     left.push(reference);

@@ -15,9 +15,9 @@ use sha2::{Digest, Sha256};
 use netboot::base::store_path::BASE32;
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Folder<'a>(pub(super) &'a Path);
+pub(super) struct CacheFolder<'a>(pub(super) &'a Path);
 
-impl Folder<'_> {
+impl CacheFolder<'_> {
     /// The file of this name; `None` for a name that a cache does not have, and if it is not a plain file.
     pub(super) fn file(&self, name: &str) -> Option<PathBuf> {
         let file = self.0.join(name);
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn an_entry_is_whole_or_says_what_it_lacks() {
         let dir = tempfile::tempdir().expect("a folder");
-        let folder = Folder(dir.path());
+        let folder = CacheFolder(dir.path());
         let path: StorePath = PATH.parse().expect("a path");
         let (pair_, public) = pair(1);
         let file = dir.path().join(format!("{}.narinfo", path.hash()));

@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use netboot::base::refusal::{Code, Refusal};
+use netboot::base::refusal::{Refusal, RefusalCode};
 use netboot::base::store_path::StorePath;
 use netboot::publish::nar;
 use netboot::publish::narinfo::NarInfo;
 use nix_publish::publish_failed;
-use nix_publish::system::{self, PARTS, SCRIPT_LINK, System, not_a_system};
+use nix_publish::system::{self, NixosSystem, PARTS, SCRIPT_LINK, not_a_system};
 
-use super::binary_cache::{Cache, Measured};
+use super::binary_cache::{Cache, MeasuredPath};
 use super::unpack;
 
 /// Bytes of the largest toplevel that is looked into: it is a folder of links and a few scripts.
@@ -30,7 +30,7 @@ impl Cache {
         &self,
         toplevel: &StorePath,
         public: &str,
-    ) -> Result<Option<Measured>, Refusal> {
+    ) -> Result<Option<MeasuredPath>, Refusal> {
         let here = Path::new(toplevel.as_str()).exists();
         if here || self.file(&format!("{}.narinfo", toplevel.hash())).is_none() {
             return Ok(None);
@@ -39,7 +39,7 @@ impl Cache {
         let measured = tokio::task::spawn_blocking(move || measure(&cache, &toplevel, &public));
         let measured = measured.await.map_err(|error| {
             Refusal::new(
-                Code::Internal,
+                RefusalCode::Internal,
                 format!("a system was not looked at: {error}"),
             )
         })?;
@@ -55,7 +55,7 @@ impl Cache {
     }
 }
 
-fn measure(cache: &Cache, toplevel: &StorePath, public: &str) -> Result<Measured, Refusal> {
+fn measure(cache: &Cache, toplevel: &StorePath, public: &str) -> Result<MeasuredPath, Refusal> {
     let mut closure_size = 0_u64;
     let mut absent: Vec<StorePath> = Vec::new();
     let mut seen = BTreeSet::from([toplevel.clone()]);
@@ -87,14 +87,14 @@ fn measure(cache: &Cache, toplevel: &StorePath, public: &str) -> Result<Measured
             .fact("nothing was changed")
             .tip("publish it from the machine that built it: what is missing is copied again"));
     };
-    Ok(Measured {
+    Ok(MeasuredPath {
         closure_size,
         system: inspect(cache, &system)?,
     })
 }
 
 /// What a system says of itself, if it is one.
-fn inspect(cache: &Cache, info: &NarInfo) -> Result<System, Refusal> {
+fn inspect(cache: &Cache, info: &NarInfo) -> Result<NixosSystem, Refusal> {
     let limit = info.nar_size.min(TOPLEVEL);
     let octets = cache
         .file(&info.file.to_string())
@@ -114,16 +114,16 @@ fn inspect(cache: &Cache, info: &NarInfo) -> Result<System, Refusal> {
     if !absent.is_empty() {
         return Err(not_a_system(&info.path, &absent));
     }
-    let version = root.at("nixos-version").and_then(nar::Node::content);
+    let version = root.at("nixos-version").and_then(nar::NarNode::content);
     let version = version.ok_or_else(|| not_a_system(&info.path, &["nixos-version"]))?;
     let script = match root.at(SCRIPT_LINK) {
-        Some(nar::Node::Link { target }) => {
+        Some(nar::NarNode::Link { target }) => {
             let target = String::from_utf8_lossy(target);
             Some(system::script(&info.path, &target)?)
         }
         _ => None,
     };
-    Ok(System {
+    Ok(NixosSystem {
         label: system::label(&String::from_utf8_lossy(version)),
         script,
     })

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use netboot::base::store_path::StorePath;
 
-use super::folder::Folder;
+use super::folder::CacheFolder;
 use crate::base::clock;
 use crate::files::durable;
 
@@ -62,7 +62,7 @@ impl Incoming {
 
     /// Moves one path here if it is whole to the last octet.
     fn take_over(&self, from: &Path, path: &StorePath, public: &str) -> io::Result<()> {
-        let folder = Folder(from);
+        let folder = CacheFolder(from);
         let name = narinfo(path);
         if self.dir.join(&name).exists() {
             return Ok(());
@@ -92,7 +92,7 @@ impl Incoming {
         paths: &[StorePath],
         public: &str,
     ) -> anyhow::Result<()> {
-        let folder = Folder(&self.dir);
+        let folder = CacheFolder(&self.dir);
         let mut nars = Vec::new();
         for path in paths {
             match folder.whole(path, public) {

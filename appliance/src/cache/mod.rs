@@ -10,8 +10,8 @@ mod folder;
 mod held;
 mod incoming;
 mod missing;
+mod pinned;
 mod progress;
-mod promises;
 mod publish;
 mod sweep;
 mod unpack;
@@ -20,6 +20,6 @@ mod upload;
 #[cfg(test)]
 mod tests;
 
-pub use self::binary_cache::{Cache, Measured, Turn};
-pub use self::sweep::Swept;
+pub use self::binary_cache::{Cache, CacheWriteLock, MeasuredPath};
+pub use self::sweep::SweepResult;
 pub use self::upload::Uploads;

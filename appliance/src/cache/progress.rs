@@ -2,37 +2,37 @@
 
 use std::sync::Arc;
 
-use netboot::api::types::Copying;
+use netboot::api::types::CopyProgress;
 use netboot::base::store_path::StorePath;
 use parking_lot::{Mutex, MutexGuard};
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Progress(Arc<Mutex<Option<Copying>>>);
+pub(super) struct CopyProgressMap(Arc<Mutex<Option<CopyProgress>>>);
 
-impl Progress {
-    pub(super) fn now(&self) -> Option<Copying> {
+impl CopyProgressMap {
+    pub(super) fn now(&self) -> Option<CopyProgress> {
         self.held().clone()
     }
 
     /// The progress is reported until the return value is dropped. `total` is in bytes.
-    pub(super) fn begin(&self, toplevel: &StorePath, total: u64) -> UnderWay {
-        *self.held() = Some(Copying {
+    pub(super) fn begin(&self, toplevel: &StorePath, total: u64) -> CopyUnderWay {
+        *self.held() = Some(CopyProgress {
             toplevel: toplevel.clone(),
             done: 0,
             total,
         });
-        UnderWay(self.clone())
+        CopyUnderWay(self.clone())
     }
 
-    fn held(&self) -> MutexGuard<'_, Option<Copying>> {
+    fn held(&self) -> MutexGuard<'_, Option<CopyProgress>> {
         self.0.lock()
     }
 }
 
 /// A copy that is under way.
-pub(super) struct UnderWay(Progress);
+pub(super) struct CopyUnderWay(CopyProgressMap);
 
-impl UnderWay {
+impl CopyUnderWay {
     pub(super) fn reached(&self, done: u64) {
         if let Some(copying) = self.0.held().as_mut() {
             copying.done = done.min(copying.total);
@@ -40,7 +40,7 @@ impl UnderWay {
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for CopyUnderWay {
     fn drop(&mut self) {
         *self.0.held() = None;
     }

@@ -10,30 +10,30 @@ use nix_publish::publish_failed;
 use nix_publish::run::{self, Host, program};
 use nix_publish::system;
 
-use super::binary_cache::{Cache, Measured, Turn};
-use super::folder::Folder;
+use super::binary_cache::{Cache, CacheWriteLock, MeasuredPath};
+use super::folder::CacheFolder;
 use super::incoming::{self, Incoming};
 use crate::files::budget::NoSpace;
 
-impl Turn {
+impl CacheWriteLock {
     /// Signs a system's closure into the cache, and mends what is torn of it. Refused if it is not a NixOS toplevel.
     /// Dropping the future ends Nix; what it has copied by then is taken over by the next publication.
-    pub async fn publish(&self, toplevel: &StorePath) -> Result<Measured, Refusal> {
+    pub async fn publish(&self, toplevel: &StorePath) -> Result<MeasuredPath, Refusal> {
         publish(self, toplevel).await
     }
 }
 
-async fn publish(turn: &Turn, toplevel: &StorePath) -> Result<Measured, Refusal> {
+async fn publish(turn: &CacheWriteLock, toplevel: &StorePath) -> Result<MeasuredPath, Refusal> {
     let system = system::inspect(toplevel)?;
     let members = closure(toplevel, Host::Appliance).await?;
-    let measured = Measured {
+    let measured = MeasuredPath {
         closure_size: netboot::publish::closure::size(&members),
         system,
     };
     let paths = members.iter().map(|member| member.path.clone()).collect();
     let public = public_key(&turn.cache)?;
     let looking = move |cache: &Cache| opened(cache, paths, &public);
-    let Some(Opened {
+    let Some(OpenPublication {
         incoming,
         missing,
         public,
@@ -46,7 +46,7 @@ async fn publish(turn: &Turn, toplevel: &StorePath) -> Result<Measured, Refusal>
     let place = turn
         .cache
         .room
-        .begin(&turn.cache.dir, None, packed(to_copy));
+        .begin(&turn.cache.dir, None, estimated_compressed_size(to_copy));
     let place = place.map_err(|no| no_room(&no))?;
     let (log, progress) = (
         CacheLog::of(absent),
@@ -61,9 +61,9 @@ async fn publish(turn: &Turn, toplevel: &StorePath) -> Result<Measured, Refusal>
     command.args(["copy", "--to", &to, toplevel.as_str()]);
     let reached = |done| {
         progress.reached(done);
-        place.reached(packed(done));
+        place.reached(estimated_compressed_size(done));
     };
-    let copied = run::run(command, &mut run::Copying::new(log, reached)).await;
+    let copied = run::run(command, &mut run::CopyLogReader::new(log, reached)).await;
     copied.map_err(|error| {
         error.refusal(
             &format!("copying into the cache failed: {error}"),
@@ -83,7 +83,7 @@ async fn publish(turn: &Turn, toplevel: &StorePath) -> Result<Measured, Refusal>
     Ok(measured)
 }
 
-struct Opened {
+struct OpenPublication {
     incoming: Incoming,
     /// The paths that are not in the cache, or not whole there; each after those that it needs.
     missing: Vec<StorePath>,
@@ -91,8 +91,12 @@ struct Opened {
 }
 
 /// `None` if the whole closure is in the cache.
-fn opened(cache: &Cache, closure: Vec<StorePath>, public: &str) -> Result<Option<Opened>, Refusal> {
-    let folder = Folder(&cache.dir);
+fn opened(
+    cache: &Cache,
+    closure: Vec<StorePath>,
+    public: &str,
+) -> Result<Option<OpenPublication>, Refusal> {
+    let folder = CacheFolder(&cache.dir);
     let mut missing = Vec::new();
     let mut present = Vec::new();
     for path in closure {
@@ -112,7 +116,7 @@ fn opened(cache: &Cache, closure: Vec<StorePath>, public: &str) -> Result<Option
         return Ok(None);
     }
     let incoming = Incoming::open(&cache.dir, &present, &missing, public).map_err(cannot)?;
-    Ok(Some(Opened {
+    Ok(Some(OpenPublication {
         incoming,
         missing,
         public: public.to_owned(),
@@ -139,7 +143,7 @@ fn public_key(cache: &Cache) -> Result<String, Refusal> {
 }
 
 /// An estimate of the compressed size, from above: half of the NARs. zstd usually leaves less of a NixOS system.
-pub(super) fn packed(size: u64) -> u64 {
+pub(super) fn estimated_compressed_size(size: u64) -> u64 {
     size / 2
 }
 

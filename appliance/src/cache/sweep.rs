@@ -8,12 +8,12 @@ use anyhow::Context;
 use netboot::base::store_path::StorePath;
 use netboot::base::timestamp::Timestamp;
 use netboot::publish::narinfo::NarInfo;
-use netboot::publish::retention::{self, Contents, Entry};
+use netboot::publish::retention::{self, CacheContents, CacheEntry};
 
-use super::binary_cache::Turn;
+use super::binary_cache::CacheWriteLock;
 use super::folder::is_narinfo;
 use super::incoming;
-use super::promises::Kept;
+use super::pinned::PinTable;
 use crate::base::clock;
 use crate::files::durable;
 
@@ -22,7 +22,7 @@ const FRESH: Duration = Duration::from_secs(60 * 60);
 
 /// What was deleted, or would be.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Swept {
+pub struct SweepResult {
     /// Store paths.
     pub paths: u64,
     /// Bytes of files.
@@ -33,7 +33,7 @@ pub struct Swept {
     pub torn: Vec<(StorePath, u64)>,
 }
 
-impl Turn {
+impl CacheWriteLock {
     /// Deletes what neither `kept` nor a publication under way needs, by the rules of `netboot::publish::retention`; looks only,
     /// if it is dry.
     ///
@@ -44,9 +44,9 @@ impl Turn {
         kept: Vec<StorePath>,
         pruned: Vec<StorePath>,
         dry: bool,
-    ) -> anyhow::Result<Swept> {
+    ) -> anyhow::Result<SweepResult> {
         self.aside(move |cache| {
-            let promised = cache.promises.in_force();
+            let promised = cache.pinned.in_force();
             sweep(&cache.dir, &kept, &pruned, &promised, dry)
         })
         .await
@@ -58,9 +58,9 @@ fn sweep(
     dir: &Path,
     kept: &[StorePath],
     pruned: &[StorePath],
-    promised: &Kept,
+    promised: &PinTable,
     dry: bool,
-) -> anyhow::Result<Swept> {
+) -> anyhow::Result<SweepResult> {
     let contents =
         contents(dir, clock::now()).with_context(|| format!("cannot list `{}`", dir.display()))?;
     let stays: Vec<StorePath> = kept.iter().chain(promised.paths()).cloned().collect();
@@ -70,7 +70,7 @@ fn sweep(
         let missing = retention::missing(&contents, path);
         (missing > 0).then(|| (path.clone(), missing))
     });
-    let mut swept = Swept {
+    let mut swept = SweepResult {
         paths: sweep.narinfos.len() as u64,
         spared: sweep.spared as u64,
         torn: torn.collect(),
@@ -126,9 +126,9 @@ fn deleted(file: &Path, dry: bool) -> io::Result<u64> {
     }
 }
 
-fn contents(dir: &Path, now: Timestamp) -> io::Result<Contents> {
-    let mut contents = Contents::default();
-    for File { name, written } in files(dir)? {
+fn contents(dir: &Path, now: Timestamp) -> io::Result<CacheContents> {
+    let mut contents = CacheContents::default();
+    for CacheFile { name, written } in files(dir)? {
         let Some(hash) = is_narinfo(&name) else {
             continue;
         };
@@ -136,7 +136,7 @@ fn contents(dir: &Path, now: Timestamp) -> io::Result<Contents> {
         let text = std::fs::read(dir.join(&name))?;
         let info: Option<NarInfo> = String::from_utf8_lossy(&text).parse().ok();
         let nar = |info: &NarInfo| info.file.to_string().trim_start_matches("nar/").to_owned();
-        let entry = Entry {
+        let entry = CacheEntry {
             fresh: now.since(written) < FRESH,
             nar: info.as_ref().map(nar),
             references: info
@@ -147,20 +147,20 @@ fn contents(dir: &Path, now: Timestamp) -> io::Result<Contents> {
         };
         contents.entries.insert(hash.to_owned(), entry);
     }
-    for File { name, written } in files(&dir.join("nar"))? {
+    for CacheFile { name, written } in files(&dir.join("nar"))? {
         contents.nars.insert(name, now.since(written) < FRESH);
     }
     Ok(contents)
 }
 
 #[derive(Debug, Clone)]
-struct File {
+struct CacheFile {
     name: String,
     written: Timestamp,
 }
 
 /// The plain files of a folder; empty if the folder is absent.
-fn files(dir: &Path) -> io::Result<Vec<File>> {
+fn files(dir: &Path) -> io::Result<Vec<CacheFile>> {
     use std::os::unix::fs::MetadataExt;
 
     let entries = match std::fs::read_dir(dir) {
@@ -176,7 +176,7 @@ fn files(dir: &Path) -> io::Result<Vec<File>> {
         };
         if let (true, Ok(name)) = (about.is_file(), entry.file_name().into_string()) {
             let written = Timestamp::from_millis(about.mtime().saturating_mul(1000));
-            files.push(File { name, written });
+            files.push(CacheFile { name, written });
         }
     }
     Ok(files)

@@ -16,7 +16,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use netboot::base::refusal::Code;
+use netboot::base::refusal::RefusalCode;
 
 use self::kept::{Kept, build, nix, system_of};
 use super::*;
@@ -254,7 +254,7 @@ async fn what_is_not_a_system_is_refused_with_what_it_lacks() {
         .publish(&absent)
         .await
         .expect_err("is refused");
-    assert_eq!(refusal.code, Code::PublishFailed);
+    assert_eq!(refusal.code, RefusalCode::PublishFailed);
     assert!(
         refusal
             .message

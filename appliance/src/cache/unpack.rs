@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use lzma_rust2::XzReader;
-use netboot::publish::narinfo::Packed;
+use netboot::publish::narinfo::Compression;
 use netboot::publish::nix_hash::NixHash;
 use ruzstd::decoding::StreamingDecoder;
 use sha2::{Digest, Sha256};
@@ -22,12 +22,12 @@ pub(super) struct Unpacked {
     pub(super) file_hash: NixHash,
     pub(super) file_size: u64,
     /// Hash and size of what is packed in it.
-    pub(super) nar: Result<(NixHash, u64), Unfit>,
+    pub(super) nar: Result<(NixHash, u64), BadContent>,
 }
 
 /// Why the content of a packed file cannot be used.
 #[derive(Debug)]
-pub(super) enum Unfit {
+pub(super) enum BadContent {
     /// The content is longer than the limit.
     TooLong,
     Broken(String),
@@ -37,8 +37,8 @@ pub(super) enum Unfit {
 ///
 /// # Errors
 /// The file itself cannot be read.
-pub(super) fn look(file: &Path, packed: Packed, limit: u64) -> io::Result<Unpacked> {
-    let mut source = Source::open(file)?;
+pub(super) fn look(file: &Path, packed: Compression, limit: u64) -> io::Result<Unpacked> {
+    let mut source = HashingReader::open(file)?;
     let mut hash = Sha256::new();
     let nar = through(&mut source, packed, limit, |octets| hash.update(octets));
     if let Some(error) = source.broken.take() {
@@ -54,9 +54,9 @@ pub(super) fn look(file: &Path, packed: Packed, limit: u64) -> io::Result<Unpack
 }
 
 /// The NAR itself, if it is no longer than `limit` bytes.
-pub(super) fn whole(file: &Path, packed: Packed, limit: u64) -> io::Result<Vec<u8>> {
+pub(super) fn whole(file: &Path, packed: Compression, limit: u64) -> io::Result<Vec<u8>> {
     let mut nar = Vec::new();
-    let mut source = Source::open(file)?;
+    let mut source = HashingReader::open(file)?;
     let read = through(&mut source, packed, limit, |octets| {
         nar.extend_from_slice(octets);
     });
@@ -65,28 +65,28 @@ pub(super) fn whole(file: &Path, packed: Packed, limit: u64) -> io::Result<Vec<u
     }
     match read {
         Ok(_) => Ok(nar),
-        Err(Unfit::TooLong) => Err(io::Error::other("it is longer than it should be")),
-        Err(Unfit::Broken(why)) => Err(io::Error::other(why)),
+        Err(BadContent::TooLong) => Err(io::Error::other("it is longer than it should be")),
+        Err(BadContent::Broken(why)) => Err(io::Error::other(why)),
     }
 }
 
 /// Gives what is packed in the source to `take`, and how many bytes it was.
 fn through(
-    source: &mut Source,
-    packed: Packed,
+    source: &mut HashingReader,
+    packed: Compression,
     limit: u64,
     mut take: impl FnMut(&[u8]),
-) -> Result<u64, Unfit> {
+) -> Result<u64, BadContent> {
     let mut source = BufReader::with_capacity(CHUNK, source);
     let mut bytes = 0;
     match packed {
-        Packed::Plain => drain(&mut source, limit, &mut bytes, &mut take)?,
-        Packed::Xz => {
+        Compression::Plain => drain(&mut source, limit, &mut bytes, &mut take)?,
+        Compression::Xz => {
             let mut reader = XzReader::new_mem_limit(&mut source, true, XZ_MEMORY);
             drain(&mut reader, limit, &mut bytes, &mut take)?;
         }
         // A file may be several frames, one behind the other.
-        Packed::Zstd => {
+        Compression::Zstd => {
             while !source.fill_buf().map_err(|e| broken(&e))?.is_empty() {
                 let mut frame = StreamingDecoder::new(&mut source).map_err(|e| broken(&e))?;
                 drain(&mut frame, limit, &mut bytes, &mut take)?;
@@ -101,7 +101,7 @@ fn drain(
     limit: u64,
     bytes: &mut u64,
     take: &mut dyn FnMut(&[u8]),
-) -> Result<(), Unfit> {
+) -> Result<(), BadContent> {
     let mut chunk = vec![0; CHUNK];
     loop {
         let read = match reader.read(&mut chunk) {
@@ -112,25 +112,25 @@ fn drain(
         };
         *bytes += read as u64;
         if *bytes > limit {
-            return Err(Unfit::TooLong);
+            return Err(BadContent::TooLong);
         }
         take(&chunk[..read]);
     }
 }
 
-fn broken(error: &dyn std::error::Error) -> Unfit {
-    Unfit::Broken(error.to_string())
+fn broken(error: &dyn std::error::Error) -> BadContent {
+    BadContent::Broken(error.to_string())
 }
 
 /// A file that is hashed and counted as it is read. A fault of the disk is kept apart from those of its content.
-struct Source {
+struct HashingReader {
     file: File,
     hash: Sha256,
     bytes: u64,
     broken: Option<io::Error>,
 }
 
-impl Source {
+impl HashingReader {
     fn open(path: &Path) -> io::Result<Self> {
         Ok(Self {
             file: File::open(path)?,
@@ -141,7 +141,7 @@ impl Source {
     }
 }
 
-impl Read for Source {
+impl Read for HashingReader {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read(into).inspect_err(|error| {
             if error.kind() != io::ErrorKind::Interrupted {

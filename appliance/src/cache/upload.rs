@@ -6,9 +6,9 @@
 use std::io;
 use std::sync::Arc;
 
-use netboot::base::refusal::{Code, Refusal};
+use netboot::base::refusal::{Refusal, RefusalCode};
 use netboot::base::store_path::StorePath;
-use netboot::base::token::ShipmentId;
+use netboot::base::token::UploadBatchId;
 use netboot::publish::narinfo::{NarFile, NarInfo};
 use netboot::publish::nix_hash::NixHash;
 use netboot::publish::space_reservation::Item;
@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use super::binary_cache::Cache;
 use super::unpack::{self, Unpacked};
 use crate::files::durable;
-use crate::files::receive::{Expected, Receiving, cannot_write};
+use crate::files::receive::{ExpectedFile, FileReceiver, cannot_write};
 
 /// Below the cache's folder, so on the same filesystem; no client can name it.
 const NAME: &str = "uploads";
@@ -70,7 +70,7 @@ impl Uploads {
             let Some(info) = info.filter(|info| info.path.hash() == hash) else {
                 return false;
             };
-            cache.promises.path(&info.path);
+            cache.pinned.path(&info.path);
             cache.fault(&info.path, &public).is_none()
         };
         tokio::task::spawn_blocking(look).await.unwrap_or(false)
@@ -80,15 +80,15 @@ impl Uploads {
     pub async fn has_nar(&self, nar: NarFile) -> bool {
         let cache = self.cache.clone();
         let look = move || {
-            cache.promises.nar(&nar);
+            cache.pinned.nar(&nar);
             cache.file(&nar.to_string()).is_some()
         };
         tokio::task::spawn_blocking(look).await.unwrap_or(false)
     }
 
     /// A sign of life of the client that sends this shipment.
-    pub fn heard(&self, shipment: Option<&ShipmentId>) {
-        self.cache.room.heard(shipment);
+    pub fn heard(&self, batch: Option<&UploadBatchId>) {
+        self.cache.room.heard(batch);
     }
 
     /// Begins to receive a NAR; `length` is in bytes, if the client said it.
@@ -99,19 +99,19 @@ impl Uploads {
         &self,
         name: NarFile,
         length: Option<u64>,
-        shipment: Option<ShipmentId>,
-    ) -> Result<Receiving, Refusal> {
-        let expected = Expected {
+        batch: Option<UploadBatchId>,
+    ) -> Result<FileReceiver, Refusal> {
+        let expected = ExpectedFile {
             hash: name.hash.0,
             written: |hash| NixHash(hash).to_string(),
             length,
-            shipment,
+            batch,
             // With its narinfo.
             settles: None,
             aside: self.cache.dir.join(NAME),
             to: self.cache.dir.join(name.to_string()),
         };
-        Receiving::begin(expected, &self.cache.room).await
+        FileReceiver::begin(expected, &self.cache.room).await
     }
 
     /// Signs a narinfo into the cache. False: the path was there already, whole.
@@ -121,13 +121,13 @@ impl Uploads {
     pub async fn admit(
         &self,
         mut info: NarInfo,
-        shipment: Option<ShipmentId>,
+        batch: Option<UploadBatchId>,
         public: String,
         sign: impl FnOnce(&str) -> String + Send + 'static,
     ) -> Result<bool, Refusal> {
         let ended = |error: &dyn std::fmt::Display| {
             Refusal::new(
-                Code::Internal,
+                RefusalCode::Internal,
                 format!("an upload was not looked at: {error}"),
             )
         };
@@ -138,11 +138,11 @@ impl Uploads {
             // The work itself holds the permit, since it goes on when the client has hung up.
             let _permit = permit;
             for path in std::iter::once(&info.path).chain(&info.references) {
-                cache.promises.path(path);
+                cache.pinned.path(path);
             }
-            cache.promises.nar(&info.file);
+            cache.pinned.nar(&info.file);
             let item = Item::Path(info.path.clone());
-            let settled = |came| cache.room.settled(shipment.as_ref(), &item, came);
+            let settled = |came| cache.room.settled(batch.as_ref(), &item, came);
             if cache.fault(&info.path, &public).is_none() {
                 settled(0);
                 return Ok(false);
@@ -208,7 +208,7 @@ fn is_true(cache: &Cache, info: &NarInfo) -> Result<(), Refusal> {
         nar,
     } = unpacked.map_err(|error| {
         Refusal::new(
-            Code::Internal,
+            RefusalCode::Internal,
             format!("cannot read `{}`: {error}", file.display()),
         )
     })?;
@@ -228,8 +228,8 @@ fn is_true(cache: &Cache, info: &NarInfo) -> Result<(), Refusal> {
         return not_so("FileSize", &info.file_size, &file_size);
     }
     match nar {
-        Err(unpack::Unfit::TooLong) => not_so("NarSize", &info.nar_size, &"more"),
-        Err(unpack::Unfit::Broken(why)) => Err(publish_failed(format!(
+        Err(unpack::BadContent::TooLong) => not_so("NarSize", &info.nar_size, &"more"),
+        Err(unpack::BadContent::Broken(why)) => Err(publish_failed(format!(
             "the NAR of `{}` cannot be unpacked: {why}",
             info.path
         ))),

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use netboot::base::arch::Arch;
-use netboot::dhcp::request::Client;
-use netboot::doctor::boot_trace::{Mark, Why};
+use netboot::dhcp::request::BootClient;
+use netboot::doctor::boot_trace::{BootEvent, NoAnswerReason};
 use serde_json::json;
 
 use super::Served;
@@ -312,8 +312,8 @@ async fn three_attempts_that_fail() {
 #[tokio::test]
 async fn what_happened() {
     let mut session = Session::new();
-    let asked = Mark::Discover {
-        client: Client::Pxe,
+    let asked = BootEvent::Discover {
+        client: BootClient::Pxe,
         arch: Arch::X64,
     };
     let components = session.served.bench.components.clone();
@@ -323,8 +323,8 @@ async fn what_happened() {
 
     session.served.bench.seen(MAC).await;
     components.boot.log.mark(mac, asked.clone());
-    let silence = Mark::Silence {
-        why: Why::Stranger,
+    let silence = BootEvent::Silence {
+        why: NoAnswerReason::Stranger,
         reason: "not enrolled".to_owned(),
     };
     components.boot.log.mark(mac, silence);
@@ -343,7 +343,7 @@ async fn what_happened() {
     session.run("doctor node1").await;
     components.boot.log.mark(mac, asked);
     let given = "offered snponly.efi".to_owned();
-    components.boot.log.mark(mac, Mark::Answered { given });
+    components.boot.log.mark(mac, BootEvent::Answered { given });
     let (from, to) = ("0.0.0.0:68", "255.255.255.255:67");
     let (from, to) = (from.parse().expect("one"), to.parse().expect("one"));
     components.boot.log.keep_packet(mac, from, to, b"discover");

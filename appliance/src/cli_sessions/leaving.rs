@@ -2,10 +2,10 @@
 
 use netboot::api::agent;
 use netboot::base::arch::Arch;
-use netboot::dhcp::request::Client;
-use netboot::doctor::boot_trace::{Mark, Script};
-use netboot::loader::local_boot::{Left, Loader, Way};
-use netboot::machine::state::World;
+use netboot::dhcp::request::BootClient;
+use netboot::doctor::boot_trace::{BootEvent, IpxeScript};
+use netboot::loader::local_boot::{BootLoader, Departure, LocalBootMethod};
+use netboot::machine::state::ApplianceState;
 
 use super::golden::Session;
 use crate::testing::bench::{Agent, MAC, TOPLEVEL, node_boots};
@@ -23,32 +23,36 @@ async fn ways_to_the_disk() {
     let mac = MAC.parse().expect("a MAC");
     components.boot.log.mark(
         mac,
-        Mark::Discover {
-            client: Client::Ipxe,
+        BootEvent::Discover {
+            client: BootClient::Ipxe,
             arch: Arch::X64,
         },
     );
-    for way in [Way::NextEntry, Way::EspLoader, Way::Done] {
-        let left = Left {
-            loader: Loader::IpxeUefi,
+    for way in [
+        LocalBootMethod::NextEntry,
+        LocalBootMethod::EspLoader,
+        LocalBootMethod::Done,
+    ] {
+        let left = Departure {
+            loader: BootLoader::IpxeUefi,
             way,
         };
-        let given = Script::Disk {
+        let given = IpxeScript::Disk {
             reason: "running; boots its own disk".to_owned(),
             way: Some(way),
         };
-        components.boot.log.mark(mac, Mark::Script { given });
-        let learn = move |world: &World, _| agent::came_back(world, mac, left);
+        components.boot.log.mark(mac, BootEvent::Script { given });
+        let learn = move |state: &ApplianceState, _| agent::came_back(state, mac, left);
         components.store.decide(learn).await.expect("learns");
         session.meanwhile(&format!("it came back after {way}"));
     }
     session.run("show node1").await;
 
-    let left = Left {
-        loader: Loader::IpxeUefi,
-        way: Way::NextEntry,
+    let left = Departure {
+        loader: BootLoader::IpxeUefi,
+        way: LocalBootMethod::NextEntry,
     };
-    let learn = move |world: &World, _| agent::left_to_disk(world, mac, left);
+    let learn = move |state: &ApplianceState, _| agent::left_to_disk(state, mac, left);
     components.store.decide(learn).await.expect("learns");
     session.meanwhile("its firmware was set right, and it came up");
     session.run("events node1 --after 15").await;

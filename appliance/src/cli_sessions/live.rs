@@ -155,9 +155,9 @@ async fn all_machines_are_watched_from_now_on() {
 }
 
 /// A pipe whose reader has left.
-struct Left;
+struct LeftWatch;
 
-impl Write for Left {
+impl Write for LeftWatch {
     fn write(&mut self, _: &[u8]) -> io::Result<usize> {
         Err(io::ErrorKind::BrokenPipe.into())
     }
@@ -172,7 +172,7 @@ async fn a_reader_that_left_is_no_error() {
     let served = enrolled().await;
     for line in ["machines", "watch node1", "events -f"] {
         let stderr = Printed::default();
-        let mut output = Output::to(Box::new(Left), Box::new(stderr.clone()));
+        let mut output = Output::to(Box::new(LeftWatch), Box::new(stderr.clone()));
         let exit = run(served.args(line), &mut output).await;
         assert_eq!((exit, stderr.text().as_str()), (0, ""), "{line}");
     }

@@ -118,8 +118,8 @@ impl Lab {
 
     #[track_caller]
     fn releases(&self) -> Vec<(String, u32, String, bool)> {
-        let world = self.served.bench.components.store.world();
-        let releases = world.releases.iter().map(|release| {
+        let state = self.served.bench.components.store.state();
+        let releases = state.releases.iter().map(|release| {
             let revision = release.revision.clone().unwrap_or_default();
             (
                 release.system.to_string(),
@@ -255,8 +255,8 @@ async fn a_flake_becomes_releases_and_an_installer() {
 
     // What the cache lost is put back, under the same release.
     let components = &lab.served.bench.components;
-    let world = components.store.world();
-    let newest = world
+    let state = components.store.state();
+    let newest = state
         .newest(&"server".parse().expect("a name"))
         .expect("is there");
     let narinfo = format!("{}.narinfo", newest.toplevel.hash());
@@ -301,7 +301,9 @@ async fn what_is_built_is_held_from_the_folder_that_was_named() {
     lab.commit();
     let reference = lab.folder.path().display().to_string();
     let flake = Flake::open(&reference).await.expect("opens");
-    let outputs = [flake::Output::System("worker".parse().expect("a name"))];
+    let outputs = [flake::FlakeOutput::System(
+        "worker".parse().expect("a name"),
+    )];
     let evaluated = flake.evaluate(&outputs).await.expect("evaluates").outputs;
     let all: Vec<_> = evaluated.iter().collect();
     let folder = tempfile::tempdir().expect("a folder");

@@ -42,7 +42,7 @@ pub async fn watch(settings: Settings, store: Store, keys: Arc<Keys>, stop: Canc
         return;
     };
     let tokens = [keys.server_token(), keys.agent_token()];
-    let mut lookout = Lookout {
+    let mut lookout = ReadinessWatch {
         server: server.clone(),
         token_file: token_file.clone(),
         expected: tokens
@@ -72,7 +72,7 @@ pub async fn reachable(url: &str) -> anyhow::Result<()> {
 }
 
 /// The cluster's URL, and the certificates that are trusted there.
-struct Lookout {
+struct ReadinessWatch {
     server: String,
     token_file: PathBuf,
     /// The hash of the cluster's CA, if a token says it.
@@ -84,11 +84,11 @@ struct Lookout {
     trouble: Option<String>,
 }
 
-impl Lookout {
+impl ReadinessWatch {
     /// Asks once for every machine that is waited for, if there is any.
     async fn look(&mut self, store: &Store, profiles: &Profiles) {
-        let world = store.world();
-        let awaited: Vec<_> = agent::awaited(&world, profiles)
+        let state = store.state();
+        let awaited: Vec<_> = agent::awaited(&state, profiles)
             .filter_map(|machine| Some((machine.id, machine.name.clone()?)))
             .collect();
         for (machine, name) in awaited {
@@ -106,7 +106,7 @@ impl Lookout {
             };
             let Some(boot) = boot else { continue };
             match store
-                .decide(move |world, _| agent::joined(world, machine, &boot))
+                .decide(move |state, _| agent::joined(state, machine, &boot))
                 .await
             {
                 Ok(decided) if decided.changed => tracing::info!(%name, mac = %machine, "joined"),

@@ -4,22 +4,22 @@ use netboot::base::name::HostName;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
-struct Node {
+struct NodeObject {
     kind: String,
-    metadata: Metadata,
+    metadata: ObjectMetadata,
     #[serde(default)]
-    status: Status,
+    status: NodeStatus,
 }
 
 #[derive(Deserialize)]
-struct Metadata {
+struct ObjectMetadata {
     name: String,
 }
 
 #[derive(Default, Deserialize)]
-struct Status {
+struct NodeStatus {
     #[serde(default)]
-    conditions: Vec<Condition>,
+    conditions: Vec<NodeCondition>,
     #[serde(default, rename = "nodeInfo")]
     node_info: NodeInfo,
 }
@@ -32,7 +32,7 @@ struct NodeInfo {
 }
 
 #[derive(Deserialize)]
-struct Condition {
+struct NodeCondition {
     #[serde(rename = "type")]
     kind: String,
     /// `True`, `False` or `Unknown`; the last when its kubelet has been silent for a while.
@@ -41,7 +41,7 @@ struct Condition {
 
 /// Why an answer does not tell the node's state.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NotANode {
+pub(super) enum NodeParseError {
     #[error("it is not the JSON of a node")]
     Json(#[source] serde_json::Error),
     #[error("it is a `{0}`")]
@@ -51,15 +51,15 @@ pub(super) enum NotANode {
 }
 
 /// The boot in which the node of this name has the condition Ready; `None` if it does not have it.
-pub(super) fn ready_boot(json: &[u8], name: &HostName) -> Result<Option<String>, NotANode> {
-    let node: Node = serde_json::from_slice(json).map_err(NotANode::Json)?;
+pub(super) fn ready_boot(json: &[u8], name: &HostName) -> Result<Option<String>, NodeParseError> {
+    let node: NodeObject = serde_json::from_slice(json).map_err(NodeParseError::Json)?;
     if node.kind != "Node" {
-        return Err(NotANode::Kind(node.kind));
+        return Err(NodeParseError::Kind(node.kind));
     }
     if node.metadata.name != name.as_str() {
-        return Err(NotANode::Name(node.metadata.name));
+        return Err(NodeParseError::Name(node.metadata.name));
     }
-    let ready = |condition: &Condition| condition.kind == "Ready" && condition.status == "True";
+    let ready = |condition: &NodeCondition| condition.kind == "Ready" && condition.status == "True";
     let is_ready = node.status.conditions.iter().any(ready);
     Ok(is_ready.then_some(node.status.node_info.boot_id))
 }

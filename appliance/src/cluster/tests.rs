@@ -4,9 +4,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use netboot::base::mac::Mac;
-use netboot::machine::event::Verdict;
-use netboot::machine::event::{Draft, Happening};
-use netboot::machine::{Generation, Origin, State};
+use netboot::machine::event::Decided;
+use netboot::machine::event::{EventKind, NewEvent};
+use netboot::machine::{Generation, GenerationOrigin, State};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -131,7 +131,7 @@ async fn running(dir: &Path) -> Store {
     let store = Store::open(dir, clock::now).expect("opens");
     let ticket = clock::ticket();
     let decided = store.decide(move |_, now| {
-        let enrolled = Happening::Enrolled {
+        let enrolled = EventKind::Enrolled {
             macs: vec![node1()],
             name: "node1".parse().expect("a name"),
             profile: "worker".parse().expect("a name"),
@@ -145,24 +145,24 @@ async fn running(dir: &Path) -> Store {
             store_path: path.parse().expect("a store path"),
             label: String::new(),
             kernel: String::new(),
-            origin: Origin::Install,
+            origin: GenerationOrigin::Install,
             release: None,
             activated: now,
             booted: Some(now),
             boot_id: "one".to_owned(),
         };
-        Verdict {
+        Decided {
             answer: Ok(()),
-            drafts: vec![
-                Draft::of(node1(), enrolled),
-                Draft::of(
+            events: vec![
+                NewEvent::of(node1(), enrolled),
+                NewEvent::of(
                     node1(),
-                    Happening::Installed {
+                    EventKind::Installed {
                         generation: generation.clone(),
                         ssh_host_key: "ssh-ed25519 AAAA".to_owned(),
                     },
                 ),
-                Draft::of(node1(), Happening::Booted { generation }),
+                NewEvent::of(node1(), EventKind::Booted { generation }),
             ],
         }
     });
@@ -172,13 +172,13 @@ async fn running(dir: &Path) -> Store {
 }
 
 fn state(store: &Store) -> State {
-    store.world().machines[&node1()].state
+    store.state().machines[&node1()].state
 }
 
-fn lookout(dir: &Path, url: &str, expected: Option<String>) -> Lookout {
+fn lookout(dir: &Path, url: &str, expected: Option<String>) -> ReadinessWatch {
     let token_file = dir.join("api.token");
     std::fs::write(&token_file, format!("{TOKEN}\n")).expect("writes");
-    Lookout {
+    ReadinessWatch {
         server: format!("{url}/"),
         token_file,
         expected,

@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 /// The CA is not the one it should be. The API token is not sent to such a server.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Distrust {
+pub(super) enum TrustError {
     #[error(
         "the cluster's certificates have the hash {got}, the configured token expects {expected}: \
          is k3s.server another cluster?"
@@ -33,13 +33,13 @@ pub(super) fn check(
     expected: Option<&str>,
     pinned: Option<&str>,
     got: &str,
-) -> Result<(), Distrust> {
+) -> Result<(), TrustError> {
     match (expected, pinned) {
-        (Some(expected), _) if !expected.eq_ignore_ascii_case(got) => Err(Distrust::Token {
+        (Some(expected), _) if !expected.eq_ignore_ascii_case(got) => Err(TrustError::Token {
             expected: expected.to_owned(),
             got: got.to_owned(),
         }),
-        (None, Some(pinned)) if pinned != got => Err(Distrust::Changed {
+        (None, Some(pinned)) if pinned != got => Err(TrustError::Changed {
             pinned: pinned.to_owned(),
             got: got.to_owned(),
         }),

@@ -16,21 +16,22 @@ use std::ops::Range;
 
 use netboot::base::toml_reader::{Document, Reader};
 
-use super::{Config, Ports, Source, Trouble};
+use super::{Config, ConfigText, ConfigTrouble, Ports};
 use crate::net::Interface;
-use paths::{Kind, exists, or, path};
+use paths::{PathKind, exists, or, path};
 
 /// Beside the file; in the working directory where there is none.
 const HOSTS: &str = "hosts/profiles";
 
 pub(super) fn check(
-    source: &Source,
+    source: &ConfigText,
     interfaces: &[Interface],
-) -> Result<(Config, Range<usize>), Trouble> {
-    let document = Document::parse(&source.file, &source.text).map_err(|problem| Trouble {
-        problems: vec![problem],
-        ..Trouble::default()
-    })?;
+) -> Result<(Config, Range<usize>), ConfigTrouble> {
+    let document =
+        Document::parse(&source.file, &source.text).map_err(|problem| ConfigTrouble {
+            problems: vec![problem],
+            ..ConfigTrouble::default()
+        })?;
     let mut reader = Reader::new(&source.file, &source.text);
     let folder = source.folder();
     let mut top = document.top();
@@ -38,7 +39,7 @@ pub(super) fn check(
     let state_dir = path(&mut reader, &mut top, "state-dir", folder);
     let hosts_dir = path(&mut reader, &mut top, "hosts-dir", folder);
     if let Some(dir) = &hosts_dir {
-        exists(&mut reader, dir, Kind::Folder);
+        exists(&mut reader, dir, PathKind::Folder);
     }
     let flake = paths::flake(&mut reader, &mut top, folder);
     let lans = lans::read(&mut reader, &mut top, interfaces);
@@ -81,7 +82,7 @@ pub(super) fn check(
             };
             Ok((config, boot.unknown.at))
         }
-        (lans, _, _) => Err(Trouble {
+        (lans, _, _) => Err(ConfigTrouble {
             problems,
             lan: lans.err().flatten(),
             hosts_dir: Some(hosts_dir),

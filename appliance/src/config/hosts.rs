@@ -147,7 +147,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{House, wait_until};
+    use crate::testing::{TestConfig, wait_until};
 
     const LIMIT: Duration = Duration::from_secs(10);
 
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_mistake_leaves_the_last_good_set() {
-        let house = House::new("");
+        let house = TestConfig::new("");
         let (sender, receiver) = watch::channel(Arc::new(house.checked.profiles.clone()));
         let folder = house.path().join("profiles");
         let good = std::fs::read_to_string(folder.join("worker.toml")).expect("reads");
@@ -178,7 +178,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_change_is_read_also_after_a_mistake() {
-        let house = House::new("");
+        let house = TestConfig::new("");
         let (sender, receiver) = watch::channel(Arc::new(house.checked.profiles.clone()));
         let (stop, reload) = (CancellationToken::new(), Arc::new(Notify::new()));
         let watching = tokio::spawn(watch(

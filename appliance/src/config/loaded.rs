@@ -1,25 +1,25 @@
 //! `appliance.toml`, read and good by itself.
 
 use netboot::base::problem::{Problem, did_you_mean};
-use netboot::machine::decide::Unknown;
+use netboot::machine::decide::UnknownPolicy;
 use netboot::profile::Profiles;
 
 use super::check;
 use super::model::Config;
-use super::source::{Source, Trouble};
+use super::source::{ConfigText, ConfigTrouble};
 use crate::net::Interface;
 
 /// A configuration that is good by itself; [`Loaded::against`] holds it against the profiles.
 #[derive(Debug, Clone)]
 pub struct Loaded {
     pub config: Config,
-    source: Source,
+    source: ConfigText,
     unknown_at: std::ops::Range<usize>,
 }
 
-impl Source {
+impl ConfigText {
     /// Reads the configuration, as it holds on a machine with these interfaces.
-    pub fn check(self, interfaces: &[Interface]) -> Result<Loaded, Trouble> {
+    pub fn check(self, interfaces: &[Interface]) -> Result<Loaded, ConfigTrouble> {
         let (config, unknown_at) = check::check(&self, interfaces)?;
         Ok(Loaded {
             config,
@@ -32,13 +32,13 @@ impl Source {
 impl Loaded {
     /// What is wrong with the configuration only beside these profiles.
     pub fn against(&self, profiles: &Profiles) -> Vec<Problem> {
-        let Unknown::Profile(wanted) = &self.config.unknown else {
+        let UnknownPolicy::Profile(wanted) = &self.config.unknown else {
             return Vec::new();
         };
         if profiles.by_name.contains_key(wanted) {
             return Vec::new();
         }
-        let Source { file, text } = &self.source;
+        let ConfigText { file, text } = &self.source;
         let message = format!("`boot.unknown` names the profile `{wanted}`, which does not exist");
         let problem = Problem::at(file, text, &self.unknown_at, message);
         let known = || profiles.by_name.keys().map(|name| name.as_str());

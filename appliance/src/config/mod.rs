@@ -10,8 +10,8 @@ pub mod validate;
 mod values;
 
 pub use loaded::Loaded;
-pub use model::{AdminListen, Config, Dhcp, InstallerImage, K3sConfig, Ports, Publishing};
-pub use source::{Source, Trouble, Unreadable};
+pub use model::{AdminListen, Config, Dhcp, InstallerImage, K3sConfig, Ports, PublishConfig};
+pub use source::{ConfigText, ConfigTrouble, ConfigUnreadable};
 
 #[cfg(test)]
 mod tests;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use netboot::dhcp::lease::Site;
-use netboot::dhcp::other_servers::Mode;
-use netboot::loader::script::Image;
-use netboot::machine::decide::{Policy, Unknown};
+use netboot::dhcp::other_servers::DhcpMode;
+use netboot::loader::script::BootImage;
+use netboot::machine::decide::{Policy, UnknownPolicy};
 
 use crate::net::Lan;
 
@@ -27,7 +27,7 @@ pub struct Config {
     pub share_port: bool,
     /// Server mode may begin beside another DHCP server.
     pub allow_second_server: bool,
-    pub unknown: Unknown,
+    pub unknown: UnknownPolicy,
     pub attempts: u32,
     pub armed_for: Duration,
     pub ipxe_dir: PathBuf,
@@ -44,7 +44,7 @@ pub struct Config {
     /// One per architecture; they go before those that are published.
     pub images: Vec<InstallerImage>,
     pub k3s: K3sConfig,
-    pub publish: Publishing,
+    pub publish: PublishConfig,
 }
 
 impl Config {
@@ -57,10 +57,10 @@ impl Config {
     }
 
     /// What the appliance is beside other DHCP servers; `None` where it answers no DHCP at all.
-    pub fn mode(&self) -> Option<Mode> {
+    pub fn mode(&self) -> Option<DhcpMode> {
         match self.dhcp {
-            Dhcp::Proxy => Some(Mode::Proxy),
-            Dhcp::Server { .. } => Some(Mode::Server),
+            Dhcp::Proxy => Some(DhcpMode::Proxy),
+            Dhcp::Server { .. } => Some(DhcpMode::Server),
             Dhcp::Off => None,
         }
     }
@@ -126,19 +126,19 @@ pub struct AdminListen {
 pub struct InstallerImage {
     pub kernel: PathBuf,
     pub initrd: PathBuf,
-    pub image: Image,
+    pub image: BootImage,
 }
 
 /// `[publish]`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Publishing {
+pub struct PublishConfig {
     /// How many releases of each system a prune leaves in the cache in any case; at least one.
     pub keep: u32,
     /// How often the flake's branch is looked at, to publish its new commits; nothing publishes by itself without.
     pub watch: Option<Duration>,
 }
 
-impl Default for Publishing {
+impl Default for PublishConfig {
     fn default() -> Self {
         Self {
             keep: 3,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use netboot::base::address::Address;
+use netboot::base::address::ApplianceAddress;
 use netboot::base::mac::Mac;
 use netboot::profile::Profiles;
 use tokio::sync::watch;
@@ -43,7 +43,7 @@ impl Settings {
     }
 
     /// The address on the first LAN, for questions that no machine asked.
-    pub fn address(&self) -> &Address {
+    pub fn address(&self) -> &ApplianceAddress {
         &self.segments[0].address
     }
 

@@ -8,14 +8,14 @@ use crate::net::NoLan;
 
 /// A file's text and the name to show for it; the name is empty for the built-in defaults.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Source {
+pub struct ConfigText {
     pub file: String,
     pub text: String,
 }
 
 /// Everything that is wrong, so that one run of `check` shows it all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Trouble {
+pub struct ConfigTrouble {
     pub problems: Vec<Problem>,
     /// Nothing says which interface is the LAN, so there is no place to point at.
     pub lan: Option<NoLan>,
@@ -26,19 +26,19 @@ pub struct Trouble {
 /// What stood in the way of even reading the file.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read `{file}`")]
-pub struct Unreadable {
+pub struct ConfigUnreadable {
     pub file: String,
     #[source]
     pub source: std::io::Error,
 }
 
-impl Source {
+impl ConfigText {
     /// The name looked for when none is given.
     const FILE: &str = "appliance.toml";
 
     /// The file named, else `appliance.toml` in the working directory if there is one, else the built-in
     /// defaults (an empty text).
-    pub fn read(wanted: Option<&Path>) -> Result<Self, Unreadable> {
+    pub fn read(wanted: Option<&Path>) -> Result<Self, ConfigUnreadable> {
         let path = wanted.unwrap_or(Path::new(Self::FILE));
         match std::fs::read_to_string(path) {
             Ok(text) => Ok(Self {
@@ -48,7 +48,7 @@ impl Source {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && wanted.is_none() => {
                 Ok(Self::default())
             }
-            Err(source) => Err(Unreadable {
+            Err(source) => Err(ConfigUnreadable {
                 file: path.display().to_string(),
                 source,
             }),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use expect_test::{Expect, expect};
-use netboot::machine::decide::Unknown;
+use netboot::machine::decide::UnknownPolicy;
 use netboot::profile::Profiles;
 
 use super::*;
@@ -67,9 +67,9 @@ fn folder() -> tempfile::TempDir {
     folder
 }
 
-fn read(folder: &Path, text: &str) -> Result<Loaded, Trouble> {
+fn read(folder: &Path, text: &str) -> Result<Loaded, ConfigTrouble> {
     let file = folder.join("appliance.toml").display().to_string();
-    Source {
+    ConfigText {
         file,
         text: text.to_owned(),
     }
@@ -86,9 +86,9 @@ fn problems_among(interfaces: &[Interface], text: &str, want: &Expect) {
     let folder = folder();
     let file = folder.path().join("appliance.toml").display().to_string();
     let text = text.to_owned();
-    let got = match (Source { file, text }).check(interfaces) {
+    let got = match (ConfigText { file, text }).check(interfaces) {
         Ok(_) => "valid\n".to_owned(),
-        Err(Trouble { problems, lan, .. }) => problems
+        Err(ConfigTrouble { problems, lan, .. }) => problems
             .iter()
             .map(ToString::to_string)
             .chain(lan.map(|l| format!("{l}: {}", l.tip())))
@@ -126,7 +126,7 @@ fn the_example_reads_as_it_is_written() {
     assert!(!config.share_port);
     assert_eq!(config.armed_for, Duration::from_secs(86_400));
     assert_eq!(config.attempts, 3);
-    let publish = Publishing {
+    let publish = PublishConfig {
         keep: 5,
         watch: Some(Duration::from_secs(300)),
     };
@@ -154,12 +154,12 @@ fn the_example_reads_as_it_is_written() {
 
 #[test]
 fn no_file_at_all_is_proxy_mode_on_the_obvious_interface() {
-    let loaded = Source::default()
+    let loaded = ConfigText::default()
         .check(&interfaces())
         .unwrap_or_else(|t| panic!("{t:#?}"));
     let config = &loaded.config;
     assert!(matches!(config.dhcp, Dhcp::Proxy));
-    assert_eq!(config.unknown, Unknown::Ignore);
+    assert_eq!(config.unknown, UnknownPolicy::Ignore);
     assert_eq!(config.lans[0].interface, "enp1s0");
     assert_eq!(config.state_dir, Path::new("/var/lib/pxe-appliance"));
     assert_eq!(config.hosts_dir, Path::new("hosts/profiles"));
@@ -393,6 +393,6 @@ fn a_profile_for_strangers_must_exist() {
 proptest::proptest! {
     #[test]
     fn any_text_is_read_or_refused(text: String) {
-        let _ = Source { file: "f".to_owned(), text }.check(&interfaces());
+        let _ = ConfigText { file: "f".to_owned(), text }.check(&interfaces());
     }
 }

@@ -8,7 +8,7 @@ use netboot::base::problem::Problem;
 use netboot::profile::Profiles;
 
 use crate::config::hosts;
-use crate::config::{Loaded, Source, Trouble};
+use crate::config::{ConfigText, ConfigTrouble, Loaded};
 use crate::net::{Interface, NoLan};
 
 mod modules;
@@ -36,18 +36,18 @@ pub struct Faults {
 
 /// Reads both, as they hold on a machine with these interfaces. Problems of one do not hide those of the
 /// other.
-pub fn check(source: Source, interfaces: &[Interface]) -> Result<Checked, Faults> {
+pub fn check(source: ConfigText, interfaces: &[Interface]) -> Result<Checked, Faults> {
     read(source, interfaces, |_| Vec::new())
 }
 
 /// And what a service can do without, but a system cannot be built without: the modules that profiles name.
-pub fn check_all(source: Source, interfaces: &[Interface]) -> Result<Checked, Faults> {
+pub fn check_all(source: ConfigText, interfaces: &[Interface]) -> Result<Checked, Faults> {
     read(source, interfaces, modules::absent)
 }
 
 /// `more` says what else is wrong in the folder of the profiles.
 fn read(
-    source: Source,
+    source: ConfigText,
     interfaces: &[Interface],
     more: fn(&Path) -> Vec<Problem>,
 ) -> Result<Checked, Faults> {
@@ -74,7 +74,7 @@ fn read(
                 files: own + count(&config.config.hosts_dir),
             })
         }
-        Err(Trouble {
+        Err(ConfigTrouble {
             mut problems,
             lan,
             hosts_dir,
@@ -157,13 +157,13 @@ mod tests {
         }]
     }
 
-    fn write(folder: &Path, files: &[(&str, &str)]) -> Source {
+    fn write(folder: &Path, files: &[(&str, &str)]) -> ConfigText {
         for (name, text) in files {
             let path = folder.join(name);
             std::fs::create_dir_all(path.parent().expect("a parent")).expect("makes a folder");
             std::fs::write(path, text).expect("writes");
         }
-        Source::read(Some(&folder.join("appliance.toml"))).expect("reads")
+        ConfigText::read(Some(&folder.join("appliance.toml"))).expect("reads")
     }
 
     const WORKER: &str =
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn no_lan_is_a_problem_without_a_place() {
-        let faults = check(Source::default(), &[]).expect_err("there is no interface");
+        let faults = check(ConfigText::default(), &[]).expect_err("there is no interface");
         let text = faults.to_string();
         assert!(
             text.starts_with("error: no network interface can be the LAN\n"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use netboot::base::name::{HostName, ProfileName};
 use netboot::base::timestamp::parse_duration;
-use netboot::machine::decide::Unknown;
+use netboot::machine::decide::UnknownPolicy;
 
 /// The longest span of time that a key takes: a leap year.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
@@ -68,14 +68,14 @@ pub(super) fn domain(text: &str) -> Result<String, String> {
 }
 
 /// `boot.unknown`.
-pub(super) fn unknown(text: &str) -> Result<Unknown, String> {
+pub(super) fn unknown(text: &str) -> Result<UnknownPolicy, String> {
     match text {
-        "ignore" => Ok(Unknown::Ignore),
-        "wait" => Ok(Unknown::Wait),
-        "discover" => Ok(Unknown::Discover),
+        "ignore" => Ok(UnknownPolicy::Ignore),
+        "wait" => Ok(UnknownPolicy::Wait),
+        "discover" => Ok(UnknownPolicy::Discover),
         name => name
             .parse::<ProfileName>()
-            .map(Unknown::Profile)
+            .map(UnknownPolicy::Profile)
             .map_err(|_| {
                 "is neither \"ignore\" nor \"wait\" nor \"discover\" nor the name of a profile"
                     .to_owned()

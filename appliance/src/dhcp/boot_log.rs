@@ -2,8 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use netboot::api::dhcp::{Door, Outcome};
-use netboot::dhcp::reply::Answer;
+use netboot::api::dhcp::{DhcpPort, PacketOutcome};
+use netboot::dhcp::reply::DhcpReply;
 
 use crate::boot::log::BootLog;
 
@@ -11,16 +11,16 @@ use crate::boot::log::BootLog;
 pub(super) fn record_packet(
     log: &BootLog,
     here: Ipv4Addr,
-    door: Door,
+    door: DhcpPort,
     packet: &[u8],
     from: SocketAddrV4,
-    outcome: &Outcome,
+    outcome: &PacketOutcome,
 ) {
     let Some(mac) = outcome.mac else { return };
     // The socket does not tell where it was sent to. A client without an address can only have broadcast it.
     let to = match door {
-        Door::Dhcp if from.ip().is_unspecified() => Ipv4Addr::BROADCAST,
-        Door::Dhcp | Door::Binl => here,
+        DhcpPort::Dhcp if from.ip().is_unspecified() => Ipv4Addr::BROADCAST,
+        DhcpPort::Dhcp | DhcpPort::Binl => here,
     };
     log.keep_packet(mac, from, SocketAddrV4::new(to, door.port()), packet);
     for mark in outcome.marks() {
@@ -32,9 +32,9 @@ pub(super) fn record_packet(
 pub(super) fn record_answer(
     log: &BootLog,
     here: Ipv4Addr,
-    door: Door,
-    outcome: &Outcome,
-    answer: &Answer,
+    door: DhcpPort,
+    outcome: &PacketOutcome,
+    answer: &DhcpReply,
     sent: std::io::Result<SocketAddrV4>,
 ) {
     let Some(mac) = outcome.mac else { return };

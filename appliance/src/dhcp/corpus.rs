@@ -11,10 +11,10 @@ use netboot::base::mac::Mac;
 use super::*;
 use crate::base::counters::Counter;
 use crate::run::components::Components;
-use crate::testing::{House, boot, enroll_as};
+use crate::testing::{TestConfig, boot, enroll_as};
 
 /// One packet: its name, the door that it was sent to, its octets.
-type Packet = (String, Door, Vec<u8>);
+type CorpusPacket = (String, DhcpPort, Vec<u8>);
 
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("a folder of the corpus");
@@ -24,7 +24,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The packets as `netboot/tests/packets/README.md` describes them.
-fn corpus() -> Vec<Packet> {
+fn corpus() -> Vec<CorpusPacket> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../netboot/tests/packets");
     let folders = files(&folder).into_iter().filter(|path| path.is_dir());
     let mut hex: Vec<PathBuf> = folders.flat_map(|folder| files(&folder)).collect();
@@ -35,8 +35,8 @@ fn corpus() -> Vec<Packet> {
         let text = std::fs::read_to_string(file).expect("reads");
         let lines = || text.lines().filter(|line| !line.starts_with('#'));
         let door = match lines().any(|line| line == "port 4011") {
-            true => Door::Binl,
-            false => Door::Dhcp,
+            true => DhcpPort::Binl,
+            false => DhcpPort::Dhcp,
         };
         let octets = lines().filter(|line| !line.starts_with("port "));
         let octets = octets.flat_map(str::split_whitespace);
@@ -47,8 +47,12 @@ fn corpus() -> Vec<Packet> {
 }
 
 /// All packets, those that are their sender's first enrolled or not.
-async fn house(mode: &str, enrolled: bool, packets: &[Packet]) -> (House, Arc<Components>) {
-    let house = House::new(&format!("{}{mode}", boot("")));
+async fn house(
+    mode: &str,
+    enrolled: bool,
+    packets: &[CorpusPacket],
+) -> (TestConfig, Arc<Components>) {
+    let house = TestConfig::new(&format!("{}{mode}", boot("")));
     let components = house.bind().await.components().clone();
     let cards = packets.iter().filter_map(|(_, _, octets)| {
         let request = netboot::dhcp::request::read(octets).ok()?;
@@ -131,7 +135,7 @@ async fn every_packet_of_the_corpus_has_one_outcome_at_every_door() {
             }
         };
         for (name, sent_to, packet) in &packets {
-            for door in [Door::Dhcp, Door::Binl] {
+            for door in [DhcpPort::Dhcp, DhcpPort::Binl] {
                 let answering = answer::answer(&components.dhcp, &segment, door, packet, None);
                 let outcome = AssertUnwindSafe(answering).catch_unwind().await;
                 let outcome = outcome.unwrap_or_else(|_| panic!("{name} on {door:?}"));

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use netboot::base::mac::Mac;
 use netboot::dhcp::ethernet::{self, Datagram};
-use netboot::dhcp::lease::Standing;
-use netboot_listen::admission::{Admission, Source};
+use netboot::dhcp::lease::ClientClass;
+use netboot_listen::admission::{Admission, AdmissionKey};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use crate::net::{Hears, PacketSocket};
+use crate::net::{CaptureFilter, PacketSocket};
 
 /// How often the link is asked for an address, and how long an answer is waited for each time. Together this is far shorter
 /// than the second after which iPXE asks again; telephones that sleep answer within 100 ms.
@@ -31,26 +31,26 @@ const OF_STRANGERS: usize = 192;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Strangers;
 
-impl Source for Strangers {
+impl AdmissionKey for Strangers {
     fn limit(&self) -> usize {
         OF_STRANGERS
     }
 }
 
-pub(super) struct Link {
+pub(super) struct ArpLink {
     out: PacketSocket,
     arp: PacketSocket,
     waiting: Mutex<HashMap<Ipv4Addr, Vec<oneshot::Sender<Mac>>>>,
     admission: Arc<Admission<Strangers>>,
 }
 
-impl Link {
+impl ArpLink {
     /// # Errors
     /// As [`PacketSocket::open`].
     pub(super) fn open(interface: &str) -> io::Result<Self> {
         Ok(Self {
-            out: PacketSocket::open(interface, Hears::Nothing)?,
-            arp: PacketSocket::open(interface, Hears::Arp)?,
+            out: PacketSocket::open(interface, CaptureFilter::Nothing)?,
+            arp: PacketSocket::open(interface, CaptureFilter::Arp)?,
             waiting: Mutex::default(),
             admission: Admission::new(AT_ONCE),
         })
@@ -82,9 +82,9 @@ impl Link {
     pub(super) async fn who_has(
         &self,
         address: Ipv4Addr,
-        standing: Standing,
+        client_class: ClientClass,
     ) -> io::Result<Option<Mac>> {
-        let strangers = (standing == Standing::Stranger).then_some(Strangers);
+        let strangers = (client_class == ClientClass::Stranger).then_some(Strangers);
         let busy = |_| io::Error::other("too many addresses are being asked for");
         let _permit = self.admission.try_admit(strangers).map_err(busy)?;
         let (heard, mut answer) = oneshot::channel();

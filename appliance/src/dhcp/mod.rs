@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::FutureExt;
-pub use netboot::api::dhcp::Door;
-use netboot::api::dhcp::{Outcome, Unanswered};
-use netboot::dhcp::reply::{Answer, To};
+pub use netboot::api::dhcp::DhcpPort;
+use netboot::api::dhcp::{PacketOutcome, UnansweredReason};
+use netboot::dhcp::reply::{DhcpReply, ReplyTo};
 use netboot_listen::admission::Admission;
 use netboot_listen::transient::is_transient;
 use tokio::task::JoinSet;
@@ -24,7 +24,7 @@ mod origin;
 mod responder;
 mod socket;
 
-use origin::Origin;
+use origin::PacketOrigin;
 pub use responder::Responder;
 pub use socket::LanSocket;
 use socket::{Destination, Received};
@@ -37,7 +37,7 @@ pub async fn serve(
     responder: Arc<Responder>,
     segment: Arc<Segment>,
     socket: LanSocket,
-    door: Door,
+    door: DhcpPort,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let socket = Arc::new(socket);
@@ -62,7 +62,9 @@ pub async fn serve(
             }
             Err(error) => return Err(error),
         };
-        let origin = Origin::of(&received.payload, |card| responder.decisions.standing(card));
+        let origin = PacketOrigin::of(&received.payload, |card| {
+            responder.decisions.client_class(card)
+        });
         let permit = match admission.try_admit(origin.counted()) {
             Ok(permit) => permit,
             // One line for each packet would be part of the flood.
@@ -88,7 +90,7 @@ async fn handle(
     responder: &Responder,
     segment: &Segment,
     socket: &LanSocket,
-    door: Door,
+    door: DhcpPort,
     received: Received,
 ) {
     let Received {
@@ -125,8 +127,8 @@ async fn finish(
     responder: &Responder,
     here: Ipv4Addr,
     socket: &LanSocket,
-    door: Door,
-    outcome: &Outcome,
+    door: DhcpPort,
+    outcome: &PacketOutcome,
     from: SocketAddrV4,
     card: Option<[u8; 6]>,
 ) {
@@ -135,7 +137,7 @@ async fn finish(
         Ok(answers) => answers,
         Err(reason) => {
             match reason {
-                Unanswered::Unreadable(_) => packets.unreadable.add(1),
+                UnansweredReason::Unreadable(_) => packets.unreadable.add(1),
                 _ => packets.ignored.add(1),
             }
             if reason.is_noise() {
@@ -168,7 +170,7 @@ async fn finish(
 /// Sends an answer; returns where it went to.
 async fn send(
     socket: &LanSocket,
-    answer: &Answer,
+    answer: &DhcpReply,
     to: Option<Destination>,
     card: Option<[u8; 6]>,
 ) -> std::io::Result<SocketAddrV4> {
@@ -179,14 +181,16 @@ async fn send(
 
 /// RFC 2131 §4.1 for clients and relays; PXE clients on 4011 are answered where they asked from, because
 /// EDK2 asks from 4011 and ROMs from 68.
-fn destination(to: To, from: SocketAddrV4) -> Option<Destination> {
+fn destination(to: ReplyTo, from: SocketAddrV4) -> Option<Destination> {
     let (address, card) = match to {
-        To::Broadcast => (SocketAddrV4::new(Ipv4Addr::BROADCAST, 68), None),
-        To::Client(address) => (SocketAddrV4::new(address, 68), None),
-        To::Unconfigured { mac, address } => (SocketAddrV4::new(address, 68), Some(mac.octets())),
-        To::Relay(address) => (SocketAddrV4::new(address, 67), None),
-        To::Sender if from.ip().is_unspecified() || from.port() == 0 => return None,
-        To::Sender => (from, None),
+        ReplyTo::Broadcast => (SocketAddrV4::new(Ipv4Addr::BROADCAST, 68), None),
+        ReplyTo::Client(address) => (SocketAddrV4::new(address, 68), None),
+        ReplyTo::Unconfigured { mac, address } => {
+            (SocketAddrV4::new(address, 68), Some(mac.octets()))
+        }
+        ReplyTo::Relay(address) => (SocketAddrV4::new(address, 67), None),
+        ReplyTo::Sender if from.ip().is_unspecified() || from.port() == 0 => return None,
+        ReplyTo::Sender => (from, None),
     };
     Some(Destination { address, card })
 }

@@ -12,7 +12,7 @@ use super::*;
 use crate::config::Ports;
 use crate::net;
 use crate::testing::{
-    DISCOVER, House, IPXE, MAC, REQUEST, STRANGER, UEFI, boot, enroll, mac, packet,
+    DISCOVER, IPXE, MAC, REQUEST, STRANGER, TestConfig, UEFI, boot, enroll, mac, packet,
 };
 
 /// A machine at the other end of a cable: a process that holds its namespace, and ends with the test.
@@ -111,8 +111,8 @@ impl Machine {
 }
 
 /// An appliance with the ports of the protocols on these interfaces.
-fn house_on(interfaces: &[&str]) -> House {
-    let mut house = House::new(&boot(""));
+fn house_on(interfaces: &[&str]) -> TestConfig {
+    let mut house = TestConfig::new(&boot(""));
     let known = net::interfaces().expect("lists interfaces");
     let config = &mut house.checked.config.config;
     config.lans = interfaces

@@ -3,8 +3,8 @@
 
 use std::net::Ipv4Addr;
 
-use netboot::dhcp::lease::Standing;
-use netboot_listen::admission::Source;
+use netboot::dhcp::lease::ClientClass;
+use netboot_listen::admission::AdmissionKey;
 
 /// The most packets that are answered at once. They share the store's writes, and those that probe an address wait for
 /// a while.
@@ -21,23 +21,23 @@ const OF_ONE_CARD: usize = 8;
 
 /// Where a packet comes from, as far as it says so before anybody reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Origin {
+pub(super) struct PacketOrigin {
     /// The relay agent's address; unspecified for the LAN itself.
     relay: Ipv4Addr,
     card: [u8; 6],
-    standing: Standing,
+    client_class: ClientClass,
 }
 
 /// What packets are counted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Counted {
+pub(super) enum PacketSource {
     Card([u8; 6]),
     Strangers,
     /// Strangers behind this relay agent.
     Relay(Ipv4Addr),
 }
 
-impl Source for Counted {
+impl AdmissionKey for PacketSource {
     fn limit(&self) -> usize {
         match self {
             Self::Card(_) => OF_ONE_CARD,
@@ -47,9 +47,9 @@ impl Source for Counted {
     }
 }
 
-impl Origin {
+impl PacketOrigin {
     /// Whatever these bytes are: the header's `giaddr` and `chaddr` (RFC 2131 §2).
-    pub(super) fn of(packet: &[u8], standing: impl FnOnce([u8; 6]) -> Standing) -> Self {
+    pub(super) fn of(packet: &[u8], client_class: impl FnOnce([u8; 6]) -> ClientClass) -> Self {
         let octets = |at: usize| packet.get(at..);
         let relay: [u8; 4] = octets(24)
             .and_then(|o| o.first_chunk().copied())
@@ -60,16 +60,16 @@ impl Origin {
         Self {
             relay: relay.into(),
             card,
-            standing: standing(card),
+            client_class: client_class(card),
         }
     }
 
     /// All that the packet is counted by.
-    pub(super) fn counted(self) -> impl Iterator<Item = Counted> {
-        let of_strangers = [Counted::Strangers, Counted::Relay(self.relay)];
-        let is_stranger = self.standing == Standing::Stranger;
+    pub(super) fn counted(self) -> impl Iterator<Item = PacketSource> {
+        let of_strangers = [PacketSource::Strangers, PacketSource::Relay(self.relay)];
+        let is_stranger = self.client_class == ClientClass::Stranger;
         let of_strangers = of_strangers.into_iter().filter(move |_| is_stranger);
-        std::iter::once(Counted::Card(self.card)).chain(of_strangers)
+        std::iter::once(PacketSource::Card(self.card)).chain(of_strangers)
     }
 }
 
@@ -81,78 +81,78 @@ mod tests {
 
     use super::*;
 
-    fn origin(relay: u8, card: usize, standing: Standing) -> Origin {
+    fn origin(relay: u8, card: usize, client_class: ClientClass) -> PacketOrigin {
         let [.., a, b] = card.to_be_bytes();
-        Origin {
+        PacketOrigin {
             relay: [10, relay, 0, 1].into(),
             card: [2, 0, 0, relay, a, b],
-            standing,
+            client_class,
         }
     }
 
     fn admit(
-        admission: &Arc<Admission<Counted>>,
-        origin: Origin,
-    ) -> Result<Permit<Counted>, Full<Counted>> {
+        admission: &Arc<Admission<PacketSource>>,
+        origin: PacketOrigin,
+    ) -> Result<Permit<PacketSource>, Full<PacketSource>> {
         admission.try_admit(origin.counted())
     }
 
     /// As many of these as there is room for.
     fn flood(
-        admission: &Arc<Admission<Counted>>,
+        admission: &Arc<Admission<PacketSource>>,
         relay: u8,
-        standing: Standing,
-    ) -> Vec<Permit<Counted>> {
-        let all = (0..2 * ALL).map(|card| admit(admission, origin(relay, card, standing)));
+        client_class: ClientClass,
+    ) -> Vec<Permit<PacketSource>> {
+        let all = (0..2 * ALL).map(|card| admit(admission, origin(relay, card, client_class)));
         all.filter_map(Result::ok).collect()
     }
 
     #[test]
     fn a_flood_behind_one_relay_leaves_room_for_another() {
         let admission = Admission::new(ALL);
-        let flood_of_one = flood(&admission, 1, Standing::Stranger);
+        let flood_of_one = flood(&admission, 1, ClientClass::Stranger);
         assert_eq!(flood_of_one.len(), OF_ONE_RELAY);
-        let other = admit(&admission, origin(2, 0, Standing::Stranger));
+        let other = admit(&admission, origin(2, 0, ClientClass::Stranger));
         assert!(other.is_ok(), "behind another relay");
         drop(flood_of_one);
-        let again = admit(&admission, origin(1, 0, Standing::Stranger));
+        let again = admit(&admission, origin(1, 0, ClientClass::Stranger));
         assert!(again.is_ok(), "when it is over");
     }
 
     #[test]
     fn no_flood_of_strangers_shuts_out_an_enrolled_machine() {
         let admission = Admission::new(ALL);
-        let floods: Vec<Vec<Permit<Counted>>> = (1..=4)
-            .map(|relay| flood(&admission, relay, Standing::Stranger))
+        let floods: Vec<Vec<Permit<PacketSource>>> = (1..=4)
+            .map(|relay| flood(&admission, relay, ClientClass::Stranger))
             .collect();
         assert_eq!(floods.iter().map(Vec::len).sum::<usize>(), STRANGERS);
         for relay in [1, 9] {
-            let stranger = admit(&admission, origin(relay, 5_000, Standing::Stranger));
+            let stranger = admit(&admission, origin(relay, 5_000, ClientClass::Stranger));
             assert!(stranger.is_err(), "behind relay {relay}");
-            let enrolled = admit(&admission, origin(relay, 5_000, Standing::Enrolled));
+            let enrolled = admit(&admission, origin(relay, 5_000, ClientClass::Enrolled));
             assert!(enrolled.is_ok(), "behind relay {relay}");
         }
     }
 
     #[test]
     fn one_card_has_few() {
-        for standing in [Standing::Stranger, Standing::Enrolled] {
+        for client_class in [ClientClass::Stranger, ClientClass::Enrolled] {
             let admission = Admission::new(ALL);
-            let ask = || admit(&admission, origin(1, 7, standing));
-            let all: Vec<Permit<Counted>> = (0..100).filter_map(|_| ask().ok()).collect();
-            assert_eq!(all.len(), OF_ONE_CARD, "{standing:?}");
-            assert!(admit(&admission, origin(1, 8, standing)).is_ok());
+            let ask = || admit(&admission, origin(1, 7, client_class));
+            let all: Vec<Permit<PacketSource>> = (0..100).filter_map(|_| ask().ok()).collect();
+            assert_eq!(all.len(), OF_ONE_CARD, "{client_class:?}");
+            assert!(admit(&admission, origin(1, 8, client_class)).is_ok());
         }
     }
 
     #[test]
     fn a_flood_is_told_of_once_in_a_while_and_nothing_is_kept_of_it() {
         let admission = Admission::new(ALL);
-        let held = flood(&admission, 1, Standing::Stranger);
+        let held = flood(&admission, 1, ClientClass::Stranger);
         // The flood itself was refused, and so it was told of already.
-        let refused = admit(&admission, origin(1, 9_000, Standing::Stranger));
+        let refused = admit(&admission, origin(1, 9_000, ClientClass::Stranger));
         let want = Full {
-            source: Some(Counted::Relay([10, 1, 0, 1].into())),
+            source: Some(PacketSource::Relay([10, 1, 0, 1].into())),
             is_news: false,
         };
         assert_eq!(refused.expect_err("is full"), want);
@@ -164,7 +164,7 @@ mod tests {
     fn any_bytes_come_from_somewhere() {
         for length in 0..300 {
             let packet = vec![7; length];
-            let origin = Origin::of(&packet, |_| Standing::Stranger);
+            let origin = PacketOrigin::of(&packet, |_| ClientClass::Stranger);
             let whole = length >= 34;
             assert_eq!(origin.card == [7; 6], whole, "{length}");
             assert_eq!(origin.relay.is_unspecified(), length < 28, "{length}");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use netboot::base::mac::Mac;
 
 use crate::base::counters::Counters;
-use crate::boot::Boot;
+use crate::boot::BootService;
 use crate::boot::decisions::Decisions;
 use crate::boot::loaders::BootLoaders;
 use crate::boot::log::BootLog;
@@ -26,7 +26,12 @@ pub struct Responder {
 }
 
 impl Responder {
-    pub fn new(settings: &Settings, store: Store, boot: &Boot, counters: Arc<Counters>) -> Self {
+    pub fn new(
+        settings: &Settings,
+        store: Store,
+        boot: &BootService,
+        counters: Arc<Counters>,
+    ) -> Self {
         Self {
             mode: settings.config().dhcp.clone(),
             own_cards: settings.own_cards(),

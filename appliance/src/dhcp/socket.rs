@@ -13,21 +13,21 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
-use super::link::Link;
+use super::link::ArpLink;
 use crate::net::Lan;
-use crate::net::{Hears, PacketSocket};
+use crate::net::{CaptureFilter, PacketSocket};
 
 /// Bound to `INADDR_ANY`, because broadcasts go to no address of ours, and to the LAN's interface, because
 /// answers to other networks would disturb them (`SO_BINDTODEVICE`, socket(7)).
 pub struct LanSocket {
-    heard: Heard,
+    heard: ReceiveSocket,
     /// `None` where the appliance may not open packet sockets, or need not.
-    link: Option<Arc<Link>>,
+    link: Option<Arc<ArpLink>>,
     from: SocketAddrV4,
     interface: i32,
 }
 
-enum Heard {
+enum ReceiveSocket {
     Port(UdpSocket),
     /// Copies of what goes to the port, whoever else is bound to it.
     Wire(PacketSocket),
@@ -60,7 +60,7 @@ impl LanSocket {
         socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into())?;
         let socket = UdpSocket::from_std(socket.into())?;
         let port = socket.local_addr()?.port();
-        Self::new(lan, port, Heard::Port(socket), None)
+        Self::new(lan, port, ReceiveSocket::Port(socket), None)
     }
 
     /// Beside another server of this host that has the port. Sharing it (`SO_REUSEADDR`) would do for
@@ -70,12 +70,20 @@ impl LanSocket {
     /// # Errors
     /// No `CAP_NET_RAW`, or the interface is no Ethernet.
     pub fn beside(lan: &Lan, port: u16) -> io::Result<Self> {
-        let heard = Heard::Wire(PacketSocket::open(&lan.interface, Hears::Udp(port))?);
-        let link = Link::open(&lan.interface)?;
+        let heard = ReceiveSocket::Wire(PacketSocket::open(
+            &lan.interface,
+            CaptureFilter::Udp(port),
+        )?);
+        let link = ArpLink::open(&lan.interface)?;
         Self::new(lan, port, heard, Some(Arc::new(link)))
     }
 
-    fn new(lan: &Lan, port: u16, heard: Heard, link: Option<Arc<Link>>) -> io::Result<Self> {
+    fn new(
+        lan: &Lan,
+        port: u16,
+        heard: ReceiveSocket,
+        link: Option<Arc<ArpLink>>,
+    ) -> io::Result<Self> {
         let index = nix::net::if_::if_nametoindex(lan.interface.as_str())?;
         Ok(Self {
             heard,
@@ -91,12 +99,12 @@ impl LanSocket {
     /// No `CAP_NET_RAW`, or the interface is no Ethernet.
     pub fn open_link(&mut self, lan: &Lan) -> io::Result<()> {
         if self.link.is_none() {
-            self.link = Some(Arc::new(Link::open(&lan.interface)?));
+            self.link = Some(Arc::new(ArpLink::open(&lan.interface)?));
         }
         Ok(())
     }
 
-    pub(super) fn link(&self) -> Option<&Arc<Link>> {
+    pub(super) fn link(&self) -> Option<&Arc<ArpLink>> {
         self.link.as_ref()
     }
 
@@ -107,7 +115,7 @@ impl LanSocket {
     pub(super) async fn receive(&self, buffer: &mut [u8]) -> io::Result<Received> {
         loop {
             match &self.heard {
-                Heard::Port(socket) => {
+                ReceiveSocket::Port(socket) => {
                     if let (length, SocketAddr::V4(from)) = socket.recv_from(buffer).await? {
                         return Ok(Received {
                             payload: buffer[..length].to_vec(),
@@ -116,7 +124,7 @@ impl LanSocket {
                         });
                     }
                 }
-                Heard::Wire(socket) => {
+                ReceiveSocket::Wire(socket) => {
                     let length = socket.receive(buffer).await?;
                     let Some(datagram) = Datagram::read(&buffer[..length]) else {
                         continue;
@@ -146,19 +154,21 @@ impl LanSocket {
         match (&self.heard, &self.link, to.card) {
             (_, Some(link), Some(card)) => link.send(bytes, self.from, to.address, card).await,
             // Without a packet socket, a broadcast is what reaches it.
-            (Heard::Port(socket), None, Some(_)) => {
+            (ReceiveSocket::Port(socket), None, Some(_)) => {
                 let everybody = SocketAddrV4::new(Ipv4Addr::BROADCAST, to.address.port());
                 self.send_udp(socket, bytes, everybody).await
             }
-            (Heard::Port(socket), _, None) => self.send_udp(socket, bytes, to.address).await,
-            (Heard::Wire(_), Some(link), None) => {
+            (ReceiveSocket::Port(socket), _, None) => {
+                self.send_udp(socket, bytes, to.address).await
+            }
+            (ReceiveSocket::Wire(_), Some(link), None) => {
                 let card = match asked {
                     Some(card) if !to.address.ip().is_broadcast() => card,
                     _ => ethernet::EVERYBODY,
                 };
                 link.send(bytes, self.from, to.address, card).await
             }
-            (Heard::Wire(_), None, _) => Err(io::Error::other("the link is not open")),
+            (ReceiveSocket::Wire(_), None, _) => Err(io::Error::other("the link is not open")),
         }
     }
 

@@ -1,30 +1,31 @@
 //! Packets in, outcomes out; and a real socket where the test may have one.
 
-use netboot::dhcp::offer_fallback::{Form, Manner};
+use netboot::dhcp::offer_fallback::{BootMethod, OfferForm};
 use netboot::dhcp::request::Ignored;
-use netboot::doctor::boot_trace::Mark;
+use netboot::doctor::boot_trace::BootEvent;
 use netboot::machine::State;
 
 use super::*;
 use crate::run::components::Components;
 use crate::testing::{
-    BIOS, DISCOVER, House, IPXE, MAC, REQUEST, STRANGER, UEFI, at_home, boot, enroll, mac, packet,
+    BIOS, DISCOVER, IPXE, MAC, REQUEST, STRANGER, TestConfig, UEFI, at_home, boot, enroll, mac,
+    packet,
 };
 
 const SERVER: &str = "[dhcp]\nmode = \"server\"\nrange = [\"127.1.0.10\", \"127.1.0.20\"]\n";
 
-async fn components(more: &str) -> (House, Arc<Components>) {
-    let house = House::new(more);
+async fn components(more: &str) -> (TestConfig, Arc<Components>) {
+    let house = TestConfig::new(more);
     let components = house.bind().await.components().clone();
     (house, components)
 }
 
 /// The words of an outcome: what was given and where to, or why there is no answer.
-fn outcome_text(outcome: &Outcome) -> String {
+fn outcome_text(outcome: &PacketOutcome) -> String {
     match &outcome.answers {
         Ok(answers) => {
             let told = answers.iter().map(|a| match a.to {
-                To::Unconfigured { .. } => format!("{} → its card", a.given),
+                ReplyTo::Unconfigured { .. } => format!("{} → its card", a.given),
                 to => format!("{} → {to:?}", a.given),
             });
             told.collect::<Vec<_>>().join(", ")
@@ -33,11 +34,11 @@ fn outcome_text(outcome: &Outcome) -> String {
     }
 }
 
-async fn judge(components: &Components, door: Door, packet: &[u8]) -> String {
+async fn judge(components: &Components, door: DhcpPort, packet: &[u8]) -> String {
     outcome_text(&outcome(components, door, packet).await)
 }
 
-async fn outcome(components: &Components, door: Door, packet: &[u8]) -> Outcome {
+async fn outcome(components: &Components, door: DhcpPort, packet: &[u8]) -> PacketOutcome {
     answer::answer(
         &components.dhcp,
         &components.settings.segments()[0],
@@ -52,16 +53,16 @@ async fn outcome(components: &Components, door: Door, packet: &[u8]) -> Outcome 
 async fn a_stranger_is_written_down_and_gets_silence_at_every_door() {
     let (_house, components) = components(&boot("")).await;
     for (name, door, kind, options) in [
-        ("UEFI on 67", Door::Dhcp, DISCOVER, &UEFI[..]),
-        ("BIOS on 67", Door::Dhcp, DISCOVER, &BIOS[..]),
-        ("iPXE on 67", Door::Dhcp, DISCOVER, &IPXE[..]),
-        ("UEFI on 4011", Door::Binl, REQUEST, &UEFI[..]),
+        ("UEFI on 67", DhcpPort::Dhcp, DISCOVER, &UEFI[..]),
+        ("BIOS on 67", DhcpPort::Dhcp, DISCOVER, &BIOS[..]),
+        ("iPXE on 67", DhcpPort::Dhcp, DISCOVER, &IPXE[..]),
+        ("UEFI on 4011", DhcpPort::Binl, REQUEST, &UEFI[..]),
     ] {
         let got = judge(&components, door, &packet(kind, STRANGER, options)).await;
         assert_eq!(got, "ignored: not enrolled", "{name}");
     }
-    let world = components.store.world();
-    let machine = world.by_mac(mac(STRANGER)).expect("is on record");
+    let state = components.store.state();
+    let machine = state.by_mac(mac(STRANGER)).expect("is on record");
     assert_eq!(machine.state, State::Seen);
     let class = machine.facts.vendor_class.as_deref();
     assert_eq!(class, Some("PXEClient:Arch:00007:UNDI:003016"));
@@ -71,12 +72,12 @@ async fn a_stranger_is_written_down_and_gets_silence_at_every_door() {
 async fn asking_again_writes_nothing() {
     let (_house, components) = components(&boot("")).await;
     let ask = packet(DISCOVER, STRANGER, &UEFI);
-    let _ = judge(&components, Door::Dhcp, &ask).await;
-    let before = components.store.world().seq;
+    let _ = judge(&components, DhcpPort::Dhcp, &ask).await;
+    let before = components.store.state().seq;
     for _ in 0..10 {
-        let _ = judge(&components, Door::Dhcp, &ask).await;
+        let _ = judge(&components, DhcpPort::Dhcp, &ask).await;
     }
-    assert_eq!(components.store.world().seq, before);
+    assert_eq!(components.store.state().seq, before);
 }
 
 #[tokio::test]
@@ -86,56 +87,56 @@ async fn an_enrolled_machine_is_offered_what_it_can_run() {
     for (name, door, kind, options, want) in [
         (
             "UEFI on 67",
-            Door::Dhcp,
+            DhcpPort::Dhcp,
             DISCOVER,
             &UEFI[..],
             "offered snponly.efi → Broadcast",
         ),
         (
             "BIOS on 67",
-            Door::Dhcp,
+            DhcpPort::Dhcp,
             DISCOVER,
             &BIOS[..],
             "offered undionly.kpxe → Broadcast",
         ),
         (
             "iPXE on 67",
-            Door::Dhcp,
+            DhcpPort::Dhcp,
             DISCOVER,
             &IPXE[..],
             "offered boot script → Broadcast",
         ),
         (
             "UEFI on 4011",
-            Door::Binl,
+            DhcpPort::Binl,
             REQUEST,
             &UEFI[..],
             "named snponly.efi on 4011 → Sender",
         ),
         (
             "its request to the router",
-            Door::Dhcp,
+            DhcpPort::Dhcp,
             REQUEST,
             &UEFI[..],
             "ignored: the network's own DHCP server answers it",
         ),
         (
             "a discover on 4011",
-            Door::Binl,
+            DhcpPort::Binl,
             DISCOVER,
             &UEFI[..],
             "ignored: not a question for port 4011",
         ),
         (
             "its installed system",
-            Door::Dhcp,
+            DhcpPort::Dhcp,
             DISCOVER,
             &[(60, &b"udhcp"[..])][..],
             "ignored: does not want to netboot",
         ),
         (
             "an architecture without a loader",
-            Door::Dhcp,
+            DhcpPort::Dhcp,
             DISCOVER,
             &[
                 (60, &b"PXEClient:Arch:00012:UNDI:003016"[..]),
@@ -159,7 +160,7 @@ async fn a_loader_that_is_not_there_is_not_promised() {
     std::fs::remove_file(house.path().join("admin.sock")).ok();
     let components = house.bind().await.components().clone();
     enroll(&components, mac(MAC)).await;
-    let got = judge(&components, Door::Dhcp, &packet(DISCOVER, MAC, &UEFI)).await;
+    let got = judge(&components, DhcpPort::Dhcp, &packet(DISCOVER, MAC, &UEFI)).await;
     assert_eq!(
         got,
         "ignored: no loader for it is in `boot.ipxe-dir` or `boot.grub-dir`: it needs `snponly.efi` or `ipxe.efi` \
@@ -169,7 +170,7 @@ async fn a_loader_that_is_not_there_is_not_promised() {
 
 #[tokio::test]
 async fn a_loader_that_led_nowhere_gives_way_and_the_one_that_worked_is_kept() {
-    let house = House::new(&boot(""));
+    let house = TestConfig::new(&boot(""));
     std::fs::write(house.path().join("ipxe/ipxe.efi"), "a loader").expect("writes");
     let components = house.bind().await.components().clone();
     enroll(&components, mac(MAC)).await;
@@ -183,7 +184,7 @@ async fn a_loader_that_led_nowhere_gives_way_and_the_one_that_worked_is_kept() {
         ),
     ] {
         assert_eq!(
-            judge(&components, Door::Dhcp, &discover).await,
+            judge(&components, DhcpPort::Dhcp, &discover).await,
             want,
             "{name}"
         );
@@ -191,21 +192,21 @@ async fn a_loader_that_led_nowhere_gives_way_and_the_one_that_worked_is_kept() {
     components
         .boot
         .loaders
-        .attempts(|trials| trials.loaded(mac(MAC)));
-    let got = judge(&components, Door::Dhcp, &discover).await;
+        .attempts(|loader_attempts| loader_attempts.loaded(mac(MAC)));
+    let got = judge(&components, DhcpPort::Dhcp, &discover).await;
     let want = "offered ipxe.efi (option 43 turned round) → Broadcast";
     assert_eq!(got, want, "loaded, and never heard of again");
     components
         .boot
         .loaders
-        .attempts(|trials| trials.loaded(mac(MAC)));
+        .attempts(|loader_attempts| loader_attempts.loaded(mac(MAC)));
     let stranger = components
         .boot
         .identification
         .identify(mac(MAC), Ipv4Addr::LOCALHOST);
     components.boot.loaders.reached(&stranger).await;
-    let world = components.store.world();
-    let kept = world.by_mac(mac(MAC)).and_then(|m| m.manner.clone());
+    let state = components.store.state();
+    let kept = state.by_mac(mac(MAC)).and_then(|m| m.boot_method.clone());
     assert_eq!(kept, None, "somebody says so in its name");
     at_home(&components, mac(MAC));
     let caller = components
@@ -213,24 +214,29 @@ async fn a_loader_that_led_nowhere_gives_way_and_the_one_that_worked_is_kept() {
         .identification
         .identify(mac(MAC), Ipv4Addr::LOCALHOST);
     components.boot.loaders.reached(&caller).await;
-    let world = components.store.world();
-    let kept = world.by_mac(mac(MAC)).and_then(|m| m.manner.clone());
-    let manner = Manner {
-        form: Form::Turned,
+    let state = components.store.state();
+    let kept = state.by_mac(mac(MAC)).and_then(|m| m.boot_method.clone());
+    let boot_method = BootMethod {
+        form: OfferForm::Turned,
         loader: Some("ipxe.efi".to_owned()),
     };
-    assert_eq!(kept, Some(manner));
+    assert_eq!(kept, Some(boot_method));
     components.boot.loaders.reached(&caller).await;
-    assert_eq!(components.store.world().seq, world.seq, "once a boot");
+    assert_eq!(components.store.state().seq, state.seq, "once a boot");
 }
 
 #[tokio::test]
 async fn boot_unknown_may_name_a_profile() {
     let (_house, components) = components(&boot("unknown = \"worker\"")).await;
-    let got = judge(&components, Door::Dhcp, &packet(DISCOVER, STRANGER, &UEFI)).await;
+    let got = judge(
+        &components,
+        DhcpPort::Dhcp,
+        &packet(DISCOVER, STRANGER, &UEFI),
+    )
+    .await;
     assert_eq!(got, "offered snponly.efi → Broadcast");
-    let world = components.store.world();
-    let machine = world.by_mac(mac(STRANGER)).expect("is on record");
+    let state = components.store.state();
+    let machine = state.by_mac(mac(STRANGER)).expect("is on record");
     assert_eq!(machine.state, State::Enrolled);
     assert!(machine.is_armed(crate::base::clock::now()));
 }
@@ -238,10 +244,15 @@ async fn boot_unknown_may_name_a_profile() {
 #[tokio::test]
 async fn boot_unknown_may_be_to_discover() {
     let (_house, components) = components(&boot("unknown = \"discover\"")).await;
-    let got = judge(&components, Door::Dhcp, &packet(DISCOVER, STRANGER, &UEFI)).await;
+    let got = judge(
+        &components,
+        DhcpPort::Dhcp,
+        &packet(DISCOVER, STRANGER, &UEFI),
+    )
+    .await;
     assert_eq!(got, "offered snponly.efi → Broadcast");
-    let world = components.store.world();
-    let machine = world.by_mac(mac(STRANGER)).expect("is on record");
+    let state = components.store.state();
+    let machine = state.by_mac(mac(STRANGER)).expect("is on record");
     assert_eq!(machine.state, State::Seen);
     assert_eq!(machine.discovery, None, "the script counts, not the packet");
 }
@@ -276,11 +287,16 @@ async fn in_server_mode_everybody_has_an_address_but_strangers_no_boot() {
             "offered 127.1.0.11 with boot script → its card",
         ),
     ] {
-        let got = judge(&components, Door::Dhcp, &packet(DISCOVER, mac, options)).await;
+        let got = judge(&components, DhcpPort::Dhcp, &packet(DISCOVER, mac, options)).await;
         assert_eq!(got, want, "{name}");
     }
     let ask: Vec<(u8, &[u8])> = vec![(54, &[127, 0, 0, 1]), (50, &[127, 1, 0, 10])];
-    let got = judge(&components, Door::Dhcp, &packet(REQUEST, STRANGER, &ask)).await;
+    let got = judge(
+        &components,
+        DhcpPort::Dhcp,
+        &packet(REQUEST, STRANGER, &ask),
+    )
+    .await;
     assert_eq!(got, "leased 127.1.0.10 → its card");
 }
 
@@ -301,18 +317,18 @@ async fn odd_packets_are_ignored_with_their_reason() {
         ("a group address", edit(28, 1)),
         ("empty", Vec::new()),
     ] {
-        let outcome = outcome(&components, Door::Dhcp, &packet).await;
-        let Err(Unanswered::Unreadable(_)) = outcome.answers else {
+        let outcome = outcome(&components, DhcpPort::Dhcp, &packet).await;
+        let Err(UnansweredReason::Unreadable(_)) = outcome.answers else {
             panic!("{name}: {outcome:?}");
         };
     }
     for length in 0..240 {
-        let outcome = outcome(&components, Door::Dhcp, &good[..length]).await;
-        let want = Err(Unanswered::Unreadable(Ignored::Short(length)));
+        let outcome = outcome(&components, DhcpPort::Dhcp, &good[..length]).await;
+        let want = Err(UnansweredReason::Unreadable(Ignored::Short(length)));
         assert_eq!(outcome.answers, want);
     }
     assert!(
-        components.store.world().machines.is_empty(),
+        components.store.state().machines.is_empty(),
         "none was written down"
     );
 }
@@ -324,36 +340,36 @@ fn answers_go_where_the_rules_say() {
     for (name, to, sender, want) in [
         (
             "broadcast",
-            To::Broadcast,
+            ReplyTo::Broadcast,
             "0.0.0.0:68",
             Some("255.255.255.255:68"),
         ),
         (
             "to a client",
-            To::Client(client),
+            ReplyTo::Client(client),
             "10.0.0.5:68",
             Some("10.0.0.5:68"),
         ),
         (
             "to a relay",
-            To::Relay(client),
+            ReplyTo::Relay(client),
             "10.0.0.5:67",
             Some("10.0.0.5:67"),
         ),
         (
             "EDK2 on 4011",
-            To::Sender,
+            ReplyTo::Sender,
             "10.0.0.5:4011",
             Some("10.0.0.5:4011"),
         ),
         (
             "a ROM on 4011",
-            To::Sender,
+            ReplyTo::Sender,
             "10.0.0.5:68",
             Some("10.0.0.5:68"),
         ),
-        ("nobody", To::Sender, "0.0.0.0:68", None),
-        ("port 0", To::Sender, "10.0.0.5:0", None),
+        ("nobody", ReplyTo::Sender, "0.0.0.0:68", None),
+        ("port 0", ReplyTo::Sender, "10.0.0.5:0", None),
     ] {
         let got = destination(to, from(sender)).map(|d| (d.address, d.card));
         let want = want.map(|address| (from(address), None));
@@ -381,7 +397,7 @@ async fn on_4011_the_answer_goes_back_to_the_sender() {
         components.dhcp.clone(),
         components.settings.segments()[0].clone(),
         socket,
-        Door::Binl,
+        DhcpPort::Binl,
         stop.clone(),
     ));
     let client = tokio::net::UdpSocket::bind("127.0.0.1:0")
@@ -409,7 +425,7 @@ async fn on_4011_the_answer_goes_back_to_the_sender() {
 /// What a packet and its answers leave in the sender's timeline, as a line of JSON each without the time.
 async fn left_behind(
     components: &Components,
-    door: Door,
+    door: DhcpPort,
     packet: &[u8],
     sends: bool,
 ) -> Vec<String> {
@@ -429,7 +445,7 @@ async fn left_behind(
         }
     }
     let notes = components.boot.log.marks_of(&[card]);
-    let json = |mark: &Mark| serde_json::to_string(mark).expect("writes");
+    let json = |mark: &BootEvent| serde_json::to_string(mark).expect("writes");
     notes[before..]
         .iter()
         .map(|note| json(&note.mark))
@@ -450,7 +466,7 @@ async fn packets_leave_marks_and_stay_for_a_capture() {
         (
             "a stranger",
             &proxy,
-            Door::Dhcp,
+            DhcpPort::Dhcp,
             packet(DISCOVER, STRANGER, &UEFI),
             true,
             &[
@@ -461,7 +477,7 @@ async fn packets_leave_marks_and_stay_for_a_capture() {
         (
             "an offer",
             &proxy,
-            Door::Dhcp,
+            DhcpPort::Dhcp,
             packet(DISCOVER, MAC, &UEFI),
             true,
             &[
@@ -472,7 +488,7 @@ async fn packets_leave_marks_and_stay_for_a_capture() {
         (
             "the router's address",
             &proxy,
-            Door::Dhcp,
+            DhcpPort::Dhcp,
             packet(
                 REQUEST,
                 MAC,
@@ -489,7 +505,7 @@ async fn packets_leave_marks_and_stay_for_a_capture() {
         (
             "port 4011",
             &proxy,
-            Door::Binl,
+            DhcpPort::Binl,
             packet(REQUEST, MAC, &UEFI),
             true,
             &[
@@ -500,7 +516,7 @@ async fn packets_leave_marks_and_stay_for_a_capture() {
         (
             "an answer that does not get out",
             &proxy,
-            Door::Dhcp,
+            DhcpPort::Dhcp,
             packet(DISCOVER, MAC, &IPXE),
             false,
             &[
@@ -511,7 +527,7 @@ async fn packets_leave_marks_and_stay_for_a_capture() {
         (
             "its installed system",
             &proxy,
-            Door::Dhcp,
+            DhcpPort::Dhcp,
             packet(DISCOVER, MAC, &[(60, b"udhcp")]),
             true,
             &[],
@@ -519,7 +535,7 @@ async fn packets_leave_marks_and_stay_for_a_capture() {
         (
             "an address without a boot file",
             &server,
-            Door::Dhcp,
+            DhcpPort::Dhcp,
             packet(DISCOVER, MAC, &odd),
             true,
             &[

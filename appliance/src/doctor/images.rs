@@ -6,12 +6,12 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 use netboot::base::timestamp::Timestamp;
-use netboot::doctor::checks::{Image, ImageFile};
+use netboot::doctor::checks::{BootImageFiles, FileFacts};
 
 use crate::config::InstallerImage;
 
-pub(super) fn look(images: &[InstallerImage]) -> Vec<Image> {
-    let image = |image: &InstallerImage| Image {
+pub(super) fn look(images: &[InstallerImage]) -> Vec<BootImageFiles> {
+    let image = |image: &InstallerImage| BootImageFiles {
         name: format!("{} for {}", image.image.name, image.image.arch),
         kernel: file(&image.kernel),
         initrd: file(&image.initrd),
@@ -20,8 +20,8 @@ pub(super) fn look(images: &[InstallerImage]) -> Vec<Image> {
     images.iter().map(image).collect()
 }
 
-fn file(path: &Path) -> Result<ImageFile, String> {
-    let looked = || -> io::Result<ImageFile> {
+fn file(path: &Path) -> Result<FileFacts, String> {
+    let looked = || -> io::Result<FileFacts> {
         let file = File::open(path)?;
         let about = file.metadata()?;
         if !about.is_file() {
@@ -31,7 +31,7 @@ fn file(path: &Path) -> Result<ImageFile, String> {
         if let Some(last) = about.len().checked_sub(1) {
             file.read_exact_at(&mut [0], last)?;
         }
-        Ok(ImageFile {
+        Ok(FileFacts {
             path: path.display().to_string(),
             bytes: about.len(),
             written: Timestamp::from_millis(about.mtime().saturating_mul(1000)),

@@ -7,15 +7,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use netboot::api::types::Checkup;
+use netboot::api::types::DoctorReport;
 use netboot::base::problem::Problem;
 use netboot::doctor::checks::{
-    self, Branch, Cached, Check, Clock, Cluster, FirewallDoor, Interface, Loader, Others, Space,
+    self, Cached, Check, FirewalledPort, FollowedBranch, KubernetesApi, LoaderFile,
+    OtherServersReport, ServedInterface, StateSpace, WallClock,
 };
-use netboot::machine::state::World;
+use netboot::machine::state::ApplianceState;
 use netboot::profile::{Profiles, Role};
 
-use crate::boot::Boot;
+use crate::boot::BootService;
 use crate::boot::loaders::BootLoaders;
 use crate::boot::log::BootLog;
 use crate::cache::Cache;
@@ -23,7 +24,7 @@ use crate::config::Dhcp;
 use crate::config::hosts;
 use crate::config::settings::Settings;
 use crate::files::durable;
-use crate::files::loaders::Listed;
+use crate::files::loaders::ListedLoader;
 use crate::installers::Installers;
 use crate::keys::Keys;
 use crate::lan_scan::LanScan;
@@ -54,7 +55,7 @@ impl Doctor {
         store: Store,
         cache: Cache,
         keys: Arc<Keys>,
-        boot: &Boot,
+        boot: &BootService,
         scan: Arc<LanScan>,
         follow: Arc<FollowStatus>,
     ) -> Self {
@@ -72,14 +73,14 @@ impl Doctor {
     }
 
     /// Everything there is to look at, in the order of a boot.
-    pub async fn checkup(self: &Arc<Self>) -> Checkup {
+    pub async fn checkup(self: &Arc<Self>) -> DoctorReport {
         let doctor = self.clone();
         let looked = tokio::task::spawn_blocking(move || look(&doctor));
         let (looked, cluster) = tokio::join!(looked, cluster(&self.settings));
         let mut checks = looked.unwrap_or_default();
         let one_token = self.settings.config().k3s.has_one_token();
         checks.push(checks::cluster(&cluster, one_token));
-        Checkup { checks }
+        DoctorReport { checks }
     }
 }
 
@@ -87,12 +88,12 @@ impl Doctor {
 fn look(doctor: &Doctor) -> Vec<Check> {
     let settings = &doctor.settings;
     let config = settings.config();
-    let world = doctor.store.world();
+    let state = doctor.store.state();
     let answers_dhcp = !matches!(config.dhcp, Dhcp::Off);
     let folder = config.ipxe_dir.display().to_string();
     let (problems, profiles) = profiles(settings);
-    let (cached, needed) = cache(doctor, &world);
-    let largest = world.releases.iter().map(|r| r.closure_size).max();
+    let (cached, needed) = cache(doctor, &state);
+    let largest = state.releases.iter().map(|r| r.closure_size).max();
     let state_dir = &config.state_dir;
     let mut checks = vec![
         checks::lan(&interfaces(settings)),
@@ -103,43 +104,43 @@ fn look(doctor: &Doctor) -> Vec<Check> {
         checks::images(&images::look(&doctor.installers.all())),
         checks::hosts(&problems, profiles),
         checks::cache(&cached, &needed),
-        checks::store(doctor.store.trouble().as_deref(), world.seq),
-        checks::space(&Space {
+        checks::store(doctor.store.trouble().as_deref(), state.seq),
+        checks::space(&StateSpace {
             folder: state_dir.display().to_string(),
             free: durable::free_space(state_dir).map_err(|error| error.to_string()),
             largest: largest.unwrap_or(0),
         }),
-        checks::clock(Clock {
+        checks::clock(WallClock {
             now: doctor.log.now(),
             synchronised: synchronised(),
-            last_event: last_event(doctor, &world),
+            last_event: last_event(doctor, &state),
         }),
     ];
-    checks.extend(branch(doctor, &world).as_ref().map(checks::branch));
+    checks.extend(branch(doctor, &state).as_ref().map(checks::branch));
     checks
 }
 
 /// The branch that is followed; `None` if none is.
-fn branch(doctor: &Doctor, world: &World) -> Option<Branch> {
+fn branch(doctor: &Doctor, state: &ApplianceState) -> Option<FollowedBranch> {
     let (config, look) = (doctor.settings.config(), doctor.follow.last());
-    Some(Branch {
+    Some(FollowedBranch {
         flake: config.flake.clone()?,
         every: config.publish.watch?,
         now: doctor.log.now(),
         look: look.map(|look| (look.at, look.head)),
         publishing: doctor.follow.publishing(),
-        followed: world.followed.clone(),
+        followed: state.followed.clone(),
     })
 }
 
-fn interfaces(settings: &Settings) -> Vec<Interface> {
+fn interfaces(settings: &Settings) -> Vec<ServedInterface> {
     let all = net::interfaces().unwrap_or_default();
     let interface = |segment: &Arc<Segment>| {
         let lan = &segment.lan;
         let found = all.iter().find(|i| i.name == lan.interface);
         let sys = Path::new("/sys/class/net").join(&lan.interface);
         let carrier = std::fs::read_to_string(sys.join("carrier")).ok();
-        Interface {
+        ServedInterface {
             name: lan.interface.clone(),
             address: lan.to_string(),
             exists: found.is_some(),
@@ -151,9 +152,9 @@ fn interfaces(settings: &Settings) -> Vec<Interface> {
 }
 
 /// The results of the last scan, which is made every ten minutes.
-fn others(scan: &LanScan) -> Vec<Others> {
+fn others(scan: &LanScan) -> Vec<OtherServersReport> {
     let follow = scan.other_servers().into_iter();
-    let others = follow.map(|look| Others {
+    let others = follow.map(|look| OtherServersReport {
         interface: look.interface,
         at: look.at,
         found: look.servers,
@@ -161,19 +162,19 @@ fn others(scan: &LanScan) -> Vec<Others> {
     others.collect()
 }
 
-fn firewall(scan: &LanScan) -> Vec<FirewallDoor> {
+fn firewall(scan: &LanScan) -> Vec<FirewalledPort> {
     let doors = scan.firewall_ports().into_iter();
-    let doors = doors.map(|door| FirewallDoor {
+    let doors = doors.map(|door| FirewalledPort {
         port: format!("{} ({}) on `{}`", door.port, door.what, door.interface),
         answer: door.answer,
     });
     doors.collect()
 }
 
-fn loaders(doctor: &Doctor) -> Vec<Loader> {
+fn loaders(doctor: &Doctor) -> Vec<LoaderFile> {
     let kernels = doctor.settings.kernels();
     let listed = kernels.iter().flat_map(|k| doctor.loaders.files().usual(k));
-    let loader = |listed: &Listed| Loader {
+    let loader = |listed: &ListedLoader| LoaderFile {
         name: listed.name,
         for_whom: listed.purpose,
         present: doctor.loaders.get(listed.name).is_some(),
@@ -191,10 +192,10 @@ fn profiles(settings: &Settings) -> (Vec<String>, usize) {
 }
 
 /// The newest release of each system as it is in the cache, and systems that machines need and that have none.
-fn cache(doctor: &Doctor, world: &World) -> (Vec<Cached>, Vec<String>) {
+fn cache(doctor: &Doctor, state: &ApplianceState) -> (Vec<Cached>, Vec<String>) {
     let mut cached = Vec::new();
-    for release in &world.releases {
-        if world.newest(&release.system).map(|r| r.number) == Some(release.number) {
+    for release in &state.releases {
+        if state.newest(&release.system).map(|r| r.number) == Some(release.number) {
             cached.push(Cached {
                 release: format!("release {} of `{}`", release.number, release.system),
                 fault: doctor
@@ -205,12 +206,12 @@ fn cache(doctor: &Doctor, world: &World) -> (Vec<Cached>, Vec<String>) {
         }
     }
     let profiles = doctor.settings.profiles();
-    let mut needed: Vec<String> = world
+    let mut needed: Vec<String> = state
         .machines
         .values()
         .filter(|machine| machine.armed.is_some())
         .filter_map(|machine| profiles.by_name.get(machine.profile.as_ref()?))
-        .filter(|profile| world.newest(&profile.system).is_none())
+        .filter(|profile| state.newest(&profile.system).is_none())
         .map(|profile| profile.system.to_string())
         .collect();
     needed.sort();
@@ -228,15 +229,18 @@ fn synchronised() -> Option<bool> {
     says("/run/systemd/timesync").then_some(false)
 }
 
-fn last_event(doctor: &Doctor, world: &World) -> Option<netboot::base::timestamp::Timestamp> {
+fn last_event(
+    doctor: &Doctor,
+    state: &ApplianceState,
+) -> Option<netboot::base::timestamp::Timestamp> {
     let last = doctor
         .store
-        .events(None, world.seq.saturating_sub(1), 1)
+        .events(None, state.seq.saturating_sub(1), 1)
         .ok()?;
     last.last().map(|event| event.at)
 }
 
-async fn cluster(settings: &Settings) -> Cluster {
+async fn cluster(settings: &Settings) -> KubernetesApi {
     let k3s = &settings.config().k3s;
     let Some(server) = &k3s.server else {
         let profiles = settings.profiles();
@@ -244,21 +248,21 @@ async fn cluster(settings: &Settings) -> Cluster {
             let role = profile.role;
             role.is_some_and(|role| role != Role::ServerInit)
         });
-        let lacking = joins.map(|profile| format!("`{}`", profile.name)).collect();
-        return Cluster::None { lacking };
+        let missing = joins.map(|profile| format!("`{}`", profile.name)).collect();
+        return KubernetesApi::None { missing };
     };
     let url = server.trim_end_matches('/').to_owned();
     let asked = tokio::time::timeout(CLUSTER, cluster::reachable(&url)).await;
     match asked {
-        Ok(Ok(())) => Cluster::Answers {
+        Ok(Ok(())) => KubernetesApi::Answers {
             url,
             token: k3s.api_token_file.is_some(),
         },
-        Ok(Err(error)) => Cluster::Silent {
+        Ok(Err(error)) => KubernetesApi::Silent {
             url,
             why: error.root_cause().to_string(),
         },
-        Err(_) => Cluster::Silent {
+        Err(_) => KubernetesApi::Silent {
             url,
             why: format!("nothing within {} s", CLUSTER.as_secs()),
         },

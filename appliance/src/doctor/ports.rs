@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use netboot::doctor::checks::Door;
+use netboot::doctor::checks::ServicePort;
 use procfs::net::{TcpNetEntry, TcpState, UdpNetEntry, UdpState};
 
 use crate::config::Dhcp;
 use crate::config::settings::Settings;
 
-pub(super) fn look(settings: &Settings) -> Vec<Door> {
+pub(super) fn look(settings: &Settings) -> Vec<ServicePort> {
     let config = settings.config();
     let udp = procfs::net::udp().ok().map(|sockets| bound(&sockets));
     let tcp = procfs::net::tcp().ok().map(|sockets| listening(&sockets));
@@ -18,7 +18,7 @@ pub(super) fn look(settings: &Settings) -> Vec<Door> {
             _ => &tcp,
         };
         let open = ports.as_ref().map(|ports| ports.contains(&port));
-        Door {
+        ServicePort {
             port: format!("{kind} {port}"),
             what: what.to_owned(),
             // 0 is for the kernel to choose.

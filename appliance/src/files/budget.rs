@@ -5,9 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use netboot::base::refusal::{Code, Refusal};
-use netboot::base::token::ShipmentId;
-use netboot::publish::space_reservation::{self, Item, Items, Number, QUIET, RESERVE, Short};
+use netboot::base::refusal::{Refusal, RefusalCode};
+use netboot::base::token::UploadBatchId;
+use netboot::publish::space_reservation::{
+    self, InsufficientSpace, Item, Items, QUIET, RESERVE, UploadNumber,
+};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::base::clock;
@@ -15,34 +17,34 @@ use crate::files::durable;
 
 /// The free space of a filesystem; everything that writes much to it shares one budget.
 #[derive(Debug, Clone, Default)]
-pub struct DiskBudget(Arc<Mutex<space_reservation::Room>>);
+pub struct DiskBudget(Arc<Mutex<space_reservation::SpaceReservations>>);
 
 /// Why there is no space.
 #[derive(Debug)]
 pub(crate) enum NoSpace {
-    Short(Short),
+    Short(InsufficientSpace),
     /// The filesystem does not say how much is free.
     Unknown(io::Error),
 }
 
 impl DiskBudget {
-    /// Reserves space in the filesystem of `dir` for a shipment, see [`space_reservation::Room::promise`].
+    /// Reserves space in the filesystem of `dir` for a shipment, see [`space_reservation::SpaceReservations::promise`].
     pub(crate) fn promise(
         &self,
         dir: &Path,
-        shipment: Option<&ShipmentId>,
+        batch: Option<&UploadBatchId>,
         items: Items,
     ) -> Result<(), NoSpace> {
         let mut room = self.held();
         let free = durable::free_space(dir)?;
-        Ok(room.promise(shipment, items, free, clock::now())?)
+        Ok(room.promise(batch, items, free, clock::now())?)
     }
 
     /// Reserves `bytes` bytes for as long as the reservation is held.
     pub(crate) fn begin(
         &self,
         dir: &Path,
-        of: Option<ShipmentId>,
+        of: Option<UploadBatchId>,
         bytes: u64,
     ) -> Result<Reservation, NoSpace> {
         let mut room = self.held();
@@ -55,16 +57,16 @@ impl DiskBudget {
         })
     }
 
-    pub(crate) fn settled(&self, shipment: Option<&ShipmentId>, item: &Item, bytes: u64) {
-        self.held().settled(shipment, item, bytes);
+    pub(crate) fn settled(&self, batch: Option<&UploadBatchId>, item: &Item, bytes: u64) {
+        self.held().settled(batch, item, bytes);
     }
 
-    pub(crate) fn heard(&self, shipment: Option<&ShipmentId>) {
-        self.held().heard(shipment, clock::now());
+    pub(crate) fn heard(&self, batch: Option<&UploadBatchId>) {
+        self.held().heard(batch, clock::now());
     }
 
     /// The reservations. They stay usable after a panic while they were held.
-    fn held(&self) -> MutexGuard<'_, space_reservation::Room> {
+    fn held(&self) -> MutexGuard<'_, space_reservation::SpaceReservations> {
         self.0.lock()
     }
 }
@@ -73,7 +75,7 @@ impl DiskBudget {
 #[derive(Debug)]
 pub(crate) struct Reservation {
     room: DiskBudget,
-    number: Number,
+    number: UploadNumber,
     dir: PathBuf,
     arrived: bool,
 }
@@ -113,7 +115,7 @@ impl NoSpace {
             Self::Short(short) => short,
             Self::Unknown(error) => {
                 let message = format!("{whose} filesystem cannot be asked: {error}");
-                return Refusal::new(Code::PublishFailed, message);
+                return Refusal::new(RefusalCode::PublishFailed, message);
             }
         };
         let mib = |bytes: u64| bytes.div_ceil(1 << 20);
@@ -143,12 +145,12 @@ impl NoSpace {
 
 pub(crate) fn no_space(whose: &str) -> Refusal {
     let message = format!("{whose} filesystem has too little space");
-    Refusal::new(Code::PublishFailed, message)
+    Refusal::new(RefusalCode::PublishFailed, message)
         .tip("free some space in the appliance's `state-dir`, or move it to a larger disk")
 }
 
-impl From<Short> for NoSpace {
-    fn from(short: Short) -> Self {
+impl From<InsufficientSpace> for NoSpace {
+    fn from(short: InsufficientSpace) -> Self {
         Self::Short(short)
     }
 }

@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use axum::body::Bytes;
 use netboot::base::arch::Arch;
 use netboot::dhcp::reply;
-use netboot::dhcp::request::{Boot, Client};
+use netboot::dhcp::request::{BootClient, NetbootRequest};
 
 /// A loader that is looked for.
-struct Known {
+struct KnownLoader {
     name: &'static str,
     purpose: &'static str,
     /// The architecture of the machines that it is for.
     arch: Arch,
-    folder: Folder,
+    folder: LoaderFolder,
     /// Other paths in the folder where it may lie.
     also: &'static [&'static str],
     /// The file that it loads itself and cannot do without.
@@ -22,7 +22,7 @@ struct Known {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Folder {
+enum LoaderFolder {
     Ipxe,
     Grub,
 }
@@ -33,12 +33,12 @@ const fn ipxe(
     purpose: &'static str,
     also: &'static [&'static str],
     beside: Option<&'static str>,
-) -> Known {
-    Known {
+) -> KnownLoader {
+    KnownLoader {
         name,
         purpose,
         arch,
-        folder: Folder::Ipxe,
+        folder: LoaderFolder::Ipxe,
         also,
         beside,
     }
@@ -50,9 +50,9 @@ const fn grub(
     purpose: &'static str,
     also: &'static [&'static str],
     beside: Option<&'static str>,
-) -> Known {
-    Known {
-        folder: Folder::Grub,
+) -> KnownLoader {
+    KnownLoader {
+        folder: LoaderFolder::Grub,
         ..ipxe(name, arch, purpose, also, beside)
     }
 }
@@ -62,7 +62,7 @@ const fn grub(
 ///
 /// Other places: iPXE's own archive has a folder for each architecture. Debian has shim in `/usr/lib/shim`, and GRUB in
 /// `/usr/lib/grub`, where the signed one for the network has another name than the one that shim asks for.
-const KNOWN: [Known; 17] = [
+const KNOWN: [KnownLoader; 17] = [
     ipxe(
         "undionly.kpxe",
         Arch::Bios,
@@ -199,7 +199,7 @@ const USUAL: [Arch; 3] = [Arch::Bios, Arch::X64, Arch::Arm64];
 
 /// A loader by name, and where it was found; `None` if it is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedLoader {
     pub name: &'static str,
     /// For a person: `iPXE for UEFI`.
     pub purpose: &'static str,
@@ -211,7 +211,7 @@ pub struct Listed {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Loaders {
     by_name: BTreeMap<&'static str, Bytes>,
-    listed: Vec<Listed>,
+    listed: Vec<ListedLoader>,
 }
 
 /// A loader that is there but cannot be read: the service reports it at start, and does not begin.
@@ -230,8 +230,8 @@ impl Loaders {
         let mut loaders = Self::default();
         for known in &KNOWN {
             let folder = match known.folder {
-                Folder::Ipxe => ipxe,
-                Folder::Grub => grub,
+                LoaderFolder::Ipxe => ipxe,
+                LoaderFolder::Grub => grub,
             };
             let at = known.places(folder).find(|path| path.exists());
             if let Some(path) = &at {
@@ -243,7 +243,7 @@ impl Loaders {
                     }
                 };
             }
-            loaders.listed.push(Listed {
+            loaders.listed.push(ListedLoader {
                 name: known.name,
                 purpose: known.purpose,
                 arch: known.arch,
@@ -268,12 +268,12 @@ impl Loaders {
     }
 
     /// What the usual firmware of machines with such a kernel is offered, found or not: for `doctor`.
-    pub fn usual(&self, kernel: &str) -> impl Iterator<Item = &Listed> {
-        let usual = move |listed: &&Listed| {
-            let (arch, client) = (listed.arch, Client::Pxe);
+    pub fn usual(&self, kernel: &str) -> impl Iterator<Item = &ListedLoader> {
+        let usual = move |listed: &&ListedLoader| {
+            let (arch, client) = (listed.arch, BootClient::Pxe);
             runs(arch, kernel)
                 && USUAL.contains(&arch)
-                && reply::loaders(Boot { arch, client }).contains(&listed.name)
+                && reply::loaders(NetbootRequest { arch, client }).contains(&listed.name)
         };
         self.listed.iter().filter(usual)
     }
@@ -283,8 +283,8 @@ impl Loaders {
     }
 
     /// What is missing for machines that need a kernel of this architecture (`x86_64`).
-    pub fn missing(&self, kernel: &str) -> Vec<&Listed> {
-        let missing = |l: &&Listed| l.at.is_none() && runs(l.arch, kernel);
+    pub fn missing(&self, kernel: &str) -> Vec<&ListedLoader> {
+        let missing = |l: &&ListedLoader| l.at.is_none() && runs(l.arch, kernel);
         self.listed.iter().filter(missing).collect()
     }
 
@@ -292,8 +292,8 @@ impl Loaders {
     /// missing.
     pub fn unserved(&self, kernel: &str) -> Vec<Arch> {
         let served = |arch: Arch| {
-            let client = Client::Pxe;
-            let names = reply::loaders(Boot { arch, client });
+            let client = BootClient::Pxe;
+            let names = reply::loaders(NetbootRequest { arch, client });
             names.iter().any(|name| self.by_name.contains_key(name))
         };
         let unserved = |arch: &Arch| runs(*arch, kernel) && !served(*arch);
@@ -306,7 +306,7 @@ fn runs(arch: Arch, kernel: &str) -> bool {
     arch.kernel().is_some_and(|own| own.as_str() == kernel)
 }
 
-impl Known {
+impl KnownLoader {
     fn places(&self, folder: &Path) -> impl Iterator<Item = PathBuf> {
         let names = std::iter::once(&self.name).chain(self.also);
         names
@@ -317,7 +317,7 @@ impl Known {
 }
 
 /// The names that are looked for in a folder that has none of them, if it has none.
-fn none_of(folder: &Path, which: Folder) -> Option<String> {
+fn none_of(folder: &Path, which: LoaderFolder) -> Option<String> {
     let mut known = KNOWN.iter().filter(|known| known.folder == which);
     if known
         .clone()
@@ -335,12 +335,12 @@ fn none_of(folder: &Path, which: Folder) -> Option<String> {
 
 /// What a folder for `boot.ipxe-dir` lacks; `None` if there is a loader in it.
 pub fn no_ipxe(folder: &Path) -> Option<String> {
-    none_of(folder, Folder::Ipxe)
+    none_of(folder, LoaderFolder::Ipxe)
 }
 
 /// What a folder for `boot.grub-dir` lacks; `None` if there is a loader in it.
 pub fn no_grub(folder: &Path) -> Option<String> {
-    none_of(folder, Folder::Grub)
+    none_of(folder, LoaderFolder::Grub)
 }
 
 #[cfg(test)]
@@ -428,8 +428,8 @@ mod tests {
     #[test]
     fn every_loader_that_firmware_is_told_of_is_looked_for() {
         for arch in [Arch::Bios, Arch::X86, Arch::X64, Arch::Arm64, Arch::Riscv64] {
-            for client in [Client::Pxe, Client::Http, Client::UBootUefi] {
-                for name in reply::loaders(Boot { arch, client }) {
+            for client in [BootClient::Pxe, BootClient::Http, BootClient::UBootUefi] {
+                for name in reply::loaders(NetbootRequest { arch, client }) {
                     let known = KNOWN.iter().find(|known| known.name == *name);
                     let known = known.unwrap_or_else(|| panic!("{name} is not looked for"));
                     assert_eq!(known.arch, arch, "{name}");

@@ -4,8 +4,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use netboot::base::refusal::{Code, Refusal};
-use netboot::base::token::ShipmentId;
+use netboot::base::refusal::{Refusal, RefusalCode};
+use netboot::base::token::UploadBatchId;
 use netboot::publish::space_reservation::Item;
 use nix_publish::publish_failed;
 use sha2::{Digest, Sha256};
@@ -24,7 +24,7 @@ const AT_ONCE: u64 = 16 << 20;
 
 /// What is to come, and where it goes.
 #[derive(Debug)]
-pub(crate) struct Expected {
+pub(crate) struct ExpectedFile {
     /// Its SHA-256.
     pub(crate) hash: [u8; 32],
     /// How that is written where the file has its name from.
@@ -32,7 +32,7 @@ pub(crate) struct Expected {
     /// How many bytes will come, if that was said.
     pub(crate) length: Option<u64>,
     /// The upload that it is a part of.
-    pub(crate) shipment: Option<ShipmentId>,
+    pub(crate) batch: Option<UploadBatchId>,
     /// The item that is complete once this file is in its place.
     pub(crate) settles: Option<Item>,
     /// The folder for incomplete files, on the filesystem of `to`.
@@ -42,10 +42,10 @@ pub(crate) struct Expected {
 
 /// A file on its way in. If it is dropped before its end, no file is left.
 #[derive(Debug)]
-pub struct Receiving {
+pub struct FileReceiver {
     file: File,
-    aside: Aside,
-    expected: Expected,
+    aside: TempFile,
+    expected: ExpectedFile,
     hash: Sha256,
     bytes: u64,
     /// How many bytes are reserved.
@@ -55,15 +55,15 @@ pub struct Receiving {
     place: Reservation,
 }
 
-impl Receiving {
+impl FileReceiver {
     /// # Errors
     /// There is no space for it.
-    pub(crate) async fn begin(expected: Expected, room: &DiskBudget) -> Result<Self, Refusal> {
+    pub(crate) async fn begin(expected: ExpectedFile, room: &DiskBudget) -> Result<Self, Refusal> {
         let granted = expected.length.unwrap_or(AT_ONCE);
-        let place = room.begin(&expected.aside, expected.shipment.clone(), granted);
+        let place = room.begin(&expected.aside, expected.batch.clone(), granted);
         let place = place.map_err(|no| no.refusal(WHOSE).fact("nothing was changed"))?;
         let name = u64::from_le_bytes(clock::random());
-        let aside = Aside(expected.aside.join(format!("{name:016x}.half")));
+        let aside = TempFile(expected.aside.join(format!("{name:016x}.half")));
         let opened = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -125,8 +125,8 @@ impl Receiving {
         written.await.map_err(|error| cannot_write(&error))?;
         self.place.arrived();
         if let Some(item) = &self.expected.settles {
-            let shipment = self.expected.shipment.as_ref();
-            self.room.settled(shipment, item, self.bytes);
+            let batch = self.expected.batch.as_ref();
+            self.room.settled(batch, item, self.bytes);
         }
         Ok(())
     }
@@ -134,9 +134,9 @@ impl Receiving {
 
 /// A file that is deleted when this is dropped, unless it was renamed before.
 #[derive(Debug)]
-struct Aside(PathBuf);
+struct TempFile(PathBuf);
 
-impl Drop for Aside {
+impl Drop for TempFile {
     fn drop(&mut self) {
         match std::fs::remove_file(&self.0) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -151,7 +151,7 @@ pub(crate) fn cannot_write(error: &io::Error) -> Refusal {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => no_space(WHOSE),
         _ => Refusal::new(
-            Code::Internal,
+            RefusalCode::Internal,
             format!("cannot write what arrives: {error}"),
         ),
     }

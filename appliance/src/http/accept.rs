@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use netboot_listen::admission::{Admission, Source};
+use netboot_listen::admission::{Admission, AdmissionKey};
 use netboot_listen::transient::is_transient;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
@@ -19,9 +19,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// The address that a connection comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Address(IpAddr);
+pub(super) struct CallerAddress(IpAddr);
 
-impl Source for Address {
+impl AdmissionKey for CallerAddress {
     fn limit(&self) -> usize {
         OF_ONE_ADDRESS
     }
@@ -35,7 +35,7 @@ pub(super) trait Listener: Sync {
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Self::Peer)>> + Send;
 
     /// What the connection counts for, besides the limit in all.
-    fn source(peer: &Self::Peer) -> Option<Address>;
+    fn source(peer: &Self::Peer) -> Option<CallerAddress>;
 }
 
 impl Listener for TcpListener {
@@ -46,8 +46,8 @@ impl Listener for TcpListener {
         Self::accept(self)
     }
 
-    fn source(peer: &SocketAddr) -> Option<Address> {
-        Some(Address(peer.ip()))
+    fn source(peer: &SocketAddr) -> Option<CallerAddress> {
+        Some(CallerAddress(peer.ip()))
     }
 }
 
@@ -60,7 +60,7 @@ impl Listener for UnixListener {
         Self::accept(self)
     }
 
-    fn source(_: &Self::Peer) -> Option<Address> {
+    fn source(_: &Self::Peer) -> Option<CallerAddress> {
         None
     }
 }
@@ -109,7 +109,7 @@ where
                 });
             }
             Err(full) => {
-                if let (true, Some(Address(peer))) = (full.is_news, full.source) {
+                if let (true, Some(CallerAddress(peer))) = (full.is_news, full.source) {
                     let most = OF_ONE_ADDRESS;
                     tracing::warn!(%peer, most, "has too many connections open: more are hung up on");
                 }
@@ -128,7 +128,7 @@ mod tests {
     #[tokio::test]
     async fn one_address_has_64_and_leaves_room_for_others() {
         let admission = Admission::new(128);
-        let one = || Some(Address(IpAddr::from([10, 77, 0, 1])));
+        let one = || Some(CallerAddress(IpAddr::from([10, 77, 0, 1])));
         let mut held = Vec::new();
         for _ in 0..OF_ONE_ADDRESS {
             let slot = admission.slot().await;
@@ -139,7 +139,7 @@ mod tests {
             assert!(admission.admit(slot, one()).is_err());
         }
         let slot = admission.slot().await;
-        let other = admission.admit(slot, Some(Address(IpAddr::from([10, 77, 0, 2]))));
+        let other = admission.admit(slot, Some(CallerAddress(IpAddr::from([10, 77, 0, 2]))));
         assert!(other.is_ok());
         held.pop();
         let slot = admission.slot().await;

@@ -9,7 +9,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{StatusCode, header};
 use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
-use netboot::doctor::boot_trace::{Course, Delivery};
+use netboot::doctor::boot_trace::{Delivery, Transfer};
 
 use crate::base::counters::Counters;
 use crate::boot::loaders::BootLoaders;
@@ -18,21 +18,21 @@ use crate::boot::requester::Requester;
 
 /// The machine that a file goes to, the file, and where the delivery is noted.
 #[derive(Clone)]
-pub(super) struct Parcel {
+pub(super) struct CountedDelivery {
     pub(super) to: Requester,
     pub(super) delivery: Delivery,
     pub(super) log: Arc<BootLog>,
     pub(super) loaders: Arc<BootLoaders>,
 }
 
-struct Counted {
+struct CountedBody {
     inner: Body,
     counters: Arc<Counters>,
     bytes: u64,
     /// Bytes of all of it: nobody asks for a frame after the last, so the end is known by counting.
     whole: Option<u64>,
     /// Set if the delivery is to be noted.
-    parcel: Option<Parcel>,
+    parcel: Option<CountedDelivery>,
     begun: Instant,
 }
 
@@ -40,20 +40,20 @@ struct Counted {
 pub(super) fn counted(
     counters: &Arc<Counters>,
     response: Response,
-    parcel: Option<Parcel>,
+    parcel: Option<CountedDelivery>,
 ) -> Response {
     counters.http_requests.add(1);
     let parcel = parcel.filter(|_| response.status() == StatusCode::OK);
     let length = response.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|l| l.to_str().ok()?.parse().ok());
-    if let Some(Parcel {
+    if let Some(CountedDelivery {
         to, delivery, log, ..
     }) = &parcel
     {
         log.mark_of(to, delivery.begun());
     }
     response.map(|inner| {
-        Body::new(Counted {
+        Body::new(CountedBody {
             whole: length.or(inner.size_hint().exact()),
             inner,
             counters: counters.clone(),
@@ -64,7 +64,7 @@ pub(super) fn counted(
     })
 }
 
-impl HttpBody for Counted {
+impl HttpBody for CountedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -88,10 +88,10 @@ impl HttpBody for Counted {
     }
 }
 
-impl Drop for Counted {
+impl Drop for CountedBody {
     fn drop(&mut self) {
         self.counters.http_bytes.add(self.bytes);
-        let Some(Parcel {
+        let Some(CountedDelivery {
             to,
             delivery,
             log,
@@ -112,12 +112,12 @@ impl Drop for Counted {
         if whole && to.verified && loaders.get(file).is_some() {
             loaders.attempts(|attempts| attempts.loaded(mac));
         }
-        let course = Course {
+        let transfer = Transfer {
             bytes,
             took,
             resent: 0,
             broken: (!whole).then(|| "the connection ended".to_owned()),
         };
-        log.mark_of(&to, delivery.ended(course));
+        log.mark_of(&to, delivery.ended(transfer));
     }
 }

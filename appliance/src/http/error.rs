@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 use netboot::api::types::ErrorBody;
-use netboot::base::refusal::{Code, Refusal};
+use netboot::base::refusal::{Refusal, RefusalCode};
 use serde::Serialize;
 
 /// A refusal on its way out. The caller gets the whole of one that the caller can mend; the details of a fault of the
@@ -26,38 +26,40 @@ impl From<Refusal> for Refused {
 
 /// A fault of the appliance itself; `error` is for the log.
 pub fn broken(error: &anyhow::Error) -> Refused {
-    Refused(Refusal::new(Code::Internal, format!("{error:#}")))
+    Refused(Refusal::new(RefusalCode::Internal, format!("{error:#}")))
 }
 
 /// Exhaustive on purpose: a new code does not compile without a decision.
-fn status(code: Code) -> StatusCode {
+fn status(code: RefusalCode) -> StatusCode {
     match code {
-        Code::BadMac | Code::BadJson | Code::BadName => StatusCode::BAD_REQUEST,
-        Code::Unauthorized => StatusCode::UNAUTHORIZED,
-        Code::UnknownHost | Code::NotFound => StatusCode::NOT_FOUND,
-        Code::DuplicateMac
-        | Code::DuplicateName
-        | Code::WrongState
-        | Code::TicketUsed
-        | Code::TooEarly
-        | Code::ConfirmFirst => StatusCode::CONFLICT,
-        Code::AlreadyReceived | Code::InstallSuperseded => StatusCode::GONE,
-        Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Code::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
-        Code::UnknownProfile
-        | Code::UnknownInstall
-        | Code::UnknownRelease
-        | Code::PlanRefused
-        | Code::PublishFailed => StatusCode::UNPROCESSABLE_ENTITY,
-        Code::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
-        Code::Internal | Code::Unknown => StatusCode::INTERNAL_SERVER_ERROR,
+        RefusalCode::BadMac | RefusalCode::BadJson | RefusalCode::BadName => {
+            StatusCode::BAD_REQUEST
+        }
+        RefusalCode::Unauthorized => StatusCode::UNAUTHORIZED,
+        RefusalCode::UnknownHost | RefusalCode::NotFound => StatusCode::NOT_FOUND,
+        RefusalCode::DuplicateMac
+        | RefusalCode::DuplicateName
+        | RefusalCode::WrongState
+        | RefusalCode::TicketUsed
+        | RefusalCode::TooEarly
+        | RefusalCode::ConfirmFirst => StatusCode::CONFLICT,
+        RefusalCode::AlreadyReceived | RefusalCode::InstallSuperseded => StatusCode::GONE,
+        RefusalCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        RefusalCode::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
+        RefusalCode::UnknownProfile
+        | RefusalCode::UnknownInstall
+        | RefusalCode::UnknownRelease
+        | RefusalCode::PlanRefused
+        | RefusalCode::PublishFailed => StatusCode::UNPROCESSABLE_ENTITY,
+        RefusalCode::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        RefusalCode::Internal | RefusalCode::Unknown => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 
 /// What a caller may know of a fault inside: that there is one, and where to look.
-fn outside(code: Code) -> Refusal {
+fn outside(code: RefusalCode) -> Refusal {
     let message = match code {
-        Code::StoreUnavailable => "the appliance cannot write to its store at the moment",
+        RefusalCode::StoreUnavailable => "the appliance cannot write to its store at the moment",
         _ => "something in the appliance failed",
     };
     Refusal::new(code, message).tip("on the appliance, read `journalctl -u pxe-appliance`")
@@ -75,7 +77,7 @@ impl IntoResponse for Refused {
         let error = if status.is_server_error() {
             tracing::error!(?code, cause = %message, ?facts, "failed");
             outside(*code)
-        } else if *code == Code::ConfirmFirst {
+        } else if *code == RefusalCode::ConfirmFirst {
             // Asked again every few seconds; the journal has it once.
             tracing::debug!(?code, reason = %message, "waits");
             self.0
@@ -106,7 +108,7 @@ pub fn forbidden(refusal: Refusal) -> Response {
 
 /// A body that did not arrive in time (408): a caller that is merely slow may try again.
 pub fn too_slow() -> Response {
-    let refusal = Refusal::new(Code::BadJson, "the body did not arrive in time");
+    let refusal = Refusal::new(RefusalCode::BadJson, "the body did not arrive in time");
     let mut response = Refused(refusal).into_response();
     *response.status_mut() = StatusCode::REQUEST_TIMEOUT;
     response
@@ -123,7 +125,7 @@ pub fn not_now(refusal: Refusal, wait: Duration) -> Response {
 /// For every path and method that no route takes.
 pub async fn no_such_route() -> Refused {
     Refused(Refusal::new(
-        Code::NotFound,
+        RefusalCode::NotFound,
         "no such call; the appliance may be of another version",
     ))
 }
@@ -143,7 +145,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_fault_inside_leaks_neither_path_nor_os_text() {
-        for code in [Code::StoreUnavailable, Code::Internal, Code::Unknown] {
+        for code in [
+            RefusalCode::StoreUnavailable,
+            RefusalCode::Internal,
+            RefusalCode::Unknown,
+        ] {
             let refusal = Refusal::new(
                 code,
                 "cannot sync `/var/lib/pxe-appliance/store/db`: No space left on device (os error 28)",
@@ -162,7 +168,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_travels_whole() {
-        let refusal = Refusal::new(Code::UnknownProfile, "no profile named `web-1`")
+        let refusal = Refusal::new(RefusalCode::UnknownProfile, "no profile named `web-1`")
             .fact("known profiles: db, web-01")
             .tip("did you mean `web-01`?");
         let (status, text) = body(refusal.clone().into()).await;
@@ -174,23 +180,23 @@ mod tests {
     #[test]
     fn statuses_are_those_of_the_contract() {
         for (code, want) in [
-            (Code::BadMac, 400),
-            (Code::BadJson, 400),
-            (Code::Unauthorized, 401),
-            (Code::UnknownHost, 404),
-            (Code::DuplicateMac, 409),
-            (Code::WrongState, 409),
-            (Code::TicketUsed, 409),
-            (Code::TooEarly, 409),
-            (Code::ConfirmFirst, 409),
-            (Code::AlreadyReceived, 410),
-            (Code::InstallSuperseded, 410),
-            (Code::TooLarge, 413),
-            (Code::TooManyAttempts, 429),
-            (Code::UnknownProfile, 422),
-            (Code::UnknownInstall, 422),
-            (Code::PlanRefused, 422),
-            (Code::StoreUnavailable, 503),
+            (RefusalCode::BadMac, 400),
+            (RefusalCode::BadJson, 400),
+            (RefusalCode::Unauthorized, 401),
+            (RefusalCode::UnknownHost, 404),
+            (RefusalCode::DuplicateMac, 409),
+            (RefusalCode::WrongState, 409),
+            (RefusalCode::TicketUsed, 409),
+            (RefusalCode::TooEarly, 409),
+            (RefusalCode::ConfirmFirst, 409),
+            (RefusalCode::AlreadyReceived, 410),
+            (RefusalCode::InstallSuperseded, 410),
+            (RefusalCode::TooLarge, 413),
+            (RefusalCode::TooManyAttempts, 429),
+            (RefusalCode::UnknownProfile, 422),
+            (RefusalCode::UnknownInstall, 422),
+            (RefusalCode::PlanRefused, 422),
+            (RefusalCode::StoreUnavailable, 503),
         ] {
             assert_eq!(status(code).as_u16(), want, "{code:?}");
         }

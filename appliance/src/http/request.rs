@@ -11,7 +11,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use netboot::base::refusal::{Code, Refusal};
+use netboot::base::refusal::{Refusal, RefusalCode};
 use netboot::base::token::Digest;
 use serde::de::DeserializeOwned;
 use subtle::ConstantTimeEq;
@@ -47,7 +47,7 @@ fn unread(rejection: &BytesRejection) -> Refused {
     match rejection {
         BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
             Refused(Refusal::new(
-                Code::TooLarge,
+                RefusalCode::TooLarge,
                 format!("the body is larger than {BODY_LIMIT} bytes"),
             ))
         }
@@ -65,7 +65,7 @@ pub fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refused> {
 
 /// A body that is not what the call takes.
 pub fn bad_json(what: impl Into<String>) -> Refused {
-    Refused(Refusal::new(Code::BadJson, what))
+    Refused(Refusal::new(RefusalCode::BadJson, what))
 }
 
 /// What is wrong with a body and where, without a word of the body: it may hold a session.
@@ -118,7 +118,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Bearer {
             .map(|(_, secret)| Self(secret_hash(secret.trim())))
             .ok_or_else(|| {
                 Refused(Refusal::new(
-                    Code::Unauthorized,
+                    RefusalCode::Unauthorized,
                     "the call carries no `Authorization: Bearer`",
                 ))
             })
@@ -141,9 +141,9 @@ impl<S: Send + Sync> FromRequestParts<S> for FromAddress {
 }
 
 /// Who called over the network, for the record.
-pub struct Peer(pub String);
+pub struct PeerAddress(pub String);
 
-impl<S: Send + Sync> FromRequestParts<S> for Peer {
+impl<S: Send + Sync> FromRequestParts<S> for PeerAddress {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {

@@ -15,7 +15,7 @@ use expect_test::expect_file;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::admin::{self, Gate};
+use super::admin::{self, AdminAuth};
 use super::{node, public};
 use crate::keys::secret_hash;
 use crate::testing::bench::{Bench, MAC, send};
@@ -35,7 +35,7 @@ const METHODS: [Method; 6] = [
 /// By the name of each door.
 fn doors(bench: &Bench) -> [(&'static str, Router); 4] {
     let (components, segment) = (&bench.components, &bench.components.settings.segments()[0]);
-    let gate = Gate::new(
+    let admin_auth = AdminAuth::new(
         components.store.clone(),
         secret_hash(TOKEN),
         CancellationToken::new(),
@@ -52,7 +52,7 @@ fn doors(bench: &Bench) -> [(&'static str, Router); 4] {
         ("admin.socket", admin::router(components.admin.clone())),
         (
             "admin.listen",
-            admin::over_tls(components.admin.clone(), bench.uploads(), gate),
+            admin::over_tls(components.admin.clone(), bench.uploads(), admin_auth),
         ),
     ]
 }

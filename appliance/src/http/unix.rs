@@ -20,7 +20,7 @@ const MODE: u32 = 0o660;
 /// Who is at the other end of a connection, and when the service stops: a call that follows events has no
 /// other end.
 #[derive(Debug, Clone)]
-pub struct Caller {
+pub struct LocalCaller {
     pub uid: u32,
     pub stop: CancellationToken,
 }
@@ -109,9 +109,9 @@ pub async fn serve_unix(
 }
 
 /// The caller by its credentials; `None` if there are none, and then there is no call.
-fn caller(stream: &UnixStream, stop: &CancellationToken) -> Option<Caller> {
+fn caller(stream: &UnixStream, stop: &CancellationToken) -> Option<LocalCaller> {
     match stream.peer_cred() {
-        Ok(credentials) => Some(Caller {
+        Ok(credentials) => Some(LocalCaller {
             uid: credentials.uid(),
             stop: stop.clone(),
         }),
@@ -131,7 +131,7 @@ mod tests {
 
     use super::*;
 
-    async fn who(ConnectInfo(caller): ConnectInfo<Caller>) -> String {
+    async fn who(ConnectInfo(caller): ConnectInfo<LocalCaller>) -> String {
         caller.uid.to_string()
     }
 

@@ -13,7 +13,7 @@ use crate::files::durable;
 
 /// How its kernel and initrd come into their folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum Placement {
     /// They stay where they are.
     Copy,
     /// They are on this filesystem, and durable.
@@ -21,7 +21,7 @@ pub(super) enum Way {
 }
 
 /// Puts a whole installer in place, or leaves no file of it.
-pub(super) fn place(built: &InstallerFiles, way: Way, to: &Path) -> anyhow::Result<()> {
+pub(super) fn place(built: &InstallerFiles, way: Placement, to: &Path) -> anyhow::Result<()> {
     let aside = to.with_extension("new");
     for old in [&aside, &to.to_owned()] {
         if old.exists() {
@@ -32,8 +32,8 @@ pub(super) fn place(built: &InstallerFiles, way: Way, to: &Path) -> anyhow::Resu
     for (part, from) in [(KERNEL, &built.kernel), (INITRD, &built.initrd)] {
         let to = aside.join(part);
         match way {
-            Way::Move => fs::rename(from, to).context(part)?,
-            Way::Copy => {
+            Placement::Move => fs::rename(from, to).context(part)?,
+            Placement::Copy => {
                 let mut file = File::create_new(to)?;
                 io::copy(&mut File::open(from)?, &mut file).context(part)?;
                 file.sync_all()?;

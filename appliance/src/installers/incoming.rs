@@ -6,14 +6,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use netboot::base::refusal::{Code, Refusal};
-use netboot::base::token::{Digest, ShipmentId};
-use netboot::publish::installer::Part;
+use netboot::base::refusal::{Refusal, RefusalCode};
+use netboot::base::token::{Digest, UploadBatchId};
+use netboot::publish::installer::ImageFile;
 use netboot::publish::space_reservation::Item;
 
 use crate::files::budget::DiskBudget;
 use crate::files::durable;
-use crate::files::receive::{Expected, Receiving};
+use crate::files::receive::{ExpectedFile, FileReceiver};
 
 /// Beside the folders of the architectures.
 const NAME: &str = "incoming";
@@ -41,7 +41,7 @@ impl ReceivedParts {
     }
 
     /// Where a whole file is.
-    pub(super) fn file(&self, part: &Part) -> Option<PathBuf> {
+    pub(super) fn file(&self, part: &ImageFile) -> Option<PathBuf> {
         let file = self.dir.join(part.sha256.as_str());
         let whole = fs::metadata(&file).is_ok_and(|m| m.is_file() && m.len() == part.size);
         whole.then_some(file)
@@ -52,23 +52,23 @@ impl ReceivedParts {
         &self,
         name: &Digest,
         length: u64,
-        shipment: Option<ShipmentId>,
+        batch: Option<UploadBatchId>,
         room: &DiskBudget,
-    ) -> Result<Receiving, Refusal> {
+    ) -> Result<FileReceiver, Refusal> {
         if length > MOST {
             let message = format!("an installer's file has at most {MOST} bytes");
-            return Err(Refusal::new(Code::TooLarge, message).fact("nothing was changed"));
+            return Err(Refusal::new(RefusalCode::TooLarge, message).fact("nothing was changed"));
         }
-        let expected = Expected {
+        let expected = ExpectedFile {
             hash: octets(name),
             written: |hash| Digest::new(hash).to_string(),
             length: Some(length),
-            shipment,
+            batch,
             settles: Some(Item::Part(name.clone())),
             aside: self.dir.clone(),
             to: self.dir.join(name.as_str()),
         };
-        Receiving::begin(expected, room).await
+        FileReceiver::begin(expected, room).await
     }
 
     /// Deletes files that were not used within [`STAYS`].

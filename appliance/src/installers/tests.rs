@@ -33,8 +33,8 @@ fn path(letter: char) -> StorePath {
 }
 
 /// A file as a workstation sends it.
-async fn send(installers: &Installers, octets: &[u8]) -> Part {
-    let part = Part {
+async fn send(installers: &Installers, octets: &[u8]) -> ImageFile {
+    let part = ImageFile {
         sha256: Digest::new(Sha256::digest(octets).into()),
         size: octets.len() as u64,
     };
@@ -52,7 +52,7 @@ async fn request(installers: &Installers, letter: char) -> InstallerRequest {
     InstallerRequest {
         path: path(letter),
         source: FlakeSource::default(),
-        parts: Some(Parts {
+        parts: Some(InstallerManifest {
             arch: "x86_64".to_owned(),
             cmdline: format!("init={letter}"),
             kernel: send(installers, format!("kernel {letter}").as_bytes()).await,
@@ -173,7 +173,7 @@ async fn what_is_sent_is_what_it_should_be_or_nothing() {
     let name = Digest::new(Sha256::digest(b"kernel").into());
     let refusal = installers.receive(&name, 1 << 60, None).await;
     let refusal = refusal.expect_err("no machine has so much memory");
-    assert_eq!(refusal.code, Code::TooLarge, "{refusal}");
+    assert_eq!(refusal.code, RefusalCode::TooLarge, "{refusal}");
 
     let mut receiving = installers.receive(&name, 6, None).await.expect("space");
     receiving.take(b"kern").await.expect("takes");
@@ -190,12 +190,12 @@ async fn what_is_sent_is_what_it_should_be_or_nothing() {
     assert_eq!(incoming(), 0);
 
     let good = request(&installers, '1').await;
-    let changed = |change: &dyn Fn(&mut Parts)| {
+    let changed = |change: &dyn Fn(&mut InstallerManifest)| {
         let mut request = good.clone();
         change(request.parts.as_mut().expect("parts"));
         request
     };
-    let absent = Part {
+    let absent = ImageFile {
         sha256: name,
         size: 6,
     };
@@ -254,7 +254,7 @@ async fn an_installer_of_the_configuration_goes_first() {
     let own = InstallerImage {
         kernel: "/srv/kernel".into(),
         initrd: "/srv/initrd".into(),
-        image: Image {
+        image: BootImage {
             name: "own".to_owned(),
             arch: "x86_64".to_owned(),
             cmdline: String::new(),
@@ -273,7 +273,7 @@ async fn an_installer_of_the_configuration_goes_first() {
     let request = request(&installers, '2').await;
     let refusal = installers.publish(request, BTreeSet::default, Timestamp::default(), on_record);
     let refusal = refusal.expect_err("it would not be booted");
-    assert_eq!(refusal.code, Code::WrongState, "{refusal}");
+    assert_eq!(refusal.code, RefusalCode::WrongState, "{refusal}");
     assert!(refusal.facts[0].contains("[images.own]"), "{refusal:?}");
 }
 
@@ -309,7 +309,10 @@ async fn what_cannot_be_recorded_is_not_booted_and_what_cannot_be_booted_is_not_
         let mut asked = false;
         let refuse = |_: &PublishedInstaller| {
             asked = true;
-            Err(Refusal::new(Code::StoreUnavailable, "the disk is full"))
+            Err(Refusal::new(
+                RefusalCode::StoreUnavailable,
+                "the disk is full",
+            ))
         };
         let request = request(&installers, '2').await;
         let open = || installers.begun(|_| true);
@@ -362,13 +365,13 @@ fn a_record_is_stored_as_it_always_was() {
         published: Timestamp::from_millis(1000 * seconds),
         source: FlakeSource::default(),
     };
-    let record = Record {
+    let record = InstallerRecord {
         current: installer('2', 2),
         earlier: vec![installer('1', 1)],
     };
     let stored = r#"{"current":{"arch":"x86_64","path":"/nix/store/22222222222222222222222222222222-installer","published":"1970-01-01T00:00:02.000Z","source":{}},"earlier":[{"arch":"x86_64","path":"/nix/store/11111111111111111111111111111111-installer","published":"1970-01-01T00:00:01.000Z","source":{}}]}"#;
     assert_eq!(serde_json::to_string(&record).expect("writes"), stored);
-    let again: Record = serde_json::from_str(stored).expect("reads");
+    let again: InstallerRecord = serde_json::from_str(stored).expect("reads");
     assert_eq!(
         again.all().collect::<Vec<_>>(),
         record.all().collect::<Vec<_>>()

@@ -10,9 +10,9 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::file;
 
-pub(super) struct Safe(Identity);
+pub(super) struct DiskKeyVault(Identity);
 
-impl Safe {
+impl DiskKeyVault {
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
         let make = || {
             let text = Identity::generate().to_string();
@@ -28,12 +28,12 @@ impl Safe {
         Ok(Self(identity))
     }
 
-    pub(super) fn keep(&self, key: &str) -> anyhow::Result<String> {
+    pub(super) fn seal(&self, key: &str) -> anyhow::Result<String> {
         let sealed = age::encrypt(&self.0.to_public(), key.as_bytes());
         Ok(STANDARD.encode(sealed.context("cannot seal a disk key")?))
     }
 
-    pub(super) fn take(&self, kept: &str) -> anyhow::Result<String> {
+    pub(super) fn unseal(&self, kept: &str) -> anyhow::Result<String> {
         let sealed = STANDARD.decode(kept).context("a disk key is not base64")?;
         let key = age::decrypt(&self.0, &sealed).context(
             "a disk key was kept by another `keys/disks.key` than the one that is there",

@@ -20,7 +20,7 @@ use netboot_pin::refuse_others;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest as _, Sha256};
 
-use self::disks::Safe;
+use self::disks::DiskKeyVault;
 use self::signing::SigningKey;
 use self::tls::Tls;
 use crate::base::clock;
@@ -37,7 +37,7 @@ pub struct Keys {
     tls: Tls,
     signing: SigningKey,
     master: [u8; 32],
-    safe: Safe,
+    vault: DiskKeyVault,
     server_token: String,
     agent_token: String,
 }
@@ -57,7 +57,7 @@ impl Keys {
             tls: Tls::open(&dir)?,
             signing: SigningKey::open(&dir.join("cache.key"))?,
             master: master(&dir.join("master.key"))?,
-            safe: Safe::open(&dir.join("disks.key"))?,
+            vault: DiskKeyVault::open(&dir.join("disks.key"))?,
             server_token,
             agent_token,
         })
@@ -93,13 +93,13 @@ impl Keys {
     /// # Errors
     /// It cannot be sealed.
     pub fn keep_disk_key(&self, key: &str) -> anyhow::Result<String> {
-        self.safe.keep(key)
+        self.vault.seal(key)
     }
 
     /// # Errors
     /// It was kept by another appliance, or is damaged.
     pub fn open_disk_key(&self, kept: &str) -> anyhow::Result<String> {
-        self.safe.take(kept)
+        self.vault.unseal(kept)
     }
 
     pub fn server_token(&self) -> &str {

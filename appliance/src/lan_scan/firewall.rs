@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use netboot::doctor::firewall::{Answer, Knock, Protocol, Ruleset, iptables, nft};
+use netboot::doctor::firewall::{Admittance, ProbePacket, Protocol, Ruleset, iptables, nft};
 use tokio::process::Command;
 
 use crate::config::{Config, Dhcp};
@@ -21,31 +21,31 @@ pub struct FirewallPort {
     pub what: &'static str,
     /// `UDP 67`
     pub port: String,
-    pub answer: Answer,
+    pub answer: Admittance,
 }
 
 /// Every port of every LAN, in the order of a boot.
 pub async fn check(config: &Config, segments: &[Arc<Segment>]) -> Vec<FirewallPort> {
     let rules = rules().await;
     let knocks = segments.iter().flat_map(|segment| knocks(config, segment));
-    let ports = knocks.map(|(what, port, knock)| FirewallPort {
+    let ports = knocks.map(|(what, port, packet)| FirewallPort {
         answer: match &rules {
-            Ok(rules) => rules.admits(&knock),
-            Err(why) => Answer::Unclear(why.clone()),
+            Ok(rules) => rules.admits(&packet),
+            Err(why) => Admittance::Unclear(why.clone()),
         },
-        interface: knock.interface,
+        interface: packet.interface,
         what,
         port,
     });
     ports.collect()
 }
 
-fn knocks(config: &Config, segment: &Segment) -> Vec<(&'static str, String, Knock)> {
+fn knocks(config: &Config, segment: &Segment) -> Vec<(&'static str, String, ProbePacket)> {
     // Any of the ports that the kernel gives to sockets that ask for none (ip_local_port_range, ip(7)).
     const EPHEMERAL: u16 = 40_000;
 
     let (lan, address, ports) = (&segment.lan, &segment.address, &config.ports);
-    let knock = |protocol, port| Knock {
+    let packet = |protocol, port| ProbePacket {
         protocol,
         port,
         from_port: None,
@@ -55,27 +55,27 @@ fn knocks(config: &Config, segment: &Segment) -> Vec<(&'static str, String, Knoc
         broadcast: false,
         established: false,
     };
-    let dhcp = Knock {
+    let dhcp = ProbePacket {
         from_port: Some(68),
         broadcast: true,
-        ..knock(Protocol::Udp, ports.dhcp)
+        ..packet(Protocol::Udp, ports.dhcp)
     };
     // The acknowledgements of a transfer go to a port that the appliance sent from first.
-    let transfer = Knock {
+    let transfer = ProbePacket {
         established: true,
-        ..knock(Protocol::Udp, EPHEMERAL)
+        ..packet(Protocol::Udp, EPHEMERAL)
     };
     let udp = |port: u16| format!("UDP {port}");
-    let tcp = |what, port: u16| (what, format!("TCP {port}"), knock(Protocol::Tcp, port));
+    let tcp = |what, port: u16| (what, format!("TCP {port}"), packet(Protocol::Tcp, port));
     let mut knocks = match config.dhcp {
         Dhcp::Off => Vec::new(),
         Dhcp::Proxy | Dhcp::Server { .. } => vec![
             ("DHCP", udp(ports.dhcp), dhcp),
-            ("PXE", udp(ports.binl), knock(Protocol::Udp, ports.binl)),
+            ("PXE", udp(ports.binl), packet(Protocol::Udp, ports.binl)),
         ],
     };
     knocks.extend([
-        ("TFTP", udp(ports.tftp), knock(Protocol::Udp, ports.tftp)),
+        ("TFTP", udp(ports.tftp), packet(Protocol::Udp, ports.tftp)),
         ("TFTP transfers", "UDP, established".to_owned(), transfer),
         tcp("http.port", address.http_port),
         tcp("http.node-port", address.node_port),

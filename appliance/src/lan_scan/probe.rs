@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use netboot::base::mac::Mac;
 use netboot::dhcp::ethernet::{self, Datagram};
-use netboot::dhcp::other_servers::{Guise, Offer, Rival, discover, gather, read};
+use netboot::dhcp::other_servers::{ObservedOffer, OtherServer, ProbeAs, discover, gather, read};
 use tokio::time::Instant;
 
 use super::{LanScan, OtherServers};
 use crate::base::clock;
-use crate::net::{Hears, Lan, PacketSocket};
+use crate::net::{CaptureFilter, Lan, PacketSocket};
 
 /// The ports of DHCP clients and servers (RFC 2131 §4.1).
 const CLIENT: u16 = 68;
@@ -46,18 +46,18 @@ fn why(error: &io::Error) -> String {
     }
 }
 
-async fn question(lan: &Lan, mac: Mac, own: &[Ipv4Addr]) -> io::Result<Vec<Rival>> {
-    let socket = PacketSocket::open(&lan.interface, Hears::Udp(CLIENT))?;
-    let questions = Guise::ALL.map(|guise| (u32::from_be_bytes(clock::random()), guise));
+async fn question(lan: &Lan, mac: Mac, own: &[Ipv4Addr]) -> io::Result<Vec<OtherServer>> {
+    let socket = PacketSocket::open(&lan.interface, CaptureFilter::Udp(CLIENT))?;
+    let questions = ProbeAs::ALL.map(|probe_as| (u32::from_be_bytes(clock::random()), probe_as));
     let xids = questions.map(|(xid, _)| xid);
     let ask_all = async || {
-        for (xid, guise) in questions {
+        for (xid, probe_as) in questions {
             let question = Datagram {
                 from_card: mac.octets(),
                 to_card: ethernet::EVERYBODY,
                 from: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, CLIENT),
                 to: SocketAddrV4::new(Ipv4Addr::BROADCAST, SERVER),
-                payload: &discover(mac, xid, guise),
+                payload: &discover(mac, xid, probe_as),
             };
             if let Some(frame) = question.frame() {
                 socket.send(&frame).await?;
@@ -81,7 +81,11 @@ async fn question(lan: &Lan, mac: Mac, own: &[Ipv4Addr]) -> io::Result<Vec<Rival
 }
 
 /// The next packet to port 68, if it is an answer to us.
-async fn receive(socket: &PacketSocket, mac: Mac, xids: &[u32]) -> io::Result<Option<Offer>> {
+async fn receive(
+    socket: &PacketSocket,
+    mac: Mac,
+    xids: &[u32],
+) -> io::Result<Option<ObservedOffer>> {
     let mut buffer = [0; 2048];
     let length = socket.receive(&mut buffer).await?;
     let datagram = buffer.get(..length).and_then(Datagram::read);
@@ -92,15 +96,15 @@ async fn receive(socket: &PacketSocket, mac: Mac, xids: &[u32]) -> io::Result<Op
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecondServer {
     pub interface: String,
-    pub rivals: Vec<Rival>,
+    pub other_servers: Vec<OtherServer>,
 }
 
 /// In the form of every error: the fact, what belongs to it, what to do.
 impl std::fmt::Display for SecondServer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "another DHCP server answers on `{}`", self.interface)?;
-        for rival in &self.rivals {
-            writeln!(f, "  {rival}")?;
+        for other_server in &self.other_servers {
+            writeln!(f, "  {other_server}")?;
         }
         writeln!(
             f,
@@ -127,11 +131,14 @@ pub async fn alone(lans: &[Lan], scan: &LanScan) -> Result<(), SecondServer> {
     let own: Vec<Ipv4Addr> = lans.iter().map(|lan| lan.address).collect();
     let asked = lans.iter().map(|lan| ask(lan, &own));
     for found in futures_util::future::join_all(asked).await {
-        let rivals = found.servers.iter().flatten().filter(|r| r.dhcp);
-        let rivals: Vec<Rival> = rivals.cloned().collect();
-        if !rivals.is_empty() {
+        let other_servers = found.servers.iter().flatten().filter(|r| r.dhcp);
+        let other_servers: Vec<OtherServer> = other_servers.cloned().collect();
+        if !other_servers.is_empty() {
             let interface = found.interface;
-            return Err(SecondServer { interface, rivals });
+            return Err(SecondServer {
+                interface,
+                other_servers,
+            });
         }
         scan.keep_other_servers(found);
     }
@@ -147,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_second_server_is_named_with_both_ways_out() {
-        let rival = |last: u8, boot_file: Option<&str>| Rival {
+        let other_server = |last: u8, boot_file: Option<&str>| OtherServer {
             server: Ipv4Addr::new(10, 77, 0, last),
             dhcp: true,
             pxe: boot_file.is_some(),
@@ -155,7 +162,7 @@ mod tests {
         };
         let second = SecondServer {
             interface: "enp1s0".to_owned(),
-            rivals: vec![rival(254, None), rival(2, Some("pxelinux.0"))],
+            other_servers: vec![other_server(254, None), other_server(2, Some("pxelinux.0"))],
         };
         expect![[r#"
             error: another DHCP server answers on `enp1s0`

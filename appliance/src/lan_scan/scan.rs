@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use netboot::base::timestamp::Timestamp;
-use netboot::dhcp::other_servers::Rival;
+use netboot::dhcp::other_servers::OtherServer;
 use parking_lot::Mutex;
 
 use super::firewall::FirewallPort;
@@ -14,7 +14,7 @@ pub struct OtherServers {
     pub interface: String,
     pub at: Timestamp,
     /// The servers that answered, or why none could be asked.
-    pub servers: Result<Vec<Rival>, String>,
+    pub servers: Result<Vec<OtherServer>, String>,
 }
 
 /// Written by the watch over the LANs, read by `doctor` and the metrics.

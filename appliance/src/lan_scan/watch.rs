@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use netboot::dhcp::other_servers::{Concern, Mode, concerns};
-use netboot::doctor::firewall::Answer;
+use netboot::dhcp::other_servers::{Concern, DhcpMode, concerns};
+use netboot::doctor::firewall::Admittance;
 use tokio_util::sync::CancellationToken;
 
 use super::firewall::{self, FirewallPort};
@@ -65,7 +65,7 @@ async fn ask_for_servers(settings: &Settings, scan: &LanScan) {
     }
 }
 
-fn report(mode: Option<Mode>, result: &OtherServers) {
+fn report(mode: Option<DhcpMode>, result: &OtherServers) {
     let interface = &result.interface;
     let servers = match &result.servers {
         Ok(servers) => servers,
@@ -98,8 +98,8 @@ fn report_firewall(ports: &[FirewallPort]) {
     for port_of in ports {
         let (interface, what, port) = (&port_of.interface, port_of.what, &port_of.port);
         match &port_of.answer {
-            Answer::Open => {}
-            Answer::Closed(by) => {
+            Admittance::Open => {}
+            Admittance::Closed(by) => {
                 let tip = "let it in on this interface";
                 tracing::warn!(
                     interface,
@@ -110,8 +110,8 @@ fn report_firewall(ports: &[FirewallPort]) {
                     "the firewall is closed"
                 );
             }
-            Answer::Unclear(why) if reasons.contains(&why.as_str()) => {}
-            Answer::Unclear(why) => {
+            Admittance::Unclear(why) if reasons.contains(&why.as_str()) => {}
+            Admittance::Unclear(why) => {
                 reasons.push(why);
                 tracing::info!(
                     interface,
@@ -123,7 +123,10 @@ fn report_firewall(ports: &[FirewallPort]) {
             }
         }
     }
-    if ports.iter().all(|port_of| port_of.answer == Answer::Open) {
+    if ports
+        .iter()
+        .all(|port_of| port_of.answer == Admittance::Open)
+    {
         tracing::info!("the firewall is open for everything that machines call");
     }
 }

@@ -6,5 +6,5 @@ mod route;
 mod segment;
 
 pub use interfaces::{Interface, Lan, NoLan, choose, interfaces};
-pub(crate) use packet_socket::{Hears, PacketSocket};
+pub(crate) use packet_socket::{CaptureFilter, PacketSocket};
 pub use segment::Segment;

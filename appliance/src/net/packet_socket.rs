@@ -12,7 +12,7 @@ use tokio::io::unix::AsyncFd;
 
 /// Which frames a packet socket receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Hears {
+pub(crate) enum CaptureFilter {
     /// It only sends.
     Nothing,
     Arp,
@@ -29,21 +29,21 @@ pub(crate) struct PacketSocket {
 impl PacketSocket {
     /// # Errors
     /// No `CAP_NET_RAW`; no such interface, or one that is no Ethernet.
-    pub(crate) fn open(interface: &str, hears: Hears) -> io::Result<Self> {
+    pub(crate) fn open(interface: &str, hears: CaptureFilter) -> io::Result<Self> {
         let link = link(interface)?;
         let no_card = || io::Error::other(format!("`{interface}` has no Ethernet address"));
         let octets = link.addr().ok_or_else(no_card)?;
         let card = Mac::new(octets).map_err(|_| no_card())?;
 
         let protocol = match hears {
-            Hears::Nothing => 0,
-            Hears::Arp => ethernet::ARP,
-            Hears::Udp(_) => ethernet::IPV4,
+            CaptureFilter::Nothing => 0,
+            CaptureFilter::Arp => ethernet::ARP,
+            CaptureFilter::Udp(_) => ethernet::IPV4,
         };
         // The kernel wants it in network order.
         let protocol = Protocol::from(i32::from(protocol.to_be()));
         let mut socket = Socket::new(Domain::PACKET, Type::RAW, Some(protocol))?;
-        if let Hears::Udp(port) = hears {
+        if let CaptureFilter::Udp(port) = hears {
             socket.attach_filter(&to_port(port))?;
         }
         socket.set_nonblocking(true)?;

@@ -1,6 +1,6 @@
 //! A LAN as a machine on it sees the appliance.
 
-use netboot::base::address::Address;
+use netboot::base::address::ApplianceAddress;
 
 use super::interfaces::Lan;
 
@@ -8,5 +8,5 @@ use super::interfaces::Lan;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Segment {
     pub lan: Lan,
-    pub address: Address,
+    pub address: ApplianceAddress,
 }

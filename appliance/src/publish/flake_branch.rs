@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use netboot::api::types::{InstallerRequest, PublishRequest};
 use netboot::base::refusal::Refusal;
-use nix_publish::flake::{Flake, Offers, Output, build, let_go};
+use nix_publish::flake::{Flake, FlakeOutput, FlakeOutputs, build, let_go};
 use nix_publish::selection::{Omission, Selection};
 use nix_publish::{publish_failed, system};
 
-use super::follow::Branch;
+use super::follow::BranchSource;
 use crate::config::settings::Settings;
 use crate::installers::Installers;
 use crate::publish::publisher::Publisher;
@@ -44,7 +44,7 @@ impl FlakeBranch {
     }
 
     /// What is to be published of a flake that offers this: as `pxe-admin publish` without a name selects it.
-    fn selection(&self, offers: &Offers) -> Selection {
+    fn selection(&self, offers: &FlakeOutputs) -> Selection {
         let kernels = self.settings.kernels();
         let installers: Vec<_> = kernels
             .iter()
@@ -54,7 +54,7 @@ impl FlakeBranch {
     }
 }
 
-impl Branch for FlakeBranch {
+impl BranchSource for FlakeBranch {
     type Commit = Flake;
 
     async fn head(&self) -> Result<(String, Flake), Refusal> {
@@ -90,14 +90,14 @@ impl Branch for FlakeBranch {
         let all: Vec<_> = evaluated.iter().collect();
         let _built = build(&all, Some(&self.roots), &mut |_, _| {}).await?;
         for made in &evaluated {
-            if let Output::System(_) = made.output {
+            if let FlakeOutput::System(_) = made.output {
                 system::inspect(&made.path)?;
             }
         }
         for made in evaluated {
             let source = flake.source().clone();
             match made.output {
-                Output::System(system) => {
+                FlakeOutput::System(system) => {
                     let request = PublishRequest {
                         system,
                         toplevel: made.path,
@@ -109,7 +109,7 @@ impl Branch for FlakeBranch {
                         tracing::info!(system = %release.system, number = release.number, "published");
                     }
                 }
-                Output::Installer(_) => {
+                FlakeOutput::Installer(_) => {
                     let request = InstallerRequest {
                         path: made.path,
                         source,
@@ -134,7 +134,7 @@ mod tests {
         let branch = bench.branch("/srv/lab");
         let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
         let systems = names(&["plain", "server", "worker"]);
-        let installer = Output::Installer("x86_64".to_owned());
+        let installer = FlakeOutput::Installer("x86_64".to_owned());
         for (name, systems, installers, with_installer, want) in [
             ("nothing", &systems[..], names(&["x86_64"]), true, &[][..]),
             (
@@ -154,7 +154,7 @@ mod tests {
                 &["profiles use the system `plain`, which the flake does not have"],
             ),
         ] {
-            let offers = Offers {
+            let offers = FlakeOutputs {
                 systems: systems.to_vec(),
                 installers,
             };

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use netboot::base::refusal::{Code, Refusal};
+use netboot::base::refusal::{Refusal, RefusalCode};
 use netboot::base::timestamp::Timestamp;
-use netboot::machine::state::World;
-use netboot::publish::branch_watch::{LOOK, Next, next, record_result};
+use netboot::machine::state::ApplianceState;
+use netboot::publish::branch_watch::{CommitAction, LOOK, next, record_result};
 use parking_lot::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +14,7 @@ use crate::base::clock::Clock;
 use crate::store::Store;
 
 /// Where commits come from, and how one becomes releases.
-pub trait Branch: Send + Sync {
+pub trait BranchSource: Send + Sync {
     /// A commit, to build this one whatever the branch has by then.
     type Commit: Send + Sync;
 
@@ -77,7 +77,7 @@ impl FollowStatus {
 /// Polls at once and then every so often, until told to stop.
 pub async fn follow(
     store: &Store,
-    branch: &impl Branch,
+    branch: &impl BranchSource,
     every: Duration,
     (status, clock): (&FollowStatus, Clock),
     stop: &CancellationToken,
@@ -94,13 +94,13 @@ pub async fn follow(
     }
 }
 
-async fn once(store: &Store, branch: &impl Branch, status: &FollowStatus, clock: Clock) {
+async fn once(store: &Store, branch: &impl BranchSource, status: &FollowStatus, clock: Clock) {
     // A timeout, which ends Nix: a server that accepts the connection and does not answer must not stop the polling for
     // ever.
     let head = tokio::time::timeout(LOOK, branch.head()).await;
     let head = head.unwrap_or_else(|_| {
         let message = format!("no answer within {} s", LOOK.as_secs());
-        Err(Refusal::new(Code::PublishFailed, message))
+        Err(Refusal::new(RefusalCode::PublishFailed, message))
     });
     let at = clock();
     status.note(PollResult {
@@ -113,9 +113,9 @@ async fn once(store: &Store, branch: &impl Branch, status: &FollowStatus, clock:
     let Ok((revision, commit)) = head else {
         return;
     };
-    match next(store.world().followed.as_ref(), &revision, at) {
-        Next::Nothing | Next::Later(_) => return,
-        Next::Publish => {}
+    match next(store.state().followed.as_ref(), &revision, at) {
+        CommitAction::Nothing | CommitAction::Later(_) => return,
+        CommitAction::Publish => {}
     }
     tracing::info!(revision, "publishing a commit of the flake's branch");
     status.seen().publishing = Some((revision.clone(), at));
@@ -127,7 +127,7 @@ async fn once(store: &Store, branch: &impl Branch, status: &FollowStatus, clock:
             tracing::error!(revision, why = told(refusal), "the commit is not published");
         }
     }
-    let record = move |_: &World, _| record_result(&revision, &result);
+    let record = move |_: &ApplianceState, _| record_result(&revision, &result);
     if let Err(refusal) = store.decide(record).await {
         // The commit will be published once more, which makes no new release.
         tracing::warn!(%refusal, "what came of the commit is not on record");

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use netboot::api::admin::{self, Built};
+use netboot::api::admin::{self, BuiltSystem};
 use netboot::api::types::{InstallerPublished, InstallerRequest, PublishRequest, Published};
-use netboot::base::refusal::{Code, Refusal};
+use netboot::base::refusal::{Refusal, RefusalCode};
 use netboot::base::release::PublishedInstaller;
-use netboot::machine::state::World;
+use netboot::machine::state::ApplianceState;
 use netboot::publish::installer;
 use tokio::runtime::Handle;
 
@@ -61,7 +61,7 @@ impl Publisher {
             Some(measured) => measured,
             None => turn.publish(&toplevel).await?,
         };
-        let built = Built {
+        let built = BuiltSystem {
             system,
             toplevel,
             closure_size: measured.closure_size,
@@ -69,7 +69,7 @@ impl Publisher {
             script: measured.system.script,
             source,
         };
-        let release = move |world: &World, now| admin::release(world, built, now);
+        let release = move |state: &ApplianceState, now| admin::release(state, built, now);
         let decided = self.store.decide(release).await?;
         drop(turn);
         Ok(Published {
@@ -102,7 +102,7 @@ impl Publisher {
         let published = tokio::task::spawn_blocking(publish).await;
         published.map_err(|error| {
             let message = format!("publishing an installer ended early: {error}");
-            Refusal::new(Code::Internal, message)
+            Refusal::new(RefusalCode::Internal, message)
         })?
     }
 
@@ -111,9 +111,9 @@ impl Publisher {
     /// # Errors
     /// The store takes no writes.
     pub async fn record_installers(&self) -> Result<(), Refusal> {
-        let world = self.store.world();
+        let state = self.store.state();
         self.installers.agree(|arch| {
-            let last = world.installers.iter().rfind(|i| i.arch == arch);
+            let last = state.installers.iter().rfind(|i| i.arch == arch);
             last.map(|installer| installer.path.clone())
         });
         for installer in self.installers.published() {
@@ -123,7 +123,7 @@ impl Publisher {
     }
 
     async fn record(&self, installer: PublishedInstaller) -> Result<(), Refusal> {
-        let record = move |world: &World, _| installer::published(world, installer);
+        let record = move |state: &ApplianceState, _| installer::published(state, installer);
         self.store.decide(record).await.map(|_| ())
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use netboot::dhcp::other_servers::Mode;
+use netboot::dhcp::other_servers::DhcpMode;
 use tokio::sync::{Notify, watch};
 
 use super::components::{Components, StateDir};
@@ -76,7 +76,7 @@ pub async fn bind(checked: Checked) -> anyhow::Result<Service> {
 /// What the scan before server mode found; an empty scan in the other modes.
 async fn no_second_server(config: &Config) -> anyhow::Result<LanScan> {
     let scan = LanScan::default();
-    if config.mode() == Some(Mode::Server) && !config.allow_second_server {
+    if config.mode() == Some(DhcpMode::Server) && !config.allow_second_server {
         lan_scan::probe::alone(&config.lans, &scan).await?;
     }
     Ok(scan)

@@ -6,9 +6,9 @@ use anyhow::Context;
 
 use crate::base::clock::Clock;
 use crate::base::counters::Counters;
-use crate::boot::Boot;
+use crate::boot::BootService;
 use crate::boot::log::BootLog;
-use crate::boot::timelines::Timelines;
+use crate::boot::traces::BootTraces;
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::config::settings::Settings;
@@ -32,7 +32,7 @@ pub(crate) struct StateDir {
     pub(crate) keys: Keys,
     cache: Cache,
     store: Store,
-    timelines: Timelines,
+    traces: BootTraces,
     installers: Installers,
 }
 
@@ -48,13 +48,13 @@ impl StateDir {
         let cache = Cache::open(dir, keys.cache_secret_file(), room.clone());
         let cache = cache.context("cannot open the cache")?;
         let store = Store::open(dir, clock).context("cannot open the store")?;
-        let timelines = Timelines::open(dir, clock);
+        let traces = BootTraces::open(dir, clock);
         let installers = Installers::open(dir, &config.images, room)?;
         Ok(Self {
             keys,
             cache,
             store,
-            timelines,
+            traces,
             installers,
         })
     }
@@ -67,7 +67,7 @@ pub(crate) struct Components {
     pub(crate) keys: Arc<Keys>,
     pub(crate) cache: Cache,
     pub(crate) installers: Arc<Installers>,
-    pub(crate) boot: Boot,
+    pub(crate) boot: BootService,
     pub(crate) counters: Arc<Counters>,
     pub(crate) scan: Arc<LanScan>,
     pub(crate) follow: Arc<FollowStatus>,
@@ -92,14 +92,14 @@ impl Components {
             keys,
             cache,
             store,
-            timelines,
+            traces,
             installers,
         } = state_dir;
         let (keys, installers) = (Arc::new(keys), Arc::new(installers));
         let counters = Arc::new(Counters::default());
         let follow = Arc::new(FollowStatus::default());
-        let log = BootLog::new(store.clone(), timelines);
-        let boot = Boot::new(&settings, &store, installers.clone(), loaders, log);
+        let log = BootLog::new(store.clone(), traces);
+        let boot = BootService::new(&settings, &store, installers.clone(), loaders, log);
         let publisher = Arc::new(Publisher::new(
             store.clone(),
             cache.clone(),

@@ -4,14 +4,14 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use netboot::base::address::Address;
+use netboot::base::address::ApplianceAddress;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::components::Components;
 use super::tasks::Tasks;
 use crate::config::{Config, Dhcp};
-use crate::dhcp::{self, Door, LanSocket};
+use crate::dhcp::{self, DhcpPort, LanSocket};
 use crate::http::plain::serve_plain;
 use crate::http::tls::serve_tls;
 use crate::http::{node, public};
@@ -24,7 +24,7 @@ pub(super) struct LanSockets {
     http: TcpListener,
     node: TcpListener,
     tftp: UdpSocket,
-    dhcp: Vec<(Door, LanSocket)>,
+    dhcp: Vec<(DhcpPort, LanSocket)>,
 }
 
 impl LanSockets {
@@ -35,8 +35,8 @@ impl LanSockets {
         let dhcp = match config.dhcp {
             Dhcp::Off => Vec::new(),
             Dhcp::Proxy | Dhcp::Server(_) => vec![
-                lan_socket(config, lan, Door::Dhcp)?,
-                lan_socket(config, lan, Door::Binl)?,
+                lan_socket(config, lan, DhcpPort::Dhcp)?,
+                lan_socket(config, lan, DhcpPort::Binl)?,
             ],
         };
         Ok(Self {
@@ -50,7 +50,7 @@ impl LanSockets {
 
     /// What machines on this LAN are told to call.
     pub(super) fn segment(&self, pin: &str) -> anyhow::Result<Arc<Segment>> {
-        let address = Address {
+        let address = ApplianceAddress {
             ip: self.lan.address,
             http_port: self.http.local_addr()?.port(),
             node_port: self.node.local_addr()?.port(),
@@ -83,7 +83,7 @@ pub(super) struct LanListeners {
     http: TcpListener,
     node: TcpListener,
     tftp: Tftp,
-    dhcp: Vec<(Door, LanSocket)>,
+    dhcp: Vec<(DhcpPort, LanSocket)>,
 }
 
 impl LanListeners {
@@ -121,8 +121,8 @@ impl LanListeners {
         tasks.add(named("TFTP"), async { Ok(served.await?) });
         for (door, socket) in dhcp {
             let name = match door {
-                Door::Dhcp => named("DHCP, port 67,"),
-                Door::Binl => named("DHCP, port 4011,"),
+                DhcpPort::Dhcp => named("DHCP, port 67,"),
+                DhcpPort::Binl => named("DHCP, port 4011,"),
             };
             let served = dhcp::serve(
                 components.dhcp.clone(),
@@ -146,10 +146,10 @@ fn udp(ip: Ipv4Addr, port: u16) -> anyhow::Result<UdpSocket> {
     socket.with_context(|| format!("cannot listen on {ip}, UDP port {port} (TFTP)"))
 }
 
-fn lan_socket(config: &Config, lan: &Lan, door: Door) -> anyhow::Result<(Door, LanSocket)> {
+fn lan_socket(config: &Config, lan: &Lan, door: DhcpPort) -> anyhow::Result<(DhcpPort, LanSocket)> {
     let (port, shared) = match door {
-        Door::Dhcp => (config.ports.dhcp, config.share_port),
-        Door::Binl => (config.ports.binl, false),
+        DhcpPort::Dhcp => (config.ports.dhcp, config.share_port),
+        DhcpPort::Binl => (config.ports.binl, false),
     };
     let interface = &lan.interface;
     let bound = if shared {
@@ -160,7 +160,7 @@ fn lan_socket(config: &Config, lan: &Lan, door: Door) -> anyhow::Result<(Door, L
     let mut socket = bound.map_err(|error| {
         let taken = error.kind() == std::io::ErrorKind::AddrInUse;
         let tips = match door {
-            Door::Dhcp if taken => {
+            DhcpPort::Dhcp if taken => {
                 "\n  another program of this host has that port\n\n  tip: to see which: ss -ulpn 'sport = :67'\n  \
                  tip: to listen beside it, write into appliance.toml: [dhcp] share-port = true"
             }
@@ -169,7 +169,7 @@ fn lan_socket(config: &Config, lan: &Lan, door: Door) -> anyhow::Result<(Door, L
         };
         anyhow!("cannot listen on {interface}, UDP port {port} (DHCP): {error}{tips}")
     })?;
-    if door == Door::Dhcp
+    if door == DhcpPort::Dhcp
         && matches!(config.dhcp, Dhcp::Server(_))
         && let Err(error) = socket.open_link(lan)
     {

@@ -19,7 +19,7 @@ pub fn start() {
     let lines = Layer::default()
         .with_writer(stderr)
         .with_ansi(stderr().is_terminal())
-        .event_format(Lines {
+        .event_format(LogLines {
             format: Format::default().with_target(false),
             have_priorities: is_journal(
                 &std::env::var("JOURNAL_STREAM").unwrap_or_default(),
@@ -40,12 +40,12 @@ fn is_journal(stream: &str, descriptor: impl AsFd) -> bool {
 }
 
 /// Lines as `F` makes them, after their priority if they have one.
-struct Lines<F> {
+struct LogLines<F> {
     format: F,
     have_priorities: bool,
 }
 
-impl<S, N, F> FormatEvent<S, N> for Lines<F>
+impl<S, N, F> FormatEvent<S, N> for LogLines<F>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -103,7 +103,7 @@ mod tests {
         let lines = Layer::default()
             .with_writer(move || written.clone())
             .with_ansi(false)
-            .event_format(Lines {
+            .event_format(LogLines {
                 format: Format::default().with_target(false).without_time(),
                 have_priorities,
             });

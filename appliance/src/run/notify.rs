@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use netboot::machine::event::Verdict;
+use netboot::machine::event::Decided;
 use sd_notify::NotifyState;
 use tokio_util::sync::CancellationToken;
 
@@ -17,9 +17,9 @@ pub async fn beat(
     tell: impl Fn(NotifyState<'static>),
     stop: CancellationToken,
 ) {
-    let nothing = || Verdict {
+    let nothing = || Decided {
         answer: Ok(()),
-        drafts: Vec::new(),
+        events: Vec::new(),
     };
     loop {
         let answered = tokio::select! {

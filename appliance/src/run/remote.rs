@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::components::Components;
 use super::tasks::Tasks;
 use crate::config::AdminListen;
-use crate::http::admin::{self, Gate, UploadState};
+use crate::http::admin::{self, AdminAuth, UploadState};
 use crate::http::tls::serve_tls;
 use crate::keys::admin_token;
 
@@ -94,7 +94,7 @@ impl RemoteListener {
         tasks: &mut Tasks,
         stop: &CancellationToken,
     ) {
-        let gate = Gate::new(components.store.clone(), self.token, stop.clone());
+        let gate = AdminAuth::new(components.store.clone(), self.token, stop.clone());
         let routes = admin::over_tls(components.admin.clone(), self.uploads, gate);
         let served = serve_tls(self.listener, tls.clone(), routes, stop.clone());
         tasks.add("admin.listen", async { Ok(served.await?) });

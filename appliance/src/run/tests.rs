@@ -14,13 +14,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::tasks::Tasks;
 use super::{bind, notify};
-use crate::testing::{House, KERNEL, MAC, boot, enroll, get, mac};
+use crate::testing::{KERNEL, MAC, TestConfig, boot, enroll, get, mac};
 
 const STOPS_IN: Duration = Duration::from_secs(2);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_stops_within_two_seconds_with_transfers_in_flight() {
-    let house = House::new(&boot(""));
+    let house = TestConfig::new(&boot(""));
     let bound = house.bind().await;
     let (components, tftp) = (bound.components().clone(), bound.tftp());
     let http = SocketAddr::from((
@@ -78,7 +78,7 @@ async fn it_stops_within_two_seconds_with_transfers_in_flight() {
 
 #[tokio::test]
 async fn what_was_written_down_is_there_after_a_restart() {
-    let house = House::new(&boot(""));
+    let house = TestConfig::new(&boot(""));
     for round in ["first", "second"] {
         let bound = house.bind().await;
         let components = bound.components().clone();
@@ -107,7 +107,7 @@ async fn what_was_written_down_is_there_after_a_restart() {
 async fn a_port_that_is_taken_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").await.expect("binds");
     let port = taken.local_addr().expect("an address").port();
-    let mut house = House::new(&boot(""));
+    let mut house = TestConfig::new(&boot(""));
     house.checked.config.config.http_port = port;
     let Err(error) = bind(house.checked.clone()).await else {
         panic!("two listen on one port");
@@ -138,7 +138,7 @@ async fn a_listener_that_dies_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_its_store_it_ends() {
-    let house = House::new(&boot(""));
+    let house = TestConfig::new(&boot(""));
     let bound = house.bind().await;
     let components = bound.components().clone();
     assert_eq!(components.store.trouble(), None);
@@ -158,7 +158,7 @@ async fn without_its_store_it_ends() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sign_of_life_comes_only_through_the_store() {
-    let house = House::new(&boot(""));
+    let house = TestConfig::new(&boot(""));
     let bound = house.bind().await;
     let store = bound.components().store.clone();
     let (said, mut heard) = tokio::sync::mpsc::unbounded_channel();

@@ -8,16 +8,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use netboot::base::timestamp::Timestamp;
-use netboot::dhcp::lease::{Change, Lease, Leases};
-use netboot::machine::event::{Draft, Event};
-use netboot::machine::state::World;
+use netboot::dhcp::lease::{Lease, LeaseChange, Leases};
+use netboot::machine::event::{Event, NewEvent};
+use netboot::machine::state::ApplianceState;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::files::Files;
-use super::job::{Done, Job, Outcome, Ruled, Settled, unavailable};
-use super::recover::Attached;
-use super::shared::Shared;
+use super::files::StoreFiles;
+use super::job::{CommitResult, DecisionJob, Done, Job, LeaseJob, unavailable};
+use super::recover::AttachedIndex;
+use super::shared::StoreState;
 use crate::base::clock::Clock;
 
 /// How many callers share one fsync. More would wait longer than they gain.
@@ -26,8 +26,8 @@ const GROUP: usize = 256;
 const IDLE: Duration = Duration::from_millis(500);
 
 pub(super) struct Committer {
-    pub(super) shared: Arc<Shared>,
-    pub(super) files: Files,
+    pub(super) shared: Arc<StoreState>,
+    pub(super) files: StoreFiles,
     pub(super) clock: Clock,
     /// What the rules work on.
     pub(super) leases: Leases,
@@ -52,19 +52,19 @@ pub(super) struct Waiting<T> {
 
 /// One batch between running and writing.
 pub(super) struct Pending {
-    pub world: Arc<World>,
+    pub state: Arc<ApplianceState>,
     /// Each with its JSON.
     pub events: Vec<(Event, String)>,
-    pub changes: Vec<Change>,
-    decided: Vec<Waiting<Arc<World>>>,
+    pub changes: Vec<LeaseChange>,
+    decided: Vec<Waiting<Arc<ApplianceState>>>,
     ruled: Vec<Waiting<()>>,
 }
 
 impl Committer {
     pub(super) fn new(
-        shared: Arc<Shared>,
-        files: Files,
-        attached: Option<Attached>,
+        shared: Arc<StoreState>,
+        files: StoreFiles,
+        attached: Option<AttachedIndex>,
         clock: Clock,
     ) -> Self {
         let mut committer = Self {
@@ -116,9 +116,9 @@ impl Committer {
         if leased.is_err() {
             self.unlease(&pending.changes);
         }
-        let world = self.shared.world();
+        let state = self.shared.state();
         for waiting in pending.decided {
-            waiting.answer(&kept, Arc::clone(&world));
+            waiting.answer(&kept, Arc::clone(&state));
         }
         for waiting in pending.ruled {
             waiting.answer(&leased, ());
@@ -128,7 +128,7 @@ impl Committer {
     /// Runs the jobs in their order, each on what those before it left.
     fn prepare(&mut self, jobs: Vec<Job>, closers: &mut Vec<oneshot::Sender<()>>) -> Pending {
         let mut pending = Pending {
-            world: self.shared.world(),
+            state: self.shared.state(),
             events: Vec::new(),
             changes: Vec::new(),
             decided: Vec::new(),
@@ -156,13 +156,13 @@ impl Committer {
         &self,
         pending: &mut Pending,
         now: Timestamp,
-        decision: impl FnOnce(&World, Timestamp) -> Settled,
+        decision: impl FnOnce(&ApplianceState, Timestamp) -> DecisionJob,
     ) {
         let before = pending.events.len();
         // A decision that panics must take neither the store nor its neighbours with it.
         let ran = catch_unwind(AssertUnwindSafe(|| {
-            let Settled { drafts, done } = decision(&pending.world, now);
-            self.note(pending, now, drafts)?;
+            let DecisionJob { events, done } = decision(&pending.state, now);
+            self.note(pending, now, events)?;
             Ok::<_, serde_json::Error>(done)
         }));
         match ran {
@@ -183,17 +183,17 @@ impl Committer {
         &self,
         pending: &mut Pending,
         now: Timestamp,
-        drafts: Vec<Draft>,
+        events: Vec<NewEvent>,
     ) -> serde_json::Result<()> {
-        for draft in drafts {
+        for new_event in events {
             let event = Event {
                 seq: self.files.journal.seq + 1 + pending.events.len() as u64,
                 at: now,
-                machine: draft.machine,
-                what: draft.what,
+                machine: new_event.machine,
+                what: new_event.what,
             };
             let payload = serde_json::to_string(&event)?;
-            Arc::make_mut(&mut pending.world).apply(&event);
+            Arc::make_mut(&mut pending.state).apply(&event);
             pending.events.push((event, payload));
         }
         Ok(())
@@ -202,30 +202,30 @@ impl Committer {
     /// Takes all but the first `kept` events out of the batch again.
     fn unnote(&self, pending: &mut Pending, kept: usize) {
         pending.events.truncate(kept);
-        let mut world = World::clone(&self.shared.world());
+        let mut state = ApplianceState::clone(&self.shared.state());
         for (event, _) in &pending.events {
-            world.apply(event);
+            state.apply(event);
         }
-        pending.world = Arc::new(world);
+        pending.state = Arc::new(state);
     }
 
     fn rule(
         &mut self,
         pending: &mut Pending,
         now: Timestamp,
-        rules: impl FnOnce(&mut Leases, Timestamp) -> Ruled,
+        rules: impl FnOnce(&mut Leases, Timestamp) -> LeaseJob,
     ) {
         match catch_unwind(AssertUnwindSafe(|| rules(&mut self.leases, now))) {
-            Ok(Ruled {
+            Ok(LeaseJob {
                 changes,
-                drafts,
+                events,
                 done,
             }) => {
                 pending.changes.extend(changes);
                 let needs_write = !pending.changes.is_empty();
                 pending.ruled.push(Waiting { done, needs_write });
                 let before = pending.events.len();
-                if let Err(error) = self.note(pending, now, drafts) {
+                if let Err(error) = self.note(pending, now, events) {
                     tracing::error!(%error, "what happened to a lease cannot be written down");
                     self.unnote(pending, before);
                 }
@@ -242,7 +242,7 @@ impl Committer {
     }
 
     /// Takes back what could not be written.
-    fn unlease(&mut self, changes: &[Change]) {
+    fn unlease(&mut self, changes: &[LeaseChange]) {
         let Some(durable) = &self.durable else { return };
         let now = (self.clock)();
         for change in changes {
@@ -251,8 +251,8 @@ impl Committer {
         }
     }
 
-    pub(super) fn use_index(&mut self, attached: Attached) {
-        let Attached {
+    pub(super) fn use_index(&mut self, attached: AttachedIndex) {
+        let AttachedIndex {
             index,
             leases,
             turn,
@@ -268,7 +268,7 @@ impl Committer {
 }
 
 impl<T> Waiting<T> {
-    fn answer(self, written: &Outcome<()>, answer: T) {
+    fn answer(self, written: &CommitResult<()>, answer: T) {
         (self.done)(match written {
             Err(refusal) if self.needs_write => Err(refusal.clone()),
             _ => Ok(answer),
@@ -297,9 +297,9 @@ impl Retry {
     }
 }
 
-pub(super) fn apply(leases: &mut BTreeMap<Ipv4Addr, Lease>, change: &Change) {
+pub(super) fn apply(leases: &mut BTreeMap<Ipv4Addr, Lease>, change: &LeaseChange) {
     match change {
-        Change::Put(lease) => leases.insert(lease.address, lease.clone()),
-        Change::Drop(address) => leases.remove(address),
+        LeaseChange::Put(lease) => leases.insert(lease.address, lease.clone()),
+        LeaseChange::Drop(address) => leases.remove(address),
     };
 }

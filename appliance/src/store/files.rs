@@ -33,7 +33,7 @@ impl Paths {
 }
 
 /// Everything that only the writer touches.
-pub(super) struct Files {
+pub(super) struct StoreFiles {
     pub paths: Paths,
     pub journal: Journal,
     pub sentinel: Sentinel,

@@ -2,65 +2,65 @@
 
 use std::sync::Arc;
 
-use netboot::api::types::Live;
+use netboot::api::types::EventLine;
 use netboot::base::mac::Mac;
-use netboot::base::refusal::{Code, Refusal};
+use netboot::base::refusal::{Refusal, RefusalCode};
 use netboot::base::timestamp::Timestamp;
-use netboot::dhcp::lease::{Leases, Ruling};
-use netboot::machine::event::{Draft, Event, Verdict};
-use netboot::machine::state::World;
+use netboot::dhcp::lease::{LeaseOutcome, Leases};
+use netboot::machine::event::{Decided, Event, NewEvent};
+use netboot::machine::state::ApplianceState;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use super::job::{Job, Outcome, Ruled, Settled};
+use super::job::{CommitResult, DecisionJob, Job, LeaseJob};
 use super::journal;
-use super::shared::Shared;
+use super::shared::StoreState;
 
 /// Cheap to clone: all clones are one store.
 #[derive(Clone)]
 pub struct Store {
     pub(super) jobs: mpsc::Sender<Job>,
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<StoreState>,
 }
 
 /// A decision that is durable.
 #[derive(Debug, Clone)]
-pub struct Decided<T> {
+pub struct Committed<T> {
     pub answer: T,
     /// As it is after the decision.
-    pub world: Arc<World>,
+    pub state: Arc<ApplianceState>,
     /// Whether anything was written down for it.
     pub changed: bool,
 }
 
 impl Store {
     /// The last durable state.
-    pub fn world(&self) -> Arc<World> {
-        self.shared.world()
+    pub fn state(&self) -> Arc<ApplianceState> {
+        self.shared.state()
     }
 
     /// Runs a pure decision on the latest state; its drafts are durable before this returns, also those
     /// that go with a refusal.
-    pub async fn decide<T, F>(&self, decision: F) -> Result<Decided<T>, Refusal>
+    pub async fn decide<T, F>(&self, decision: F) -> Result<Committed<T>, Refusal>
     where
         T: Send + 'static,
-        F: FnOnce(&World, Timestamp) -> Verdict<T> + Send + 'static,
+        F: FnOnce(&ApplianceState, Timestamp) -> Decided<T> + Send + 'static,
     {
         self.ask(|answered| {
-            Job::Decide(Box::new(move |world, now| {
-                let Verdict { answer, drafts } = decision(world, now);
-                let changed = !drafts.is_empty();
-                let done = Box::new(move |outcome: Outcome<Arc<World>>| {
-                    let decided = outcome.and_then(|world| {
-                        answer.map(|answer| Decided {
+            Job::Decide(Box::new(move |state, now| {
+                let Decided { answer, events } = decision(state, now);
+                let changed = !events.is_empty();
+                let done = Box::new(move |outcome: CommitResult<Arc<ApplianceState>>| {
+                    let decided = outcome.and_then(|state| {
+                        answer.map(|answer| Committed {
                             answer,
-                            world,
+                            state,
                             changed,
                         })
                     });
                     // The caller may have left; the decision stands all the same.
                     let _ = answered.send(decided);
                 });
-                Settled { drafts, done }
+                DecisionJob { events, done }
             }))
         })
         .await
@@ -71,21 +71,21 @@ impl Store {
     pub async fn lease<T, F>(&self, rules: F) -> Result<T, Refusal>
     where
         T: Send + 'static,
-        F: FnOnce(&mut Leases, Timestamp) -> Ruling<T> + Send + 'static,
+        F: FnOnce(&mut Leases, Timestamp) -> LeaseOutcome<T> + Send + 'static,
     {
         self.ask(|answered| {
             Job::Lease(Box::new(move |leases, now| {
-                let Ruling {
+                let LeaseOutcome {
                     answer,
                     changes,
                     notices,
                 } = rules(leases, now);
-                let done = Box::new(move |outcome: Outcome<()>| {
+                let done = Box::new(move |outcome: CommitResult<()>| {
                     let _ = answered.send(outcome.map(|()| answer));
                 });
-                Ruled {
+                LeaseJob {
                     changes,
-                    drafts: notices.into_iter().map(Draft::from).collect(),
+                    events: notices.into_iter().map(NewEvent::from).collect(),
                     done,
                 }
             }))
@@ -95,18 +95,20 @@ impl Store {
 
     async fn ask<T>(
         &self,
-        job: impl FnOnce(oneshot::Sender<Outcome<T>>) -> Job,
+        job: impl FnOnce(oneshot::Sender<CommitResult<T>>) -> Job,
     ) -> Result<T, Refusal> {
         let (answered, answer) = oneshot::channel();
         let closed = || {
-            Refusal::new(Code::StoreUnavailable, "the store is closed")
+            Refusal::new(RefusalCode::StoreUnavailable, "the store is closed")
                 .fact("the appliance is stopping; nothing was changed")
         };
         self.jobs.send(job(answered)).await.map_err(|_| closed())?;
         answer.await.unwrap_or_else(|_| {
-            Err(Refusal::new(Code::Internal, "the store gave no answer")
-                .fact("nothing was changed")
-                .tip("see the appliance's log"))
+            Err(
+                Refusal::new(RefusalCode::Internal, "the store gave no answer")
+                    .fact("nothing was changed")
+                    .tip("see the appliance's log"),
+            )
         })
     }
 
@@ -119,7 +121,7 @@ impl Store {
     ) -> Result<Vec<Event>, Refusal> {
         let index = self.shared.index();
         // An index that is being written to may be ahead of what is published, but never behind it.
-        let upto = self.shared.world().seq;
+        let upto = self.shared.state().seq;
         if let Some(index) = index {
             match index.events(machine, after, limit) {
                 Ok(mut events) => {
@@ -132,18 +134,21 @@ impl Store {
         let wanted = |event: &Event| machine.is_none() || event.machine == machine;
         journal::scan(&self.shared.journal, after, upto, limit, wanted).map_err(|error| {
             tracing::error!(%error, "the journal cannot be read");
-            Refusal::new(Code::StoreUnavailable, "the events cannot be read now")
-                .tip("see the appliance's log")
+            Refusal::new(
+                RefusalCode::StoreUnavailable,
+                "the events cannot be read now",
+            )
+            .tip("see the appliance's log")
         })
     }
 
     /// Everything that happens from now on: durable events as they become durable, and what was told.
-    pub fn live(&self) -> broadcast::Receiver<Live> {
+    pub fn live(&self) -> broadcast::Receiver<EventLine> {
         self.shared.live.subscribe()
     }
 
     /// Tells the listeners of `live` something that is not written down.
-    pub fn tell(&self, live: Live) {
+    pub fn tell(&self, live: EventLine) {
         // There may be no listener.
         let _ = self.shared.live.send(live);
     }
@@ -165,8 +170,8 @@ impl Store {
     /// Ends the writer by a fault of its own.
     #[cfg(test)]
     pub(crate) async fn kill_writer(&self) {
-        let job = Job::Decide(Box::new(|_, _| Settled {
-            drafts: Vec::new(),
+        let job = Job::Decide(Box::new(|_, _| DecisionJob {
+            events: Vec::new(),
             done: Box::new(|_| panic!("on purpose")),
         }));
         let _ = self.jobs.send(job).await;

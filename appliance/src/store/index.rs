@@ -118,8 +118,8 @@ fn by_machine(machine: Mac, seq: u64) -> [u8; 14] {
 /// An open index.
 pub(super) struct Index {
     dir: PathBuf,
-    db: Engine<sled::Db>,
-    trees: Engine<Vec<sled::Tree>>,
+    db: SledGuard<sled::Db>,
+    trees: SledGuard<Vec<sled::Tree>>,
     /// What is fsynced after each flush.
     file: File,
     blobs: Mutex<BTreeSet<OsString>>,
@@ -127,9 +127,9 @@ pub(super) struct Index {
 
 /// What sled keeps open. Dropping the last handle syncs its file and panics if that fails, in the thread of whichever
 /// reader came last.
-struct Engine<T>(Option<T>);
+struct SledGuard<T>(Option<T>);
 
-impl<T> Deref for Engine<T> {
+impl<T> Deref for SledGuard<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -137,7 +137,7 @@ impl<T> Deref for Engine<T> {
     }
 }
 
-impl<T> Drop for Engine<T> {
+impl<T> Drop for SledGuard<T> {
     fn drop(&mut self) {
         let engine = self.0.take();
         if catch_unwind(AssertUnwindSafe(|| drop(engine))).is_err() {
@@ -192,8 +192,8 @@ impl Index {
         let file = File::open(dir.join("db")).map_err(io_error)?;
         let index = Self {
             dir,
-            db: Engine(Some(db)),
-            trees: Engine(Some(trees)),
+            db: SledGuard(Some(db)),
+            trees: SledGuard(Some(trees)),
             file,
             blobs: Mutex::default(),
         };
@@ -413,7 +413,7 @@ mod tests {
                 panic!("on purpose");
             }
         }
-        let engine = Engine(Some(vec![Sour]));
+        let engine = SledGuard(Some(vec![Sour]));
         assert_eq!(engine.len(), 1);
         drop(engine);
     }

@@ -2,44 +2,44 @@
 
 use std::sync::Arc;
 
-use netboot::base::refusal::{Code, Refusal};
+use netboot::base::refusal::{Refusal, RefusalCode};
 use netboot::base::timestamp::Timestamp;
-use netboot::dhcp::lease::{Change, Leases};
-use netboot::machine::event::Draft;
-use netboot::machine::state::World;
+use netboot::dhcp::lease::{LeaseChange, Leases};
+use netboot::machine::event::NewEvent;
+use netboot::machine::state::ApplianceState;
 use tokio::sync::oneshot;
 
-pub(super) type Outcome<T> = Result<T, Refusal>;
+pub(super) type CommitResult<T> = Result<T, Refusal>;
 
-pub(super) type Done<T> = Box<dyn FnOnce(Outcome<T>) + Send>;
+pub(super) type Done<T> = Box<dyn FnOnce(CommitResult<T>) + Send>;
 
 /// A decision that was made, and who waits for it.
-pub(super) struct Settled {
-    pub drafts: Vec<Draft>,
-    pub done: Done<Arc<World>>,
+pub(super) struct DecisionJob {
+    pub events: Vec<NewEvent>,
+    pub done: Done<Arc<ApplianceState>>,
 }
 
 /// Lease rules that were run, and who waits for it.
-pub(super) struct Ruled {
-    pub changes: Vec<Change>,
+pub(super) struct LeaseJob {
+    pub changes: Vec<LeaseChange>,
     /// For the operator. An answer does not depend on them.
-    pub drafts: Vec<Draft>,
+    pub events: Vec<NewEvent>,
     pub done: Done<()>,
 }
 
-type Decision = dyn FnOnce(&World, Timestamp) -> Settled + Send;
+type DecideFn = dyn FnOnce(&ApplianceState, Timestamp) -> DecisionJob + Send;
 
-type Rules = dyn FnOnce(&mut Leases, Timestamp) -> Ruled + Send;
+type LeaseFn = dyn FnOnce(&mut Leases, Timestamp) -> LeaseJob + Send;
 
 pub(super) enum Job {
-    Decide(Box<Decision>),
-    Lease(Box<Rules>),
+    Decide(Box<DecideFn>),
+    Lease(Box<LeaseFn>),
     Close(oneshot::Sender<()>),
 }
 
 pub(super) fn unavailable(reason: &str) -> Refusal {
     Refusal::new(
-        Code::StoreUnavailable,
+        RefusalCode::StoreUnavailable,
         format!("the store takes no writes: {reason}"),
     )
     .fact("nothing was changed")

@@ -210,7 +210,7 @@ impl Journal {
         &self,
         after: u64,
         to: u64,
-        mut each: impl FnMut(&line::Line<'_>),
+        mut each: impl FnMut(&line::JournalLine<'_>),
     ) -> io::Result<()> {
         let Some(offset) = usize::try_from(after)
             .ok()

@@ -47,14 +47,14 @@ pub(super) fn render(seq: u64, chain: &Chain, payload: &str) -> String {
 
 /// A line that is whole by its own checksum. Whether it is in its place, only the chain can tell.
 #[derive(Debug)]
-pub(super) struct Line<'a> {
+pub(super) struct JournalLine<'a> {
     pub seq: u64,
     pub chain: String,
     pub payload: &'a str,
 }
 
 #[derive(Deserialize)]
-struct Frame<'a> {
+struct LineFrame<'a> {
     seq: u64,
     crc32c: String,
     chain: String,
@@ -63,14 +63,14 @@ struct Frame<'a> {
 }
 
 /// Reads a line without its line feed, or says what is wrong with it.
-pub(super) fn read(line: &[u8]) -> Result<Line<'_>, &'static str> {
-    let frame: Frame<'_> =
+pub(super) fn read(line: &[u8]) -> Result<JournalLine<'_>, &'static str> {
+    let frame: LineFrame<'_> =
         serde_json::from_slice(line).map_err(|_| "is not a line of a journal")?;
     let payload = frame.event.get();
     if frame.crc32c != format!("{:08x}", crc32c::crc32c(payload.as_bytes())) {
         return Err("does not match its checksum");
     }
-    Ok(Line {
+    Ok(JournalLine {
         seq: frame.seq,
         chain: frame.chain,
         payload,

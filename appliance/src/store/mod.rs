@@ -11,9 +11,9 @@
 mod committer;
 mod compare;
 mod files;
-mod folds;
 mod handle;
 mod index;
+mod index_records;
 mod job;
 mod journal;
 mod line;
@@ -27,4 +27,4 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use self::handle::{Decided, Store};
+pub use self::handle::{Committed, Store};

@@ -8,22 +8,22 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use netboot::machine::state::World;
+use netboot::machine::state::ApplianceState;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use parking_lot::RwLock;
 use tokio::sync::{broadcast, mpsc};
 
 use super::committer::Committer;
-use super::compare::Truth;
-use super::files::{Files, Paths};
+use super::compare::JournalView;
+use super::files::{Paths, StoreFiles};
 use super::handle::Store;
 use super::index::IndexError;
 use super::job::Job;
 use super::journal::Journal;
-use super::recover::{self, Attached};
+use super::recover::{self, AttachedIndex};
 use super::sentinel::Sentinel;
-use super::shared::{Shared, Trouble, chain};
+use super::shared::{StoreState, StoreTrouble, chain};
 use crate::base::clock::{self, Clock};
 use crate::files::durable;
 
@@ -48,32 +48,32 @@ impl Store {
         let lock = lock(&paths.lock)?;
         begin(&paths)?;
 
-        let (mut journal, mut world) = replayed(&paths)?;
+        let (mut journal, mut state) = replayed(&paths)?;
         let mut sentinel = Sentinel::open(&paths.sentinel, &journal.id)
             .with_context(|| format!("cannot open `{}`", paths.sentinel.display()))?;
-        let mut truth = Truth {
+        let mut journal_view = JournalView {
             journal: &mut journal,
-            world: &mut world,
+            state: &mut state,
             sentinel: &mut sentinel,
             leases: None,
         };
-        let (attached, trouble) = attached(&paths, &mut truth, clock)?;
+        let (attached, trouble) = attached(&paths, &mut journal_view, clock)?;
         tracing::info!(
-            events = world.seq,
-            machines = world.machines.len(),
-            releases = world.releases.len(),
+            events = state.seq,
+            machines = state.machines.len(),
+            releases = state.releases.len(),
             leases = attached.as_ref().map_or(0, |a| a.leases.len()),
             "the store is open"
         );
 
-        let shared = Arc::new(Shared {
-            world: RwLock::new(Arc::new(world)),
+        let shared = Arc::new(StoreState {
+            state: RwLock::new(Arc::new(state)),
             index: RwLock::new(None),
             trouble: RwLock::new(trouble),
             live: broadcast::Sender::new(BEHIND),
             journal: paths.journal.clone(),
         });
-        let files = Files {
+        let files = StoreFiles {
             paths,
             journal,
             sentinel,
@@ -86,9 +86,9 @@ impl Store {
 }
 
 /// The journal, and the state that its events make.
-fn replayed(paths: &Paths) -> anyhow::Result<(Journal, World)> {
-    let mut world = World::default();
-    let opened = Journal::open(&paths.journal, |event| world.apply(event));
+fn replayed(paths: &Paths) -> anyhow::Result<(Journal, ApplianceState)> {
+    let mut state = ApplianceState::default();
+    let opened = Journal::open(&paths.journal, |event| state.apply(event));
     let (journal, cut) = opened.context(
         "the store is not opened: restore its folder from a backup, or look at the journal",
     )?;
@@ -99,24 +99,24 @@ fn replayed(paths: &Paths) -> anyhow::Result<(Journal, World)> {
             "the journal's last line was torn by a crash, and is cut off"
         );
     }
-    Ok((journal, world))
+    Ok((journal, state))
 }
 
 /// The index in line with the journal; `None`, and why, on a full filesystem.
 fn attached(
     paths: &Paths,
-    truth: &mut Truth<'_>,
+    journal_view: &mut JournalView<'_>,
     clock: Clock,
-) -> anyhow::Result<(Option<Attached>, Trouble)> {
-    match recover::attach(paths, truth, clock()) {
-        Ok(attached) => Ok((Some(attached), Trouble::default())),
+) -> anyhow::Result<(Option<AttachedIndex>, StoreTrouble)> {
+    match recover::attach(paths, journal_view, clock()) {
+        Ok(attached) => Ok((Some(attached), StoreTrouble::default())),
         Err(IndexError::Full) => {
             // Machines that boot from their disks, and everybody who only reads, can go on.
             tracing::error!("the filesystem is full: the store is open for reading only");
             let text = chain(&IndexError::Full);
-            let trouble = Trouble {
+            let trouble = StoreTrouble {
                 index: Some(format!("the index: {text}")),
-                ..Trouble::default()
+                ..StoreTrouble::default()
             };
             Ok((None, trouble))
         }

@@ -6,7 +6,7 @@ const HEAD: usize = 5;
 
 /// Why a value is not what was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Damage {
+pub(super) enum RecordDamage {
     #[error("is too short for a record")]
     Short,
     #[error("has version {0}, which this program does not know")]
@@ -25,13 +25,13 @@ pub(super) fn seal(key: &[u8], payload: &[u8]) -> Vec<u8> {
 }
 
 /// The payload of a value found under `key`.
-pub(super) fn open<'a>(key: &[u8], value: &'a [u8]) -> Result<&'a [u8], Damage> {
-    let (head, payload) = value.split_at_checked(HEAD).ok_or(Damage::Short)?;
+pub(super) fn open<'a>(key: &[u8], value: &'a [u8]) -> Result<&'a [u8], RecordDamage> {
+    let (head, payload) = value.split_at_checked(HEAD).ok_or(RecordDamage::Short)?;
     if head[0] != VERSION {
-        return Err(Damage::Version(head[0]));
+        return Err(RecordDamage::Version(head[0]));
     }
     if head[1..] != checksum(key, payload).to_le_bytes() {
-        return Err(Damage::Checksum);
+        return Err(RecordDamage::Checksum);
     }
     Ok(payload)
 }
@@ -69,7 +69,7 @@ mod tests {
         fn a_value_under_another_key_is_noticed(key: [u8; 8], other: [u8; 8], payload: Vec<u8>) {
             prop_assume!(key != other);
             let value = seal(&key, &payload);
-            prop_assert_eq!(open(&other, &value), Err(Damage::Checksum));
+            prop_assert_eq!(open(&other, &value), Err(RecordDamage::Checksum));
         }
 
         #[test]

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use netboot::base::timestamp::Timestamp;
 use netboot::dhcp::lease::Lease;
 
-use super::compare::{Odd, Truth, compare};
+use super::compare::{Discrepancy, JournalView, compare};
 use super::files::Paths;
-use super::folds::{machine_records, release_records};
 use super::index::{Batch, Index, IndexError, Meta, Tree};
+use super::index_records::{machine_records, release_records};
 use crate::files::durable;
 
 /// The most events of a batch while the index catches up: bounds memory, and the time of one flush.
@@ -21,7 +21,7 @@ const ROOM: u64 = 8 << 20;
 const KEPT_ASIDE: usize = 3;
 
 /// An index in line with the journal, and the leases in it.
-pub(super) struct Attached {
+pub(super) struct AttachedIndex {
     pub index: Index,
     pub leases: BTreeMap<Ipv4Addr, Lease>,
     pub turn: u64,
@@ -33,10 +33,12 @@ pub(super) struct Attached {
 /// Only what may pass: no space, no permission, a lock. A damaged index is moved aside and built again.
 pub(super) fn attach(
     paths: &Paths,
-    truth: &mut Truth<'_>,
+    journal_view: &mut JournalView<'_>,
     now: Timestamp,
-) -> Result<Attached, IndexError> {
-    let first = !paths.index.exists() && truth.journal.seq == 0 && truth.sentinel.turn == Some(0);
+) -> Result<AttachedIndex, IndexError> {
+    let first = !paths.index.exists()
+        && journal_view.journal.seq == 0
+        && journal_view.sentinel.turn == Some(0);
     let opened = match paths.index.exists() || first {
         true => Index::open(&paths.index),
         false => Err(IndexError::Damaged("it is missing".to_owned())),
@@ -44,20 +46,20 @@ pub(super) fn attach(
     let (reason, salvaged) = match opened {
         Ok(index) => {
             let (mut leases, mut lost) = index.leases();
-            match compare(&index, truth, leases.len(), lost, first) {
-                Ok(turn) => return settle(index, truth, leases, turn),
-                Err(Odd::Passing(error)) => return Err(error),
-                Err(Odd::Wrong(reason)) => {
+            match compare(&index, journal_view, leases.len(), lost, first) {
+                Ok(turn) => return settle(index, journal_view, leases, turn),
+                Err(Discrepancy::Transient(error)) => return Err(error),
+                Err(Discrepancy::Mismatch(reason)) => {
                     let expected = index.meta().ok().flatten().map_or(0, |meta| meta.leases);
                     lost = lost.max(expected.saturating_sub(leases.len()));
-                    if truth.leases.is_none() && lost > 0 {
+                    if journal_view.leases.is_none() && lost > 0 {
                         tracing::warn!(
                             lost,
                             kept = leases.len(),
                             "leases in the index cannot be read"
                         );
                     }
-                    leases.retain(|_| truth.leases.is_none());
+                    leases.retain(|_| journal_view.leases.is_none());
                     (reason, leases)
                 }
             }
@@ -69,29 +71,29 @@ pub(super) fn attach(
     if durable::free_space(&paths.dir).map_err(IndexError::Io)? < ROOM {
         return Err(IndexError::Full);
     }
-    let leases = match truth.leases {
+    let leases = match journal_view.leases {
         Some(known) => known.values().cloned().collect(),
         None => salvaged,
     };
     tracing::warn!(
         %reason,
-        events = truth.journal.seq,
+        events = journal_view.journal.seq,
         leases = leases.len(),
         "the index is rebuilt from the journal"
     );
-    rebuild(paths, truth, leases, now)
+    rebuild(paths, journal_view, leases, now)
 }
 
 /// Catches up an index that is right as far as it goes.
 fn settle(
     index: Index,
-    truth: &mut Truth<'_>,
+    journal_view: &mut JournalView<'_>,
     mut leases: Vec<Lease>,
     mut turn: u64,
-) -> Result<Attached, IndexError> {
+) -> Result<AttachedIndex, IndexError> {
     let have = index.meta()?;
     let mut batch = Batch::default();
-    if let Some(known) = truth.leases {
+    if let Some(known) = journal_view.leases {
         // The leases that this process has acknowledged, without those that it has refused.
         for lease in &leases {
             batch.drop(Tree::Leases, &lease.address.octets());
@@ -101,13 +103,13 @@ fn settle(
         turn += 1;
     }
     let seq = have.as_ref().map_or(0, |meta| meta.seq);
-    if have.is_none() || seq < truth.journal.seq || batch.len() > 0 {
-        catch_up(&index, truth, batch, seq, leases.len(), turn)?;
+    if have.is_none() || seq < journal_view.journal.seq || batch.len() > 0 {
+        catch_up(&index, journal_view, batch, seq, leases.len(), turn)?;
     }
-    if truth.sentinel.turn != Some(turn) {
-        truth.sentinel.set(turn).map_err(IndexError::Io)?;
+    if journal_view.sentinel.turn != Some(turn) {
+        journal_view.sentinel.set(turn).map_err(IndexError::Io)?;
     }
-    Ok(Attached {
+    Ok(AttachedIndex {
         index,
         leases: leases.into_iter().map(|l| (l.address, l)).collect(),
         turn,
@@ -124,46 +126,46 @@ fn put_leases(batch: &mut Batch, leases: &[Lease]) {
 /// Writes the journal's events after `seq` into the index, with the world as it is now at the end.
 fn catch_up(
     index: &Index,
-    truth: &Truth<'_>,
+    journal_view: &JournalView<'_>,
     mut batch: Batch,
     mut seq: u64,
     leases: usize,
     turn: u64,
 ) -> Result<(), IndexError> {
     let meta = |seq, chain| Meta {
-        store: truth.journal.id.clone(),
+        store: journal_view.journal.id.clone(),
         seq,
         chain,
         turn,
         leases,
     };
-    let mut odd = None;
-    while seq < truth.journal.seq {
-        let to = truth.journal.seq.min(seq + STRIDE as u64);
+    let mut discrepancy = None;
+    while seq < journal_view.journal.seq {
+        let to = journal_view.journal.seq.min(seq + STRIDE as u64);
         let mut chain = String::new();
-        truth
+        journal_view
             .journal
             .replay(seq, to, |line| {
                 match serde_json::from_str(line.payload) {
                     Ok(event) => batch.event(&event, line.payload),
-                    Err(error) => odd = Some(error),
+                    Err(error) => discrepancy = Some(error),
                 }
                 chain.clone_from(&line.chain);
             })
             .map_err(IndexError::Io)?;
-        if let Some(error) = odd {
+        if let Some(error) = discrepancy {
             return Err(IndexError::Io(error.into()));
         }
         seq = to;
-        if seq < truth.journal.seq {
+        if seq < journal_view.journal.seq {
             index.commit(&batch, &meta(seq, chain))?;
             batch = Batch::default();
         }
     }
     // The world stands at the end of the journal, so its records go in with the last events.
     for (tree, records) in [
-        (Tree::Machines, machine_records(truth.world)),
-        (Tree::Releases, release_records(truth.world)),
+        (Tree::Machines, machine_records(journal_view.state)),
+        (Tree::Releases, release_records(journal_view.state)),
     ] {
         let records: BTreeMap<_, _> = records.into_iter().collect();
         index.each(tree, |key, _| {
@@ -176,25 +178,25 @@ fn catch_up(
             batch.put(tree, key, json);
         }
     }
-    index.commit(&batch, &meta(seq, hex::encode(truth.journal.chain)))
+    index.commit(&batch, &meta(seq, hex::encode(journal_view.journal.chain)))
 }
 
 /// Builds a whole index beside the old one, then changes their places.
 fn rebuild(
     paths: &Paths,
-    truth: &mut Truth<'_>,
+    journal_view: &mut JournalView<'_>,
     leases: Vec<Lease>,
     now: Timestamp,
-) -> Result<Attached, IndexError> {
+) -> Result<AttachedIndex, IndexError> {
     let io = IndexError::Io;
     if paths.fresh.exists() {
         std::fs::remove_dir_all(&paths.fresh).map_err(io)?;
     }
-    let turn = truth.sentinel.turn.unwrap_or(0) + 1;
+    let turn = journal_view.sentinel.turn.unwrap_or(0) + 1;
     let fresh = Index::open(&paths.fresh)?;
     let mut batch = Batch::default();
     put_leases(&mut batch, &leases);
-    catch_up(&fresh, truth, batch, 0, leases.len(), turn)?;
+    catch_up(&fresh, journal_view, batch, 0, leases.len(), turn)?;
     // sled finds its blobs by path, so it must not be open while its folder moves.
     drop(fresh);
     if paths.index.exists() {
@@ -205,8 +207,8 @@ fn rebuild(
     std::fs::rename(&paths.fresh, &paths.index).map_err(io)?;
     durable::sync_dir(&paths.dir).map_err(io)?;
     prune(&paths.dir);
-    truth.sentinel.set(turn).map_err(io)?;
-    Ok(Attached {
+    journal_view.sentinel.set(turn).map_err(io)?;
+    Ok(AttachedIndex {
         index: Index::open(&paths.index)?,
         leases: leases.into_iter().map(|l| (l.address, l)).collect(),
         turn,

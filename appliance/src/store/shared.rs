@@ -3,38 +3,38 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use netboot::api::types::Live;
-use netboot::machine::state::World;
+use netboot::api::types::EventLine;
+use netboot::machine::state::ApplianceState;
 use parking_lot::RwLock;
 use tokio::sync::broadcast;
 
 use super::index::{Index, IndexError};
 
 /// What the writer publishes.
-pub(super) struct Shared {
-    pub world: RwLock<Arc<World>>,
+pub(super) struct StoreState {
+    pub state: RwLock<Arc<ApplianceState>>,
     /// `None` while the index cannot be used; the journal answers then.
     pub index: RwLock<Option<Arc<Index>>>,
-    pub trouble: RwLock<Trouble>,
-    pub live: broadcast::Sender<Live>,
+    pub trouble: RwLock<StoreTrouble>,
+    pub live: broadcast::Sender<EventLine>,
     pub journal: PathBuf,
 }
 
 /// Why there are no writes.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Trouble {
+pub(super) struct StoreTrouble {
     pub journal: Option<String>,
     pub index: Option<String>,
 }
 
-impl Shared {
-    pub(super) fn world(&self) -> Arc<World> {
-        let world = self.world.read();
-        Arc::clone(&world)
+impl StoreState {
+    pub(super) fn state(&self) -> Arc<ApplianceState> {
+        let state = self.state.read();
+        Arc::clone(&state)
     }
 
-    pub(super) fn publish(&self, world: Arc<World>) {
-        *self.world.write() = world;
+    pub(super) fn publish(&self, state: Arc<ApplianceState>) {
+        *self.state.write() = state;
     }
 
     pub(super) fn index(&self) -> Option<Arc<Index>> {
@@ -46,12 +46,12 @@ impl Shared {
         *self.index.write() = index;
     }
 
-    pub(super) fn trouble(&self) -> Trouble {
+    pub(super) fn trouble(&self) -> StoreTrouble {
         let trouble = self.trouble.read();
         trouble.clone()
     }
 
-    pub(super) fn set_trouble(&self, change: impl FnOnce(&mut Trouble)) {
+    pub(super) fn set_trouble(&self, change: impl FnOnce(&mut StoreTrouble)) {
         change(&mut self.trouble.write());
     }
 

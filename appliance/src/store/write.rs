@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use netboot::api::event_view::EventView;
-use netboot::api::types::Live;
-use netboot::dhcp::lease::Change;
-use netboot::machine::state::World;
+use netboot::api::types::EventLine;
+use netboot::dhcp::lease::LeaseChange;
+use netboot::machine::state::ApplianceState;
 
 use super::committer::{Committer, Pending, apply};
-use super::compare::Truth;
-use super::folds::fold_changes;
+use super::compare::JournalView;
 use super::index::{Batch, Index, IndexError, Meta, Tree};
-use super::job::{Outcome, unavailable};
+use super::index_records::fold_changes;
+use super::job::{CommitResult, unavailable};
 use super::recover;
 use super::shared::chain;
 use crate::files::durable;
@@ -21,7 +21,7 @@ const PROBE: usize = 1 << 16;
 
 impl Committer {
     /// Makes a batch durable and publishes it. Gives what became of the events and of the leases.
-    pub(super) fn write(&mut self, pending: &Pending) -> (Outcome<()>, Outcome<()>) {
+    pub(super) fn write(&mut self, pending: &Pending) -> (CommitResult<()>, CommitResult<()>) {
         let kept = self.write_journal(pending);
         let new_events = kept.is_ok() && !pending.events.is_empty();
         let leased = match self.shared.index() {
@@ -38,17 +38,17 @@ impl Committer {
                 }),
         };
         if new_events {
-            self.shared.publish(Arc::clone(&pending.world));
+            self.shared.publish(Arc::clone(&pending.state));
             for (event, _) in &pending.events {
                 let event = EventView::of(event.clone());
                 // There may be no listener.
-                let _ = self.shared.live.send(Live::Event { event });
+                let _ = self.shared.live.send(EventLine::Event { event });
             }
         }
         (kept, leased)
     }
 
-    fn write_journal(&mut self, pending: &Pending) -> Outcome<()> {
+    fn write_journal(&mut self, pending: &Pending) -> CommitResult<()> {
         if pending.events.is_empty() {
             return Ok(());
         }
@@ -75,18 +75,18 @@ impl Committer {
             for (event, payload) in &pending.events {
                 batch.event(event, payload);
             }
-            fold_changes(&mut batch, &self.shared.world(), &pending.world);
+            fold_changes(&mut batch, &self.shared.state(), &pending.state);
         }
         let mut undo = Vec::new();
         let durable = self.durable.get_or_insert_default();
         for change in &pending.changes {
             let address = match change {
-                Change::Put(lease) => {
+                LeaseChange::Put(lease) => {
                     let json = serde_json::to_vec(lease).unwrap_or_default();
                     batch.put(Tree::Leases, &lease.address.octets(), &json);
                     lease.address
                 }
-                Change::Drop(address) => {
+                LeaseChange::Drop(address) => {
                     batch.drop(Tree::Leases, &address.octets());
                     *address
                 }
@@ -140,14 +140,14 @@ impl Committer {
     }
 
     fn mend_index(&mut self) {
-        let mut world = World::clone(&self.shared.world());
-        let mut truth = Truth {
+        let mut state = ApplianceState::clone(&self.shared.state());
+        let mut journal_view = JournalView {
             journal: &mut self.files.journal,
-            world: &mut world,
+            state: &mut state,
             sentinel: &mut self.files.sentinel,
             leases: self.durable.as_ref(),
         };
-        match recover::attach(&self.files.paths, &mut truth, (self.clock)()) {
+        match recover::attach(&self.files.paths, &mut journal_view, (self.clock)()) {
             Ok(attached) => {
                 self.use_index(attached);
                 self.shared.set_trouble(|t| t.index = None);

@@ -10,13 +10,13 @@ use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use axum::http::header::AUTHORIZATION;
 use netboot::api::admin;
-use netboot::api::agent::{self, Asker};
-use netboot::base::address::Address;
+use netboot::api::agent::{self, RequesterIdentity};
+use netboot::base::address::ApplianceAddress;
 use netboot::base::mac::Mac;
 use netboot::base::timestamp::Timestamp;
 use netboot::base::token::Ticket;
 use netboot::dhcp::request::Facts;
-use netboot::machine::decide::Unknown;
+use netboot::machine::decide::UnknownPolicy;
 use netboot::profile::Profiles;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -26,7 +26,7 @@ use tower::ServiceExt;
 pub(crate) use super::MAC;
 use crate::base::clock;
 use crate::config::settings::Settings;
-use crate::config::{Config, Dhcp, K3sConfig, Ports, Publishing};
+use crate::config::{Config, Dhcp, K3sConfig, Ports, PublishConfig};
 use crate::files::loaders::Loaders;
 use crate::http::admin::UploadState;
 use crate::http::node;
@@ -91,15 +91,23 @@ impl Bench {
             ..Facts::default()
         };
         let (mac, policy) = (parsed(mac), self.components.settings.config().policy());
-        let seen = move |world: &_, now| {
-            agent::observe(world, mac, &facts, &policy, now, Asker::Itself, 100)
+        let seen = move |state: &_, now| {
+            agent::observe(
+                state,
+                mac,
+                &facts,
+                &policy,
+                now,
+                RequesterIdentity::Verified,
+                100,
+            )
         };
         self.components.store.decide(seen).await.expect("seen");
     }
 
     /// The system of a profile is published; without Nix, so the cache stays empty.
     pub(crate) async fn release(&self, system: &str, toplevel: &str) {
-        let built = admin::Built {
+        let built = admin::BuiltSystem {
             system: system.parse().expect("a system"),
             toplevel: toplevel.parse().expect("a store path"),
             closure_size: 3 << 30,
@@ -107,7 +115,7 @@ impl Bench {
             script: None,
             source: netboot::base::release::FlakeSource::default(),
         };
-        let release = move |world: &_, now| admin::release(world, built, now);
+        let release = move |state: &_, now| admin::release(state, built, now);
         self.components
             .store
             .decide(release)
@@ -124,7 +132,7 @@ impl Bench {
         };
         let profiles = self.components.settings.profiles();
         let ticket = clock::ticket();
-        let enroll = move |world: &_, now| {
+        let enroll = move |state: &_, now| {
             let operator = admin::Operator {
                 profiles: &profiles,
                 armed_for: Duration::from_secs(24 * 3600),
@@ -132,7 +140,7 @@ impl Bench {
                 ticket,
                 by: "uid 0",
             };
-            admin::enroll(world, &operator, &request)
+            admin::enroll(state, &operator, &request)
         };
         self.components
             .store
@@ -145,8 +153,16 @@ impl Bench {
     pub(crate) async fn boots(&self, mac: &str) -> Ticket {
         let (mac, policy) = (parsed(mac), self.components.settings.config().policy());
         let ticket = clock::ticket();
-        let serve =
-            move |world: &_, now| agent::serve(world, mac, &policy, now, Asker::Itself, ticket);
+        let serve = move |state: &_, now| {
+            agent::serve(
+                state,
+                mac,
+                &policy,
+                now,
+                RequesterIdentity::Verified,
+                ticket,
+            )
+        };
         let (_, ticket) = self
             .components
             .store
@@ -161,16 +177,24 @@ impl Bench {
     pub(crate) async fn discovers(&self, mac: &str) {
         let mac = parsed(mac);
         let policy = netboot::machine::decide::Policy {
-            unknown: Unknown::Discover,
+            unknown: UnknownPolicy::Discover,
             attempts: 3,
         };
         let (ticket, then) = (clock::ticket(), policy.clone());
-        let serve =
-            move |world: &_, now| agent::serve(world, mac, &policy, now, Asker::Itself, ticket);
+        let serve = move |state: &_, now| {
+            agent::serve(
+                state,
+                mac,
+                &policy,
+                now,
+                RequesterIdentity::Verified,
+                ticket,
+            )
+        };
         self.components.store.decide(serve).await.expect("served");
         let hardware = serde_json::from_value(hardware()).expect("hardware");
-        let tell = move |world: &_, now| {
-            agent::discovered(world, mac, &hardware, &then, now, "10.77.0.50")
+        let tell = move |state: &_, now| {
+            agent::discovered(state, mac, &hardware, &then, now, "10.77.0.50")
         };
         self.components.store.decide(tell).await.expect("told");
     }
@@ -178,7 +202,7 @@ impl Bench {
     /// k3s says that the node is Ready.
     pub(crate) async fn joins(&self, mac: &str) {
         let mac = parsed(mac);
-        let joined = move |world: &_, _| agent::joined(world, mac, BOOT_ID);
+        let joined = move |state: &_, _| agent::joined(state, mac, BOOT_ID);
         self.components.store.decide(joined).await.expect("joined");
     }
 }
@@ -204,7 +228,7 @@ pub(crate) fn opened(state_dir: &Path) -> (Arc<Components>, watch::Sender<Arc<Pr
     let state_dir = StateDir::open(&config, stopped).expect("a state directory");
     let segment = Segment {
         lan: config.lans[0].clone(),
-        address: Address {
+        address: ApplianceAddress {
             ip: Ipv4Addr::new(10, 77, 0, 1),
             http_port: 8080,
             node_port: 8443,
@@ -254,7 +278,7 @@ fn config(state_dir: &Path, k3s: K3sConfig) -> Config {
         dhcp: Dhcp::Off,
         share_port: false,
         allow_second_server: false,
-        unknown: Unknown::Ignore,
+        unknown: UnknownPolicy::Ignore,
         attempts: 3,
         armed_for: Duration::from_secs(24 * 3600),
         ipxe_dir: "/nowhere".into(),
@@ -266,7 +290,7 @@ fn config(state_dir: &Path, k3s: K3sConfig) -> Config {
         admin_listen: None,
         images: Vec::new(),
         k3s,
-        publish: Publishing::default(),
+        publish: PublishConfig::default(),
     }
 }
 

@@ -8,15 +8,15 @@ use std::time::Duration;
 use netboot::api::admin::{self, Operator};
 use netboot::api::types::EnrollRequest;
 use netboot::base::mac::Mac;
-use netboot::doctor::boot_trace::Mark;
-use netboot::machine::state::World;
+use netboot::doctor::boot_trace::BootEvent;
+use netboot::machine::state::ApplianceState;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::base::clock;
 use crate::config::validate::{Checked, check};
-use crate::config::{Ports, Source};
+use crate::config::{ConfigText, Ports};
 use crate::net;
 use crate::run::components::Components;
 use crate::run::{Service, bind};
@@ -40,12 +40,12 @@ pub(crate) fn mac(text: &str) -> Mac {
 /// Bytes of the kernel, more than any socket buffer holds.
 pub(crate) const KERNEL: usize = 16 << 20;
 
-pub(crate) struct House {
+pub(crate) struct TestConfig {
     pub(crate) folder: TempDir,
     pub(crate) checked: Checked,
 }
 
-impl House {
+impl TestConfig {
     /// `more` is added to the configuration.
     pub(crate) fn new(more: &str) -> Self {
         Self::with(more, &[])
@@ -83,8 +83,8 @@ impl House {
         let text = format!("{CONFIG}{more}");
         let file = at("appliance.toml").display().to_string();
         let interfaces = net::interfaces().expect("lists interfaces");
-        let mut checked =
-            check(Source { file, text }, &interfaces).unwrap_or_else(|faults| panic!("{faults}"));
+        let mut checked = check(ConfigText { file, text }, &interfaces)
+            .unwrap_or_else(|faults| panic!("{faults}"));
         checked.config.config.ports = Ports {
             dhcp: 0,
             binl: 0,
@@ -155,7 +155,7 @@ pub(crate) async fn enroll_as(
     name: &'static str,
 ) {
     let profiles = components.settings.profiles();
-    let enroll = move |world: &World, now| {
+    let enroll = move |state: &ApplianceState, now| {
         let operator = Operator {
             profiles: &profiles,
             armed_for: Duration::from_secs(3600),
@@ -168,7 +168,7 @@ pub(crate) async fn enroll_as(
             profile: Some(profile.parse().expect("a name")),
             name: Some(name.parse().expect("a name")),
         };
-        admin::enroll(world, &operator, &request)
+        admin::enroll(state, &operator, &request)
     };
     components.store.decide(enroll).await.expect("enrolls");
 }
@@ -187,7 +187,7 @@ pub(crate) fn archive(words: &str) -> Vec<u8> {
 
 /// The machine has the address that all tests call from: it was seen to take it.
 pub(crate) fn at_home(components: &Components, mac: Mac) {
-    let took = Mark::TookAddress {
+    let took = BootEvent::TookAddress {
         server: None,
         address: Some(Ipv4Addr::LOCALHOST),
     };

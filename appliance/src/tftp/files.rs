@@ -1,16 +1,16 @@
 //! A name that a machine asks for → the file, if the one decision lets it have that.
 
-use netboot::base::address::Address;
+use netboot::base::address::ApplianceAddress;
 use std::net::Ipv4Addr;
 
 use bytes::Bytes;
 use netboot::base::mac::Mac;
-use netboot::doctor::boot_trace::Part;
-use netboot::loader::local_boot::Loader;
-use netboot::loader::script::{Entry, Script, extlinux, grub, ipxe, raspberry_pi as pi};
+use netboot::doctor::boot_trace::FileRole;
+use netboot::loader::local_boot::BootLoader;
+use netboot::loader::script::{BootScript, BootTarget, extlinux, grub, ipxe, raspberry_pi as pi};
 use netboot::machine::decide::Decision;
-use netboot::tftp::path::{self, File, Owner, RequestedFile};
-use netboot_tftp::{Content, OpenFile};
+use netboot::tftp::path::{self, MachineFile, Owner, RequestedFile};
+use netboot_tftp::{FileContent, OpenFile};
 
 use super::raspberry_pi;
 use super::service::BootFiles;
@@ -19,11 +19,11 @@ use crate::config::InstallerImage;
 
 /// What a file is in somebody's boot.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct BootFile {
+pub(super) struct TftpRequestContext {
     /// In whose name it is asked for. `None` for a file that is the same for all machines.
     pub(super) requester: Option<Requester>,
     /// `None` for a script, which is a step of its own.
-    pub(super) part: Option<Part>,
+    pub(super) part: Option<FileRole>,
 }
 
 /// `address` is the one on the LAN where the client asks, `from` is the client's.
@@ -32,10 +32,10 @@ pub(super) struct BootFile {
 /// The reason for the log. The client learns only that there is no such file.
 pub(super) async fn open(
     boot: &BootFiles,
-    address: &Address,
+    address: &ApplianceAddress,
     from: Ipv4Addr,
     name: &[u8],
-) -> Result<OpenFile<BootFile>, String> {
+) -> Result<OpenFile<TftpRequestContext>, String> {
     let (owner, file) = match path::read(name).map_err(|why| why.to_string())? {
         RequestedFile::GrubMenu => return Ok(of_all("grub.cfg", text(grub::menu(address)))),
         RequestedFile::Bootcode => {
@@ -46,8 +46,8 @@ pub(super) async fn open(
     let mac = match owner {
         Owner::Card(mac) => mac,
         Owner::RaspberryPi(serial) => {
-            let world = boot.store.world();
-            let machine = world.by_raspberry_pi(&serial);
+            let state = boot.store.state();
+            let machine = state.by_raspberry_pi(&serial);
             machine.ok_or("no Raspberry Pi of this number is known")?.id
         }
     };
@@ -60,16 +60,16 @@ pub(super) async fn open(
     Ok(OpenFile {
         name: shown(file),
         content,
-        context: BootFile { requester, part },
+        context: TftpRequestContext { requester, part },
     })
 }
 
 /// A file that is the same for all machines.
-fn of_all(name: &str, content: Content) -> OpenFile<BootFile> {
+fn of_all(name: &str, content: FileContent) -> OpenFile<TftpRequestContext> {
     OpenFile {
         name: name.to_owned(),
         content,
-        context: BootFile {
+        context: TftpRequestContext {
             requester: None,
             part: None,
         },
@@ -77,26 +77,30 @@ fn of_all(name: &str, content: Content) -> OpenFile<BootFile> {
 }
 
 /// What a file is in a boot. `None` for a script, which is a step of its own.
-fn part(file: &File) -> Option<Part> {
+fn part(file: &MachineFile) -> Option<FileRole> {
     match file {
-        File::Loader(_) | File::Firmware(_) => Some(Part::Loader),
-        File::Kernel(_) => Some(Part::Kernel),
-        File::Initrd(_) => Some(Part::Initrd),
-        File::Autoexec | File::Grub | File::Extlinux | File::Cmdline | File::Config => None,
+        MachineFile::Loader(_) | MachineFile::Firmware(_) => Some(FileRole::Loader),
+        MachineFile::Kernel(_) => Some(FileRole::Kernel),
+        MachineFile::Initrd(_) => Some(FileRole::Initrd),
+        MachineFile::Autoexec
+        | MachineFile::Grub
+        | MachineFile::Extlinux
+        | MachineFile::Cmdline
+        | MachineFile::Config => None,
     }
 }
 
 /// The name of a file for the log.
-fn shown(file: File) -> String {
+fn shown(file: MachineFile) -> String {
     let name = match file {
-        File::Loader(name) | File::Firmware(name) => return name,
-        File::Autoexec => "autoexec.ipxe",
-        File::Grub => "its grub.cfg",
-        File::Extlinux => "its pxelinux.cfg",
-        File::Cmdline => "cmdline.txt",
-        File::Config => "config.txt",
-        File::Kernel(_) => "kernel",
-        File::Initrd(_) => "initrd",
+        MachineFile::Loader(name) | MachineFile::Firmware(name) => return name,
+        MachineFile::Autoexec => "autoexec.ipxe",
+        MachineFile::Grub => "its grub.cfg",
+        MachineFile::Extlinux => "its pxelinux.cfg",
+        MachineFile::Cmdline => "cmdline.txt",
+        MachineFile::Config => "config.txt",
+        MachineFile::Kernel(_) => "kernel",
+        MachineFile::Initrd(_) => "initrd",
     };
     name.to_owned()
 }
@@ -104,44 +108,44 @@ fn shown(file: File) -> String {
 /// A file of one machine, if the machine may have it.
 async fn of_machine(
     boot: &BootFiles,
-    address: &Address,
+    address: &ApplianceAddress,
     requester: &Requester,
-    file: &File,
-) -> Result<Content, String> {
+    file: &MachineFile,
+) -> Result<FileContent, String> {
     let mac = requester.mac;
     match file {
-        File::Loader(name) => loader(boot, requester, name),
-        File::Firmware(name) => {
+        MachineFile::Loader(name) => loader(boot, requester, name),
+        MachineFile::Firmware(name) => {
             installs(boot, mac)?;
             raspberry_pi::firmware(boot, name)
         }
-        File::Autoexec => {
+        MachineFile::Autoexec => {
             boots(boot, mac)?;
             Ok(text(ipxe::autoexec(address, mac)))
         }
-        File::Grub => {
+        MachineFile::Grub => {
             boot.loaders.reached(requester).await;
-            let write = |script: &Script<'_>| Some(grub::text(script));
-            written(boot, address, requester, Some(Loader::Grub), write).await
+            let write = |script: &BootScript<'_>| Some(grub::text(script));
+            written(boot, address, requester, Some(BootLoader::Grub), write).await
         }
-        File::Extlinux => {
+        MachineFile::Extlinux => {
             // Unlike GRUB, which was loaded from here, any U-Boot may ask, so a decision of silence is no file.
             if let Decision::Silence(reason) = boot.decisions.decision(mac) {
                 return Err(reason.to_string());
             }
             boot.loaders.reached(requester).await;
-            let write = |script: &Script<'_>| Some(extlinux::text(script));
-            written(boot, address, requester, Some(Loader::UBoot), write).await
+            let write = |script: &BootScript<'_>| Some(extlinux::text(script));
+            written(boot, address, requester, Some(BootLoader::UBoot), write).await
         }
-        File::Cmdline => written(boot, address, requester, None, pi::cmdline).await,
-        File::Config => raspberry_pi_config(boot, mac),
-        File::Kernel(set) => image(boot, mac, set.as_deref(), |image| &image.kernel),
-        File::Initrd(set) => image(boot, mac, set.as_deref(), |image| &image.initrd),
+        MachineFile::Cmdline => written(boot, address, requester, None, pi::cmdline).await,
+        MachineFile::Config => raspberry_pi_config(boot, mac),
+        MachineFile::Kernel(set) => image(boot, mac, set.as_deref(), |image| &image.kernel),
+        MachineFile::Initrd(set) => image(boot, mac, set.as_deref(), |image| &image.initrd),
     }
 }
 
 /// A boot loader, and the record that this machine asked for it.
-fn loader(boot: &BootFiles, requester: &Requester, name: &str) -> Result<Content, String> {
+fn loader(boot: &BootFiles, requester: &Requester, name: &str) -> Result<FileContent, String> {
     let loader = boot.loaders.get(name);
     let (_, bytes) = loader.ok_or("asks for a file that is not there")?;
     boots(boot, requester.mac)?;
@@ -149,11 +153,11 @@ fn loader(boot: &BootFiles, requester: &Requester, name: &str) -> Result<Content
         boot.loaders
             .attempts(|attempts| attempts.taken(requester.mac));
     }
-    Ok(Content::Memory(bytes))
+    Ok(FileContent::Memory(bytes))
 }
 
 /// `config.txt` is the first file that a board asks for, and the same for all boards: with it, its boot begins.
-fn raspberry_pi_config(boot: &BootFiles, mac: Mac) -> Result<Content, String> {
+fn raspberry_pi_config(boot: &BootFiles, mac: Mac) -> Result<FileContent, String> {
     installs(boot, mac)?;
     let image = boot.scripts.image(mac).map_err(|why| why.to_string())?;
     boot.installers.begin(mac, &image.image.name);
@@ -186,24 +190,24 @@ fn installs(boot: &BootFiles, mac: Mac) -> Result<(), String> {
 /// The script in the language of `write`, which may have no form for some entries.
 async fn written(
     boot: &BootFiles,
-    address: &Address,
+    address: &ApplianceAddress,
     requester: &Requester,
-    loader: Option<Loader>,
-    write: impl Fn(&Script<'_>) -> Option<String>,
-) -> Result<Content, String> {
+    loader: Option<BootLoader>,
+    write: impl Fn(&BootScript<'_>) -> Option<String>,
+) -> Result<FileContent, String> {
     let entry = boot
         .scripts
         .entry(requester, loader)
         .await
         .map_err(|refusal| refusal.to_string())?;
-    let script = Script {
+    let script = BootScript {
         address,
         mac: requester.mac,
         entry: &entry,
     };
     write(&script).map(text).ok_or_else(|| match &entry {
-        Entry::Disk { why, .. } => why.clone(),
-        Entry::Wait | Entry::Installer(_) => "nothing to boot".to_owned(),
+        BootTarget::Disk { why, .. } => why.clone(),
+        BootTarget::Wait | BootTarget::Installer(_) => "nothing to boot".to_owned(),
     })
 }
 
@@ -213,7 +217,7 @@ fn image(
     mac: Mac,
     named: Option<&str>,
     part: impl Fn(&InstallerImage) -> &std::path::Path,
-) -> Result<Content, String> {
+) -> Result<FileContent, String> {
     installs(boot, mac)?;
     let image = boot.scripts.begun(mac).map_err(|why| why.to_string())?;
     let image = match named {
@@ -223,9 +227,9 @@ fn image(
         }
         None => image,
     };
-    Content::on_disk(part(&image)).map_err(|error| format!("cannot open the image: {error}"))
+    FileContent::on_disk(part(&image)).map_err(|error| format!("cannot open the image: {error}"))
 }
 
-fn text(text: String) -> Content {
-    Content::Memory(Bytes::from(text))
+fn text(text: String) -> FileContent {
+    FileContent::Memory(Bytes::from(text))
 }

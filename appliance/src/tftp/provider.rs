@@ -3,25 +3,25 @@
 use std::net::SocketAddrV4;
 use std::sync::Arc;
 
-use netboot::doctor::boot_trace::{self, Delivery, Mark, Via};
+use netboot::doctor::boot_trace::{self, BootEvent, Delivery, TransferProtocol};
 use netboot::tftp::path::{self, Owner, RequestedFile};
-use netboot::tftp::sender::End;
+use netboot::tftp::sender::TransferEnd;
 use netboot_tftp::{FileProvider, OpenFile, TransferStats};
 use tokio::runtime::Handle;
 
-use super::files::{self, BootFile};
+use super::files::{self, TftpRequestContext};
 use super::service::BootFiles;
 use crate::boot::requester::Requester;
 use crate::net::Segment;
 
 /// The files of the machines that are to boot them, on one LAN.
-pub(super) struct Files {
+pub(super) struct TftpFiles {
     boot: Arc<BootFiles>,
     segment: Arc<Segment>,
     runtime: Handle,
 }
 
-impl Files {
+impl TftpFiles {
     /// Within the runtime that the store is asked in.
     pub(super) fn of(boot: Arc<BootFiles>, segment: Arc<Segment>) -> Self {
         Self {
@@ -32,10 +32,14 @@ impl Files {
     }
 }
 
-impl FileProvider for Files {
-    type Context = BootFile;
+impl FileProvider for TftpFiles {
+    type Context = TftpRequestContext;
 
-    fn open(&self, client: SocketAddrV4, name: &[u8]) -> Result<OpenFile<BootFile>, String> {
+    fn open(
+        &self,
+        client: SocketAddrV4,
+        name: &[u8],
+    ) -> Result<OpenFile<TftpRequestContext>, String> {
         // The thread of a transfer waits here for the store: a ticket must be durable before a script with it goes out. It is
         // not a task of the runtime, because opening a file on a disk that does not answer would block a worker for as long.
         let found = files::open(&self.boot, &self.segment.address, *client.ip(), name);
@@ -47,7 +51,7 @@ impl FileProvider for Files {
         // The name is a stranger's: quoted, so that it cannot write log lines of its own.
         let file = String::from_utf8_lossy(name);
         match path::read(name) {
-            Err(path::Unknown::Probe) => {
+            Err(path::UnknownFile::Probe) => {
                 tracing::debug!(%client, ?file, reason, "TFTP request refused");
                 return;
             }
@@ -59,14 +63,14 @@ impl FileProvider for Files {
                 let requester = self.boot.identification.identify(mac, *client.ip());
                 self.boot
                     .log
-                    .mark_of(&requester, Mark::NoFile { file, reason });
+                    .mark_of(&requester, BootEvent::NoFile { file, reason });
             }
             _ => {}
         }
         tracing::info!(%client, ?file, reason, "TFTP request refused");
     }
 
-    fn started(&self, file: &OpenFile<BootFile>) {
+    fn started(&self, file: &OpenFile<TftpRequestContext>) {
         if let Some((requester, delivery)) = delivery(file) {
             self.boot.log.mark_of(&requester, delivery.begun());
         }
@@ -74,7 +78,7 @@ impl FileProvider for Files {
 
     fn packet(
         &self,
-        file: &OpenFile<BootFile>,
+        file: &OpenFile<TftpRequestContext>,
         from: SocketAddrV4,
         to: SocketAddrV4,
         packet: &[u8],
@@ -84,12 +88,19 @@ impl FileProvider for Files {
         }
     }
 
-    fn ended(&self, client: SocketAddrV4, file: &OpenFile<BootFile>, stats: &TransferStats) {
-        if matches!(stats.end, Ok(End::Complete | End::Unconfirmed))
-            && let Some(requester) = file
-                .context
-                .requester
-                .filter(|requester| requester.verified)
+    fn ended(
+        &self,
+        client: SocketAddrV4,
+        file: &OpenFile<TftpRequestContext>,
+        stats: &TransferStats,
+    ) {
+        if matches!(
+            stats.end,
+            Ok(TransferEnd::Complete | TransferEnd::Unconfirmed)
+        ) && let Some(requester) = file
+            .context
+            .requester
+            .filter(|requester| requester.verified)
             && self.boot.loaders.get(&file.name).is_some()
         {
             self.boot
@@ -98,25 +109,25 @@ impl FileProvider for Files {
         }
         self.count(stats);
         log(client, file, stats);
-        if !matches!(stats.end, Ok(End::Probed))
+        if !matches!(stats.end, Ok(TransferEnd::Probed))
             && let Some((requester, delivery)) = delivery(file)
         {
             self.boot
                 .log
-                .mark_of(&requester, delivery.ended(course(stats)));
+                .mark_of(&requester, delivery.ended(transfer(stats)));
         }
     }
 }
 
-impl Files {
+impl TftpFiles {
     /// For the metrics.
     fn count(&self, stats: &TransferStats) {
         let counters = &self.boot.counters;
         counters.tftp_bytes.add(stats.bytes);
         match stats.end {
-            Ok(End::Complete | End::Unconfirmed) => counters.tftp_sent.add(1),
-            Ok(End::Probed) => {}
-            Ok(End::BrokenOff(_) | End::Silent | End::Anew) | Err(_) => {
+            Ok(TransferEnd::Complete | TransferEnd::Unconfirmed) => counters.tftp_sent.add(1),
+            Ok(TransferEnd::Probed) => {}
+            Ok(TransferEnd::BrokenOff(_) | TransferEnd::Silent | TransferEnd::Anew) | Err(_) => {
                 counters.tftp_broken_off.add(1);
             }
         }
@@ -124,7 +135,7 @@ impl Files {
 }
 
 /// One line for each transfer.
-fn log(client: SocketAddrV4, file: &OpenFile<BootFile>, stats: &TransferStats) {
+fn log(client: SocketAddrV4, file: &OpenFile<TftpRequestContext>, stats: &TransferStats) {
     let mac = file
         .context
         .requester
@@ -138,11 +149,13 @@ fn log(client: SocketAddrV4, file: &OpenFile<BootFile>, stats: &TransferStats) {
     let file = &file.name;
     let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     match end {
-        Ok(end @ (End::Complete | End::Unconfirmed)) => {
+        Ok(end @ (TransferEnd::Complete | TransferEnd::Unconfirmed)) => {
             tracing::info!(mac, %client, file, bytes, ms, resent, ?end, "file sent");
         }
-        Ok(End::Probed) => tracing::debug!(mac, %client, file, ms, "told the size of a file"),
-        Ok(end @ (End::BrokenOff(_) | End::Silent | End::Anew)) => {
+        Ok(TransferEnd::Probed) => {
+            tracing::debug!(mac, %client, file, ms, "told the size of a file");
+        }
+        Ok(end @ (TransferEnd::BrokenOff(_) | TransferEnd::Silent | TransferEnd::Anew)) => {
             tracing::info!(mac, %client, file, bytes, ms, resent, ?end, "transfer broken off");
         }
         Err(error) => {
@@ -159,26 +172,26 @@ fn shown(name: &str) -> String {
 }
 
 /// Who gets a file and as what, if it is a part of somebody's boot.
-fn delivery(file: &OpenFile<BootFile>) -> Option<(Requester, Delivery)> {
-    let BootFile { requester, part } = file.context;
+fn delivery(file: &OpenFile<TftpRequestContext>) -> Option<(Requester, Delivery)> {
+    let TftpRequestContext { requester, part } = file.context;
     let delivery = Delivery {
         part: part?,
         file: file.name.clone(),
-        via: Via::Tftp,
+        via: TransferProtocol::Tftp,
     };
     Some((requester?, delivery))
 }
 
 /// How a transfer went, in the words of a timeline.
-fn course(stats: &TransferStats) -> boot_trace::Course {
+fn transfer(stats: &TransferStats) -> boot_trace::Transfer {
     let broken = match &stats.end {
-        Ok(End::Complete | End::Probed | End::Unconfirmed) => None,
-        Ok(End::BrokenOff(code)) => Some(format!("TFTP error {code} of the machine")),
-        Ok(End::Silent) => Some("the machine went silent".to_owned()),
-        Ok(End::Anew) => Some("the machine asks anew".to_owned()),
+        Ok(TransferEnd::Complete | TransferEnd::Probed | TransferEnd::Unconfirmed) => None,
+        Ok(TransferEnd::BrokenOff(code)) => Some(format!("TFTP error {code} of the machine")),
+        Ok(TransferEnd::Silent) => Some("the machine went silent".to_owned()),
+        Ok(TransferEnd::Anew) => Some("the machine asks anew".to_owned()),
         Err(_) => Some("it cannot be read any more".to_owned()),
     };
-    boot_trace::Course {
+    boot_trace::Transfer {
         bytes: stats.bytes,
         took: stats.took,
         resent: stats.resent,
@@ -191,18 +204,22 @@ mod tests {
     use std::io;
     use std::time::Duration;
 
-    use netboot::doctor::boot_trace::Part;
+    use netboot::doctor::boot_trace::FileRole;
 
     use super::*;
 
     #[test]
     fn how_a_transfer_went_is_one_mark() {
         for (end, resent, want) in [
-            (Ok(End::Complete), 0, ""),
-            (Ok(End::Unconfirmed), 9, ""),
-            (Ok(End::BrokenOff(3)), 0, "TFTP error 3 of the machine"),
-            (Ok(End::Silent), 8, "the machine went silent"),
-            (Ok(End::Anew), 0, "the machine asks anew"),
+            (Ok(TransferEnd::Complete), 0, ""),
+            (Ok(TransferEnd::Unconfirmed), 9, ""),
+            (
+                Ok(TransferEnd::BrokenOff(3)),
+                0,
+                "TFTP error 3 of the machine",
+            ),
+            (Ok(TransferEnd::Silent), 8, "the machine went silent"),
+            (Ok(TransferEnd::Anew), 0, "the machine asks anew"),
             (
                 Err(io::Error::other("EIO")),
                 0,
@@ -216,11 +233,11 @@ mod tests {
                 resent,
             };
             let delivery = Delivery {
-                part: Part::Loader,
+                part: FileRole::Loader,
                 file: "x".to_owned(),
-                via: Via::Tftp,
+                via: TransferProtocol::Tftp,
             };
-            let mark = delivery.ended(course(&stats));
+            let mark = delivery.ended(transfer(&stats));
             let mark = serde_json::to_value(mark).expect("writes");
             let name = if want.is_empty() { "sent" } else { "broken" };
             assert_eq!(mark["mark"], name);

@@ -2,7 +2,7 @@
 
 use netboot::dhcp::request::is_raspberry_pi_card;
 use netboot::machine::decide::Decision;
-use netboot_tftp::Content;
+use netboot_tftp::FileContent;
 
 use super::service::BootFiles;
 
@@ -10,13 +10,13 @@ use super::service::BootFiles;
 ///
 /// # Errors
 /// The reason for the log.
-pub(super) fn firmware(boot: &BootFiles, name: &str) -> Result<Content, String> {
+pub(super) fn firmware(boot: &BootFiles, name: &str) -> Result<FileContent, String> {
     let folder = boot.raspberry_pi_dir.as_ref();
     let folder = folder.ok_or("`boot.raspberry-pi-dir` is not set")?;
     let opened = folder.canonicalize().and_then(|folder| {
         let file = folder.join(name).canonicalize()?;
         if file.starts_with(&folder) {
-            Content::on_disk(&file)
+            FileContent::on_disk(&file)
         } else {
             Err(std::io::Error::other(
                 "a link out of `boot.raspberry-pi-dir`",
@@ -28,9 +28,9 @@ pub(super) fn firmware(boot: &BootFiles, name: &str) -> Result<Content, String> 
 
 /// The second stage of a Pi 3 and older, which ask for it before they say who they are: there as long as some board is to
 /// be installed.
-pub(super) fn bootcode(boot: &BootFiles) -> Result<Content, String> {
-    let world = boot.store.world();
-    let mut boards = world
+pub(super) fn bootcode(boot: &BootFiles) -> Result<FileContent, String> {
+    let state = boot.store.state();
+    let mut boards = state
         .machines
         .values()
         .filter(|m| m.macs.iter().copied().any(is_raspberry_pi_card));

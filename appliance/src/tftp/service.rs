@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::base::counters::Counters;
-use crate::boot::Boot;
+use crate::boot::BootService;
 use crate::boot::decisions::Decisions;
 use crate::boot::identify::Identification;
 use crate::boot::loaders::BootLoaders;
@@ -29,7 +29,12 @@ pub struct BootFiles {
 }
 
 impl BootFiles {
-    pub fn new(settings: &Settings, store: Store, boot: &Boot, counters: Arc<Counters>) -> Self {
+    pub fn new(
+        settings: &Settings,
+        store: Store,
+        boot: &BootService,
+        counters: Arc<Counters>,
+    ) -> Self {
         Self {
             store,
             decisions: boot.decisions.clone(),

@@ -1,25 +1,25 @@
 //! The loaders of an appliance on loopback: who gets them, who does not, and what is told of it.
 
-use netboot::api::agent::Asker;
-use netboot::api::types::Live;
+use netboot::api::agent::RequesterIdentity;
+use netboot::api::types::EventLine;
 use netboot::base::arch::Arch;
-use netboot::dhcp::offer_fallback::Form;
-use netboot::dhcp::request::{Boot, Client};
-use netboot_tftp::testing::{Client as Peer, LIMIT, fetch, read, request, said};
+use netboot::dhcp::offer_fallback::OfferForm;
+use netboot::dhcp::request::{BootClient, NetbootRequest};
+use netboot_tftp::testing::{LIMIT, TestClient as Peer, fetch, read, request, said};
 use tokio::sync::broadcast::Receiver;
 use tokio::task::JoinHandle;
 
 use super::*;
 use crate::run::components::Components;
 use crate::testing::{
-    ARM, ARM_IMAGE, DISCOVER, House, MAC, STRANGER, UEFI, at_home, boot, enroll, enroll_as, mac,
-    packet, wait_until,
+    ARM, ARM_IMAGE, DISCOVER, MAC, STRANGER, TestConfig, UEFI, at_home, boot, enroll, enroll_as,
+    mac, packet, wait_until,
 };
 
 mod meanwhile;
 
 struct Served {
-    house: House,
+    house: TestConfig,
     components: Arc<Components>,
     at: SocketAddr,
     stop: CancellationToken,
@@ -27,10 +27,10 @@ struct Served {
 }
 
 async fn served() -> Served {
-    serving(House::new(&boot(""))).await
+    serving(TestConfig::new(&boot(""))).await
 }
 
-async fn serving(house: House) -> Served {
+async fn serving(house: TestConfig) -> Served {
     let components = house.bind().await.components().clone();
     enroll(&components, mac(MAC)).await;
     at_home(&components, mac(MAC));
@@ -54,7 +54,7 @@ async fn serving(house: House) -> Served {
 }
 
 /// What was told, as lines of JSON, up to when `what` was.
-async fn told(live: &mut Receiver<Live>, what: &str) -> String {
+async fn told(live: &mut Receiver<EventLine>, what: &str) -> String {
     let mut told = String::new();
     wait_until(what, LIMIT, || {
         while let Ok(line) = live.try_recv() {
@@ -78,11 +78,11 @@ async fn an_armed_machine_gets_its_loader_whole() {
     } = served().await;
     let want = std::fs::read(house.path().join("ipxe/snponly.efi")).expect("reads");
     let dashed = mac(MAC).dashed();
-    let uefi = Boot {
+    let uefi = NetbootRequest {
         arch: Arch::X64,
-        client: Client::Pxe,
+        client: BootClient::Pxe,
     };
-    let forms = Form::all(uefi, false);
+    let forms = OfferForm::all(uefi, false);
     let now = crate::base::clock::now();
     let given = components
         .boot
@@ -114,7 +114,7 @@ async fn an_armed_machine_gets_its_loader_whole() {
     let reached = components
         .boot
         .loaders
-        .attempts(|trials| trials.arrived(mac(MAC)));
+        .attempts(|loader_attempts| loader_attempts.arrived(mac(MAC)));
     assert_eq!(
         reached,
         Some(given),
@@ -270,7 +270,7 @@ async fn every_loader_is_led_to_the_installer() {
 
     let before = components
         .store
-        .world()
+        .state()
         .by_mac(mac(MAC))
         .cloned()
         .expect("is there");
@@ -292,7 +292,7 @@ async fn every_loader_is_led_to_the_installer() {
     );
     let attempt = components
         .store
-        .world()
+        .state()
         .by_mac(mac(MAC))
         .and_then(|m| m.attempt.clone())
         .expect("one");
@@ -365,13 +365,13 @@ async fn a_machine_with_a_disk_of_its_own_is_sent_there() {
         house: _house,
         ..
     } = served().await;
-    let retire = |world: &netboot::machine::state::World, _| {
-        let machine = world.by_mac(mac(MAC)).expect("is there").id;
+    let retire = |state: &netboot::machine::state::ApplianceState, _| {
+        let machine = state.by_mac(mac(MAC)).expect("is there").id;
         let reason = "for the test".to_owned();
-        let gave_up = netboot::machine::event::Happening::GaveUp { reason };
-        netboot::machine::event::Verdict {
+        let gave_up = netboot::machine::event::EventKind::GaveUp { reason };
+        netboot::machine::event::Decided {
             answer: Ok(()),
-            drafts: vec![netboot::machine::event::Draft::of(machine, gave_up)],
+            events: vec![netboot::machine::event::NewEvent::of(machine, gave_up)],
         }
     };
     components.store.decide(retire).await.expect("decides");
@@ -402,7 +402,7 @@ const PI: &str = "dc:a6:32:00:00:04";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_raspberry_pi_gets_its_firmware_and_its_installer_by_its_serial_number() {
-    let house = House::with(&format!("{ARM_IMAGE}{}", boot("")), &[ARM]);
+    let house = TestConfig::with(&format!("{ARM_IMAGE}{}", boot("")), &[ARM]);
     std::os::unix::fs::symlink("../secret", house.path().join("pi/start.elf")).expect("links");
     let Served {
         components,
@@ -426,7 +426,7 @@ async fn a_raspberry_pi_gets_its_firmware_and_its_installer_by_its_serial_number
     components
         .boot
         .decisions
-        .observe(mac(PI), &request.facts, Asker::Itself)
+        .observe(mac(PI), &request.facts, RequesterIdentity::Verified)
         .await
         .expect("is seen");
 
@@ -469,7 +469,7 @@ async fn a_raspberry_pi_gets_its_firmware_and_its_installer_by_its_serial_number
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_never_gets_the_kernel_of_another_architecture() {
-    let house = House::with(&format!("{ARM_IMAGE}{}", boot("")), &[ARM]);
+    let house = TestConfig::with(&format!("{ARM_IMAGE}{}", boot("")), &[ARM]);
     let Served {
         components,
         at,
@@ -484,7 +484,7 @@ async fn a_machine_never_gets_the_kernel_of_another_architecture() {
     components
         .boot
         .decisions
-        .observe(mac(other), &request.facts, Asker::Itself)
+        .observe(mac(other), &request.facts, RequesterIdentity::Verified)
         .await
         .expect("is seen");
     at_home(&components, mac(other));
@@ -498,7 +498,7 @@ async fn a_machine_never_gets_the_kernel_of_another_architecture() {
     assert_eq!(fetch(at, &kernel, &[]).await, Err(1));
     let attempt = components
         .store
-        .world()
+        .state()
         .by_mac(mac(other))
         .and_then(|m| m.attempt.clone());
     assert!(

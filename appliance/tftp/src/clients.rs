@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use netboot_listen::admission::{self, Admission, Source};
+use netboot_listen::admission::{self, Admission, AdmissionKey};
 use parking_lot::Mutex;
 
 /// The most transfers at once: each holds a socket.
@@ -17,21 +17,21 @@ const OF_ONE: usize = 8;
 
 /// The address of a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Machine(Ipv4Addr);
+struct ClientAddress(Ipv4Addr);
 
-impl Source for Machine {
+impl AdmissionKey for ClientAddress {
     fn limit(&self) -> usize {
         OF_ONE
     }
 }
 
 /// A request that came again waits for its transfer to hear of it.
-type Again = SyncSender<Vec<u8>>;
+type RepeatedRequests = SyncSender<Vec<u8>>;
 
 #[derive(Debug)]
 pub(crate) struct Clients {
-    admission: Arc<Admission<Machine>>,
-    under_way: Mutex<HashMap<SocketAddrV4, Again>>,
+    admission: Arc<Admission<ClientAddress>>,
+    under_way: Mutex<HashMap<SocketAddrV4, RepeatedRequests>>,
 }
 
 /// What becomes of a request.
@@ -39,7 +39,7 @@ pub(crate) struct Clients {
 #[must_use]
 pub(crate) enum Admitted {
     /// It may begin a transfer.
-    New(Permit),
+    New(TransferPermit),
     /// That client and port have a transfer, which was told.
     Repeated,
     /// A limit is reached; this is the text for the client.
@@ -61,7 +61,7 @@ impl Clients {
             let _ = again.try_send(request.to_vec());
             return Admitted::Repeated;
         }
-        let permit = match self.admission.try_admit([Machine(*client.ip())]) {
+        let permit = match self.admission.try_admit([ClientAddress(*client.ip())]) {
             Ok(permit) => permit,
             Err(full) if full.source.is_none() => {
                 return Admitted::Full("too many transfers are under way");
@@ -70,7 +70,7 @@ impl Clients {
         };
         let (tell, again) = sync_channel(1);
         under_way.insert(client, tell);
-        Admitted::New(Permit {
+        Admitted::New(TransferPermit {
             clients: self.clone(),
             client,
             again,
@@ -81,15 +81,15 @@ impl Clients {
 
 /// The right of one client and port to one transfer. Dropping it gives it back.
 #[derive(Debug)]
-pub(crate) struct Permit {
+pub(crate) struct TransferPermit {
     clients: Arc<Clients>,
     pub(crate) client: SocketAddrV4,
     again: Receiver<Vec<u8>>,
     /// Absent once it is given back: the port may have another since.
-    permit: Option<admission::Permit<Machine>>,
+    permit: Option<admission::Permit<ClientAddress>>,
 }
 
-impl Permit {
+impl TransferPermit {
     /// A request from the same client and port, if there was one.
     pub(crate) fn asked_again(&mut self) -> Option<Vec<u8>> {
         self.again.try_recv().ok()
@@ -106,7 +106,7 @@ impl Permit {
     }
 }
 
-impl Drop for Permit {
+impl Drop for TransferPermit {
     fn drop(&mut self) {
         let mut under_way = self.clients.under_way.lock();
         if self.permit.take().is_some() {
@@ -123,7 +123,7 @@ mod tests {
         SocketAddrV4::new([10, 77, 0, machine].into(), port)
     }
 
-    fn permit(admitted: Admitted) -> Permit {
+    fn permit(admitted: Admitted) -> TransferPermit {
         match admitted {
             Admitted::New(permit) => permit,
             other => panic!("{other:?}"),

@@ -14,12 +14,12 @@ const PAGE: u64 = 256 * 1024;
 
 /// What a transfer sends. Its size is settled when it begins.
 #[derive(Debug, Clone)]
-pub enum Content {
+pub enum FileContent {
     Memory(Bytes),
     Disk { file: Arc<File>, size: u64 },
 }
 
-impl Content {
+impl FileContent {
     /// Opens a file, which may be far larger than memory.
     ///
     /// # Errors
@@ -45,14 +45,14 @@ impl Content {
 
 /// Content that is read a piece at a time, mostly forwards.
 pub(crate) struct Pages {
-    content: Content,
+    content: FileContent,
     page: Vec<u8>,
     /// Where in the file the page begins.
     at: u64,
 }
 
 impl Pages {
-    pub(crate) fn of(content: Content) -> Self {
+    pub(crate) fn of(content: FileContent) -> Self {
         Self {
             content,
             page: Vec::new(),
@@ -66,11 +66,11 @@ impl Pages {
     /// The disk failed, or the file has become shorter since it was opened.
     pub(crate) fn read(&mut self, range: Range<u64>) -> io::Result<&[u8]> {
         let (file, size) = match &self.content {
-            Content::Memory(bytes) => {
+            FileContent::Memory(bytes) => {
                 let piece = bytes.get(index(range.start)..index(range.end));
                 return piece.ok_or_else(|| io::ErrorKind::UnexpectedEof.into());
             }
-            Content::Disk { file, size } => (file, *size),
+            FileContent::Disk { file, size } => (file, *size),
         };
         let page = self.at..self.at + self.page.len() as u64;
         if range.start < page.start || range.end > page.end {
@@ -108,8 +108,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("kernel");
         std::fs::write(&path, bytes()).expect("writes");
-        let disk = Content::on_disk(&path).expect("opens");
-        let memory = Content::Memory(Bytes::from(bytes()));
+        let disk = FileContent::on_disk(&path).expect("opens");
+        let memory = FileContent::Memory(Bytes::from(bytes()));
         for (name, content) in [("disk", disk), ("memory", memory)] {
             assert_eq!(content.size(), SIZE as u64, "{name}");
             let mut pages = Pages::of(content);
@@ -137,7 +137,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("kernel");
         std::fs::write(&path, bytes()).expect("writes");
-        let mut pages = Pages::of(Content::on_disk(&path).expect("opens"));
+        let mut pages = Pages::of(FileContent::on_disk(&path).expect("opens"));
         assert!(pages.read(0..1468).is_ok());
         std::fs::write(&path, "cut").expect("writes");
         let error = pages
@@ -145,7 +145,7 @@ mod tests {
             .expect_err("the bytes are gone");
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
         assert!(
-            Content::on_disk(folder.path()).is_err(),
+            FileContent::on_disk(folder.path()).is_err(),
             "a folder is no file"
         );
     }

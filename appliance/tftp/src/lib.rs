@@ -19,6 +19,6 @@ pub mod testing;
 mod transfer;
 mod window;
 
-pub use content::Content;
+pub use content::FileContent;
 pub use provider::{FileProvider, OpenFile, TransferStats};
-pub use server::Server;
+pub use server::TftpServer;

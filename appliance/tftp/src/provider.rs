@@ -4,9 +4,9 @@ use std::io;
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
-use netboot::tftp::sender::End;
+use netboot::tftp::sender::TransferEnd;
 
-use crate::content::Content;
+use crate::content::FileContent;
 
 /// Decides which file a client gets, and is told what became of each request.
 ///
@@ -49,7 +49,7 @@ pub trait FileProvider: Send + Sync + 'static {
 pub struct OpenFile<C> {
     /// For the log.
     pub name: String,
-    pub content: Content,
+    pub content: FileContent,
     pub context: C,
 }
 
@@ -57,7 +57,7 @@ pub struct OpenFile<C> {
 #[derive(Debug)]
 pub struct TransferStats {
     /// An error is one of the disk that the file was read from.
-    pub end: io::Result<End>,
+    pub end: io::Result<TransferEnd>,
     /// Bytes that the client acknowledged.
     pub bytes: u64,
     pub took: Duration,

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::thread;
 
-use netboot::tftp::packet::{self, ErrorCode, Mode, Packet, Request, Unreadable};
+use netboot::tftp::packet::{self, ErrorCode, FileRequest, MalformedPacket, Packet, TransferMode};
 use netboot::tftp::source_filter::may_be_answered;
 use netboot_listen::transient::is_transient;
 use tokio::net::UdpSocket;
@@ -19,7 +19,7 @@ use crate::transfer;
 const REQUEST: usize = 4096;
 
 /// A server, bound. It answers from the address that it is bound to, also on a host with several.
-pub struct Server<P> {
+pub struct TftpServer<P> {
     requests: Arc<RequestSocket<P>>,
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct RequestSocket<P> {
 }
 
 /// Why a request is not served.
-pub(crate) struct Refusal {
+pub(crate) struct TransferRefusal {
     pub(crate) code: ErrorCode,
     /// For the client's screen.
     pub(crate) text: String,
@@ -40,7 +40,7 @@ pub(crate) struct Refusal {
     pub(crate) reason: Option<String>,
 }
 
-impl Refusal {
+impl TransferRefusal {
     pub(crate) fn of(code: ErrorCode, text: impl Into<String>) -> Self {
         Self {
             code,
@@ -50,7 +50,7 @@ impl Refusal {
     }
 }
 
-impl<P: FileProvider> Server<P> {
+impl<P: FileProvider> TftpServer<P> {
     /// Serves from `socket`, within a Tokio runtime.
     ///
     /// # Errors
@@ -131,24 +131,34 @@ fn answer<P: FileProvider>(
             if let Err(error) = spawned {
                 tracing::warn!(%client, %error, "no thread for a TFTP transfer");
                 let text = "the server is too busy; ask again";
-                requests.refuse(client, bytes, Refusal::of(ErrorCode::Undefined, text));
+                requests.refuse(
+                    client,
+                    bytes,
+                    TransferRefusal::of(ErrorCode::Undefined, text),
+                );
             }
         }
         Admitted::Repeated => tracing::debug!(%client, "the TFTP request came again"),
         Admitted::Full(why) => {
-            requests.refuse(client, bytes, Refusal::of(ErrorCode::Undefined, why));
+            requests.refuse(
+                client,
+                bytes,
+                TransferRefusal::of(ErrorCode::Undefined, why),
+            );
         }
     }
 }
 
 impl<P: FileProvider> RequestSocket<P> {
     /// Tells the provider and the client that a request is not served.
-    pub(crate) fn refuse(&self, client: SocketAddrV4, request: &[u8], refusal: Refusal) {
+    pub(crate) fn refuse(&self, client: SocketAddrV4, request: &[u8], refusal: TransferRefusal) {
         let name = match packet::read(request) {
-            Ok(Packet::Read(Request { name, .. }) | Packet::Write(Request { name, .. })) => name,
+            Ok(
+                Packet::Read(FileRequest { name, .. }) | Packet::Write(FileRequest { name, .. }),
+            ) => name,
             _ => b"",
         };
-        let Refusal { code, text, reason } = refusal;
+        let TransferRefusal { code, text, reason } = refusal;
         self.provider
             .refused(client, name, reason.as_ref().unwrap_or(&text));
         let error = packet::error(code, &text);
@@ -160,23 +170,23 @@ impl<P: FileProvider> RequestSocket<P> {
 }
 
 /// Whether it is a request that a file can be sent for. What must not be answered has no refusal.
-fn readable(bytes: &[u8]) -> Result<(), Option<Refusal>> {
-    let refuse = |code, text: &str| Err(Some(Refusal::of(code, text)));
+fn readable(bytes: &[u8]) -> Result<(), Option<TransferRefusal>> {
+    let refuse = |code, text: &str| Err(Some(TransferRefusal::of(code, text)));
     match packet::read(bytes) {
         Ok(Packet::Read(request)) => match request.mode {
-            Mode::Octet => Ok(()),
-            Mode::Netascii => refuse(
+            TransferMode::Octet => Ok(()),
+            TransferMode::Netascii => refuse(
                 ErrorCode::IllegalOperation,
                 "no netascii here: ask in mode octet (binary)",
             ),
-            Mode::Mail | Mode::Other => refuse(
+            TransferMode::Mail | TransferMode::Other => refuse(
                 ErrorCode::IllegalOperation,
                 "the only mode here is octet (binary)",
             ),
         },
         Ok(Packet::Write(_)) => refuse(ErrorCode::IllegalOperation, "files are only read here"),
         // Two servers that answer errors with errors would do so for ever.
-        Ok(Packet::Error { .. }) | Err(Unreadable::Short) => Err(None),
+        Ok(Packet::Error { .. }) | Err(MalformedPacket::Short) => Err(None),
         Ok(Packet::Acknowledged(_) | Packet::Answer) => {
             refuse(ErrorCode::UnknownTransfer, "no such transfer")
         }

@@ -8,12 +8,12 @@ use tokio::net::UdpSocket;
 pub const LIMIT: Duration = Duration::from_secs(10);
 
 /// A client on a port of its own.
-pub struct Client {
+pub struct TestClient {
     socket: UdpSocket,
     server: SocketAddr,
 }
 
-impl Client {
+impl TestClient {
     pub async fn of(server: SocketAddr) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").await.expect("binds");
         Self { socket, server }
@@ -111,7 +111,7 @@ pub async fn fetch(
     name: &str,
     options: &[(&str, &str)],
 ) -> Result<Vec<u8>, u8> {
-    let client = Client::of(server).await;
+    let client = TestClient::of(server).await;
     client.ask(&read(name, options)).await;
     let (mut file, mut length, mut window) = (Vec::new(), 512, 1);
     let (mut has, mut in_window) = (0_u16, 0);

@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 
 use netboot::tftp::options::{Limits, negotiate};
 use netboot::tftp::packet::{self, ErrorCode, Packet};
-use netboot::tftp::sender::{End, Sender, Step};
+use netboot::tftp::sender::{Sender, SenderAction, TransferEnd};
 use netboot::tftp::source_filter::may_be_answered;
 use nix::sys::socket::{getsockopt, sockopt};
 use tokio_util::sync::CancellationToken;
 
-use crate::clients::Permit;
+use crate::clients::TransferPermit;
 use crate::content::Pages;
 use crate::provider::{FileProvider, OpenFile, TransferStats};
-use crate::server::{Refusal, RequestSocket};
+use crate::server::{RequestSocket, TransferRefusal};
 use crate::window::Window;
 
 /// Bytes of a client's packet that are looked at: an acknowledgement has 4, an error has words.
@@ -34,7 +34,7 @@ const POLL: Duration = Duration::from_millis(100);
 /// Serves a request, and those that come from the same port before it ends. Blocks until then, or until `stop`.
 pub(crate) fn serve<P: FileProvider>(
     requests: &RequestSocket<P>,
-    mut permit: Permit,
+    mut permit: TransferPermit,
     request: Vec<u8>,
     stop: &CancellationToken,
 ) {
@@ -48,12 +48,12 @@ pub(crate) fn serve<P: FileProvider>(
 /// Serves one request to its end. Gives the request that ended it, if one did.
 fn serve_one<P: FileProvider>(
     requests: &RequestSocket<P>,
-    permit: &mut Permit,
+    permit: &mut TransferPermit,
     request: &[u8],
     stop: &CancellationToken,
 ) -> Option<Vec<u8>> {
     let client = permit.client;
-    match Transfer::open(requests, client, request) {
+    match ActiveTransfer::open(requests, client, request) {
         Ok((mut transfer, first)) => {
             let Ended { end, next } = transfer.run(first, request, permit, stop)?;
             transfer.close(end);
@@ -74,7 +74,7 @@ fn mtu(from: Ipv4Addr, to: SocketAddrV4) -> io::Result<u32> {
     u32::try_from(mtu).map_err(io::Error::other)
 }
 
-struct Transfer<'a, P: FileProvider> {
+struct ActiveTransfer<'a, P: FileProvider> {
     requests: &'a RequestSocket<P>,
     file: OpenFile<P::Context>,
     /// It is not connected: packets of others must be received, so that they can be told that they are wrong here.
@@ -95,36 +95,36 @@ struct Transfer<'a, P: FileProvider> {
 
 /// How a transfer ended.
 struct Ended {
-    end: io::Result<End>,
+    end: io::Result<TransferEnd>,
     /// The request that ended it, if one did.
     next: Option<Vec<u8>>,
 }
 
-impl<'a, P: FileProvider> Transfer<'a, P> {
+impl<'a, P: FileProvider> ActiveTransfer<'a, P> {
     /// Opens the file that is asked for and a socket to send it from. Gives the first step too.
     fn open(
         requests: &'a RequestSocket<P>,
         client: SocketAddrV4,
         request: &[u8],
-    ) -> Result<(Self, Step), Refusal> {
+    ) -> Result<(Self, SenderAction), TransferRefusal> {
         let Ok(Packet::Read(asked)) = packet::read(request) else {
             let text = "files are only read here";
-            return Err(Refusal::of(ErrorCode::IllegalOperation, text));
+            return Err(TransferRefusal::of(ErrorCode::IllegalOperation, text));
         };
         let opened = requests.provider.open(client, asked.name);
-        let file = opened.map_err(|reason| Refusal {
+        let file = opened.map_err(|reason| TransferRefusal {
             reason: Some(reason),
-            ..Refusal::of(ErrorCode::NotFound, "not found")
+            ..TransferRefusal::of(ErrorCode::NotFound, "not found")
         })?;
         let size = file.content.size();
         let here = *requests.at.ip();
         let limits = Limits::of_link(mtu(here, client).unwrap_or(MTU));
         let options = negotiate(&asked.options, size, limits)
-            .map_err(|error| Refusal::of(ErrorCode::OptionRefused, error.to_string()))?;
+            .map_err(|error| TransferRefusal::of(ErrorCode::OptionRefused, error.to_string()))?;
         let socket = UdpSocket::bind((here, 0)).map_err(|error| {
             tracing::warn!(%client, %error, "no socket for a TFTP transfer");
             let text = "the server is out of sockets; ask again";
-            Refusal::of(ErrorCode::Undefined, text)
+            TransferRefusal::of(ErrorCode::Undefined, text)
         })?;
         let (block, window) = (options.block, options.window);
         tracing::debug!(%client, file = file.name, size, block, window, "TFTP transfer begins");
@@ -153,9 +153,9 @@ impl<'a, P: FileProvider> Transfer<'a, P> {
     /// Sends and receives until the end. Gives `None` if the server stops before.
     fn run(
         &mut self,
-        first: Step,
+        first: SenderAction,
         request: &[u8],
-        permit: &mut Permit,
+        permit: &mut TransferPermit,
         stop: &CancellationToken,
     ) -> Option<Ended> {
         let mut step = first;
@@ -168,14 +168,14 @@ impl<'a, P: FileProvider> Transfer<'a, P> {
             let now = self.begun.elapsed();
             step = match received {
                 Some((length, from)) => self.hear(length, from, now),
-                None => Step::Wait,
+                None => SenderAction::Wait,
             };
             if received.is_none() || now - polled >= POLL {
                 polled = now;
                 if stop.is_cancelled() {
                     return None;
                 }
-                if step == Step::Wait
+                if step == SenderAction::Wait
                     && let Some(again) = permit.asked_again()
                 {
                     match self.asked_again(again == request, now) {
@@ -187,7 +187,7 @@ impl<'a, P: FileProvider> Transfer<'a, P> {
                     }
                 }
             }
-            if step == Step::Wait {
+            if step == SenderAction::Wait {
                 step = self.sender.expired(now);
             }
         }
@@ -197,27 +197,31 @@ impl<'a, P: FileProvider> Transfer<'a, P> {
     ///
     /// Packets that were received before it are handled first. A ROM breaks off and asks anew at once: its error and
     /// its request come in at two sockets, and the error came first.
-    fn asked_again(&mut self, same: bool, now: Duration) -> ControlFlow<io::Result<End>, Step> {
+    fn asked_again(
+        &mut self,
+        same: bool,
+        now: Duration,
+    ) -> ControlFlow<io::Result<TransferEnd>, SenderAction> {
         if let Some(end) = self.hear_all().transpose() {
             return ControlFlow::Break(end);
         }
         match self.sender.asked_again(same, now) {
-            Step::Ended(end) => ControlFlow::Break(Ok(end)),
+            SenderAction::Ended(end) => ControlFlow::Break(Ok(end)),
             step => ControlFlow::Continue(step),
         }
     }
 
     /// Sends what the step says. A packet that cannot be sent is as if it were lost on the way: the timer sends it
     /// again.
-    fn perform(&mut self, step: Step) -> io::Result<Option<End>> {
+    fn perform(&mut self, step: SenderAction) -> io::Result<Option<TransferEnd>> {
         let sent = match step {
-            Step::Wait => return Ok(None),
-            Step::Ended(end) => return Ok(Some(end)),
-            Step::Options => {
+            SenderAction::Wait => return Ok(None),
+            SenderAction::Ended(end) => return Ok(Some(end)),
+            SenderAction::Options => {
                 self.tell_of_sent(&self.options);
                 self.socket.send_to(&self.options, self.client).map(drop)
             }
-            Step::Blocks(blocks) => {
+            SenderAction::Blocks(blocks) => {
                 if !std::mem::replace(&mut self.started, true) {
                     self.requests.provider.started(&self.file);
                 }
@@ -253,14 +257,14 @@ impl<'a, P: FileProvider> Transfer<'a, P> {
     }
 
     /// The packet that was received.
-    fn hear(&mut self, length: usize, from: SocketAddrV4, now: Duration) -> Step {
+    fn hear(&mut self, length: usize, from: SocketAddrV4, now: Duration) -> SenderAction {
         let said = packet::read(&self.heard[..length]);
         if from != self.client {
             if may_be_answered(from) && !matches!(said, Ok(Packet::Error { .. })) {
                 let error = packet::error(ErrorCode::UnknownTransfer, "not your transfer");
                 let _ = self.socket.send_to(&error, from);
             }
-            return Step::Wait;
+            return SenderAction::Wait;
         }
         match said {
             Ok(Packet::Acknowledged(number)) => self.sender.acknowledged(number, now),
@@ -272,12 +276,12 @@ impl<'a, P: FileProvider> Transfer<'a, P> {
                 tracing::debug!(client = %from, code, ?text, "the client sent a TFTP error");
                 self.sender.broken_off(code)
             }
-            Ok(Packet::Read(_) | Packet::Write(_) | Packet::Answer) | Err(_) => Step::Wait,
+            Ok(Packet::Read(_) | Packet::Write(_) | Packet::Answer) | Err(_) => SenderAction::Wait,
         }
     }
 
     /// Hears what was received already.
-    fn hear_all(&mut self) -> io::Result<Option<End>> {
+    fn hear_all(&mut self) -> io::Result<Option<TransferEnd>> {
         self.socket.set_nonblocking(true)?;
         let mut ended = Ok(None);
         while let (Ok(None), Some((length, from))) = (&ended, self.receive()) {
@@ -289,13 +293,17 @@ impl<'a, P: FileProvider> Transfer<'a, P> {
     }
 
     /// Tells the client, if it may still listen, and the provider.
-    fn close(&self, end: io::Result<End>) {
+    fn close(&self, end: io::Result<TransferEnd>) {
         let last_word = match &end {
-            Ok(End::Silent) => Some("no acknowledgement came"),
+            Ok(TransferEnd::Silent) => Some("no acknowledgement came"),
             Err(_) => Some("the file cannot be read any more"),
-            Ok(End::Complete | End::Probed | End::BrokenOff(_) | End::Unconfirmed | End::Anew) => {
-                None
-            }
+            Ok(
+                TransferEnd::Complete
+                | TransferEnd::Probed
+                | TransferEnd::BrokenOff(_)
+                | TransferEnd::Unconfirmed
+                | TransferEnd::Anew,
+            ) => None,
         };
         if let Some(text) = last_word {
             let error = packet::error(ErrorCode::Undefined, text);

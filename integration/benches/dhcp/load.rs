@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
-use integration::lab::lan::{APPLIANCE, Room};
+use integration::lab::lan::{APPLIANCE, LanNamespace};
 
 /// The relay's address, in the network that is leased from.
 pub(crate) const RELAY: Ipv4Addr = Ipv4Addr::new(10, 80, 0, 1);
@@ -23,14 +23,14 @@ pub(crate) struct Run {
     delays: Vec<f64>,
 }
 
-pub(crate) fn room(dir: &Path) -> anyhow::Result<Room> {
-    let room = Room::new("load", Ipv4Addr::new(10, 77, 0, 2), &dir.join("rooms"))?;
+pub(crate) fn room(dir: &Path) -> anyhow::Result<LanNamespace> {
+    let room = LanNamespace::new("load", Ipv4Addr::new(10, 77, 0, 2), &dir.join("rooms"))?;
     room.ip(&format!("address add {RELAY}/16 dev eth0"))?;
     Ok(room)
 }
 
 impl Run {
-    pub(crate) fn measure(room: &Room, offered: u32) -> anyhow::Result<Self> {
+    pub(crate) fn measure(room: &LanNamespace, offered: u32) -> anyhow::Result<Self> {
         let mut perfdhcp = room.command("perfdhcp");
         perfdhcp
             .args(["-4", "-l", &RELAY.to_string()])

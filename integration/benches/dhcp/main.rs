@@ -69,7 +69,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// The highest rate that was served in full.
-fn climb(kind: Kind, load: &lan::Room) -> anyhow::Result<f64> {
+fn climb(kind: Kind, load: &lan::LanNamespace) -> anyhow::Result<f64> {
     // The server before it had the same address, and another card.
     load.ip("neighbour flush dev eth0")?;
     let (mut best, mut unclean) = (0.0, 0);

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use integration::lab::appliance::Appliance;
-use integration::lab::lan::{APPLIANCE, Room};
+use integration::lab::appliance::RunningAppliance;
+use integration::lab::lan::{APPLIANCE, LanNamespace};
 use integration::lab::peers;
 use integration::lab::process::Process;
 use integration::lab::products::Products;
@@ -21,9 +21,9 @@ pub(crate) enum Kind {
 
 /// Ends when it is dropped, and its room with it.
 pub(crate) struct Server {
-    _appliance: Option<Appliance>,
+    _appliance: Option<RunningAppliance>,
     _process: Option<Process>,
-    _room: Option<Room>,
+    _room: Option<LanNamespace>,
     end: String,
 }
 
@@ -80,7 +80,7 @@ const KEA: &str = r#"{ "Dhcp4": {
 
 pub(crate) fn start(kind: Kind, dir: &Path) -> anyhow::Result<Server> {
     let name = kind.name();
-    let room = Room::new(name, APPLIANCE, &dir.join("rooms"))?;
+    let room = LanNamespace::new(name, APPLIANCE, &dir.join("rooms"))?;
     room.ip("route add 10.80.0.0/16 dev eth0")?;
     let own = dir.join(name);
     fs::create_dir_all(&own)?;
@@ -96,7 +96,7 @@ pub(crate) fn start(kind: Kind, dir: &Path) -> anyhow::Result<Server> {
     let (mut command, ready) = match kind {
         Kind::Appliance => {
             let products = Products::find()?;
-            let mut appliance = Appliance::configured(room, &products, APPLIANCE_TOML, own)?;
+            let mut appliance = RunningAppliance::configured(room, &products, APPLIANCE_TOML, own)?;
             appliance.start()?;
             server._appliance = Some(appliance);
             return Ok(server);

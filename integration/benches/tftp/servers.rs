@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use integration::lab::command::run;
-use integration::lab::loaders::{FOLDER, Loaders};
+use integration::lab::loaders::{FOLDER, TestLoaders};
 use integration::lab::peers;
 use integration::lab::process::Process;
 use integration::lab::products::Products;
@@ -24,7 +24,7 @@ pub(crate) struct Server {
 }
 
 enum Runs {
-    Ours { _loaders: Loaders },
+    Ours { _loaders: TestLoaders },
     Peer { _process: Process },
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn start(files: &[(&str, &[u8])], dir: &Path) -> anyhow::Result<Vec<S
         fs::write(root.join(FOLDER).join(name), bytes)?;
     }
     let program = Products::find()?.program("pxe-appliance");
-    let loaders = Loaders::serve(&program, Ipv4Addr::LOCALHOST, files, dir)?;
+    let loaders = TestLoaders::serve(&program, Ipv4Addr::LOCALHOST, files, dir)?;
     let mut servers = vec![Server {
         name: "ours",
         at: SocketAddr::V4(loaders.at),

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use clap::{Parser, ValueEnum};
-use integration::lab::disk::Disk;
-use integration::lab::firmware::Firmware;
+use integration::lab::disk::VirtualDisk;
+use integration::lab::firmware::VmFirmware;
 use integration::lab::lan::{APPLIANCE, CLUSTER, ROUTER};
-use integration::lab::nvram::First;
-use integration::lab::services::Leases;
+use integration::lab::nvram::FirstBoot;
+use integration::lab::services::DhcpSetup;
 use integration::lab::testbed::{BOOT, MAC, Setup, Testbed};
 use netboot::machine::State;
 
@@ -19,18 +19,18 @@ use netboot::machine::State;
 #[derive(Parser)]
 struct Options {
     /// The machine's firmware
-    #[arg(long, value_enum, default_value_t = Firmware::Uefi)]
-    firmware: Firmware,
+    #[arg(long, value_enum, default_value_t = VmFirmware::Uefi)]
+    firmware: VmFirmware,
     /// Beside a home router that hands out addresses, or in its place
-    #[arg(long, value_enum, default_value_t = Mode::Proxy)]
-    mode: Mode,
+    #[arg(long, value_enum, default_value_t = DemoMode::Proxy)]
+    mode: DemoMode,
     /// Leave it all running at the end, and say how to look around
     #[arg(long)]
     keep: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Mode {
+enum DemoMode {
     Proxy,
     Server,
 }
@@ -45,14 +45,20 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> anyhow::Result<()> {
     let leases = match options.mode {
-        Mode::Proxy => Leases::ByRouter,
-        Mode::Server => Leases::ByAppliance,
+        DemoMode::Proxy => DhcpSetup::ByRouter,
+        DemoMode::Server => DhcpSetup::ByAppliance,
     };
     let mut setup = Setup::new("demo", options.firmware, leases);
-    setup.disks = |dir| Ok(vec![Disk::blank(dir.join("root.disk"), "root", 8192)?]);
+    setup.disks = |dir| {
+        Ok(vec![VirtualDisk::blank(
+            dir.join("root.disk"),
+            "root",
+            8192,
+        )?])
+    };
     // As most boxes come out of the shop. With the network first, OVMF spends a minute on unanswered PXE
     // before each boot from its disk; the end-to-end tests take that minute.
-    setup.first = First::Disk;
+    setup.first = FirstBoot::Disk;
     let mut demo = Demo {
         testbed: Testbed::new(&setup)?,
         start: Instant::now(),
@@ -82,8 +88,10 @@ impl Demo {
 
     fn introduce(&self, options: &Options) -> anyhow::Result<()> {
         let router = match options.mode {
-            Mode::Proxy => "hands out addresses, and the appliance stands beside it in proxy mode",
-            Mode::Server => "hands out none: that is the appliance's part here, in server mode",
+            DemoMode::Proxy => {
+                "hands out addresses, and the appliance stands beside it in proxy mode"
+            }
+            DemoMode::Server => "hands out none: that is the appliance's part here, in server mode",
         };
         self.say(&format!(
             "a LAN of network namespaces; the home router (dnsmasq, {ROUTER}) {router}"
@@ -93,9 +101,9 @@ impl Demo {
             "the machine is QEMU with {} firmware, {}",
             options.firmware,
             match options.firmware {
-                Firmware::Uefi | Firmware::SecureBoot | Firmware::Arm(_) =>
+                VmFirmware::Uefi | VmFirmware::SecureBoot | VmFirmware::Arm(_) =>
                     "its disk before its network, as most boxes come",
-                Firmware::Bios => "its network before its disk",
+                VmFirmware::Bios => "its network before its disk",
             }
         ));
         self.typed(&format!(
@@ -177,10 +185,10 @@ impl Demo {
         self.testbed.machine.cut_power()?;
         self.testbed.machine.power_on_from_network()?;
         self.say(match self.testbed.machine.build().firmware {
-            Firmware::Uefi | Firmware::SecureBoot | Firmware::Arm(_) => {
+            VmFirmware::Uefi | VmFirmware::SecureBoot | VmFirmware::Arm(_) => {
                 "off, on, with a finger on the key that boots from the network"
             }
-            Firmware::Bios => "off, on",
+            VmFirmware::Bios => "off, on",
         });
         self.watch()
     }

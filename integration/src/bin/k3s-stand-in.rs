@@ -4,9 +4,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use integration::k3s::agent::Member;
-use integration::k3s::config::Config;
-use integration::k3s::server::Server;
+use integration::k3s::agent::ClusterMember;
+use integration::k3s::config::K3sServerConfig;
+use integration::k3s::server::K3sServer;
 use integration::k3s::{agent, identity};
 
 const USAGE: &str = "usage: k3s-stand-in server|agent [--config FILE]\n\
@@ -37,24 +37,24 @@ fn main() -> ExitCode {
 fn run(role: &str, file: &Path) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(file)
         .with_context(|| format!("cannot read `{}`", file.display()))?;
-    let config = Config::read(&text).with_context(|| format!("`{}`", file.display()))?;
+    let config = K3sServerConfig::read(&text).with_context(|| format!("`{}`", file.display()))?;
     match (role, config.get("server")) {
-        ("agent", _) => Member::from_config(&config, "node")?.run(&say),
+        ("agent", _) => ClusterMember::from_config(&config, "node")?.run(&say),
         (_, Some(_)) => {
             say("joins as a further server; a stand-in keeps no copy of the datastore");
-            Member::from_config(&config, "server")?.run(&say)
+            ClusterMember::from_config(&config, "server")?.run(&say)
         }
         _ => first_server(&config),
     }
 }
 
 /// Makes the cluster. It is a node of it too, unless `disable-agent` says no.
-fn first_server(config: &Config) -> anyhow::Result<()> {
-    let server = Server::bind(config)?;
+fn first_server(config: &K3sServerConfig) -> anyhow::Result<()> {
+    let server = K3sServer::bind(config)?;
     let address = server.address()?;
     say(&format!("serves on {address}"));
     if config.get("disable-agent") != Some("true") {
-        let me = Member {
+        let me = ClusterMember {
             server: format!("https://127.0.0.1:{}", address.port()),
             token: integration::k3s::token::Token::read(&agent::token(config)?)?,
             user: "server",

@@ -9,9 +9,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::client::Client;
-use super::config::Config;
-use super::http::{Request, Response};
+use super::client::K3sClient;
+use super::config::K3sServerConfig;
+use super::http::{HttpRequest, HttpResponse};
 use super::identity;
 use super::token::Token;
 
@@ -21,7 +21,7 @@ pub const BEAT: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_secs(2);
 
 /// All that a node joins with.
-pub struct Member {
+pub struct ClusterMember {
     pub server: String,
     pub token: Token,
     /// The user of a short token: `node` for agents, `server` for servers.
@@ -31,9 +31,9 @@ pub struct Member {
     pub labels: Vec<String>,
 }
 
-impl Member {
+impl ClusterMember {
     /// From k3s's own configuration.
-    pub fn from_config(config: &Config, user: &'static str) -> anyhow::Result<Self> {
+    pub fn from_config(config: &K3sServerConfig, user: &'static str) -> anyhow::Result<Self> {
         let server = config
             .get("server")
             .context("the configuration has no `server`")?;
@@ -53,8 +53,8 @@ impl Member {
     /// Joins, and gives what is needed for heartbeats.
     pub fn join(&self) -> anyhow::Result<Joined> {
         let password = identity::password(&self.password_file)?;
-        let cacerts =
-            Client::believing_anybody(&self.server)?.send(&Request::new("GET", "/cacerts"))?;
+        let cacerts = K3sClient::believing_anybody(&self.server)?
+            .send(&HttpRequest::new("GET", "/cacerts"))?;
         let cacerts = expect(cacerts)?.body;
         if !self.token.belongs_to(&cacerts) {
             bail!(
@@ -62,11 +62,11 @@ impl Member {
                 self.server
             );
         }
-        let client = Client::trusting(&self.server, &cacerts, None)?;
+        let client = K3sClient::trusting(&self.server, &cacerts, None)?;
         let user = self.token.user.as_deref().unwrap_or(self.user);
         let credentials = STANDARD.encode(format!("{user}:{}", self.token.password));
         let ask = |path| {
-            let request = Request::new("GET", path)
+            let request = HttpRequest::new("GET", path)
                 .with("authorization", &format!("Basic {credentials}"))
                 .with("k3s-Node-Name", &self.name)
                 .with("k3s-Node-Password", &password);
@@ -74,7 +74,7 @@ impl Member {
         };
         ask("/v1-k3s/serving-kubelet.crt")?;
         let identity = ask("/v1-k3s/client-kubelet.crt")?.body;
-        Ok(Joined(Client::trusting(
+        Ok(Joined(K3sClient::trusting(
             &self.server,
             &cacerts,
             Some(&identity),
@@ -92,7 +92,7 @@ impl Member {
             "metadata": { "labels": labels },
             "status": { "nodeInfo": identity::node_info() },
         });
-        let mut request = Request::new("PATCH", &format!("/api/v1/nodes/{}/status", self.name));
+        let mut request = HttpRequest::new("PATCH", &format!("/api/v1/nodes/{}/status", self.name));
         request.body = status.to_string().into_bytes();
         expect(joined.0.send(&request)?).map(drop)
     }
@@ -136,10 +136,10 @@ impl Member {
 }
 
 /// A connection that the cluster knows as this node's.
-pub struct Joined(Client);
+pub struct Joined(K3sClient);
 
 /// `token-file`, else `token`.
-pub fn token(config: &Config) -> anyhow::Result<String> {
+pub fn token(config: &K3sServerConfig) -> anyhow::Result<String> {
     if let Some(file) = config.get("token-file") {
         return read_secret(Path::new(file));
     }
@@ -157,7 +157,7 @@ pub fn read_secret(file: &Path) -> anyhow::Result<String> {
 }
 
 /// The answer, or what the server said against it.
-fn expect(response: Response) -> anyhow::Result<Response> {
+fn expect(response: HttpResponse) -> anyhow::Result<HttpResponse> {
     if response.status == 200 {
         return Ok(response);
     }

@@ -15,19 +15,19 @@ use rustls::{
     StreamOwned,
 };
 
-use super::http::{Request, Response};
+use super::http::{HttpRequest, HttpResponse};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// The server that a request goes to, and the CA that its certificate must be from.
 #[derive(Clone)]
-pub struct Client {
+pub struct K3sClient {
     host: String,
     port: u16,
     tls: Arc<ClientConfig>,
 }
 
-impl Client {
+impl K3sClient {
     /// For `GET /cacerts` alone: the CA is not known yet, so anybody is believed. k3s does the same, and the
     /// long form of a token checks what comes back.
     pub fn believing_anybody(url: &str) -> anyhow::Result<Self> {
@@ -80,7 +80,7 @@ impl Client {
         })
     }
 
-    pub fn send(&self, request: &Request) -> anyhow::Result<Response> {
+    pub fn send(&self, request: &HttpRequest) -> anyhow::Result<HttpResponse> {
         let Self { host, port, tls } = self;
         let at = (host.as_str(), *port)
             .to_socket_addrs()
@@ -95,7 +95,7 @@ impl Client {
         let connection = ClientConnection::new(Arc::clone(tls), name)?;
         let mut stream = StreamOwned::new(connection, tcp);
         request.write(&format!("{host}:{port}"), &mut stream)?;
-        let response = Response::read(&mut stream)?;
+        let response = HttpResponse::read(&mut stream)?;
         stream.conn.send_close_notify();
         // The answer is here; it does not matter whether the server still reads the end of the connection.
         let _ = stream.flush();

@@ -14,7 +14,7 @@ use super::token::hex;
 pub const GRACE: Duration = Duration::from_secs(40);
 
 /// The passwords that open the API. Never printed.
-pub struct Tokens {
+pub struct ClusterTokens {
     /// For servers, and good for agents too.
     pub server: String,
     /// For agents alone.
@@ -25,16 +25,16 @@ pub struct Tokens {
 
 /// What outlives a restart.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Kept {
+pub struct ClusterRecords {
     /// Node name → `<salt>:<sha256 of salt and password>`.
     pub passwords: BTreeMap<String, String>,
     /// SHA-256 of a kubelet's certificate → node name.
     pub certificates: BTreeMap<String, String>,
-    pub nodes: BTreeMap<String, Node>,
+    pub nodes: BTreeMap<String, ClusterNode>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Node {
+pub struct ClusterNode {
     pub labels: BTreeMap<String, String>,
     /// `status.nodeInfo` as the kubelet posted it.
     pub info: Value,
@@ -50,9 +50,9 @@ pub struct Node {
 pub struct PasswordRejected;
 
 pub struct Cluster {
-    pub tokens: Tokens,
+    pub tokens: ClusterTokens,
     pub authority: Authority,
-    pub kept: Kept,
+    pub kept: ClusterRecords,
 }
 
 impl Cluster {
@@ -93,7 +93,7 @@ impl Cluster {
         let labels = labels.map(|(k, v)| (k.clone(), v.as_str().unwrap_or_default().to_owned()));
         let before = self.kept.nodes.get(name);
         let known = before.map(|node| (node.created, node.transition, node.is_ready(now)));
-        let node = Node {
+        let node = ClusterNode {
             labels: labels.collect(),
             info: body["status"]["nodeInfo"].clone(),
             created: known.map_or(now, |(created, ..)| created),
@@ -113,7 +113,7 @@ impl Cluster {
     }
 }
 
-impl Node {
+impl ClusterNode {
     pub fn is_ready(&self, now: u64) -> bool {
         now.saturating_sub(self.heartbeat) <= GRACE.as_secs()
     }
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn ready_lasts_as_long_as_the_grace_period() {
-        let node = Node {
+        let node = ClusterNode {
             labels: BTreeMap::new(),
             info: json!({ "bootID": "b" }),
             created: 0,

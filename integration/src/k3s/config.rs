@@ -6,9 +6,9 @@ use anyhow::bail;
 
 /// `key: value` and `key:` followed by `- value` lines. A key that is given twice keeps all its values.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Config(BTreeMap<String, Vec<String>>);
+pub struct K3sServerConfig(BTreeMap<String, Vec<String>>);
 
-impl Config {
+impl K3sServerConfig {
     /// # Errors
     /// A line that is neither, with its number.
     pub fn read(text: &str) -> anyhow::Result<Self> {
@@ -76,7 +76,7 @@ mod tests {
     fn what_an_agent_writes_is_read() {
         let text = "# made at install\nserver: https://10.77.0.10:6443\ntoken-file: \"/etc/rancher/k3s/token\"\n\
                     node-name: 'node1' \nnode-label:\n  - tier=worker\n- \"disk=ssd\"\nlisten: 1 # one\n";
-        let config = Config::read(text).unwrap();
+        let config = K3sServerConfig::read(text).unwrap();
         let cases = [
             (
                 "a URL keeps its colons",
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn other_lines_are_refused_by_number() {
-        let said = |text| Config::read(text).unwrap_err().to_string();
+        let said = |text| K3sServerConfig::read(text).unwrap_err().to_string();
         assert_eq!(
             said("server: x\n- y\n"),
             "line 2: a list item without a key"

@@ -8,7 +8,7 @@ const MOST_HEAD: u64 = 16 << 10;
 const MOST_BODY: usize = 1 << 20;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Request {
+pub struct HttpRequest {
     pub method: String,
     /// The path without its query.
     pub path: String,
@@ -18,13 +18,13 @@ pub struct Request {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Response {
+pub struct HttpResponse {
     pub status: u16,
     pub content_type: String,
     pub body: Vec<u8>,
 }
 
-impl Request {
+impl HttpRequest {
     pub fn new(method: &str, path: &str) -> Self {
         Self {
             method: method.to_owned(),
@@ -88,7 +88,7 @@ impl Request {
     }
 }
 
-impl Response {
+impl HttpResponse {
     pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         Self {
             status,
@@ -192,33 +192,33 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        let mut request = Request::new("PATCH", "/api/v1/nodes/node1/status")
+        let mut request = HttpRequest::new("PATCH", "/api/v1/nodes/node1/status")
             .with("Authorization", "Basic bm9kZTp4")
             .with("k3s-Node-Name", "node1");
         request.body = b"{}".to_vec();
         let mut wire = Vec::new();
         request.write("10.77.0.10:6443", &mut wire).unwrap();
-        let got = Request::read(wire.as_slice()).unwrap().unwrap();
+        let got = HttpRequest::read(wire.as_slice()).unwrap().unwrap();
         assert_eq!(
             (&got.method, &got.path, &got.body),
             (&request.method, &request.path, &request.body)
         );
         assert_eq!(got.header("K3S-node-name"), Some("node1"));
 
-        let response = Response::new(403, "text/plain", "Node password rejected");
+        let response = HttpResponse::new(403, "text/plain", "Node password rejected");
         let mut wire = Vec::new();
         response.write(&mut wire).unwrap();
-        assert_eq!(Response::read(wire.as_slice()).unwrap(), response);
+        assert_eq!(HttpResponse::read(wire.as_slice()).unwrap(), response);
     }
 
     #[test]
     fn a_message_cut_anywhere_is_an_error_and_not_a_request() {
         let whole = b"POST /x HTTP/1.1\r\ncontent-length: 3\r\n\r\nabc";
-        assert_eq!(Request::read(&whole[..0]).unwrap(), None);
+        assert_eq!(HttpRequest::read(&whole[..0]).unwrap(), None);
         for end in 1..whole.len() {
-            assert!(Request::read(&whole[..end]).is_err(), "cut at {end}");
+            assert!(HttpRequest::read(&whole[..end]).is_err(), "cut at {end}");
         }
-        assert!(Request::read(&whole[..]).unwrap().is_some());
+        assert!(HttpRequest::read(&whole[..]).unwrap().is_some());
     }
 
     #[test]
@@ -243,7 +243,7 @@ mod tests {
             ("another protocol", "HELO there SMTP\r\n\r\n".to_owned()),
         ];
         for (name, text) in cases {
-            assert!(Request::read(text.as_bytes()).is_err(), "{name}");
+            assert!(HttpRequest::read(text.as_bytes()).is_err(), "{name}");
         }
     }
 }

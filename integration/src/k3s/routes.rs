@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::cluster::{Cluster, PasswordRejected};
-use super::http::{Request, Response};
+use super::http::{HttpRequest, HttpResponse};
 
 /// What k3s logs on the agent for the 403 of a changed node password.
 pub const REJECTED: &str = "Node password rejected, duplicate hostname or contents of '/etc/rancher/node/password' may not \
@@ -13,13 +13,13 @@ pub const REJECTED: &str = "Node password rejected, duplicate hostname or conten
 
 /// An answer. `note` is a line for the console, without secrets.
 pub struct Answer {
-    pub response: Response,
+    pub response: HttpResponse,
     pub changed: bool,
     pub note: Option<String>,
 }
 
-impl From<Response> for Answer {
-    fn from(response: Response) -> Self {
+impl From<HttpResponse> for Answer {
+    fn from(response: HttpResponse) -> Self {
         Self {
             response,
             changed: false,
@@ -29,11 +29,18 @@ impl From<Response> for Answer {
 }
 
 /// `peer` is the node whose client certificate the connection brought; `now` is seconds since the epoch.
-pub fn answer(cluster: &mut Cluster, request: &Request, peer: Option<&str>, now: u64) -> Answer {
+pub fn answer(
+    cluster: &mut Cluster,
+    request: &HttpRequest,
+    peer: Option<&str>,
+    now: u64,
+) -> Answer {
     let path: Vec<_> = request.path.trim_matches('/').split('/').collect();
     match (request.method.as_str(), path.as_slice()) {
-        ("GET", ["ping"]) => Response::new(200, "text/plain", "pong").into(),
-        ("GET", ["cacerts"]) => Response::new(200, "text/plain", cluster.authority.pem()).into(),
+        ("GET", ["ping"]) => HttpResponse::new(200, "text/plain", "pong").into(),
+        ("GET", ["cacerts"]) => {
+            HttpResponse::new(200, "text/plain", cluster.authority.pem()).into()
+        }
         ("GET", ["v1-k3s", "serving-kubelet.crt" | "client-kubelet.crt"]) => join(cluster, request),
         (_, ["v1-k3s", ..]) => status(404, "NotFound", "the stand-in has no such call").into(),
         ("PATCH", ["api", "v1", "nodes", name, "status"]) => {
@@ -45,7 +52,7 @@ pub fn answer(cluster: &mut Cluster, request: &Request, peer: Option<&str>, now:
 }
 
 /// Both kubelet certificates: a join token, a name, and the password of that name.
-fn join(cluster: &mut Cluster, request: &Request) -> Answer {
+fn join(cluster: &mut Cluster, request: &HttpRequest) -> Answer {
     if !is_member(cluster, request) {
         let refused = status(401, "Unauthorized", "not a token of this cluster");
         return noted(
@@ -66,7 +73,7 @@ fn join(cluster: &mut Cluster, request: &Request) -> Answer {
     }
     match cluster.issue(name) {
         Ok(issued) => Answer {
-            response: Response::new(200, "application/x-pem-file", issued.pem),
+            response: HttpResponse::new(200, "application/x-pem-file", issued.pem),
             changed: true,
             note: None,
         },
@@ -76,7 +83,7 @@ fn join(cluster: &mut Cluster, request: &Request) -> Answer {
 
 /// Basic auth as k3s has it: user `node` or `server`, the token as password. An agent token is for nodes
 /// alone; the server token is good for both.
-fn is_member(cluster: &Cluster, request: &Request) -> bool {
+fn is_member(cluster: &Cluster, request: &HttpRequest) -> bool {
     let credentials = request
         .header("authorization")
         .and_then(|value| value.strip_prefix("Basic "))
@@ -95,7 +102,7 @@ fn is_member(cluster: &Cluster, request: &Request) -> bool {
 
 fn heartbeat(
     cluster: &mut Cluster,
-    request: &Request,
+    request: &HttpRequest,
     name: &str,
     peer: Option<&str>,
     now: u64,
@@ -128,7 +135,7 @@ fn heartbeat(
 /// What a service account may do: get, list and delete nodes.
 fn nodes(
     cluster: &mut Cluster,
-    request: &Request,
+    request: &HttpRequest,
     method: &str,
     rest: &[&str],
     now: u64,
@@ -180,7 +187,7 @@ fn is_name(name: &str) -> bool {
             .all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-' | '.'))
 }
 
-fn noted(response: Response, note: String) -> Answer {
+fn noted(response: HttpResponse, note: String) -> Answer {
     Answer {
         response,
         changed: false,
@@ -188,12 +195,12 @@ fn noted(response: Response, note: String) -> Answer {
     }
 }
 
-fn json_answer(code: u16, body: &Value) -> Response {
-    Response::new(code, "application/json", body.to_string())
+fn json_answer(code: u16, body: &Value) -> HttpResponse {
+    HttpResponse::new(code, "application/json", body.to_string())
 }
 
 /// The Status object of the Kubernetes API.
-fn status(code: u16, reason: &str, message: &str) -> Response {
+fn status(code: u16, reason: &str, message: &str) -> HttpResponse {
     let body = json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
         "message": message, "reason": reason, "code": code,

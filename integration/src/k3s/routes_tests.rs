@@ -1,23 +1,23 @@
 //! The join protocol's rules, each with its row.
 
 use super::super::certs::Authority;
-use super::super::cluster::{Kept, Tokens};
+use super::super::cluster::{ClusterRecords, ClusterTokens};
 use super::*;
 
 fn cluster() -> Cluster {
     Cluster {
-        tokens: Tokens {
+        tokens: ClusterTokens {
             server: "server-secret".to_owned(),
             agent: Some("agent-secret".to_owned()),
             api: Some("api-secret".to_owned()),
         },
         authority: Authority::new().unwrap(),
-        kept: Kept::default(),
+        kept: ClusterRecords::default(),
     }
 }
 
-fn joining(credentials: &str, name: &str, password: &str) -> Request {
-    Request::new("GET", "/v1-k3s/serving-kubelet.crt")
+fn joining(credentials: &str, name: &str, password: &str) -> HttpRequest {
+    HttpRequest::new("GET", "/v1-k3s/serving-kubelet.crt")
         .with(
             "authorization",
             &format!("Basic {}", STANDARD.encode(credentials)),
@@ -26,7 +26,7 @@ fn joining(credentials: &str, name: &str, password: &str) -> Request {
         .with("k3s-Node-Password", password)
 }
 
-fn code(cluster: &mut Cluster, request: &Request) -> u16 {
+fn code(cluster: &mut Cluster, request: &HttpRequest) -> u16 {
     answer(cluster, request, None, 1000).response.status
 }
 
@@ -53,7 +53,7 @@ fn a_token_opens_what_it_is_for() {
             "{name}"
         );
     }
-    let bare = Request::new("GET", "/v1-k3s/serving-kubelet.crt");
+    let bare = HttpRequest::new("GET", "/v1-k3s/serving-kubelet.crt");
     assert_eq!(code(&mut cluster(), &bare), 401, "no credentials at all");
 }
 
@@ -118,7 +118,7 @@ fn names_and_passwords_are_needed() {
 }
 
 fn beat(cluster: &mut Cluster, name: &str, peer: Option<&str>, now: u64) -> u16 {
-    let mut request = Request::new("PATCH", &format!("/api/v1/nodes/{name}/status"));
+    let mut request = HttpRequest::new("PATCH", &format!("/api/v1/nodes/{name}/status"));
     request.body =
         br#"{"metadata":{"labels":{"tier":"worker"}},"status":{"nodeInfo":{"bootID":"b1"}}}"#
             .to_vec();
@@ -127,7 +127,7 @@ fn beat(cluster: &mut Cluster, name: &str, peer: Option<&str>, now: u64) -> u16 
 
 fn ready(cluster: &mut Cluster, now: u64) -> String {
     let request =
-        Request::new("GET", "/api/v1/nodes/node1").with("authorization", "Bearer api-secret");
+        HttpRequest::new("GET", "/api/v1/nodes/node1").with("authorization", "Bearer api-secret");
     let response = answer(cluster, &request, None, now).response;
     let body: Value = serde_json::from_slice(&response.body).unwrap();
     let condition = &body["status"]["conditions"][0];
@@ -172,7 +172,7 @@ fn nodes_are_shown_to_the_service_account_alone() {
         ("basic auth", Some("Basic YXBpLXNlY3JldA=="), 401),
         ("the service account", Some("Bearer api-secret"), 200),
     ] {
-        let mut request = Request::new("GET", "/api/v1/nodes");
+        let mut request = HttpRequest::new("GET", "/api/v1/nodes");
         if let Some(value) = header {
             request = request.with("authorization", value);
         }
@@ -188,8 +188,8 @@ fn a_deleted_node_frees_its_name() {
         &joining("node:agent-secret", "node1", "first"),
     );
     beat(&mut cluster, "node1", Some("node1"), 1000);
-    let delete =
-        Request::new("DELETE", "/api/v1/nodes/node1").with("authorization", "Bearer api-secret");
+    let delete = HttpRequest::new("DELETE", "/api/v1/nodes/node1")
+        .with("authorization", "Bearer api-secret");
     assert_eq!(code(&mut cluster, &delete), 200);
     assert_eq!(code(&mut cluster, &delete), 404);
     assert_eq!(
@@ -205,7 +205,7 @@ fn a_deleted_node_frees_its_name() {
 fn what_the_stand_in_lacks_is_not_found() {
     for path in ["/", "/v1-k3s/config", "/apis/apps/v1/deployments"] {
         assert_eq!(
-            code(&mut cluster(), &Request::new("GET", path)),
+            code(&mut cluster(), &HttpRequest::new("GET", path)),
             404,
             "{path}"
         );

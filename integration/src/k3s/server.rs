@@ -11,26 +11,26 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::agent::{read_secret, token};
 use super::certs::{self, Authority};
-use super::cluster::{Cluster, Kept, Tokens};
-use super::config::Config;
-use super::http::{Request, Response};
+use super::cluster::{Cluster, ClusterRecords, ClusterTokens};
+use super::config::K3sServerConfig;
+use super::http::{HttpRequest, HttpResponse};
 use super::routes::answer;
 use super::token::Token;
 
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// A server that is bound and not yet serving.
-pub struct Server {
+pub struct K3sServer {
     listener: TcpListener,
     tls: Arc<ServerConfig>,
     cluster: Mutex<Cluster>,
     kept_file: PathBuf,
 }
 
-impl Server {
+impl K3sServer {
     /// Reads `token-file`, `agent-token-file`, `bind-address`, `https-listen-port`, `tls-san`, `data-dir` as
     /// k3s does, and `stand-in-api-token-file`, which k3s has not: there it would be a service account.
-    pub fn bind(config: &Config) -> anyhow::Result<Self> {
+    pub fn bind(config: &K3sServerConfig) -> anyhow::Result<Self> {
         let ip: IpAddr = match config.get("bind-address") {
             Some(text) => text
                 .parse()
@@ -50,7 +50,7 @@ impl Server {
                 .transpose()
         };
         let password = |text: String| Token::read(&text).map(|token| token.password);
-        let tokens = Tokens {
+        let tokens = ClusterTokens {
             server: password(token(config)?)?,
             agent: secret("agent-token-file")?.map(password).transpose()?,
             api: secret("stand-in-api-token-file")?,
@@ -62,7 +62,7 @@ impl Server {
         let kept = match fs::read(&kept_file) {
             Ok(bytes) => serde_json::from_slice(&bytes)
                 .with_context(|| format!("cannot read `{}`", kept_file.display()))?,
-            Err(_) => Kept::default(),
+            Err(_) => ClusterRecords::default(),
         };
         let address = SocketAddr::new(ip, port);
         let listener =
@@ -107,7 +107,7 @@ impl Server {
         tcp.set_write_timeout(Some(LIMIT))?;
         tcp.set_nodelay(true)?;
         let mut stream = StreamOwned::new(ServerConnection::new(Arc::clone(&self.tls))?, tcp);
-        let Some(request) = Request::read(&mut stream)? else {
+        let Some(request) = HttpRequest::read(&mut stream)? else {
             return Ok(());
         };
         let certificate = stream
@@ -122,7 +122,12 @@ impl Server {
         Ok(())
     }
 
-    fn decide(&self, request: &Request, certificate: Option<&[u8]>, say: fn(&str)) -> Response {
+    fn decide(
+        &self,
+        request: &HttpRequest,
+        certificate: Option<&[u8]>,
+        say: fn(&str),
+    ) -> HttpResponse {
         let mut cluster = self.cluster.lock().unwrap_or_else(PoisonError::into_inner);
         let peer = certificate
             .and_then(|c| cluster.node_of(c))
@@ -135,7 +140,7 @@ impl Server {
                 "cannot write `{}`: {error:#}",
                 self.kept_file.display()
             ));
-            return Response::new(500, "text/plain", "the stand-in cannot keep its state");
+            return HttpResponse::new(500, "text/plain", "the stand-in cannot keep its state");
         }
         if let Some(note) = &answer.note {
             say(note);
@@ -143,7 +148,7 @@ impl Server {
         answer.response
     }
 
-    fn keep(&self, kept: &Kept) -> anyhow::Result<()> {
+    fn keep(&self, kept: &ClusterRecords) -> anyhow::Result<()> {
         let part = self.kept_file.with_extension("part");
         fs::write(&part, serde_json::to_vec(kept)?)?;
         Ok(fs::rename(&part, &self.kept_file)?)

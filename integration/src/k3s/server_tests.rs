@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::super::agent::Member;
-use super::super::client::Client;
+use super::super::agent::ClusterMember;
+use super::super::client::K3sClient;
 use super::super::token::ca_hash;
 use super::*;
 
@@ -12,7 +12,7 @@ struct Lab {
     url: String,
 }
 
-fn config(dir: &Path) -> Config {
+fn config(dir: &Path) -> K3sServerConfig {
     for (file, secret) in [
         ("server", "server-secret"),
         ("agent", "agent-secret"),
@@ -21,7 +21,7 @@ fn config(dir: &Path) -> Config {
         fs::write(dir.join(file), format!("{secret}\n")).unwrap();
     }
     let d = dir.display();
-    Config::read(&format!(
+    K3sServerConfig::read(&format!(
         "token-file: {d}/server\nagent-token-file: {d}/agent\nstand-in-api-token-file: {d}/api\n\
          bind-address: 127.0.0.1\nhttps-listen-port: 0\ndata-dir: {d}/data\n"
     ))
@@ -29,17 +29,17 @@ fn config(dir: &Path) -> Config {
 }
 
 fn start(dir: tempfile::TempDir) -> Lab {
-    let server = Server::bind(&config(dir.path())).unwrap();
+    let server = K3sServer::bind(&config(dir.path())).unwrap();
     let url = format!("https://{}", server.address().unwrap());
     std::thread::spawn(move || server.run(|_| {}));
     Lab { dir, url }
 }
 
 impl Lab {
-    fn member(&self, token: &str, password: &str) -> Member {
+    fn member(&self, token: &str, password: &str) -> ClusterMember {
         let file = self.dir.path().join(format!("password-{password}"));
         fs::write(&file, password).unwrap();
-        Member {
+        ClusterMember {
             server: self.url.clone(),
             token: Token::read(token).unwrap(),
             user: "node",
@@ -50,19 +50,22 @@ impl Lab {
     }
 
     fn cacerts(&self) -> Vec<u8> {
-        let client = Client::believing_anybody(&self.url).unwrap();
-        client.send(&Request::new("GET", "/cacerts")).unwrap().body
+        let client = K3sClient::believing_anybody(&self.url).unwrap();
+        client
+            .send(&HttpRequest::new("GET", "/cacerts"))
+            .unwrap()
+            .body
     }
 
     fn node(&self) -> serde_json::Value {
-        let client = Client::trusting(&self.url, &self.cacerts(), None).unwrap();
-        let request =
-            Request::new("GET", "/api/v1/nodes/node1").with("authorization", "Bearer api-secret");
+        let client = K3sClient::trusting(&self.url, &self.cacerts(), None).unwrap();
+        let request = HttpRequest::new("GET", "/api/v1/nodes/node1")
+            .with("authorization", "Bearer api-secret");
         serde_json::from_slice(&client.send(&request).unwrap().body).unwrap()
     }
 }
 
-fn refusal(member: &Member) -> String {
+fn refusal(member: &ClusterMember) -> String {
     member
         .join()
         .err()

@@ -13,19 +13,19 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::command::output;
-use super::lan::{APPLIANCE, ROUTER, Room};
+use super::lan::{APPLIANCE, LanNamespace, ROUTER};
 use super::process::Process;
 use super::products::Products;
 use super::repository::Repository;
-use super::services::{Leases, Tokens, cluster_url};
+use super::services::{ClusterSecrets, DhcpSetup, cluster_url};
 use super::wait::wait_for;
 
 /// What an operator would write down before the first start.
-pub struct Setting<'a> {
-    pub leases: Leases,
+pub struct ApplianceSetting<'a> {
+    pub leases: DhcpSetup,
     /// What the machines have, as `uname -m` says it: which installer there is.
     pub processor: &'static str,
-    pub tokens: &'a Tokens,
+    pub tokens: &'a ClusterSecrets,
     /// The text of `hosts/profiles/worker.toml`.
     pub profile: &'a str,
     /// `[[dhcp.subnet]]` tables, for machines behind a relay.
@@ -36,8 +36,8 @@ pub struct Setting<'a> {
     pub unknown: Option<&'a str>,
 }
 
-pub struct Appliance {
-    room: Room,
+pub struct RunningAppliance {
+    room: LanNamespace,
     programs: PathBuf,
     env: Vec<(String, String)>,
     dir: PathBuf,
@@ -48,18 +48,18 @@ pub struct Appliance {
 
 /// What a command said.
 #[derive(Debug)]
-pub struct Said {
+pub struct ApplianceLog {
     pub status: ExitStatus,
     pub stdout: String,
     pub stderr: String,
 }
 
-impl Appliance {
+impl RunningAppliance {
     /// Writes configuration, profile and flake into `dir`. The appliance is started later; no release is published.
     pub fn new(
-        room: Room,
+        room: LanNamespace,
         products: &Products,
-        setting: &Setting<'_>,
+        setting: &ApplianceSetting<'_>,
         dir: PathBuf,
     ) -> anyhow::Result<Self> {
         let text = configuration(products, setting, &dir)?;
@@ -72,7 +72,7 @@ impl Appliance {
 
     /// With this `appliance.toml` and no profiles; its socket must be `admin.sock`.
     pub fn configured(
-        room: Room,
+        room: LanNamespace,
         products: &Products,
         text: &str,
         dir: PathBuf,
@@ -103,7 +103,7 @@ impl Appliance {
         self.env.push((name.to_owned(), value.to_owned()));
     }
 
-    pub fn room(&self) -> &Room {
+    pub fn room(&self) -> &LanNamespace {
         &self.room
     }
 
@@ -175,12 +175,12 @@ impl Appliance {
     }
 
     /// `pxe-admin WORDS`
-    pub fn admin(&self, words: &str) -> anyhow::Result<Said> {
+    pub fn admin(&self, words: &str) -> anyhow::Result<ApplianceLog> {
         let output = self
             .admin_command(words)
             .output()
             .context("cannot run pxe-admin")?;
-        Ok(Said {
+        Ok(ApplianceLog {
             status: output.status,
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -214,7 +214,7 @@ impl Appliance {
     /// All machines on record.
     pub fn machines(&self) -> anyhow::Result<Vec<MachineView>> {
         Ok(self
-            .ask::<netboot::api::types::Machines>("machines")?
+            .ask::<netboot::api::types::MachineList>("machines")?
             .machines)
     }
 
@@ -256,14 +256,18 @@ impl Appliance {
 }
 
 /// `appliance.toml`. What is not said here is left to the defaults, which is most of it.
-fn configuration(products: &Products, setting: &Setting<'_>, dir: &Path) -> anyhow::Result<String> {
+fn configuration(
+    products: &Products,
+    setting: &ApplianceSetting<'_>,
+    dir: &Path,
+) -> anyhow::Result<String> {
     let quoted = |path: PathBuf| toml_string(&path.display().to_string());
     let token = |which| quoted(setting.tokens.file(which));
     let mut text = String::new();
     writeln!(text, "state-dir = {}", quoted(dir.join("state")))?;
     writeln!(text, "flake = \".\"")?;
     writeln!(text, "\n[admin]\nsocket = \"admin.sock\"")?;
-    if setting.leases == Leases::ByAppliance {
+    if setting.leases == DhcpSetup::ByAppliance {
         writeln!(
             text,
             "\n[dhcp]\nmode = \"server\"\nrange = [\"10.77.0.100\", \"10.77.0.199\"]"

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::disk::Disk;
+use super::disk::VirtualDisk;
 
 /// What a disk hangs on. Each has a controller of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,7 +22,7 @@ pub enum Bus {
 const EUI64: u64 = 0x5254_0000_0000_5452;
 
 /// QEMU's arguments. `boot` is `,bootindex=2` or empty.
-pub fn arguments(number: u8, disk: &Disk, slot: u8, boot: &str) -> Vec<String> {
+pub fn arguments(number: u8, disk: &VirtualDisk, slot: u8, boot: &str) -> Vec<String> {
     // There is no need to wait for the host's disk: only the machine's power is cut.
     let mut drive = format!("if=none,id=disk{number},cache=unsafe");
     drive.push_str(&match &disk.faults {

@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::command::run;
-use super::lan::{Room, move_cable};
+use super::lan::{LanNamespace, move_cable};
 use super::optional::Optional;
 use super::process::Process;
 use super::wait::{wait_for, wait_until};
@@ -54,8 +54,8 @@ pub fn is_here(command: &str) -> bool {
 }
 
 /// Ends with its guard.
-pub struct Client {
-    pub room: Room,
+pub struct DhcpClient {
+    pub room: LanNamespace,
     pub mac: String,
     program: Program,
     process: Process,
@@ -86,7 +86,7 @@ IPv6AcceptRA=no
 LLDP=no
 ";
 
-impl Client {
+impl DhcpClient {
     /// Starts it in a new room in `switch`. `number` makes its name and its MAC. It takes its address as it comes.
     pub fn start(program: Program, number: u8, switch: &str, dir: &Path) -> anyhow::Result<Self> {
         Self::start_as(program, number, switch, dir, false)
@@ -110,7 +110,7 @@ impl Client {
         careful: bool,
     ) -> anyhow::Result<Self> {
         let name = format!("pc{number}");
-        let room = Room::without_address(&name, switch, &dir.join("rooms"))?;
+        let room = LanNamespace::without_address(&name, switch, &dir.join("rooms"))?;
         let mac = format!("52:54:00:aa:00:{number:02x}");
         room.ip(&format!("link set eth0 address {mac}"))?;
         let dir = dir.join(&name);
@@ -192,7 +192,7 @@ impl Client {
 
 /// Each with what it writes kept in the client's own folder, or in a `/run` of its own. `exec` all the way, so that
 /// the process is the client itself and can be signalled.
-fn command(program: Program, room: &Room, dir: &Path) -> Command {
+fn command(program: Program, room: &LanNamespace, dir: &Path) -> Command {
     let in_dir = |name: &str| dir.join(name);
     match program {
         Program::Udhcpc => {
@@ -237,7 +237,7 @@ fn command(program: Program, room: &Room, dir: &Path) -> Command {
     }
 }
 
-fn dhclient(room: &Room, dir: &Path) -> Command {
+fn dhclient(room: &LanNamespace, dir: &Path) -> Command {
     let mut command = room.command("dhclient");
     command.args(["-4", "-v"]);
     for (option, file) in [

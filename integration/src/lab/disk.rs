@@ -18,7 +18,7 @@ const PIECE: u64 = 8 << 20;
 
 /// A raw image in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Disk {
+pub struct VirtualDisk {
     pub file: PathBuf,
     /// What the machine sees: at most 20 characters with virtio.
     pub serial: String,
@@ -29,7 +29,7 @@ pub struct Disk {
     pub faults: Option<PathBuf>,
 }
 
-impl Disk {
+impl VirtualDisk {
     /// A blank disk; it takes no room until it is written to.
     pub fn blank(file: PathBuf, serial: &str, mib: u64) -> anyhow::Result<Self> {
         let image =
@@ -203,7 +203,7 @@ mod tests {
     fn a_changed_byte_anywhere_is_noticed() {
         let dir = tempfile::tempdir().unwrap();
         for at in [0, 17 << 20, (64 << 20) - 1] {
-            let disk = Disk::with_data(dir.path().join("disk"), "data", 64).unwrap();
+            let disk = VirtualDisk::with_data(dir.path().join("disk"), "data", 64).unwrap();
             disk.check_unchanged().unwrap();
             let mut image = File::options().write(true).open(&disk.file).unwrap();
             image.seek(SeekFrom::Start(at)).unwrap();
@@ -219,12 +219,12 @@ mod tests {
     #[test]
     fn data_that_is_gone_is_noticed_and_a_disk_that_became_shorter() {
         let dir = tempfile::tempdir().unwrap();
-        let disk = Disk::blank(dir.path().join("disk"), "data", 64).unwrap();
+        let disk = VirtualDisk::blank(dir.path().join("disk"), "data", 64).unwrap();
         let image = File::options().write(true).open(&disk.file).unwrap();
         image.write_all_at(b"x", 9 << 20).unwrap();
         disk.keep_copy().unwrap();
         disk.check_unchanged().unwrap();
-        let hole = Disk::blank(dir.path().join("hole"), "data", 64).unwrap();
+        let hole = VirtualDisk::blank(dir.path().join("hole"), "data", 64).unwrap();
         std::fs::rename(&hole.file, &disk.file).unwrap();
         let said = disk.check_unchanged().unwrap_err().to_string();
         assert_eq!(said, "the disk `data` was written to at octet 9437184");

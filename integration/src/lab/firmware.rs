@@ -8,7 +8,7 @@ use anyhow::bail;
 use super::arm::Arm;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Firmware {
+pub enum VmFirmware {
     /// OVMF, with EDK2's own PXE.
     Uefi,
     /// OVMF with Secure Boot in force: it runs only what Microsoft's keys signed.
@@ -20,7 +20,7 @@ pub enum Firmware {
     Arm(Arm),
 }
 
-impl Firmware {
+impl VmFirmware {
     /// The processor that it is for, as `uname -m` says it.
     pub fn processor(self) -> &'static str {
         match self {
@@ -30,7 +30,7 @@ impl Firmware {
     }
 }
 
-impl fmt::Display for Firmware {
+impl fmt::Display for VmFirmware {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Uefi => "UEFI",
@@ -43,12 +43,12 @@ impl fmt::Display for Firmware {
 
 /// OVMF's code and the template of its variables. `OVMF_DIR` says where, if not where Debian has it. With Secure Boot, the
 /// template holds Microsoft's keys.
-pub fn ovmf(firmware: Firmware) -> anyhow::Result<(PathBuf, PathBuf)> {
+pub fn ovmf(firmware: VmFirmware) -> anyhow::Result<(PathBuf, PathBuf)> {
     let dir =
         env::var_os("OVMF_DIR").map_or_else(|| PathBuf::from("/usr/share/OVMF"), PathBuf::from);
     let kind = match firmware {
-        Firmware::SecureBoot => ".ms",
-        Firmware::Uefi | Firmware::Bios | Firmware::Arm(_) => "",
+        VmFirmware::SecureBoot => ".ms",
+        VmFirmware::Uefi | VmFirmware::Bios | VmFirmware::Arm(_) => "",
     };
     let names = ["_4M", ""].map(|size| {
         let name = |part| format!("OVMF_{part}{size}{kind}.fd");

@@ -54,12 +54,12 @@ pub fn move_cable(name: &str, switch: &str) -> anyhow::Result<()> {
 }
 
 /// A network namespace with an interface `eth0` in the switch.
-pub struct Room {
+pub struct LanNamespace {
     name: String,
     handle: PathBuf,
 }
 
-impl Room {
+impl LanNamespace {
     /// `handles` is a folder for the file that names the namespace.
     pub fn new(name: &str, address: Ipv4Addr, handles: &Path) -> anyhow::Result<Self> {
         let room = Self::without_address(name, SWITCH, handles)?;

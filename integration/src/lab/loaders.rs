@@ -14,13 +14,13 @@ use super::wait::wait_for;
 /// The folder of a machine nobody knows: its name is a part of what is asked for.
 pub const FOLDER: &str = "52-54-00-00-00-99";
 
-pub struct Loaders {
+pub struct TestLoaders {
     /// Where TFTP is answered.
     pub at: SocketAddrV4,
     process: Process,
 }
 
-impl Loaders {
+impl TestLoaders {
     /// Starts `program` with `files` for loaders; their names must be those of loaders.
     pub fn serve(
         program: &Path,

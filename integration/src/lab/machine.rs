@@ -10,10 +10,10 @@ use anyhow::{Context as _, bail};
 
 use super::arm::{self, Arm};
 use super::bus::{self, comma};
-use super::disk::Disk;
-use super::firmware::{Firmware, ovmf};
+use super::disk::VirtualDisk;
+use super::firmware::{VmFirmware, ovmf};
 use super::lan;
-use super::nvram::{self, First};
+use super::nvram::{self, FirstBoot};
 use super::process::{Process, append};
 use super::qmp::Qmp;
 use super::terminal::Terminal;
@@ -22,11 +22,11 @@ use super::wait::wait_for;
 
 /// A slot on the PCI bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place(pub u8);
+pub struct PciSlot(pub u8);
 
 /// Before [`CARD`], so that firmware and Linux find it first.
-const STRAY_CARD: Place = Place(1);
-const CARD: Place = Place(3);
+const STRAY_CARD: PciSlot = PciSlot(1);
+const CARD: PciSlot = PciSlot(3);
 const FIRST_DISK: u8 = 4;
 
 /// The kind of the network card.
@@ -40,20 +40,20 @@ pub enum Card {
 
 /// What it is made of; stays the same when it is off.
 #[derive(Debug, Clone)]
-pub struct Build {
-    pub firmware: Firmware,
+pub struct MachineSpec {
+    pub firmware: VmFirmware,
     pub mac: String,
     pub uuid: String,
     pub serial: String,
     pub memory_mib: u32,
     /// The first is the one it boots from.
-    pub disks: Vec<Disk>,
+    pub disks: Vec<VirtualDisk>,
     /// Somebody opened it and plugged the disks in the other way round: the last is found first.
     pub disks_reversed: bool,
     /// The disk at this place is in a drawer.
     pub taken_out: Option<u8>,
     /// UEFI only; SeaBIOS is told to try the network first.
-    pub first: First,
+    pub first: FirstBoot,
     pub card: Card,
     /// A second card, found before the other, whose cable does not lead to the LAN.
     pub stray_card: bool,
@@ -63,8 +63,8 @@ pub struct Build {
     pub keyboard: bool,
 }
 
-pub struct Machine {
-    build: Build,
+pub struct VirtualMachine {
+    build: MachineSpec,
     tap: String,
     /// The variables of its UEFI, its own.
     vars: Option<PathBuf>,
@@ -79,25 +79,25 @@ pub struct Machine {
     since: u64,
 }
 
-impl Machine {
-    pub fn new(build: Build, tap: &str, dir: &Path) -> anyhow::Result<Self> {
+impl VirtualMachine {
+    pub fn new(build: MachineSpec, tap: &str, dir: &Path) -> anyhow::Result<Self> {
         lan::tap(tap)?;
         if build.stray_card {
             lan::stray_tap(&format!("{tap}-stray"))?;
         }
         let vars = match build.firmware {
-            Firmware::Bios | Firmware::Arm(Arm::UBoot) => None,
-            Firmware::Arm(arm) => {
+            VmFirmware::Bios | VmFirmware::Arm(Arm::UBoot) => None,
+            VmFirmware::Arm(arm) => {
                 let file = dir.join(format!("{tap}.vars"));
                 arm.variables(&file)?;
                 Some(file)
             }
-            Firmware::Uefi | Firmware::SecureBoot => {
+            VmFirmware::Uefi | VmFirmware::SecureBoot => {
                 let file = dir.join(format!("{tap}.vars"));
                 let mut vars = fs::read(ovmf(build.firmware)?.1)?;
                 let mac = octets(&build.mac)?;
                 let nodes = build.disks.first().map(|d| d.bus.path_nodes());
-                let disk = (Place(FIRST_DISK), nodes.as_deref().unwrap_or_default());
+                let disk = (PciSlot(FIRST_DISK), nodes.as_deref().unwrap_or_default());
                 nvram::boot_order(&mut vars, mac, CARD, disk, build.first)?;
                 fs::write(&file, vars)?;
                 Some(file)
@@ -116,7 +116,7 @@ impl Machine {
         })
     }
 
-    pub fn build(&self) -> &Build {
+    pub fn build(&self) -> &MachineSpec {
         &self.build
     }
 
@@ -126,8 +126,8 @@ impl Machine {
         }
         self.since = self.console_length()?;
         let mut qemu = Command::new(match self.build.firmware {
-            Firmware::Arm(_) => arm::QEMU,
-            Firmware::Uefi | Firmware::SecureBoot | Firmware::Bios => "qemu-system-x86_64",
+            VmFirmware::Arm(_) => arm::QEMU,
+            VmFirmware::Uefi | VmFirmware::SecureBoot | VmFirmware::Bios => "qemu-system-x86_64",
         });
         qemu.args(arguments(
             &self.build,
@@ -324,7 +324,7 @@ impl Machine {
 
 /// QEMU's command line.
 fn arguments(
-    build: &Build,
+    build: &MachineSpec,
     tap: &str,
     vars: Option<&Path>,
     console: &Path,
@@ -334,7 +334,7 @@ fn arguments(
         build.memory_mib
     ));
     args.extend(match build.firmware {
-        Firmware::Arm(arm) => arm.board(vars),
+        VmFirmware::Arm(arm) => arm.board(vars),
         firmware => pc(firmware, vars)?,
     });
     args.extend(words(&format!(
@@ -343,7 +343,7 @@ fn arguments(
     )));
     args.push("-chardev".to_owned());
     args.push(
-        match build.keyboard || build.firmware == Firmware::Arm(Arm::UBoot) {
+        match build.keyboard || build.firmware == VmFirmware::Arm(Arm::UBoot) {
             true => format!(
                 "socket,id=console,server=on,wait=off,path={},logappend=on,logfile={}",
                 keys(tap),
@@ -358,13 +358,13 @@ fn arguments(
         args.extend(words(&tpm::arguments(tap)));
     }
     // OVMF's order stands in its variables.
-    let ordered = !matches!(build.firmware, Firmware::Uefi | Firmware::SecureBoot);
+    let ordered = !matches!(build.firmware, VmFirmware::Uefi | VmFirmware::SecureBoot);
     if build.stray_card {
         args.extend(words(&format!(
             "-netdev tap,id=stray,ifname={tap}-stray,script=no,downscript=no"
         )));
         args.push("-device".to_owned());
-        let Place(slot) = STRAY_CARD;
+        let PciSlot(slot) = STRAY_CARD;
         args.push(format!(
             "virtio-net-pci,netdev=stray,mac=52:54:00:5e:5e:5e,addr={slot:#x},romfile="
         ));
@@ -373,10 +373,10 @@ fn arguments(
         "-netdev tap,id=lan,ifname={tap},script=no,downscript=no"
     )));
     args.push("-device".to_owned());
-    let Place(slot) = CARD;
+    let PciSlot(slot) = CARD;
     let (card, rom) = match (build.card, build.firmware) {
         // Without a ROM, UEFI uses its own PXE; SeaBIOS has none of its own.
-        (Card::Virtio, Firmware::Bios) => ("virtio-net-pci", ""),
+        (Card::Virtio, VmFirmware::Bios) => ("virtio-net-pci", ""),
         (Card::Virtio, _) => ("virtio-net-pci", ",romfile="),
         (Card::E1000, _) => ("e1000", ""),
     };
@@ -408,13 +408,13 @@ fn arguments(
 }
 
 /// A PC with an x86-64 processor, in QEMU's words.
-fn pc(firmware: Firmware, vars: Option<&Path>) -> anyhow::Result<Vec<String>> {
+fn pc(firmware: VmFirmware, vars: Option<&Path>) -> anyhow::Result<Vec<String>> {
     let accel = env::var("NETBOOT_ACCEL").unwrap_or_else(|_| "tcg".to_owned());
     // The serial port is all there is to see; without graphics SeaBIOS and iPXE write there too.
     let mut args = words(&format!(
         "-accel {accel} -cpu max -machine q35,graphics=off,hpet=on -boot menu=off,strict=on"
     ));
-    if firmware == Firmware::SecureBoot {
+    if firmware == VmFirmware::SecureBoot {
         // Only the firmware itself, in system management mode, may write its variables.
         args.extend(words(
             "-machine smm=on -global driver=cfi.pflash01,property=secure,value=on",

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use anyhow::{Context as _, bail};
 
-use super::machine::Place;
+use super::machine::PciSlot;
 
 /// EFI_GLOBAL_VARIABLE, 8BE4DF61-93CA-11D2-AA0D-00E098032B8C.
 const GLOBAL: [u8; 16] = [
@@ -32,7 +32,7 @@ const NUMBERS: [u16; 2] = [0x0100, 0x0101];
 
 /// What is tried first at every power-on; the other follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum First {
+pub enum FirstBoot {
     Network,
     /// The network again, by UEFI HTTP boot: firmware that was told to do so does not try PXE.
     Http,
@@ -43,17 +43,19 @@ pub enum First {
 pub fn boot_order(
     vars: &mut [u8],
     mac: [u8; 6],
-    card: Place,
-    (disk, nodes): (Place, &[u8]),
-    first: First,
+    card: PciSlot,
+    (disk, nodes): (PciSlot, &[u8]),
+    first: FirstBoot,
 ) -> anyhow::Result<()> {
     let ipv4 = [mac_node(mac), ipv4_node()].concat();
     let network = match first {
-        First::Http => (
+        FirstBoot::Http => (
             "Network (HTTP over IPv4)",
             device_path(card, &[ipv4, uri_node()].concat()),
         ),
-        First::Network | First::Disk => ("Network (PXE over IPv4)", device_path(card, &ipv4)),
+        FirstBoot::Network | FirstBoot::Disk => {
+            ("Network (PXE over IPv4)", device_path(card, &ipv4))
+        }
     };
     let options = [network, ("Disk", device_path(disk, nodes))];
     for (number, (name, path)) in NUMBERS.into_iter().zip(options) {
@@ -64,7 +66,7 @@ pub fn boot_order(
         )?;
     }
     let mut order = NUMBERS;
-    if first == First::Disk {
+    if first == FirstBoot::Disk {
         order.reverse();
     }
     append(vars, "BootOrder", &order.map(u16::to_le_bytes).concat())
@@ -207,7 +209,7 @@ fn load_option(name: &str, path: &[u8]) -> Vec<u8> {
 }
 
 /// `PciRoot(0x0)/Pci(device,0x0)/…` and the end.
-fn device_path(place: Place, rest: &[u8]) -> Vec<u8> {
+fn device_path(place: PciSlot, rest: &[u8]) -> Vec<u8> {
     let root = [2, 1, 12, 0, 0xd0, 0x41, 0x03, 0x0a, 0, 0, 0, 0];
     let pci = [1, 1, 6, 0, 0, place.0];
     [&root[..], &pci, rest, &[0x7f, 0xff, 4, 0]].concat()
@@ -276,12 +278,12 @@ mod tests {
         assert_eq!(end(&vars).unwrap(), first + 72);
         let mac = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
         for (first, want) in [
-            (First::Network, [0x00, 0x01, 0x01, 0x01]),
-            (First::Http, [0x00, 0x01, 0x01, 0x01]),
-            (First::Disk, [0x01, 0x01, 0x00, 0x01]),
+            (FirstBoot::Network, [0x00, 0x01, 0x01, 0x01]),
+            (FirstBoot::Http, [0x00, 0x01, 0x01, 0x01]),
+            (FirstBoot::Disk, [0x01, 0x01, 0x00, 0x01]),
         ] {
             let mut vars = vars.clone();
-            boot_order(&mut vars, mac, Place(3), (Place(4), &[]), first).unwrap();
+            boot_order(&mut vars, mac, PciSlot(3), (PciSlot(4), &[]), first).unwrap();
             network_next(&mut vars).unwrap();
             let order = utf16("BootOrder");
             let at = vars.windows(order.len()).position(|w| w == order).unwrap();
@@ -293,7 +295,7 @@ mod tests {
             let http = vars
                 .windows(8)
                 .any(|w| w == [3, 24, 4, 0, 0x7f, 0xff, 4, 0]);
-            assert_eq!(http, first == First::Http, "{first:?}");
+            assert_eq!(http, first == FirstBoot::Http, "{first:?}");
         }
     }
 
@@ -301,7 +303,14 @@ mod tests {
     fn entries_are_put_first_by_their_titles_and_none_is_lost() {
         let mut vars = empty();
         let mac = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
-        boot_order(&mut vars, mac, Place(3), (Place(4), &[]), First::Network).unwrap();
+        boot_order(
+            &mut vars,
+            mac,
+            PciSlot(3),
+            (PciSlot(4), &[]),
+            FirstBoot::Network,
+        )
+        .unwrap();
         let order = |vars: &[u8]| {
             let all = variables(vars).unwrap();
             let mut orders = all.iter().filter(|v| v.name == "BootOrder");
@@ -325,15 +334,24 @@ mod tests {
             boot_order(
                 &mut other,
                 [0; 6],
-                Place(3),
-                (Place(4), &[]),
-                First::Network
+                PciSlot(3),
+                (PciSlot(4), &[]),
+                FirstBoot::Network
             )
             .is_err()
         );
         assert!(other.iter().all(|byte| *byte == 0));
         let mut full = empty();
         full.truncate(0x80);
-        assert!(boot_order(&mut full, [0; 6], Place(3), (Place(4), &[]), First::Network).is_err());
+        assert!(
+            boot_order(
+                &mut full,
+                [0; 6],
+                PciSlot(3),
+                (PciSlot(4), &[]),
+                FirstBoot::Network
+            )
+            .is_err()
+        );
     }
 }

@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 
 use super::bus::{self, comma};
 use super::command::run;
-use super::disk::Disk;
+use super::disk::VirtualDisk;
 use super::process::{Process, append};
 use super::products::Products;
 use super::wait::wait_for;
@@ -24,7 +24,7 @@ const FIRST_DISK: u8 = 4;
 ///
 /// # Errors
 /// It ended with another status than 0; with all that was on the console.
-pub fn run_script(dir: &Path, disks: &[&Disk], script: &str) -> anyhow::Result<String> {
+pub fn run_script(dir: &Path, disks: &[&VirtualDisk], script: &str) -> anyhow::Result<String> {
     let products = Products::find()?;
     let dir = dir.join("scratch-vm");
     fs::create_dir_all(&dir)?;

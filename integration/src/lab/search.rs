@@ -88,11 +88,11 @@ fn contents(file: &Path) -> anyhow::Result<Vec<u8>> {
 
 #[derive(Deserialize)]
 struct Sfdisk {
-    partitiontable: Table,
+    partitiontable: SfdiskTable,
 }
 
 #[derive(Deserialize)]
-struct Table {
+struct SfdiskTable {
     sectorsize: u64,
     partitions: Vec<Slice>,
 }

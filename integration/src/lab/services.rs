@@ -7,7 +7,7 @@ use std::{env, fs};
 
 use anyhow::Context as _;
 
-use super::lan::{APPLIANCE, CLUSTER, ROUTER, Room, SWITCH};
+use super::lan::{APPLIANCE, CLUSTER, LanNamespace, ROUTER, SWITCH};
 use super::process::Process;
 use super::products::Products;
 use super::wait::wait_for;
@@ -15,7 +15,7 @@ use crate::k3s::identity::random_hex;
 
 /// Whether the home router hands out addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leases {
+pub enum DhcpSetup {
     ByRouter,
     /// The same, and the router names the appliance as the next server: where GRUB 2.06 looks for its files.
     ByRouterThatPointsHere,
@@ -28,7 +28,7 @@ pub enum Leases {
 
 /// A router as in any home: it advertises itself (without that, iPXE waits 16 s for an IPv6 router at every
 /// boot), and hands out IPv4 addresses unless somebody else is to do it.
-pub fn router(room: &Room, leases: Leases, dir: &Path) -> anyhow::Result<Process> {
+pub fn router(room: &LanNamespace, leases: DhcpSetup, dir: &Path) -> anyhow::Result<Process> {
     room.ip("address add fd77::1/64 dev eth0 nodad")?;
     // `--no-daemon` also keeps it from changing its user, which root of a user namespace may not.
     let mut dnsmasq = room.command("dnsmasq");
@@ -42,20 +42,20 @@ pub fn router(room: &Room, leases: Leases, dir: &Path) -> anyhow::Result<Process
             "--dhcp-leasefile={}",
             dir.join("router.leases").display()
         ));
-    if leases != Leases::ByAppliance {
+    if leases != DhcpSetup::ByAppliance {
         // Without the ping, which would hold back each first offer for three seconds.
         dnsmasq.args(["--no-ping", "--dhcp-range=10.77.0.100,10.77.0.199,1h"]);
         dnsmasq.arg(format!("--dhcp-option=option:router,{ROUTER}"));
     }
-    if leases == Leases::ByRouterThatPointsHere {
+    if leases == DhcpSetup::ByRouterThatPointsHere {
         dnsmasq.arg(format!("--dhcp-boot=,,{APPLIANCE}"));
     }
     let ipxe = match leases {
-        Leases::ByRouterWithIpxe => {
+        DhcpSetup::ByRouterWithIpxe => {
             Some(env::var_os("IPXE_DIR").map_or_else(|| "/usr/lib/ipxe".into(), PathBuf::from))
         }
-        Leases::ByRouterWithNewIpxe => Some(Products::find()?.new_ipxe()),
-        Leases::ByRouter | Leases::ByRouterThatPointsHere | Leases::ByAppliance => None,
+        DhcpSetup::ByRouterWithNewIpxe => Some(Products::find()?.new_ipxe()),
+        DhcpSetup::ByRouter | DhcpSetup::ByRouterThatPointsHere | DhcpSetup::ByAppliance => None,
     };
     if let Some(folder) = ipxe {
         dnsmasq
@@ -80,14 +80,14 @@ pub fn router(room: &Room, leases: Leases, dir: &Path) -> anyhow::Result<Process
 }
 
 /// The secrets of the cluster: what must be found nowhere afterwards.
-pub struct Tokens {
+pub struct ClusterSecrets {
     pub server: String,
     pub agent: String,
     pub api: String,
     pub dir: PathBuf,
 }
 
-impl Tokens {
+impl ClusterSecrets {
     /// Those that are in the folder, or new ones, each in a file that only root may read.
     pub fn new(dir: PathBuf) -> anyhow::Result<Self> {
         use std::os::unix::fs::PermissionsExt as _;
@@ -120,7 +120,7 @@ impl Tokens {
 }
 
 /// A cluster of the k3s stand-in.
-pub struct Cluster {
+pub struct RunningCluster {
     pub process: Process,
     pub log: PathBuf,
 }
@@ -131,11 +131,11 @@ pub fn cluster_url() -> String {
 }
 
 pub fn cluster(
-    room: &Room,
+    room: &LanNamespace,
     stand_in: &Path,
-    tokens: &Tokens,
+    tokens: &ClusterSecrets,
     dir: &Path,
-) -> anyhow::Result<Cluster> {
+) -> anyhow::Result<RunningCluster> {
     let config = dir.join("cluster.yaml");
     let file = |which| tokens.file(which).display().to_string();
     let lines = [
@@ -160,7 +160,7 @@ pub fn cluster(
         process.still_runs()?;
         Ok(fs::read_to_string(&log)?.contains("serves on"))
     })?;
-    Ok(Cluster { process, log })
+    Ok(RunningCluster { process, log })
 }
 
 /// Everything that crosses the switch, written down from now on. `None` where root is an ordinary user in a user

@@ -11,10 +11,10 @@ use anyhow::Context as _;
 use nix::fcntl::{Flock, FlockArg};
 
 use super::command::{output, run};
-use super::firmware::{Firmware, ovmf};
+use super::firmware::{VmFirmware, ovmf};
 use super::namespaces::enter_namespaces;
 use super::products::Products;
-use super::services::Leases;
+use super::services::DhcpSetup;
 use super::testbed::{Setup, Testbed};
 
 /// Below the folder of a [`Testbed`](super::testbed::Testbed): who may join, who has joined.
@@ -38,7 +38,7 @@ impl Testbed {
         let mut testbed = Self::new(setup)?;
         testbed.enroll()?;
         testbed.machine.power_on()?;
-        let plain = setup.leases == Leases::ByRouter;
+        let plain = setup.leases == DhcpSetup::ByRouter;
         let took = match plain {
             true => testbed.wait_for_joined_by_key()?,
             // This router's own way to the disk.
@@ -79,7 +79,7 @@ impl Snapshot {
     /// another test has it.
     pub(super) fn of(
         products: &Products,
-        firmware: Firmware,
+        firmware: VmFirmware,
         profile: &str,
     ) -> anyhow::Result<Self> {
         let all = products.dir().join("installed");
@@ -143,10 +143,10 @@ fn copy(from: &Path, to: &Path, name: &str) -> anyhow::Result<()> {
 }
 
 /// A hash of everything that an install depends on.
-fn key(products: &Products, firmware: Firmware, profile: &str) -> anyhow::Result<String> {
+fn key(products: &Products, firmware: VmFirmware, profile: &str) -> anyhow::Result<String> {
     let mut files = vec![products.programs(), products.flake()];
     files.extend(["kernel", "initrd", "cmdline"].map(|part| products.installer(part)));
-    if firmware != Firmware::Bios {
+    if firmware != VmFirmware::Bios {
         let (code, variables) = ovmf(firmware)?;
         files.extend([code, variables]);
     }

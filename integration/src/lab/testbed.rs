@@ -6,21 +6,21 @@ use std::{env, fs};
 
 use anyhow::{Context as _, bail};
 use netboot::api::machine_view::MachineView;
-use netboot::doctor::boot_trace::{Boot, Mark, Why};
+use netboot::doctor::boot_trace::{Boot, BootEvent, NoAnswerReason};
 use netboot::loader::uefi::boot_order::TITLE;
 use netboot::machine::State;
 
-use super::appliance::{Appliance, Setting};
+use super::appliance::{ApplianceSetting, RunningAppliance};
 use super::command::{output, run};
-use super::disk::Disk;
-use super::firmware::Firmware;
-use super::lan::{self, APPLIANCE, CLUSTER, ROUTER, Room};
-use super::machine::{Build, Card, Machine};
+use super::disk::VirtualDisk;
+use super::firmware::VmFirmware;
+use super::lan::{self, APPLIANCE, CLUSTER, LanNamespace, ROUTER};
+use super::machine::{Card, MachineSpec, VirtualMachine};
 use super::namespaces::enter_namespaces;
-use super::nvram::First;
+use super::nvram::FirstBoot;
 use super::process::Process;
 use super::products::{Images, Products};
-use super::services::{self, Cluster, Leases, Tokens};
+use super::services::{self, ClusterSecrets, DhcpSetup, RunningCluster};
 use super::snapshot::{JOINED, MACHINE, STATE, Snapshot};
 use super::timing::Timing;
 use super::wait::wait_until;
@@ -56,10 +56,10 @@ role = "agent"
 pub const BOOT: Duration = Duration::from_secs(300);
 
 pub struct Testbed {
-    pub appliance: Appliance,
-    pub cluster: Cluster,
-    pub machine: Machine,
-    pub tokens: Tokens,
+    pub appliance: RunningAppliance,
+    pub cluster: RunningCluster,
+    pub machine: VirtualMachine,
+    pub tokens: ClusterSecrets,
     pub dir: PathBuf,
     /// `None` where a capture was not possible: see [`services::capture`].
     pub capture: Option<PathBuf>,
@@ -69,18 +69,18 @@ pub struct Testbed {
     /// Ends with the testbed.
     pub router: Process,
     _capture: Option<Process>,
-    rooms: [Room; 2],
+    rooms: [LanNamespace; 2],
 }
 
 /// What differs from testbed to testbed.
 pub struct Setup<'a> {
     pub name: &'a str,
-    pub firmware: Firmware,
-    pub leases: Leases,
+    pub firmware: VmFirmware,
+    pub leases: DhcpSetup,
     pub profile: &'a str,
     /// Made in the testbed's folder; the first is the one it boots from.
-    pub disks: fn(&Path) -> anyhow::Result<Vec<Disk>>,
-    pub first: First,
+    pub disks: fn(&Path) -> anyhow::Result<Vec<VirtualDisk>>,
+    pub first: FirstBoot,
     /// `[[dhcp.subnet]]` tables of the appliance.
     pub subnets: &'a str,
     /// Words for the installer's kernel.
@@ -90,11 +90,11 @@ pub struct Setup<'a> {
     /// `boot.unknown`, where it is not the default.
     pub unknown: Option<&'a str>,
     /// Other parts than most machines have.
-    pub parts: fn(&mut Build),
+    pub parts: fn(&mut MachineSpec),
 }
 
 impl<'a> Setup<'a> {
-    pub fn new(name: &'a str, firmware: Firmware, leases: Leases) -> Self {
+    pub fn new(name: &'a str, firmware: VmFirmware, leases: DhcpSetup) -> Self {
         Self {
             name,
             firmware,
@@ -104,7 +104,7 @@ impl<'a> Setup<'a> {
                 _ => WORKER,
             },
             disks: |dir| Ok(vec![blank(dir)?]),
-            first: First::Network,
+            first: FirstBoot::Network,
             subnets: "",
             cmdline: "",
             images: Images::Usual,
@@ -115,8 +115,8 @@ impl<'a> Setup<'a> {
 }
 
 /// The disk of most machines: 4 GiB and blank.
-pub fn blank(dir: &Path) -> anyhow::Result<Disk> {
-    Disk::blank(dir.join("root.disk"), "root", 4096)
+pub fn blank(dir: &Path) -> anyhow::Result<VirtualDisk> {
+    VirtualDisk::blank(dir.join("root.disk"), "root", 4096)
 }
 
 impl Testbed {
@@ -134,7 +134,7 @@ impl Testbed {
         let dir = folder(setup.name)?;
         let handles = dir.join("rooms");
         lan::switch()?;
-        let room = |name, address| Room::new(name, address, &handles);
+        let room = |name, address| LanNamespace::new(name, address, &handles);
         let (home, net, kube) = (
             room("router", ROUTER)?,
             room("appliance", APPLIANCE)?,
@@ -145,9 +145,9 @@ impl Testbed {
         let router = services::router(&home, setup.leases, &dir)?;
         let restore = |part| snapshot.map_or(Ok(()), |snapshot| snapshot.restore(part, &dir));
         JOINED.into_iter().try_for_each(restore)?;
-        let tokens = Tokens::new(dir.join("tokens"))?;
+        let tokens = ClusterSecrets::new(dir.join("tokens"))?;
         let cluster = services::cluster(&kube, &products.program("k3s-stand-in"), &tokens, &dir)?;
-        let setting = Setting {
+        let setting = ApplianceSetting {
             leases: setup.leases,
             processor: setup.firmware.processor(),
             tokens: &tokens,
@@ -156,10 +156,10 @@ impl Testbed {
             cmdline: setup.cmdline,
             unknown: setup.unknown,
         };
-        let mut appliance = Appliance::new(net, &products, &setting, dir.join("appliance"))?;
+        let mut appliance = RunningAppliance::new(net, &products, &setting, dir.join("appliance"))?;
         restore(STATE)?;
         appliance.start()?;
-        let mut build = Build {
+        let mut build = MachineSpec {
             firmware: setup.firmware,
             mac: MAC.to_owned(),
             uuid: "5e0c1d6a-7a0b-4c3e-9a55-525400123456".to_owned(),
@@ -175,7 +175,7 @@ impl Testbed {
             keyboard: false,
         };
         (setup.parts)(&mut build);
-        let machine = Machine::new(build, "tap0", &dir)?;
+        let machine = VirtualMachine::new(build, "tap0", &dir)?;
         MACHINE.into_iter().try_for_each(restore)?;
         Ok(Self {
             appliance,
@@ -295,7 +295,7 @@ impl Testbed {
     /// did not answer, the machine is switched off and on with a finger on the key for its disk. That firmware comes to the
     /// disk by itself in the end is for the tests that are about that.
     pub fn wait_for_joined_by_key(&mut self) -> anyhow::Result<Duration> {
-        if self.machine.build().firmware != Firmware::Uefi {
+        if self.machine.build().firmware != VmFirmware::Uefi {
             return self.wait_for_joined();
         }
         self.wait_for("the machine to be installed", BOOT, |record| {
@@ -314,8 +314,16 @@ impl Testbed {
         let shown: serde_json::Value = self.appliance.ask("show node1")?;
         let boot: Boot = serde_json::from_value(shown["boot"].clone())?;
         let marks = boot.notes.iter().map(|note| &note.mark);
-        let after = marks.skip_while(|mark| **mark != Mark::Installed);
-        let silent = |mark: &Mark| matches!(mark, Mark::Silence { why: Why::Disk, .. });
+        let after = marks.skip_while(|mark| **mark != BootEvent::Installed);
+        let silent = |mark: &BootEvent| {
+            matches!(
+                mark,
+                BootEvent::Silence {
+                    why: NoAnswerReason::Disk,
+                    ..
+                }
+            )
+        };
         Ok(after.into_iter().any(silent))
     }
 }
@@ -340,7 +348,12 @@ impl Drop for Testbed {
             return;
         }
         // Logs stay; what is large goes. A leftover is no reason to fail.
-        let disks = self.machine.build().disks.iter().flat_map(Disk::files);
+        let disks = self
+            .machine
+            .build()
+            .disks
+            .iter()
+            .flat_map(VirtualDisk::files);
         for file in disks.chain(self.capture.clone()) {
             let _ = fs::remove_file(file);
         }

@@ -4,16 +4,16 @@ use std::fmt;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use netboot::api::types::Live;
-use netboot::install::report::{Outcome, Step};
-use netboot::machine::event::Happening;
+use netboot::api::types::EventLine;
+use netboot::install::report::{InstallStep, StepOutcome};
+use netboot::machine::event::EventKind;
 
 /// One attempt, from the claim of its ticket to the agent's word that the disk is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timing {
     pub whole: Duration,
     /// In the order in which they began.
-    pub steps: Vec<(Step, Duration)>,
+    pub steps: Vec<(InstallStep, Duration)>,
 }
 
 impl Timing {
@@ -28,23 +28,23 @@ impl Timing {
         let mut last = None;
         for line in lines.lines() {
             let live = serde_json::from_str(line).with_context(|| format!("`{line}`"))?;
-            let Live::Event { event } = live else {
+            let EventLine::Event { event } = live else {
                 continue;
             };
             match &event.what {
-                Happening::Claimed { .. } => {
+                EventKind::Claimed { .. } => {
                     claimed = Some(event.at);
                     steps.clear();
                 }
-                Happening::Reported { report } => match &report.outcome {
-                    Outcome::Started => started = Some((report.step, event.at)),
-                    Outcome::Done => {
+                EventKind::Reported { report } => match &report.outcome {
+                    StepOutcome::Started => started = Some((report.step, event.at)),
+                    StepOutcome::Done => {
                         let began = started.take().filter(|(step, _)| *step == report.step);
                         steps.extend(began.map(|(step, at)| (step, event.at.since(at))));
                     }
                     _ => {}
                 },
-                Happening::Installed { .. } => {
+                EventKind::Installed { .. } => {
                     last = claimed.take().map(|claimed| Self {
                         whole: event.at.since(claimed),
                         steps: std::mem::take(&mut steps),
@@ -57,7 +57,7 @@ impl Timing {
     }
 
     /// How long a step took; zero for one that was not done.
-    pub fn step(&self, wanted: Step) -> Duration {
+    pub fn step(&self, wanted: InstallStep) -> Duration {
         let own = self.steps.iter().filter(|(step, _)| *step == wanted);
         own.map(|(_, took)| *took).sum()
     }
@@ -66,7 +66,7 @@ impl Timing {
 /// `claim to report 30.0 s, copying 18.0 s of it (60 %); plan 1.0, copy 18.0`
 impl fmt::Display for Timing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, copying) = (self.whole, self.step(Step::Copy));
+        let (whole, copying) = (self.whole, self.step(InstallStep::Copy));
         let part = 100.0 * copying.as_secs_f64() / whole.as_secs_f64().max(f64::MIN_POSITIVE);
         write!(
             f,
@@ -142,7 +142,7 @@ mod tests {
             timing.to_string(),
             "claim to report 30.0 s, copying 18.0 s of it (60 %); plan 1.0, copy 18.0"
         );
-        assert_eq!(timing.step(Step::Format), Duration::ZERO);
+        assert_eq!(timing.step(InstallStep::Format), Duration::ZERO);
         let begun = Timing::read(&lines[..7].join("\n")).unwrap_err();
         assert_eq!(begun.to_string(), "no attempt ended well");
         assert!(Timing::read("42").is_err());

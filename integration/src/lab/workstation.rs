@@ -9,9 +9,9 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use super::appliance::Said;
+use super::appliance::ApplianceLog;
 use super::command::run;
-use super::lan::Room;
+use super::lan::LanNamespace;
 use super::products::Products;
 use super::repository::Repository;
 
@@ -19,7 +19,7 @@ use super::repository::Repository;
 pub const WORKSTATION: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 20);
 
 pub struct Workstation {
-    room: Room,
+    room: LanNamespace,
     dir: PathBuf,
     programs: PathBuf,
     env: Vec<(String, String)>,
@@ -29,7 +29,7 @@ pub struct Workstation {
 impl Workstation {
     /// With what the practice flake is built from in its store, and the flake in `dir`. `token_file` is the appliance's.
     pub fn new(
-        room: Room,
+        room: LanNamespace,
         products: &Products,
         dir: PathBuf,
         token_file: &Path,
@@ -85,10 +85,10 @@ impl Workstation {
     }
 
     /// `pxe-admin WORDS`
-    pub fn admin(&self, words: &str) -> anyhow::Result<Said> {
+    pub fn admin(&self, words: &str) -> anyhow::Result<ApplianceLog> {
         let output = self.admin_command(words).output();
         let output = output.context("cannot run pxe-admin")?;
-        let said = Said {
+        let said = ApplianceLog {
             status: output.status,
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use anyhow::ensure;
-use integration::lab::disk::Disk;
-use integration::lab::firmware::Firmware::{self, Bios, Uefi};
+use integration::lab::disk::VirtualDisk;
+use integration::lab::firmware::VmFirmware::{self, Bios, Uefi};
 use integration::lab::scratch_vm::run_script;
-use integration::lab::services::Leases::ByRouter;
+use integration::lab::services::DhcpSetup::ByRouter;
 use integration::lab::testbed::{BOOT, Setup, Testbed, blank};
 use netboot::api::machine_view::MachineView;
 
@@ -65,9 +65,9 @@ for device in /dev/vda*; do
 done
 ";
 
-fn old_disks(dir: &Path) -> anyhow::Result<Vec<Disk>> {
+fn old_disks(dir: &Path) -> anyhow::Result<Vec<VirtualDisk>> {
     let root = blank(dir)?;
-    let data = Disk::blank(dir.join("data.disk"), "data", 5120)?;
+    let data = VirtualDisk::blank(dir.join("data.disk"), "data", 5120)?;
     write_labels(&root.file, POOL[0] * 512, POOL[1] * 512, "oldpool")?;
     let script = format!("{OLD_ROOT}{OTHER}udevadm settle\n{WITNESSES}");
     let seen = run_script(dir, &[&root, &data], &script)?;
@@ -88,7 +88,7 @@ fn old_disks(dir: &Path) -> anyhow::Result<Vec<Disk>> {
     Ok(vec![root, data])
 }
 
-fn installs_over_all_of_it(name: &str, firmware: Firmware, cmdline: &str) -> anyhow::Result<()> {
+fn installs_over_all_of_it(name: &str, firmware: VmFirmware, cmdline: &str) -> anyhow::Result<()> {
     let mut setup = Setup::new(name, firmware, ByRouter);
     setup.disks = old_disks;
     setup.cmdline = cmdline;
@@ -152,7 +152,10 @@ const SPANNING: [(&str, &str, &str); 2] = [
     ),
 ];
 
-fn is_refused(which: usize, disks: fn(&Path) -> anyhow::Result<Vec<Disk>>) -> anyhow::Result<()> {
+fn is_refused(
+    which: usize,
+    disks: fn(&Path) -> anyhow::Result<Vec<VirtualDisk>>,
+) -> anyhow::Result<()> {
     let (what, _, words) = SPANNING[which];
     let name = format!("spanning-{}", what.replace(' ', "-"));
     let mut setup = Setup::new(&name, Bios, ByRouter);
@@ -171,9 +174,9 @@ fn is_refused(which: usize, disks: fn(&Path) -> anyhow::Result<Vec<Disk>>) -> an
     testbed.passed()
 }
 
-fn spanned(dir: &Path, which: usize) -> anyhow::Result<Vec<Disk>> {
+fn spanned(dir: &Path, which: usize) -> anyhow::Result<Vec<VirtualDisk>> {
     let root = blank(dir)?;
-    let data = Disk::blank(dir.join("data.disk"), "data", 5120)?;
+    let data = VirtualDisk::blank(dir.join("data.disk"), "data", 5120)?;
     run_script(dir, &[&root, &data], SPANNING[which].1)?;
     root.keep_copy()?;
     data.keep_copy()?;

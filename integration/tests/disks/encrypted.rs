@@ -7,10 +7,10 @@ use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 use integration::lab::command::output;
-use integration::lab::disk::Disk;
-use integration::lab::firmware::Firmware::{self, Bios, Uefi};
+use integration::lab::disk::VirtualDisk;
+use integration::lab::firmware::VmFirmware::{self, Bios, Uefi};
 use integration::lab::search::{self, Canary};
-use integration::lab::services::Leases::ByRouter;
+use integration::lab::services::DhcpSetup::ByRouter;
 use integration::lab::testbed::{BOOT, MAC, Setup, Testbed, WORKER, blank};
 use integration::lab::tpm;
 use integration::lab::wait::wait_for;
@@ -25,15 +25,15 @@ const BY_APPLIANCE: &str = "unlock: root is opened by the appliance's key";
 const PROMPT: &str = "Enter passphrase for";
 const STANDS: &str = "root is /dev/mapper/root";
 
-fn two(dir: &Path) -> anyhow::Result<Vec<Disk>> {
-    let data = Disk::with_data(dir.join("data.disk"), "data", 5120)?;
+fn two(dir: &Path) -> anyhow::Result<Vec<VirtualDisk>> {
+    let data = VirtualDisk::with_data(dir.join("data.disk"), "data", 5120)?;
     Ok(vec![blank(dir)?, data])
 }
 
 /// Installed, and running from its own disk.
 fn installed(
     name: &str,
-    firmware: Firmware,
+    firmware: VmFirmware,
     layout: &str,
     with_tpm: bool,
 ) -> anyhow::Result<Testbed> {
@@ -148,7 +148,7 @@ fn type_at_every_prompt(testbed: &mut Testbed, key: &str) -> anyhow::Result<()> 
 }
 
 /// A machine with a TPM needs neither the appliance nor a person.
-fn boots_by_tpm(name: &str, firmware: Firmware, layout: &str) -> anyhow::Result<()> {
+fn boots_by_tpm(name: &str, firmware: VmFirmware, layout: &str) -> anyhow::Result<()> {
     let mut testbed = installed(name, firmware, layout, true)?;
     let key = key(&testbed)?;
     let events = testbed.appliance.must("events node1")?;
@@ -171,7 +171,7 @@ fn boots_by_tpm(name: &str, firmware: Firmware, layout: &str) -> anyhow::Result<
 /// A machine without one needs the appliance, and if that refuses, a person.
 fn boots_by_appliance_or_person(
     name: &str,
-    firmware: Firmware,
+    firmware: VmFirmware,
     layout: &str,
 ) -> anyhow::Result<()> {
     let mut testbed = installed(name, firmware, layout, false)?;

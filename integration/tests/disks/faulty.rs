@@ -4,11 +4,11 @@ use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use integration::lab::bus::Bus;
-use integration::lab::disk::Disk;
-use integration::lab::firmware::Firmware::Bios;
-use integration::lab::services::Leases::ByRouter;
+use integration::lab::disk::VirtualDisk;
+use integration::lab::firmware::VmFirmware::Bios;
+use integration::lab::services::DhcpSetup::ByRouter;
 use integration::lab::testbed::{BOOT, MAC, Setup, Testbed, WORKER, blank};
-use netboot::install::report::{Outcome, Step};
+use netboot::install::report::{InstallStep, StepOutcome};
 
 use crate::the_others_are_unchanged;
 
@@ -19,14 +19,17 @@ const ROOT: u64 = 2 * MIB;
 /// inodes, the copies of the superblock (which begin a MiB) and the journal.
 const DATA: [std::ops::Range<u64>; 2] = [64..1790, 2100..4080];
 
-fn with_data(dir: &Path, root: Disk) -> anyhow::Result<Vec<Disk>> {
+fn with_data(dir: &Path, root: VirtualDisk) -> anyhow::Result<Vec<VirtualDisk>> {
     Ok(vec![
         root,
-        Disk::with_data(dir.join("data.disk"), "data", 5120)?,
+        VirtualDisk::with_data(dir.join("data.disk"), "data", 5120)?,
     ])
 }
 
-fn enrolled(name: &str, disks: fn(&Path) -> anyhow::Result<Vec<Disk>>) -> anyhow::Result<Testbed> {
+fn enrolled(
+    name: &str,
+    disks: fn(&Path) -> anyhow::Result<Vec<VirtualDisk>>,
+) -> anyhow::Result<Testbed> {
     begins(Setup {
         disks,
         ..Setup::new(name, Bios, ByRouter)
@@ -43,7 +46,8 @@ fn begins(setup: Setup<'_>) -> anyhow::Result<Testbed> {
 fn begins_to_copy(testbed: &mut Testbed) -> anyhow::Result<()> {
     testbed.wait_for("the copy to begin", BOOT, |m| {
         m.attempt.as_ref().is_some_and(|a| {
-            a.progress.step == Some(Step::Copy) && a.progress.outcome != Some(Outcome::Done)
+            a.progress.step == Some(InstallStep::Copy)
+                && a.progress.outcome != Some(StepOutcome::Done)
         })
     })?;
     Ok(())
@@ -51,7 +55,7 @@ fn begins_to_copy(testbed: &mut Testbed) -> anyhow::Result<()> {
 
 /// Checks that the report of the failure has all of these words and names one of the steps, and that the other disks
 /// are unchanged.
-fn is_told(mut testbed: Testbed, steps: &[Step], words: &[&str]) -> anyhow::Result<()> {
+fn is_told(mut testbed: Testbed, steps: &[InstallStep], words: &[&str]) -> anyhow::Result<()> {
     let said = testbed.wait_for_failure(1)?;
     let machine = testbed.appliance.machine(MAC)?.context("not on record")?;
     let step = machine.attempt.and_then(|a| a.progress.step);
@@ -77,7 +81,7 @@ fn a_sector_that_cannot_be_written_ends_the_install_in_the_step_that_meets_it() 
         with_data(dir, blank(dir)?.with_bad_sectors([ROOT + 2])?)
     })?;
     let words = ["`/dev/vda2`", "serial `root`", "Input/output error"];
-    is_told(testbed, &[Step::Partition], &words)
+    is_told(testbed, &[InstallStep::Partition], &words)
 }
 
 /// Its place is cleared before it is written.
@@ -89,7 +93,7 @@ fn a_partition_table_that_cannot_be_written_is_noticed_before_the_disk_is_partit
         with_data(dir, blank(dir)?.with_bad_sectors([1])?)
     })?;
     let words = ["`/dev/vda`", "serial `root`", "Input/output error"];
-    is_told(testbed, &[Step::TearDown], &words)
+    is_told(testbed, &[InstallStep::TearDown], &words)
 }
 
 /// The first copy of the superblock of ext4, 128 MiB after the first.
@@ -102,7 +106,7 @@ fn a_filesystem_that_cannot_be_made_is_told_with_what_mkfs_said() -> anyhow::Res
         with_data(dir, blank(dir)?.with_bad_sectors([SUPERBLOCK])?)
     })?;
     let words = ["mkfs.ext4", "serial `root`", "Input/output error"];
-    is_told(testbed, &[Step::Format], &words)
+    is_told(testbed, &[InstallStep::Format], &words)
 }
 
 /// The filesystem takes what is copied and writes it later: asked whether it did, it says that it could not.
@@ -114,7 +118,7 @@ fn a_copy_that_cannot_be_written_ends_the_install_in_the_step_that_copies() -> a
         let bad = bad.map(|mib| ROOT + mib * MIB + MIB / 2);
         with_data(dir, blank(dir)?.with_bad_sectors(bad)?)
     })?;
-    is_told(testbed, &[Step::Copy], &["serial `root`"])
+    is_told(testbed, &[InstallStep::Copy], &["serial `root`"])
 }
 
 /// The files that the boot loader reads lie on a FAT partition of their own, of which only the kernels are damaged.
@@ -132,7 +136,7 @@ fn a_boot_loader_that_cannot_be_written_is_told_with_what_it_said() -> anyhow::R
     })?;
     is_told(
         testbed,
-        &[Step::BootLoader],
+        &[InstallStep::BootLoader],
         &["does not install its boot loader", "serial `root`"],
     )
 }
@@ -141,7 +145,7 @@ fn a_boot_loader_that_cannot_be_written_is_told_with_what_it_said() -> anyhow::R
 fn behind_error_target(
     name: &str,
     bad: impl Iterator<Item = (u64, u64)>,
-    step: Step,
+    step: InstallStep,
     words: &[&str],
 ) -> anyhow::Result<()> {
     let bad: Vec<String> = bad.map(|(at, count)| format!("{at}+{count}")).collect();
@@ -166,7 +170,7 @@ fn a_filesystem_cannot_be_made_on_the_device_mapper_s_error_target() -> anyhow::
     behind_error_target(
         "error-target-mkfs",
         [(SUPERBLOCK, 16)].into_iter(),
-        Step::Format,
+        InstallStep::Format,
         &words,
     )
 }
@@ -180,7 +184,7 @@ fn a_copy_cannot_be_written_to_the_device_mapper_s_error_target() -> anyhow::Res
         firsts.map(move |group| (data.start.max(group + 1), data.end.min(group + 127)))
     });
     let bad = groups.map(|(from, to)| (ROOT + from * MIB, (to - from) * MIB));
-    behind_error_target("error-target-copy", bad, Step::Copy, &[])
+    behind_error_target("error-target-copy", bad, InstallStep::Copy, &[])
 }
 
 #[test]
@@ -195,7 +199,12 @@ fn a_disk_that_is_pulled_out_while_copying_is_named_as_gone() -> anyhow::Result<
         "it is gone",
         "serial `root`",
     ];
-    let steps = [Step::Copy, Step::Configure, Step::BootLoader, Step::Unmount];
+    let steps = [
+        InstallStep::Copy,
+        InstallStep::Configure,
+        InstallStep::BootLoader,
+        InstallStep::Unmount,
+    ];
     is_told(testbed, &steps, &words)
 }
 
@@ -209,26 +218,30 @@ fn a_disk_that_becomes_smaller_is_not_the_one_of_the_plan_any_more() -> anyhow::
         "`vda` is not the disk of the plan any more",
         "2147483648 bytes",
     ];
-    let steps = [Step::Copy, Step::Configure, Step::BootLoader];
+    let steps = [
+        InstallStep::Copy,
+        InstallStep::Configure,
+        InstallStep::BootLoader,
+    ];
     is_told(testbed, &steps, &words)
 }
 
 #[test]
 fn a_disk_that_is_read_only_is_no_candidate() -> anyhow::Result<()> {
     let testbed = enrolled("read-only", |dir| {
-        let root = Disk {
+        let root = VirtualDisk {
             read_only: true,
             ..blank(dir)?
         };
-        let data = Disk {
+        let data = VirtualDisk {
             read_only: true,
-            ..Disk::with_data(dir.join("data.disk"), "data", 5120)?
+            ..VirtualDisk::with_data(dir.join("data.disk"), "data", 5120)?
         };
         Ok(vec![root, data])
     })?;
     is_told(
         testbed,
-        &[Step::Plan],
+        &[InstallStep::Plan],
         &["no disk matches `select`", "serial root, read-only"],
     )
 }

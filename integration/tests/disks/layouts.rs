@@ -3,16 +3,16 @@
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
-use integration::lab::disk::Disk;
-use integration::lab::firmware::Firmware::{self, Bios, Uefi};
+use integration::lab::disk::VirtualDisk;
+use integration::lab::firmware::VmFirmware::{self, Bios, Uefi};
 use integration::lab::scratch_vm::run_script;
-use integration::lab::services::Leases::ByRouter;
+use integration::lab::services::DhcpSetup::ByRouter;
 use integration::lab::testbed::{BOOT, MAC, Setup, Testbed, WORKER, blank};
 use netboot::api::machine_view::MachineView;
-use netboot::loader::uefi::boot_order::Entry;
+use netboot::loader::uefi::boot_order::BootEntry;
 
 /// From power-on to a node that runs from its own disk.
-fn joins(name: &str, firmware: Firmware, layout: &str, root: &str) -> anyhow::Result<()> {
+fn joins(name: &str, firmware: VmFirmware, layout: &str, root: &str) -> anyhow::Result<()> {
     let profile = WORKER.replace(r#"layout = "ext4""#, layout);
     let mut setup = Setup::new(name, firmware, ByRouter);
     setup.profile = &profile;
@@ -80,13 +80,13 @@ fn a_uefi_machine_joins_on_xfs_with_swap() -> anyhow::Result<()> {
     joins("xfs-uefi", Uefi, layout, "(xfs)")
 }
 
-fn two(dir: &Path) -> anyhow::Result<Vec<Disk>> {
-    let second = Disk::blank(dir.join("second.disk"), "second", 4096)?;
+fn two(dir: &Path) -> anyhow::Result<Vec<VirtualDisk>> {
+    let second = VirtualDisk::blank(dir.join("second.disk"), "second", 4096)?;
     Ok(vec![blank(dir)?, second])
 }
 
 /// Either disk may fail: the machine boots from the other, and what it boots is the generation that was made last.
-fn survives(name: &str, firmware: Firmware) -> anyhow::Result<()> {
+fn survives(name: &str, firmware: VmFirmware) -> anyhow::Result<()> {
     let profile = WORKER
         .replace(r#"layout = "ext4""#, r#"layout = "mirror""#)
         .replace(r#"smallest = true, min-size"#, "min-size");
@@ -133,7 +133,7 @@ fn survives(name: &str, firmware: Firmware) -> anyhow::Result<()> {
 /// The firmware's order as the node saw it: the network, then an entry for each disk.
 fn boots_either_disk(testbed: &Testbed) -> anyhow::Result<()> {
     let order = testbed.appliance.machine(MAC)?.context("not on record")?;
-    let order: Vec<String> = order.boot_order.iter().map(Entry::to_string).collect();
+    let order: Vec<String> = order.boot_order.iter().map(BootEntry::to_string).collect();
     println!("boots {}", order.join(", then "));
     let wanted = [
         "network \"",
@@ -160,8 +160,8 @@ done
 "#;
 
 /// Both disks have the same files to start from, and those of the second generation are among them.
-fn starts_alike(testbed: &Testbed, firmware: Firmware) -> anyhow::Result<()> {
-    let disks: Vec<&Disk> = testbed.machine.build().disks.iter().collect();
+fn starts_alike(testbed: &Testbed, firmware: VmFirmware) -> anyhow::Result<()> {
+    let disks: Vec<&VirtualDisk> = testbed.machine.build().disks.iter().collect();
     let files = run_script(&testbed.dir, &disks, FILES)?;
     println!("{files}");
     let (main, second) = files

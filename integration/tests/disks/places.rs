@@ -4,19 +4,19 @@ use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use integration::lab::bus::Bus;
-use integration::lab::disk::Disk;
-use integration::lab::firmware::Firmware::{self, Bios, Uefi};
+use integration::lab::disk::VirtualDisk;
+use integration::lab::firmware::VmFirmware::{self, Bios, Uefi};
 use integration::lab::products::Images;
-use integration::lab::services::Leases::ByRouter;
+use integration::lab::services::DhcpSetup::ByRouter;
 use integration::lab::testbed::{BOOT, MAC, Setup, Testbed, WORKER, blank};
 use netboot::api::machine_view::MachineView;
 
 use crate::the_others_are_unchanged;
 
-fn with_data(dir: &Path, bus: Bus) -> anyhow::Result<Vec<Disk>> {
+fn with_data(dir: &Path, bus: Bus) -> anyhow::Result<Vec<VirtualDisk>> {
     Ok(vec![
         blank(dir)?.on(bus),
-        Disk::with_data(dir.join("data.disk"), "data", 5120)?.on(bus),
+        VirtualDisk::with_data(dir.join("data.disk"), "data", 5120)?.on(bus),
     ])
 }
 
@@ -32,7 +32,7 @@ fn planned(testbed: &Testbed) -> anyhow::Result<String> {
     Ok(chosen.context("the plan names no disk")?.disk.node)
 }
 
-fn finds_its_disk_in_another_place(name: &str, firmware: Firmware) -> anyhow::Result<()> {
+fn finds_its_disk_in_another_place(name: &str, firmware: VmFirmware) -> anyhow::Result<()> {
     let mut setup = Setup::new(name, firmware, ByRouter);
     setup.disks = |dir| with_data(dir, Bus::Virtio);
     let mut testbed = Testbed::installed(&setup)?;
@@ -72,9 +72,9 @@ fn a_uefi_machine_whose_disks_change_places_boots_and_is_installed_on_the_same_d
 /// From the disk that hangs on this bus, installed and then booted.
 fn joins_from(
     name: &str,
-    firmware: Firmware,
+    firmware: VmFirmware,
     needs_all_drivers: bool,
-    disks: fn(&Path) -> anyhow::Result<Vec<Disk>>,
+    disks: fn(&Path) -> anyhow::Result<Vec<VirtualDisk>>,
 ) -> anyhow::Result<()> {
     let mut setup = Setup::new(name, firmware, ByRouter);
     setup.disks = disks;

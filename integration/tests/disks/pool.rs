@@ -2,10 +2,10 @@
 //! that have ZFS; and what an installer without it says.
 
 use anyhow::{Context as _, ensure};
-use integration::lab::firmware::Firmware::{self, Bios, Uefi};
+use integration::lab::firmware::VmFirmware::{self, Bios, Uefi};
 use integration::lab::optional::Optional;
 use integration::lab::products::{Images, Products};
-use integration::lab::services::Leases::ByRouter;
+use integration::lab::services::DhcpSetup::ByRouter;
 use integration::lab::testbed::{BOOT, MAC, Setup, Testbed, WORKER, blank};
 
 fn profile(layout: &str) -> String {
@@ -13,7 +13,7 @@ fn profile(layout: &str) -> String {
 }
 
 /// A machine whose profile has this layout, and images with ZFS.
-fn testbed(name: &str, firmware: Firmware, layout: &str) -> anyhow::Result<Testbed> {
+fn testbed(name: &str, firmware: VmFirmware, layout: &str) -> anyhow::Result<Testbed> {
     let there = Products::find()?.have(Images::Zfs);
     Optional::Zfs.must_be_here(there, "images with ZFS")?;
     let profile = profile(layout);

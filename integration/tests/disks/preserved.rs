@@ -7,11 +7,11 @@ use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 use integration::lab::command::{output, run};
-use integration::lab::disk::Disk;
-use integration::lab::firmware::Firmware::{self, Bios, Uefi};
-use integration::lab::services::Leases::ByRouter;
+use integration::lab::disk::VirtualDisk;
+use integration::lab::firmware::VmFirmware::{self, Bios, Uefi};
+use integration::lab::services::DhcpSetup::ByRouter;
 use integration::lab::testbed::{MAC, Setup, Testbed, blank};
-use netboot::install::plan::{Fate, Plan};
+use netboot::install::plan::{DiskAction, Plan};
 
 use crate::the_others_are_unchanged;
 
@@ -36,13 +36,13 @@ photos = { size = "100%", label = "photos", preserve = true, content = { type = 
 role = "agent"
 "#;
 
-fn with_another(dir: &Path) -> anyhow::Result<Vec<Disk>> {
-    let other = Disk::with_data(dir.join("data.disk"), "data", 5120)?;
+fn with_another(dir: &Path) -> anyhow::Result<Vec<VirtualDisk>> {
+    let other = VirtualDisk::with_data(dir.join("data.disk"), "data", 5120)?;
     Ok(vec![blank(dir)?, other])
 }
 
 /// The partition with this label: its first byte, and its size.
-fn place(disk: &Disk, label: &str) -> anyhow::Result<(u64, u64)> {
+fn place(disk: &VirtualDisk, label: &str) -> anyhow::Result<(u64, u64)> {
     let text = output(Command::new("sfdisk").arg("--json").arg(&disk.file))?;
     let table: serde_json::Value = serde_json::from_str(&text)?;
     let partitions = table["partitiontable"]["partitions"].as_array();
@@ -59,7 +59,7 @@ fn place(disk: &Disk, label: &str) -> anyhow::Result<(u64, u64)> {
 struct Inside(String);
 
 impl Inside {
-    fn of(disk: &Disk, label: &str) -> anyhow::Result<Self> {
+    fn of(disk: &VirtualDisk, label: &str) -> anyhow::Result<Self> {
         let (start, _) = place(disk, label)?;
         let name = format!("{}?offset={start}", disk.file.display());
         // 1: something was mended, which is what the power cut left to do.
@@ -109,7 +109,7 @@ fn installed(testbed: &mut Testbed) -> anyhow::Result<()> {
     testbed.machine.cut_power()
 }
 
-fn stays(name: &str, firmware: Firmware) -> anyhow::Result<()> {
+fn stays(name: &str, firmware: VmFirmware) -> anyhow::Result<()> {
     let mut setup = Setup::new(name, firmware, ByRouter);
     setup.profile = PROFILE;
     setup.disks = with_another;
@@ -128,8 +128,11 @@ fn stays(name: &str, firmware: Firmware) -> anyhow::Result<()> {
     installed(&mut testbed)?;
     let plan = plan(&testbed)?;
     ensure!(plan.keeps.len() == 1, "{:?}", plan.keeps);
-    let fates: Vec<Fate> = plan.seen.iter().map(|seen| seen.fate).collect();
-    ensure!(fates == [Fate::Written, Fate::Kept], "{fates:?}");
+    let fates: Vec<DiskAction> = plan.seen.iter().map(|seen| seen.action).collect();
+    ensure!(
+        fates == [DiskAction::Written, DiskAction::Kept],
+        "{fates:?}"
+    );
     ensure!(place(&disk, "photos")? == before, "it was moved");
     ensure!(fs_uuid(&disk)? != old_root, "the root was not made anew");
     let found = testbed.dir.join("photo.after");
@@ -143,7 +146,7 @@ fn stays(name: &str, firmware: Firmware) -> anyhow::Result<()> {
 }
 
 /// The UUID of the root filesystem.
-fn fs_uuid(disk: &Disk) -> anyhow::Result<String> {
+fn fs_uuid(disk: &VirtualDisk) -> anyhow::Result<String> {
     let (start, size) = place(disk, "disk-main-root")?;
     let mut blkid = Command::new("blkid");
     blkid.args(["--probe", "--output", "value", "--match-tag", "UUID"]);

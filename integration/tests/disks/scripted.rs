@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
-use integration::lab::disk::Disk;
-use integration::lab::firmware::Firmware::{self, Bios, Uefi};
+use integration::lab::disk::VirtualDisk;
+use integration::lab::firmware::VmFirmware::{self, Bios, Uefi};
 use integration::lab::scratch_vm::run_script;
-use integration::lab::services::Leases::ByRouter;
+use integration::lab::services::DhcpSetup::ByRouter;
 use integration::lab::testbed::{MAC, Setup, Testbed, blank};
 
 use crate::the_others_are_unchanged;
@@ -59,10 +59,10 @@ lvcreate --yes --name data --size 1G othervg
 mkfs.ext4 -q -L data /dev/othervg/data
 ";
 
-fn with_another(dir: &Path) -> anyhow::Result<Vec<Disk>> {
+fn with_another(dir: &Path) -> anyhow::Result<Vec<VirtualDisk>> {
     let (root, data) = (
         blank(dir)?,
-        Disk::blank(dir.join("data.disk"), "data", 2048)?,
+        VirtualDisk::blank(dir.join("data.disk"), "data", 2048)?,
     );
     run_script(dir, &[&root, &data], OTHER)?;
     data.keep_copy()?;
@@ -70,7 +70,7 @@ fn with_another(dir: &Path) -> anyhow::Result<Vec<Disk>> {
 }
 
 /// If more than once: the script would find what it made the first time, were that not gone.
-fn joins(name: &str, firmware: Firmware, times: u32) -> anyhow::Result<()> {
+fn joins(name: &str, firmware: VmFirmware, times: u32) -> anyhow::Result<()> {
     let mut setup = Setup::new(name, firmware, ByRouter);
     setup.profile = PROFILE;
     setup.disks = with_another;

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
-use integration::lab::disk::Disk;
-use integration::lab::firmware::Firmware::{self, Bios, Uefi};
-use integration::lab::services::Leases::ByRouter;
+use integration::lab::disk::VirtualDisk;
+use integration::lab::firmware::VmFirmware::{self, Bios, Uefi};
+use integration::lab::services::DhcpSetup::ByRouter;
 use integration::lab::testbed::{MAC, Setup, Testbed, blank};
 
 const PROFILE: &str = r#"system = "x86_64-linux"
@@ -51,13 +51,13 @@ role = "agent"
 "#;
 
 /// The two that are meant lie before and after one that is not.
-fn three(dir: &Path) -> anyhow::Result<Vec<Disk>> {
-    let second = Disk::blank(dir.join("second.disk"), "second", 4096)?;
-    let data = Disk::with_data(dir.join("data.disk"), "data", 5120)?;
+fn three(dir: &Path) -> anyhow::Result<Vec<VirtualDisk>> {
+    let second = VirtualDisk::blank(dir.join("second.disk"), "second", 4096)?;
+    let data = VirtualDisk::with_data(dir.join("data.disk"), "data", 5120)?;
     Ok(vec![blank(dir)?, data, second])
 }
 
-fn joins(name: &str, firmware: Firmware) -> anyhow::Result<()> {
+fn joins(name: &str, firmware: VmFirmware) -> anyhow::Result<()> {
     let mut setup = Setup::new(name, firmware, ByRouter);
     setup.profile = PROFILE;
     setup.disks = three;

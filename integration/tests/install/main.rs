@@ -5,15 +5,15 @@ mod secrets;
 use std::time::Duration;
 
 use anyhow::{bail, ensure};
-use integration::lab::disk::Disk;
-use integration::lab::firmware::Firmware::{self, Bios, SecureBoot, Uefi};
-use integration::lab::services::Leases::{self, ByAppliance, ByRouter};
+use integration::lab::disk::VirtualDisk;
+use integration::lab::firmware::VmFirmware::{self, Bios, SecureBoot, Uefi};
+use integration::lab::services::DhcpSetup::{self, ByAppliance, ByRouter};
 use integration::lab::testbed::{BOOT, MAC, Setup, Testbed, blank};
 use netboot::api::machine_view::MachineView;
 use netboot::base::arch::Arch;
-use netboot::doctor::boot_trace::{Boot, Mark, Part};
-use netboot::install::report::Step;
-use netboot::loader::uefi::boot_order::{Source, TITLE};
+use netboot::doctor::boot_trace::{Boot, BootEvent, FileRole};
+use netboot::install::report::InstallStep;
+use netboot::loader::uefi::boot_order::{BootSource, TITLE};
 use netboot::machine::State;
 
 #[test]
@@ -36,13 +36,17 @@ fn a_blank_bios_machine_joins_where_the_appliance_hands_out_addresses() -> anyho
     joins_and_joins_again("bios-server", Bios, ByAppliance)
 }
 
-fn joins_and_joins_again(name: &str, firmware: Firmware, leases: Leases) -> anyhow::Result<()> {
+fn joins_and_joins_again(
+    name: &str,
+    firmware: VmFirmware,
+    leases: DhcpSetup,
+) -> anyhow::Result<()> {
     let mut setup = Setup::new(name, firmware, leases);
     // The larger disk is full of somebody's data, and is not the one that the profile selects.
     setup.disks = |dir| {
         Ok(vec![
             blank(dir)?,
-            Disk::with_data(dir.join("data.disk"), "data", 5120)?,
+            VirtualDisk::with_data(dir.join("data.disk"), "data", 5120)?,
         ])
     };
     let mut testbed = Testbed::new(&setup)?;
@@ -150,7 +154,7 @@ fn boots_while_the_appliance_is_away(
 }
 
 /// The machine is written down with what its firmware said, and is not sent anything that it could boot.
-fn is_a_stranger(testbed: &mut Testbed, firmware: Firmware) -> anyhow::Result<()> {
+fn is_a_stranger(testbed: &mut Testbed, firmware: VmFirmware) -> anyhow::Result<()> {
     testbed.machine.power_on()?;
     let seen = testbed.wait_for("the stranger to be written down", BOOT, |m| {
         m.state == State::Seen
@@ -158,7 +162,7 @@ fn is_a_stranger(testbed: &mut Testbed, firmware: Firmware) -> anyhow::Result<()
     let want = match firmware {
         Uefi | SecureBoot => Arch::X64,
         Bios => Arch::Bios,
-        Firmware::Arm(_) => Arch::Arm64,
+        VmFirmware::Arm(_) => Arch::Arm64,
     };
     println!("a stranger: {:?}", seen.facts);
     ensure!(
@@ -183,7 +187,7 @@ fn is_a_stranger(testbed: &mut Testbed, firmware: Firmware) -> anyhow::Result<()
 /// The firmware's order as the installed system saw it: what it netbooted by, then an entry of its own.
 fn boots_the_network_first_and_its_disk_next(
     testbed: &Testbed,
-    firmware: Firmware,
+    firmware: VmFirmware,
 ) -> anyhow::Result<()> {
     if firmware != Uefi {
         return Ok(());
@@ -196,34 +200,47 @@ fn boots_the_network_first_and_its_disk_next(
         bail!("the node does not say in which order it boots");
     };
     ensure!(
-        network.source == Source::Network && disk.source == Source::Disk && disk.title == TITLE,
+        network.source == BootSource::Network
+            && disk.source == BootSource::Disk
+            && disk.title == TITLE,
         "the order is {order:?}"
     );
     Ok(())
 }
 
 /// A mark by name, and how to know it.
-type Wanted = (&'static str, fn(&Mark) -> bool);
+type Wanted = (&'static str, fn(&BootEvent) -> bool);
 
 /// `show` has the whole boot, and `events --pcap` its packets.
-fn is_told_from_its_first_packet_on(testbed: &Testbed, firmware: Firmware) -> anyhow::Result<()> {
+fn is_told_from_its_first_packet_on(testbed: &Testbed, firmware: VmFirmware) -> anyhow::Result<()> {
     let shown: serde_json::Value = testbed.appliance.ask("show node1")?;
     let boot: Boot = serde_json::from_value(shown["boot"].clone())?;
     let mut wanted: Vec<Wanted> = vec![
-        ("a DISCOVER", |mark| matches!(mark, Mark::Discover { .. })),
-        ("an answer", |mark| matches!(mark, Mark::Answered { .. })),
-        ("a script", |mark| matches!(mark, Mark::Script { .. })),
-        ("the kernel", |mark| is_sent(mark, Part::Kernel)),
-        ("the initrd", |mark| is_sent(mark, Part::Initrd)),
-        ("a claim", |mark| *mark == Mark::Claimed),
-        ("a step", |mark| *mark == Mark::Step { step: Step::Copy }),
-        ("the installation", |mark| *mark == Mark::Installed),
-        ("its own disk", |mark| matches!(mark, Mark::Booted { .. })),
-        ("the cluster", |mark| *mark == Mark::Joined),
+        ("a DISCOVER", |mark| {
+            matches!(mark, BootEvent::Discover { .. })
+        }),
+        ("an answer", |mark| {
+            matches!(mark, BootEvent::Answered { .. })
+        }),
+        ("a script", |mark| matches!(mark, BootEvent::Script { .. })),
+        ("the kernel", |mark| is_sent(mark, FileRole::Kernel)),
+        ("the initrd", |mark| is_sent(mark, FileRole::Initrd)),
+        ("a claim", |mark| *mark == BootEvent::Claimed),
+        ("a step", |mark| {
+            *mark
+                == BootEvent::Step {
+                    step: InstallStep::Copy,
+                }
+        }),
+        ("the installation", |mark| *mark == BootEvent::Installed),
+        ("its own disk", |mark| {
+            matches!(mark, BootEvent::Booted { .. })
+        }),
+        ("the cluster", |mark| *mark == BootEvent::Joined),
     ];
     // SeaBIOS has iPXE in the card's ROM, which needs no loader.
     if firmware == Uefi {
-        wanted.insert(2, ("its loader", |mark| is_sent(mark, Part::Loader)));
+        wanted.insert(2, ("its loader", |mark| is_sent(mark, FileRole::Loader)));
     }
     let mut marks = boot.notes.iter().map(|note| &note.mark);
     for (name, is) in wanted {
@@ -248,8 +265,8 @@ fn is_told_from_its_first_packet_on(testbed: &Testbed, firmware: Firmware) -> an
     Ok(())
 }
 
-fn is_sent(mark: &Mark, wanted: Part) -> bool {
-    matches!(mark, Mark::Sent { part, .. } if *part == wanted)
+fn is_sent(mark: &BootEvent, wanted: FileRole) -> bool {
+    matches!(mark, BootEvent::Sent { part, .. } if *part == wanted)
 }
 
 fn record(testbed: &Testbed) -> anyhow::Result<MachineView> {

@@ -7,9 +7,9 @@ fn an_address_that_somebody_uses_is_not_offered() -> anyhow::Result<()> {
     let dir = folder("leases-in-use")?;
     let mut appliance = appliance(SERVER, &dir)?;
     let first = Ipv4Addr::new(10, 77, 0, 100);
-    let _squatter = Room::new("squatter", first, &dir.join("rooms"))?;
+    let _squatter = LanNamespace::new("squatter", first, &dir.join("rooms"))?;
     appliance.start()?;
-    let mut client = Client::start(Program::Udhcpc, 1, SWITCH, &dir)?;
+    let mut client = DhcpClient::start(Program::Udhcpc, 1, SWITCH, &dir)?;
     let address = client.wait_for_address()?;
     ensure!(address == Ipv4Addr::new(10, 77, 0, 101), "it has {address}");
     let events = appliance.must("events")?;
@@ -23,12 +23,12 @@ fn an_address_that_a_client_declines_rests() -> anyhow::Result<()> {
     let dir = folder("leases-declined")?;
     let mut appliance = appliance(SERVER, &dir)?;
     let first = Ipv4Addr::new(10, 77, 0, 100);
-    let _squatter = Room::new("squatter", first, &dir.join("rooms"))?;
+    let _squatter = LanNamespace::new("squatter", first, &dir.join("rooms"))?;
     appliance.forbid_raw_sockets();
     appliance.start()?;
     let mut clients = Vec::new();
     for (number, program) in (1..).zip([Program::Udhcpc, Program::Dhcpcd]) {
-        let mut client = Client::start_careful(program, number, SWITCH, &dir)?;
+        let mut client = DhcpClient::start_careful(program, number, SWITCH, &dir)?;
         let address = client.wait_for_address()?;
         println!("{program:?}: {address}");
         ensure!(
@@ -62,7 +62,7 @@ range = ["10.80.0.50", "10.80.0.199"]
 router = "10.80.0.1"
 "#;
     let mut appliance = appliance(&format!("{SERVER}{subnet}"), &dir)?;
-    let load = Room::new("load", Ipv4Addr::new(10, 77, 0, 2), &dir.join("rooms"))?;
+    let load = LanNamespace::new("load", Ipv4Addr::new(10, 77, 0, 2), &dir.join("rooms"))?;
     load.ip("address add 10.80.0.1/24 dev eth0")?;
     appliance.room().ip("route add 10.80.0.0/24 dev eth0")?;
     let hosts = appliance.dir().join("hosts/profiles/worker.toml");
@@ -97,7 +97,7 @@ router = "10.80.0.1"
     )?;
     // On the LAN, beside it.
     let begun = std::time::Instant::now();
-    let mut plain = Client::start(Program::Udhcpc, 1, SWITCH, &dir)?;
+    let mut plain = DhcpClient::start(Program::Udhcpc, 1, SWITCH, &dir)?;
     let address = plain.wait_for_address()?;
     println!(
         "an enrolled machine has {address} after {:?}",
@@ -121,7 +121,7 @@ router = "10.80.0.1"
 "#;
     let mut appliance = appliance(&format!("{SERVER}{subnet}"), &dir)?;
     // perfdhcp plays a relay with clients behind it.
-    let load = Room::new("load", Ipv4Addr::new(10, 77, 0, 2), &dir.join("rooms"))?;
+    let load = LanNamespace::new("load", Ipv4Addr::new(10, 77, 0, 2), &dir.join("rooms"))?;
     load.ip("address add 10.80.0.1/16 dev eth0")?;
     appliance.room().ip("route add 10.80.0.0/16 dev eth0")?;
     appliance.set_env("RUST_LOG", "info");

@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use integration::lab::appliance::Appliance;
+use integration::lab::appliance::RunningAppliance;
 use integration::lab::command::{output, run};
-use integration::lab::dhcp_client::{Client, Program};
-use integration::lab::lan::{self, APPLIANCE, ROUTER, Room, SWITCH};
+use integration::lab::dhcp_client::{DhcpClient, Program};
+use integration::lab::lan::{self, APPLIANCE, LanNamespace, ROUTER, SWITCH};
 use integration::lab::namespaces::enter_namespaces;
 use integration::lab::optional::Optional;
 use integration::lab::process::Process;
 use integration::lab::products::Products;
-use integration::lab::services::{self, Leases};
+use integration::lab::services::{self, DhcpSetup};
 use integration::lab::wait::wait_for;
 
 mod contested;
@@ -44,30 +44,31 @@ fn folder(name: &str) -> anyhow::Result<PathBuf> {
 }
 
 /// A LAN with the appliance alone on it, which is not started yet.
-fn appliance(config: &str, dir: &Path) -> anyhow::Result<Appliance> {
+fn appliance(config: &str, dir: &Path) -> anyhow::Result<RunningAppliance> {
     enter_namespaces()?;
     lan::switch()?;
-    let room = Room::new("appliance", APPLIANCE, &dir.join("rooms"))?;
+    let room = LanNamespace::new("appliance", APPLIANCE, &dir.join("rooms"))?;
     let mut text = format!("state-dir = \"state\"\n[admin]\nsocket = \"admin.sock\"\n{config}");
     if let Some(ipxe) = std::env::var_os("IPXE_DIR") {
         text.push_str(&format!("\n[boot]\nipxe-dir = {ipxe:?}\n"));
     }
     let products = Products::find()?;
-    let mut appliance = Appliance::configured(room, &products, &text, dir.join("appliance"))?;
+    let mut appliance =
+        RunningAppliance::configured(room, &products, &text, dir.join("appliance"))?;
     // Leases that come to an end are worth a line to a test, not to a person.
     appliance.set_env("RUST_LOG", "debug");
     Ok(appliance)
 }
 
 /// Whether the appliance's log has a line about this card with these words.
-fn says(appliance: &Appliance, mac: &str, words: &str) -> anyhow::Result<bool> {
+fn says(appliance: &RunningAppliance, mac: &str, words: &str) -> anyhow::Result<bool> {
     let log = fs::read_to_string(&appliance.log)?;
     Ok(log.lines().any(|l| l.contains(mac) && l.contains(words)))
 }
 
 fn wait_for_words(
-    appliance: &Appliance,
-    client: &Client,
+    appliance: &RunningAppliance,
+    client: &DhcpClient,
     words: &str,
     limit: u64,
 ) -> anyhow::Result<()> {
@@ -85,7 +86,7 @@ fn real_clients_obtain_renew_rebind_and_release() -> anyhow::Result<()> {
     let all = Program::all()?;
     let mut clients = Vec::new();
     for (number, program) in (1..).zip([all.clone(), all.clone()].concat()) {
-        clients.push(Client::start(program, number, SWITCH, &dir)?);
+        clients.push(DhcpClient::start(program, number, SWITCH, &dir)?);
     }
     let mut addresses = Vec::new();
     for client in &mut clients {
@@ -142,12 +143,12 @@ fn real_clients_obtain_renew_rebind_and_release() -> anyhow::Result<()> {
 fn in_proxy_mode_clients_are_served_by_their_own_server_alone() -> anyhow::Result<()> {
     let dir = folder("leases-proxy")?;
     let mut appliance = appliance("", &dir)?;
-    let home = Room::new("router", ROUTER, &dir.join("rooms"))?;
-    let _router = services::router(&home, Leases::ByRouter, &dir)?;
+    let home = LanNamespace::new("router", ROUTER, &dir.join("rooms"))?;
+    let _router = services::router(&home, DhcpSetup::ByRouter, &dir)?;
     appliance.start()?;
     let mut clients = Vec::new();
     for (number, program) in (1..).zip(Program::all()?) {
-        clients.push(Client::start(program, number, SWITCH, &dir)?);
+        clients.push(DhcpClient::start(program, number, SWITCH, &dir)?);
     }
     for client in &mut clients {
         let address = client.wait_for_address()?;
@@ -182,7 +183,7 @@ lease-time = "1h"
 "#;
     let mut appliance = appliance(&format!("{SERVER}{subnet}"), &dir)?;
     lan::another_switch("attic")?;
-    let relay = Room::new("relay", Ipv4Addr::new(10, 77, 0, 2), &dir.join("rooms"))?;
+    let relay = LanNamespace::new("relay", Ipv4Addr::new(10, 77, 0, 2), &dir.join("rooms"))?;
     relay.plug("eth1", "relay1", "attic")?;
     relay.ip("address add 10.78.0.1/24 dev eth1")?;
     forward(&relay)?;
@@ -203,7 +204,7 @@ lease-time = "1h"
     })?;
 
     for (number, program) in (1..).zip(Program::all()?) {
-        let mut client = Client::start(program, number, "attic", &dir)?;
+        let mut client = DhcpClient::start(program, number, "attic", &dir)?;
         let address = client.wait_for_address()?;
         println!("{program:?} behind the relay: {address}");
         ensure!(
@@ -214,7 +215,7 @@ lease-time = "1h"
         client.release()?;
         wait_for_words(&appliance, &client, &format!("released {address}"), 10)?;
     }
-    let mut local = Client::start(Program::Udhcpc, 9, SWITCH, &dir)?;
+    let mut local = DhcpClient::start(Program::Udhcpc, 9, SWITCH, &dir)?;
     let address = local.wait_for_address()?;
     ensure!(
         address.octets()[..3] == [10, 77, 0],
@@ -224,14 +225,14 @@ lease-time = "1h"
 }
 
 /// The room passes packets on between its cables.
-fn forward(room: &Room) -> anyhow::Result<()> {
+fn forward(room: &LanNamespace) -> anyhow::Result<()> {
     run(room
         .command("sh")
         .args(["-c", "echo 1 >/proc/sys/net/ipv4/ip_forward"]))
 }
 
 /// Two LANs that do not know of each other, and an appliance with a card in each.
-fn two_lans(dir: &Path) -> anyhow::Result<Appliance> {
+fn two_lans(dir: &Path) -> anyhow::Result<RunningAppliance> {
     let config = r#"
 [[lan]]
 interface = "eth0"
@@ -263,7 +264,7 @@ fn each_of_two_lans_has_addresses_of_its_own() -> anyhow::Result<()> {
     appliance.start()?;
     for (number, program) in (1..).zip(Program::all()?) {
         for (switch, network, number) in [(SWITCH, 77, number), (RACK, 78, 100 + number)] {
-            let mut client = Client::start(program, number, switch, &dir)?;
+            let mut client = DhcpClient::start(program, number, switch, &dir)?;
             let address = client.wait_for_address()?;
             println!("{program:?} on `{switch}`: {address}");
             ensure!(
@@ -275,7 +276,7 @@ fn each_of_two_lans_has_addresses_of_its_own() -> anyhow::Result<()> {
         }
     }
     // Plugged into the other LAN, a client asks for its address first, which is of no use there.
-    let mut moving = Client::start(Program::Dhcpcd, 9, SWITCH, &dir)?;
+    let mut moving = DhcpClient::start(Program::Dhcpcd, 9, SWITCH, &dir)?;
     let before = moving.wait_for_address()?;
     moving.move_to(RACK)?;
     wait_for(
@@ -332,13 +333,13 @@ fn beside_another_server_of_the_same_host_it_must_be_told_to_share_the_port() ->
     let text = fs::read_to_string(&config)?;
     fs::write(&config, format!("{text}\n[dhcp]\nshare-port = true\n"))?;
     alone.start()?;
-    let mut plain = Client::start(Program::Dhcpcd, 1, SWITCH, &dir)?;
+    let mut plain = DhcpClient::start(Program::Dhcpcd, 1, SWITCH, &dir)?;
     let address = plain.wait_for_address()?;
     ensure!(
         fs::read_to_string(&log)?.contains(&format!("DHCPACK(eth0) {address} {}", plain.mac)),
         "the router does not know {address}"
     );
-    let booting = Room::without_address("rom", SWITCH, &dir.join("rooms"))?;
+    let booting = LanNamespace::without_address("rom", SWITCH, &dir.join("rooms"))?;
     booting.ip("link set eth0 address 52:54:00:aa:00:99")?;
     let mut asks = booting.command("busybox");
     asks.args([

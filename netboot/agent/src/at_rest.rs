@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::access::{ReadAccess, Roots};
 use crate::disk_facts;
-use crate::outside::{Look, Roots};
 
 /// How long the set of disks must stay the same. Disks behind one controller show one after the other.
 const REST: Duration = Duration::from_secs(3);
@@ -12,16 +12,16 @@ const REST: Duration = Duration::from_secs(3);
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Waits until the same disks have shown for a while.
-pub(crate) fn at_rest(outside: &mut dyn Look, roots: &Roots) {
-    let until = outside.elapsed() + LIMIT;
+pub(crate) fn at_rest(access: &mut dyn ReadAccess, roots: &Roots) {
+    let until = access.elapsed() + LIMIT;
     let mut seen = disk_facts::all(roots);
-    let mut since = outside.elapsed();
-    while outside.elapsed() < until.min(since + REST) {
-        outside.sleep(Duration::from_millis(500));
+    let mut since = access.elapsed();
+    while access.elapsed() < until.min(since + REST) {
+        access.sleep(Duration::from_millis(500));
         let now = disk_facts::all(roots);
         if now != seen {
             seen = now;
-            since = outside.elapsed();
+            since = access.elapsed();
         }
     }
 }
@@ -31,16 +31,16 @@ mod tests {
     use netboot::disk::hardware::Firmware;
 
     use super::*;
-    use crate::fake::{DiskSpec, Fake};
+    use crate::fake::{DiskSpec, FakeMachine};
 
     #[test]
     fn it_waits_for_the_last_disk_and_not_for_ever() {
-        fn next(fake: &mut Fake) {
+        fn next(fake: &mut FakeMachine) {
             let now = fake.elapsed().as_secs();
             fake.write("sys/block/vdb/serial", &now.to_string());
             fake.at(now + 1, next);
         }
-        let mut fake = Fake::machine(Firmware::Uefi);
+        let mut fake = FakeMachine::machine(Firmware::Uefi);
         let roots = fake.roots();
         at_rest(&mut fake, &roots);
         assert_eq!(fake.elapsed(), REST);

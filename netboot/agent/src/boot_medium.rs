@@ -2,10 +2,10 @@
 
 use netboot::loader::uefi::load_option::{HardDrive, guid};
 
+use crate::access::Roots;
 use crate::busy::mount_points;
 use crate::disk_facts::{Child, children, udev};
 use crate::efi;
-use crate::outside::Roots;
 use crate::real::text;
 
 /// Mount points that are in RAM on a netbooted system, and on the medium of one that was started from a disk.
@@ -46,7 +46,7 @@ mod tests {
     use netboot::loader::uefi::load_option::{self, Esp};
 
     use super::*;
-    use crate::fake::{DiskSpec, Fake};
+    use crate::fake::{DiskSpec, FakeMachine};
 
     fn option(number: u32) -> Vec<u8> {
         let esp = Esp {
@@ -58,8 +58,8 @@ mod tests {
         load_option::write("UEFI stick", &esp, r"\EFI\BOOT\BOOTX64.EFI")
     }
 
-    fn machine() -> Fake {
-        let mut fake = Fake::new(Firmware::Uefi);
+    fn machine() -> FakeMachine {
+        let mut fake = FakeMachine::new(Firmware::Uefi);
         for name in ["sda", "sdb"] {
             fake.add_disk(&DiskSpec::virtio(name, 8 << 30, name));
             fake.add_partition(name, 1, 2048, 4096, "a");
@@ -67,7 +67,7 @@ mod tests {
         fake
     }
 
-    fn media(fake: &Fake) -> [bool; 2] {
+    fn media(fake: &FakeMachine) -> [bool; 2] {
         ["sda", "sdb"].map(|disk| is(&fake.roots(), disk, 512))
     }
 

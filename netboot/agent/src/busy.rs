@@ -2,17 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use netboot::base::refusal::{Code, Refusal};
+use netboot::base::refusal::{Refusal, RefusalCode};
 
+use crate::access::{HostCommand, Roots};
 use crate::disk_facts::children;
 use crate::inventory::names;
-use crate::outside::{Command, Roots};
 use crate::real::text;
 
 /// One thing to do, so that the disk is let go of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Release {
-    pub command: Command,
+pub(crate) struct ReleaseAction {
+    pub command: HostCommand,
     /// Whether the disk is let go of without it as well.
     pub optional: bool,
 }
@@ -23,7 +23,7 @@ pub(crate) struct Release {
 /// # Errors
 /// A device on these disks also lies on another disk, so that to stop it would touch a disk that no plan names; or the
 /// device is of a kind that is not known here.
-pub(crate) fn release(roots: &Roots, disks: &[&str]) -> Result<Vec<Release>, Refusal> {
+pub(crate) fn release(roots: &Roots, disks: &[&str]) -> Result<Vec<ReleaseAction>, Refusal> {
     let own = disks.iter().flat_map(|disk| with_partitions(roots, disk));
     let own: Vec<String> = own.collect();
     let stacked = stacked(roots, &own)?;
@@ -33,11 +33,11 @@ pub(crate) fn release(roots: &Roots, disks: &[&str]) -> Result<Vec<Release>, Ref
         .map(String::as_str)
         .collect();
 
-    let needed = |command: Command| Release {
+    let needed = |command: HostCommand| ReleaseAction {
         command,
         optional: false,
     };
-    let mut commands: Vec<Release> = Vec::new();
+    let mut commands: Vec<ReleaseAction> = Vec::new();
     let swaps = text(roots.proc.join("swaps")).unwrap_or_default();
     for device in swaps
         .lines()
@@ -45,17 +45,17 @@ pub(crate) fn release(roots: &Roots, disks: &[&str]) -> Result<Vec<Release>, Ref
         .filter_map(|line| line.split_whitespace().next())
     {
         if all.iter().any(|name| leads_to(roots, device, name)) {
-            commands.push(needed(Command::new("swapoff").arg(device)));
+            commands.push(needed(HostCommand::new("swapoff").arg(device)));
         }
     }
     let mut mounts = mount_points(roots, &all);
     mounts.reverse();
-    let umount = |path| needed(Command::new("umount").arg(path));
+    let umount = |path| needed(HostCommand::new("umount").arg(path));
     commands.extend(mounts.into_iter().map(umount));
     for device in &stacked {
         for node in device.nodes.iter().rev() {
             if takes_writes(roots, node) {
-                commands.push(Release {
+                commands.push(ReleaseAction {
                     command: crate::commands::wipe(&roots.dev.join(node)),
                     optional: true,
                 });
@@ -67,7 +67,7 @@ pub(crate) fn release(roots: &Roots, disks: &[&str]) -> Result<Vec<Release>, Ref
 }
 
 /// The same for devices that were just made and are to stay: they are stopped and not wiped.
-pub(crate) fn let_go(roots: &Roots, disks: &[&str]) -> Result<Vec<Command>, Refusal> {
+pub(crate) fn let_go(roots: &Roots, disks: &[&str]) -> Result<Vec<HostCommand>, Refusal> {
     let all = release(roots, disks)?.into_iter();
     let needed = all.filter(|release| !release.optional);
     Ok(needed.map(|release| release.command).collect())
@@ -77,7 +77,7 @@ pub(crate) fn let_go(roots: &Roots, disks: &[&str]) -> Result<Vec<Command>, Refu
 struct Stacked {
     /// It, then its partitions.
     nodes: Vec<String>,
-    stop: Command,
+    stop: HostCommand,
 }
 
 /// The devices above these, topmost first: each stands after all that is built on it.
@@ -103,7 +103,7 @@ fn stacked(roots: &Roots, own: &[String]) -> Result<Vec<Stacked>, Refusal> {
         if let Some(foreign) = foreign {
             let disk = own.first().map_or("", String::as_str);
             return Err(Refusal::new(
-                Code::PlanRefused,
+                RefusalCode::PlanRefused,
                 format!("`{disk}` is a part of `{holder}`, which also lies on `{foreign}`"),
             )
             .fact("no plan names that other device, so it is not touched")
@@ -144,18 +144,18 @@ fn container(roots: &Roots, name: &str) -> Option<String> {
     inside.split('/').next().map(str::to_owned)
 }
 
-fn stop(roots: &Roots, disk: &str, name: &str) -> Result<Command, Refusal> {
+fn stop(roots: &Roots, disk: &str, name: &str) -> Result<HostCommand, Refusal> {
     let folder = class(roots, name);
     if let Some(mapped) = text(folder.join("dm/name")) {
-        return Ok(Command::new("dmsetup").args(["remove", "--retry", mapped.as_str()]));
+        return Ok(HostCommand::new("dmsetup").args(["remove", "--retry", mapped.as_str()]));
     }
     if name.starts_with("md") {
-        return Ok(Command::new("mdadm")
+        return Ok(HostCommand::new("mdadm")
             .arg("--stop")
             .path(&roots.dev.join(name)));
     }
     Err(Refusal::new(
-        Code::PlanRefused,
+        RefusalCode::PlanRefused,
         format!("`{disk}` is in use by `{name}`, and how to stop that is not known here"),
     )
     .tip(format!("stop `{name}` by hand, then reimage this machine")))
@@ -240,10 +240,10 @@ mod tests {
     use netboot::disk::hardware::Firmware;
 
     use super::*;
-    use crate::fake::{DiskSpec, Fake};
+    use crate::fake::{DiskSpec, FakeMachine};
 
-    fn busy() -> Fake {
-        let mut fake = Fake::new(Firmware::Uefi);
+    fn busy() -> FakeMachine {
+        let mut fake = FakeMachine::new(Firmware::Uefi);
         fake.add_disk(&DiskSpec::virtio("vda", 8 << 30, "root"));
         fake.add_disk(&DiskSpec::virtio("vdb", 8 << 30, "data"));
         fake.add_partition("vda", 1, 2048, 2048, "a");
@@ -252,7 +252,7 @@ mod tests {
         fake
     }
 
-    fn released(fake: &Fake) -> Vec<String> {
+    fn released(fake: &FakeMachine) -> Vec<String> {
         let commands = release(&fake.roots(), &["vda"]).expect("releases");
         commands
             .iter()

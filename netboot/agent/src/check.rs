@@ -1,11 +1,11 @@
 //! Whether a plan can be carried out as it stands. The appliance made it, but a mistake here costs a disk.
 
 use netboot::disk::hardware::Firmware;
-use netboot::disk::layout::{Format, Scripted};
+use netboot::disk::layout::{DiskoScript, Format};
 use netboot::install::plan::{
-    Arg, Device, Fate, KEY_FROM_STDIN, Partition, Plan, PlannedCommand, PlannedMount,
+    Arg, Device, DiskAction, KEY_FROM_STDIN, Partition, Plan, PlannedCommand, PlannedMount,
 };
-use netboot::install::report::Step;
+use netboot::install::report::InstallStep;
 
 const MIB: u64 = 1 << 20;
 
@@ -62,14 +62,14 @@ pub(crate) fn check(plan: &Plan, firmware: Firmware) -> Result<(), PlanError> {
             why,
         };
         let fates = plan.seen.iter().filter(|seen| disk.disk.is(&seen.disk));
-        let mut fates = fates.map(|seen| seen.fate).peekable();
+        let mut fates = fates.map(|seen| seen.action).peekable();
         if plan.disks[..place]
             .iter()
             .any(|other| other.disk.node == *node)
         {
             return Err(wrong("and for another one as well"));
         }
-        if fates.peek().is_some() && !fates.any(|fate| fate == Fate::Written) {
+        if fates.peek().is_some() && !fates.any(|action| action == DiskAction::Written) {
             return Err(wrong("and says that it does not"));
         }
         let mut free_from = MIB;
@@ -132,10 +132,10 @@ fn scripted(plan: &Plan) -> Result<(), PlanError> {
     let Some(script) = &plan.script else {
         return Ok(());
     };
-    let program = Scripted::program(script);
+    let program = DiskoScript::program(script);
     let is_own = |command: &&PlannedCommand| {
         let mut args = command.args.iter();
-        let ends = command.program == "umount" && command.step == Step::Unmount;
+        let ends = command.program == "umount" && command.step == InstallStep::Unmount;
         ends || (command.program == program && args.next().is_none() && command.input.is_none())
     };
     if let Some(other) = plan.commands.iter().find(|command| !is_own(command)) {
@@ -173,7 +173,7 @@ const PROGRAMS: [&str; 17] = [
 ];
 
 fn harmless(plan: &Plan, command: &PlannedCommand) -> Result<(), String> {
-    let script = plan.script.as_ref().map(Scripted::program);
+    let script = plan.script.as_ref().map(DiskoScript::program);
     if !PROGRAMS.contains(&command.program.as_str()) && script.as_ref() != Some(&command.program) {
         return Err("runs a program that no plan needs".to_owned());
     }
@@ -316,7 +316,7 @@ mod tests {
             ),
             (
                 "a disk that is kept",
-                |p| p.seen[0].fate = Fate::Kept,
+                |p| p.seen[0].action = DiskAction::Kept,
                 "says that it does not",
             ),
             (

@@ -8,14 +8,14 @@ use netboot_pin::Pin;
 
 /// What the boot script wants of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Errand {
+pub(crate) enum AgentMode {
     Install(Orders),
-    Discover(Discovery),
+    Discover(DiscoveryOrder),
 }
 
 /// Tell the appliance the hardware, and do no more.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Discovery {
+pub(crate) struct DiscoveryOrder {
     pub url: String,
     pub pin: Pin,
     /// What the appliance calls this machine.
@@ -51,11 +51,11 @@ pub(crate) enum OrdersError {
 
 /// Reads the command line. Words that are not ours are passed over. A command line that asks for both is an error: a
 /// machine that only tells its hardware has no ticket.
-pub(crate) fn errand(cmdline: &str) -> Result<Errand, OrdersError> {
+pub(crate) fn agent_mode(cmdline: &str) -> Result<AgentMode, OrdersError> {
     const DISCOVER: &str = "netboot.discover";
 
     let mac = match (word(cmdline, DISCOVER), word(cmdline, "netboot.ticket")) {
-        (Err(OrdersError::Absent(_)), _) => return read(cmdline).map(Errand::Install),
+        (Err(OrdersError::Absent(_)), _) => return read(cmdline).map(AgentMode::Install),
         (Err(error), _) => return Err(error),
         (Ok(mac), Err(OrdersError::Absent(_))) => mac,
         (Ok(mac), _) => {
@@ -67,7 +67,7 @@ pub(crate) fn errand(cmdline: &str) -> Result<Errand, OrdersError> {
     let mac = mac
         .parse()
         .map_err(|e| wrong(DISCOVER, mac, format!("{e}")))?;
-    Ok(Errand::Discover(Discovery { url, pin, mac }))
+    Ok(AgentMode::Discover(DiscoveryOrder { url, pin, mac }))
 }
 
 fn wrong(name: &'static str, value: &str, why: String) -> OrdersError {
@@ -165,13 +165,13 @@ mod tests {
             &format!("netboot.ticket={TICKET}"),
             "netboot.discover=52:54:00:12:34:56",
         );
-        let want = Discovery {
+        let want = DiscoveryOrder {
             url: "https://10.77.0.1:8443".to_owned(),
             pin: Pin::of(b"key"),
             mac: "52:54:00:12:34:56".parse().expect("a MAC"),
         };
-        assert_eq!(errand(&discover), Ok(Errand::Discover(want)));
-        assert!(matches!(errand(&line()), Ok(Errand::Install(_))));
+        assert_eq!(agent_mode(&discover), Ok(AgentMode::Discover(want)));
+        assert!(matches!(agent_mode(&line()), Ok(AgentMode::Install(_))));
         for (name, line, want) in [
             (
                 "both",
@@ -189,7 +189,7 @@ mod tests {
                 "no `netboot.url=`",
             ),
         ] {
-            let error = errand(&line).expect_err(name).to_string();
+            let error = agent_mode(&line).expect_err(name).to_string();
             assert!(error.contains(want), "{name}: {error}");
         }
     }

@@ -5,51 +5,51 @@ use std::path::Path;
 
 use netboot::base::name::HostName;
 use netboot::base::store_path::StorePath;
-use netboot::install::plan::Cache;
+use netboot::install::plan::Substituter;
 
-use crate::outside::{Command, Roots};
+use crate::access::{HostCommand, Roots};
 use crate::target::Target;
 
 pub(crate) const PROFILE: &str = "nix/var/nix/profiles/system";
 
-pub(crate) fn wipe(device: &Path) -> Command {
-    Command::new("wipefs")
+pub(crate) fn wipe(device: &Path) -> HostCommand {
+    HostCommand::new("wipefs")
         .args(["--all", "--quiet"])
         .path(device)
 }
 
-pub(crate) fn reread(target: &Target) -> Command {
-    Command::new("blockdev")
+pub(crate) fn reread(target: &Target) -> HostCommand {
+    HostCommand::new("blockdev")
         .arg("--rereadpt")
         .path(target.node())
 }
 
 /// Prints the GUID of a partition.
-pub(crate) fn partition_id(target: &Target, number: u32) -> Command {
-    Command::new("sfdisk")
+pub(crate) fn partition_id(target: &Target, number: u32) -> HostCommand {
+    HostCommand::new("sfdisk")
         .arg("--part-uuid")
         .path(target.node())
         .arg(number.to_string())
 }
 
 /// Prints the GUID of a partition's type.
-pub(crate) fn partition_type(target: &Target, number: u32) -> Command {
-    Command::new("sfdisk")
+pub(crate) fn partition_type(target: &Target, number: u32) -> HostCommand {
+    HostCommand::new("sfdisk")
         .arg("--part-type")
         .path(target.node())
         .arg(number.to_string())
 }
 
 /// Waits until the disk has what was written to it.
-pub(crate) fn flush(target: &Target) -> Command {
-    Command::new("blockdev")
+pub(crate) fn flush(target: &Target) -> HostCommand {
+    HostCommand::new("blockdev")
         .arg("--flushbufs")
         .path(target.node())
 }
 
 /// Copies a path with its closure into the installer's own store.
-pub(crate) fn realise(path: &StorePath, cache: &Cache) -> Command {
-    let command = Command::new("nix-store").args(["--log-format", "internal-json", "-v"]);
+pub(crate) fn realise(path: &StorePath, cache: &Substituter) -> HostCommand {
+    let command = HostCommand::new("nix-store").args(["--log-format", "internal-json", "-v"]);
     from(command, cache).args(["--realise", path.as_str()])
 }
 
@@ -61,8 +61,8 @@ pub(crate) const TIMED_OUT: i32 = 124;
 const SCRIPT: &str = "export LVM_SYSTEM_DIR=\"$2\"\nexec \"$1\" >&2";
 
 /// Runs disko's script, with all that it says on one channel. `lvm`: the folder with LVM's configuration.
-pub(crate) fn script(program: &Path, lvm: &Path) -> Command {
-    Command::new("timeout")
+pub(crate) fn script(program: &Path, lvm: &Path) -> HostCommand {
+    HostCommand::new("timeout")
         .args(["-k", "30", &SCRIPT_LIMIT.to_string()])
         .args(["sh", "-c", SCRIPT, "sh"])
         .path(program)
@@ -70,9 +70,14 @@ pub(crate) fn script(program: &Path, lvm: &Path) -> Command {
 }
 
 /// Copies the closure and makes it the system profile, in one step.
-pub(crate) fn copy(roots: &Roots, toplevel: &StorePath, cache: &Cache, own_store: bool) -> Command {
+pub(crate) fn copy(
+    roots: &Roots,
+    toplevel: &StorePath,
+    cache: &Substituter,
+    own_store: bool,
+) -> HostCommand {
     let target = &roots.target;
-    let command = Command::new("nix-env")
+    let command = HostCommand::new("nix-env")
         .args(["--log-format", "internal-json", "-v", "--store"])
         .path(target);
     let mut command = from(command, cache);
@@ -89,7 +94,7 @@ pub(crate) fn copy(roots: &Roots, toplevel: &StorePath, cache: &Cache, own_store
 /// The options of a Nix program: the cache is its one substituter, and it takes only paths that the cache's key signed.
 /// The time-to-live and time-out options are those without which a client remembers a path as absent for an hour, and
 /// hangs 300 s on a connection that stalls.
-fn from(mut command: Command, cache: &Cache) -> Command {
+fn from(mut command: HostCommand, cache: &Substituter) -> HostCommand {
     for (name, value) in [
         ("substituters", cache.url.as_str()),
         ("trusted-public-keys", cache.public_key.as_str()),
@@ -109,12 +114,12 @@ fn from(mut command: Command, cache: &Cache) -> Command {
 
 /// Waits until everything below is on the disk. A filesystem takes data and writes it later; only `sync -f` says
 /// whether something could not be written (syncfs(2)).
-pub(crate) fn write_out(folder: &Path) -> Command {
-    Command::new("sync").arg("-f").path(folder)
+pub(crate) fn write_out(folder: &Path) -> HostCommand {
+    HostCommand::new("sync").arg("-f").path(folder)
 }
 
-pub(crate) fn host_key(name: &HostName, file: &Path) -> Command {
-    Command::new("ssh-keygen")
+pub(crate) fn host_key(name: &HostName, file: &Path) -> HostCommand {
+    HostCommand::new("ssh-keygen")
         .args(["-q", "-t", "ed25519", "-N", "", "-C"])
         .arg(format!("root@{name}"))
         .arg("-f")
@@ -131,8 +136,8 @@ IN_NIXOS_ENTER=1 chroot "$1" /nix/var/nix/profiles/system/activate >&2 ||
 exec chroot "$1" /nix/var/nix/profiles/system/bin/switch-to-configuration boot >&2"#;
 
 /// The new system installs its own boot loader, inside itself.
-pub(crate) fn boot_loader(roots: &Roots) -> Command {
-    Command::new("unshare")
+pub(crate) fn boot_loader(roots: &Roots) -> HostCommand {
+    HostCommand::new("unshare")
         .args([
             "--fork",
             "--mount",

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use netboot::disk::hardware::{Disk, DiskBus};
 
+use crate::access::Roots;
 use crate::boot_medium;
 use crate::inventory::names;
-use crate::outside::Roots;
 use crate::real::text;
 
 /// What sysfs calls a sector, whatever the disk's own are (Documentation/ABI/stable/sysfs-block, `size`).

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::cmdline::{Discovery, Errand};
+use crate::access::{ReadAccess as _, Roots};
+use crate::cmdline::{AgentMode, DiscoveryOrder};
 use crate::node::{self, Node};
-use crate::outside::{Look as _, Roots};
-use crate::real::{self, Real};
+use crate::real::{self, RealMachine};
 use crate::unlock::{self, Volume};
 use crate::{cmdline, run};
 
@@ -22,10 +22,10 @@ use crate::{cmdline, run};
 pub(crate) fn install(file: &Path, root: &Path) -> anyhow::Result<()> {
     let roots = Roots::new(Path::new("/"), root);
     let orders = match read_errand(file)? {
-        Errand::Install(orders) => orders,
-        Errand::Discover(discovery) => return discover(&roots, &discovery),
+        AgentMode::Install(orders) => orders,
+        AgentMode::Discover(discovery) => return discover(&roots, &discovery),
     };
-    let mut real = Real::new(&orders.url, orders.pin)?;
+    let mut real = RealMachine::new(&orders.url, orders.pin)?;
     if crate::install::install(&mut real, &roots, &orders).is_ok() {
         real.say("installed; rebooting into it");
         print_error(&real::reboot(&mut real));
@@ -37,8 +37,8 @@ pub(crate) fn install(file: &Path, root: &Path) -> anyhow::Result<()> {
 
 /// The machine is not ours to hold: it goes on to its own disk whether or not the appliance was told. The appliance
 /// limits how often it asks a machine.
-fn discover(roots: &Roots, discovery: &Discovery) -> anyhow::Result<()> {
-    let mut real = Real::new(&discovery.url, discovery.pin)?;
+fn discover(roots: &Roots, discovery: &DiscoveryOrder) -> anyhow::Result<()> {
+    let mut real = RealMachine::new(&discovery.url, discovery.pin)?;
     if let Err(error) = crate::discover::discover(&mut real, roots, discovery) {
         print_error(&error);
     }
@@ -46,10 +46,10 @@ fn discover(roots: &Roots, discovery: &Discovery) -> anyhow::Result<()> {
     Err(real::reboot(&mut real))
 }
 
-fn read_errand(file: &Path) -> anyhow::Result<Errand> {
+fn read_errand(file: &Path) -> anyhow::Result<AgentMode> {
     let text =
         fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
-    Ok(cmdline::errand(&text)?)
+    Ok(cmdline::agent_mode(&text)?)
 }
 
 pub(crate) fn report(identity: &Path) -> anyhow::Result<()> {
@@ -68,7 +68,7 @@ pub(crate) fn report(identity: &Path) -> anyhow::Result<()> {
     let kernel = nix::sys::utsname::uname().context("the kernel does not say its version")?;
     let kernel = kernel.release().to_string_lossy().into_owned();
     let boot = node::boot(Path::new("/"), &node, kernel)?;
-    let mut real = Real::new(&url, pin)?;
+    let mut real = RealMachine::new(&url, pin)?;
     node::report(&mut real, &node, &boot)?;
     real.say(&format!(
         "reported: {} runs generation {} ({})",
@@ -81,33 +81,33 @@ pub(crate) fn report(identity: &Path) -> anyhow::Result<()> {
 /// Some volumes are still closed; the console says which and why.
 pub(crate) fn unlock(volumes: &[Volume], patience: u32) -> anyhow::Result<()> {
     let roots = Roots::new(Path::new("/"), Path::new("/mnt"));
-    let mut real = Real::alone();
+    let mut real = RealMachine::alone();
     let mut closed = unlock::closed(&mut real, &roots, volumes);
     unlock::by_tpm(&mut real, &roots, &mut closed);
     if let Some(token) = unlock::token(&closed) {
         let (url, pin) = unlock::place(&token)?;
-        let mut real = Real::new(&url, pin)?;
+        let mut real = RealMachine::new(&url, pin)?;
         let patience = Duration::from_secs(patience.into());
         unlock::by_appliance(&mut real, &roots, &mut closed, &token, patience)?;
     }
-    let names: Vec<&str> = closed.iter().map(unlock::Closed::name).collect();
+    let names: Vec<&str> = closed.iter().map(unlock::LockedVolume::name).collect();
     anyhow::ensure!(names.is_empty(), "closed still: {}", names.join(", "));
     Ok(())
 }
 
 pub(crate) fn inventory() -> anyhow::Result<()> {
     let roots = Roots::new(Path::new("/"), Path::new("/mnt"));
-    let hardware = crate::inventory::inventory(&mut Real::alone(), &roots);
+    let hardware = crate::inventory::inventory(&mut RealMachine::alone(), &roots);
     let json = serde_json::to_string_pretty(&hardware).context("cannot write the inventory")?;
-    Real::alone().say(&json);
+    RealMachine::alone().say(&json);
     Ok(())
 }
 
 pub(crate) fn orders(file: &Path) -> anyhow::Result<()> {
-    let mut console = Real::alone();
+    let mut console = RealMachine::alone();
     let orders = match read_errand(file)? {
-        Errand::Install(orders) => orders,
-        Errand::Discover(Discovery { url, pin, mac }) => {
+        AgentMode::Install(orders) => orders,
+        AgentMode::Discover(DiscoveryOrder { url, pin, mac }) => {
             console.say(&format!("appliance  {url}"));
             console.say(&format!("pin        {pin}"));
             console.say(&format!("discover   {mac}"));
@@ -125,7 +125,7 @@ pub(crate) fn orders(file: &Path) -> anyhow::Result<()> {
 
 pub(crate) fn busy(disk: &str) -> anyhow::Result<()> {
     let roots = Roots::new(Path::new("/"), Path::new("/mnt"));
-    let mut console = Real::alone();
+    let mut console = RealMachine::alone();
     for release in crate::busy::release(&roots, &[disk])? {
         console.say(&release.command.to_string());
     }

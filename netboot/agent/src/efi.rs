@@ -6,10 +6,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use netboot::loader::uefi::boot_order::{self, Entry};
+use netboot::loader::uefi::boot_order::{self, BootEntry};
 use netboot::loader::uefi::load_option::{self, ATTRIBUTES, Esp, HardDrive};
 
-use crate::outside::Roots;
+use crate::access::Roots;
 
 /// EFI_GLOBAL_VARIABLE (UEFI 2.10 §3.3).
 pub(crate) const GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
@@ -38,7 +38,7 @@ fn write(roots: &Roots, variable: &str, data: &[u8]) -> io::Result<()> {
 }
 
 /// All boot entries that are active, with the partitions that they name.
-fn entries(roots: &Roots) -> Vec<(Entry, Option<[u8; 16]>)> {
+fn entries(roots: &Roots) -> Vec<(BootEntry, Option<[u8; 16]>)> {
     let folder = roots.sys.join("firmware/efi/efivars");
     let number = |name: &String| {
         let digits = name.strip_prefix("Boot")?.strip_suffix(GLOBAL)?;
@@ -61,7 +61,7 @@ fn numbers(roots: &Roots, variable: &str) -> Vec<u16> {
 }
 
 /// The boot order that is in force; empty where it cannot be read.
-pub(crate) fn order(roots: &Roots) -> Vec<Entry> {
+pub(crate) fn order(roots: &Roots) -> Vec<BootEntry> {
     let entries = entries(roots);
     let of = |number| entries.iter().find(|(entry, _)| entry.number == number);
     let order = numbers(roots, "BootOrder").into_iter().filter_map(of);
@@ -76,13 +76,13 @@ pub(crate) fn started_from(roots: &Roots) -> Option<HardDrive> {
 
 /// Gives each installed disk an entry, and puts them behind the network. Entries of disks that an earlier install had and
 /// this one has not are taken away: firmware would try them in vain.
-pub(crate) fn network_then(roots: &Roots, esps: &[Esp]) -> anyhow::Result<Vec<Entry>> {
+pub(crate) fn network_then(roots: &Roots, esps: &[Esp]) -> anyhow::Result<Vec<BootEntry>> {
     let known = entries(roots);
     let mut disks = Vec::new();
     for (title, esp) in boot_order::titles().zip(esps) {
-        let names_it = |(_, partition): &&(Entry, Option<[u8; 16]>)| *partition == Some(esp.id);
-        let is_called_so = |(entry, _): &&(Entry, Option<[u8; 16]>)| entry.title == title;
-        let free = |(entry, _): &&(Entry, Option<[u8; 16]>)| !disks.contains(&entry.number);
+        let names_it = |(_, partition): &&(BootEntry, Option<[u8; 16]>)| *partition == Some(esp.id);
+        let is_called_so = |(entry, _): &&(BootEntry, Option<[u8; 16]>)| entry.title == title;
+        let free = |(entry, _): &&(BootEntry, Option<[u8; 16]>)| !disks.contains(&entry.number);
         let mut own = known.iter().filter(free);
         let own = own
             .clone()
@@ -106,7 +106,7 @@ pub(crate) fn network_then(roots: &Roots, esps: &[Esp]) -> anyhow::Result<Vec<En
 
     let before = numbers(roots, "BootOrder");
     let current = numbers(roots, "BootCurrent").first().copied();
-    let known: Vec<Entry> = known.into_iter().map(|(entry, _)| entry).collect();
+    let known: Vec<BootEntry> = known.into_iter().map(|(entry, _)| entry).collect();
     let is_left = |number: &u16| {
         let entry = known.iter().find(|entry| entry.number == *number);
         entry.is_some_and(boot_order::is_ours) && !disks.contains(number)
@@ -151,9 +151,9 @@ mod tests {
     use netboot::disk::hardware::Firmware;
 
     use super::*;
-    use crate::fake::Fake;
+    use crate::fake::FakeMachine;
 
-    fn variable(fake: &Fake, name: &str, data: &[u8]) {
+    fn variable(fake: &FakeMachine, name: &str, data: &[u8]) {
         let roots = fake.roots();
         fs::create_dir_all(file(&roots, name).parent().expect("a folder")).expect("makes");
         write(&roots, name, data).expect("writes");
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn the_disk_gets_one_entry_behind_the_network_however_often_it_is_installed() {
-        let fake = Fake::new(Firmware::Uefi);
+        let fake = FakeMachine::new(Firmware::Uefi);
         let roots = fake.roots();
         assert!(!has_variables(&roots));
         variable(
@@ -204,8 +204,8 @@ mod tests {
         variable(&fake, "BootOrder", &octets(&[0, 3, 4]));
         variable(&fake, "BootCurrent", &octets(&[4]));
         assert!(has_variables(&roots));
-        let said = |order: Vec<Entry>| {
-            let lines: Vec<String> = order.iter().map(Entry::to_string).collect();
+        let said = |order: Vec<BootEntry>| {
+            let lines: Vec<String> = order.iter().map(BootEntry::to_string).collect();
             lines.join("; ")
         };
         let want = "0004 network \"PXE 2\"; 0001 disk \"Installed by netboot\"; \
@@ -223,12 +223,12 @@ mod tests {
 
     #[test]
     fn both_disks_of_a_mirror_have_an_entry_until_only_one_is_installed_on() {
-        let fake = Fake::new(Firmware::Uefi);
+        let fake = FakeMachine::new(Firmware::Uefi);
         let roots = fake.roots();
         variable(&fake, "Boot0003", &network("PXE"));
         variable(&fake, "BootOrder", &octets(&[3]));
         variable(&fake, "BootCurrent", &octets(&[3]));
-        let titles = |order: Vec<Entry>| {
+        let titles = |order: Vec<BootEntry>| {
             let titles: Vec<String> = order.into_iter().map(|entry| entry.title).collect();
             titles
         };

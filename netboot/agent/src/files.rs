@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use netboot::api::types::{InstallSecrets, K3sSecrets, NodeIdentity};
-use netboot::install::plan::{Cache, Plan};
+use netboot::install::plan::{Plan, Substituter};
 use netboot::profile::Role;
 
 /// A file below the target's root. No `Debug`: some hold secrets.
-pub(crate) struct Placed {
+pub(crate) struct TargetFile {
     pub path: &'static str,
     pub mode: u32,
     pub contents: String,
@@ -44,8 +44,8 @@ pub(crate) fn files(
     plan: &Plan,
     identity: &NodeIdentity,
     secrets: &InstallSecrets,
-) -> anyhow::Result<Vec<Placed>> {
-    let file = |path, mode, contents| Placed {
+) -> anyhow::Result<Vec<TargetFile>> {
+    let file = |path, mode, contents| TargetFile {
         path,
         mode,
         contents,
@@ -82,8 +82,8 @@ pub(crate) fn files(
 
 /// The file that the node's `nix.conf` includes, so that it goes on trusting this appliance's cache. It is readable for
 /// all, because the Nix of every user reads it.
-fn nix_conf(cache: &Cache) -> anyhow::Result<String> {
-    let Cache { url, public_key } = cache;
+fn nix_conf(cache: &Substituter) -> anyhow::Result<String> {
+    let Substituter { url, public_key } = cache;
     let one_word = |text: &str| {
         !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control())
     };
@@ -139,7 +139,7 @@ pub(crate) fn folder(path: &Path, mode: u32) -> anyhow::Result<()> {
 }
 
 /// Writes a file so that after a power cut it is there whole or not at all, and never readable for others meanwhile.
-pub(crate) fn place(root: &Path, file: &Placed) -> anyhow::Result<()> {
+pub(crate) fn place(root: &Path, file: &TargetFile) -> anyhow::Result<()> {
     let path = root.join(file.path);
     let part = PathBuf::from(format!("{}.part", path.display()));
     let write = || -> io::Result<()> {
@@ -176,7 +176,8 @@ mod tests {
             server: server.map(str::to_owned),
         });
         let files = files(&plan, &identity(role), &secrets(role)).expect("files");
-        let show = |f: &Placed| format!("{:04o} {}\n{}\n", f.mode, f.path, f.contents.trim_end());
+        let show =
+            |f: &TargetFile| format!("{:04o} {}\n{}\n", f.mode, f.path, f.contents.trim_end());
         files.iter().map(show).collect()
     }
 
@@ -276,7 +277,7 @@ mod tests {
             ("", "k:1"),
         ] {
             let mut plan = plan(Firmware::Uefi);
-            plan.cache = Cache {
+            plan.cache = Substituter {
                 url: url.to_owned(),
                 public_key: key.to_owned(),
             };
@@ -300,7 +301,7 @@ mod tests {
     fn a_file_has_its_mode_whatever_was_there_before() {
         let dir = tempfile::tempdir().expect("tempdir");
         fs::write(dir.path().join("key.part"), "left over").expect("writes");
-        let file = Placed {
+        let file = TargetFile {
             path: "key",
             mode: 0o600,
             contents: "secret".to_owned(),

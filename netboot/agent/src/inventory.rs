@@ -6,13 +6,13 @@ use std::path::Path;
 use netboot::base::arch::CpuArch;
 use netboot::disk::hardware::{Disk, Firmware, Hardware, Nic};
 
+use crate::access::{ReadAccess, ReadCommand, Roots, look};
 use crate::disk_facts;
-use crate::holdings::{holdings, volume_groups};
-use crate::outside::{Look, Probe, Roots, look};
 use crate::real::text;
+use crate::signatures::{read_signatures, volume_groups};
 
 /// What is in this machine.
-pub(crate) fn inventory(outside: &mut dyn Look, roots: &Roots) -> Hardware {
+pub(crate) fn inventory(access: &mut dyn ReadAccess, roots: &Roots) -> Hardware {
     let dmi = |name: &str| text(roots.sys.join("class/dmi/id").join(name)).unwrap_or_default();
     Hardware {
         firmware: firmware(roots),
@@ -22,10 +22,10 @@ pub(crate) fn inventory(outside: &mut dyn Look, roots: &Roots) -> Hardware {
         product: dmi("product_name"),
         serial: dmi("product_serial"),
         uuid: dmi("product_uuid"),
-        disks: disks(outside, roots),
+        disks: disks(access, roots),
         nics: nics(&roots.sys),
         tpm2: has_tpm2(&roots.sys),
-        zfs: look(outside, &Probe::zfs()).is_ok(),
+        zfs: look(access, &ReadCommand::zfs()).is_ok(),
     }
 }
 
@@ -37,12 +37,12 @@ pub(crate) fn firmware(roots: &Roots) -> Firmware {
     }
 }
 
-fn disks(outside: &mut dyn Look, roots: &Roots) -> Vec<Disk> {
+fn disks(access: &mut dyn ReadAccess, roots: &Roots) -> Vec<Disk> {
     let mut disks = disk_facts::all(roots);
     for disk in &mut disks {
-        disk.holds = holdings(outside, roots, disk);
+        disk.holds = read_signatures(access, roots, disk);
     }
-    volume_groups(outside, &mut disks);
+    volume_groups(access, &mut disks);
     disks
 }
 
@@ -88,11 +88,11 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
-    use crate::fake::{DiskSpec, Fake};
+    use crate::fake::{DiskSpec, FakeMachine};
 
     #[test]
     fn an_inventory_is_read_from_sysfs() {
-        let mut fake = Fake::new(Firmware::Uefi);
+        let mut fake = FakeMachine::new(Firmware::Uefi);
         fake.add_disk(&DiskSpec::virtio("vda", 8 << 30, "root"));
         fake.add_disk(&DiskSpec {
             model: "Samsung SSD 980",
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn zfs_is_there_where_its_program_finds_the_kernels_module() {
         for zfs in [false, true] {
-            let mut fake = Fake::new(Firmware::Uefi);
+            let mut fake = FakeMachine::new(Firmware::Uefi);
             fake.zfs = zfs;
             let roots = fake.roots();
             assert_eq!(inventory(&mut fake, &roots).zfs, zfs);
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn a_card_can_be_pulled_out_and_what_is_soldered_in_cannot() {
         for (kind, want) in [("SD", true), ("MMC", false), ("0", false)] {
-            let mut fake = Fake::new(Firmware::Uefi);
+            let mut fake = FakeMachine::new(Firmware::Uefi);
             let bus = "platform/fe340000.mmc/mmc_host/mmc0/mmc0:aaaa";
             fake.add_disk(&DiskSpec {
                 bus,
@@ -246,7 +246,7 @@ mod tests {
                 ("at the end", (64 << 20) - 1, "unknown data"),
                 ("in the middle, as after a wipe", 32 << 20, ""),
             ] {
-                let mut fake = Fake::new(Firmware::Uefi);
+                let mut fake = FakeMachine::new(Firmware::Uefi);
                 fake.add_disk(&DiskSpec::virtio("vda", 64 << 20, "root"));
                 if device == "vda1" {
                     fake.add_partition("vda", 1, 2048, (64 << 20) / 512, "files");
@@ -271,7 +271,7 @@ mod tests {
             ("vda", ["vda unreadable", "vda1 "].as_slice()),
             ("vda1", &["vda1 unreadable"]),
         ] {
-            let mut fake = Fake::new(Firmware::Uefi);
+            let mut fake = FakeMachine::new(Firmware::Uefi);
             fake.add_disk(&DiskSpec::virtio("vda", 64 << 20, "root"));
             fake.add_partition("vda", 1, 2048, 4096, "files");
             let roots = fake.roots();
@@ -290,7 +290,7 @@ mod tests {
 
     #[test]
     fn a_disk_that_cannot_be_looked_at_is_not_called_empty() {
-        let mut fake = Fake::new(Firmware::Uefi);
+        let mut fake = FakeMachine::new(Firmware::Uefi);
         fake.add_disk(&DiskSpec::virtio("vda", 8 << 30, "root"));
         let roots = fake.roots();
         assert_eq!(inventory(&mut fake, &roots).disks[0].holds, []);

@@ -1,5 +1,6 @@
 //! Runs on the machine: installs it, and later reports what it boots.
 
+mod access;
 mod at_rest;
 mod boot_medium;
 mod busy;
@@ -14,20 +15,19 @@ mod envelope;
 #[cfg(test)]
 mod fake;
 mod files;
-mod holdings;
 mod install;
 #[cfg(test)]
 mod install_tests;
 mod inventory;
 mod mounted;
 mod node;
-mod outside;
 mod perform;
 mod real;
 #[cfg(test)]
 mod real_tests;
 mod run;
 mod shield;
+mod signatures;
 mod steps;
 mod talk;
 mod target;

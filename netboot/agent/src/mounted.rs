@@ -4,18 +4,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use netboot::base::refusal::{Code, Refusal};
+use netboot::base::refusal::{Refusal, RefusalCode};
 use netboot::disk::hardware::{Hardware, SignatureKind};
 
+use crate::access::Roots;
 use crate::busy::unescaped;
 use crate::inventory::names;
-use crate::outside::Roots;
 use crate::real::text;
 use crate::target::{Target, Targets};
 
 /// A line of mountinfo (proc(5)).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Mounted {
+pub(crate) struct MountEntry {
     pub at: PathBuf,
     /// `254:1`
     number: String,
@@ -27,14 +27,14 @@ pub(crate) struct Mounted {
 const ON_NOTHING: [&str; 2] = ["tmpfs", "ramfs"];
 
 /// At the target's root and below it, in the order in which it was mounted.
-pub(crate) fn below(roots: &Roots) -> Vec<Mounted> {
+pub(crate) fn below(roots: &Roots) -> Vec<MountEntry> {
     let mountinfo = text(roots.proc.join("self/mountinfo")).unwrap_or_default();
     let read = |line: &str| {
         let (left, right) = line.split_once(" - ")?;
         let mut left = left.split(' ').skip(2);
         let (number, at) = (left.next()?, left.nth(1)?);
         let mut right = right.split(' ');
-        Some(Mounted {
+        Some(MountEntry {
             at: PathBuf::from(unescaped(at)),
             number: number.to_owned(),
             kind: right.next()?.to_owned(),
@@ -58,7 +58,7 @@ pub(crate) fn on_planned_disks(
         if let Some(other) = elsewhere(mounted, roots, targets, hardware) {
             let at = inside(roots, &mounted.at);
             let message = format!("what disko's script mounted on `{at}` lies {other}");
-            return Err(Refusal::new(Code::PlanRefused, message)
+            return Err(Refusal::new(RefusalCode::PlanRefused, message)
                 .fact(format!(
                     "mounted there: {} ({})",
                     mounted.source, mounted.kind
@@ -69,7 +69,7 @@ pub(crate) fn on_planned_disks(
     let root = all.iter().find(|mounted| mounted.at == roots.target);
     if root.is_none_or(|root| ON_NOTHING.contains(&root.kind.as_str())) {
         let message = "disko's script mounted nothing of a disk on `/`";
-        return Err(Refusal::new(Code::PlanRefused, message)
+        return Err(Refusal::new(RefusalCode::PlanRefused, message)
             .tip("give a filesystem of the table mountpoint = \"/\""));
     }
     Ok(())
@@ -83,7 +83,7 @@ fn inside(roots: &Roots, at: &Path) -> String {
 
 /// The device outside of the plan's disks that a mount lies on, in words; `None` if it lies on the plan's disks alone.
 fn elsewhere(
-    mounted: &Mounted,
+    mounted: &MountEntry,
     roots: &Roots,
     targets: &Targets,
     hardware: &Hardware,
@@ -103,7 +103,7 @@ fn elsewhere(
 }
 
 /// The kernel's names of what it is mounted from.
-fn nodes(mounted: &Mounted, roots: &Roots) -> Vec<String> {
+fn nodes(mounted: &MountEntry, roots: &Roots) -> Vec<String> {
     let class = roots.sys.join("class/block");
     let numbered =
         |name: &String| text(class.join(name).join("dev")).as_ref() == Some(&mounted.number);
@@ -132,7 +132,7 @@ fn nodes(mounted: &Mounted, roots: &Roots) -> Vec<String> {
 }
 
 /// A pool does not show in sysfs, so its disks are found by their signatures.
-fn pool_elsewhere(mounted: &Mounted, targets: &Targets, hardware: &Hardware) -> Option<String> {
+fn pool_elsewhere(mounted: &MountEntry, targets: &Targets, hardware: &Hardware) -> Option<String> {
     let pool = mounted.source.split('/').next().unwrap_or_default();
     let has = |disk: &&netboot::disk::hardware::Disk| {
         let mut holds = disk.holds.iter();

@@ -7,8 +7,8 @@ use anyhow::Context as _;
 use netboot::api::types::{BootRequest, NodeIdentity};
 use netboot::base::store_path::StorePath;
 
+use crate::access::{NodeCall, ReadAccess, Roots};
 use crate::efi;
-use crate::outside::{Call, Look, Roots};
 use crate::real::text;
 use crate::steps::copy::{generation_of, resolve};
 use crate::talk::{self, PATIENCE};
@@ -59,17 +59,17 @@ pub(crate) fn boot(root: &Path, node: &Node, kernel: String) -> anyhow::Result<B
 
 /// Sends the report until it is answered.
 pub(crate) fn report(
-    outside: &mut dyn Look,
+    access: &mut dyn ReadAccess,
     node: &Node,
     boot: &BootRequest,
 ) -> anyhow::Result<()> {
-    let call = Call {
+    let call = NodeCall {
         path: "/node/v1/boot",
         bearer: Some(&node.key),
         body: serde_json::to_string(boot).context("cannot write the report")?,
         patience: PATIENCE,
     };
-    talk::tell(outside, &call).context("this boot is not taken note of")
+    talk::tell(access, &call).context("this boot is not taken note of")
 }
 
 /// The system that was booted. The current one may be newer, and may not boot.
@@ -111,7 +111,7 @@ mod tests {
     use netboot::profile::Role;
 
     use super::*;
-    use crate::fake::{Fake, Say, TOPLEVEL, identity};
+    use crate::fake::{FakeAnswer, FakeMachine, TOPLEVEL, identity};
 
     const OTHER: &str = "/nix/store/1c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq-nixos-system-next";
 
@@ -159,15 +159,15 @@ mod tests {
         let node = node_files(dir.path());
         let boot = boot(dir.path(), &node, String::new()).expect("boot");
 
-        let mut fake = Fake::new(Firmware::Uefi);
+        let mut fake = FakeMachine::new(Firmware::Uefi);
         fake.away("/node/v1/boot", 7);
         report(&mut fake, &node, &boot).expect("reported");
         assert_eq!(fake.calls("/node/v1/boot"), 8);
         assert_eq!(fake.bearers("/node/v1/boot"), ["key-of-the-node"]);
 
         for status in [401, 410] {
-            let mut fake = Fake::new(Firmware::Uefi);
-            fake.answer("/node/v1/boot", Say::Status(status));
+            let mut fake = FakeMachine::new(Firmware::Uefi);
+            fake.answer("/node/v1/boot", FakeAnswer::Status(status));
             report(&mut fake, &node, &boot).expect_err("refused");
             assert_eq!(fake.calls("/node/v1/boot"), 1, "{status}");
         }

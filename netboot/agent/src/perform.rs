@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use netboot::base::refusal::{Code, Refusal};
+use netboot::base::refusal::{Refusal, RefusalCode};
 use netboot::install::plan::{Arg, Device, Input, Plan, PlannedCommand};
-use netboot::install::report::{Outcome, Step};
+use netboot::install::report::{InstallStep, StepOutcome};
 
+use crate::access::{CommandError, HostCommand, Roots, run};
 use crate::disk_facts::children;
-use crate::outside::{Command, CommandError, Roots, run};
-use crate::run::{Run, causes};
+use crate::run::{InstallAttempt, causes};
 use crate::target::{Targets, named};
 
 /// How long the kernel and udev may take to show what was made.
@@ -20,10 +20,10 @@ const LIMIT: Duration = Duration::from_secs(30);
 const TRIES: u32 = 10;
 
 pub(crate) fn perform(
-    install: &mut Run<'_>,
+    install: &mut InstallAttempt<'_>,
     targets: &Targets,
     plan: &Plan,
-    step: Step,
+    step: InstallStep,
 ) -> anyhow::Result<()> {
     for planned in plan.commands.iter().filter(|one| one.step == step) {
         let command = ready(install, targets, planned)?;
@@ -37,7 +37,7 @@ pub(crate) fn perform(
         }
         let done = match lets_go(planned) {
             true => patiently(install, &command),
-            false => run(install.outside, &command).map(drop),
+            false => run(install.access, &command).map(drop),
         };
         let done = done.with_context(|| subject(plan, planned, step));
         match done {
@@ -52,33 +52,40 @@ pub(crate) fn perform(
 }
 
 /// For the person at the console, and on record.
-fn warn(install: &mut Run<'_>, step: Step, error: &anyhow::Error) -> anyhow::Result<()> {
+fn warn(
+    install: &mut InstallAttempt<'_>,
+    step: InstallStep,
+    error: &anyhow::Error,
+) -> anyhow::Result<()> {
     let causes = causes(error);
     for cause in &causes {
         install.say(&format!("  warning: {cause}"));
     }
-    Ok(install.report(step, Outcome::Warning { causes })?)
+    Ok(install.report(step, StepOutcome::Warning { causes })?)
 }
 
 /// Waits until the kernel shows exactly the planned partitions.
-pub(crate) fn partitioned(install: &mut Run<'_>, targets: &Targets) -> anyhow::Result<()> {
+pub(crate) fn partitioned(
+    install: &mut InstallAttempt<'_>,
+    targets: &Targets,
+) -> anyhow::Result<()> {
     for target in targets.iter() {
-        let until = install.outside.elapsed() + LIMIT;
+        let until = install.access.elapsed() + LIMIT;
         while !target.is_partitioned(install.roots) {
-            if install.outside.elapsed() >= until {
+            if install.access.elapsed() >= until {
                 let message = format!(
                     "the kernel does not show the planned partitions of `{}` after {} s",
                     target.name(),
                     LIMIT.as_secs()
                 );
-                let refusal = Refusal::new(Code::PlanRefused, message);
+                let refusal = Refusal::new(RefusalCode::PlanRefused, message);
                 let seen = children(install.roots, target.name());
                 let fact = |c: &crate::disk_facts::Child| {
                     format!("it shows {}, {} bytes from {}", c.node, c.size, c.start)
                 };
                 return Err(seen.iter().map(fact).fold(refusal, Refusal::fact).into());
             }
-            install.outside.sleep(Duration::from_millis(100));
+            install.access.sleep(Duration::from_millis(100));
         }
     }
     Ok(())
@@ -86,11 +93,11 @@ pub(crate) fn partitioned(install: &mut Run<'_>, targets: &Targets) -> anyhow::R
 
 /// The command with the devices' names of this boot.
 fn ready(
-    install: &mut Run<'_>,
+    install: &mut InstallAttempt<'_>,
     targets: &Targets,
     planned: &PlannedCommand,
-) -> anyhow::Result<Command> {
-    let mut command = Command::new(planned.program.as_str());
+) -> anyhow::Result<HostCommand> {
+    let mut command = HostCommand::new(planned.program.as_str());
     if planned.program == "mdadm" {
         // mdadm leaves the array's name to udev, and NixOS has the udev rules for it only where it also starts the
         // arrays that it finds.
@@ -137,19 +144,23 @@ fn absent(roots: &Roots, device: &Device) -> Result<PathBuf, Refusal> {
         return Ok(path);
     }
     let message = format!("`{}` is there already", path.display());
-    Err(Refusal::new(Code::PlanRefused, message)
+    Err(Refusal::new(RefusalCode::PlanRefused, message)
         .fact("it is not of this install, so it is not touched")
         .tip("take the disk out that it lies on, or have it stopped"))
 }
 
 /// The path of a device, as soon as the kernel shows it as planned.
-fn shown(install: &mut Run<'_>, targets: &Targets, device: &Device) -> anyhow::Result<PathBuf> {
-    let until = install.outside.elapsed() + LIMIT;
+fn shown(
+    install: &mut InstallAttempt<'_>,
+    targets: &Targets,
+    device: &Device,
+) -> anyhow::Result<PathBuf> {
+    let until = install.access.elapsed() + LIMIT;
     loop {
         if let Some(path) = targets.path(install.roots, device)? {
             return Ok(path);
         }
-        if install.outside.elapsed() >= until {
+        if install.access.elapsed() >= until {
             let path = named(install.roots, device);
             anyhow::bail!(
                 "`{}` does not show after {} s",
@@ -157,7 +168,7 @@ fn shown(install: &mut Run<'_>, targets: &Targets, device: &Device) -> anyhow::R
                 LIMIT.as_secs()
             );
         }
-        install.outside.sleep(Duration::from_millis(100));
+        install.access.sleep(Duration::from_millis(100));
     }
 }
 
@@ -172,20 +183,20 @@ fn lets_go(planned: &PlannedCommand) -> bool {
     )
 }
 
-fn patiently(install: &mut Run<'_>, command: &Command) -> Result<(), CommandError> {
+fn patiently(install: &mut InstallAttempt<'_>, command: &HostCommand) -> Result<(), CommandError> {
     let mut tries = 1;
     loop {
-        match run(install.outside, command) {
+        match run(install.access, command) {
             Ok(_) => return Ok(()),
             Err(error) if tries == TRIES => return Err(error),
             Err(_) => tries += 1,
         }
-        install.outside.sleep(Duration::from_millis(500));
+        install.access.sleep(Duration::from_millis(500));
     }
 }
 
 /// The subject of an error: which command, which device, which disk.
-fn subject(plan: &Plan, planned: &PlannedCommand, step: Step) -> String {
+fn subject(plan: &Plan, planned: &PlannedCommand, step: InstallStep) -> String {
     let device = planned.args.iter().find_map(|arg| match arg {
         Arg::Device(device) => Some(device),
         _ => None,

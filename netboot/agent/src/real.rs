@@ -15,27 +15,30 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use netboot_pin::{Pin, Verdict};
+use netboot_pin::{HandshakeRejection, Pin};
 use nix::fcntl::OFlag;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
-use crate::outside::{Answer, Call, Command, Look, NoAnswer, Output, Outside, Probe, Running};
+use crate::access::{
+    CallFailed, CommandOutput, HostCommand, NodeAnswer, NodeCall, ReadAccess, ReadCommand,
+    RunningCommand, WriteAccess,
+};
 
 /// How long a TCP and TLS handshake may take on a LAN.
 const CONNECT: Duration = Duration::from_secs(5);
 
-pub(crate) struct Real {
+pub(crate) struct RealMachine {
     began: Instant,
-    client: Option<Client>,
+    client: Option<NodeClient>,
 }
 
-struct Client {
+struct NodeClient {
     url: String,
     http: reqwest::blocking::Client,
-    verdict: Verdict,
+    rejection: HandshakeRejection,
 }
 
-impl Real {
+impl RealMachine {
     /// The world without the appliance: for views of single steps.
     pub(crate) fn alone() -> Self {
         Self {
@@ -46,7 +49,7 @@ impl Real {
 
     /// The world with the appliance at `url` (`https://10.77.0.1:8443`), which holds the pinned key.
     pub(crate) fn new(url: &str, pin: Pin) -> anyhow::Result<Self> {
-        let (config, verdict) =
+        let (config, rejection) =
             netboot_pin::client(pin, "the boot script").context("cannot set up TLS")?;
         let http = reqwest::blocking::Client::builder()
             .use_preconfigured_tls(config)
@@ -57,10 +60,10 @@ impl Real {
             .tcp_keepalive(Duration::from_secs(15))
             .build()
             .context("cannot set up HTTP")?;
-        let client = Client {
+        let client = NodeClient {
             url: url.to_owned(),
             http,
-            verdict,
+            rejection,
         };
         Ok(Self {
             began: Instant::now(),
@@ -69,8 +72,8 @@ impl Real {
     }
 }
 
-impl Outside for Real {
-    fn start(&mut self, command: &Command) -> io::Result<Box<dyn Running>> {
+impl WriteAccess for RealMachine {
+    fn start(&mut self, command: &HostCommand) -> io::Result<Box<dyn RunningCommand>> {
         let mut process = std::process::Command::new(&command.program);
         process
             .args(&command.args)
@@ -107,7 +110,7 @@ impl Outside for Real {
                 }
             }
         });
-        Ok(Box::new(Process {
+        Ok(Box::new(RealProcess {
             child,
             lines,
             stdout: collected,
@@ -139,14 +142,14 @@ impl Outside for Real {
     }
 }
 
-impl Look for Real {
-    fn look(&mut self, probe: &Probe) -> io::Result<Box<dyn Running>> {
+impl ReadAccess for RealMachine {
+    fn look(&mut self, probe: &ReadCommand) -> io::Result<Box<dyn RunningCommand>> {
         self.start(probe.command())
     }
 
-    fn post(&mut self, call: &Call<'_>) -> Result<Answer, NoAnswer> {
+    fn post(&mut self, call: &NodeCall<'_>) -> Result<NodeAnswer, CallFailed> {
         let Some(client) = &self.client else {
-            return Err(NoAnswer::Away("there is no appliance to ask".to_owned()));
+            return Err(CallFailed::Away("there is no appliance to ask".to_owned()));
         };
         let mut request = client
             .http
@@ -160,13 +163,13 @@ impl Look for Real {
         let answer = request.send().and_then(|response| {
             let status = response.status().as_u16();
             let body = response.bytes()?.to_vec();
-            Ok(Answer { status, body })
+            Ok(NodeAnswer { status, body })
         });
         answer.map_err(|error| {
-            let verdict = client.verdict.lock().map(|mut v| v.take());
-            match verdict {
-                Ok(Some(foreign)) => NoAnswer::Foreign(foreign),
-                _ => NoAnswer::Away(innermost(&error)),
+            let rejection = client.rejection.lock().map(|mut v| v.take());
+            match rejection {
+                Ok(Some(foreign)) => CallFailed::Foreign(foreign),
+                _ => CallFailed::Away(innermost(&error)),
             }
         })
     }
@@ -208,24 +211,24 @@ fn innermost(error: &reqwest::Error) -> String {
     text
 }
 
-struct Process {
+struct RealProcess {
     child: Child,
     lines: std::sync::mpsc::Receiver<String>,
     stdout: JoinHandle<io::Result<Vec<u8>>>,
 }
 
-impl Running for Process {
+impl RunningCommand for RealProcess {
     fn line(&mut self) -> Option<String> {
         self.lines.recv().ok()
     }
 
-    fn end(mut self: Box<Self>) -> io::Result<Output> {
+    fn end(mut self: Box<Self>) -> io::Result<CommandOutput> {
         let status = self.child.wait()?;
         let stdout = self
             .stdout
             .join()
             .map_err(|_| io::Error::other("its output was lost"))??;
-        Ok(Output {
+        Ok(CommandOutput {
             status: status.code(),
             stdout: String::from_utf8_lossy(&stdout).into_owned(),
         })
@@ -233,12 +236,15 @@ impl Running for Process {
 }
 
 /// Leaves this kernel. `reboot` only asks a service manager, which may not be there or may hang.
-pub(crate) fn reboot(outside: &mut dyn Outside) -> anyhow::Error {
-    let asked = [Command::new("reboot"), Command::new("reboot").arg("-f")];
+pub(crate) fn reboot(access: &mut dyn WriteAccess) -> anyhow::Error {
+    let asked = [
+        HostCommand::new("reboot"),
+        HostCommand::new("reboot").arg("-f"),
+    ];
     for command in asked {
-        match crate::outside::run(outside, &command) {
-            Ok(_) => outside.sleep(Duration::from_secs(60)),
-            Err(error) => outside.say(&format!("warning: {error}")),
+        match crate::access::run(access, &command) {
+            Ok(_) => access.sleep(Duration::from_secs(60)),
+            Err(error) => access.say(&format!("warning: {error}")),
         }
     }
     nix::unistd::sync();

@@ -2,16 +2,16 @@
 
 use std::fs;
 
-use crate::outside::{Command, Outside as _, run, start};
-use crate::real::Real;
+use crate::access::{HostCommand, WriteAccess as _, run, start};
+use crate::real::RealMachine;
 
 #[test]
 fn a_program_is_given_its_input_and_says_how_it_ended() {
-    let mut real = Real::alone();
-    let cat = Command::new("cat").stdin("a line\n".repeat(20_000));
+    let mut real = RealMachine::alone();
+    let cat = HostCommand::new("cat").stdin("a line\n".repeat(20_000));
     assert_eq!(run(&mut real, &cat).expect("runs").len(), 140_000);
 
-    let loud = Command::new("sh").args([
+    let loud = HostCommand::new("sh").args([
         "-c",
         "for n in 1 2 3 4 5 6 7 8 9; do echo $n >&2; done; exit 3",
     ]);
@@ -25,16 +25,20 @@ fn a_program_is_given_its_input_and_says_how_it_ended() {
         (8, Some("9"))
     );
 
-    let killed = run(&mut real, &Command::new("sh").args(["-c", "kill -9 $$"])).expect_err("fails");
+    let killed = run(
+        &mut real,
+        &HostCommand::new("sh").args(["-c", "kill -9 $$"]),
+    )
+    .expect_err("fails");
     assert_eq!(killed.how, "was ended by a signal");
 
-    let absent = run(&mut real, &Command::new("no-such-program-here")).expect_err("fails");
+    let absent = run(&mut real, &HostCommand::new("no-such-program-here")).expect_err("fails");
     assert!(absent.absent, "{absent}");
 }
 
 #[test]
 fn lines_come_while_the_program_runs() {
-    let mut real = Real::alone();
+    let mut real = RealMachine::alone();
     // It goes on only when the file is gone, which happens after its line was read.
     let dir = tempfile::tempdir().expect("tempdir");
     let flag = dir.path().join("flag");
@@ -42,7 +46,9 @@ fn lines_come_while_the_program_runs() {
     let script = "echo one >&2; while [ -e \"$1\" ]; do sleep 0.02; done; echo two >&2";
     let mut running = start(
         &mut real,
-        &Command::new("sh").args(["-c", script, "sh"]).path(&flag),
+        &HostCommand::new("sh")
+            .args(["-c", script, "sh"])
+            .path(&flag),
     )
     .expect("starts");
     assert_eq!(running.line().as_deref(), Some("one"));
@@ -56,7 +62,7 @@ fn the_ends_of_a_disk_are_overwritten_and_nothing_between_them() {
     let dir = tempfile::tempdir().expect("tempdir");
     let disk = dir.path().join("disk");
     fs::write(&disk, [7; 5000]).expect("writes");
-    let mut real = Real::alone();
+    let mut real = RealMachine::alone();
 
     let error = real.zero_ends(&disk, 5001, 1000).expect_err("another size");
     assert_eq!(error.to_string(), "it has 5000 bytes, 5001 were planned");

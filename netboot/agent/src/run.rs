@@ -6,25 +6,31 @@
 use std::time::Duration;
 
 use netboot::base::refusal::Refusal;
-use netboot::install::report::{Outcome, Report, Step};
+use netboot::install::report::{InstallStep, Report, StepOutcome};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::outside::{Call, CommandError, Outside, Roots};
+use crate::access::{CommandError, NodeCall, Roots, WriteAccess};
 use crate::talk::{self, CallError, PATIENCE};
 use crate::target::Target;
 
 /// How an attempt ends that does not end well. After it the machine is not touched any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Stop {
+pub(crate) enum AttemptEnd {
     /// Outermost cause first.
-    Failed { step: Step, causes: Vec<String> },
+    Failed {
+        step: InstallStep,
+        causes: Vec<String>,
+    },
     /// Another attempt is in force.
-    Superseded { step: Step, causes: Vec<String> },
+    Superseded {
+        step: InstallStep,
+        causes: Vec<String>,
+    },
 }
 
-pub(crate) struct Run<'a> {
-    pub outside: &'a mut dyn Outside,
+pub(crate) struct InstallAttempt<'a> {
+    pub access: &'a mut dyn WriteAccess,
     pub roots: &'a Roots,
     /// The disks that this attempt writes to, as soon as it does.
     pub targets: Vec<Target>,
@@ -53,10 +59,10 @@ const MOST_CAUSES: usize = 24;
 const LEFT_FOR_DISKS: usize = 4;
 const LONGEST_CAUSE: usize = 1000;
 
-impl<'a> Run<'a> {
-    pub(crate) fn new(outside: &'a mut dyn Outside, roots: &'a Roots, session: String) -> Self {
+impl<'a> InstallAttempt<'a> {
+    pub(crate) fn new(access: &'a mut dyn WriteAccess, roots: &'a Roots, session: String) -> Self {
         Self {
-            outside,
+            access,
             roots,
             targets: Vec::new(),
             volume_keys: None,
@@ -78,28 +84,28 @@ impl<'a> Run<'a> {
     /// Does one step, and says so before and after.
     pub(crate) fn step<T>(
         &mut self,
-        step: Step,
+        step: InstallStep,
         work: impl FnOnce(&mut Self) -> anyhow::Result<T>,
-    ) -> Result<T, Stop> {
-        let (number, all) = (step.number(), Step::ALL.len());
-        let time = self.outside.elapsed().as_secs();
+    ) -> Result<T, AttemptEnd> {
+        let (number, all) = (step.number(), InstallStep::ALL.len());
+        let time = self.access.elapsed().as_secs();
         self.say(&format!(
             "[{time:>4} s] {number:>2}/{all} {}",
             step.sentence()
         ));
-        let worked = match self.report(step, Outcome::Started) {
+        let worked = match self.report(step, StepOutcome::Started) {
             Ok(()) => work(self),
             Err(error) => Err(error.into()),
         };
         let done = worked.and_then(|value| {
-            self.report(step, Outcome::Done)?;
+            self.report(step, StepOutcome::Done)?;
             Ok(value)
         });
         done.map_err(|error| self.stop(step, &error))
     }
 
     /// Ends the attempt: on the console first, for the appliance may be away.
-    pub(crate) fn stop(&mut self, step: Step, error: &anyhow::Error) -> Stop {
+    pub(crate) fn stop(&mut self, step: InstallStep, error: &anyhow::Error) -> AttemptEnd {
         let mut causes = causes(error);
         let call = error
             .chain()
@@ -114,31 +120,31 @@ impl<'a> Run<'a> {
             causes.truncate(MOST_CAUSES);
         }
         let stop = match call {
-            Some(CallError::Superseded(_)) => Stop::Superseded { step, causes },
-            _ => Stop::Failed { step, causes },
+            Some(CallError::Superseded(_)) => AttemptEnd::Superseded { step, causes },
+            _ => AttemptEnd::Failed { step, causes },
         };
         self.announce(&stop);
         let tell = !matches!(call, Some(CallError::Superseded(_) | CallError::Foreign(_)));
-        if let (true, Stop::Failed { step, causes }) = (tell, &stop) {
+        if let (true, AttemptEnd::Failed { step, causes }) = (tell, &stop) {
             let causes = causes.clone();
-            if let Err(refused) = self.report(*step, Outcome::Failed { causes }) {
+            if let Err(refused) = self.report(*step, StepOutcome::Failed { causes }) {
                 self.say(&format!("  this failure could not be reported: {refused}"));
             }
         }
         stop
     }
 
-    fn announce(&mut self, stop: &Stop) {
+    fn announce(&mut self, stop: &AttemptEnd) {
         let (title, step, causes) = match stop {
-            Stop::Failed { step, causes } => ("INSTALL FAILED", step, causes),
-            Stop::Superseded { step, causes } => ("INSTALL STOPPED", step, causes),
+            AttemptEnd::Failed { step, causes } => ("INSTALL FAILED", step, causes),
+            AttemptEnd::Superseded { step, causes } => ("INSTALL STOPPED", step, causes),
         };
         let bar = "#".repeat(72);
         self.say(&bar);
         self.say(&format!(
             "### {title} in step {}/{}: {}",
             step.number(),
-            Step::ALL.len(),
+            InstallStep::ALL.len(),
             step.sentence()
         ));
         for cause in causes {
@@ -151,7 +157,11 @@ impl<'a> Run<'a> {
     }
 
     /// Sends a report that matters until it is accepted.
-    pub(crate) fn report(&mut self, step: Step, outcome: Outcome) -> Result<(), CallError> {
+    pub(crate) fn report(
+        &mut self,
+        step: InstallStep,
+        outcome: StepOutcome,
+    ) -> Result<(), CallError> {
         let report = self.numbered(step, outcome);
         match &mut self.waiting {
             Some(waiting) => {
@@ -163,29 +173,29 @@ impl<'a> Run<'a> {
     }
 
     /// Reports bytes, if enough time has passed since the last time.
-    pub(crate) fn progress(&mut self, step: Step, done: u64, total: u64) {
-        if self.waiting.is_some() || self.outside.elapsed() < self.next_progress {
+    pub(crate) fn progress(&mut self, step: InstallStep, done: u64, total: u64) {
+        if self.waiting.is_some() || self.access.elapsed() < self.next_progress {
             return;
         }
-        let report = self.numbered(step, Outcome::Progress { done, total });
+        let report = self.numbered(step, StepOutcome::Progress { done, total });
         let Ok(body) = serde_json::to_string(&report) else {
             return;
         };
-        let call = Call {
+        let call = NodeCall {
             path: "/node/v1/report",
             bearer: Some(&self.session),
             body,
             patience: Duration::from_secs(2),
         };
-        let pause = match self.outside.post(&call) {
+        let pause = match self.access.post(&call) {
             Ok(answer) if answer.status < 300 => BETWEEN_PROGRESS,
             // A progress report may be lost. If the appliance is away, the next report that must arrive finds it out.
             _ => AFTER_LOST_PROGRESS,
         };
-        self.next_progress = self.outside.elapsed() + pause;
+        self.next_progress = self.access.elapsed() + pause;
     }
 
-    fn numbered(&mut self, step: Step, outcome: Outcome) -> Report {
+    fn numbered(&mut self, step: InstallStep, outcome: StepOutcome) -> Report {
         self.number += 1;
         Report {
             number: self.number,
@@ -204,19 +214,23 @@ impl<'a> Run<'a> {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, CallError> {
-        talk::ask(self.outside, &call(path, &self.session, body)?)
+        talk::ask(self.access, &call(path, &self.session, body)?)
     }
 
     pub(crate) fn tell(&mut self, path: &str, body: &impl Serialize) -> Result<(), CallError> {
-        talk::tell(self.outside, &call(path, &self.session, body)?)
+        talk::tell(self.access, &call(path, &self.session, body)?)
     }
 
     pub(crate) fn say(&mut self, line: &str) {
-        self.outside.say(line);
+        self.access.say(line);
     }
 }
 
-fn call<'a>(path: &'a str, session: &'a str, body: &impl Serialize) -> Result<Call<'a>, CallError> {
+fn call<'a>(
+    path: &'a str,
+    session: &'a str,
+    body: &impl Serialize,
+) -> Result<NodeCall<'a>, CallError> {
     let mut body = serde_json::to_string(body).map_err(|cause| CallError::Odd {
         path: path.to_owned(),
         cause,
@@ -224,7 +238,7 @@ fn call<'a>(path: &'a str, session: &'a str, body: &impl Serialize) -> Result<Ca
     if body == "null" {
         body.clear();
     }
-    Ok(Call {
+    Ok(NodeCall {
         path,
         bearer: Some(session),
         body,

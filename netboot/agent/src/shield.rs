@@ -7,12 +7,12 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use netboot::base::refusal::{Code, Refusal};
+use netboot::base::refusal::{Refusal, RefusalCode};
 
+use crate::access::{HostCommand, Roots, run};
 use crate::inventory::names;
-use crate::outside::{Command, Roots, run};
 use crate::real::text;
-use crate::run::Run;
+use crate::run::InstallAttempt;
 use crate::target::{Target, Targets};
 
 /// Kinds of devices that are parts of the running system: they lie in RAM or are read-only anyway.
@@ -25,12 +25,15 @@ pub(crate) struct Shield(Vec<String>);
 impl Shield {
     /// # Errors
     /// A disk could not be set read-only; then no disk is.
-    pub(crate) fn raise(install: &mut Run<'_>, targets: &Targets) -> anyhow::Result<Self> {
+    pub(crate) fn raise(
+        install: &mut InstallAttempt<'_>,
+        targets: &Targets,
+    ) -> anyhow::Result<Self> {
         let mut shield = Self(Vec::new());
         for name in others(install.roots, targets) {
-            let set = Command::new("blockdev").arg("--setro");
+            let set = HostCommand::new("blockdev").arg("--setro");
             let set = set.path(&node(install.roots, &name));
-            let held = run(install.outside, &set).map_err(anyhow::Error::from);
+            let held = run(install.access, &set).map_err(anyhow::Error::from);
             // It is listed before the result is looked at, so that it is set writable again in any case.
             shield.0.push(name.clone());
             let held = held.and_then(|_| {
@@ -43,7 +46,7 @@ impl Shield {
                 let message = format!(
                     "disko's script is not run: `{name}`, which no plan names, cannot be held against writes"
                 );
-                let refusal = Refusal::new(Code::PlanRefused, message)
+                let refusal = Refusal::new(RefusalCode::PlanRefused, message)
                     .fact(format!("{error:#}"))
                     .tip("take that disk out, or take `engine = \"disko\"` out of the profile");
                 return Err(refusal.into());
@@ -75,12 +78,12 @@ impl Shield {
     }
 
     /// Sets the devices writable again.
-    pub(crate) fn lower(self, install: &mut Run<'_>) -> anyhow::Result<()> {
+    pub(crate) fn lower(self, install: &mut InstallAttempt<'_>) -> anyhow::Result<()> {
         let mut first = Ok(());
         for name in self.0 {
-            let free = Command::new("blockdev").arg("--setrw");
+            let free = HostCommand::new("blockdev").arg("--setrw");
             let free = free.path(&node(install.roots, &name));
-            let freed = run(install.outside, &free)
+            let freed = run(install.access, &free)
                 .with_context(|| format!("`{name}` still takes no writes"));
             first = first.and(freed.map(drop));
         }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use netboot::api::types::ErrorBody;
-use netboot::base::refusal::{Code, Refusal};
+use netboot::base::refusal::{Refusal, RefusalCode};
 use netboot_pin::ForeignKey;
 use serde::de::DeserializeOwned;
 
-use crate::outside::{Answer, Call, Look, NoAnswer};
+use crate::access::{CallFailed, NodeAnswer, NodeCall, ReadAccess};
 
 /// The pauses between tries: 0.5 s, doubled up to 10 s.
 #[derive(Debug)]
@@ -53,38 +53,38 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Asks until there is an answer: no answer and 5xx are asked again for ever, a refusal ends it.
 pub(crate) fn ask<T: DeserializeOwned>(
-    outside: &mut dyn Look,
-    call: &Call<'_>,
+    access: &mut dyn ReadAccess,
+    call: &NodeCall<'_>,
 ) -> Result<T, CallError> {
-    let answer = answered(outside, call, None)?;
+    let answer = answered(access, call, None)?;
     read(call, &answer)
 }
 
 /// As [`ask`], for calls whose answer has no content.
-pub(crate) fn tell(outside: &mut dyn Look, call: &Call<'_>) -> Result<(), CallError> {
-    answered(outside, call, None).map(|_| ())
+pub(crate) fn tell(access: &mut dyn ReadAccess, call: &NodeCall<'_>) -> Result<(), CallError> {
+    answered(access, call, None).map(|_| ())
 }
 
 /// As [`tell`], with a time limit.
 pub(crate) fn tell_within(
-    outside: &mut dyn Look,
-    call: &Call<'_>,
+    access: &mut dyn ReadAccess,
+    call: &NodeCall<'_>,
     limit: Duration,
 ) -> Result<(), CallError> {
-    answered(outside, call, Some(limit)).map(|_| ())
+    answered(access, call, Some(limit)).map(|_| ())
 }
 
 /// As [`ask`], with a time limit.
 pub(crate) fn ask_within<T: DeserializeOwned>(
-    outside: &mut dyn Look,
-    call: &Call<'_>,
+    access: &mut dyn ReadAccess,
+    call: &NodeCall<'_>,
     limit: Duration,
 ) -> Result<T, CallError> {
-    let answer = answered(outside, call, Some(limit))?;
+    let answer = answered(access, call, Some(limit))?;
     read(call, &answer)
 }
 
-fn read<T: DeserializeOwned>(call: &Call<'_>, answer: &Answer) -> Result<T, CallError> {
+fn read<T: DeserializeOwned>(call: &NodeCall<'_>, answer: &NodeAnswer) -> Result<T, CallError> {
     serde_json::from_slice(&answer.body).map_err(|cause| CallError::Odd {
         path: call.path.to_owned(),
         cause,
@@ -92,30 +92,30 @@ fn read<T: DeserializeOwned>(call: &Call<'_>, answer: &Answer) -> Result<T, Call
 }
 
 fn answered(
-    outside: &mut dyn Look,
-    call: &Call<'_>,
+    access: &mut dyn ReadAccess,
+    call: &NodeCall<'_>,
     limit: Option<Duration>,
-) -> Result<Answer, CallError> {
-    let until = limit.map(|limit| outside.elapsed() + limit);
+) -> Result<NodeAnswer, CallError> {
+    let until = limit.map(|limit| access.elapsed() + limit);
     let mut backoff = Backoff::default();
     let mut told = None;
     loop {
-        let trouble = match outside.post(call) {
+        let trouble = match access.post(call) {
             Ok(answer) if (200..300).contains(&answer.status) => return Ok(answer),
             Ok(answer) if matters(answer.status) => return Err(refusal(&answer)),
             Ok(answer) => format!("the appliance answers {} to {}", answer.status, call.path),
-            Err(NoAnswer::Foreign(key)) => return Err(CallError::Foreign(key)),
-            Err(away @ NoAnswer::Away(_)) => away.to_string(),
+            Err(CallFailed::Foreign(key)) => return Err(CallError::Foreign(key)),
+            Err(away @ CallFailed::Away(_)) => away.to_string(),
         };
         // Each kind of error is shown once: a console that scrolls for an hour hides what came before.
         if told.as_ref() != Some(&trouble) {
-            outside.say(&format!("  {trouble}; asking again until it does"));
+            access.say(&format!("  {trouble}; asking again until it does"));
             told = Some(trouble.clone());
         }
-        if until.is_some_and(|until| outside.elapsed() >= until) {
+        if until.is_some_and(|until| access.elapsed() >= until) {
             return Err(CallError::Away(trouble));
         }
-        outside.sleep(backoff.next());
+        access.sleep(backoff.next());
     }
 }
 
@@ -124,15 +124,15 @@ fn matters(status: u16) -> bool {
     (400..500).contains(&status) && status != 408 && status != 429
 }
 
-fn refusal(answer: &Answer) -> CallError {
+fn refusal(answer: &NodeAnswer) -> CallError {
     let refusal = match serde_json::from_slice::<ErrorBody>(&answer.body) {
         Ok(body) => body.error,
         Err(_) => Refusal::new(
-            Code::Unknown,
+            RefusalCode::Unknown,
             format!("status {} without a reason", answer.status),
         ),
     };
-    if answer.status == 410 && refusal.code == Code::InstallSuperseded {
+    if answer.status == 410 && refusal.code == RefusalCode::InstallSuperseded {
         CallError::Superseded(refusal)
     } else {
         CallError::Refused(refusal)

@@ -6,13 +6,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use netboot::base::refusal::{Code, Refusal};
+use netboot::base::refusal::{Refusal, RefusalCode};
 use netboot::disk::hardware::{Disk, Hardware};
 use netboot::install::plan::{Device, DiskPlan, Partition, Plan, PlannedDisk};
 
+use crate::access::Roots;
 use crate::disk_facts::{self, Child};
 use crate::inventory::names;
-use crate::outside::Roots;
 use crate::real::text;
 
 /// A disk that the plan names, as it is in this boot. It can only be made from a plan.
@@ -92,7 +92,7 @@ impl Targets {
                 match node.and_then(|node| foreign(roots, &node, &own.collect::<Vec<_>>())) {
                     None => Ok(Some(path)),
                     Some(other) => Err(Refusal::new(
-                        Code::PlanRefused,
+                        RefusalCode::PlanRefused,
                         format!("`{}` is there already, on `{other}`", path.display()),
                     )
                     .fact("no plan names that device, so it is not touched")
@@ -134,7 +134,7 @@ fn foreign(roots: &Roots, node: &str, own: &[String]) -> Option<String> {
 impl Target {
     fn identify(planned: &DiskPlan, hardware: &Hardware, roots: &Roots) -> Result<Self, Refusal> {
         let refuse = |message: String| {
-            let refusal = Refusal::new(Code::PlanRefused, message)
+            let refusal = Refusal::new(RefusalCode::PlanRefused, message)
                 .fact(format!("the plan is for {}", of_planned(&planned.disk)));
             hardware.disks.iter().fold(refusal, |refusal, disk| {
                 refusal.fact(format!("this machine has {}", of_disk(disk)))
@@ -181,7 +181,7 @@ impl Target {
         }
         let seen = now.map_or_else(|| "nothing: it is gone".to_owned(), |disk| of_disk(&disk));
         let message = format!("`{}` is not the disk of the plan any more", self.name);
-        Err(Refusal::new(Code::PlanRefused, message)
+        Err(Refusal::new(RefusalCode::PlanRefused, message)
             .fact(format!(
                 "the plan is for {}",
                 of_planned(&self.planned.disk)

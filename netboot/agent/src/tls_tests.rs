@@ -18,8 +18,8 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::outside::{Answer, Call, Look as _, NoAnswer};
-use crate::real::Real;
+use crate::access::{CallFailed, NodeAnswer, NodeCall, ReadAccess as _};
+use crate::real::RealMachine;
 
 /// Shows a certificate and signs with a key, which need not belong together.
 #[derive(Debug)]
@@ -103,9 +103,9 @@ fn serve(shown: CertificateDer<'static>, key: &KeyPair) -> String {
     url
 }
 
-fn post(url: &str, pin: Pin) -> Result<Answer, NoAnswer> {
-    let mut real = Real::new(url, pin).expect("a client");
-    real.post(&Call {
+fn post(url: &str, pin: Pin) -> Result<NodeAnswer, CallFailed> {
+    let mut real = RealMachine::new(url, pin).expect("a client");
+    real.post(&NodeCall {
         path: "/node/v1/claim",
         bearer: Some("session"),
         body: r#"{"ticket":"x"}"#.to_owned(),
@@ -137,7 +137,7 @@ fn another_key_is_told_from_an_appliance_that_is_away() {
         pin(&appliance)
     );
     assert!(
-        matches!(&error, NoAnswer::Foreign(key) if key.what == wanted),
+        matches!(&error, CallFailed::Foreign(key) if key.what == wanted),
         "{error}"
     );
 
@@ -145,14 +145,14 @@ fn another_key_is_told_from_an_appliance_that_is_away() {
     let url = serve(certificate(&appliance), &other);
     let error = post(&url, pin(&appliance)).err().expect("refuses");
     assert!(
-        matches!(&error, NoAnswer::Foreign(key) if key.what.contains("cannot prove")),
+        matches!(&error, CallFailed::Foreign(key) if key.what.contains("cannot prove")),
         "{error}"
     );
 
     let url = serve(CertificateDer::from(vec![0x30, 0x03, 1, 2, 3]), &other);
     let error = post(&url, pin(&appliance)).err().expect("refuses");
     assert!(
-        matches!(&error, NoAnswer::Foreign(key) if key.what.contains("cannot be read")),
+        matches!(&error, CallFailed::Foreign(key) if key.what.contains("cannot be read")),
         "{error}"
     );
 
@@ -161,7 +161,7 @@ fn another_key_is_told_from_an_appliance_that_is_away() {
     drop(nobody);
     let error = post(&url, pin(&appliance)).err().expect("nobody");
     assert!(
-        matches!(&error, NoAnswer::Away(why) if why.contains("refused")),
+        matches!(&error, CallFailed::Away(why) if why.contains("refused")),
         "{error}"
     );
 
@@ -178,5 +178,5 @@ fn a_server_without_tls_is_not_an_answer() {
         }
     });
     let error = post(&url, pin(&key())).err().expect("no answer");
-    assert!(matches!(error, NoAnswer::Away(_)), "{error}");
+    assert!(matches!(error, CallFailed::Away(_)), "{error}");
 }

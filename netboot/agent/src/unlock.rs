@@ -10,9 +10,9 @@ use netboot::api::types::{SealedAnswer, UnlockRequest, UnlockSecrets, UnlockToke
 use netboot_pin::Pin;
 use serde_json::Value;
 
+use crate::access::{HostCommand, NodeCall, Roots, WriteAccess, run};
 use crate::cmdline;
 use crate::envelope::Envelope;
-use crate::outside::{Call, Command, Outside, Roots, run};
 use crate::run::causes;
 use crate::talk::{self, PATIENCE};
 
@@ -42,35 +42,39 @@ impl FromStr for Volume {
 }
 
 /// A volume that is to be opened, and what its header says of how. No `Debug`.
-pub(crate) struct Closed {
+pub(crate) struct LockedVolume {
     volume: Volume,
     token: Option<UnlockToken>,
     /// Whether the TPM has a key for it.
     tpm: bool,
 }
 
-impl Closed {
+impl LockedVolume {
     pub(crate) fn name(&self) -> &str {
         &self.volume.name
     }
 }
 
 /// The volumes that are not open yet, in the order given.
-pub(crate) fn closed(outside: &mut dyn Outside, roots: &Roots, volumes: &[Volume]) -> Vec<Closed> {
+pub(crate) fn closed(
+    access: &mut dyn WriteAccess,
+    roots: &Roots,
+    volumes: &[Volume],
+) -> Vec<LockedVolume> {
     let mut closed = Vec::new();
     for volume in volumes.iter().filter(|one| !is_open(roots, one)) {
         // Read by libcryptsetup, which knows a damaged header from a whole one.
-        let dump = Command::new("cryptsetup")
+        let dump = HostCommand::new("cryptsetup")
             .args(["luksDump", "--dump-json-metadata"])
             .path(&volume.device);
-        let header = match run(outside, &dump) {
+        let header = match run(access, &dump) {
             Ok(json) => serde_json::from_str(&json).unwrap_or_default(),
             Err(error) => {
-                complain(outside, volume, &error.into());
+                complain(access, volume, &error.into());
                 Value::Null
             }
         };
-        closed.push(Closed {
+        closed.push(LockedVolume {
             volume: volume.clone(),
             token: of_kind(&header, UnlockToken::KIND).and_then(|token| {
                 // An agent of another version may have written it.
@@ -92,25 +96,25 @@ fn of_kind<'a>(header: &'a Value, kind: &str) -> Option<&'a Value> {
 }
 
 /// Opens the volumes that the TPM has a key for, with systemd's own program: the key never comes into this process.
-pub(crate) fn by_tpm(outside: &mut dyn Outside, roots: &Roots, closed: &mut Vec<Closed>) {
+pub(crate) fn by_tpm(access: &mut dyn WriteAccess, roots: &Roots, closed: &mut Vec<LockedVolume>) {
     if !closed.iter().any(|one| one.tpm) {
         return;
     }
-    let until = outside.elapsed() + TPM_LIMIT;
+    let until = access.elapsed() + TPM_LIMIT;
     while !roots.sys.join("class/tpm/tpm0").exists() {
-        if outside.elapsed() >= until {
-            outside
+        if access.elapsed() >= until {
+            access
                 .say("unlock: this machine has no TPM, or another one than when it was installed");
             return;
         }
-        outside.sleep(Duration::from_millis(100));
+        access.sleep(Duration::from_millis(100));
     }
     closed.retain(|one| {
         if !one.tpm {
             return true;
         }
         let volume = &one.volume;
-        let attach = Command::new("systemd-cryptsetup")
+        let attach = HostCommand::new("systemd-cryptsetup")
             .args(["attach", &volume.name])
             .path(&volume.device)
             // `headless`: it does not ask for a passphrase.
@@ -120,13 +124,13 @@ pub(crate) fn by_tpm(outside: &mut dyn Outside, roots: &Roots, closed: &mut Vec<
             .env("SYSTEMD_CRYPTSETUP_USE_TOKEN_MODULE", "0")
             // Else it complains to the kernel's log alone.
             .env("SYSTEMD_LOG_TARGET", "console");
-        match run(outside, &attach) {
+        match run(access, &attach) {
             Ok(_) => {
-                outside.say(&format!("unlock: {} is opened by the TPM", volume.name));
+                access.say(&format!("unlock: {} is opened by the TPM", volume.name));
                 false
             }
             Err(error) => {
-                complain(outside, volume, &error.into());
+                complain(access, volume, &error.into());
                 true
             }
         }
@@ -134,7 +138,7 @@ pub(crate) fn by_tpm(outside: &mut dyn Outside, roots: &Roots, closed: &mut Vec<
 }
 
 /// Where to ask for the key of the closed volumes. One key opens all volumes of a machine.
-pub(crate) fn token(closed: &[Closed]) -> Option<UnlockToken> {
+pub(crate) fn token(closed: &[LockedVolume]) -> Option<UnlockToken> {
     closed.iter().find_map(|one| one.token.clone())
 }
 
@@ -152,13 +156,13 @@ pub(crate) fn place(token: &UnlockToken) -> anyhow::Result<(String, Pin)> {
 /// # Errors
 /// There is no key: the appliance refused, is another one, or was not there.
 pub(crate) fn by_appliance(
-    outside: &mut dyn Outside,
+    access: &mut dyn WriteAccess,
     roots: &Roots,
-    closed: &mut Vec<Closed>,
+    closed: &mut Vec<LockedVolume>,
     token: &UnlockToken,
     patience: Duration,
 ) -> anyhow::Result<()> {
-    outside.say(&format!(
+    access.say(&format!(
         "unlock: asking {} for the disk key of {}",
         token.appliance, token.machine
     ));
@@ -166,32 +170,32 @@ pub(crate) fn by_appliance(
     let request = UnlockRequest {
         recipient: envelope.recipient(),
     };
-    let call = Call {
+    let call = NodeCall {
         path: "/node/v1/unlock",
         bearer: Some(&token.credential),
         body: serde_json::to_string(&request).context("cannot write the request")?,
         patience: PATIENCE,
     };
     let answer: SealedAnswer =
-        talk::ask_within(outside, &call, patience).context("there is no disk key")?;
+        talk::ask_within(access, &call, patience).context("there is no disk key")?;
     let UnlockSecrets { key } = envelope.opened(&answer)?;
     closed.retain(|one| {
         let volume = &one.volume;
-        let open = Command::new("cryptsetup")
+        let open = HostCommand::new("cryptsetup")
             .args(["open", "--type=luks2", "--key-file=-"])
             .path(&volume.device)
             .arg(volume.name.as_str())
             .stdin(key.clone());
-        match run(outside, &open) {
+        match run(access, &open) {
             Ok(_) => {
                 let line = format!("unlock: {} is opened by the appliance's key", volume.name);
-                outside.say(&line);
+                access.say(&line);
                 false
             }
             // A person opened it at the console meanwhile.
             Err(_) if is_open(roots, volume) => false,
             Err(error) => {
-                complain(outside, volume, &error.into());
+                complain(access, volume, &error.into());
                 true
             }
         }
@@ -199,10 +203,10 @@ pub(crate) fn by_appliance(
     Ok(())
 }
 
-fn complain(outside: &mut dyn Outside, volume: &Volume, error: &anyhow::Error) {
-    outside.say(&format!("unlock: {} stays closed for now", volume.name));
+fn complain(access: &mut dyn WriteAccess, volume: &Volume, error: &anyhow::Error) {
+    access.say(&format!("unlock: {} stays closed for now", volume.name));
     for cause in causes(error) {
-        outside.say(&format!("  {cause}"));
+        access.say(&format!("  {cause}"));
     }
 }
 

@@ -5,10 +5,10 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use netboot::base::address::Address;
-use netboot::dhcp::lease::{NakReason, Network, Settled, SilenceReason};
-use netboot::dhcp::offer_fallback::Form;
-use netboot::dhcp::reply::{self, Answer};
+use netboot::base::address::ApplianceAddress;
+use netboot::dhcp::lease::{NakReason, NetworkParameters, LeaseAnswer, SilenceReason};
+use netboot::dhcp::offer_fallback::OfferForm;
+use netboot::dhcp::reply::{self, DhcpReply};
 use netboot::dhcp::request::{Request, read};
 
 fuzz_target!(|bytes: &[u8]| {
@@ -18,13 +18,13 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 fn answer(request: &Request) {
-    let address = Address {
+    let address = ApplianceAddress {
         ip: [10, 77, 0, 1].into(),
         http_port: 8080,
         node_port: 8443,
         pin: String::new(),
     };
-    let network = Network {
+    let network = NetworkParameters {
         netmask: [255, 255, 255, 0].into(),
         router: Some([10, 77, 0, 254].into()),
         dns: vec![[10, 77, 0, 254].into(); 8],
@@ -32,17 +32,17 @@ fn answer(request: &Request) {
     };
     let (leased, lease_time) = (Ipv4Addr::new(10, 77, 0, 50), Duration::from_secs(3600));
     let settled = [
-        Settled::Offer {
+        LeaseAnswer::Offer {
             address: leased,
             lease_time,
         },
-        Settled::Ack {
+        LeaseAnswer::Ack {
             address: leased,
             lease_time,
         },
-        Settled::Inform,
-        Settled::Nak(NakReason::WrongNetwork),
-        Settled::Silence(SilenceReason::NoLeaseKnown),
+        LeaseAnswer::Inform,
+        LeaseAnswer::Nak(NakReason::WrongNetwork),
+        LeaseAnswer::Silence(SilenceReason::NoLeaseKnown),
     ];
     let name = request.host_name.as_ref();
     for settled in &settled {
@@ -56,11 +56,11 @@ fn answer(request: &Request) {
         return;
     };
     for form in [
-        Form::Usual,
-        Form::Turned,
-        Form::Split,
-        Form::InHeader,
-        Form::InOptions,
+        OfferForm::Usual,
+        OfferForm::Turned,
+        OfferForm::Split,
+        OfferForm::InHeader,
+        OfferForm::InOptions,
     ] {
         check(
             request,
@@ -81,7 +81,7 @@ fn answer(request: &Request) {
 
 /// The header is the client's, the options end, none is cut, and it is no larger than the client takes. What a relay
 /// put in goes back whole, whatever the client behind it takes.
-fn check(request: &Request, answer: &Answer) {
+fn check(request: &Request, answer: &DhcpReply) {
     let bytes = &answer.bytes;
     let largest = usize::from(request.max_size.unwrap_or(576).clamp(576, 1500)) - 28;
     let relayed = request

@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
-pub use tls::{Verdict, client};
+pub use tls::{HandshakeRejection, client};
 pub use token_file::{AdminUrl, TokenFile, refuse_others};
 
 /// The SHA-256 of a DER SubjectPublicKeyInfo, written `sha256/<base64>` (as in RFC 7469 §2.4, without quotes).

@@ -11,13 +11,13 @@ use crate::{ForeignKey, Pin};
 
 /// The key of the other side, if the last handshake was ended because of it. `reqwest` hides that reason in layers of
 /// its own, and whether to ask again depends on it.
-pub type Verdict = Arc<Mutex<Option<ForeignKey>>>;
+pub type HandshakeRejection = Arc<Mutex<Option<ForeignKey>>>;
 
 #[derive(Debug)]
 struct Pinned {
     pin: Pin,
     told_by: &'static str,
-    verdict: Verdict,
+    rejection: HandshakeRejection,
     provider: Arc<CryptoProvider>,
 }
 
@@ -26,13 +26,16 @@ struct Pinned {
 ///
 /// # Errors
 /// None with the ciphers that are built in.
-pub fn client(pin: Pin, told_by: &'static str) -> Result<(ClientConfig, Verdict), Error> {
+pub fn client(
+    pin: Pin,
+    told_by: &'static str,
+) -> Result<(ClientConfig, HandshakeRejection), Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verdict = Verdict::default();
+    let rejection = HandshakeRejection::default();
     let verifier = Arc::new(Pinned {
         pin,
         told_by,
-        verdict: Arc::clone(&verdict),
+        rejection: Arc::clone(&rejection),
         provider: Arc::clone(&provider),
     });
     let config = ClientConfig::builder_with_provider(provider)
@@ -40,12 +43,15 @@ pub fn client(pin: Pin, told_by: &'static str) -> Result<(ClientConfig, Verdict)
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
-    Ok((config, verdict))
+    Ok((config, rejection))
 }
 
 impl Pinned {
     fn foreign(&self, what: String) {
-        *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(ForeignKey { what });
+        *self
+            .rejection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(ForeignKey { what });
     }
 
     fn proven(

@@ -12,20 +12,20 @@ use std::time::Duration;
 use crate::api::agent;
 use crate::base::mac::Mac;
 use crate::base::name::{HostName, ProfileName};
-use crate::base::refusal::{Code, Refusal};
+use crate::base::refusal::{Refusal, RefusalCode};
 use crate::base::timestamp::Timestamp;
 use crate::base::token::Ticket;
 use crate::machine::State;
-use crate::machine::event::Verdict;
-use crate::machine::event::{Draft, Happening};
-use crate::machine::state::{Refusee, World};
+use crate::machine::event::Decided;
+use crate::machine::event::{EventKind, NewEvent};
+use crate::machine::state::{ApplianceState, RefusalSubject};
 use crate::profile::Profiles;
 
 pub use confirm::confirm;
 pub use enroll::{default_name, enroll, enroll_stranger};
 pub use key::key;
 pub use preview::preview;
-pub use release::{Built, in_cache, release};
+pub use release::{BuiltSystem, in_cache, release};
 
 const NOTHING: &str = "nothing was changed";
 
@@ -44,29 +44,29 @@ pub struct Operator<'a> {
 
 /// Which machine a command was about. It changed something if there are drafts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct About(pub Mac);
+pub struct CommandTarget(pub Mac);
 
 /// Arms an enrolled machine again. `who` is a name or any of its MACs. An install that is running is
 /// superseded: its agent is told to stop.
 pub fn reimage(
-    world: &World,
+    state: &ApplianceState,
     operator: &Operator<'_>,
     who: &str,
     release: Option<u32>,
-) -> Verdict<About> {
-    Verdict::from(try_reimage(world, operator, who, release))
+) -> Decided<CommandTarget> {
+    Decided::from(try_reimage(state, operator, who, release))
 }
 
 fn try_reimage(
-    world: &World,
+    state: &ApplianceState,
     operator: &Operator<'_>,
     who: &str,
     release: Option<u32>,
-) -> Result<(About, Vec<Draft>), Refusal> {
-    let machine = world.find(who)?;
+) -> Result<(CommandTarget, Vec<NewEvent>), Refusal> {
+    let machine = state.find(who)?;
     let Some(name) = &machine.profile else {
         return Err(Refusal::new(
-            Code::WrongState,
+            RefusalCode::WrongState,
             format!("{} is not enrolled", machine.title()),
         )
         .fact(NOTHING)
@@ -74,7 +74,7 @@ fn try_reimage(
     };
     let Some(profile) = operator.profiles.by_name.get(name) else {
         return Err(Refusal::new(
-            Code::UnknownProfile,
+            RefusalCode::UnknownProfile,
             format!("its profile `{name}` is gone"),
         )
         .fact(NOTHING)
@@ -85,7 +85,7 @@ fn try_reimage(
     let system = profile.system_of(machine.name.as_ref());
     if let Some(number) = release {
         let again = format!("pxe-admin reimage {} --release", machine.title());
-        in_cache(world, system, number, &again)?;
+        in_cache(state, system, number, &again)?;
     }
     let untouched = machine
         .attempt
@@ -96,30 +96,40 @@ fn try_reimage(
         .as_ref()
         .is_some_and(|armed| armed.release == release);
     if machine.state == State::Enrolled && machine.is_armed(operator.now) && same && untouched {
-        return Ok((About(machine.id), Vec::new()));
+        return Ok((CommandTarget(machine.id), Vec::new()));
     }
-    let reimaged = Happening::Reimaged {
+    let reimaged = EventKind::Reimaged {
         release,
         until: operator.now.plus(operator.armed_for),
         ticket: operator.ticket.clone(),
         by: operator.by.to_owned(),
     };
-    Ok((About(machine.id), vec![Draft::of(machine.id, reimaged)]))
+    Ok((
+        CommandTarget(machine.id),
+        vec![NewEvent::of(machine.id, reimaged)],
+    ))
 }
 
 /// Takes a machine out of the records; what the journal says of it stays.
-pub fn forget(world: &World, operator: &Operator<'_>, who: &str) -> Verdict<About> {
-    Verdict::from(world.find(who).map(|machine| {
-        let forgotten = Happening::Forgotten {
+pub fn forget(
+    state: &ApplianceState,
+    operator: &Operator<'_>,
+    who: &str,
+) -> Decided<CommandTarget> {
+    Decided::from(state.find(who).map(|machine| {
+        let forgotten = EventKind::Forgotten {
             by: operator.by.to_owned(),
         };
-        (About(machine.id), vec![Draft::of(machine.id, forgotten)])
+        (
+            CommandTarget(machine.id),
+            vec![NewEvent::of(machine.id, forgotten)],
+        )
     }))
 }
 
 /// What keeps this machine, which is enrolled with `profile`, from being installed now, in words.
 pub fn warnings(
-    world: &World,
+    state: &ApplianceState,
     profiles: &Profiles,
     profile: &ProfileName,
     machine: Option<&HostName>,
@@ -128,7 +138,7 @@ pub fn warnings(
         return vec![format!("profile `{profile}` is not in hosts-dir any more")];
     };
     let system = profile.system_of(machine);
-    match world.newest(system) {
+    match state.newest(system) {
         Some(_) => Vec::new(),
         None => vec![format!(
             "system `{system}` has no release yet; run `pxe-admin publish {system}`"
@@ -137,8 +147,13 @@ pub fn warnings(
 }
 
 /// Somebody came to the operators' door without its token.
-pub fn turned_away(world: &World, refusal: Refusal, now: Timestamp, from: &str) -> Verdict<()> {
-    agent::refused_to(world, Refusee::Admin, refusal, now, from)
+pub fn turned_away(
+    state: &ApplianceState,
+    refusal: Refusal,
+    now: Timestamp,
+    from: &str,
+) -> Decided<()> {
+    agent::refused_to(state, RefusalSubject::Admin, refusal, now, from)
 }
 
 #[cfg(test)]

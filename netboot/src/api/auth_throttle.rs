@@ -17,19 +17,19 @@ const ADDRESSES: usize = 1024;
 
 /// Those whose last attempts failed.
 #[derive(Debug, Default)]
-pub struct Attempts {
-    by: BTreeMap<IpAddr, Window>,
+pub struct AuthThrottle {
+    by: BTreeMap<IpAddr, FailureWindow>,
 }
 
 #[derive(Debug)]
-struct Window {
+struct FailureWindow {
     since: Timestamp,
     failed: u32,
 }
 
 /// What a failed attempt is, for the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failed {
+pub enum FailedAttempt {
     /// The first for a while: worth a line.
     First,
     /// One of several.
@@ -38,7 +38,7 @@ pub enum Failed {
     Last,
 }
 
-impl Attempts {
+impl AuthThrottle {
     /// For how long this address is not listened to; nothing if it is.
     pub fn blocked_for(&mut self, from: IpAddr, now: Timestamp) -> Option<Duration> {
         self.by.retain(|_, window| window.left(now).is_some());
@@ -50,22 +50,22 @@ impl Attempts {
     }
 
     /// Takes down that an attempt failed.
-    pub fn failed(&mut self, from: IpAddr, now: Timestamp) -> Failed {
-        let fresh = || Window {
+    pub fn failed(&mut self, from: IpAddr, now: Timestamp) -> FailedAttempt {
+        let fresh = || FailureWindow {
             since: now,
             failed: 0,
         };
         let window = self.by.entry(from).or_insert_with(fresh);
         window.failed = window.failed.saturating_add(1);
         match window.failed {
-            1 => Failed::First,
-            LIMIT => Failed::Last,
-            _ => Failed::Again,
+            1 => FailedAttempt::First,
+            LIMIT => FailedAttempt::Last,
+            _ => FailedAttempt::Again,
         }
     }
 }
 
-impl Window {
+impl FailureWindow {
     /// How much of it is left; nothing if it is over, also if the clock was put back.
     fn left(&self, now: Timestamp) -> Option<Duration> {
         let over = self.since.plus(WINDOW);
@@ -89,14 +89,14 @@ mod tests {
 
     #[test]
     fn after_ten_an_address_is_not_listened_to_for_the_rest_of_the_minute() {
-        let mut attempts = Attempts::default();
+        let mut attempts = AuthThrottle::default();
         let (thief, other) = (address(9), address(10));
         for n in 1..=10 {
             assert_eq!(attempts.blocked_for(thief, at(n)), None, "{n}");
             let want = match n {
-                1 => Failed::First,
-                10 => Failed::Last,
-                _ => Failed::Again,
+                1 => FailedAttempt::First,
+                10 => FailedAttempt::Last,
+                _ => FailedAttempt::Again,
             };
             assert_eq!(attempts.failed(thief, at(n)), want, "{n}");
         }
@@ -116,14 +116,14 @@ mod tests {
         assert_eq!(attempts.blocked_for(thief, at(61)), None);
         assert_eq!(
             attempts.failed(thief, at(61)),
-            Failed::First,
+            FailedAttempt::First,
             "a new minute"
         );
     }
 
     #[test]
     fn a_clock_that_was_put_back_shuts_nobody_out() {
-        let mut attempts = Attempts::default();
+        let mut attempts = AuthThrottle::default();
         for _ in 0..20 {
             attempts.failed(address(9), at(1000));
         }
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_addresses_takes_no_more_memory() {
-        let mut attempts = Attempts::default();
+        let mut attempts = AuthThrottle::default();
         for n in 0..10_000 {
             if attempts.blocked_for(address(n), at(1)).is_none() {
                 attempts.failed(address(n), at(1));

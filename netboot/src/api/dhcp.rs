@@ -2,27 +2,27 @@
 //!
 //! [`answer`] is the walk of a packet, from top to bottom: request → decision → lease → reply. It neither waits nor looks
 //! anything up. Where it cannot go on without something that is shared, durable or on the wire, it returns what it needs
-//! ([`Need`]); the service finds that, adds it to what is [`Known`] and calls again. A packet comes to its outcome after a
+//! ([`MissingFact`]); the service finds that, adds it to what is [`KnownFacts`] and calls again. A packet comes to its outcome after a
 //! bounded number of calls: each need is met once, and at most [`PROBES`] addresses are asked for.
 
 use std::sync::Arc;
 
-use crate::base::address::Address;
+use crate::base::address::ApplianceAddress;
 use crate::base::mac::Mac;
 use crate::base::name::HostName;
 use crate::base::timestamp::Timestamp;
-use crate::dhcp::lease::{Settled, SilenceReason, Site, Subnet};
-use crate::dhcp::offer_fallback::{Form, Manner, Trials};
-use crate::dhcp::reply::{self, Answer, BootFile};
-use crate::dhcp::request::{self, Boot, Client, Kind, Request};
-use crate::doctor::boot_trace::Mark;
+use crate::dhcp::lease::{LeaseAnswer, SilenceReason, Site, Subnet};
+use crate::dhcp::offer_fallback::{BootMethod, LoaderAttempts, OfferForm};
+use crate::dhcp::reply::{self, BootFile, DhcpReply};
+use crate::dhcp::request::{self, BootClient, ClientMessageType, NetbootRequest, Request};
+use crate::doctor::boot_trace::BootEvent;
 use crate::machine::decide::Decision;
 
 mod known;
 mod record;
 
-pub use known::{Known, Need};
-pub use record::Unanswered;
+pub use known::{KnownFacts, MissingFact};
+pub use record::UnansweredReason;
 use record::asked;
 
 /// Addresses that the wire is asked for to answer one DISCOVER. Where strangers use more of them the answer is late, not
@@ -31,14 +31,14 @@ pub const PROBES: usize = 4;
 
 /// The UDP port that a packet came in on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door {
+pub enum DhcpPort {
     /// UDP 67.
     Dhcp,
     /// UDP 4011, where PXE clients ask for the boot file once more.
     Binl,
 }
 
-impl Door {
+impl DhcpPort {
     pub fn port(self) -> u16 {
         match self {
             Self::Dhcp => 67,
@@ -49,11 +49,11 @@ impl Door {
 
 /// One packet, and what is the same for all packets of its LAN.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question<'a> {
+pub struct PacketContext<'a> {
     pub request: Result<Request, request::Ignored>,
-    pub door: Door,
+    pub door: DhcpPort,
     /// Where the appliance is reached on this LAN.
-    pub address: &'a Address,
+    pub address: &'a ApplianceAddress,
     /// Server mode: what is leased here. Absent in proxy mode, beside another DHCP server.
     pub site: Option<&'a Arc<Site>>,
     /// The appliance's own cards.
@@ -63,31 +63,34 @@ pub struct Question<'a> {
 /// What becomes of a packet. Each has exactly one.
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
+pub struct PacketOutcome {
     /// Whose packet it was, as far as it could be read.
     pub mac: Option<Mac>,
     pub xid: Option<u32>,
     /// What the packet says of a boot; absent if it is part of none.
-    pub asked: Option<Mark>,
+    pub asked: Option<BootEvent>,
     /// What is sent, in this order: one answer, or two where the firmware wants address and boot file apart. Or why
     /// nothing is sent.
-    pub answers: Result<Vec<Answer>, Unanswered>,
+    pub answers: Result<Vec<DhcpReply>, UnansweredReason>,
     /// Why the answer names no boot file to a machine that asked for one.
-    pub no_file: Option<Unanswered>,
+    pub no_file: Option<UnansweredReason>,
 }
 
 /// Answers a packet.
 ///
 /// # Errors
 /// What must be known first. Whoever adds it to `known` and calls again gets further.
-pub fn answer<'a>(question: &'a Question<'a>, known: &Known) -> Result<Outcome, Need<'a>> {
+pub fn answer<'a>(
+    question: &'a PacketContext<'a>,
+    known: &KnownFacts,
+) -> Result<PacketOutcome, MissingFact<'a>> {
     let (answers, no_file) = match walk(question, known) {
-        Ok(Reply { answers, no_file }) => (Ok(answers), no_file),
-        Err(Stop::Silent(why)) => (Err(why), None),
-        Err(Stop::Needs(need)) => return Err(need),
+        Ok(ReplyWithFile { answers, no_file }) => (Ok(answers), no_file),
+        Err(NoReply::Silent(why)) => (Err(why), None),
+        Err(NoReply::Needs(need)) => return Err(need),
     };
     let read = question.request.as_ref().ok();
-    Ok(Outcome {
+    Ok(PacketOutcome {
         mac: read.map(|request| request.mac),
         xid: read.map(|request| request.xid),
         asked: read.and_then(|request| asked(request, question.door)),
@@ -97,105 +100,121 @@ pub fn answer<'a>(question: &'a Question<'a>, known: &Known) -> Result<Outcome, 
 }
 
 /// What is sent, and why it names no boot file if it does not.
-struct Reply {
-    answers: Vec<Answer>,
-    no_file: Option<Unanswered>,
+struct ReplyWithFile {
+    answers: Vec<DhcpReply>,
+    no_file: Option<UnansweredReason>,
 }
 
 /// Why a walk goes no further.
-enum Stop<'a> {
-    Needs(Need<'a>),
-    Silent(Unanswered),
+enum NoReply<'a> {
+    Needs(MissingFact<'a>),
+    Silent(UnansweredReason),
 }
 
-impl<'a> From<Need<'a>> for Stop<'a> {
-    fn from(need: Need<'a>) -> Self {
+impl<'a> From<MissingFact<'a>> for NoReply<'a> {
+    fn from(need: MissingFact<'a>) -> Self {
         Self::Needs(need)
     }
 }
 
-impl From<Unanswered> for Stop<'_> {
-    fn from(why: Unanswered) -> Self {
+impl From<UnansweredReason> for NoReply<'_> {
+    fn from(why: UnansweredReason) -> Self {
         Self::Silent(why)
     }
 }
 
-fn walk<'a>(question: &'a Question<'a>, known: &Known) -> Result<Reply, Stop<'a>> {
+fn walk<'a>(
+    question: &'a PacketContext<'a>,
+    known: &KnownFacts,
+) -> Result<ReplyWithFile, NoReply<'a>> {
     let request = admitted(question)?;
     let boots = decided(request, known)?;
     let lease = match (question.door, question.site) {
-        (Door::Dhcp, Some(site)) => Some(leased(site, request, known)?),
-        (Door::Dhcp, None) | (Door::Binl, _) => None,
+        (DhcpPort::Dhcp, Some(site)) => Some(leased(site, request, known)?),
+        (DhcpPort::Dhcp, None) | (DhcpPort::Binl, _) => None,
     };
-    let file = boots.and_then(|(boot, manner)| boot_file(question, request, boot, manner));
+    let file =
+        boots.and_then(|(boot, boot_method)| boot_file(question, request, boot, boot_method));
     Ok(compose(question, request, lease, file)?)
 }
 
 /// The request, if it is one that this door answers in this mode.
-fn admitted<'a>(question: &'a Question<'_>) -> Result<&'a Request, Unanswered> {
+fn admitted<'a>(question: &'a PacketContext<'_>) -> Result<&'a Request, UnansweredReason> {
     let request = match &question.request {
         Ok(request) => request,
-        Err(ignored) => return Err(Unanswered::Unreadable(ignored.clone())),
+        Err(ignored) => return Err(UnansweredReason::Unreadable(ignored.clone())),
     };
     if question.own.contains(&request.mac) {
-        return Err(Unanswered::Own);
+        return Err(UnansweredReason::Own);
     }
     match (question.door, question.site) {
-        (Door::Dhcp, Some(_)) => Ok(request),
+        (DhcpPort::Dhcp, Some(_)) => Ok(request),
         // Whatever does not netboot has another server to talk to.
-        (Door::Binl, _) | (Door::Dhcp, None) if request.boot.is_none() => {
-            Err(Unanswered::NotNetboot)
+        (DhcpPort::Binl, _) | (DhcpPort::Dhcp, None) if request.boot.is_none() => {
+            Err(UnansweredReason::NotNetboot)
         }
-        (Door::Binl, _) => match request.kind {
-            Kind::Request | Kind::Inform => Ok(request),
-            Kind::Discover | Kind::Decline | Kind::Release => Err(Unanswered::NotForBinl),
+        (DhcpPort::Binl, _) => match request.kind {
+            ClientMessageType::Request | ClientMessageType::Inform => Ok(request),
+            ClientMessageType::Discover
+            | ClientMessageType::Decline
+            | ClientMessageType::Release => Err(UnansweredReason::NotForBinl),
         },
-        (Door::Dhcp, None) => match request.kind {
-            Kind::Discover => Ok(request),
-            Kind::Request | Kind::Inform | Kind::Decline | Kind::Release => {
-                Err(Unanswered::ForTheServer)
-            }
+        (DhcpPort::Dhcp, None) => match request.kind {
+            ClientMessageType::Discover => Ok(request),
+            ClientMessageType::Request
+            | ClientMessageType::Inform
+            | ClientMessageType::Decline
+            | ClientMessageType::Release => Err(UnansweredReason::ForTheServer),
         },
     }
 }
 
 /// The firmware that boots from here and the manner in which it is answered, or why it does not boot from here.
-type Boots<'k> = Result<(Boot, &'k Manner), Unanswered>;
+type BootDecision<'k> = Result<(NetbootRequest, &'k BootMethod), UnansweredReason>;
 
 /// iPXE, U-Boot and Raspberry Pi have one form that is specified, and need no loader.
-const SPECIFIED: &Manner = &Manner {
-    form: Form::Usual,
+const SPECIFIED: &BootMethod = &BootMethod {
+    form: OfferForm::Usual,
     loader: None,
 };
 
-fn decided<'a, 'k>(request: &'a Request, known: &'k Known) -> Result<Boots<'k>, Need<'a>> {
+fn decided<'a, 'k>(
+    request: &'a Request,
+    known: &'k KnownFacts,
+) -> Result<BootDecision<'k>, MissingFact<'a>> {
     let Some(boot) = request.boot else {
-        return Ok(Err(Unanswered::NotNetboot));
+        return Ok(Err(UnansweredReason::NotNetboot));
     };
     match &known.decision {
-        None => return Err(Need::Decision(request)),
-        Some(Err(refusal)) => return Ok(Err(Unanswered::Refused(refusal.clone()))),
+        None => return Err(MissingFact::Decision(request)),
+        Some(Err(refusal)) => return Ok(Err(UnansweredReason::Refused(refusal.clone()))),
         Some(Ok(Decision::Disk(reason) | Decision::Silence(reason))) => {
-            return Ok(Err(Unanswered::Decided(reason.clone())));
+            return Ok(Err(UnansweredReason::Decided(reason.clone())));
         }
         Some(Ok(Decision::Enroll(_))) if known.was_enrolled => {
-            return Ok(Err(Unanswered::NotArmed));
+            return Ok(Err(UnansweredReason::NotArmed));
         }
         Some(Ok(Decision::Enroll(profile))) => {
-            return Err(Need::Enrollment(request, profile.clone()));
+            return Err(MissingFact::Enrollment(request, profile.clone()));
         }
         Some(Ok(Decision::Install | Decision::Wait | Decision::Discover)) => {}
     }
-    match (boot.client, &known.manner) {
-        (Client::Ipxe | Client::RaspberryPi | Client::UBoot, _) => Ok(Ok((boot, SPECIFIED))),
-        (Client::Pxe | Client::Http | Client::UBootUefi, Some(manner)) => Ok(Ok((boot, manner))),
-        (Client::Pxe | Client::Http | Client::UBootUefi, None) => Err(Need::Manner(request, boot)),
+    match (boot.client, &known.boot_method) {
+        (BootClient::Ipxe | BootClient::RaspberryPi | BootClient::UBoot, _) => {
+            Ok(Ok((boot, SPECIFIED)))
+        }
+        (BootClient::Pxe | BootClient::Http | BootClient::UBootUefi, Some(boot_method)) => {
+            Ok(Ok((boot, boot_method)))
+        }
+        (BootClient::Pxe | BootClient::Http | BootClient::UBootUefi, None) => {
+            Err(MissingFact::Manner(request, boot))
+        }
     }
 }
 
 /// An answer of the lease rules, for a client of this subnet.
-struct Leased<'a, 'k> {
-    settled: &'k Settled,
+struct LeasedAddress<'a, 'k> {
+    settled: &'k LeaseAnswer,
     name: Option<&'k HostName>,
     subnet: &'a Subnet,
 }
@@ -204,29 +223,33 @@ struct Leased<'a, 'k> {
 fn leased<'a, 'k>(
     site: &'a Arc<Site>,
     request: &'a Request,
-    known: &'k Known,
-) -> Result<Leased<'a, 'k>, Stop<'a>> {
+    known: &'k KnownFacts,
+) -> Result<LeasedAddress<'a, 'k>, NoReply<'a>> {
     let settled = match &known.settled {
         None => {
             let probe = known.probe;
-            return Err(Stop::Needs(Need::Lease {
+            return Err(NoReply::Needs(MissingFact::Lease {
                 request,
                 site,
                 probe,
             }));
         }
-        Some(Err(refusal)) => return Err(Unanswered::Refused(refusal.clone()).into()),
-        Some(Ok(Settled::Silence(why))) => return Err(Unanswered::Lease(why.clone()).into()),
-        Some(Ok(Settled::Probe(_))) if known.probes == PROBES => {
-            return Err(Unanswered::Lease(SilenceReason::FreeAddressesInUse(PROBES)).into());
+        Some(Err(refusal)) => return Err(UnansweredReason::Refused(refusal.clone()).into()),
+        Some(Ok(LeaseAnswer::Silence(why))) => {
+            return Err(UnansweredReason::Lease(why.clone()).into());
         }
-        Some(Ok(Settled::Probe(address))) => return Err(Need::Probe(request, *address).into()),
+        Some(Ok(LeaseAnswer::Probe(_))) if known.probes == PROBES => {
+            return Err(UnansweredReason::Lease(SilenceReason::FreeAddressesInUse(PROBES)).into());
+        }
+        Some(Ok(LeaseAnswer::Probe(address))) => {
+            return Err(MissingFact::Probe(request, *address).into());
+        }
         Some(Ok(settled)) => settled,
     };
     let Some(subnet) = site.subnet(request) else {
-        return Err(Unanswered::Lease(SilenceReason::SubnetNotServed).into());
+        return Err(UnansweredReason::Lease(SilenceReason::SubnetNotServed).into());
     };
-    Ok(Leased {
+    Ok(LeasedAddress {
         settled,
         name: known.name.as_ref(),
         subnet,
@@ -234,41 +257,43 @@ fn leased<'a, 'k>(
 }
 
 /// The file that a machine is told to load, and the form in which it is told.
-type Told = (Boot, BootFile, Form);
+type OfferedFile = (NetbootRequest, BootFile, OfferForm);
 
 fn boot_file(
-    question: &Question<'_>,
+    question: &PacketContext<'_>,
     request: &Request,
-    boot: Boot,
-    manner: &Manner,
-) -> Result<Told, Unanswered> {
-    let loader = manner.loader.as_deref();
+    boot: NetbootRequest,
+    boot_method: &BootMethod,
+) -> Result<OfferedFile, UnansweredReason> {
+    let loader = boot_method.loader.as_deref();
     let file = reply::boot_file(request, boot, loader, question.address);
     let file = file.ok_or_else(|| match reply::loaders(boot) {
-        [] => Unanswered::NoLoader(format!("{:?}", boot.arch)),
-        names => Unanswered::LoaderMissing(names.join("` or `")),
+        [] => UnansweredReason::NoLoader(format!("{:?}", boot.arch)),
+        names => UnansweredReason::LoaderMissing(names.join("` or `")),
     })?;
-    Ok((boot, file, manner.form))
+    Ok((boot, file, boot_method.form))
 }
 
 /// The bytes of the reply, by all that is settled.
 fn compose(
-    question: &Question<'_>,
+    question: &PacketContext<'_>,
     request: &Request,
-    lease: Option<Leased<'_, '_>>,
-    file: Result<Told, Unanswered>,
-) -> Result<Reply, Unanswered> {
+    lease: Option<LeasedAddress<'_, '_>>,
+    file: Result<OfferedFile, UnansweredReason>,
+) -> Result<ReplyWithFile, UnansweredReason> {
     let address = question.address;
     if let Some(lease) = lease {
         return server_reply(request, &lease, file, address);
     }
     let (boot, file, form) = file?;
     let answer = match question.door {
-        Door::Binl => reply::binl_ack(request, boot, &file, form, address)?,
-        Door::Dhcp if boot.client.follows_its_lease() => return Err(Unanswered::ForTheServer),
-        Door::Dhcp => reply::proxy_offer(request, boot, &file, form, address)?,
+        DhcpPort::Binl => reply::binl_ack(request, boot, &file, form, address)?,
+        DhcpPort::Dhcp if boot.client.follows_its_lease() => {
+            return Err(UnansweredReason::ForTheServer);
+        }
+        DhcpPort::Dhcp => reply::proxy_offer(request, boot, &file, form, address)?,
     };
-    Ok(Reply {
+    Ok(ReplyWithFile {
         answers: vec![answer],
         no_file: None,
     })
@@ -276,10 +301,10 @@ fn compose(
 
 fn server_reply(
     request: &Request,
-    lease: &Leased<'_, '_>,
-    file: Result<Told, Unanswered>,
-    address: &Address,
-) -> Result<Reply, Unanswered> {
+    lease: &LeasedAddress<'_, '_>,
+    file: Result<OfferedFile, UnansweredReason>,
+    address: &ApplianceAddress,
+) -> Result<ReplyWithFile, UnansweredReason> {
     let told = file.as_ref().ok();
     let told = told.map(|(boot, file, form)| (*boot, file, *form));
     let (settled, network) = (lease.settled, &lease.subnet.network);
@@ -288,33 +313,33 @@ fn server_reply(
     if let (Some(why), Some(_), Some(answer)) = (&no_file, request.boot, answers.first_mut()) {
         answer.given = format!("{}, nothing to boot: {why}", answer.given);
     }
-    Ok(Reply { answers, no_file })
+    Ok(ReplyWithFile { answers, no_file })
 }
 
-impl Question<'_> {
+impl PacketContext<'_> {
     /// The manner in which a machine's firmware is answered: what worked before, else what was not tried yet. `worked` is
     /// on record for the machine; `has` says whether a loader is there.
-    pub fn manner(
+    pub fn boot_method(
         &self,
-        trials: &mut Trials,
+        loader_attempts: &mut LoaderAttempts,
         request: &Request,
-        boot: Boot,
-        worked: Option<&Manner>,
+        boot: NetbootRequest,
+        worked: Option<&BootMethod>,
         has: impl Fn(&str) -> bool,
         now: Timestamp,
-    ) -> Manner {
+    ) -> BootMethod {
         let mac = request.mac;
         let loaders = reply::loaders(boot).iter().copied();
         let loaders: Vec<&str> = loaders.filter(|name| has(name)).collect();
-        let forms = Form::all(boot, self.site.is_some());
+        let forms = OfferForm::all(boot, self.site.is_some());
         match (self.door, request.kind) {
-            (Door::Dhcp, Kind::Discover) => {
-                trials.discover(mac, boot, worked, forms, &loaders, now)
+            (DhcpPort::Dhcp, ClientMessageType::Discover) => {
+                loader_attempts.discover(mac, boot, worked, forms, &loaders, now)
             }
-            (Door::Dhcp, _) => trials.current(mac, boot, worked, forms, &loaders),
-            (Door::Binl, _) => {
-                trials.taken(mac);
-                trials.current(mac, boot, worked, forms, &loaders)
+            (DhcpPort::Dhcp, _) => loader_attempts.current(mac, boot, worked, forms, &loaders),
+            (DhcpPort::Binl, _) => {
+                loader_attempts.taken(mac);
+                loader_attempts.current(mac, boot, worked, forms, &loaders)
             }
         }
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::token::{Digest, Ticket};
 use crate::machine::Claim;
-use crate::machine::event::{Event, Happening};
+use crate::machine::event::{Event, EventKind};
 
 /// An event without ticket, hash or ciphertext: it can only be made by [`EventView::of`], or read from what was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,11 +42,11 @@ impl std::ops::Deref for EventView {
 }
 
 /// Without `..`: whoever adds a member to an event decides here whether operators see it.
-fn redact(what: &mut Happening) {
+fn redact(what: &mut EventKind) {
     let no_ticket = || Ticket::new([0; 16]);
     let no_hash = || Digest::new([0; 32]);
     match what {
-        Happening::Enrolled {
+        EventKind::Enrolled {
             macs: _,
             name: _,
             profile: _,
@@ -54,15 +54,15 @@ fn redact(what: &mut Happening) {
             ticket,
             by: _,
         }
-        | Happening::Reimaged {
+        | EventKind::Reimaged {
             release: _,
             until: _,
             ticket,
             by: _,
         }
-        | Happening::Attempt { number: _, ticket }
-        | Happening::Served { ticket } => *ticket = no_ticket(),
-        Happening::Claimed { ticket, claim } => {
+        | EventKind::Attempt { number: _, ticket }
+        | EventKind::Served { ticket } => *ticket = no_ticket(),
+        EventKind::Claimed { ticket, claim } => {
             *ticket = no_ticket();
             let Claim {
                 recipient: _,
@@ -71,11 +71,11 @@ fn redact(what: &mut Happening) {
             } = claim;
             *session = no_hash();
         }
-        Happening::Sealed { sealed, node_key } => {
+        EventKind::Sealed { sealed, node_key } => {
             sealed.clear();
             *node_key = no_hash();
         }
-        Happening::DiskKeyMade {
+        EventKind::DiskKeyMade {
             kept,
             credential,
             sealed,
@@ -84,50 +84,50 @@ fn redact(what: &mut Happening) {
             *credential = no_hash();
             sealed.clear();
         }
-        Happening::Seen { facts: _ }
-        | Happening::Forgotten { by: _ }
-        | Happening::Reached { manner: _ }
-        | Happening::Discovering
-        | Happening::Discovered { hardware: _ }
-        | Happening::Inventoried { hardware: _ }
-        | Happening::Planned { plan: _ }
-        | Happening::Waits { waits: _ }
-        | Happening::Confirmed {
+        EventKind::Seen { facts: _ }
+        | EventKind::Forgotten { by: _ }
+        | EventKind::Reached { boot_method: _ }
+        | EventKind::Discovering
+        | EventKind::Discovered { hardware: _ }
+        | EventKind::Inventoried { hardware: _ }
+        | EventKind::Planned { plan: _ }
+        | EventKind::Waits { waits: _ }
+        | EventKind::Confirmed {
             disks: _,
             until: _,
             by: _,
         }
-        | Happening::Reported { report: _ }
-        | Happening::Received
-        | Happening::Unlocked { from: _ }
-        | Happening::KeyShown { by: _ }
-        | Happening::Installed {
+        | EventKind::Reported { report: _ }
+        | EventKind::Received
+        | EventKind::Unlocked { from: _ }
+        | EventKind::KeyShown { by: _ }
+        | EventKind::Installed {
             generation: _,
             ssh_host_key: _,
         }
-        | Happening::GaveUp { reason: _ }
-        | Happening::Booted { generation: _ }
-        | Happening::BootOrder { order: _ }
-        | Happening::LeftToDisk { left: _ }
-        | Happening::CameBack { left: _ }
-        | Happening::Joined { node: _ }
-        | Happening::Refused {
+        | EventKind::GaveUp { reason: _ }
+        | EventKind::Booted { generation: _ }
+        | EventKind::BootOrder { order: _ }
+        | EventKind::LeftToDisk { left: _ }
+        | EventKind::CameBack { left: _ }
+        | EventKind::Joined { node: _ }
+        | EventKind::Refused {
             code: _,
             reason: _,
             from: _,
             admin: _,
         }
-        | Happening::PoolExhausted { first: _, last: _ }
-        | Happening::PoolRecovered { first: _, last: _ }
-        | Happening::AddressInUse { address: _, by: _ }
-        | Happening::AddressDeclined { address: _ }
-        | Happening::Released { release: _ }
-        | Happening::InstallerPublished { installer: _ }
-        | Happening::Followed {
+        | EventKind::PoolExhausted { first: _, last: _ }
+        | EventKind::PoolRecovered { first: _, last: _ }
+        | EventKind::AddressInUse { address: _, by: _ }
+        | EventKind::AddressDeclined { address: _ }
+        | EventKind::ReleasePublished { release: _ }
+        | EventKind::InstallerPublished { installer: _ }
+        | EventKind::Followed {
             revision: _,
             trouble: _,
         }
-        | Happening::Pruned {
+        | EventKind::Pruned {
             system: _,
             number: _,
             by: _,

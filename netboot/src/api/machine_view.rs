@@ -8,17 +8,17 @@ use serde::{Deserialize, Serialize};
 use crate::base::mac::Mac;
 use crate::base::name::{HostName, ProfileName};
 use crate::base::timestamp::Timestamp;
-use crate::dhcp::offer_fallback::Manner;
+use crate::dhcp::offer_fallback::BootMethod;
 use crate::dhcp::request::Facts;
 use crate::disk::hardware::Hardware;
 use crate::install::plan::{Plan, PlannedDisk};
-use crate::install::report::Progress;
-use crate::loader::local_boot::LocalBoot;
-use crate::loader::uefi::boot_order::Entry;
-use crate::machine::wipe_confirmation::{Found, Written};
+use crate::install::report::InstallProgress;
+use crate::loader::local_boot::LocalBootHistory;
+use crate::loader::uefi::boot_order::BootEntry;
+use crate::machine::wipe_confirmation::{DiskContents, WrittenDisk};
 use crate::machine::{
-    Armed, Attempt, Claim, Discovery, DiskKey, Generation, HandedKey, Machine, Secrets, State,
-    Waits, open_question, title,
+    Armed, Attempt, AttemptWait, Claim, Discovery, DiskKey, Generation, HandedKey, Machine,
+    Secrets, State, open_question, title,
 };
 
 /// A machine as an operator sees it; see [`Machine`] for what its members mean.
@@ -42,7 +42,8 @@ pub struct MachineView {
     #[serde(default)]
     pub facts: Facts,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub manner: Option<Manner>,
+    #[serde(rename = "manner")]
+    pub boot_method: Option<BootMethod>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hardware: Option<Hardware>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,11 +53,11 @@ pub struct MachineView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<AttemptView>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub written: Vec<Written>,
+    pub written: Vec<WrittenDisk>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub begun: Vec<PlannedDisk>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub confirmed: Vec<Found>,
+    pub confirmed: Vec<DiskContents>,
     #[serde(default)]
     pub failure: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -66,9 +67,9 @@ pub struct MachineView {
     #[serde(default)]
     pub boot_id: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub boot_order: Vec<Entry>,
+    pub boot_order: Vec<BootEntry>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub local_boot: Option<LocalBoot>,
+    pub local_boot: Option<LocalBootHistory>,
     #[serde(default)]
     pub generations: Vec<Generation>,
 }
@@ -84,9 +85,9 @@ pub struct AttemptView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub waits: Option<Waits>,
+    pub waits: Option<AttemptWait>,
     #[serde(default)]
-    pub progress: Progress,
+    pub progress: InstallProgress,
     #[serde(default)]
     pub secrets: SecretsView,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -139,7 +140,7 @@ impl MachineView {
             enrolled_itself,
             installed,
             facts,
-            manner,
+            boot_method,
             hardware,
             discovery,
             armed,
@@ -169,7 +170,7 @@ impl MachineView {
             enrolled_itself: *enrolled_itself,
             installed: *installed,
             facts: facts.clone(),
-            manner: manner.clone(),
+            boot_method: boot_method.clone(),
             hardware: hardware.clone(),
             discovery: discovery.clone(),
             armed: armed.clone(),
@@ -193,7 +194,7 @@ impl MachineView {
     }
 
     /// As [`Machine::waiting`].
-    pub fn waiting(&self) -> Option<&Waits> {
+    pub fn waiting(&self) -> Option<&AttemptWait> {
         let attempt = self.attempt.as_ref()?;
         let only_waited = attempt.plan.is_none() && !attempt.progress.ended();
         let waits = attempt.waits.as_ref().filter(|_| only_waited)?;

@@ -13,12 +13,12 @@ use crate::base::mac::Mac;
 use crate::base::name::{HostName, ProfileName};
 use crate::base::refusal::Refusal;
 use crate::base::timestamp::Timestamp;
-use crate::doctor::boot_trace::{Boot, Finding, Mark};
+use crate::doctor::boot_trace::{Boot, BootEvent, Finding};
 use crate::doctor::checks::Check;
 use crate::install::plan::Plan;
-use crate::install::report::Step;
+use crate::install::report::InstallStep;
 use crate::machine::Generation;
-use crate::machine::wipe_confirmation::Found;
+use crate::machine::wipe_confirmation::DiskContents;
 
 pub use disk_key::{DiskSecrets, RecoveryKey, UnlockRequest, UnlockSecrets, UnlockToken};
 pub use node::{
@@ -26,8 +26,9 @@ pub use node::{
     K3sSecrets, NodeIdentity, PlanRequest, SealedAnswer,
 };
 pub use publishing::{
-    Closure, Copying, InstallerFor, InstallerPublished, InstallerRequest, Lacking, PruneAnswer,
-    PruneRequest, PublishRequest, Published, Publishing, Releases, SHIPMENT, Shipment,
+    Closure, CopyProgress, InstallerFor, InstallerPublished, InstallerRequest, Missing,
+    PruneAnswer, PruneRequest, PublishRequest, PublishTargets, Published, Releases, SHIPMENT,
+    UploadBatch,
 };
 
 /// Every answer that is not 2xx, on every API.
@@ -57,7 +58,7 @@ pub struct ReimageRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfirmRequest {
     /// What the operator was shown, as the machine waits with it: the yes is for that and nothing else.
-    pub seen: Vec<Found>,
+    pub seen: Vec<DiskContents>,
 }
 
 /// The answer to `enroll`, `reimage`, `confirm` and `forget`.
@@ -76,7 +77,7 @@ pub struct Changed {
 
 /// `GET /admin/v1/machines`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Machines {
+pub struct MachineList {
     pub machines: Vec<MachineView>,
 }
 
@@ -94,7 +95,7 @@ pub struct MachineGenerations {
 
 /// `GET /admin/v1/machines/{who}/boots`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Boots {
+pub struct BootsAnswer {
     /// What commands call the machine.
     pub title: String,
     /// Oldest first.
@@ -105,7 +106,7 @@ pub struct Boots {
 
 /// `GET /admin/v1/doctor`: the appliance itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Checkup {
+pub struct DoctorReport {
     pub checks: Vec<Check>,
 }
 
@@ -116,20 +117,20 @@ pub struct Preview {
     pub plan: Plan,
     /// What it asks an operator for before it is carried out, with `pxe-admin confirm`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub asks: Vec<Found>,
+    pub asks: Vec<DiskContents>,
 }
 
 /// One line of `GET /admin/v1/events?machine=&after=&follow=` (newline-delimited JSON).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "line", rename_all = "kebab-case")]
-pub enum Live {
+pub enum EventLine {
     /// Written down for good.
     Event { event: EventView },
     /// Bytes of a step; not written down.
     Progress {
         at: Timestamp,
         machine: Mac,
-        step: Step,
+        step: InstallStep,
         done: u64,
         total: u64,
     },
@@ -137,7 +138,7 @@ pub enum Live {
     Boot {
         at: Timestamp,
         machine: Mac,
-        mark: Mark,
+        mark: BootEvent,
     },
     /// Nothing new; the connection lives.
     Alive,

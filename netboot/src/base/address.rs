@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 /// Where the appliance can be reached by a booting machine. All of it comes from the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Address {
+pub struct ApplianceAddress {
     pub ip: Ipv4Addr,
     pub http_port: u16,
     pub node_port: u16,
@@ -12,7 +12,7 @@ pub struct Address {
     pub pin: String,
 }
 
-impl Address {
+impl ApplianceAddress {
     /// `http://10.77.0.1:8080`
     pub fn http(&self) -> String {
         format!("http://{}:{}", self.ip, self.http_port)

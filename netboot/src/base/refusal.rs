@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The kind of refusal; stable, for scripts. One module of the appliance turns it into an HTTP status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Code {
+pub enum RefusalCode {
     BadMac,
     BadJson,
     BadName,
@@ -44,7 +44,7 @@ pub enum Code {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {
-    pub code: Code,
+    pub code: RefusalCode,
     /// One lower-case sentence, values in backquotes.
     pub message: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -55,7 +55,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    pub fn new(code: Code, message: impl Into<String>) -> Self {
+    pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
         Self {
             code,
             message: message.into(),

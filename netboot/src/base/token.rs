@@ -22,7 +22,7 @@ pub struct Digest(String);
 /// digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct ShipmentId(String);
+pub struct UploadBatchId(String);
 
 /// A text that is not the expected number of lower-case hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -78,4 +78,4 @@ macro_rules! hex {
 
 hex!(Ticket, 16);
 hex!(Digest, 32);
-hex!(ShipmentId, 16);
+hex!(UploadBatchId, 16);

@@ -26,7 +26,7 @@ mod table;
 
 pub use handle::settle;
 pub use reason::{NakReason, SilenceReason};
-pub use subnet::{Network, Reservations, Site, Subnet};
+pub use subnet::{NetworkParameters, Reservations, Site, Subnet};
 pub use table::Leases;
 
 /// An address and the client that has it.
@@ -45,7 +45,7 @@ pub struct Lease {
 
 /// What the appliance knows of a machine apart from its leases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum ClientClass {
     /// An operator enrolled it: part of each pool is kept for such machines.
     Enrolled,
     /// No operator enrolled it. MACs are easily invented, so strangers can use up only the rest of a pool.
@@ -54,7 +54,7 @@ pub enum Standing {
 
 /// What is known on the wire of the address that is about to be offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Probe {
+pub enum ProbeResult {
     /// The wire was not asked yet, but can be.
     NotYet,
     /// The appliance may not send ARP.
@@ -68,7 +68,7 @@ pub enum Probe {
 /// What the rules settled on.
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Settled {
+pub enum LeaseAnswer {
     /// Ask the wire whether somebody has this address, then settle again with what it said.
     Probe(Ipv4Addr),
     /// Answer a DISCOVER. Holds no durable state.
@@ -91,12 +91,12 @@ pub enum Settled {
 
 /// What must be durable before the answer goes out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
+pub enum LeaseChange {
     Put(Lease),
     Drop(Ipv4Addr),
 }
 
-impl Change {
+impl LeaseChange {
     pub fn address(&self) -> Ipv4Addr {
         match self {
             Self::Put(lease) => lease.address,
@@ -107,7 +107,7 @@ impl Change {
 
 /// What an operator should know of the LAN's addresses. The service writes it down.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Notice {
+pub enum LeaseNotice {
     /// A card answers for an address that was free here (RFC 2131 §2.2).
     AddressInUse { address: Ipv4Addr, by: Mac },
     /// A client found the address that it was given in use (RFC 2131 §4.3.3).
@@ -121,13 +121,13 @@ pub enum Notice {
 /// The outcome of one message: the answer, the changes that must be durable first, and what an operator should know.
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ruling<T> {
+pub struct LeaseOutcome<T> {
     pub answer: T,
-    pub changes: Vec<Change>,
-    pub notices: Vec<Notice>,
+    pub changes: Vec<LeaseChange>,
+    pub notices: Vec<LeaseNotice>,
 }
 
-impl<T> Ruling<T> {
+impl<T> LeaseOutcome<T> {
     /// An answer without a change that must be durable first.
     pub fn only(answer: T) -> Self {
         Self {

@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize};
 use crate::base::arch::Arch;
 use crate::base::mac::Mac;
 use crate::base::timestamp::Timestamp;
-use crate::dhcp::request::{Boot, Client};
+use crate::dhcp::request::{BootClient, NetbootRequest};
 
 /// The form of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Form {
+pub enum OfferForm {
     /// What works for most firmware of this kind.
     #[default]
     Usual,
@@ -32,7 +32,7 @@ pub enum Form {
     InOptions,
 }
 
-impl Form {
+impl OfferForm {
     /// For a log line, behind what was offered; empty for the usual form.
     pub fn log_suffix(self) -> &'static str {
         match self {
@@ -45,19 +45,19 @@ impl Form {
     }
 
     /// The forms to try, in their order. Only PXE ROMs differ from one another; for the others one form is specified.
-    pub fn all(boot: Boot, server_mode: bool) -> &'static [Self] {
+    pub fn all(boot: NetbootRequest, server_mode: bool) -> &'static [Self] {
         match (boot.client, boot.arch, server_mode) {
-            (Client::Pxe, _, true) => &[
+            (BootClient::Pxe, _, true) => &[
                 Self::Usual,
                 Self::Turned,
                 Self::Split,
                 Self::InHeader,
                 Self::InOptions,
             ],
-            (Client::Pxe, Arch::Bios, false) => {
+            (BootClient::Pxe, Arch::Bios, false) => {
                 &[Self::Usual, Self::InHeader, Self::Turned, Self::InOptions]
             }
-            (Client::Pxe, _, false) => {
+            (BootClient::Pxe, _, false) => {
                 &[Self::Usual, Self::Turned, Self::InOptions, Self::InHeader]
             }
             _ => &[Self::Usual],
@@ -67,9 +67,9 @@ impl Form {
 
 /// The form and the loader that got a machine's firmware to its script: kept with the machine.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Manner {
+pub struct BootMethod {
     #[serde(default)]
-    pub form: Form,
+    pub form: OfferForm,
     /// The loader's name, such as `snponly.efi`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loader: Option<String>,
@@ -78,11 +78,11 @@ pub struct Manner {
 /// What is being tried with machines that have not come to their script yet. Kept in memory only: after a restart each
 /// machine begins with the first form.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Trials(BTreeMap<Mac, Trial>);
+pub struct LoaderAttempts(BTreeMap<Mac, LoaderAttempt>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Trial {
-    boot: Boot,
+struct LoaderAttempt {
+    boot: NetbootRequest,
     /// DISCOVERs since the last sign that an answer was taken.
     asked: u32,
     form: usize,
@@ -90,7 +90,7 @@ struct Trial {
     /// The whole loader was sent, and the machine has not asked for its script since.
     loaded: bool,
     /// The manner of the last answer.
-    given: Manner,
+    given: BootMethod,
     last: Timestamp,
 }
 
@@ -104,26 +104,26 @@ const MOST: usize = 1024;
 /// How long a trial is remembered after the machine's last question.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
-impl Trials {
+impl LoaderAttempts {
     /// The manner in which to answer this DISCOVER of a machine's firmware. `known` worked before; `loaders` are at hand.
     pub fn discover(
         &mut self,
         mac: Mac,
-        boot: Boot,
-        known: Option<&Manner>,
-        forms: &[Form],
+        boot: NetbootRequest,
+        known: Option<&BootMethod>,
+        forms: &[OfferForm],
         loaders: &[&str],
         now: Timestamp,
-    ) -> Manner {
+    ) -> BootMethod {
         self.make_room(now);
         let trial = self
             .0
             .entry(mac)
-            .or_insert_with(|| Trial::new(boot, known, forms, loaders));
+            .or_insert_with(|| LoaderAttempt::new(boot, known, forms, loaders));
         if trial.boot != boot {
             // The machine tries another entry of its boot menu, such as BIOS after UEFI or HTTP after PXE: what was
             // learnt does not hold for it.
-            *trial = Trial::new(boot, known, forms, loaders);
+            *trial = LoaderAttempt::new(boot, known, forms, loaders);
         }
         if trial.loaded {
             // It asks again without having asked for its script: the loader did not run, or found no network.
@@ -137,7 +137,7 @@ impl Trials {
         }
         trial.asked += 1;
         trial.last = now;
-        trial.given = trial.manner(forms, loaders);
+        trial.given = trial.boot_method(forms, loaders);
         trial.given.clone()
     }
 
@@ -145,14 +145,14 @@ impl Trials {
     pub fn current(
         &self,
         mac: Mac,
-        boot: Boot,
-        known: Option<&Manner>,
-        forms: &[Form],
+        boot: NetbootRequest,
+        known: Option<&BootMethod>,
+        forms: &[OfferForm],
         loaders: &[&str],
-    ) -> Manner {
+    ) -> BootMethod {
         match self.0.get(&mac).filter(|trial| trial.boot == boot) {
             Some(trial) => trial.given.clone(),
-            None => Trial::new(boot, known, forms, loaders).manner(forms, loaders),
+            None => LoaderAttempt::new(boot, known, forms, loaders).boot_method(forms, loaders),
         }
     }
 
@@ -173,7 +173,7 @@ impl Trials {
 
     /// The manner that got the machine to its script, for which it asks now. `None` if its firmware loaded no loader from
     /// here, as with iPXE in a ROM.
-    pub fn arrived(&mut self, mac: Mac) -> Option<Manner> {
+    pub fn arrived(&mut self, mac: Mac) -> Option<BootMethod> {
         let trial = self.0.get_mut(&mac)?;
         trial.asked = 0;
         std::mem::take(&mut trial.loaded).then(|| trial.given.clone())
@@ -192,9 +192,14 @@ impl Trials {
     }
 }
 
-impl Trial {
+impl LoaderAttempt {
     /// Begins with what worked before, if that loader is one for this firmware.
-    fn new(boot: Boot, known: Option<&Manner>, forms: &[Form], loaders: &[&str]) -> Self {
+    fn new(
+        boot: NetbootRequest,
+        known: Option<&BootMethod>,
+        forms: &[OfferForm],
+        loaders: &[&str],
+    ) -> Self {
         let same = |name: &&str| known.is_some_and(|k| k.loader.as_deref() == Some(*name));
         let loader = loaders.iter().position(same);
         let form = known.filter(|_| loader.is_some()).map(|known| known.form);
@@ -205,14 +210,14 @@ impl Trial {
             form: form.unwrap_or(0),
             loader: loader.unwrap_or(0),
             loaded: false,
-            given: Manner::default(),
+            given: BootMethod::default(),
             last: Timestamp::default(),
         }
     }
 
-    fn manner(&self, forms: &[Form], loaders: &[&str]) -> Manner {
+    fn boot_method(&self, forms: &[OfferForm], loaders: &[&str]) -> BootMethod {
         let turn = |at: usize, of: usize| if of == 0 { 0 } else { at % of };
-        Manner {
+        BootMethod {
             form: forms
                 .get(turn(self.form, forms.len()))
                 .copied()
@@ -229,9 +234,9 @@ mod tests {
     use super::*;
     use crate::test_support::mac;
 
-    const UEFI: Boot = Boot {
+    const UEFI: NetbootRequest = NetbootRequest {
         arch: Arch::X64,
-        client: Client::Pxe,
+        client: BootClient::Pxe,
     };
     const LOADERS: [&str; 3] = ["snponly.efi", "ipxe.efi", "shimx64.efi"];
 
@@ -242,37 +247,42 @@ mod tests {
     #[test]
     fn firmware_that_ignores_an_offer_is_answered_in_every_form_in_turn() {
         for server in [false, true] {
-            let forms = Form::all(UEFI, server);
-            let mut trials = Trials::default();
+            let forms = OfferForm::all(UEFI, server);
+            let mut loader_attempts = LoaderAttempts::default();
             let mut seen = Vec::new();
             for turn in 0..=2 * forms.len() as u64 {
-                let manner = trials.discover(mac(0x56), UEFI, None, forms, &LOADERS, at(turn * 4));
+                let boot_method =
+                    loader_attempts.discover(mac(0x56), UEFI, None, forms, &LOADERS, at(turn * 4));
                 assert_eq!(
-                    manner.loader.as_deref(),
+                    boot_method.loader.as_deref(),
                     Some("snponly.efi"),
                     "the form is at fault"
                 );
-                seen.push(manner.form);
+                seen.push(boot_method.form);
             }
-            let twice: Vec<Form> = forms.iter().flat_map(|f| [*f, *f]).collect();
+            let twice: Vec<OfferForm> = forms.iter().flat_map(|f| [*f, *f]).collect();
             assert_eq!(seen[..twice.len()], twice, "each of them twice");
-            assert_eq!(seen.last(), Some(&Form::Usual), "and then from the start");
+            assert_eq!(
+                seen.last(),
+                Some(&OfferForm::Usual),
+                "and then from the start"
+            );
         }
     }
 
     #[test]
     fn an_answer_that_is_taken_stays_as_it_is() {
-        let forms = Form::all(UEFI, false);
-        let mut trials = Trials::default();
+        let forms = OfferForm::all(UEFI, false);
+        let mut loader_attempts = LoaderAttempts::default();
         for turn in 0..3 {
-            let _ = trials.discover(mac(0x56), UEFI, None, forms, &LOADERS, at(turn));
+            let _ = loader_attempts.discover(mac(0x56), UEFI, None, forms, &LOADERS, at(turn));
         }
-        let third = trials.current(mac(0x56), UEFI, None, forms, &LOADERS);
-        assert_eq!(third.form, Form::Turned);
+        let third = loader_attempts.current(mac(0x56), UEFI, None, forms, &LOADERS);
+        assert_eq!(third.form, OfferForm::Turned);
         for turn in 3..20 {
-            trials.taken(mac(0x56));
+            loader_attempts.taken(mac(0x56));
             assert_eq!(
-                trials.discover(mac(0x56), UEFI, None, forms, &LOADERS, at(turn)),
+                loader_attempts.discover(mac(0x56), UEFI, None, forms, &LOADERS, at(turn)),
                 third
             );
         }
@@ -280,21 +290,26 @@ mod tests {
 
     #[test]
     fn a_loader_that_never_asks_for_the_script_gives_way_to_the_next() {
-        let forms = Form::all(UEFI, false);
-        let mut trials = Trials::default();
+        let forms = OfferForm::all(UEFI, false);
+        let mut loader_attempts = LoaderAttempts::default();
         for want in ["snponly.efi", "ipxe.efi", "shimx64.efi", "snponly.efi"] {
-            let manner = trials.discover(mac(0x56), UEFI, None, forms, &LOADERS, at(0));
-            assert_eq!(manner.loader.as_deref(), Some(want));
-            assert_eq!(manner.form, Form::Usual, "its form was understood");
-            trials.taken(mac(0x56));
-            trials.loaded(mac(0x56));
+            let boot_method =
+                loader_attempts.discover(mac(0x56), UEFI, None, forms, &LOADERS, at(0));
+            assert_eq!(boot_method.loader.as_deref(), Some(want));
+            assert_eq!(
+                boot_method.form,
+                OfferForm::Usual,
+                "its form was understood"
+            );
+            loader_attempts.taken(mac(0x56));
+            loader_attempts.loaded(mac(0x56));
         }
-        let reached = trials.arrived(mac(0x56)).expect("it did");
+        let reached = loader_attempts.arrived(mac(0x56)).expect("it did");
         assert_eq!(reached.loader.as_deref(), Some("snponly.efi"));
-        assert_eq!(trials.arrived(mac(0x56)), None, "once a boot");
-        let manner = trials.discover(mac(0x56), UEFI, None, forms, &LOADERS, at(0));
+        assert_eq!(loader_attempts.arrived(mac(0x56)), None, "once a boot");
+        let boot_method = loader_attempts.discover(mac(0x56), UEFI, None, forms, &LOADERS, at(0));
         assert_eq!(
-            manner.loader.as_deref(),
+            boot_method.loader.as_deref(),
             Some("snponly.efi"),
             "the one that worked stays"
         );
@@ -302,28 +317,29 @@ mod tests {
 
     #[test]
     fn what_worked_before_is_tried_first() {
-        let forms = Form::all(UEFI, true);
-        let known = Manner {
-            form: Form::Split,
+        let forms = OfferForm::all(UEFI, true);
+        let known = BootMethod {
+            form: OfferForm::Split,
             loader: Some("ipxe.efi".to_owned()),
         };
-        let mut trials = Trials::default();
+        let mut loader_attempts = LoaderAttempts::default();
         assert_eq!(
-            trials.current(mac(0x56), UEFI, Some(&known), forms, &LOADERS),
+            loader_attempts.current(mac(0x56), UEFI, Some(&known), forms, &LOADERS),
             known
         );
         assert_eq!(
-            trials.discover(mac(0x56), UEFI, Some(&known), forms, &LOADERS, at(0)),
+            loader_attempts.discover(mac(0x56), UEFI, Some(&known), forms, &LOADERS, at(0)),
             known
         );
-        let gone = Manner {
-            form: Form::InHeader,
+        let gone = BootMethod {
+            form: OfferForm::InHeader,
             loader: Some("removed.efi".to_owned()),
         };
-        let mut trials = Trials::default();
-        let manner = trials.discover(mac(0x56), UEFI, Some(&gone), forms, &LOADERS, at(0));
+        let mut loader_attempts = LoaderAttempts::default();
+        let boot_method =
+            loader_attempts.discover(mac(0x56), UEFI, Some(&gone), forms, &LOADERS, at(0));
         assert_eq!(
-            manner.loader.as_deref(),
+            boot_method.loader.as_deref(),
             Some("snponly.efi"),
             "a loader that is no more"
         );
@@ -331,34 +347,41 @@ mod tests {
 
     #[test]
     fn another_firmware_of_the_same_machine_begins_anew() {
-        let bios = Boot {
+        let bios = NetbootRequest {
             arch: Arch::Bios,
-            client: Client::Pxe,
+            client: BootClient::Pxe,
         };
-        let (forms, undionly) = (Form::all(UEFI, true), ["undionly.kpxe"]);
-        let known = Manner {
-            form: Form::Split,
+        let (forms, undionly) = (OfferForm::all(UEFI, true), ["undionly.kpxe"]);
+        let known = BootMethod {
+            form: OfferForm::Split,
             loader: Some("ipxe.efi".to_owned()),
         };
-        let mut trials = Trials::default();
-        let _ = trials.discover(mac(0x56), UEFI, Some(&known), forms, &LOADERS, at(0));
-        for manner in [
-            trials.current(mac(0x56), bios, Some(&known), forms, &undionly),
-            trials.discover(mac(0x56), bios, Some(&known), forms, &undionly, at(1)),
+        let mut loader_attempts = LoaderAttempts::default();
+        let _ = loader_attempts.discover(mac(0x56), UEFI, Some(&known), forms, &LOADERS, at(0));
+        for boot_method in [
+            loader_attempts.current(mac(0x56), bios, Some(&known), forms, &undionly),
+            loader_attempts.discover(mac(0x56), bios, Some(&known), forms, &undionly, at(1)),
         ] {
-            assert_eq!(manner.form, Form::Usual);
-            assert_eq!(manner.loader.as_deref(), Some("undionly.kpxe"));
+            assert_eq!(boot_method.form, OfferForm::Usual);
+            assert_eq!(boot_method.loader.as_deref(), Some("undionly.kpxe"));
         }
     }
 
     #[test]
     fn no_flood_of_machines_fills_the_memory() {
-        let mut trials = Trials::default();
+        let mut loader_attempts = LoaderAttempts::default();
         for number in 0..3 * MOST {
             let [.., a, b] = number.to_be_bytes();
             let mac = Mac::new([0x52, 0x54, 0, 0, a, b]).expect("a MAC");
-            let _ = trials.discover(mac, UEFI, None, &[Form::Usual], &[], at(number as u64));
+            let _ = loader_attempts.discover(
+                mac,
+                UEFI,
+                None,
+                &[OfferForm::Usual],
+                &[],
+                at(number as u64),
+            );
         }
-        assert_eq!(trials.0.len(), MOST);
+        assert_eq!(loader_attempts.0.len(), MOST);
     }
 }

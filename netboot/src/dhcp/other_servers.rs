@@ -8,25 +8,25 @@ use std::fmt;
 use std::net::Ipv4Addr;
 
 use crate::base::mac::Mac;
-use crate::dhcp::request::options::{Options, code};
+use crate::dhcp::request::options::{DhcpOptions, code};
 use crate::dhcp::{header, octets};
 
 /// The kind of client that the question pretends to come from. Servers may answer one and not the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Guise {
+pub enum ProbeAs {
     /// A machine that only wants an address.
     Plain,
     /// Firmware that netboots, of this architecture in the IANA registry (0 is BIOS, 7 UEFI on x86-64).
     Pxe(u16),
 }
 
-impl Guise {
+impl ProbeAs {
     /// All kinds that are asked as: a boot server may serve only UEFI, or only BIOS.
     pub const ALL: [Self; 3] = [Self::Plain, Self::Pxe(7), Self::Pxe(0)];
 }
 
 /// A DHCPDISCOVER (RFC 2131 §4.4.1) that wants its answers by broadcast.
-pub fn discover(mac: Mac, xid: u32, guise: Guise) -> Vec<u8> {
+pub fn discover(mac: Mac, xid: u32, probe_as: ProbeAs) -> Vec<u8> {
     let mut packet = vec![header::BOOT_REQUEST];
     packet.extend(header::ETHERNET);
     packet.resize(header::XID, 0);
@@ -42,7 +42,7 @@ pub fn discover(mac: Mac, xid: u32, guise: Guise) -> Vec<u8> {
     packet.extend(ASKED_FOR);
     packet.extend([code::MAX_SIZE, 2]);
     packet.extend(ETHERNET_MTU.to_be_bytes());
-    if let Guise::Pxe(arch) = guise {
+    if let ProbeAs::Pxe(arch) = probe_as {
         let class = format!("PXEClient:Arch:{arch:05}:UNDI:003016");
         packet.extend([code::VENDOR_CLASS, 32]);
         packet.extend(class.as_bytes());
@@ -84,7 +84,7 @@ const ETHERNET_MTU: u16 = 1500;
 
 /// One answer to the question.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offer {
+pub struct ObservedOffer {
     /// Option 54, or where the packet came from.
     pub server: Ipv4Addr,
     /// It offers an address.
@@ -95,7 +95,7 @@ pub struct Offer {
 }
 
 /// Reads an answer to one of the questions with these transaction ids; `None` for any other packet. Never panics.
-pub fn read(packet: &[u8], from: Ipv4Addr, mac: Mac, xids: &[u32]) -> Option<Offer> {
+pub fn read(packet: &[u8], from: Ipv4Addr, mac: Mac, xids: &[u32]) -> Option<ObservedOffer> {
     let (header, area) = packet.split_first_chunk::<{ header::LENGTH }>()?;
     let xid = u32::from_be_bytes(octets(header, header::XID));
     let [htype, hlen] = header::ETHERNET;
@@ -105,7 +105,7 @@ pub fn read(packet: &[u8], from: Ipv4Addr, mac: Mac, xids: &[u32]) -> Option<Off
     if !ours || !header::has_cookie(header) {
         return None;
     }
-    let options = Options::gather(header, area);
+    let options = DhcpOptions::gather(header, area);
     if options.bytes(code::MESSAGE_TYPE) != Some(&[DHCPOFFER]) {
         return None;
     }
@@ -119,7 +119,7 @@ pub fn read(packet: &[u8], from: Ipv4Addr, mac: Mac, xids: &[u32]) -> Option<Off
     let server = options
         .bytes(code::SERVER)
         .and_then(|ip| <[u8; 4]>::try_from(ip).ok());
-    Some(Offer {
+    Some(ObservedOffer {
         server: server.map_or(from, Ipv4Addr::from),
         address: octets(header, header::YIADDR) != [0; 4],
         pxe: class.starts_with(b"PXEClient") || boot_file.is_some(),
@@ -136,7 +136,7 @@ fn printable(bytes: &[u8]) -> String {
 
 /// Another server: all of its offers together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rival {
+pub struct OtherServer {
     pub server: Ipv4Addr,
     /// It hands out addresses.
     pub dhcp: bool,
@@ -146,7 +146,7 @@ pub struct Rival {
 }
 
 /// `10.77.0.254 (addresses; boots pxelinux.0)`
-impl fmt::Display for Rival {
+impl fmt::Display for OtherServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let boots = match &self.boot_file {
             Some(file) => format!("boots {file}"),
@@ -164,28 +164,31 @@ impl fmt::Display for Rival {
 }
 
 /// The servers that answered, without the appliance, whose addresses are `own`.
-pub fn gather(offers: impl IntoIterator<Item = Offer>, own: &[Ipv4Addr]) -> Vec<Rival> {
-    let mut rivals = BTreeMap::new();
+pub fn gather(
+    offers: impl IntoIterator<Item = ObservedOffer>,
+    own: &[Ipv4Addr],
+) -> Vec<OtherServer> {
+    let mut other_servers = BTreeMap::new();
     for offer in offers {
         if own.contains(&offer.server) {
             continue;
         }
-        let rival = rivals.entry(offer.server).or_insert(Rival {
+        let other_server = other_servers.entry(offer.server).or_insert(OtherServer {
             server: offer.server,
             dhcp: false,
             pxe: false,
             boot_file: None,
         });
-        rival.dhcp |= offer.address;
-        rival.pxe |= offer.pxe;
-        rival.boot_file = rival.boot_file.take().or(offer.boot_file);
+        other_server.dhcp |= offer.address;
+        other_server.pxe |= offer.pxe;
+        other_server.boot_file = other_server.boot_file.take().or(offer.boot_file);
     }
-    rivals.into_values().collect()
+    other_servers.into_values().collect()
 }
 
 /// Whether the appliance hands out addresses itself, or leaves it to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub enum DhcpMode {
     Proxy,
     Server,
 }
@@ -196,22 +199,22 @@ pub enum Concern {
     #[error("no DHCP server answers: machines get no address here, and so do not boot")]
     NoAddresses,
     #[error("another PXE server answers: {0}; machines take whichever they hear first")]
-    SecondPxe(Rival),
+    SecondPxe(OtherServer),
     #[error("another DHCP server answers: {0}")]
-    SecondDhcp(Rival),
+    SecondDhcp(OtherServer),
 }
 
 /// Proxy mode needs a DHCP server beside it, server mode must have none, and neither must have a second PXE server.
-pub fn concerns(mode: Mode, rivals: &[Rival]) -> Vec<Concern> {
+pub fn concerns(mode: DhcpMode, other_servers: &[OtherServer]) -> Vec<Concern> {
     let mut concerns = Vec::new();
-    if mode == Mode::Proxy && !rivals.iter().any(|r| r.dhcp) {
+    if mode == DhcpMode::Proxy && !other_servers.iter().any(|r| r.dhcp) {
         concerns.push(Concern::NoAddresses);
     }
-    for rival in rivals {
-        if mode == Mode::Server && rival.dhcp {
-            concerns.push(Concern::SecondDhcp(rival.clone()));
-        } else if rival.pxe {
-            concerns.push(Concern::SecondPxe(rival.clone()));
+    for other_server in other_servers {
+        if mode == DhcpMode::Server && other_server.dhcp {
+            concerns.push(Concern::SecondDhcp(other_server.clone()));
+        } else if other_server.pxe {
+            concerns.push(Concern::SecondPxe(other_server.clone()));
         }
     }
     concerns

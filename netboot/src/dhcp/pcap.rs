@@ -10,7 +10,7 @@ use crate::dhcp::ethernet::{Datagram, ETHERNET};
 
 /// One UDP datagram.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Packet {
+pub struct CapturedPacket {
     pub at: Timestamp,
     pub from: SocketAddrV4,
     pub to: SocketAddrV4,
@@ -19,7 +19,7 @@ pub struct Packet {
 
 /// The classic format, version 2.4 with microseconds (draft-ietf-opsawg-pcap), link type 101: packets begin with
 /// their IP header.
-pub fn file(packets: &[Packet]) -> Vec<u8> {
+pub fn file(packets: &[CapturedPacket]) -> Vec<u8> {
     const MAGIC: u32 = 0xa1b2_c3d4;
     const LONGEST: u32 = 65_535;
     const LINKTYPE_RAW: u32 = 101;
@@ -49,7 +49,7 @@ pub fn file(packets: &[Packet]) -> Vec<u8> {
 }
 
 /// The packet with its IPv4 and UDP headers; `None` for a payload that is too long for a datagram.
-fn datagram(packet: &Packet) -> Option<Vec<u8>> {
+fn datagram(packet: &CapturedPacket) -> Option<Vec<u8>> {
     let on_a_wire = Datagram {
         from_card: [0; 6],
         to_card: [0; 6],
@@ -64,8 +64,8 @@ fn datagram(packet: &Packet) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
-    fn packet(payload: &[u8]) -> Packet {
-        Packet {
+    fn packet(payload: &[u8]) -> CapturedPacket {
+        CapturedPacket {
             at: Timestamp::from_millis(1_775_124_847_123),
             from: SocketAddrV4::new([192, 168, 0, 1].into(), 67),
             to: SocketAddrV4::new([192, 168, 0, 199].into(), 68),

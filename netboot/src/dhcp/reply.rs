@@ -4,11 +4,11 @@ use std::net::Ipv4Addr;
 
 use dhcproto::v4::{DhcpOption, UnknownOption};
 
-use crate::base::address::Address;
+use crate::base::address::ApplianceAddress;
 use crate::base::arch::Arch;
 use crate::base::mac::Mac;
-use crate::dhcp::offer_fallback::Form;
-use crate::dhcp::request::{Boot, Client, Request};
+use crate::dhcp::offer_fallback::OfferForm;
+use crate::dhcp::request::{BootClient, NetbootRequest, Request};
 use crate::loader::script;
 
 mod builder;
@@ -17,13 +17,13 @@ mod proxy;
 mod server;
 
 pub use builder::AnswerError;
-use builder::Sheet;
+use builder::ReplyBuilder;
 pub use proxy::{binl_ack, proxy_offer};
 pub use server::server_answers;
 
 /// Where an answer goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum To {
+pub enum ReplyTo {
     /// 255.255.255.255 port 68, out of the interface the request came in on.
     Broadcast,
     /// The client's own address, port 68.
@@ -40,9 +40,9 @@ pub enum To {
 /// An answer ready to send.
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct DhcpReply {
     pub bytes: Vec<u8>,
-    pub to: To,
+    pub to: ReplyTo,
     /// For the log: what was given, such as `offer: snponly.efi`.
     pub given: String,
 }
@@ -86,33 +86,33 @@ impl BootFile {
 /// iPXE's own shim, which starts the `snponly.efi` or `ipxe.efi` of its name; then the shim of a distribution, whose
 /// GRUB loads everything over TFTP. U-Boot's UEFI runs no shim, which asks it for a file system that it has not; it runs
 /// GRUB by itself.
-pub fn loaders(boot: Boot) -> &'static [&'static str] {
+pub fn loaders(boot: NetbootRequest) -> &'static [&'static str] {
     match (boot.client, boot.arch) {
-        (Client::Pxe, Arch::Bios) => &["undionly.kpxe"],
-        (Client::Pxe, Arch::X64) => &[
+        (BootClient::Pxe, Arch::Bios) => &["undionly.kpxe"],
+        (BootClient::Pxe, Arch::X64) => &[
             "snponly.efi",
             "ipxe.efi",
             "snponly-shimx64.efi",
             "ipxe-shimx64.efi",
             "shimx64.efi",
         ],
-        (Client::Http, Arch::X64) => &["snponly.efi", "ipxe.efi"],
-        (Client::Pxe, Arch::X86) => &["snponly-i386.efi", "ipxe-i386.efi", "shimia32.efi"],
-        (Client::Http, Arch::X86) => &["snponly-i386.efi", "ipxe-i386.efi"],
-        (Client::Pxe, Arch::Arm64) => &[
+        (BootClient::Http, Arch::X64) => &["snponly.efi", "ipxe.efi"],
+        (BootClient::Pxe, Arch::X86) => &["snponly-i386.efi", "ipxe-i386.efi", "shimia32.efi"],
+        (BootClient::Http, Arch::X86) => &["snponly-i386.efi", "ipxe-i386.efi"],
+        (BootClient::Pxe, Arch::Arm64) => &[
             "snponly-arm64.efi",
             "ipxe-arm64.efi",
             "shimaa64.efi",
             "grubaa64.efi",
         ],
-        (Client::UBootUefi, Arch::Arm64) => {
+        (BootClient::UBootUefi, Arch::Arm64) => {
             &["snponly-arm64.efi", "ipxe-arm64.efi", "grubaa64.efi"]
         }
-        (Client::Http, Arch::Arm64) => &["snponly-arm64.efi", "ipxe-arm64.efi"],
-        (Client::Pxe | Client::UBootUefi, Arch::Riscv64) => {
+        (BootClient::Http, Arch::Arm64) => &["snponly-arm64.efi", "ipxe-arm64.efi"],
+        (BootClient::Pxe | BootClient::UBootUefi, Arch::Riscv64) => {
             &["snponly-riscv64.efi", "grubriscv64.efi"]
         }
-        (Client::Http, Arch::Riscv64) => &["snponly-riscv64.efi"],
+        (BootClient::Http, Arch::Riscv64) => &["snponly-riscv64.efi"],
         _ => &[],
     }
 }
@@ -122,42 +122,47 @@ pub fn loaders(boot: Boot) -> &'static [&'static str] {
 /// Once iPXE talks it gets the script and never the loader again, or it would load itself for ever.
 pub fn boot_file(
     request: &Request,
-    boot: Boot,
+    boot: NetbootRequest,
     loader: Option<&str>,
-    address: &Address,
+    address: &ApplianceAddress,
 ) -> Option<BootFile> {
     let (http, mac) = (address.http(), request.mac);
     match boot.client {
-        Client::Ipxe => Some(BootFile::Script(script::ipxe::url(address, mac))),
-        Client::Pxe | Client::UBootUefi => {
+        BootClient::Ipxe => Some(BootFile::Script(script::ipxe::url(address, mac))),
+        BootClient::Pxe | BootClient::UBootUefi => {
             Some(BootFile::Loader(format!("{}/{}", mac.dashed(), loader?)))
         }
         // The file's kind is known by the end of its name (EDK2 HttpBootDxe), so the machine is a folder here too.
-        Client::Http => Some(BootFile::Url(format!(
+        BootClient::Http => Some(BootFile::Url(format!(
             "{http}/loaders/{}/{}",
             mac.dashed(),
             loader?
         ))),
-        Client::RaspberryPi | Client::UBoot => Some(BootFile::Server),
+        BootClient::RaspberryPi | BootClient::UBoot => Some(BootFile::Server),
     }
 }
 
-fn relay_or(request: &Request, to: To) -> To {
+fn relay_or(request: &Request, to: ReplyTo) -> ReplyTo {
     if request.giaddr.is_unspecified() {
         to
     } else {
-        To::Relay(request.giaddr)
+        ReplyTo::Relay(request.giaddr)
     }
 }
 
 /// Puts the boot file into the header, where BIOS ROMs look, and into options 66 and 67, where it may be longer; into one
 /// of the two only where the firmware is known to stumble over the other.
-fn name_boot_file(sheet: &mut Sheet<'_>, file: &BootFile, form: Form, address: &Address) {
-    sheet.siaddr(address.ip);
-    if form != Form::InOptions {
-        sheet.file_in_header(file);
+fn name_boot_file(
+    reply: &mut ReplyBuilder<'_>,
+    file: &BootFile,
+    form: OfferForm,
+    address: &ApplianceAddress,
+) {
+    reply.siaddr(address.ip);
+    if form != OfferForm::InOptions {
+        reply.file_in_header(file);
     }
-    if form == Form::InHeader {
+    if form == OfferForm::InHeader {
         return;
     }
     let mut name = file.as_str().as_bytes().to_vec();
@@ -165,26 +170,28 @@ fn name_boot_file(sheet: &mut Sheet<'_>, file: &BootFile, form: Form, address: &
         BootFile::Loader(_) => {
             // EDK2 writes a NUL behind option 67 if it finds none, into the option that follows.
             name.push(0);
-            sheet.require(tftp_server(address));
-            sheet.require(DhcpOption::BootfileName(name));
+            reply.require(tftp_server(address));
+            reply.require(DhcpOption::BootfileName(name));
         }
-        BootFile::Url(_) | BootFile::Script(_) => sheet.require(DhcpOption::BootfileName(name)),
-        BootFile::Server => sheet.require(tftp_server(address)),
+        BootFile::Url(_) | BootFile::Script(_) => reply.require(DhcpOption::BootfileName(name)),
+        BootFile::Server => reply.require(tftp_server(address)),
     }
 }
 
-fn tftp_server(address: &Address) -> DhcpOption {
+fn tftp_server(address: &ApplianceAddress) -> DhcpOption {
     DhcpOption::TFTPServerName(address.ip.to_string().into_bytes())
 }
 
 /// The class (option 60), whose first nine or ten octets the firmware compares before it believes the rest: EDK2's PXE and
 /// iPXE want `PXEClient`, EDK2's HTTP boot wants `HTTPClient` in OFFER and ACK.
-fn class(boot: Boot) -> DhcpOption {
+fn class(boot: NetbootRequest) -> DhcpOption {
     let class: &[u8] = match boot.client {
-        Client::Http => b"HTTPClient",
-        Client::Pxe | Client::Ipxe | Client::RaspberryPi | Client::UBoot | Client::UBootUefi => {
-            b"PXEClient"
-        }
+        BootClient::Http => b"HTTPClient",
+        BootClient::Pxe
+        | BootClient::Ipxe
+        | BootClient::RaspberryPi
+        | BootClient::UBoot
+        | BootClient::UBootUefi => b"PXEClient",
     };
     DhcpOption::ClassIdentifier(class.to_vec())
 }

@@ -12,12 +12,12 @@ mod firmware;
 pub(crate) mod options;
 
 pub use facts::Facts;
-pub use firmware::{Boot, Client, is_raspberry_pi_card};
-use options::{Options, code};
+pub use firmware::{BootClient, NetbootRequest, is_raspberry_pi_card};
+use options::{DhcpOptions, code};
 
 /// The DHCP message types (RFC 2132 §9.6) that a client sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ClientMessageType {
     Discover,
     Request,
     Decline,
@@ -28,7 +28,7 @@ pub enum Kind {
 /// A DHCP message of a client: the fields that an answer depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    pub kind: Kind,
+    pub kind: ClientMessageType,
     pub xid: u32,
     pub mac: Mac,
     pub flags: u16,
@@ -55,7 +55,7 @@ pub struct Request {
     /// Option 51: how long it would like to keep its address.
     pub lease_time: Option<Duration>,
     /// Absent in a request that does not want to netboot.
-    pub boot: Option<Boot>,
+    pub boot: Option<NetbootRequest>,
     pub facts: Facts,
 }
 
@@ -110,17 +110,17 @@ pub fn read(packet: &[u8]) -> Result<Request, Ignored> {
         return Err(Ignored::Hops(hops));
     }
     let mac = Mac::new(octets(header, header::CHADDR)).map_err(Ignored::Mac)?;
-    let options = Options::gather(header, area);
+    let options = DhcpOptions::gather(header, area);
     let kind = match options.bytes(code::MESSAGE_TYPE) {
-        Some([1]) => Kind::Discover,
-        Some([3]) => Kind::Request,
-        Some([4]) => Kind::Decline,
-        Some([7]) => Kind::Release,
-        Some([8]) => Kind::Inform,
+        Some([1]) => ClientMessageType::Discover,
+        Some([3]) => ClientMessageType::Request,
+        Some([4]) => ClientMessageType::Decline,
+        Some([7]) => ClientMessageType::Release,
+        Some([8]) => ClientMessageType::Inform,
         Some([other]) => return Err(Ignored::Type(*other)),
         _ => return Err(Ignored::NoType),
     };
-    let boot = Boot::read(&options, mac);
+    let boot = NetbootRequest::read(&options, mac);
     let guid = options.bytes(code::GUID);
     Ok(Request {
         kind,

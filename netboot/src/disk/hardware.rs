@@ -93,7 +93,7 @@ pub struct Disk {
     /// What is on it now: the whole disk if it has a signature, then its partitions in disk order, each followed by what is
     /// built on it and runs (arrays, volumes, opened LUKS).
     #[serde(default)]
-    pub holds: Vec<Holding>,
+    pub holds: Vec<Signature>,
 }
 
 impl Disk {
@@ -118,7 +118,7 @@ impl Disk {
                 words.push_str(&format!(", {word}"));
             }
         }
-        let holds: Vec<String> = self.holds.iter().map(Holding::description).collect();
+        let holds: Vec<String> = self.holds.iter().map(Signature::description).collect();
         if holds.is_empty() {
             words.push_str(", empty");
         } else {
@@ -143,10 +143,10 @@ impl Disk {
     }
 
     /// The number of the partition that `held` is; `None` if it is no partition of this disk.
-    pub(crate) fn number_of(&self, held: &Holding) -> Option<u32> {
+    pub(crate) fn number_of(&self, held: &Signature) -> Option<u32> {
         match held.place_on(&self.node) {
-            Place::Partition(number) => Some(number),
-            Place::Whole | Place::Unknown => None,
+            DiskLocation::Partition(number) => Some(number),
+            DiskLocation::Whole | DiskLocation::Unknown => None,
         }
     }
 }
@@ -206,7 +206,7 @@ open_enum! {
 
 /// One thing found on a disk. A device with several signatures is there once for each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holding {
+pub struct Signature {
     /// The kernel's name of the disk, partition or array: `vda1`, `md127`; of a volume, its own name: `vg-root`.
     pub node: String,
     /// Bytes.
@@ -226,7 +226,7 @@ pub struct Holding {
     pub member_of: Option<Group>,
 }
 
-impl Holding {
+impl Signature {
     /// For a person: `vda2: ext4 "root", 31.5 GiB`.
     pub fn description(&self) -> String {
         let kind = match &self.kind {
@@ -258,21 +258,21 @@ impl Holding {
     }
 
     /// Where it is on its disk, which the kernel calls `disk`: `vda` and `vda1`, `nvme0n1` and `nvme0n1p1`.
-    pub(crate) fn place_on(&self, disk: &str) -> Place {
+    pub(crate) fn place_on(&self, disk: &str) -> DiskLocation {
         match self.node.strip_prefix(disk) {
-            Some("") => Place::Whole,
+            Some("") => DiskLocation::Whole,
             Some(rest) => match rest.strip_prefix('p').unwrap_or(rest).parse() {
-                Ok(number) => Place::Partition(number),
-                Err(_) => Place::Unknown,
+                Ok(number) => DiskLocation::Partition(number),
+                Err(_) => DiskLocation::Unknown,
             },
-            None => Place::Unknown,
+            None => DiskLocation::Unknown,
         }
     }
 }
 
 /// Where on its disk something is; the kernel's names change from boot to boot, this does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum DiskLocation {
     /// It is the disk itself.
     Whole,
     /// It is the partition of this number, from 1.

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use named::Named;
+pub use named::NamedLayout;
 
 use crate::base::store_path::StorePath;
 use crate::disk::hardware::Firmware;
@@ -20,19 +20,19 @@ use crate::disk::hardware::Firmware;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Layout {
     Named {
-        name: Named,
+        name: NamedLayout,
         /// Bytes, a multiple of 1 MiB; `None`: no swap.
         swap: Option<u64>,
     },
     /// As the profile writes it under `[disk.devices]`; the same on each firmware that it is for.
     Table(Devices),
     /// The same, laid out by disko's own script, which the release carries.
-    Scripted(Scripted),
+    Scripted(DiskoScript),
 }
 
 /// A table that disko's own script lays out: what is known of it without doing what disko does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scripted {
+pub struct DiskoScript {
     /// Disks by their names, partitions by their labels; sizes and most contents are not known.
     pub devices: Devices,
     /// Names of arrays, volume groups and pools that the script would take for its own wherever it finds them.
@@ -41,7 +41,7 @@ pub struct Scripted {
     pub pools: Vec<String>,
 }
 
-impl Scripted {
+impl DiskoScript {
     /// The program of a script's store path, as disko calls it: it makes all there is, and mounts it.
     pub fn program(script: &StorePath) -> String {
         format!("{script}/bin/disko-format-mount")
@@ -62,12 +62,12 @@ pub struct Devices {
 pub struct DiskLayout {
     /// `main`; partition labels begin with it.
     pub name: String,
-    pub partitions: Vec<Slot>,
+    pub partitions: Vec<LayoutPartition>,
 }
 
 /// A partition as a layout asks for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Slot {
+pub struct LayoutPartition {
     /// `ESP`
     pub name: String,
     /// The GPT name: `disk-main-ESP`.
@@ -184,7 +184,9 @@ pub enum Format {
 impl Layout {
     /// The layout of this name, without swap.
     pub fn named(name: &str) -> Option<Self> {
-        let name = Named::ALL.into_iter().find(|one| one.name() == name)?;
+        let name = NamedLayout::ALL
+            .into_iter()
+            .find(|one| one.name() == name)?;
         Some(Self::Named { name, swap: None })
     }
 
@@ -287,17 +289,17 @@ impl Devices {
         let mut slots = self.disks.iter().flat_map(|disk| &disk.partitions);
         match firmware {
             Firmware::Uefi => {
-                let is_boot = |slot: &Slot| {
+                let is_boot = |slot: &LayoutPartition| {
                     let points = slot.content.as_ref().map(Content::mountpoints);
                     slot.purpose == Purpose::Esp && points.is_some_and(|all| all.contains(&"/boot"))
                 };
-                let lacking = "an EFI system partition on `/boot` (type `EF00`)";
-                (!slots.any(is_boot)).then_some(lacking)
+                let missing_items = "an EFI system partition on `/boot` (type `EF00`)";
+                (!slots.any(is_boot)).then_some(missing_items)
             }
             Firmware::Bios => {
-                let is_core = |slot: &Slot| slot.purpose == Purpose::BiosBoot;
-                let lacking = "a partition for GRUB (type `EF02`, size `1M`)";
-                (!slots.any(is_core)).then_some(lacking)
+                let is_core = |slot: &LayoutPartition| slot.purpose == Purpose::BiosBoot;
+                let missing_items = "a partition for GRUB (type `EF02`, size `1M`)";
+                (!slots.any(is_core)).then_some(missing_items)
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What a machine was seen doing between power-on and joining: marks, and the boots that they make up.
 //!
 //! A mark is made where something happens (a packet, a file, a script) or read out of the journal. Marks of the time
-//! before an agent speaks are worth nobody's fsync and live in a [`Log`]; the rest is in the journal already.
+//! before an agent speaks are worth nobody's fsync and live in a [`BootTrace`]; the rest is in the journal already.
 
 mod boots;
 mod causes;
@@ -17,24 +17,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::arch::Arch;
 use crate::base::timestamp::Timestamp;
-use crate::dhcp::request::Client;
-use crate::install::report::{Outcome, Step};
-use crate::loader::local_boot::Way;
-use crate::machine::event::{Event, Happening};
+use crate::dhcp::request::BootClient;
+use crate::install::report::{InstallStep, StepOutcome};
+use crate::loader::local_boot::LocalBootMethod;
+use crate::machine::event::{Event, EventKind};
 
 pub use boots::{Boot, boots};
 pub use causes::Cause;
-pub use delivery::{Course, Delivery};
-pub use diagnosis::{Diagnosis, Finding, Setting, diagnose};
+pub use delivery::{Delivery, Transfer};
+pub use diagnosis::{Diagnosis, DiagnosisContext, Finding, diagnose};
 
 /// Something that happened in a boot. Names are for good: logs of an older version must stay readable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "mark", rename_all = "kebab-case")]
-pub enum Mark {
+pub enum BootEvent {
     /// An operator wants it installed; whatever it does next is a new boot.
     Ordered,
     /// It asked for something to boot, on UDP 67.
-    Discover { client: Client, arch: Arch },
+    Discover { client: BootClient, arch: Arch },
     /// It took an address, from the server named (options 54 and 50).
     TookAddress {
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,16 +49,20 @@ pub enum Mark {
     /// It was answered on UDP 4011.
     Answered4011 { given: String },
     /// It was not answered.
-    Silence { why: Why, reason: String },
+    Silence { why: NoAnswerReason, reason: String },
     /// It asked TFTP for a file and did not get it.
     NoFile { file: String, reason: String },
     /// A file began to go out.
-    Begun { part: Part, file: String, via: Via },
+    Begun {
+        part: FileRole,
+        file: String,
+        via: TransferProtocol,
+    },
     /// All of it went out.
     Sent {
-        part: Part,
+        part: FileRole,
         file: String,
-        via: Via,
+        via: TransferProtocol,
         bytes: u64,
         millis: u64,
         /// Blocks that had to go out more than once.
@@ -67,9 +71,9 @@ pub enum Mark {
     },
     /// It ended before its end.
     Broken {
-        part: Part,
+        part: FileRole,
         file: String,
-        via: Via,
+        via: TransferProtocol,
         bytes: u64,
         millis: u64,
         #[serde(default)]
@@ -79,7 +83,7 @@ pub enum Mark {
         why: String,
     },
     /// iPXE fetched a script.
-    Script { given: Script },
+    Script { given: IpxeScript },
     /// Somebody asked for a file in its name, from an address that is not known to be its own.
     Unproven { from: Ipv4Addr, file: String },
     /// An agent holds the ticket.
@@ -91,11 +95,14 @@ pub enum Mark {
     /// An operator said so; the machine will ask again.
     Confirmed,
     /// A step of the installation begins.
-    Step { step: Step },
+    Step { step: InstallStep },
     /// A step begins again after something passing.
-    Retried { step: Step, cause: String },
+    Retried { step: InstallStep, cause: String },
     /// The attempt is over.
-    Failed { step: Step, causes: Vec<String> },
+    Failed {
+        step: InstallStep,
+        causes: Vec<String>,
+    },
     /// The agent says that the disk is done.
     Installed,
     /// No further attempt is made.
@@ -111,7 +118,7 @@ pub enum Mark {
 /// Why a machine was not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Why {
+pub enum NoAnswerReason {
     /// Nobody enrolled it.
     Stranger,
     /// It is to boot its own disk.
@@ -131,7 +138,7 @@ pub enum Why {
 /// What a file is in a boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Part {
+pub enum FileRole {
     Loader,
     Kernel,
     Initrd,
@@ -141,7 +148,7 @@ pub enum Part {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Via {
+pub enum TransferProtocol {
     Tftp,
     Http,
     #[serde(other)]
@@ -151,7 +158,7 @@ pub enum Via {
 /// Which script iPXE got.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "script", rename_all = "kebab-case")]
-pub enum Script {
+pub enum IpxeScript {
     /// The installer, with its ticket.
     Installer,
     /// The installer, to tell what is in the machine.
@@ -162,7 +169,7 @@ pub enum Script {
     Disk {
         reason: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        way: Option<Way>,
+        way: Option<LocalBootMethod>,
     },
     #[serde(other)]
     Unknown,
@@ -181,7 +188,7 @@ pub(crate) enum Phase {
     Up,
 }
 
-impl Mark {
+impl BootEvent {
     pub(crate) fn phase(&self) -> Phase {
         match self {
             Self::Ordered => Phase::Ordered,
@@ -196,8 +203,8 @@ impl Mark {
             Self::NoFile { .. } => Phase::Loader,
             Self::Begun { part, .. } | Self::Sent { part, .. } | Self::Broken { part, .. } => {
                 match part {
-                    Part::Loader | Part::Unknown => Phase::Loader,
-                    Part::Kernel | Part::Initrd => Phase::Image,
+                    FileRole::Loader | FileRole::Unknown => Phase::Loader,
+                    FileRole::Kernel | FileRole::Initrd => Phase::Image,
                 }
             }
             Self::Script { .. } => Phase::Script,
@@ -234,80 +241,80 @@ impl Mark {
     /// What the journal says of a boot.
     pub fn of(event: &Event) -> Option<Self> {
         Some(match &event.what {
-            Happening::Enrolled { .. } | Happening::Reimaged { .. } => Self::Ordered,
-            Happening::Claimed { .. } => Self::Claimed,
-            Happening::Discovered { .. } => Self::Discovered,
-            Happening::Waits { .. } => Self::Waits,
-            Happening::Confirmed { .. } => Self::Confirmed,
-            Happening::Reported { report } => {
+            EventKind::Enrolled { .. } | EventKind::Reimaged { .. } => Self::Ordered,
+            EventKind::Claimed { .. } => Self::Claimed,
+            EventKind::Discovered { .. } => Self::Discovered,
+            EventKind::Waits { .. } => Self::Waits,
+            EventKind::Confirmed { .. } => Self::Confirmed,
+            EventKind::Reported { report } => {
                 let step = report.step;
                 match &report.outcome {
-                    Outcome::Started => Self::Step { step },
-                    Outcome::Retry { cause, .. } => Self::Retried {
+                    StepOutcome::Started => Self::Step { step },
+                    StepOutcome::Retry { cause, .. } => Self::Retried {
                         step,
                         cause: cause.clone(),
                     },
-                    Outcome::Failed { causes } => Self::Failed {
+                    StepOutcome::Failed { causes } => Self::Failed {
                         step,
                         causes: causes.clone(),
                     },
                     // The beginning of the next step says it.
-                    Outcome::Done
-                    | Outcome::Progress { .. }
-                    | Outcome::Warning { .. }
-                    | Outcome::Unknown => return None,
+                    StepOutcome::Done
+                    | StepOutcome::Progress { .. }
+                    | StepOutcome::Warning { .. }
+                    | StepOutcome::Unknown => return None,
                 }
             }
-            Happening::Installed { .. } => Self::Installed,
-            Happening::GaveUp { reason } => Self::GaveUp {
+            EventKind::Installed { .. } => Self::Installed,
+            EventKind::GaveUp { reason } => Self::GaveUp {
                 reason: reason.clone(),
             },
-            Happening::Booted { generation } => Self::Booted {
+            EventKind::Booted { generation } => Self::Booted {
                 generation: generation.number,
             },
-            Happening::Joined { .. } => Self::Joined,
-            Happening::Seen { .. }
-            | Happening::Forgotten { .. }
-            | Happening::Attempt { .. }
-            | Happening::Reached { .. }
-            | Happening::Served { .. }
-            | Happening::Discovering
-            | Happening::Inventoried { .. }
-            | Happening::Planned { .. }
-            | Happening::BootOrder { .. }
-            | Happening::LeftToDisk { .. }
-            | Happening::CameBack { .. }
-            | Happening::Sealed { .. }
-            | Happening::Received
-            | Happening::DiskKeyMade { .. }
-            | Happening::Unlocked { .. }
-            | Happening::KeyShown { .. }
-            | Happening::Refused { .. }
-            | Happening::Released { .. }
-            | Happening::InstallerPublished { .. }
-            | Happening::Pruned { .. }
-            | Happening::Followed { .. }
-            | Happening::PoolExhausted { .. }
-            | Happening::PoolRecovered { .. }
-            | Happening::AddressInUse { .. }
-            | Happening::AddressDeclined { .. } => return None,
+            EventKind::Joined { .. } => Self::Joined,
+            EventKind::Seen { .. }
+            | EventKind::Forgotten { .. }
+            | EventKind::Attempt { .. }
+            | EventKind::Reached { .. }
+            | EventKind::Served { .. }
+            | EventKind::Discovering
+            | EventKind::Inventoried { .. }
+            | EventKind::Planned { .. }
+            | EventKind::BootOrder { .. }
+            | EventKind::LeftToDisk { .. }
+            | EventKind::CameBack { .. }
+            | EventKind::Sealed { .. }
+            | EventKind::Received
+            | EventKind::DiskKeyMade { .. }
+            | EventKind::Unlocked { .. }
+            | EventKind::KeyShown { .. }
+            | EventKind::Refused { .. }
+            | EventKind::ReleasePublished { .. }
+            | EventKind::InstallerPublished { .. }
+            | EventKind::Pruned { .. }
+            | EventKind::Followed { .. }
+            | EventKind::PoolExhausted { .. }
+            | EventKind::PoolRecovered { .. }
+            | EventKind::AddressInUse { .. }
+            | EventKind::AddressDeclined { .. } => return None,
         })
     }
 }
 
 /// A mark, and when; what is said over and over is one note.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Note {
+pub struct TraceEntry {
     pub at: Timestamp,
     /// When it was said last.
     pub last: Timestamp,
     pub times: u32,
     #[serde(flatten)]
-    pub mark: Mark,
+    pub mark: BootEvent,
 }
 
-impl Note {
-    pub fn once(at: Timestamp, mark: Mark) -> Self {
+impl TraceEntry {
+    pub fn once(at: Timestamp, mark: BootEvent) -> Self {
         Self {
             at,
             last: at,
@@ -319,12 +326,12 @@ impl Note {
 
 /// What one network card was seen doing, before and beside what the journal says.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Log {
+pub struct BootTrace {
     /// Oldest first.
-    pub notes: Vec<Note>,
+    pub notes: Vec<TraceEntry>,
 }
 
-impl Log {
+impl BootTrace {
     /// Notes that are kept: a boot makes about twenty.
     pub const MOST: usize = 160;
 
@@ -336,10 +343,10 @@ impl Log {
 
     /// Takes a mark down; false if it only says once more what was said. Firmware that asks all night is one note
     /// and a number; but what the machine did before `since`, when it came into its state, was another boot.
-    pub fn note(&mut self, at: Timestamp, since: Timestamp, mut mark: Mark) -> bool {
+    pub fn note(&mut self, at: Timestamp, since: Timestamp, mut mark: BootEvent) -> bool {
         mark.shorten(Self::TEXT);
         let (phase, unproven) = (mark.phase(), mark.is_unproven());
-        let alike = |note: &&mut Note| note.mark.is_unproven() == unproven;
+        let alike = |note: &&mut TraceEntry| note.mark.is_unproven() == unproven;
         let recent = self
             .notes
             .iter_mut()
@@ -362,7 +369,7 @@ impl Log {
         } else if self.notes.len() >= Self::MOST {
             self.notes.remove(0);
         }
-        self.notes.push(Note::once(at, mark));
+        self.notes.push(TraceEntry::once(at, mark));
         true
     }
 
@@ -372,7 +379,7 @@ impl Log {
     }
 }
 
-impl Mark {
+impl BootEvent {
     fn shorten(&mut self, most: usize) {
         let text = match self {
             Self::Answered { given: text }
@@ -382,7 +389,7 @@ impl Mark {
             | Self::Sent { file: text, .. }
             | Self::Unproven { file: text, .. }
             | Self::Script {
-                given: Script::Disk { reason: text, .. },
+                given: IpxeScript::Disk { reason: text, .. },
             } => vec![text],
             Self::NoFile { file, reason } => vec![file, reason],
             Self::Broken { file, why, .. } => vec![file, why],

@@ -9,16 +9,20 @@ mod files;
 mod host;
 mod network;
 
-pub use branch::{Branch, branch};
-pub use files::{Cached, Image, ImageFile, Loader, cache, hosts, images, loaders};
-pub use host::{Clock, Cluster, ONE_TOKEN, Space, TWO_TOKENS, clock, cluster, space, store};
-pub use network::{Door, FirewallDoor, Interface, Others, firewall, lan, others, ports};
+pub use branch::{FollowedBranch, branch};
+pub use files::{BootImageFiles, Cached, FileFacts, LoaderFile, cache, hosts, images, loaders};
+pub use host::{
+    KubernetesApi, ONE_TOKEN, StateSpace, TWO_TOKENS, WallClock, clock, cluster, space, store,
+};
+pub use network::{
+    FirewalledPort, OtherServersReport, ServedInterface, ServicePort, firewall, lan, others, ports,
+};
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
     pub name: String,
-    pub verdict: Verdict,
+    pub verdict: CheckResult,
     /// What was found, one line each.
     pub what: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -28,7 +32,7 @@ pub struct Check {
 /// From good to bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
+pub enum CheckResult {
     Ok,
     /// It could not be found out.
     Unknown,
@@ -38,7 +42,7 @@ pub enum Verdict {
     Problem,
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for CheckResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Ok => "ok",
@@ -53,7 +57,7 @@ impl Check {
     pub fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
-            verdict: Verdict::Ok,
+            verdict: CheckResult::Ok,
             what: Vec::new(),
             tips: Vec::new(),
         }
@@ -61,12 +65,12 @@ impl Check {
 
     #[must_use]
     pub fn found(self, what: impl Into<String>) -> Self {
-        self.judged(Verdict::Ok, what)
+        self.judged(CheckResult::Ok, what)
     }
 
     /// Adds a finding; the worst of them is the verdict.
     #[must_use]
-    pub fn judged(mut self, verdict: Verdict, what: impl Into<String>) -> Self {
+    pub fn judged(mut self, verdict: CheckResult, what: impl Into<String>) -> Self {
         self.verdict = self.verdict.max(verdict);
         self.what.push(what.into());
         self

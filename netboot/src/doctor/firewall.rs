@@ -19,7 +19,7 @@ pub enum Protocol {
 
 /// A packet that must come in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Knock {
+pub struct ProbePacket {
     pub protocol: Protocol,
     /// The port it is for.
     pub port: u16,
@@ -38,7 +38,7 @@ pub struct Knock {
 
 /// Whether it gets in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum Admittance {
     Open,
     /// And what stops it.
     Closed(String),
@@ -49,27 +49,27 @@ pub enum Answer {
 /// All rules that a packet to this host meets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ruleset {
-    chains: BTreeMap<String, Vec<Rule>>,
+    chains: BTreeMap<String, Vec<FirewallRule>>,
     /// Where packets enter. Each chain must let them pass.
-    entries: Vec<Entry>,
+    entries: Vec<EntryChain>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Entry {
+struct EntryChain {
     chain: String,
     /// Whether what comes to the end of the chain is let in.
     accepts: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Rule {
+struct FirewallRule {
     /// All of them must hold.
-    tests: Vec<Test>,
-    verdict: Option<Verdict>,
+    tests: Vec<RuleMatch>,
+    verdict: Option<RuleVerdict>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Verdict {
+enum RuleVerdict {
     Accept,
     Drop,
     Return,
@@ -81,7 +81,7 @@ enum Verdict {
 
 /// What a rule asks of a packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Test {
+enum RuleMatch {
     /// The name, or its beginning if that is followed by `*`.
     Interface(String),
     Protocol(Protocol),
@@ -97,16 +97,16 @@ enum Test {
     To(Ipv4Addr, u8),
     Always,
     Never,
-    Not(Box<Test>),
-    All(Vec<Test>),
-    Any(Vec<Test>),
+    Not(Box<RuleMatch>),
+    All(Vec<RuleMatch>),
+    Any(Vec<RuleMatch>),
     /// Something that nobody here knows, by its name.
     Unclear(String),
 }
 
 /// What may become of a packet in a chain.
 #[derive(Debug, Clone, Default)]
-struct Fate {
+struct ChainOutcome {
     /// It may be let in.
     accepted: bool,
     /// It may be dropped, by which chain.
@@ -126,22 +126,22 @@ impl Ruleset {
         self
     }
 
-    pub fn admits(&self, knock: &Knock) -> Answer {
+    pub fn admits(&self, packet: &ProbePacket) -> Admittance {
         let mut doubt = None;
         for entry in &self.entries {
             let mut unclear = None;
-            let mut fate = self.walk(&entry.chain, knock, DEEPEST, &mut unclear);
-            if fate.passed {
+            let mut action = self.walk(&entry.chain, packet, DEEPEST, &mut unclear);
+            if action.passed {
                 match entry.accepts {
-                    true => fate.accepted = true,
+                    true => action.accepted = true,
                     false => {
                         let policy = || format!("nothing in `{}` accepts it", entry.chain);
-                        fate.dropped.get_or_insert_with(policy);
+                        action.dropped.get_or_insert_with(policy);
                     }
                 }
             }
-            match (fate.accepted, fate.dropped) {
-                (false, Some(by)) => return Answer::Closed(by),
+            match (action.accepted, action.dropped) {
+                (false, Some(by)) => return Admittance::Closed(by),
                 (true, None) => {}
                 _ => {
                     let unknown = || format!("`{}` has rules that nobody here knows", entry.chain);
@@ -149,112 +149,119 @@ impl Ruleset {
                 }
             }
         }
-        doubt.map_or(Answer::Open, Answer::Unclear)
+        doubt.map_or(Admittance::Open, Admittance::Unclear)
     }
 
-    fn walk(&self, chain: &str, knock: &Knock, depth: u32, doubt: &mut Option<String>) -> Fate {
-        let mut fate = Fate::default();
+    fn walk(
+        &self,
+        chain: &str,
+        packet: &ProbePacket,
+        depth: u32,
+        doubt: &mut Option<String>,
+    ) -> ChainOutcome {
+        let mut action = ChainOutcome::default();
         let Some(rules) = self.chains.get(chain).filter(|_| depth > 0) else {
             doubt.get_or_insert_with(|| format!("the chain `{chain}` cannot be followed"));
-            return Fate {
+            return ChainOutcome {
                 accepted: true,
                 dropped: Some(format!("`{chain}`")),
                 passed: true,
             };
         };
         for rule in rules {
-            let holds = rule.holds(knock);
+            let holds = rule.holds(packet);
             let (Some(verdict), true) = (&rule.verdict, holds != Some(false)) else {
                 continue;
             };
             if holds.is_none() {
-                let what = rule.tests.iter().find_map(|t| t.unknown(knock));
+                let what = rule.tests.iter().find_map(|t| t.unknown(packet));
                 let what = what.unwrap_or_default();
                 doubt.get_or_insert_with(|| format!("a rule of `{chain}` depends on {what}"));
             }
             // Whether the packet certainly goes no further in this chain, if the rule holds.
             let ends = match verdict {
-                Verdict::Accept => {
-                    fate.accepted = true;
+                RuleVerdict::Accept => {
+                    action.accepted = true;
                     true
                 }
-                Verdict::Drop => {
-                    fate.dropped
+                RuleVerdict::Drop => {
+                    action
+                        .dropped
                         .get_or_insert_with(|| format!("`{chain}` drops it"));
                     true
                 }
-                Verdict::Return => {
-                    fate.passed = true;
+                RuleVerdict::Return => {
+                    action.passed = true;
                     true
                 }
-                Verdict::Jump(to) | Verdict::Goto(to) => {
-                    let inner = self.walk(to, knock, depth - 1, doubt);
-                    fate.accepted |= inner.accepted;
-                    fate.dropped = fate.dropped.or(inner.dropped);
-                    let leaves = matches!(verdict, Verdict::Goto(_));
-                    fate.passed |= inner.passed && leaves;
+                RuleVerdict::Jump(to) | RuleVerdict::Goto(to) => {
+                    let inner = self.walk(to, packet, depth - 1, doubt);
+                    action.accepted |= inner.accepted;
+                    action.dropped = action.dropped.or(inner.dropped);
+                    let leaves = matches!(verdict, RuleVerdict::Goto(_));
+                    action.passed |= inner.passed && leaves;
                     leaves || !inner.passed
                 }
-                Verdict::Unclear(what) => {
+                RuleVerdict::Unclear(what) => {
                     doubt.get_or_insert_with(|| format!("`{chain}` hands it to {what}"));
-                    fate.accepted = true;
-                    fate.dropped.get_or_insert_with(|| format!("`{chain}`"));
+                    action.accepted = true;
+                    action.dropped.get_or_insert_with(|| format!("`{chain}`"));
                     true
                 }
             };
             if ends && holds == Some(true) {
-                return fate;
+                return action;
             }
         }
-        fate.passed = true;
-        fate
+        action.passed = true;
+        action
     }
 }
 
-impl Rule {
-    fn holds(&self, knock: &Knock) -> Option<bool> {
-        all(self.tests.iter().map(|test| test.holds(knock)))
+impl FirewallRule {
+    fn holds(&self, packet: &ProbePacket) -> Option<bool> {
+        all(self.tests.iter().map(|test| test.holds(packet)))
     }
 }
 
-impl Test {
+impl RuleMatch {
     /// Nothing where it cannot be told.
-    fn holds(&self, knock: &Knock) -> Option<bool> {
+    fn holds(&self, packet: &ProbePacket) -> Option<bool> {
         match self {
             Self::Always => Some(true),
             Self::Never => Some(false),
             Self::Unclear(_) => None,
-            Self::Not(test) => test.holds(knock).map(|holds| !holds),
-            Self::All(tests) => all(tests.iter().map(|test| test.holds(knock))),
+            Self::Not(test) => test.holds(packet).map(|holds| !holds),
+            Self::All(tests) => all(tests.iter().map(|test| test.holds(packet))),
             Self::Any(tests) => {
-                all(tests.iter().map(|t| t.holds(knock).map(|h| !h))).map(|none| !none)
+                all(tests.iter().map(|t| t.holds(packet).map(|h| !h))).map(|none| !none)
             }
             Self::Interface(name) => Some(match name.strip_suffix('*') {
-                Some(beginning) => knock.interface.starts_with(beginning),
-                None => knock.interface == *name,
+                Some(beginning) => packet.interface.starts_with(beginning),
+                None => packet.interface == *name,
             }),
-            Self::Protocol(protocol) => Some(knock.protocol == *protocol),
-            Self::Port(ports) => Some(ports.contains(&knock.port)),
-            Self::FromPort(ports) => match knock.from_port {
+            Self::Protocol(protocol) => Some(packet.protocol == *protocol),
+            Self::Port(ports) => Some(ports.contains(&packet.port)),
+            Self::FromPort(ports) => match packet.from_port {
                 Some(port) => Some(ports.contains(&port)),
                 None if *ports == (0..=u16::MAX) => Some(true),
                 None => None,
             },
             Self::State(word) => Some(match word.as_str() {
-                "new" => !knock.established,
-                "established" => knock.established,
+                "new" => !packet.established,
+                "established" => packet.established,
                 _ => false,
             }),
             Self::Kind(kind) => Some(match kind.as_str() {
-                "broadcast" => knock.broadcast,
-                "unicast" | "host" | "local" => !knock.broadcast,
+                "broadcast" => packet.broadcast,
+                "unicast" | "host" | "local" => !packet.broadcast,
                 _ => false,
             }),
-            Self::From(network, prefix) => from(knock, *network, *prefix),
+            Self::From(network, prefix) => from(packet, *network, *prefix),
             Self::To(network, prefix) => {
-                let to = match knock.broadcast {
+                let to = match packet.broadcast {
                     true => Ipv4Addr::BROADCAST,
-                    false => knock.address,
+                    false => packet.address,
                 };
                 Some(same(to, *network, *prefix))
             }
@@ -262,13 +269,13 @@ impl Test {
     }
 
     /// What it is that cannot be told.
-    fn unknown(&self, knock: &Knock) -> Option<String> {
+    fn unknown(&self, packet: &ProbePacket) -> Option<String> {
         match self {
             Self::Unclear(what) => Some(what.clone()),
-            Self::Not(test) => test.unknown(knock),
-            Self::All(tests) | Self::Any(tests) => tests.iter().find_map(|t| t.unknown(knock)),
-            Self::FromPort(_) if self.holds(knock).is_none() => Some("the source port".to_owned()),
-            Self::From(..) if self.holds(knock).is_none() => Some("the source address".to_owned()),
+            Self::Not(test) => test.unknown(packet),
+            Self::All(tests) | Self::Any(tests) => tests.iter().find_map(|t| t.unknown(packet)),
+            Self::FromPort(_) if self.holds(packet).is_none() => Some("the source port".to_owned()),
+            Self::From(..) if self.holds(packet).is_none() => Some("the source address".to_owned()),
             _ => None,
         }
     }
@@ -288,13 +295,13 @@ fn all(holds: impl Iterator<Item = Option<bool>>) -> Option<bool> {
 }
 
 /// Machines of the LAN have any address of it; one that has none yet says 0.0.0.0.
-fn from(knock: &Knock, network: Ipv4Addr, prefix: u8) -> Option<bool> {
-    if knock.broadcast {
+fn from(packet: &ProbePacket, network: Ipv4Addr, prefix: u8) -> Option<bool> {
+    if packet.broadcast {
         return Some(same(Ipv4Addr::UNSPECIFIED, network, prefix));
     }
-    if !same(knock.address, network, prefix.min(knock.prefix)) {
+    if !same(packet.address, network, prefix.min(packet.prefix)) {
         Some(false)
-    } else if prefix <= knock.prefix {
+    } else if prefix <= packet.prefix {
         Some(true)
     } else {
         None

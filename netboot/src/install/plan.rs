@@ -14,7 +14,7 @@ mod stack;
 use serde::{Deserialize, Serialize};
 
 pub use command::{Arg, Input, KEY_FROM_STDIN, PlannedCommand, quoted};
-pub use make::{Order, plan};
+pub use make::{PlanOrder, plan};
 
 use crate::base::name::{HostName, SystemName};
 use crate::base::store_path::StorePath;
@@ -62,7 +62,7 @@ pub struct Plan {
     #[serde(default)]
     pub commands: Vec<PlannedCommand>,
     pub release: PlannedRelease,
-    pub cache: Cache,
+    pub cache: Substituter,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub k3s: Option<K3s>,
 }
@@ -71,7 +71,8 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeenDisk {
     pub disk: Disk,
-    pub fate: Fate,
+    #[serde(rename = "fate")]
+    pub action: DiskAction,
     /// In words: `holds 8.0 GiB, less than min-size`.
     pub why: String,
 }
@@ -79,7 +80,7 @@ pub struct SeenDisk {
 /// What becomes of a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Fate {
+pub enum DiskAction {
     /// Chosen, and written to.
     Written,
     /// Named by `keep`: never opened for writing, whatever `select` says.
@@ -210,7 +211,7 @@ pub struct PlannedRelease {
 
 /// Where the release is copied from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cache {
+pub struct Substituter {
     /// `http://10.77.0.1:8080/cache`
     pub url: String,
     /// `name:base64`, the only key the agent trusts.

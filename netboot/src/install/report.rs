@@ -14,7 +14,7 @@ pub(crate) const CAUSE: usize = 2 << 10;
 /// The install, step by step; the order here is the order of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Step {
+pub enum InstallStep {
     Claim,
     Plan,
     TearDown,
@@ -30,7 +30,7 @@ pub enum Step {
     Unknown,
 }
 
-impl Step {
+impl InstallStep {
     pub const ALL: [Self; 10] = [
         Self::Claim,
         Self::Plan,
@@ -71,7 +71,7 @@ impl Step {
 }
 
 /// As in JSON and on command lines: `tear-down`.
-impl fmt::Display for Step {
+impl fmt::Display for InstallStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Claim => "claim",
@@ -92,7 +92,7 @@ impl fmt::Display for Step {
 /// What happened in a step. `Done` and `Failed` end it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Outcome {
+pub enum StepOutcome {
     Started,
     /// Bytes done of bytes in all. May be lost; is not kept.
     Progress {
@@ -121,8 +121,8 @@ pub enum Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     pub number: u64,
-    pub step: Step,
-    pub outcome: Outcome,
+    pub step: InstallStep,
+    pub outcome: StepOutcome,
 }
 
 impl Report {
@@ -131,14 +131,14 @@ impl Report {
     pub fn in_short(&self) -> Self {
         let short = |cause: &String| cut(cause, CAUSE);
         let outcome = match &self.outcome {
-            Outcome::Retry { attempt, cause } => Outcome::Retry {
+            StepOutcome::Retry { attempt, cause } => StepOutcome::Retry {
                 attempt: *attempt,
                 cause: short(cause),
             },
-            Outcome::Warning { causes } => Outcome::Warning {
+            StepOutcome::Warning { causes } => StepOutcome::Warning {
                 causes: causes.iter().take(CAUSES).map(short).collect(),
             },
-            Outcome::Failed { causes } => Outcome::Failed {
+            StepOutcome::Failed { causes } => StepOutcome::Failed {
                 causes: causes.iter().take(CAUSES).map(short).collect(),
             },
             other => other.clone(),
@@ -149,14 +149,14 @@ impl Report {
 
 /// Where an attempt stands: the fold of its reports.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Progress {
+pub struct InstallProgress {
     /// The highest report number folded in.
     pub number: u64,
-    pub step: Option<Step>,
-    pub outcome: Option<Outcome>,
+    pub step: Option<InstallStep>,
+    pub outcome: Option<StepOutcome>,
 }
 
-impl Progress {
+impl InstallProgress {
     /// Takes in a report; false if it was a repeat or came too late to matter.
     pub fn fold(&mut self, report: &Report) -> bool {
         if report.number <= self.number || self.ended() {
@@ -172,14 +172,14 @@ impl Progress {
 
     /// Whether the attempt failed: later reports of it do not count.
     pub fn ended(&self) -> bool {
-        matches!(self.outcome, Some(Outcome::Failed { .. }))
+        matches!(self.outcome, Some(StepOutcome::Failed { .. }))
     }
 
     /// Whether the agent has reported that `step` is done.
-    pub fn finished(&self, step: Step) -> bool {
+    pub fn finished(&self, step: InstallStep) -> bool {
         match (self.step, &self.outcome) {
-            (Some(now), _) if now > step && now != Step::Unknown => true,
-            (Some(now), Some(Outcome::Done)) => now == step,
+            (Some(now), _) if now > step && now != InstallStep::Unknown => true,
+            (Some(now), Some(StepOutcome::Done)) => now == step,
             _ => false,
         }
     }
@@ -206,13 +206,13 @@ mod tests {
         let report: Report = serde_json::from_str(json).expect("survives");
         assert_eq!(
             (report.step, report.outcome),
-            (Step::Unknown, Outcome::Unknown)
+            (InstallStep::Unknown, StepOutcome::Unknown)
         );
     }
 
     #[test]
     fn steps_print_as_they_are_written_in_json() {
-        for step in Step::ALL {
+        for step in InstallStep::ALL {
             assert_eq!(
                 serde_json::to_string(&step).expect("writes"),
                 format!("\"{step}\"")
@@ -222,13 +222,13 @@ mod tests {
 
     fn reports() -> impl Strategy<Value = Vec<Report>> {
         let outcome = prop_oneof![
-            Just(Outcome::Started),
-            (0..9u64).prop_map(|done| Outcome::Progress { done, total: 9 }),
-            Just(Outcome::Done),
+            Just(StepOutcome::Started),
+            (0..9u64).prop_map(|done| StepOutcome::Progress { done, total: 9 }),
+            Just(StepOutcome::Done),
         ];
         let report = (1..20u64, 0..10usize, outcome).prop_map(|(number, step, outcome)| Report {
             number,
-            step: Step::ALL[step],
+            step: InstallStep::ALL[step],
             outcome,
         });
         // One report per number: a repeat is the same report. A failure is the last that an agent says.
@@ -237,8 +237,8 @@ mod tests {
             let numbered = all.into_iter().map(|(number, r)| Report { number, ..r });
             let end = failed.map(|step| Report {
                 number: 20,
-                step: Step::ALL[step],
-                outcome: Outcome::Failed {
+                step: InstallStep::ALL[step],
+                outcome: StepOutcome::Failed {
                     causes: vec!["it broke".to_owned()],
                 },
             });
@@ -249,15 +249,15 @@ mod tests {
     proptest! {
         #[test]
         fn any_order_with_repeats_gives_the_same_progress(mut all in reports(), seed: u64) {
-            let mut straight = Progress::default();
+            let mut straight = InstallProgress::default();
             all.iter().for_each(|r| { straight.fold(r); });
             let n = all.len().max(1);
             all.extend_from_within(..);
             all.rotate_left(usize::try_from(seed % n as u64).unwrap_or(0));
             all.reverse();
-            let mut crooked = Progress::default();
+            let mut crooked = InstallProgress::default();
             all.iter().for_each(|r| { crooked.fold(r); });
-            let failed = all.iter().any(|r| matches!(r.outcome, Outcome::Failed { .. }));
+            let failed = all.iter().any(|r| matches!(r.outcome, StepOutcome::Failed { .. }));
             prop_assert_eq!(straight.ended(), failed);
             prop_assert_eq!(straight, crooked);
         }

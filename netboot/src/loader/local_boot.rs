@@ -14,7 +14,7 @@ use crate::base::arch::Arch;
 /// Who reads the script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Loader {
+pub enum BootLoader {
     IpxeBios,
     IpxeUefi,
     Grub,
@@ -26,7 +26,7 @@ pub enum Loader {
 /// How a loader leaves for the disk. Names are for good: they stand in the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Way {
+pub enum LocalBootMethod {
     /// BIOS: the boot sector of the disk that BIOS calls 0x80.
     FirstDisk,
     /// BIOS: the boot sector of disk 0x81, where the installed disk is not the first.
@@ -43,7 +43,7 @@ pub enum Way {
     Unknown,
 }
 
-impl Loader {
+impl BootLoader {
     /// iPXE, by what it says of its platform (`${platform}`), or else by what the machine's packets said.
     pub fn ipxe(platform: Option<&str>, arch: Option<Arch>) -> Self {
         match (platform, arch) {
@@ -55,23 +55,35 @@ impl Loader {
 
     /// In the order in which they are tried. iPXE finds local disks on UEFI since March 2024; an older one can only
     /// end.
-    pub fn ways(self) -> &'static [Way] {
+    pub fn ways(self) -> &'static [LocalBootMethod] {
         match self {
-            Self::IpxeBios => &[Way::FirstDisk, Way::NextEntry, Way::SecondDisk],
-            Self::IpxeUefi => &[Way::NextEntry, Way::EspLoader, Way::Done],
-            Self::Grub => &[Way::EspLoader, Way::NextEntry],
-            Self::UBoot => &[Way::LocalCommand],
-            Self::Unknown => &[Way::NextEntry],
+            Self::IpxeBios => &[
+                LocalBootMethod::FirstDisk,
+                LocalBootMethod::NextEntry,
+                LocalBootMethod::SecondDisk,
+            ],
+            Self::IpxeUefi => &[
+                LocalBootMethod::NextEntry,
+                LocalBootMethod::EspLoader,
+                LocalBootMethod::Done,
+            ],
+            Self::Grub => &[LocalBootMethod::EspLoader, LocalBootMethod::NextEntry],
+            Self::UBoot => &[LocalBootMethod::LocalCommand],
+            Self::Unknown => &[LocalBootMethod::NextEntry],
         }
     }
 
     /// The way to try next with a machine, by what is known of it. When every way has failed, the ways are tried in
     /// turn again, beginning after `last`, which just led back to the network.
-    pub fn way(self, known: Option<&LocalBoot>, last: Option<Way>) -> Way {
+    pub fn way(
+        self,
+        known: Option<&LocalBootHistory>,
+        last: Option<LocalBootMethod>,
+    ) -> LocalBootMethod {
         let known = known.filter(|known| known.loader == self);
-        let failed = |way: Way| known.is_some_and(|known| known.failed.contains(&way));
+        let failed = |way: LocalBootMethod| known.is_some_and(|known| known.failed.contains(&way));
         let mut ways = self.ways().iter().copied();
-        let first = ways.clone().next().unwrap_or(Way::NextEntry);
+        let first = ways.clone().next().unwrap_or(LocalBootMethod::NextEntry);
         let worked = known.and_then(|known| known.works);
         let mut open = worked.into_iter().chain(ways.clone());
         open.find(|way| !failed(*way)).unwrap_or_else(|| {
@@ -82,7 +94,7 @@ impl Loader {
 }
 
 /// `iPXE on UEFI`
-impl fmt::Display for Loader {
+impl fmt::Display for BootLoader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::IpxeBios => "iPXE on BIOS",
@@ -95,7 +107,7 @@ impl fmt::Display for Loader {
 }
 
 /// The end of a sentence that has "by way of" before it.
-impl fmt::Display for Way {
+impl fmt::Display for LocalBootMethod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::FirstDisk => "the first disk's boot sector",
@@ -111,13 +123,13 @@ impl fmt::Display for Way {
 
 /// A way that a machine was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Left {
-    pub loader: Loader,
-    pub way: Way,
+pub struct Departure {
+    pub loader: BootLoader,
+    pub way: LocalBootMethod,
 }
 
 /// `the firmware's next boot entry (iPXE on UEFI)`
-impl fmt::Display for Left {
+impl fmt::Display for Departure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.way, self.loader)
     }
@@ -125,20 +137,20 @@ impl fmt::Display for Left {
 
 /// What is known of a machine's ways to its disk: kept with the machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LocalBoot {
+pub struct LocalBootHistory {
     /// The loader that this was learnt with. It does not hold for another loader.
-    pub loader: Loader,
+    pub loader: BootLoader,
     /// The way that the installed system came up by last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub works: Option<Way>,
+    pub works: Option<LocalBootMethod>,
     /// The ways that led back to the network since the last time that one worked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub failed: Vec<Way>,
+    pub failed: Vec<LocalBootMethod>,
 }
 
-impl LocalBoot {
+impl LocalBootHistory {
     /// After the installed system came up by this way.
-    pub fn worked(left: Left) -> Self {
+    pub fn worked(left: Departure) -> Self {
         Self {
             loader: left.loader,
             works: Some(left.way),
@@ -147,7 +159,7 @@ impl LocalBoot {
     }
 
     /// After this way led back to the network.
-    pub fn came_back(before: Option<&Self>, left: Left) -> Self {
+    pub fn came_back(before: Option<&Self>, left: Departure) -> Self {
         let fresh = || Self {
             loader: left.loader,
             works: None,

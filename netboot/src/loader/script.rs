@@ -8,10 +8,10 @@
 //! | [`extlinux`] | U-Boot |
 //! | [`raspberry_pi`] | the ROM and firmware of a Raspberry Pi |
 
-use crate::base::address::Address;
+use crate::base::address::ApplianceAddress;
 use crate::base::mac::Mac;
 use crate::base::token::Ticket;
-use crate::loader::local_boot::Way;
+use crate::loader::local_boot::LocalBootMethod;
 
 pub mod extlinux;
 pub mod grub;
@@ -20,12 +20,12 @@ pub mod raspberry_pi;
 
 /// What a machine boots. Every language says the same of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Entry {
+pub enum BootTarget {
     Installer(Installer),
     /// Its own disk, by this way, and the reason.
     Disk {
         why: String,
-        way: Way,
+        way: LocalBootMethod,
     },
     /// How to enroll it; asks again, and boots the disk after ten minutes.
     Wait,
@@ -36,13 +36,13 @@ pub enum Entry {
 pub struct Installer {
     /// What the machine is called on its screen.
     pub title: String,
-    pub image: Image,
-    pub errand: Errand,
+    pub image: BootImage,
+    pub mode: InstallerMode,
 }
 
 /// What the installer does with the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Errand {
+pub enum InstallerMode {
     /// Installs it, once, with this ticket.
     Install(Ticket),
     /// Tells the appliance the hardware, and writes to no disk.
@@ -59,33 +59,33 @@ impl Installer {
     /// For the machine's screen.
     fn doing(&self, mac: Mac) -> String {
         let title = screen_text(&self.title);
-        match self.errand {
-            Errand::Install(_) => format!("Installing {title} ({mac})"),
-            Errand::Discover => format!("Looking at {mac}, without writing to its disks"),
+        match self.mode {
+            InstallerMode::Install(_) => format!("Installing {title} ({mac})"),
+            InstallerMode::Discover => format!("Looking at {mac}, without writing to its disks"),
         }
     }
 }
 
 /// An entry for one machine: what each language writes down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Script<'a> {
-    pub address: &'a Address,
+pub struct BootScript<'a> {
+    pub address: &'a ApplianceAddress,
     pub mac: Mac,
-    pub entry: &'a Entry,
+    pub entry: &'a BootTarget,
 }
 
-impl Script<'_> {
+impl BootScript<'_> {
     /// The kernel's command line, without the word that names the initrd, which not every loader needs.
     fn arguments(&self, installer: &Installer) -> String {
-        let Installer { image, errand, .. } = installer;
+        let Installer { image, mode, .. } = installer;
         let address = self.address;
         // BOOTIF names the card which booted; installers with several cards need it.
-        let errand = match errand {
-            Errand::Install(ticket) => format!("netboot.ticket={ticket}"),
-            Errand::Discover => format!("netboot.discover={}", self.mac),
+        let mode = match mode {
+            InstallerMode::Install(ticket) => format!("netboot.ticket={ticket}"),
+            InstallerMode::Discover => format!("netboot.discover={}", self.mac),
         };
         let ours = format!(
-            "BOOTIF=01-{} netboot.url={} {errand} netboot.pin={}",
+            "BOOTIF=01-{} netboot.url={} {mode} netboot.pin={}",
             self.mac.dashed(),
             address.node(),
             address.pin
@@ -140,7 +140,7 @@ pub fn is_portable_cmdline(cmdline: &str) -> Result<(), String> {
 
 /// What is booted: `images.<name>` of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Image {
+pub struct BootImage {
     pub name: String,
     /// As `uname -m` says it: `x86_64`, `aarch64`.
     pub arch: String,
@@ -154,22 +154,22 @@ pub(crate) mod tests {
     use super::*;
     use crate::test_support::{address, mac};
 
-    pub(crate) fn installer(cmdline: &str) -> Entry {
-        Entry::Installer(Installer {
+    pub(crate) fn installer(cmdline: &str) -> BootTarget {
+        BootTarget::Installer(Installer {
             title: "node1".to_owned(),
-            image: Image {
+            image: BootImage {
                 name: "installer".to_owned(),
                 arch: "x86_64".to_owned(),
                 cmdline: cmdline.to_owned(),
             },
-            errand: Errand::Install(Ticket::new([7; 16])),
+            mode: InstallerMode::Install(Ticket::new([7; 16])),
         })
     }
 
     /// A reason that tries to be more than text, in every language.
-    pub(crate) fn hostile(way: Way) -> Entry {
+    pub(crate) fn hostile(way: LocalBootMethod) -> BootTarget {
         let why = "joined; boots its own disk\n#!ipxe ${net0/mac}' \"\\\nexit $(id)".to_owned();
-        Entry::Disk { why, way }
+        BootTarget::Disk { why, way }
     }
 
     /// What the kernel makes of a command line: words, with spaces where quotes allow them
@@ -232,8 +232,8 @@ pub(crate) mod tests {
             prop_assume!(is_portable_cmdline(&cmdline).is_ok());
             let entry = installer(&cmdline);
             let (address, mac) = (address(), mac(0x56));
-            let script = Script { address: &address, mac, entry: &entry };
-            let Entry::Installer(installer) = &entry else { unreachable!() };
+            let script = BootScript { address: &address, mac, entry: &entry };
+            let BootTarget::Installer(installer) = &entry else { unreachable!() };
             let want = kernel_words(&script.arguments(installer));
             prop_assert_eq!(kernel_words(&ipxe::tests::handed_over(&ipxe::text(&script))), want.clone(), "iPXE");
             prop_assert_eq!(kernel_words(&grub::tests::handed_over(&grub::text(&script))), want.clone(), "GRUB");

@@ -6,7 +6,7 @@ use crate::machine::{Attempt, Discovery, Machine};
 
 /// `boot.unknown`: what a machine gets that nobody enrolled.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unknown {
+pub enum UnknownPolicy {
     /// Write it down, stay silent.
     Ignore,
     /// A screen that says how to enroll, asks again, and boots the disk after a time.
@@ -20,7 +20,7 @@ pub enum Unknown {
 /// The part of the configuration that decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    pub unknown: Unknown,
+    pub unknown: UnknownPolicy,
     /// `boot.attempts`: install attempts before a machine is `failed`.
     pub attempts: u32,
 }
@@ -91,7 +91,7 @@ pub fn decide_image(machine: Option<&Machine>, policy: &Policy, now: Timestamp) 
     let discovering = machine.is_some_and(|machine| {
         let open = |discovery: &Discovery| discovery.discovered.is_none();
         machine.state == State::Seen
-            && policy.unknown == Unknown::Discover
+            && policy.unknown == UnknownPolicy::Discover
             && machine.discovery.as_ref().is_some_and(open)
     });
     if under_way {
@@ -105,10 +105,10 @@ pub fn decide_image(machine: Option<&Machine>, policy: &Policy, now: Timestamp) 
 
 fn stranger(known: Option<&Discovery>, policy: &Policy, now: Timestamp) -> Decision {
     match &policy.unknown {
-        Unknown::Ignore => Decision::Silence(Reason::Unknown),
-        Unknown::Wait => Decision::Wait,
-        Unknown::Discover => discover(known, policy, now),
-        Unknown::Profile(profile) => Decision::Enroll(profile.clone()),
+        UnknownPolicy::Ignore => Decision::Silence(Reason::Unknown),
+        UnknownPolicy::Wait => Decision::Wait,
+        UnknownPolicy::Discover => discover(known, policy, now),
+        UnknownPolicy::Profile(profile) => Decision::Enroll(profile.clone()),
     }
 }
 
@@ -157,16 +157,20 @@ mod tests {
         for (name, unknown, want) in [
             (
                 "ignored",
-                Unknown::Ignore,
+                UnknownPolicy::Ignore,
                 Decision::Silence(Reason::Unknown),
             ),
-            ("told to wait", Unknown::Wait, Decision::Wait),
+            ("told to wait", UnknownPolicy::Wait, Decision::Wait),
             (
                 "enrolled by policy",
-                Unknown::Profile(lab.clone()),
+                UnknownPolicy::Profile(lab.clone()),
                 Decision::Enroll(lab.clone()),
             ),
-            ("to be discovered", Unknown::Discover, Decision::Discover),
+            (
+                "to be discovered",
+                UnknownPolicy::Discover,
+                Decision::Discover,
+            ),
         ] {
             let now = Timestamp::default();
             assert_eq!(

@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use crate::base::mac::Mac;
 use crate::base::timestamp::Timestamp;
-use crate::loader::local_boot::{Left, Loader, LocalBoot, Way};
+use crate::loader::local_boot::{BootLoader, Departure, LocalBootHistory, LocalBootMethod};
 use crate::machine::{Machine, State};
 
 /// Machines that were sent to their disks and not heard of since. Lives in memory: what is learnt is in the journal, and
 /// after a restart one boot is not learnt from. Only machines that were installed are in it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Departures(BTreeMap<Mac, Departure>);
+pub struct Departures(BTreeMap<Mac, PendingDeparture>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Departure {
+struct PendingDeparture {
     /// The card that asked. Firmware that goes on to its next entry may try the network over another card first.
     card: Mac,
-    left: Left,
+    left: Departure,
     at: Timestamp,
     /// How often it led back to the network in a row.
     missed: u32,
@@ -42,9 +42,9 @@ impl Departures {
         &mut self,
         machine: &Machine,
         card: Mac,
-        loader: Loader,
+        loader: BootLoader,
         now: Timestamp,
-    ) -> (Way, Option<Left>) {
+    ) -> (LocalBootMethod, Option<Departure>) {
         let known = machine.local_boot.as_ref();
         let before = self.0.get(&machine.id).copied();
         let before = before.filter(|d| d.card == card && d.left.loader == loader);
@@ -57,16 +57,16 @@ impl Departures {
                 if worked && missed < PATIENCE {
                     (d.left.way, missed, None)
                 } else {
-                    let known = LocalBoot::came_back(known, d.left);
+                    let known = LocalBootHistory::came_back(known, d.left);
                     let next = loader.way(Some(&known), Some(d.left.way));
                     (next, 0, Some(d.left))
                 }
             }
             _ => (loader.way(known, None), 0, None),
         };
-        let departure = Departure {
+        let departure = PendingDeparture {
             card,
-            left: Left { loader, way },
+            left: Departure { loader, way },
             at: now,
             missed,
         };
@@ -75,7 +75,7 @@ impl Departures {
     }
 
     /// The machine's installed system says that it runs: the way that it came by, if it was sent one.
-    pub fn arrived(&mut self, machine: Mac, now: Timestamp) -> Option<Left> {
+    pub fn arrived(&mut self, machine: Mac, now: Timestamp) -> Option<Departure> {
         let departure = self.0.remove(&machine)?;
         (now.since(departure.at) <= UP).then_some(departure.left)
     }

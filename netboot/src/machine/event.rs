@@ -1,7 +1,7 @@
 //! What happened: the only thing that is ever written down as truth. Everything else is folded from it.
 
 use crate::base::refusal::Refusal;
-use crate::dhcp::lease::Notice;
+use crate::dhcp::lease::LeaseNotice;
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
@@ -12,15 +12,15 @@ use crate::base::release::PublishedInstaller;
 use crate::base::release::Release;
 use crate::base::timestamp::Timestamp;
 use crate::base::token::{Digest, Ticket};
-use crate::dhcp::offer_fallback::Manner;
+use crate::dhcp::offer_fallback::BootMethod;
 use crate::dhcp::request::Facts;
 use crate::disk::hardware::Hardware;
 use crate::install::plan::Plan;
 use crate::install::report::Report;
-use crate::loader::local_boot::Left;
-use crate::loader::uefi::boot_order::Entry;
-use crate::machine::wipe_confirmation::Found;
-use crate::machine::{Claim, Generation, Waits};
+use crate::loader::local_boot::Departure;
+use crate::loader::uefi::boot_order::BootEntry;
+use crate::machine::wipe_confirmation::DiskContents;
+use crate::machine::{AttemptWait, Claim, Generation};
 
 /// One line of the journal. `seq` rises by one from 1 without gaps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,18 +30,18 @@ pub struct Event {
     /// The machine it is about; nothing for the appliance itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<Mac>,
-    pub what: Happening,
+    pub what: EventKind,
 }
 
 /// An event before the journal has numbered it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Draft {
+pub struct NewEvent {
     pub machine: Option<Mac>,
-    pub what: Happening,
+    pub what: EventKind,
 }
 
-impl Draft {
-    pub fn of(machine: Mac, what: Happening) -> Self {
+impl NewEvent {
+    pub fn of(machine: Mac, what: EventKind) -> Self {
         Self {
             machine: Some(machine),
             what,
@@ -55,7 +55,7 @@ pub const BY_POLICY: &str = "boot.unknown";
 /// The kinds of event. Names are for good: old journals must stay readable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
-pub enum Happening {
+pub enum EventKind {
     /// Asked for something to boot, and told something new of itself.
     Seen {
         facts: Facts,
@@ -88,7 +88,8 @@ pub enum Happening {
     },
     /// It asked for its boot script: this is how its firmware was got there.
     Reached {
-        manner: Manner,
+        #[serde(rename = "manner")]
+        boot_method: BootMethod,
     },
     /// A boot script carried the ticket for the first time.
     Served {
@@ -115,11 +116,11 @@ pub enum Happening {
     /// Nothing is written before an operator says so.
     Waits {
         #[serde(flatten)]
-        waits: Waits,
+        waits: AttemptWait,
     },
     /// An operator lets these disks be wiped with what they hold.
     Confirmed {
-        disks: Vec<Found>,
+        disks: Vec<DiskContents>,
         until: Timestamp,
         by: String,
     },
@@ -165,17 +166,17 @@ pub enum Happening {
     },
     /// The firmware's boot order is another than the one known.
     BootOrder {
-        order: Vec<Entry>,
+        order: Vec<BootEntry>,
     },
     /// Its installed system came up after its loader was sent this way.
     LeftToDisk {
         #[serde(flatten)]
-        left: Left,
+        left: Departure,
     },
     /// Its loader was sent this way to the disk, and came back to the network instead.
     CameBack {
         #[serde(flatten)]
-        left: Left,
+        left: Departure,
     },
     /// k3s says that the node is Ready.
     Joined {
@@ -210,7 +211,8 @@ pub enum Happening {
         address: Ipv4Addr,
     },
     /// A system went into the cache.
-    Released {
+    #[serde(rename = "released")]
+    ReleasePublished {
         release: Release,
     },
     /// Machines of its architecture boot this installer from now on.
@@ -234,50 +236,52 @@ pub enum Happening {
 /// An answer, and what must be written down before it is given. A refusal may be written down too.
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict<T> {
+pub struct Decided<T> {
     pub answer: Result<T, Refusal>,
-    pub drafts: Vec<Draft>,
+    pub events: Vec<NewEvent>,
 }
 
-impl<T> Verdict<T> {
-    pub fn yes(answer: T, drafts: Vec<Draft>) -> Self {
+impl<T> Decided<T> {
+    pub fn yes(answer: T, events: Vec<NewEvent>) -> Self {
         Self {
             answer: Ok(answer),
-            drafts,
+            events,
         }
     }
 
     pub fn no(refusal: Refusal) -> Self {
         Self {
             answer: Err(refusal),
-            drafts: Vec::new(),
+            events: Vec::new(),
         }
     }
 }
 
 /// A refusal without a record, or an answer with its drafts.
-impl<T> From<Result<(T, Vec<Draft>), Refusal>> for Verdict<T> {
-    fn from(result: Result<(T, Vec<Draft>), Refusal>) -> Self {
+impl<T> From<Result<(T, Vec<NewEvent>), Refusal>> for Decided<T> {
+    fn from(result: Result<(T, Vec<NewEvent>), Refusal>) -> Self {
         match result {
-            Ok((answer, drafts)) => Self::yes(answer, drafts),
+            Ok((answer, events)) => Self::yes(answer, events),
             Err(refusal) => Self::no(refusal),
         }
     }
 }
 
 /// What the lease rules noticed goes on record: a declined address with the machine that declined it, the rest with none.
-impl From<Notice> for Draft {
-    fn from(notice: Notice) -> Self {
+impl From<LeaseNotice> for NewEvent {
+    fn from(notice: LeaseNotice) -> Self {
         let (machine, what) = match notice {
-            Notice::AddressInUse { address, by } => (None, Happening::AddressInUse { address, by }),
-            Notice::AddressDeclined { address, by } => {
-                (Some(by), Happening::AddressDeclined { address })
+            LeaseNotice::AddressInUse { address, by } => {
+                (None, EventKind::AddressInUse { address, by })
             }
-            Notice::PoolExhausted { first, last } => {
-                (None, Happening::PoolExhausted { first, last })
+            LeaseNotice::AddressDeclined { address, by } => {
+                (Some(by), EventKind::AddressDeclined { address })
             }
-            Notice::PoolRecovered { first, last } => {
-                (None, Happening::PoolRecovered { first, last })
+            LeaseNotice::PoolExhausted { first, last } => {
+                (None, EventKind::PoolExhausted { first, last })
+            }
+            LeaseNotice::PoolRecovered { first, last } => {
+                (None, EventKind::PoolRecovered { first, last })
             }
         };
         Self { machine, what }

@@ -35,12 +35,12 @@ pub(crate) const RETRIES: u32 = 100;
 
 /// Counts what happens, by the day (UTC).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Daily {
+pub struct DailyCount {
     day: i64,
     count: u32,
 }
 
-impl Daily {
+impl DailyCount {
     fn day(at: Timestamp) -> i64 {
         const DAY: i64 = 24 * 60 * 60 * 1000;
         at.millis().div_euclid(DAY)
@@ -61,15 +61,15 @@ impl Daily {
 
 /// What was written down of one machine by the word of callers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tally {
-    pub(crate) refusals: Daily,
+pub struct CallerTally {
+    pub(crate) refusals: DailyCount,
     /// When a fact about its firmware last replaced another.
     pub(crate) replaced: Option<Timestamp>,
 }
 
 /// What was written down of one attempt by the word of its agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Told {
+pub struct ReportTally {
     pub(crate) inventories: u32,
     pub(crate) reports: u32,
     pub(crate) retries: u32,
@@ -83,7 +83,7 @@ mod tests {
     fn a_day_has_its_number_and_the_next_begins_anew() {
         let noon = Timestamp::from_millis(12 * 60 * 60 * 1000);
         let tomorrow = noon.plus(Duration::from_secs(12 * 60 * 60));
-        let mut daily = Daily::default();
+        let mut daily = DailyCount::default();
         for _ in 0..3 {
             assert!(daily.has_room(noon, 3));
             daily.note(noon);

@@ -20,14 +20,14 @@ use crate::base::name::{HostName, ProfileName};
 use crate::base::store_path::StorePath;
 use crate::base::timestamp::Timestamp;
 use crate::base::token::{Digest, Ticket};
-use crate::dhcp::offer_fallback::Manner;
+use crate::dhcp::offer_fallback::BootMethod;
 use crate::disk::hardware::Hardware;
 use crate::install::plan::{Plan, PlannedDisk};
-use crate::install::report::Progress;
-use crate::loader::local_boot::LocalBoot;
-use crate::loader::uefi::boot_order::Entry;
-use crate::machine::journal_limits::{Tally, Told};
-use crate::machine::wipe_confirmation::{Found, Written};
+use crate::install::report::InstallProgress;
+use crate::loader::local_boot::LocalBootHistory;
+use crate::loader::uefi::boot_order::BootEntry;
+use crate::machine::journal_limits::{CallerTally, ReportTally};
+use crate::machine::wipe_confirmation::{DiskContents, WrittenDisk};
 
 /// Where a machine is on its way. Only evidence moves it forward; only an operator moves it back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,13 +90,13 @@ pub struct Attempt {
     pub plan: Option<Plan>,
     /// Set if it had to wait for an operator before anything was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub waits: Option<Waits>,
+    pub waits: Option<AttemptWait>,
     #[serde(default)]
-    pub progress: Progress,
+    pub progress: InstallProgress,
     #[serde(default)]
     pub secrets: Secrets,
     #[serde(skip)]
-    pub tally: Told,
+    pub tally: ReportTally,
     /// Set once it encrypts disks. What is on them is opened by this key, and no longer by the one before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk_key: Option<HandedKey>,
@@ -115,9 +115,9 @@ impl Attempt {
             claim: None,
             plan: None,
             waits: None,
-            progress: Progress::default(),
+            progress: InstallProgress::default(),
             secrets: Secrets::default(),
-            tally: Told::default(),
+            tally: ReportTally::default(),
             disk_key: None,
         }
     }
@@ -150,9 +150,9 @@ impl Attempt {
 /// What an attempt waits for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "for", rename_all = "kebab-case")]
-pub enum Waits {
+pub enum AttemptWait {
     /// `pxe-admin confirm`: these disks hold what this appliance did not put there.
-    Wipe { disks: Vec<Found> },
+    Wipe { disks: Vec<DiskContents> },
 }
 
 /// How far it is known what a stranger is, with `boot.unknown = "discover"`.
@@ -216,7 +216,7 @@ pub struct HandedKey {
 /// How a generation came to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Origin {
+pub enum GenerationOrigin {
     Install,
     Switch,
     Rollback,
@@ -235,7 +235,7 @@ pub struct Generation {
     /// As `uname -r` says it.
     #[serde(default)]
     pub kernel: String,
-    pub origin: Origin,
+    pub origin: GenerationOrigin,
     /// The release it was, if this appliance published it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<u32>,
@@ -281,7 +281,8 @@ pub struct Machine {
     pub facts: Facts,
     /// How its firmware got to its boot script the last time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub manner: Option<Manner>,
+    #[serde(rename = "manner")]
+    pub boot_method: Option<BootMethod>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hardware: Option<Hardware>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -292,13 +293,13 @@ pub struct Machine {
     pub attempt: Option<Attempt>,
     /// What this appliance wrote to its disks, so that it knows it again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub written: Vec<Written>,
+    pub written: Vec<WrittenDisk>,
     /// The disks on which the order in force has begun to write.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub begun: Vec<PlannedDisk>,
     /// What an operator let it wipe; good for the order in force.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub confirmed: Vec<Found>,
+    pub confirmed: Vec<DiskContents>,
     /// Why it is `failed`, outermost cause first.
     #[serde(default)]
     pub failure: Vec<String>,
@@ -316,14 +317,14 @@ pub struct Machine {
     pub boot_id: String,
     /// In which its firmware tried its entries when it last booted its own disk; empty if that is not known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub boot_order: Vec<Entry>,
+    pub boot_order: Vec<BootEntry>,
     /// How its loader gets to its disk, if it was ever sent there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub local_boot: Option<LocalBoot>,
+    pub local_boot: Option<LocalBootHistory>,
     #[serde(default)]
     pub generations: Vec<Generation>,
     #[serde(skip)]
-    pub tally: Tally,
+    pub tally: CallerTally,
 }
 
 impl Machine {
@@ -333,7 +334,7 @@ impl Machine {
     }
 
     /// What it waits for now, until an operator says it.
-    pub fn waiting(&self) -> Option<&Waits> {
+    pub fn waiting(&self) -> Option<&AttemptWait> {
         let attempt = self.attempt.as_ref().filter(|a| a.only_waited())?;
         open_question(self.state, attempt.waits.as_ref()?, &self.confirmed)
     }
@@ -358,10 +359,10 @@ pub(crate) fn title(name: Option<&HostName>, id: Mac) -> String {
 /// What an attempt that only waited asks, as long as an answer is of use and none was given.
 pub(crate) fn open_question<'a>(
     state: State,
-    waits: &'a Waits,
-    confirmed: &[Found],
-) -> Option<&'a Waits> {
-    let Waits::Wipe { disks } = waits;
+    waits: &'a AttemptWait,
+    confirmed: &[DiskContents],
+) -> Option<&'a AttemptWait> {
+    let AttemptWait::Wipe { disks } = waits;
     let is_open = matches!(state, State::Enrolled | State::Installing);
     (is_open && confirmed != disks).then_some(waits)
 }

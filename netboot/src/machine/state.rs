@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::base::mac::Mac;
 use crate::base::name::{HostName, SystemName};
 use crate::base::problem::nearest;
-use crate::base::refusal::{Code, Refusal};
+use crate::base::refusal::{Refusal, RefusalCode};
 use crate::base::release::FollowedCommit;
 use crate::base::release::PublishedInstaller;
 use crate::base::release::Release;
@@ -14,13 +14,13 @@ use crate::base::timestamp::Timestamp;
 use crate::base::token::{Digest, Ticket};
 use crate::dhcp::request::Facts;
 use crate::dhcp::request::is_raspberry_pi_card;
-use crate::machine::event::{Event, Happening};
-use crate::machine::journal_limits::{self, Daily};
+use crate::machine::event::{Event, EventKind};
+use crate::machine::journal_limits::{self, DailyCount};
 use crate::machine::{Attempt, DiskKey, Machine, State};
 
 /// The fold of the whole journal.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct World {
+pub struct ApplianceState {
     pub machines: BTreeMap<Mac, Machine>,
     /// Oldest first.
     pub releases: Vec<Release>,
@@ -33,66 +33,66 @@ pub struct World {
     /// Of machines that were forgotten: what lies on their disks is their owner's still. The last one of each.
     pub forgotten_keys: BTreeMap<Mac, (HostName, DiskKey)>,
     /// Refusals on record that belong to no machine, or to one that nobody enrolled.
-    stray_refusals: Daily,
+    stray_refusals: DailyCount,
     /// Refusals on record at the operators' door on the network.
-    admin_refusals: Daily,
+    admin_refusals: DailyCount,
     /// Facts about firmware that replaced others.
-    replaced_facts: Daily,
+    replaced_facts: DailyCount,
 }
 
 /// Who may have a refusal put on record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusee {
+pub(crate) enum RefusalSubject {
     Nobody,
     Machine(Mac),
     Admin,
 }
 
-impl World {
+impl ApplianceState {
     /// Folds one event in. Total: an event that makes no sense any more changes nothing.
     pub fn apply(&mut self, event: &Event) {
         self.seq = event.seq;
         match (&event.what, event.machine) {
-            (Happening::Released { release }, _) => self.releases.push(release.clone()),
-            (Happening::InstallerPublished { installer }, _) => {
+            (EventKind::ReleasePublished { release }, _) => self.releases.push(release.clone()),
+            (EventKind::InstallerPublished { installer }, _) => {
                 self.installers.push(installer.clone());
             }
-            (Happening::Followed { revision, trouble }, _) => {
+            (EventKind::Followed { revision, trouble }, _) => {
                 let before = self.followed.as_ref();
                 self.followed = Some(FollowedCommit::after(before, revision, trouble, event.at));
             }
-            (Happening::Pruned { system, number, .. }, _) => {
+            (EventKind::Pruned { system, number, .. }, _) => {
                 let of = |r: &&mut Release| r.system == *system && r.number == *number;
                 if let Some(release) = self.releases.iter_mut().find(of) {
                     release.pruned = Some(event.at);
                 }
             }
-            (Happening::Refused { admin, .. }, machine) => {
+            (EventKind::Refused { admin, .. }, machine) => {
                 let of = match machine {
-                    Some(id) => Refusee::Machine(id),
-                    None if *admin => Refusee::Admin,
-                    None => Refusee::Nobody,
+                    Some(id) => RefusalSubject::Machine(id),
+                    None if *admin => RefusalSubject::Admin,
+                    None => RefusalSubject::Nobody,
                 };
                 self.refusals(of).note(event.at);
             }
-            (Happening::Forgotten { .. }, Some(id)) => {
+            (EventKind::Forgotten { .. }, Some(id)) => {
                 let machine = self.machines.remove(&id);
                 let key = machine.and_then(|m| Some((m.name?, m.disk_key?)));
                 self.forgotten_keys.extend(key.map(|key| (id, key)));
             }
-            (Happening::Installed { .. }, Some(id)) => {
+            (EventKind::Installed { .. }, Some(id)) => {
                 self.forgotten_keys.remove(&id);
                 if let Some(machine) = self.machines.get_mut(&id) {
                     machine.apply(event);
                 }
             }
-            (Happening::Enrolled { macs, .. }, Some(id)) => {
+            (EventKind::Enrolled { macs, .. }, Some(id)) => {
                 // A second card of the same box may have been seen as a stranger of its own.
                 self.machines
                     .retain(|other, _| *other == id || !macs.contains(other));
                 self.machine(id, event.at).apply(event);
             }
-            (Happening::Seen { facts }, Some(id)) => {
+            (EventKind::Seen { facts }, Some(id)) => {
                 if self.machine(id, event.at).facts.contradicts(facts) {
                     self.replaced_facts.note(event.at);
                 }
@@ -114,29 +114,29 @@ impl World {
     }
 
     /// Where refusals are counted. Strangers share one count: their MACs cost nothing.
-    fn refusals(&mut self, of: Refusee) -> &mut Daily {
+    fn refusals(&mut self, of: RefusalSubject) -> &mut DailyCount {
         let enrolled = |m: &&mut Machine| m.state != State::Seen;
         match of {
-            Refusee::Admin => &mut self.admin_refusals,
-            Refusee::Machine(id) => match self.machines.get_mut(&id).filter(enrolled) {
+            RefusalSubject::Admin => &mut self.admin_refusals,
+            RefusalSubject::Machine(id) => match self.machines.get_mut(&id).filter(enrolled) {
                 Some(machine) => &mut machine.tally.refusals,
                 None => &mut self.stray_refusals,
             },
-            Refusee::Nobody => &mut self.stray_refusals,
+            RefusalSubject::Nobody => &mut self.stray_refusals,
         }
     }
 
     /// Whether one more refusal goes on record at `now`.
-    pub(crate) fn has_room(&self, of: Refusee, now: Timestamp) -> bool {
+    pub(crate) fn has_room(&self, of: RefusalSubject, now: Timestamp) -> bool {
         let enrolled = |m: &&Machine| m.state != State::Seen;
         let machine = match of {
-            Refusee::Admin => {
+            RefusalSubject::Admin => {
                 return self
                     .admin_refusals
                     .has_room(now, journal_limits::ADMIN_REFUSALS);
             }
-            Refusee::Machine(id) => self.machines.get(&id).filter(enrolled),
-            Refusee::Nobody => None,
+            RefusalSubject::Machine(id) => self.machines.get(&id).filter(enrolled),
+            RefusalSubject::Nobody => None,
         };
         match machine {
             Some(machine) => machine
@@ -212,7 +212,10 @@ impl World {
             return Ok(machine);
         }
         let titles: Vec<String> = self.machines.values().map(Machine::title).collect();
-        let refusal = Refusal::new(Code::UnknownHost, format!("no machine is called `{who}`"));
+        let refusal = Refusal::new(
+            RefusalCode::UnknownHost,
+            format!("no machine is called `{who}`"),
+        );
         let refusal = match titles.len() {
             0 => refusal.fact("no machine is known yet"),
             _ => refusal.fact(format!("known machines: {}", sorted(titles.clone()))),
@@ -290,12 +293,12 @@ mod tests {
 
     #[test]
     fn a_raspberry_pi_is_known_by_its_folder() {
-        let mut world = World::default();
+        let mut state = ApplianceState::default();
         let mut add = |mac: &str, serial: Option<&str>| {
             let mac: Mac = mac.parse().expect("a MAC");
             let mut machine = Machine::stranger(mac, Timestamp::default());
             machine.facts.serial = serial.map(str::to_owned);
-            world.machines.insert(mac, machine);
+            state.machines.insert(mac, machine);
             mac
         };
         let three = add("b8:27:eb:12:34:56", None);
@@ -310,7 +313,7 @@ mod tests {
         let mine = add("dc:a6:32:00:00:06", Some("c0ffee01"));
         let third = ["dc:a6:32:00:00:07", "dc:a6:32:00:00:08"].map(|m| add(m, Some("c0ffee02")));
         for mac in [mine, third[0], third[1]] {
-            let machine = world.machines.get_mut(&mac).expect("is there");
+            let machine = state.machines.get_mut(&mac).expect("is there");
             machine.state = State::Enrolled;
         }
         for (name, serial, want) in [
@@ -327,7 +330,7 @@ mod tests {
             ("two that were enrolled", "c0ffee02", None),
             ("nobody's", "00000000", None),
         ] {
-            assert_eq!(world.by_raspberry_pi(serial).map(|m| m.id), want, "{name}");
+            assert_eq!(state.by_raspberry_pi(serial).map(|m| m.id), want, "{name}");
         }
     }
 }

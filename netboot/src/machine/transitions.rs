@@ -5,11 +5,11 @@ use crate::base::mac::Mac;
 use crate::base::timestamp::Timestamp;
 use crate::base::token::Ticket;
 use crate::dhcp::request::Facts;
-use crate::install::report::{Outcome, Report, Step};
-use crate::loader::local_boot::LocalBoot;
-use crate::machine::event::{BY_POLICY, Event, Happening};
-use crate::machine::journal_limits::Tally;
-use crate::machine::wipe_confirmation::Written;
+use crate::install::report::{InstallStep, Report, StepOutcome};
+use crate::loader::local_boot::LocalBootHistory;
+use crate::machine::event::{BY_POLICY, Event, EventKind};
+use crate::machine::journal_limits::CallerTally;
+use crate::machine::wipe_confirmation::WrittenDisk;
 use crate::machine::{
     Armed, Attempt, Discovery, DiskKey, Generation, HandedKey, Machine, Secrets, State,
 };
@@ -29,7 +29,7 @@ impl Machine {
             enrolled_itself: false,
             installed: None,
             facts: Facts::default(),
-            manner: None,
+            boot_method: None,
             hardware: None,
             discovery: None,
             armed: None,
@@ -45,7 +45,7 @@ impl Machine {
             boot_order: Vec::new(),
             local_boot: None,
             generations: Vec::new(),
-            tally: Tally::default(),
+            tally: CallerTally::default(),
         }
     }
 
@@ -72,14 +72,14 @@ impl Machine {
     pub(super) fn apply(&mut self, event: &Event) {
         let at = event.at;
         match &event.what {
-            Happening::Seen { facts } => {
+            EventKind::Seen { facts } => {
                 if self.facts.contradicts(facts) {
                     self.tally.replaced = Some(at);
                 }
                 self.facts.learn(facts);
             }
-            Happening::Reached { manner } => self.manner = Some(manner.clone()),
-            Happening::Enrolled {
+            EventKind::Reached { boot_method } => self.boot_method = Some(boot_method.clone()),
+            EventKind::Enrolled {
                 macs,
                 name,
                 profile,
@@ -102,7 +102,7 @@ impl Machine {
                     at,
                 );
             }
-            Happening::Reimaged {
+            EventKind::Reimaged {
                 release,
                 until,
                 ticket,
@@ -117,16 +117,16 @@ impl Machine {
                     at,
                 );
             }
-            Happening::Attempt { number, ticket } => {
+            EventKind::Attempt { number, ticket } => {
                 self.attempt = Some(Attempt::new(*number, ticket.clone()));
             }
-            Happening::Served { ticket } => self.attempt_of(ticket, |a| a.served = Some(at)),
-            Happening::Claimed { ticket, claim } => {
+            EventKind::Served { ticket } => self.attempt_of(ticket, |a| a.served = Some(at)),
+            EventKind::Claimed { ticket, claim } => {
                 self.attempt_of(ticket, |a| a.claim = Some(claim.clone()));
                 self.failure.clear();
                 self.turn(State::Installing, at);
             }
-            Happening::Discovering => {
+            EventKind::Discovering => {
                 let before = self.discovery.take().map_or(0, |d| d.tries);
                 self.discovery = Some(Discovery {
                     tries: before + 1,
@@ -134,13 +134,13 @@ impl Machine {
                     discovered: None,
                 });
             }
-            Happening::Discovered { hardware } => {
+            EventKind::Discovered { hardware } => {
                 if let Some(discovery) = &mut self.discovery {
                     discovery.discovered = Some(at);
                 }
                 self.hardware = Some(hardware.clone());
             }
-            Happening::Inventoried { hardware } => {
+            EventKind::Inventoried { hardware } => {
                 let text = |s: &String| Some(s.clone()).filter(|s| !s.is_empty());
                 let (uuid, serial) = (text(&hardware.uuid), text(&hardware.serial));
                 self.facts.learn(&Facts {
@@ -151,34 +151,35 @@ impl Machine {
                 self.hardware = Some(hardware.clone());
                 self.in_attempt(|a| a.tally.inventories += 1);
             }
-            Happening::Planned { plan } => {
+            EventKind::Planned { plan } => {
                 self.in_attempt(|a| a.plan = Some((**plan).clone()));
             }
-            Happening::Waits { waits } => {
+            EventKind::Waits { waits } => {
                 self.in_attempt(|a| {
                     a.waits = Some(waits.clone());
                     // One that was made before, for other disks, is not carried out.
                     a.plan = None;
                 });
             }
-            Happening::Confirmed { disks, until, .. } => {
+            EventKind::Confirmed { disks, until, .. } => {
                 self.confirmed.clone_from(disks);
                 if let Some(armed) = &mut self.armed {
                     armed.until = armed.until.max(*until);
                 }
             }
-            Happening::Reported { report } => {
-                if let Outcome::Failed { causes } = &report.outcome {
+            EventKind::Reported { report } => {
+                if let StepOutcome::Failed { causes } = &report.outcome {
                     self.failure.clone_from(causes);
                 }
                 self.remember_written(report);
                 self.in_attempt(|a| {
                     a.progress.fold(report);
                     a.tally.reports += 1;
-                    a.tally.retries += u32::from(matches!(report.outcome, Outcome::Retry { .. }));
+                    a.tally.retries +=
+                        u32::from(matches!(report.outcome, StepOutcome::Retry { .. }));
                 });
             }
-            Happening::Sealed { sealed, node_key } => {
+            EventKind::Sealed { sealed, node_key } => {
                 self.node_key = Some(node_key.clone());
                 self.in_attempt(|a| {
                     a.secrets = Secrets::Sealed {
@@ -186,8 +187,8 @@ impl Machine {
                     }
                 });
             }
-            Happening::Received => self.in_attempt(|a| a.secrets = Secrets::Received),
-            Happening::DiskKeyMade {
+            EventKind::Received => self.in_attempt(|a| a.secrets = Secrets::Received),
+            EventKind::DiskKeyMade {
                 kept,
                 credential,
                 sealed,
@@ -205,7 +206,7 @@ impl Machine {
                     });
                 });
             }
-            Happening::Installed {
+            EventKind::Installed {
                 generation,
                 ssh_host_key,
             } => {
@@ -226,34 +227,36 @@ impl Machine {
                 }
                 self.turn(State::Installed, at);
             }
-            Happening::GaveUp { reason } => {
+            EventKind::GaveUp { reason } => {
                 self.failure.insert(0, reason.clone());
                 self.armed = None;
                 self.turn(State::Failed, at);
             }
-            Happening::BootOrder { order } => self.boot_order.clone_from(order),
-            Happening::LeftToDisk { left } => self.local_boot = Some(LocalBoot::worked(*left)),
-            Happening::CameBack { left } => {
-                let known = LocalBoot::came_back(self.local_boot.as_ref(), *left);
+            EventKind::BootOrder { order } => self.boot_order.clone_from(order),
+            EventKind::LeftToDisk { left } => {
+                self.local_boot = Some(LocalBootHistory::worked(*left));
+            }
+            EventKind::CameBack { left } => {
+                let known = LocalBootHistory::came_back(self.local_boot.as_ref(), *left);
                 self.local_boot = Some(known);
             }
-            Happening::Booted { generation } => self.booted(generation, at),
-            Happening::Joined { .. } if self.state == State::Running => {
+            EventKind::Booted { generation } => self.booted(generation, at),
+            EventKind::Joined { .. } if self.state == State::Running => {
                 self.turn(State::Joined, at);
             }
-            Happening::Joined { .. }
-            | Happening::Refused { .. }
-            | Happening::Forgotten { .. }
-            | Happening::Unlocked { .. }
-            | Happening::KeyShown { .. }
-            | Happening::PoolExhausted { .. }
-            | Happening::PoolRecovered { .. }
-            | Happening::AddressInUse { .. }
-            | Happening::AddressDeclined { .. }
-            | Happening::Released { .. }
-            | Happening::InstallerPublished { .. }
-            | Happening::Pruned { .. }
-            | Happening::Followed { .. } => {}
+            EventKind::Joined { .. }
+            | EventKind::Refused { .. }
+            | EventKind::Forgotten { .. }
+            | EventKind::Unlocked { .. }
+            | EventKind::KeyShown { .. }
+            | EventKind::PoolExhausted { .. }
+            | EventKind::PoolRecovered { .. }
+            | EventKind::AddressInUse { .. }
+            | EventKind::AddressDeclined { .. }
+            | EventKind::ReleasePublished { .. }
+            | EventKind::InstallerPublished { .. }
+            | EventKind::Pruned { .. }
+            | EventKind::Followed { .. } => {}
         }
     }
 
@@ -261,8 +264,12 @@ impl Machine {
     /// it begins, because it waits for the answer to this report.
     fn remember_written(&mut self, report: &Report) {
         let plan = self.attempt.as_ref().and_then(|a| a.plan.as_ref());
-        let begins = report.step == Step::TearDown && report.outcome == Outcome::Started;
-        for written in plan.filter(|_| begins).map(Written::by).unwrap_or_default() {
+        let begins = report.step == InstallStep::TearDown && report.outcome == StepOutcome::Started;
+        for written in plan
+            .filter(|_| begins)
+            .map(WrittenDisk::by)
+            .unwrap_or_default()
+        {
             if !self.begun.contains(&written.disk) {
                 self.begun.push(written.disk.clone());
             }
@@ -275,7 +282,7 @@ impl Machine {
     /// Of a disk that was installed, only what is on it now is worth knowing again.
     fn forget_overwritten(&mut self) {
         let plan = self.attempt.as_ref().and_then(|a| a.plan.as_ref());
-        let now = plan.map(Written::by).unwrap_or_default();
+        let now = plan.map(WrittenDisk::by).unwrap_or_default();
         self.written.retain(|old| {
             let again = now.iter().find(|new| new.is_on(&old.disk));
             again.is_none_or(|new| new.is(old))

@@ -5,9 +5,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::refusal::{Code, Refusal};
+use crate::base::refusal::{Refusal, RefusalCode};
 use crate::base::size::size_words;
-use crate::disk::hardware::{Disk, Hardware, Holding, Place, SignatureKind};
+use crate::disk::hardware::{Disk, DiskLocation, Hardware, Signature, SignatureKind};
 use crate::install::plan::{Partition, Plan, PlannedDisk};
 use crate::machine::Machine;
 use crate::profile::{Profile, Select, Wipe};
@@ -148,7 +148,7 @@ impl PreservedBefore {
 
 /// A disk, and the partitions that an attempt was going to write to it: what the appliance knows again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Written {
+pub struct WrittenDisk {
     pub disk: PlannedDisk,
     pub partitions: Vec<WrittenPartition>,
     /// Those that were to stay, whoever made them: what they hold is somebody's.
@@ -165,7 +165,7 @@ pub struct WrittenPartition {
     pub size: u64,
 }
 
-impl Written {
+impl WrittenDisk {
     /// What a plan writes, disk by disk.
     pub fn by(plan: &Plan) -> Vec<Self> {
         let disks = plan.disks.iter().map(|chosen| {
@@ -209,7 +209,7 @@ impl Written {
 
     /// Whether this is a trace of what was written: the table, or one of its partitions, whatever is in it by now.
     /// A disk without serial number and WWN cannot be known again, so nothing on it is explained.
-    fn explains(&self, disk: &Disk, held: &Holding) -> bool {
+    fn explains(&self, disk: &Disk, held: &Signature) -> bool {
         let ours = |number| {
             let is = |p: &WrittenPartition| {
                 (p.number, p.size, p.label.as_str()) == (number, held.size, &held.partition_label)
@@ -219,9 +219,9 @@ impl Written {
         can_be_known_again(disk)
             && self.disk.is(disk)
             && match held.place_on(&disk.node) {
-                Place::Whole => held.kind == SignatureKind::Gpt,
-                Place::Partition(number) => ours(number),
-                Place::Unknown => false,
+                DiskLocation::Whole => held.kind == SignatureKind::Gpt,
+                DiskLocation::Partition(number) => ours(number),
+                DiskLocation::Unknown => false,
             }
     }
 }
@@ -232,21 +232,21 @@ fn can_be_known_again(disk: &Disk) -> bool {
 
 /// A disk with what is on it, about which an operator is asked or which an operator has confirmed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Found {
+pub struct DiskContents {
     pub disk: PlannedDisk,
     /// In disk order; only what holds something.
-    pub holds: Vec<Holding>,
+    pub holds: Vec<Signature>,
 }
 
-impl Found {
+impl DiskContents {
     /// Whether the operator saw this when confirming. What is gone since, or was wiped by an attempt that was cut off, is no
     /// reason to ask again; anything else is.
-    fn covers(&self, disk: &Disk, held: &Holding) -> bool {
+    fn covers(&self, disk: &Disk, held: &Signature) -> bool {
         let same = |now: &str, then: &str| now.is_empty() || now == then;
         self.disk.is(disk)
             && self.holds.iter().any(|then| {
                 let here = held.place_on(&disk.node);
-                here != Place::Unknown
+                here != DiskLocation::Unknown
                     && here == then.place_on(&self.disk.node)
                     && held.size == then.size
                     && same(held.kind.as_str(), then.kind.as_str())
@@ -257,7 +257,7 @@ impl Found {
 }
 
 /// For a person: `vda, 8.0 GiB, serial root: vda1: ext4 "photos", 7.9 GiB`.
-impl fmt::Display for Found {
+impl fmt::Display for DiskContents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let PlannedDisk {
             node,
@@ -273,14 +273,19 @@ impl fmt::Display for Found {
                 write!(f, ", {name}{text}")?;
             }
         }
-        let holds: Vec<String> = self.holds.iter().map(Holding::description).collect();
+        let holds: Vec<String> = self.holds.iter().map(Signature::description).collect();
         write!(f, ": {}", holds.join("; "))
     }
 }
 
 /// The disks that the plan would wipe and that hold something which neither this appliance put there for this machine
 /// nor an operator confirmed, with all that is on them. Empty: the plan may be carried out.
-pub fn question(wipe: Wipe, machine: &Machine, plan: &Plan, hardware: &Hardware) -> Vec<Found> {
+pub fn question(
+    wipe: Wipe,
+    machine: &Machine,
+    plan: &Plan,
+    hardware: &Hardware,
+) -> Vec<DiskContents> {
     if wipe == Wipe::Allow {
         return Vec::new();
     }
@@ -290,7 +295,7 @@ pub fn question(wipe: Wipe, machine: &Machine, plan: &Plan, hardware: &Hardware)
         if begun && can_be_known_again(disk) {
             return false;
         }
-        let answered = |held: &Holding| {
+        let answered = |held: &Signature| {
             stays(plan, disk, held)
                 || machine.written.iter().any(|w| w.explains(disk, held))
                 || machine.confirmed.iter().any(|f| f.covers(disk, held))
@@ -298,17 +303,17 @@ pub fn question(wipe: Wipe, machine: &Machine, plan: &Plan, hardware: &Hardware)
         // What is built on a partition (an array, an opened volume) follows it, and goes with it.
         let mut below = false;
         disk.holds.iter().any(|held| {
-            below = answered(held) || (below && held.place_on(&disk.node) == Place::Unknown);
+            below = answered(held) || (below && held.place_on(&disk.node) == DiskLocation::Unknown);
             !below
         })
     };
-    let chosen = Written::by(plan).into_iter().filter_map(|written| {
+    let chosen = WrittenDisk::by(plan).into_iter().filter_map(|written| {
         let is = |disk: &&Disk| PlannedDisk::from(*disk) == written.disk;
         hardware.disks.iter().find(is)
     });
     chosen
         .filter(asked)
-        .map(|disk| Found {
+        .map(|disk| DiskContents {
             disk: PlannedDisk::from(disk),
             holds: disk.holds.clone(),
         })
@@ -316,16 +321,16 @@ pub fn question(wipe: Wipe, machine: &Machine, plan: &Plan, hardware: &Hardware)
 }
 
 /// Whether the plan leaves this where it is.
-fn stays(plan: &Plan, disk: &Disk, held: &Holding) -> bool {
+fn stays(plan: &Plan, disk: &Disk, held: &Signature) -> bool {
     let chosen = plan.disks.iter().filter(|chosen| chosen.disk.is(disk));
     let mut partitions = chosen.flat_map(|chosen| &chosen.partitions);
     partitions.any(|p| p.kept && (p.start, p.size) == (held.start, held.size))
 }
 
 /// The refusal that the agent gets, and shows on its console, until an operator has confirmed.
-pub fn refusal(title: &str, asked: &[Found]) -> Refusal {
+pub fn refusal(title: &str, asked: &[DiskContents]) -> Refusal {
     let message = format!("{title} waits: this appliance did not put there what would be wiped");
-    let refusal = Refusal::new(Code::ConfirmFirst, message);
+    let refusal = Refusal::new(RefusalCode::ConfirmFirst, message);
     let facts = asked.iter().map(|found| format!("on disk {found}"));
     facts
         .fold(refusal, Refusal::fact)

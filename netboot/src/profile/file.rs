@@ -10,7 +10,7 @@ mod node_options;
 
 pub(super) use modules::modules;
 
-use super::{Listed, Pattern, Profile, Profiles, Role};
+use super::{Pattern, Profile, ProfileMachine, Profiles, Role};
 use crate::base::arch::CpuArch;
 use crate::base::mac::Mac;
 use crate::base::name::{HostName, ProfileName};
@@ -44,13 +44,13 @@ pub(super) fn read(files: &[(String, String)]) -> Result<Profiles, Vec<Problem>>
 /// A profile, and where in the file that stands which must be unique among all files.
 struct Read {
     profile: Profile,
-    macs: Vec<(Mac, Place)>,
-    names: Vec<(HostName, Place)>,
-    patterns: Vec<(Pattern, Place)>,
+    macs: Vec<(Mac, ProblemPlace)>,
+    names: Vec<(HostName, ProblemPlace)>,
+    patterns: Vec<(Pattern, ProblemPlace)>,
 }
 
 /// A problem without its message: where something stands.
-type Place = Problem;
+type ProblemPlace = Problem;
 
 fn read_one(file: &str, text: &str) -> Result<Read, Vec<Problem>> {
     let document = Document::parse(file, text).map_err(|problem| vec![problem])?;
@@ -132,14 +132,14 @@ fn confirm(reader: &mut Reader<'_>, top: &mut Section<'_>) {
 }
 
 #[derive(Default)]
-struct Machines {
-    listed: Vec<Listed>,
-    macs: Vec<(Mac, Place)>,
-    names: Vec<(HostName, Place)>,
+struct MachinesByMac {
+    listed: Vec<ProfileMachine>,
+    macs: Vec<(Mac, ProblemPlace)>,
+    names: Vec<(HostName, ProblemPlace)>,
 }
 
-fn machines(reader: &mut Reader<'_>, top: &mut Section<'_>) -> Machines {
-    let mut machines = Machines::default();
+fn machines(reader: &mut Reader<'_>, top: &mut Section<'_>) -> MachinesByMac {
+    let mut machines = MachinesByMac::default();
     for mut table in top.tables(reader, "machine") {
         machine(reader, &mut table, &mut machines);
         table.finish(reader);
@@ -147,7 +147,7 @@ fn machines(reader: &mut Reader<'_>, top: &mut Section<'_>) -> Machines {
     machines
 }
 
-fn machine(reader: &mut Reader<'_>, table: &mut Section<'_>, machines: &mut Machines) {
+fn machine(reader: &mut Reader<'_>, table: &mut Section<'_>, machines: &mut MachinesByMac) {
     let name = table.text(reader, "name");
     let cards = table.texts(reader, "mac");
     // The flake reads them; here it matters that there are any.
@@ -183,10 +183,10 @@ fn machine(reader: &mut Reader<'_>, table: &mut Section<'_>, machines: &mut Mach
     // The flake calls such a machine's system as the machine.
     let has_own = modules.is_some_and(|modules| !modules.value.is_empty());
     let system = has_own.then(|| name.as_str().parse().ok()).flatten();
-    machines.listed.push(Listed { name, macs, system });
+    machines.listed.push(ProfileMachine { name, macs, system });
 }
 
-fn patterns(reader: &mut Reader<'_>, top: &mut Section<'_>) -> Vec<(Pattern, Place)> {
+fn patterns(reader: &mut Reader<'_>, top: &mut Section<'_>) -> Vec<(Pattern, ProblemPlace)> {
     let mut section = top.section(reader, "match");
     let written = section.texts(reader, "mac");
     section.finish(reader);

@@ -39,7 +39,7 @@ impl fmt::Display for Role {
 
 /// A machine that a profile names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
+pub struct ProfileMachine {
     pub name: HostName,
     pub macs: Vec<Mac>,
     /// A system of its own, if it has modules of its own.
@@ -56,7 +56,7 @@ pub struct Profile {
     pub arch: CpuArch,
     /// The system that its machines share.
     pub system: SystemName,
-    pub machines: Vec<Listed>,
+    pub machines: Vec<ProfileMachine>,
     pub patterns: Vec<Pattern>,
     /// One: it must fit as many disks as the layout has. More: one for each of these disks, in their order.
     pub select: Vec<Select>,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::base::refusal::Refusal;
 use crate::base::timestamp::Timestamp;
-use crate::machine::event::Verdict;
-use crate::machine::event::{Draft, Happening};
+use crate::machine::event::Decided;
+use crate::machine::event::{EventKind, NewEvent};
 
 /// The timeout of one fetch of the branch: long enough for the first one of a large repository over a slow line.
 pub const LOOK: Duration = Duration::from_secs(10 * 60);
@@ -24,7 +24,7 @@ const COLUMNS: usize = 300;
 
 /// What to do about the commit that the branch has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
+pub enum CommitAction {
     /// It is published.
     Nothing,
     Publish,
@@ -33,12 +33,12 @@ pub enum Next {
 }
 
 /// Decides on the head of the branch.
-pub fn next(followed: Option<&FollowedCommit>, head: &str, now: Timestamp) -> Next {
+pub fn next(followed: Option<&FollowedCommit>, head: &str, now: Timestamp) -> CommitAction {
     match followed.filter(|followed| followed.revision == head) {
-        None => Next::Publish,
-        Some(FollowedCommit { failures: 0, .. }) => Next::Nothing,
-        Some(followed) if due(followed) <= now => Next::Publish,
-        Some(followed) => Next::Later(due(followed)),
+        None => CommitAction::Publish,
+        Some(FollowedCommit { failures: 0, .. }) => CommitAction::Nothing,
+        Some(followed) if due(followed) <= now => CommitAction::Publish,
+        Some(followed) => CommitAction::Later(due(followed)),
     }
 }
 
@@ -50,7 +50,7 @@ pub fn due(followed: &FollowedCommit) -> Timestamp {
 }
 
 /// Puts on record what came of publishing this commit.
-pub fn record_result(revision: &str, result: &Result<(), Refusal>) -> Verdict<()> {
+pub fn record_result(revision: &str, result: &Result<(), Refusal>) -> Decided<()> {
     let trouble = match result {
         Ok(()) => Vec::new(),
         Err(refusal) => std::iter::once(&refusal.message)
@@ -58,13 +58,13 @@ pub fn record_result(revision: &str, result: &Result<(), Refusal>) -> Verdict<()
             .map(|line| line.chars().take(COLUMNS).collect())
             .collect(),
     };
-    let followed = Happening::Followed {
+    let followed = EventKind::Followed {
         revision: revision.to_owned(),
         trouble,
     };
-    Verdict {
+    Decided {
         answer: Ok(()),
-        drafts: vec![Draft {
+        events: vec![NewEvent {
             machine: None,
             what: followed,
         }],
@@ -74,9 +74,9 @@ pub fn record_result(revision: &str, result: &Result<(), Refusal>) -> Verdict<()
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::refusal::Code;
+    use crate::base::refusal::RefusalCode;
     use crate::machine::event::Event;
-    use crate::machine::state::World;
+    use crate::machine::state::ApplianceState;
 
     const MINUTE: u64 = 60;
 
@@ -84,10 +84,15 @@ mod tests {
         Timestamp::from_millis(1_000_000).plus(Duration::from_secs(minutes * MINUTE))
     }
 
-    fn take(world: &mut World, at: Timestamp, revision: &str, result: &Result<(), Refusal>) {
-        for Draft { machine, what } in record_result(revision, result).drafts {
-            let seq = world.seq + 1;
-            world.apply(&Event {
+    fn take(
+        state: &mut ApplianceState,
+        at: Timestamp,
+        revision: &str,
+        result: &Result<(), Refusal>,
+    ) {
+        for NewEvent { machine, what } in record_result(revision, result).events {
+            let seq = state.seq + 1;
+            state.apply(&Event {
                 seq,
                 at,
                 machine,
@@ -98,60 +103,66 @@ mod tests {
 
     #[test]
     fn a_commit_is_published_once_and_one_that_fails_rests_longer_each_time() {
-        let mut world = World::default();
-        let bad =
-            Err(Refusal::new(Code::PublishFailed, "`worker` cannot be built").fact("no space"));
-        let decide = |world: &World, head, minute| next(world.followed.as_ref(), head, at(minute));
+        let mut state = ApplianceState::default();
+        let bad = Err(
+            Refusal::new(RefusalCode::PublishFailed, "`worker` cannot be built").fact("no space"),
+        );
+        let decide =
+            |state: &ApplianceState, head, minute| next(state.followed.as_ref(), head, at(minute));
         assert_eq!(
-            decide(&world, "a", 0),
-            Next::Publish,
+            decide(&state, "a", 0),
+            CommitAction::Publish,
             "nothing was published before"
         );
-        take(&mut world, at(0), "a", &Ok(()));
-        assert_eq!(decide(&world, "a", 9999), Next::Nothing);
-        assert_eq!(decide(&world, "b", 1), Next::Publish, "a new commit");
-        take(&mut world, at(1), "b", &bad);
-        let followed = world.followed.clone().expect("is known");
-        assert_eq!(followed.trouble, ["`worker` cannot be built", "no space"]);
-        assert_eq!(decide(&world, "b", 15), Next::Later(at(16)));
-        assert_eq!(decide(&world, "b", 16), Next::Publish);
+        take(&mut state, at(0), "a", &Ok(()));
+        assert_eq!(decide(&state, "a", 9999), CommitAction::Nothing);
         assert_eq!(
-            decide(&world, "c", 2),
-            Next::Publish,
+            decide(&state, "b", 1),
+            CommitAction::Publish,
+            "a new commit"
+        );
+        take(&mut state, at(1), "b", &bad);
+        let followed = state.followed.clone().expect("is known");
+        assert_eq!(followed.trouble, ["`worker` cannot be built", "no space"]);
+        assert_eq!(decide(&state, "b", 15), CommitAction::Later(at(16)));
+        assert_eq!(decide(&state, "b", 16), CommitAction::Publish);
+        assert_eq!(
+            decide(&state, "c", 2),
+            CommitAction::Publish,
             "a new commit does not wait"
         );
-        take(&mut world, at(16), "b", &bad);
+        take(&mut state, at(16), "b", &bad);
         assert_eq!(
-            decide(&world, "b", 17),
-            Next::Later(at(46)),
+            decide(&state, "b", 17),
+            CommitAction::Later(at(46)),
             "twice as long"
         );
         for _ in 0..100 {
-            take(&mut world, at(50), "b", &bad);
+            take(&mut state, at(50), "b", &bad);
         }
         assert_eq!(
-            decide(&world, "b", 51),
-            Next::Later(at(50 + 24 * 60)),
+            decide(&state, "b", 51),
+            CommitAction::Later(at(50 + 24 * 60)),
             "a day at most"
         );
         assert_eq!(
-            decide(&world, "a", 51),
-            Next::Publish,
+            decide(&state, "a", 51),
+            CommitAction::Publish,
             "the branch was set back"
         );
-        take(&mut world, at(60), "b", &Ok(()));
-        assert_eq!(decide(&world, "b", 61), Next::Nothing);
+        take(&mut state, at(60), "b", &Ok(()));
+        assert_eq!(decide(&state, "b", 61), CommitAction::Nothing);
     }
 
     #[test]
     fn the_record_of_a_failure_is_short() {
-        let mut refusal = Refusal::new(Code::PublishFailed, "x".repeat(1000));
+        let mut refusal = Refusal::new(RefusalCode::PublishFailed, "x".repeat(1000));
         for n in 0..100 {
             refusal = refusal.fact(format!("line {n}"));
         }
-        let mut world = World::default();
-        take(&mut world, at(0), "a", &Err(refusal));
-        let trouble = world.followed.expect("is known").trouble;
+        let mut state = ApplianceState::default();
+        take(&mut state, at(0), "a", &Err(refusal));
+        let trouble = state.followed.expect("is known").trouble;
         assert_eq!((trouble.len(), trouble[0].len()), (12, 300));
         assert_eq!(trouble[11], "line 99", "the last words say most");
     }

@@ -8,21 +8,21 @@ use crate::base::store_path::StorePath;
 
 /// A path of a closure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Member {
+pub struct ClosurePath {
     pub path: StorePath,
     /// Bytes of its NAR, unpacked.
     pub size: u64,
 }
 
 /// Bytes of all NARs, unpacked; the greatest number of the type where there are more.
-pub fn size(closure: &[Member]) -> u64 {
+pub fn size(closure: &[ClosurePath]) -> u64 {
     let sizes = closure.iter().map(|member| member.size);
     sizes.fold(0, u64::saturating_add)
 }
 
 /// What becomes of one package. A closure may hold several versions of it; a version may be empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Change {
+pub struct PackageChange {
     pub package: String,
     /// Empty: the package is added.
     pub before: Vec<String>,
@@ -34,17 +34,17 @@ pub struct Change {
 
 /// What a newer closure has that an older one has not, and the other way round; sorted by package.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Changes {
-    pub added: Vec<Change>,
-    pub removed: Vec<Change>,
+pub struct ClosureChanges {
+    pub added: Vec<PackageChange>,
+    pub removed: Vec<PackageChange>,
     /// Another version.
-    pub updated: Vec<Change>,
+    pub updated: Vec<PackageChange>,
     /// How many packages have the same version, built anew.
     pub rebuilt: usize,
 }
 
-impl Changes {
-    pub fn between(before: &[Member], after: &[Member]) -> Self {
+impl ClosureChanges {
+    pub fn between(before: &[ClosurePath], after: &[ClosurePath]) -> Self {
         let (before, after) = (packages(before), packages(after));
         let names: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
         let mut changes = Self::default();
@@ -58,7 +58,7 @@ impl Changes {
             let texts = |package: &Package<'_>| -> Vec<String> {
                 package.versions.iter().map(|v| (*v).to_owned()).collect()
             };
-            let change = Change {
+            let change = PackageChange {
                 package: name.to_owned(),
                 before: texts(old),
                 after: texts(new),
@@ -86,9 +86,9 @@ struct Package<'a> {
     size: u64,
 }
 
-fn packages(closure: &[Member]) -> BTreeMap<&str, Package<'_>> {
+fn packages(closure: &[ClosurePath]) -> BTreeMap<&str, Package<'_>> {
     let mut packages: BTreeMap<&str, Package<'_>> = BTreeMap::new();
-    for Member { path, size } in closure {
+    for ClosurePath { path, size } in closure {
         let (name, version) = split(path.name());
         let package = packages.entry(name).or_default();
         package.versions.insert(version);
@@ -129,10 +129,10 @@ fn split(name: &str) -> (&str, &str) {
 mod tests {
     use super::*;
 
-    fn member(letter: char, name: &str, size: u64) -> Member {
+    fn member(letter: char, name: &str, size: u64) -> ClosurePath {
         let hash = letter.to_string().repeat(32);
         let path = format!("/nix/store/{hash}-{name}");
-        Member {
+        ClosurePath {
             path: path.parse().expect("a store path"),
             size,
         }
@@ -179,9 +179,10 @@ mod tests {
             member('6', "two-1", 1),
             member('b', "two-2", 1),
         ];
-        let changes = Changes::between(&before, &after);
-        let line = |c: &Change| format!("{} {:?} {:?} {:+}", c.package, c.before, c.after, c.bytes);
-        let lines = |all: &[Change]| all.iter().map(line).collect::<Vec<_>>();
+        let changes = ClosureChanges::between(&before, &after);
+        let line =
+            |c: &PackageChange| format!("{} {:?} {:?} {:+}", c.package, c.before, c.after, c.bytes);
+        let lines = |all: &[PackageChange]| all.iter().map(line).collect::<Vec<_>>();
         assert_eq!(lines(&changes.added), [r#"vim [] ["9.1"] +40"#]);
         assert_eq!(lines(&changes.removed), [r#"nano ["8.0"] [] -5"#]);
         assert_eq!(
@@ -193,7 +194,10 @@ mod tests {
         );
         assert_eq!(changes.rebuilt, 1);
         assert_eq!((size(&before), size(&after)), (187, 229));
-        assert_eq!(Changes::between(&after, &after), Changes::default());
+        assert_eq!(
+            ClosureChanges::between(&after, &after),
+            ClosureChanges::default()
+        );
     }
 
     /// Sizes are what a narinfo says.
@@ -206,7 +210,7 @@ mod tests {
             (&[], &huge, i64::MAX),
             (&huge[..1], &huge, 0),
         ] {
-            let changes = Changes::between(before, after);
+            let changes = ClosureChanges::between(before, after);
             let mut all = changes.added.iter().chain(&changes.removed);
             let change = all.next().or(changes.updated.first()).expect("one");
             assert_eq!(change.bytes, want);
@@ -216,8 +220,8 @@ mod tests {
     #[test]
     fn from_nothing_everything_is_added() {
         let after = [member('1', "a-1", 1), member('2', "b", 2)];
-        let changes = Changes::between(&[], &after);
+        let changes = ClosureChanges::between(&[], &after);
         assert_eq!(changes.added.len(), 2);
-        assert_eq!(Changes::between(&after, &[]).removed.len(), 2);
+        assert_eq!(ClosureChanges::between(&after, &[]).removed.len(), 2);
     }
 }

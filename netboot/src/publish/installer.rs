@@ -6,26 +6,26 @@ use crate::base::arch::CpuArch;
 use crate::base::release::PublishedInstaller;
 use crate::base::token::Digest;
 use crate::loader::script::is_portable_cmdline;
-use crate::machine::event::Verdict;
-use crate::machine::event::{Draft, Happening};
-use crate::machine::state::World;
+use crate::machine::event::Decided;
+use crate::machine::event::{EventKind, NewEvent};
+use crate::machine::state::ApplianceState;
 
 /// Bytes of the longest command line that is taken: more than any kernel takes (x86: 2048).
 pub const LONGEST_CMDLINE: usize = 8192;
 
 /// A whole installer: its command line as text, its kernel and initrd by size and hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Parts {
+pub struct InstallerManifest {
     /// As `uname -m` says it.
     pub arch: String,
     pub cmdline: String,
-    pub kernel: Part,
-    pub initrd: Part,
+    pub kernel: ImageFile,
+    pub initrd: ImageFile,
 }
 
 /// One file of an installer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Part {
+pub struct ImageFile {
     pub sha256: Digest,
     /// In bytes.
     pub size: u64,
@@ -50,17 +50,17 @@ pub fn bootable(arch: &str, cmdline: &str) -> Result<(), String> {
 }
 
 /// Writes down that machines boot this installer from now on, unless that is on record.
-pub fn published(world: &World, installer: PublishedInstaller) -> Verdict<()> {
+pub fn published(state: &ApplianceState, installer: PublishedInstaller) -> Decided<()> {
     let of_its_kind = |other: &&PublishedInstaller| other.arch == installer.arch;
-    let last = world.installers.iter().rfind(of_its_kind);
+    let last = state.installers.iter().rfind(of_its_kind);
     let known = last.is_some_and(|last| last.path == installer.path);
-    let draft = (!known).then_some(Draft {
+    let event = (!known).then_some(NewEvent {
         machine: None,
-        what: Happening::InstallerPublished { installer },
+        what: EventKind::InstallerPublished { installer },
     });
-    Verdict {
+    Decided {
         answer: Ok(()),
-        drafts: draft.into_iter().collect(),
+        events: event.into_iter().collect(),
     }
 }
 
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn an_installer_is_on_record_once_and_again_after_another() {
-        let mut world = World::default();
+        let mut state = ApplianceState::default();
         let mut publish = |arch: &str, letter: &str| {
             let path = format!("/nix/store/{}-installer", letter.repeat(32));
             let installer = PublishedInstaller {
@@ -113,17 +113,17 @@ mod tests {
                 published: Timestamp::default(),
                 source: FlakeSource::default(),
             };
-            let drafts = published(&world, installer).drafts;
-            for draft in &drafts {
+            let events = published(&state, installer).events;
+            for new_event in &events {
                 let event = Event {
-                    seq: world.seq + 1,
+                    seq: state.seq + 1,
                     at: Timestamp::default(),
-                    machine: draft.machine,
-                    what: draft.what.clone(),
+                    machine: new_event.machine,
+                    what: new_event.what.clone(),
                 };
-                world.apply(&event);
+                state.apply(&event);
             }
-            drafts.len()
+            events.len()
         };
         for (arch, letter, news) in [
             ("x86_64", "1", 1),
@@ -135,6 +135,6 @@ mod tests {
         ] {
             assert_eq!(publish(arch, letter), news, "{arch} {letter}");
         }
-        assert_eq!(world.installers.len(), 4);
+        assert_eq!(state.installers.len(), 4);
     }
 }

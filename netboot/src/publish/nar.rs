@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 /// A file, a link or a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Node<'a> {
+pub enum NarNode<'a> {
     File { executable: bool, content: &'a [u8] },
     Link { target: &'a [u8] },
-    Folder(BTreeMap<&'a [u8], Node<'a>>),
+    Folder(BTreeMap<&'a [u8], NarNode<'a>>),
 }
 
 /// Octets that are not a NAR.
@@ -18,7 +18,7 @@ pub struct NotANar;
 /// Folders within folders. Nix itself has no limit; the stack has one.
 const DEEPEST: usize = 256;
 
-impl<'a> Node<'a> {
+impl<'a> NarNode<'a> {
     /// What stands at `bin/init` below this node. Links are not followed.
     pub fn at(&self, path: &str) -> Option<&Self> {
         path.split('/').try_fold(self, |node, name| match node {
@@ -41,7 +41,7 @@ impl<'a> Node<'a> {
 ///
 /// # Errors
 /// Something else than one whole archive.
-pub fn read(octets: &[u8]) -> Result<Node<'_>, NotANar> {
+pub fn read(octets: &[u8]) -> Result<NarNode<'_>, NotANar> {
     let mut rest = Rest(octets);
     rest.expect(b"nix-archive-1")?;
     let node = rest.node(0)?;
@@ -77,7 +77,7 @@ impl<'a> Rest<'a> {
         }
     }
 
-    fn node(&mut self, depth: usize) -> Result<Node<'a>, NotANar> {
+    fn node(&mut self, depth: usize) -> Result<NarNode<'a>, NotANar> {
         if depth > DEEPEST {
             return Err(NotANar);
         }
@@ -89,14 +89,14 @@ impl<'a> Rest<'a> {
                 self.expect(b"target")?;
                 let target = self.string()?;
                 self.expect(b")")?;
-                Ok(Node::Link { target })
+                Ok(NarNode::Link { target })
             }
             b"directory" => self.folder(depth),
             _ => Err(NotANar),
         }
     }
 
-    fn file(&mut self) -> Result<Node<'a>, NotANar> {
+    fn file(&mut self) -> Result<NarNode<'a>, NotANar> {
         let (mut executable, mut content): (_, &[u8]) = (false, &[]);
         let mut word = self.string()?;
         if word == b"executable" {
@@ -109,7 +109,7 @@ impl<'a> Rest<'a> {
             word = self.string()?;
         }
         if word == b")" {
-            Ok(Node::File {
+            Ok(NarNode::File {
                 executable,
                 content,
             })
@@ -118,11 +118,11 @@ impl<'a> Rest<'a> {
         }
     }
 
-    fn folder(&mut self, depth: usize) -> Result<Node<'a>, NotANar> {
+    fn folder(&mut self, depth: usize) -> Result<NarNode<'a>, NotANar> {
         let mut entries = BTreeMap::new();
         loop {
             match self.string()? {
-                b")" => return Ok(Node::Folder(entries)),
+                b")" => return Ok(NarNode::Folder(entries)),
                 b"entry" => {}
                 _ => return Err(NotANar),
             }
@@ -180,13 +180,13 @@ mod tests {
         assert_eq!(switch.content(), Some(&b"#!/bin/sh"[..]));
         assert!(matches!(
             switch,
-            Node::File {
+            NarNode::File {
                 executable: true,
                 ..
             }
         ));
-        assert_eq!(node.at("empty").and_then(Node::content), Some(&b""[..]));
-        let link = Node::Link {
+        assert_eq!(node.at("empty").and_then(NarNode::content), Some(&b""[..]));
+        let link = NarNode::Link {
             target: b"/nix/store/kernel",
         };
         assert_eq!(node.at("kernel"), Some(&link));

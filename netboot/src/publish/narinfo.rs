@@ -31,12 +31,12 @@ pub struct NarInfo {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NarFile {
     pub hash: NixHash,
-    pub packed: Packed,
+    pub packed: Compression,
 }
 
 /// How a NAR is packed. Nix knows more, which nobody needs on a LAN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Packed {
+pub enum Compression {
     Plain,
     Zstd,
     Xz,
@@ -73,9 +73,9 @@ impl NarInfo {
 }
 
 /// The fields of the text, each at most once.
-struct Fields<'a>(Vec<(&'a str, &'a str)>);
+struct NarInfoFields<'a>(Vec<(&'a str, &'a str)>);
 
-impl<'a> Fields<'a> {
+impl<'a> NarInfoFields<'a> {
     fn read(text: &'a str) -> Result<Self, NarInfoError> {
         let mut fields: Vec<(&str, &str)> = Vec::new();
         let mut names = BTreeSet::new();
@@ -115,7 +115,7 @@ impl FromStr for NarInfo {
     type Err = NarInfoError;
 
     fn from_str(text: &str) -> Result<Self, NarInfoError> {
-        let fields = Fields::read(text)?;
+        let fields = NarInfoFields::read(text)?;
         let file: NarFile = fields.parsed("URL")?;
         if fields.perhaps("Compression").unwrap_or("bzip2") != file.packed.name() {
             return Err(wrong("its `Compression` is not that of its `URL`"));
@@ -182,7 +182,7 @@ impl fmt::Display for NarInfo {
     }
 }
 
-impl Packed {
+impl Compression {
     const ALL: [Self; 3] = [Self::Plain, Self::Zstd, Self::Xz];
 
     /// As `Compression` says it.
@@ -209,11 +209,14 @@ impl FromStr for NarFile {
     fn from_str(text: &str) -> Result<Self, NarInfoError> {
         let unknown = || wrong("it is not of the form `nar/<hash>.nar`, `.nar.zst` or `.nar.xz`");
         let name = text.strip_prefix("nar/").ok_or_else(unknown)?;
-        let read = |packed: Packed| {
+        let read = |packed: Compression| {
             let hash = base32(name.strip_suffix(packed.ending())?)?;
             Some(Self { hash, packed })
         };
-        Packed::ALL.into_iter().find_map(read).ok_or_else(unknown)
+        Compression::ALL
+            .into_iter()
+            .find_map(read)
+            .ok_or_else(unknown)
     }
 }
 

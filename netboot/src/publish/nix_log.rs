@@ -12,6 +12,6 @@ mod cache;
 mod copy;
 mod line;
 
-pub use build::{BuildLog, Count, News};
+pub use build::{BuildLog, BuildUpdate, ProgressCount};
 pub use cache::CacheLog;
-pub use copy::{Cause, CopyLog};
+pub use copy::{CopyFailure, CopyLog};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::base::store_path::StorePath;
 use crate::base::timestamp::Timestamp;
-use crate::base::token::{Digest, ShipmentId};
+use crate::base::token::{Digest, UploadBatchId};
 
 /// Bytes that stay free for the journal and the index, which share the filesystem.
 pub const RESERVE: u64 = 64 << 20;
@@ -34,11 +34,11 @@ pub type Items = BTreeMap<Item, u64>;
 
 /// Names one upload among those under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Number(u64);
+pub struct UploadNumber(u64);
 
 /// Why an upload is not let in; all in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Short {
+pub struct InsufficientSpace {
     /// What must be free, [`RESERVE`] included.
     pub needed: u64,
     pub free: u64,
@@ -46,7 +46,7 @@ pub struct Short {
     pub promised: u64,
 }
 
-impl Short {
+impl InsufficientSpace {
     /// It would fit if no other upload were under way.
     pub fn for_others(&self) -> bool {
         self.free >= self.needed
@@ -55,14 +55,14 @@ impl Short {
 
 /// All reservations of space on one disk.
 #[derive(Debug, Default)]
-pub struct Room {
-    shipments: BTreeMap<ShipmentId, Promise>,
-    uploads: BTreeMap<Number, Upload>,
+pub struct SpaceReservations {
+    shipments: BTreeMap<UploadBatchId, SpacePromise>,
+    uploads: BTreeMap<UploadNumber, Upload>,
     last: u64,
 }
 
 #[derive(Debug)]
-struct Promise {
+struct SpacePromise {
     items: Items,
     /// Bytes of finished uploads that are on the disk: the free space is smaller by them already.
     arrived: u64,
@@ -71,7 +71,7 @@ struct Promise {
 
 #[derive(Debug)]
 struct Upload {
-    of: Option<ShipmentId>,
+    of: Option<UploadBatchId>,
     whole: u64,
     arrived: u64,
 }
@@ -82,30 +82,30 @@ impl Upload {
     }
 }
 
-impl Room {
-    /// Reserves space for these items besides what is reserved for `shipment` already. With `shipment` absent it only
+impl SpaceReservations {
+    /// Reserves space for these items besides what is reserved for `batch` already. With `batch` absent it only
     /// says whether they would fit.
     ///
     /// # Errors
     /// They do not fit; what was reserved before stays.
     pub fn promise(
         &mut self,
-        shipment: Option<&ShipmentId>,
+        batch: Option<&UploadBatchId>,
         items: Items,
         free: u64,
         now: Timestamp,
-    ) -> Result<(), Short> {
+    ) -> Result<(), InsufficientSpace> {
         self.forget(now);
         if items.is_empty() {
             return Ok(());
         }
-        let before = shipment.and_then(|id| self.shipments.get(id));
+        let before = batch.and_then(|id| self.shipments.get(id));
         let (mut all, arrived) = before.map_or((Items::new(), 0), |p| (p.items.clone(), p.arrived));
         all.extend(items);
-        let needed = self.open(shipment, sum(all.values()), arrived);
-        self.fits(shipment, &all, needed, free)?;
-        if let Some(id) = shipment {
-            let promise = Promise {
+        let needed = self.open(batch, sum(all.values()), arrived);
+        self.fits(batch, &all, needed, free)?;
+        if let Some(id) = batch {
+            let promise = SpacePromise {
                 items: all,
                 arrived,
                 heard: now,
@@ -127,11 +127,11 @@ impl Room {
     /// It does not fit beside what is reserved for others.
     pub fn begin(
         &mut self,
-        of: Option<ShipmentId>,
+        of: Option<UploadBatchId>,
         bytes: u64,
         free: u64,
         now: Timestamp,
-    ) -> Result<Number, Short> {
+    ) -> Result<UploadNumber, InsufficientSpace> {
         self.heard(of.as_ref(), now);
         self.forget(now);
         let none = Items::new();
@@ -144,7 +144,7 @@ impl Room {
         let needed = before.saturating_add(bytes);
         self.fits(of.as_ref(), items, needed, free)?;
         self.last += 1;
-        let number = Number(self.last);
+        let number = UploadNumber(self.last);
         let upload = Upload {
             of,
             whole: bytes,
@@ -160,11 +160,11 @@ impl Room {
     /// They do not fit beside what is reserved for others.
     pub fn more(
         &mut self,
-        number: Number,
+        number: UploadNumber,
         bytes: u64,
         free: u64,
         now: Timestamp,
-    ) -> Result<(), Short> {
+    ) -> Result<(), InsufficientSpace> {
         let of = self.uploads.get(&number).and_then(|u| u.of.clone());
         let more = self.begin(of, bytes, free, now)?;
         self.uploads.remove(&more);
@@ -175,7 +175,7 @@ impl Room {
     }
 
     /// The first `arrived` bytes of an upload are on the disk.
-    pub fn reached(&mut self, number: Number, arrived: u64, now: Timestamp) {
+    pub fn reached(&mut self, number: UploadNumber, arrived: u64, now: Timestamp) {
         let Some(upload) = self.uploads.get_mut(&number) else {
             return;
         };
@@ -185,7 +185,7 @@ impl Room {
     }
 
     /// An upload is over, and what came stays. Its space stays reserved until it is [`settled`](Self::settled).
-    pub fn arrived(&mut self, number: Number, now: Timestamp) {
+    pub fn arrived(&mut self, number: UploadNumber, now: Timestamp) {
         let Some(upload) = self.uploads.remove(&number) else {
             return;
         };
@@ -197,16 +197,16 @@ impl Room {
     }
 
     /// An upload broke off: its file is deleted, and the reservation of its shipment ends with it.
-    pub fn broke_off(&mut self, number: Number) {
+    pub fn broke_off(&mut self, number: UploadNumber) {
         let upload = self.uploads.remove(&number);
         if let Some(id) = upload.and_then(|upload| upload.of) {
             self.shipments.remove(&id);
         }
     }
 
-    /// An item is in its place: no reservation is needed for it any more. `bytes` of it came with `shipment`.
-    pub fn settled(&mut self, shipment: Option<&ShipmentId>, item: &Item, bytes: u64) {
-        let promise = shipment.and_then(|id| self.shipments.get_mut(id));
+    /// An item is in its place: no reservation is needed for it any more. `bytes` of it came with `batch`.
+    pub fn settled(&mut self, batch: Option<&UploadBatchId>, item: &Item, bytes: u64) {
+        let promise = batch.and_then(|id| self.shipments.get_mut(id));
         if let Some(promise) = promise.filter(|p| p.items.contains_key(item)) {
             promise.arrived = promise.arrived.saturating_sub(bytes);
         }
@@ -218,8 +218,8 @@ impl Room {
     }
 
     /// A sign of life of the client that sends this shipment.
-    pub fn heard(&mut self, shipment: Option<&ShipmentId>, now: Timestamp) {
-        if let Some(promise) = shipment.and_then(|id| self.shipments.get_mut(id)) {
+    pub fn heard(&mut self, batch: Option<&UploadBatchId>, now: Timestamp) {
+        if let Some(promise) = batch.and_then(|id| self.shipments.get_mut(id)) {
             promise.heard = now;
         }
     }
@@ -235,16 +235,16 @@ impl Room {
 
     fn fits(
         &self,
-        who: Option<&ShipmentId>,
+        who: Option<&UploadBatchId>,
         items: &Items,
         needed: u64,
         free: u64,
-    ) -> Result<(), Short> {
+    ) -> Result<(), InsufficientSpace> {
         let promised = self.promised(who, items);
         let needed = needed.saturating_add(RESERVE);
         match free.saturating_sub(promised) >= needed {
             true => Ok(()),
-            false => Err(Short {
+            false => Err(InsufficientSpace {
                 needed,
                 free,
                 promised,
@@ -253,7 +253,7 @@ impl Room {
     }
 
     /// Bytes that are reserved and still to come for all shipments but `who`, without those of `items`.
-    fn promised(&self, who: Option<&ShipmentId>, items: &Items) -> u64 {
+    fn promised(&self, who: Option<&UploadBatchId>, items: &Items) -> u64 {
         let mut counted: BTreeSet<&Item> = items.keys().collect();
         let others = self.shipments.iter().filter(|(id, _)| Some(*id) != who);
         let shipments = others.map(|(id, promise)| {
@@ -270,23 +270,23 @@ impl Room {
 
     /// Bytes still to come of a shipment: its items have `items` bytes in all, of which `arrived` came in uploads that
     /// are over.
-    fn open(&self, shipment: Option<&ShipmentId>, items: u64, arrived: u64) -> u64 {
-        let Some(id) = shipment else {
+    fn open(&self, batch: Option<&UploadBatchId>, items: u64, arrived: u64) -> u64 {
+        let Some(id) = batch else {
             return items;
         };
         let of_it = self.uploads.values().filter(|u| u.of.as_ref() == Some(id));
         let here = sum(of_it.map(|upload| &upload.arrived));
         let open = items.saturating_sub(arrived).saturating_sub(here);
         // The size of a NAR in a reservation is a guess at how well it can be packed.
-        open.max(self.left(shipment))
+        open.max(self.left(batch))
     }
 
     /// Bytes still to come in uploads of this shipment; with `None`, in the uploads of all that have no reservation.
-    fn left(&self, shipment: Option<&ShipmentId>) -> u64 {
+    fn left(&self, batch: Option<&UploadBatchId>) -> u64 {
         let uploads = self.uploads.values().filter(|upload| {
             let of = upload.of.as_ref();
-            match shipment {
-                Some(_) => of == shipment,
+            match batch {
+                Some(_) => of == batch,
                 None => of.is_none_or(|id| !self.shipments.contains_key(id)),
             }
         });

@@ -6,9 +6,9 @@ use std::borrow::Cow;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Packet<'a> {
     /// RRQ.
-    Read(Request<'a>),
+    Read(FileRequest<'a>),
     /// WRQ.
-    Write(Request<'a>),
+    Write(FileRequest<'a>),
     /// ACK, with the number of the block as it stands on the wire: 16 bits that wrap.
     Acknowledged(u16),
     /// ERROR. The text is the client's own: quote it where it is shown.
@@ -19,17 +19,17 @@ pub enum Packet<'a> {
 
 /// RRQ or WRQ.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request<'a> {
+pub struct FileRequest<'a> {
     /// Without NULs; otherwise as it came, in whatever encoding.
     pub name: &'a [u8],
-    pub mode: Mode,
+    pub mode: TransferMode,
     /// Names and values in the order of the packet, known ones and others.
     pub options: Vec<(&'a [u8], &'a [u8])>,
 }
 
 /// RFC 1350 §2; upper and lower case are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub enum TransferMode {
     /// Bytes as they are.
     Octet,
     /// Text with its line ends translated.
@@ -42,7 +42,7 @@ pub enum Mode {
 
 /// Not a TFTP packet. Its text is for the client's screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
+pub enum MalformedPacket {
     #[error("too short for a TFTP packet")]
     Short,
     #[error("{0} is not a TFTP operation")]
@@ -73,13 +73,13 @@ const TEXT: usize = 128;
 ///
 /// # Errors
 /// It cannot be told what is meant.
-pub fn read(bytes: &[u8]) -> Result<Packet<'_>, Unreadable> {
+pub fn read(bytes: &[u8]) -> Result<Packet<'_>, MalformedPacket> {
     let [high, low, rest @ ..] = bytes else {
-        return Err(Unreadable::Short);
+        return Err(MalformedPacket::Short);
     };
     let number = |rest: &[u8]| match rest {
         [high, low, ..] => Ok(u16::from_be_bytes([*high, *low])),
-        _ => Err(Unreadable::Short),
+        _ => Err(MalformedPacket::Short),
     };
     match u16::from_be_bytes([*high, *low]) {
         1 => Ok(Packet::Read(request(rest)?)),
@@ -91,24 +91,24 @@ pub fn read(bytes: &[u8]) -> Result<Packet<'_>, Unreadable> {
             text: text(rest.get(2..).unwrap_or_default()),
         }),
         3 | 6 => Ok(Packet::Answer),
-        other => Err(Unreadable::Operation(other)),
+        other => Err(MalformedPacket::Operation(other)),
     }
 }
 
-fn request(bytes: &[u8]) -> Result<Request<'_>, Unreadable> {
+fn request(bytes: &[u8]) -> Result<FileRequest<'_>, MalformedPacket> {
     let mut parts = bytes.split(|b| *b == 0);
     let name = parts.next().unwrap_or_default();
     // Empty where more than one NUL follows the name.
     let mode = parts.by_ref().find(|part| !part.is_empty());
     let mode = match mode
-        .ok_or(Unreadable::NoMode)?
+        .ok_or(MalformedPacket::NoMode)?
         .to_ascii_lowercase()
         .as_slice()
     {
-        b"octet" => Mode::Octet,
-        b"netascii" => Mode::Netascii,
-        b"mail" => Mode::Mail,
-        _ => Mode::Other,
+        b"octet" => TransferMode::Octet,
+        b"netascii" => TransferMode::Netascii,
+        b"mail" => TransferMode::Mail,
+        _ => TransferMode::Other,
     };
     let mut options = Vec::new();
     while let Some(option) = parts.next() {
@@ -119,7 +119,7 @@ fn request(bytes: &[u8]) -> Result<Request<'_>, Unreadable> {
         let Some(value) = parts.next() else { break };
         options.push((option, value));
     }
-    Ok(Request {
+    Ok(FileRequest {
         name,
         mode,
         options,
@@ -161,7 +161,7 @@ mod tests {
 
     use super::*;
 
-    fn asked(bytes: &[u8]) -> Request<'_> {
+    fn asked(bytes: &[u8]) -> FileRequest<'_> {
         match read(bytes) {
             Ok(Packet::Read(request)) => request,
             other => panic!("{other:?}"),
@@ -211,7 +211,7 @@ mod tests {
         ] {
             let asked = asked(bytes);
             assert_eq!(asked.name, b"file", "{name}");
-            assert_eq!(asked.mode, Mode::Octet, "{name}");
+            assert_eq!(asked.mode, TransferMode::Octet, "{name}");
             assert_eq!(asked.options, options, "{name}");
         }
     }
@@ -219,11 +219,11 @@ mod tests {
     #[test]
     fn modes_are_told_apart() {
         for (mode, want) in [
-            ("netascii", Mode::Netascii),
-            ("NETASCII", Mode::Netascii),
-            ("mail", Mode::Mail),
-            ("binary", Mode::Other),
-            ("\u{fffd}", Mode::Other),
+            ("netascii", TransferMode::Netascii),
+            ("NETASCII", TransferMode::Netascii),
+            ("mail", TransferMode::Mail),
+            ("binary", TransferMode::Other),
+            ("\u{fffd}", TransferMode::Other),
         ] {
             let packet = [b"\0\x01x\0", mode.as_bytes(), b"\0"].concat();
             assert_eq!(asked(&packet).mode, want, "{mode}");
@@ -251,7 +251,7 @@ mod tests {
                 b"\0\x04\x01\x02\0\0",
                 Ok(Packet::Acknowledged(258)),
             ),
-            ("ACK cut short", b"\0\x04\x01", Err(Unreadable::Short)),
+            ("ACK cut short", b"\0\x04\x01", Err(MalformedPacket::Short)),
             ("ERROR", b"\0\x05\0\x08stop\0", Ok(error(8, "stop"))),
             ("ERROR without text", b"\0\x05\0\x08", Ok(error(8, ""))),
             ("ERROR without code", b"\0\x05", Ok(error(0, ""))),
@@ -261,16 +261,16 @@ mod tests {
             (
                 "operation 9",
                 b"\0\x09file\0octet\0",
-                Err(Unreadable::Operation(9)),
+                Err(MalformedPacket::Operation(9)),
             ),
-            ("operation 0", b"\0\0", Err(Unreadable::Operation(0))),
-            ("nothing", b"", Err(Unreadable::Short)),
-            ("one byte", b"\0", Err(Unreadable::Short)),
-            ("a name alone", b"\0\x01file", Err(Unreadable::NoMode)),
+            ("operation 0", b"\0\0", Err(MalformedPacket::Operation(0))),
+            ("nothing", b"", Err(MalformedPacket::Short)),
+            ("one byte", b"\0", Err(MalformedPacket::Short)),
+            ("a name alone", b"\0\x01file", Err(MalformedPacket::NoMode)),
             (
                 "a name and its NUL",
                 b"\0\x01file\0",
-                Err(Unreadable::NoMode),
+                Err(MalformedPacket::NoMode),
             ),
         ] {
             assert_eq!(read(bytes), want, "{name}");

@@ -9,7 +9,7 @@ use crate::base::mac::Mac;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RequestedFile {
     /// A file of one machine.
-    OfMachine { owner: Owner, file: File },
+    OfMachine { owner: Owner, file: MachineFile },
     /// `grub/grub.cfg`: leads GRUB to the machine's own.
     GrubMenu,
     /// `bootcode.bin`: a Raspberry Pi 3 asks for it before it says who it is.
@@ -26,7 +26,7 @@ pub enum Owner {
 
 /// Which file of a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum File {
+pub enum MachineFile {
     /// By its name, of which only those that are known are ever opened.
     Loader(String),
     /// `autoexec.ipxe`
@@ -49,7 +49,7 @@ pub enum File {
 
 /// Why a name is not that of any machine's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unknown {
+pub enum UnknownFile {
     /// Loaders look for much that they can do without, at each boot.
     #[error("is one of the files that loaders look for and can do without")]
     Probe,
@@ -62,32 +62,32 @@ pub enum Unknown {
 ///
 /// # Errors
 /// It is not exactly one of the names that there are.
-pub fn read(name: &[u8]) -> Result<RequestedFile, Unknown> {
+pub fn read(name: &[u8]) -> Result<RequestedFile, UnknownFile> {
     let end = name.iter().rposition(|b| !matches!(b, 0 | 0xff));
     let name = &name[..end.map_or(0, |last| last + 1)];
     let text = std::str::from_utf8(name)
-        .map_err(|_| Unknown::Form)?
+        .map_err(|_| UnknownFile::Form)?
         .replace('\\', "/");
     // Folders are joined carelessly: two slashes are one.
     let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty()).collect();
     if !parts.iter().all(|part| is_safe_component(part)) {
-        return Err(Unknown::Form);
+        return Err(UnknownFile::Form);
     }
     match parts.as_slice() {
         ["bootcode.bin"] => Ok(RequestedFile::Bootcode),
         ["grub" | "boot", rest @ ..] => grub(rest),
         ["pxelinux.cfg", file] => extlinux(file),
         // U-Boot's own boot order asks for a script and a device tree besides.
-        ["boot.scr.uimg"] | ["dtb", ..] => Err(Unknown::Probe),
+        ["boot.scr.uimg"] | ["dtb", ..] => Err(UnknownFile::Probe),
         [folder, rest @ ..] => match owner(folder) {
             Some(owner) => of_machine(owner, rest),
             // A Raspberry Pi that finds no folder of its own looks at the top.
             None if is_firmware(&parts) || matches!(*parts, ["config.txt" | "cmdline.txt"]) => {
-                Err(Unknown::Probe)
+                Err(UnknownFile::Probe)
             }
-            None => Err(Unknown::Form),
+            None => Err(UnknownFile::Form),
         },
-        [] => Err(Unknown::Form),
+        [] => Err(UnknownFile::Form),
     }
 }
 
@@ -109,27 +109,27 @@ fn owner(folder: &str) -> Option<Owner> {
     serial.then(|| Owner::RaspberryPi(folder.to_owned()))
 }
 
-fn of_machine(owner: Owner, rest: &[&str]) -> Result<RequestedFile, Unknown> {
+fn of_machine(owner: Owner, rest: &[&str]) -> Result<RequestedFile, UnknownFile> {
     let file = match (&owner, rest) {
-        (Owner::Card(_), [set, "kernel"]) => File::Kernel(Some((*set).to_owned())),
-        (Owner::Card(_), [set, "initrd"]) => File::Initrd(Some((*set).to_owned())),
-        (Owner::RaspberryPi(_), ["kernel"]) => File::Kernel(None),
-        (Owner::RaspberryPi(_), ["initrd"]) => File::Initrd(None),
-        (Owner::Card(_), ["autoexec.ipxe"]) => File::Autoexec,
-        (Owner::Card(_), [name]) if is_probe(name) => return Err(Unknown::Probe),
-        (Owner::Card(_), [name]) if !name.contains(':') => File::Loader((*name).to_owned()),
-        (Owner::RaspberryPi(_), ["config.txt"]) => File::Config,
-        (Owner::RaspberryPi(_), ["cmdline.txt"]) => File::Cmdline,
-        (Owner::RaspberryPi(_), rest) if is_firmware(rest) => File::Firmware(rest.join("/")),
-        (Owner::RaspberryPi(_), _) => return Err(Unknown::Probe),
-        (Owner::Card(_), _) => return Err(Unknown::Form),
+        (Owner::Card(_), [set, "kernel"]) => MachineFile::Kernel(Some((*set).to_owned())),
+        (Owner::Card(_), [set, "initrd"]) => MachineFile::Initrd(Some((*set).to_owned())),
+        (Owner::RaspberryPi(_), ["kernel"]) => MachineFile::Kernel(None),
+        (Owner::RaspberryPi(_), ["initrd"]) => MachineFile::Initrd(None),
+        (Owner::Card(_), ["autoexec.ipxe"]) => MachineFile::Autoexec,
+        (Owner::Card(_), [name]) if is_probe(name) => return Err(UnknownFile::Probe),
+        (Owner::Card(_), [name]) if !name.contains(':') => MachineFile::Loader((*name).to_owned()),
+        (Owner::RaspberryPi(_), ["config.txt"]) => MachineFile::Config,
+        (Owner::RaspberryPi(_), ["cmdline.txt"]) => MachineFile::Cmdline,
+        (Owner::RaspberryPi(_), rest) if is_firmware(rest) => MachineFile::Firmware(rest.join("/")),
+        (Owner::RaspberryPi(_), _) => return Err(UnknownFile::Probe),
+        (Owner::Card(_), _) => return Err(UnknownFile::Form),
     };
     Ok(RequestedFile::OfMachine { owner, file })
 }
 
 /// Below `grub/`, or `boot/grub/` as `grub-mknetdir` makes it: the menu for all, and the machines' own by the spelling of
 /// `$net_default_mac`. GRUB looks for a good deal besides: modules, fonts, menus by other names.
-fn grub(rest: &[&str]) -> Result<RequestedFile, Unknown> {
+fn grub(rest: &[&str]) -> Result<RequestedFile, UnknownFile> {
     match rest {
         ["grub.cfg"] | ["grub", "grub.cfg"] => Ok(RequestedFile::GrubMenu),
         [name] => {
@@ -139,26 +139,26 @@ fn grub(rest: &[&str]) -> Result<RequestedFile, Unknown> {
             match mac.filter(|mac| *name == format!("{mac}.cfg")) {
                 Some(mac) => Ok(RequestedFile::OfMachine {
                     owner: Owner::Card(mac),
-                    file: File::Grub,
+                    file: MachineFile::Grub,
                 }),
-                None => Err(Unknown::Probe),
+                None => Err(UnknownFile::Probe),
             }
         }
-        _ => Err(Unknown::Probe),
+        _ => Err(UnknownFile::Probe),
     }
 }
 
 /// U-Boot asks by MAC, behind the number of its kind of network; then by parts of its address, and for defaults.
-fn extlinux(file: &str) -> Result<RequestedFile, Unknown> {
+fn extlinux(file: &str) -> Result<RequestedFile, UnknownFile> {
     let mac = file
         .strip_prefix("01-")
         .and_then(|mac| mac.parse::<Mac>().ok());
     match mac.filter(|mac| file.eq_ignore_ascii_case(&format!("01-{}", mac.dashed()))) {
         Some(mac) => Ok(RequestedFile::OfMachine {
             owner: Owner::Card(mac),
-            file: File::Extlinux,
+            file: MachineFile::Extlinux,
         }),
-        None => Err(Unknown::Probe),
+        None => Err(UnknownFile::Probe),
     }
 }
 

@@ -14,7 +14,7 @@ const LONGEST: Duration = Duration::from_secs(5);
 
 /// The retransmission timer of one transfer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Timer {
+pub struct RetransmissionTimer {
     longest: Duration,
     /// Round trip and its variation, both smoothed.
     measured: Option<(Duration, Duration)>,
@@ -22,7 +22,7 @@ pub struct Timer {
     doubled: u32,
 }
 
-impl Timer {
+impl RetransmissionTimer {
     /// `asked` is the `timeout` that the client negotiated: no pause is longer than that.
     pub fn new(asked: Option<Duration>) -> Self {
         Self {
@@ -69,7 +69,7 @@ mod tests {
         Duration::from_millis(n)
     }
 
-    fn waits(timer: &mut Timer, n: usize) -> Vec<u128> {
+    fn waits(timer: &mut RetransmissionTimer, n: usize) -> Vec<u128> {
         let wait = |_| {
             let wait = timer.wait();
             timer.expired();
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn it_backs_off_while_nobody_answers() {
-        let mut timer = Timer::new(None);
+        let mut timer = RetransmissionTimer::new(None);
         assert_eq!(
             waits(&mut timer, 8),
             [250, 500, 1000, 2000, 4000, 5000, 5000, 5000]
@@ -101,7 +101,7 @@ mod tests {
                 ms(240),
             ),
         ] {
-            let mut timer = Timer::new(None);
+            let mut timer = RetransmissionTimer::new(None);
             for trip in trips {
                 timer.measure(ms(*trip));
             }
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_measurement_ends_the_back_off() {
-        let mut timer = Timer::new(None);
+        let mut timer = RetransmissionTimer::new(None);
         timer.measure(ms(1));
         assert_eq!(waits(&mut timer, 4), [20, 40, 80, 160]);
         timer.measure(ms(1));
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn a_client_may_ask_for_shorter_pauses_only() {
         for (asked, want) in [(1, 1000), (3, 3000), (255, 5000)] {
-            let mut timer = Timer::new(Some(Duration::from_secs(asked)));
+            let mut timer = RetransmissionTimer::new(Some(Duration::from_secs(asked)));
             assert_eq!(waits(&mut timer, 7)[6], want, "{asked} s");
         }
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::options::NegotiatedOptions;
 use super::packet::BREAKS_OFF;
-use super::rtt::Timer;
+use super::rtt::RetransmissionTimer;
 
 /// How long a client may make no progress. ROMs that ask again every four seconds get several tries.
 const PATIENCE: Duration = Duration::from_secs(25);
@@ -25,19 +25,19 @@ const PATIENCE_AT_THE_END: Duration = Duration::from_secs(8);
 /// What to do next.
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub enum SenderAction {
     /// Send the OACK.
     Options,
     /// Send these blocks, counted from 1 without wrapping.
     Blocks(Range<u64>),
     /// Nothing until [`Sender::due`].
     Wait,
-    Ended(End),
+    Ended(TransferEnd),
 }
 
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum TransferEnd {
     /// The client acknowledged the last block.
     Complete,
     /// The client learnt the size and broke off, as EDK2 and many ROMs do before they ask in earnest.
@@ -69,7 +69,7 @@ pub struct Sender {
     acknowledged: u64,
     /// Highest block that went out.
     sent: u64,
-    timer: Timer,
+    timer: RetransmissionTimer,
     /// When the last packets went out; `None` before the first.
     went_out: Option<Duration>,
     /// Whether all of these last packets went out for the first time: only then do they measure a round trip.
@@ -86,7 +86,7 @@ pub struct Sender {
 
 impl Sender {
     /// For a file of `size` bytes, and the first step.
-    pub fn new(size: u64, options: &NegotiatedOptions, now: Duration) -> (Self, Step) {
+    pub fn new(size: u64, options: &NegotiatedOptions, now: Duration) -> (Self, SenderAction) {
         let mut sender = Self {
             block: u64::from(options.block),
             window: u64::from(options.window),
@@ -95,7 +95,7 @@ impl Sender {
             answered: false,
             acknowledged: 0,
             sent: 0,
-            timer: Timer::new(options.timeout),
+            timer: RetransmissionTimer::new(options.timeout),
             went_out: None,
             fresh: true,
             due: now,
@@ -130,10 +130,10 @@ impl Sender {
     }
 
     /// ACK.
-    pub fn acknowledged(&mut self, number: u16, now: Duration) -> Step {
+    pub fn acknowledged(&mut self, number: u16, now: Duration) -> SenderAction {
         if self.opening {
             if number != 0 {
-                return Step::Wait;
+                return SenderAction::Wait;
             }
             self.opening = false;
             return self.advanced(now);
@@ -142,11 +142,11 @@ impl Sender {
         let ahead = u64::from(number.wrapping_sub(wire(self.acknowledged)));
         if ahead > self.sent - self.acknowledged {
             // An acknowledgement of a block long before, or of one that was never sent.
-            return Step::Wait;
+            return SenderAction::Wait;
         }
         if ahead == 0 {
             if self.window == 1 || self.repeated || self.repeated_before {
-                return Step::Wait;
+                return SenderAction::Wait;
             }
             self.repeated = true;
             return self.send(now);
@@ -155,12 +155,12 @@ impl Sender {
         self.repeated_before = self.repeated;
         self.repeated = self.acknowledged < self.sent;
         if self.acknowledged == self.last() {
-            return Step::Ended(End::Complete);
+            return SenderAction::Ended(TransferEnd::Complete);
         }
         self.advanced(now)
     }
 
-    fn advanced(&mut self, now: Duration) -> Step {
+    fn advanced(&mut self, now: Duration) -> SenderAction {
         if let Some(went_out) = self.went_out
             && self.fresh
             && self.acknowledged == self.sent
@@ -173,42 +173,42 @@ impl Sender {
     }
 
     /// ERROR.
-    pub fn broken_off(&self, code: u16) -> Step {
+    pub fn broken_off(&self, code: u16) -> SenderAction {
         let probed = self.opening && BREAKS_OFF.contains(&code);
-        Step::Ended(if probed {
-            End::Probed
+        SenderAction::Ended(if probed {
+            TransferEnd::Probed
         } else {
-            End::BrokenOff(code)
+            TransferEnd::BrokenOff(code)
         })
     }
 
     /// A request from the same port; `same` as the one before, byte for byte, or another.
-    pub fn asked_again(&mut self, same: bool, now: Duration) -> Step {
+    pub fn asked_again(&mut self, same: bool, now: Duration) -> SenderAction {
         if !same {
-            return Step::Ended(End::Anew);
+            return SenderAction::Ended(TransferEnd::Anew);
         }
         if !self.answered {
             // The answer was lost.
             return self.send(now);
         }
         match now.saturating_sub(self.progress) < STALE {
-            true => Step::Wait,
-            false => Step::Ended(End::Anew),
+            true => SenderAction::Wait,
+            false => SenderAction::Ended(TransferEnd::Anew),
         }
     }
 
     /// To be called at [`Self::due`]; called earlier, it has no effect.
-    pub fn expired(&mut self, now: Duration) -> Step {
+    pub fn expired(&mut self, now: Duration) -> SenderAction {
         if now < self.due {
-            return Step::Wait;
+            return SenderAction::Wait;
         }
         let all_sent = self.answered && self.sent == self.last();
         let (patience, end) = match all_sent {
-            true => (PATIENCE_AT_THE_END, End::Unconfirmed),
-            false => (PATIENCE, End::Silent),
+            true => (PATIENCE_AT_THE_END, TransferEnd::Unconfirmed),
+            false => (PATIENCE, TransferEnd::Silent),
         };
         if now.saturating_sub(self.progress) >= patience {
-            return Step::Ended(end);
+            return SenderAction::Ended(end);
         }
         self.timer.expired();
         self.send(now)
@@ -220,19 +220,19 @@ impl Sender {
     }
 
     /// Sends the blocks that follow those which the client has.
-    fn send(&mut self, now: Duration) -> Step {
+    fn send(&mut self, now: Duration) -> SenderAction {
         let first = self.went_out.replace(now).is_none();
         self.due = now + self.timer.wait();
         if self.opening {
             self.fresh = first;
             self.resent += u64::from(!first);
-            return Step::Options;
+            return SenderAction::Options;
         }
         let end = self.last().min(self.acknowledged + self.window);
         self.resent += self.sent - self.acknowledged;
         self.fresh = self.sent == self.acknowledged;
         self.sent = end;
-        Step::Blocks(self.acknowledged + 1..end + 1)
+        SenderAction::Blocks(self.acknowledged + 1..end + 1)
     }
 }
 

@@ -1,17 +1,17 @@
 //! What firmware is known to do, each fact a test over the packets that show it.
 
 use netboot::dhcp::reply::loaders;
-use netboot::dhcp::request::{Client, read};
+use netboot::dhcp::request::{BootClient, read};
 
 use super::text::Decoded;
-use super::{MODES, Mode, Packet, all, answers, decoded};
+use super::{AnswerMode, CorpusPacket, MODES, all, answers, decoded};
 
-fn named(name: &str) -> Packet {
+fn named(name: &str) -> CorpusPacket {
     let found = all().into_iter().find(|packet| packet.name == name);
     found.unwrap_or_else(|| panic!("no packet `{name}`"))
 }
 
-fn answer(name: &str, mode: Mode) -> Decoded {
+fn answer(name: &str, mode: AnswerMode) -> Decoded {
     let answers = answers(&named(name), mode);
     assert_eq!(answers.len(), 1, "{name} in {mode:?}");
     decoded(&answers[0].bytes)
@@ -50,7 +50,7 @@ fn edk2_takes_the_loader_from_the_server_that_offers_so_no_other_is_named() {
 
 #[test]
 fn a_rom_without_a_guid_is_answered_without_one() {
-    let offer = answer("bios-rom/no-guid", Mode::Proxy);
+    let offer = answer("bios-rom/no-guid", AnswerMode::Proxy);
     assert_eq!(offer.option(97), None);
     assert_eq!(boot_file(&offer), "52-54-00-12-34-56/undionly.kpxe");
 }
@@ -62,7 +62,7 @@ fn ipxe_takes_a_proxy_offer_at_once_because_it_names_server_and_file() {
         "ipxe/undionly-discover",
         "ipxe/snponly-discover",
     ] {
-        let offer = answer(name, Mode::Proxy);
+        let offer = answer(name, AnswerMode::Proxy);
         assert!(!offer.siaddr().is_unspecified(), "{name}");
         assert!(
             boot_file(&offer).starts_with("http://10.77.0.1:8080/boot.ipxe?"),
@@ -78,7 +78,10 @@ fn ipxe_never_gets_a_loader_again_at_any_door() {
         let Ok(request) = read(&packet.bytes) else {
             continue;
         };
-        if request.boot.is_none_or(|boot| boot.client != Client::Ipxe) {
+        if request
+            .boot
+            .is_none_or(|boot| boot.client != BootClient::Ipxe)
+        {
             continue;
         }
         for (mode, _) in MODES {
@@ -114,7 +117,7 @@ fn port_4011_names_the_file_that_port_67_offered() {
 #[test]
 fn an_offer_with_an_address_has_no_class_for_edk2_pxe() {
     for name in ["ovmf/pxe-discover", "aavmf/pxe-discover", "uefi/hp-arch-9"] {
-        let offer = answer(name, Mode::Server);
+        let offer = answer(name, AnswerMode::Server);
         assert_eq!((offer.option(60), offer.option(43)), (None, None), "{name}");
     }
 }
@@ -126,7 +129,7 @@ fn the_dhcp_client_of_an_operating_system_never_hears_a_proxy() {
     for packet in all() {
         if clients.iter().any(|client| packet.name.starts_with(client)) {
             seen += 1;
-            assert_eq!(answers(&packet, Mode::Proxy), [], "{}", packet.name);
+            assert_eq!(answers(&packet, AnswerMode::Proxy), [], "{}", packet.name);
         }
     }
     assert_eq!(seen, 12);
@@ -135,17 +138,17 @@ fn the_dhcp_client_of_an_operating_system_never_hears_a_proxy() {
 /// raspberrypi/rpi-eeprom#87: the class is missing in the REQUEST.
 #[test]
 fn a_raspberry_pi_is_known_by_its_guid_where_it_says_no_class() {
-    let ack = answer("raspberry-pi/pi4-request", Mode::Server);
+    let ack = answer("raspberry-pi/pi4-request", AnswerMode::Server);
     let menu = ack.option(43).expect("the boot menu");
     assert!(menu.windows(17).any(|text| text == b"Raspberry Pi Boot"));
 }
 
 #[test]
 fn uefi_and_linux_on_a_raspberry_pi_are_ordinary() {
-    let offer = answer("raspberry-pi/uefi-discover", Mode::Proxy);
+    let offer = answer("raspberry-pi/uefi-discover", AnswerMode::Proxy);
     assert_eq!(boot_file(&offer), "dc-a6-32-12-34-56/snponly-arm64.efi");
     assert_eq!(
-        answers(&named("raspberry-pi/linux-discover"), Mode::Proxy),
+        answers(&named("raspberry-pi/linux-discover"), AnswerMode::Proxy),
         []
     );
 }
@@ -155,15 +158,18 @@ fn uefi_and_linux_on_a_raspberry_pi_are_ordinary() {
 #[test]
 fn u_boot_that_asks_as_uefi_gets_no_shim_and_nothing_beside_a_router() {
     for name in ["u-boot/discover", "u-boot/uefi-discover"] {
-        assert!(answers(&named(name), Mode::Proxy).is_empty(), "{name}");
+        assert!(
+            answers(&named(name), AnswerMode::Proxy).is_empty(),
+            "{name}"
+        );
     }
     let request = read(&named("u-boot/uefi-discover").bytes).expect("reads");
     let boot = request.boot.expect("wants to netboot");
-    assert_eq!(boot.client, Client::UBootUefi);
+    assert_eq!(boot.client, BootClient::UBootUefi);
     let loaders = loaders(boot);
     assert_eq!(loaders.last(), Some(&"grubaa64.efi"));
     assert!(!loaders.contains(&"shimaa64.efi"));
-    let offer = answer("u-boot/uefi-discover", Mode::Server);
+    let offer = answer("u-boot/uefi-discover", AnswerMode::Server);
     assert_eq!(offer.option(60), None);
     let first = format!("52-52-52-52-52-52/{}", loaders[0]);
     assert_eq!(boot_file(&offer), first);

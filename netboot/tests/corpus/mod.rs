@@ -8,20 +8,22 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use netboot::api::dhcp::{Door, Known, Need, Outcome, Question, answer};
-use netboot::base::address::Address;
+use netboot::api::dhcp::{DhcpPort, KnownFacts, MissingFact, PacketContext, PacketOutcome, answer};
+use netboot::base::address::ApplianceAddress;
 use netboot::base::timestamp::Timestamp;
-use netboot::dhcp::lease::{Network, Reservations, Settled, SilenceReason, Site, Subnet};
-use netboot::dhcp::offer_fallback::Trials;
-use netboot::dhcp::reply::Answer;
-use netboot::dhcp::request::{Kind, Request, read};
+use netboot::dhcp::lease::{
+    LeaseAnswer, NetworkParameters, Reservations, SilenceReason, Site, Subnet,
+};
+use netboot::dhcp::offer_fallback::LoaderAttempts;
+use netboot::dhcp::reply::DhcpReply;
+use netboot::dhcp::request::{ClientMessageType, Request, read};
 use netboot::machine::decide::Decision;
 
 pub(crate) use text::{decoded, dump};
 
 /// One packet of the corpus.
 #[derive(Debug, Clone)]
-pub(crate) struct Packet {
+pub(crate) struct CorpusPacket {
     /// `ovmf/pxe-discover`
     pub(crate) name: String,
     /// The port that it was sent to.
@@ -31,17 +33,17 @@ pub(crate) struct Packet {
 
 /// How the appliance answers the address part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
+pub(crate) enum AnswerMode {
     Proxy,
     Server,
 }
 
-pub(crate) const MODES: [(Mode, &str); 2] = [
-    (Mode::Proxy, "beside a home router"),
-    (Mode::Server, "as the DHCP server"),
+pub(crate) const MODES: [(AnswerMode, &str); 2] = [
+    (AnswerMode::Proxy, "beside a home router"),
+    (AnswerMode::Server, "as the DHCP server"),
 ];
 
-impl Packet {
+impl CorpusPacket {
     pub(crate) fn golden(&self) -> PathBuf {
         folder().join(format!("{}.txt", self.name))
     }
@@ -52,8 +54,8 @@ pub(crate) fn folder() -> PathBuf {
 }
 
 /// All packets, by name.
-pub(crate) fn all() -> Vec<Packet> {
-    let packets: Vec<Packet> = files("hex").iter().map(|file| packet(file)).collect();
+pub(crate) fn all() -> Vec<CorpusPacket> {
+    let packets: Vec<CorpusPacket> = files("hex").iter().map(|file| packet(file)).collect();
     assert!(packets.len() > 80, "the corpus is not where it should be");
     packets
 }
@@ -76,7 +78,7 @@ pub(crate) fn files(ending: &str) -> Vec<PathBuf> {
 }
 
 /// `# words`, `port 67`, then octets in hexadecimal.
-fn packet(file: &Path) -> Packet {
+fn packet(file: &Path) -> CorpusPacket {
     let name = file
         .strip_prefix(folder())
         .expect("is inside")
@@ -91,14 +93,14 @@ fn packet(file: &Path) -> Packet {
         .flat_map(str::split_whitespace);
     let octet =
         |text| u8::from_str_radix(text, 16).unwrap_or_else(|e| panic!("{name}: {text}: {e}"));
-    Packet {
+    CorpusPacket {
         port: port.parse().unwrap_or_else(|e| panic!("{name}: {e}")),
         bytes: octets.map(octet).collect(),
         name,
     }
 }
 
-static ADDRESS: LazyLock<Address> = LazyLock::new(|| Address {
+static ADDRESS: LazyLock<ApplianceAddress> = LazyLock::new(|| ApplianceAddress {
     ip: [10, 77, 0, 1].into(),
     http_port: 8080,
     node_port: 8443,
@@ -119,7 +121,7 @@ fn subnet(third: u8) -> Subnet {
         last: [10, third, 0, 99].into(),
         lease_time: LEASE_TIME,
         reservations: Reservations::default(),
-        network: Network {
+        network: NetworkParameters {
             netmask: [255, 255, 255, 0].into(),
             router: Some([10, 77, 0, 254].into()),
             dns: vec![[10, 77, 0, 254].into()],
@@ -131,56 +133,63 @@ fn subnet(third: u8) -> Subnet {
 const LEASE_TIME: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// What becomes of a packet of a machine that is to be installed, with every loader there is at hand.
-pub(crate) fn outcome(packet: &Packet, mode: Mode) -> Outcome {
-    let question = Question {
+pub(crate) fn outcome(packet: &CorpusPacket, mode: AnswerMode) -> PacketOutcome {
+    let question = PacketContext {
         request: read(&packet.bytes),
         door: match packet.port {
-            4011 => Door::Binl,
-            _ => Door::Dhcp,
+            4011 => DhcpPort::Binl,
+            _ => DhcpPort::Dhcp,
         },
         address: &ADDRESS,
-        site: (mode == Mode::Server).then_some(&*SITE),
+        site: (mode == AnswerMode::Server).then_some(&*SITE),
         own: &[],
     };
-    let mut known = Known::new(false);
+    let mut known = KnownFacts::new(false);
     loop {
         match answer(&question, &known) {
             Ok(outcome) => return outcome,
-            Err(Need::Decision(_)) => known.decided(Ok(Decision::Install)),
-            Err(Need::Manner(request, boot)) => {
-                let (mut trials, now) = (Trials::default(), Timestamp::default());
-                known.tries(question.manner(&mut trials, request, boot, None, |_| true, now));
+            Err(MissingFact::Decision(_)) => known.decided(Ok(Decision::Install)),
+            Err(MissingFact::Manner(request, boot)) => {
+                let (mut loader_attempts, now) = (LoaderAttempts::default(), Timestamp::default());
+                known.tries(question.boot_method(
+                    &mut loader_attempts,
+                    request,
+                    boot,
+                    None,
+                    |_| true,
+                    now,
+                ));
             }
-            Err(Need::Lease { request, .. }) => known.settled(Ok(settled(request)), None),
+            Err(MissingFact::Lease { request, .. }) => known.settled(Ok(settled(request)), None),
             Err(need) => panic!("{}: {need:?}", packet.name),
         }
     }
 }
 
 /// The answers alone; none where the outcome is silence.
-pub(crate) fn answers(packet: &Packet, mode: Mode) -> Vec<Answer> {
+pub(crate) fn answers(packet: &CorpusPacket, mode: AnswerMode) -> Vec<DhcpReply> {
     outcome(packet, mode).answers.unwrap_or_default()
 }
 
 /// What the lease rules settle on where nothing stands against it; they have tests of their own.
-fn settled(request: &Request) -> Settled {
+fn settled(request: &Request) -> LeaseAnswer {
     let (address, lease_time) = (Ipv4Addr::new(10, 77, 0, 50), LEASE_TIME);
     match request.kind {
-        Kind::Discover => Settled::Offer {
+        ClientMessageType::Discover => LeaseAnswer::Offer {
             address,
             lease_time,
         },
-        Kind::Request => Settled::Ack {
+        ClientMessageType::Request => LeaseAnswer::Ack {
             address,
             lease_time,
         },
-        Kind::Inform => Settled::Inform,
-        Kind::Decline => Settled::Silence(SilenceReason::Declined(address)),
-        Kind::Release => Settled::Silence(SilenceReason::Released(address)),
+        ClientMessageType::Inform => LeaseAnswer::Inform,
+        ClientMessageType::Decline => LeaseAnswer::Silence(SilenceReason::Declined(address)),
+        ClientMessageType::Release => LeaseAnswer::Silence(SilenceReason::Released(address)),
     }
 }
 
 /// What a packet is read as, or the reason to ignore it.
-fn reading(packet: &Packet) -> Result<Request, String> {
+fn reading(packet: &CorpusPacket) -> Result<Request, String> {
     read(&packet.bytes).map_err(|ignored| ignored.to_string())
 }

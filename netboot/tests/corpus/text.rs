@@ -4,10 +4,10 @@
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 
-use netboot::dhcp::reply::Answer;
+use netboot::dhcp::reply::DhcpReply;
 use netboot::dhcp::request::Request;
 
-use super::{MODES, Packet, answers, reading};
+use super::{CorpusPacket, MODES, answers, reading};
 
 /// A reply taken apart.
 pub(crate) struct Decoded {
@@ -96,7 +96,7 @@ impl Decoded {
 }
 
 /// The golden text of one packet.
-pub(crate) fn dump(packet: &Packet) -> String {
+pub(crate) fn dump(packet: &CorpusPacket) -> String {
     let mut text = format!("{} octets to port {}\n", packet.bytes.len(), packet.port);
     let request = match reading(packet) {
         Ok(request) => request,
@@ -161,7 +161,7 @@ fn asked(request: &Request) -> String {
     lines.join("\n")
 }
 
-fn answered(answer: &Answer) -> String {
+fn answered(answer: &DhcpReply) -> String {
     let message = decoded(&answer.bytes);
     let mut text = format!(
         "  {} octets, flags {:04x}\n",

@@ -5,7 +5,7 @@ use netboot::api::types::{
     InstallSecrets, InstalledRequest, K3sSecrets, NodeIdentity, PlanRequest, SealedAnswer,
     UnlockRequest, UnlockSecrets, UnlockToken,
 };
-use netboot::base::refusal::{Code, Refusal};
+use netboot::base::refusal::{Refusal, RefusalCode};
 use netboot::profile::Role;
 
 use crate::golden::{both, check, sample};
@@ -17,7 +17,7 @@ const PIN: &str = "sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 fn error(full: bool) -> ErrorBody {
     ErrorBody {
         error: Refusal {
-            code: Code::WrongState,
+            code: RefusalCode::WrongState,
             message: "`node1` is not being installed".to_owned(),
             facts: list(full, texts(["it runs"])),
             tips: list(full, texts(["pxe-admin reimage node1"])),

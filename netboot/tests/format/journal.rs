@@ -3,12 +3,12 @@
 use std::net::Ipv4Addr;
 
 use netboot::base::arch::Arch;
-use netboot::dhcp::offer_fallback::{Form, Manner};
+use netboot::dhcp::offer_fallback::{BootMethod, OfferForm};
 use netboot::dhcp::request::Facts;
-use netboot::install::report::{Outcome, Report, Step};
-use netboot::loader::local_boot::{Left, Loader, Way};
-use netboot::machine::Waits;
-use netboot::machine::event::{BY_POLICY, Event, Happening};
+use netboot::install::report::{InstallStep, Report, StepOutcome};
+use netboot::loader::local_boot::{BootLoader, Departure, LocalBootMethod};
+use netboot::machine::AttemptWait;
+use netboot::machine::event::{BY_POLICY, Event, EventKind};
 
 use crate::golden::{check, covers, sample, variants};
 use crate::plan::plan;
@@ -20,11 +20,11 @@ use crate::samples::{
 const BY: &str = "uid 1000";
 
 /// Each with the name of its document.
-fn of_a_machine() -> Vec<(&'static str, Happening)> {
+fn of_a_machine() -> Vec<(&'static str, EventKind)> {
     let by = || BY.to_owned();
-    let left = Left {
-        loader: Loader::IpxeUefi,
-        way: Way::NextEntry,
+    let left = Departure {
+        loader: BootLoader::IpxeUefi,
+        way: LocalBootMethod::NextEntry,
     };
     let facts = Facts {
         arch: Some(Arch::X64),
@@ -34,40 +34,40 @@ fn of_a_machine() -> Vec<(&'static str, Happening)> {
     };
     let report = Report {
         number: 4,
-        step: Step::TearDown,
-        outcome: Outcome::Started,
+        step: InstallStep::TearDown,
+        outcome: StepOutcome::Started,
     };
-    let refused = |admin| Happening::Refused {
+    let refused = |admin| EventKind::Refused {
         code: "wrong_state".to_owned(),
         reason: "node1 is not being installed".to_owned(),
         from: "10.77.0.9".to_owned(),
         admin,
     };
-    let manner = Manner {
-        form: Form::Split,
+    let boot_method = BootMethod {
+        form: OfferForm::Split,
         loader: Some("snponly.efi".to_owned()),
     };
     let made = disk_key();
-    let waits = Waits::Wipe {
+    let waits = AttemptWait::Wipe {
         disks: vec![found(true)],
     };
-    let reimaged = |release| Happening::Reimaged {
+    let reimaged = |release| EventKind::Reimaged {
         release,
         until: at(1000),
         ticket: ticket(),
         by: by(),
     };
     vec![
-        ("seen", Happening::Seen { facts }),
+        ("seen", EventKind::Seen { facts }),
         (
             "seen, the least",
-            Happening::Seen {
+            EventKind::Seen {
                 facts: Facts::default(),
             },
         ),
         (
             "enrolled",
-            Happening::Enrolled {
+            EventKind::Enrolled {
                 macs: vec![mac(0x56), mac(0x57)],
                 name: host(),
                 profile: profile(),
@@ -78,75 +78,75 @@ fn of_a_machine() -> Vec<(&'static str, Happening)> {
         ),
         ("reimaged", reimaged(Some(3))),
         ("reimaged, the least", reimaged(None)),
-        ("forgotten", Happening::Forgotten { by: by() }),
+        ("forgotten", EventKind::Forgotten { by: by() }),
         (
             "attempt",
-            Happening::Attempt {
+            EventKind::Attempt {
                 number: 2,
                 ticket: ticket(),
             },
         ),
-        ("reached", Happening::Reached { manner }),
+        ("reached", EventKind::Reached { boot_method }),
         (
             "reached, the least",
-            Happening::Reached {
-                manner: Manner::default(),
+            EventKind::Reached {
+                boot_method: BootMethod::default(),
             },
         ),
-        ("served", Happening::Served { ticket: ticket() }),
+        ("served", EventKind::Served { ticket: ticket() }),
         (
             "claimed",
-            Happening::Claimed {
+            EventKind::Claimed {
                 ticket: ticket(),
                 claim: claim(),
             },
         ),
-        ("discovering", Happening::Discovering),
+        ("discovering", EventKind::Discovering),
         (
             "discovered",
-            Happening::Discovered {
+            EventKind::Discovered {
                 hardware: hardware(false),
             },
         ),
         (
             "inventoried",
-            Happening::Inventoried {
+            EventKind::Inventoried {
                 hardware: hardware(true),
             },
         ),
         (
             "planned",
-            Happening::Planned {
+            EventKind::Planned {
                 plan: Box::new(plan(true)),
             },
         ),
         (
             "planned, the least",
-            Happening::Planned {
+            EventKind::Planned {
                 plan: Box::new(plan(false)),
             },
         ),
-        ("waits", Happening::Waits { waits }),
+        ("waits", EventKind::Waits { waits }),
         (
             "confirmed",
-            Happening::Confirmed {
+            EventKind::Confirmed {
                 disks: vec![found(true), found(false)],
                 until: at(1000),
                 by: by(),
             },
         ),
-        ("reported", Happening::Reported { report }),
+        ("reported", EventKind::Reported { report }),
         (
             "sealed",
-            Happening::Sealed {
+            EventKind::Sealed {
                 sealed: "c2VhbGVk".to_owned(),
                 node_key: digest(0x0d),
             },
         ),
-        ("received", Happening::Received),
+        ("received", EventKind::Received),
         (
             "disk-key-made",
-            Happening::DiskKeyMade {
+            EventKind::DiskKeyMade {
                 kept: made.kept,
                 credential: made.credential,
                 sealed: "c2VhbGVk".to_owned(),
@@ -154,79 +154,79 @@ fn of_a_machine() -> Vec<(&'static str, Happening)> {
         ),
         (
             "unlocked",
-            Happening::Unlocked {
+            EventKind::Unlocked {
                 from: "10.77.0.9".to_owned(),
             },
         ),
-        ("key-shown", Happening::KeyShown { by: by() }),
+        ("key-shown", EventKind::KeyShown { by: by() }),
         (
             "installed",
-            Happening::Installed {
+            EventKind::Installed {
                 generation: generation(false),
                 ssh_host_key: "ssh-ed25519 AAAA".to_owned(),
             },
         ),
         (
             "gave-up",
-            Happening::GaveUp {
+            EventKind::GaveUp {
                 reason: "3 attempts failed".to_owned(),
             },
         ),
         (
             "booted",
-            Happening::Booted {
+            EventKind::Booted {
                 generation: generation(true),
             },
         ),
         (
             "boot-order",
-            Happening::BootOrder {
+            EventKind::BootOrder {
                 order: vec![entry()],
             },
         ),
-        ("left-to-disk", Happening::LeftToDisk { left }),
-        ("came-back", Happening::CameBack { left }),
-        ("joined", Happening::Joined { node: host() }),
+        ("left-to-disk", EventKind::LeftToDisk { left }),
+        ("came-back", EventKind::CameBack { left }),
+        ("joined", EventKind::Joined { node: host() }),
         ("refused", refused(true)),
         ("refused, the least", refused(false)),
     ]
 }
 
-fn of_the_appliance() -> Vec<(&'static str, Happening)> {
+fn of_the_appliance() -> Vec<(&'static str, EventKind)> {
     let (first, last) = (Ipv4Addr::new(10, 77, 0, 100), Ipv4Addr::new(10, 77, 0, 199));
-    let followed = |trouble| Happening::Followed {
+    let followed = |trouble| EventKind::Followed {
         revision: "1a2b3c4d5e6f".to_owned(),
         trouble,
     };
     vec![
-        ("pool-exhausted", Happening::PoolExhausted { first, last }),
-        ("pool-recovered", Happening::PoolRecovered { first, last }),
+        ("pool-exhausted", EventKind::PoolExhausted { first, last }),
+        ("pool-recovered", EventKind::PoolRecovered { first, last }),
         (
             "address-in-use",
-            Happening::AddressInUse {
+            EventKind::AddressInUse {
                 address: first,
                 by: mac(0x99),
             },
         ),
         (
             "address-declined",
-            Happening::AddressDeclined { address: last },
+            EventKind::AddressDeclined { address: last },
         ),
         (
             "released",
-            Happening::Released {
+            EventKind::ReleasePublished {
                 release: release(true),
             },
         ),
         (
             "released, the least",
-            Happening::Released {
+            EventKind::ReleasePublished {
                 release: release(false),
             },
         ),
         (
             "installer-published",
-            Happening::InstallerPublished {
+            EventKind::InstallerPublished {
                 installer: installer(true),
             },
         ),
@@ -237,7 +237,7 @@ fn of_the_appliance() -> Vec<(&'static str, Happening)> {
         ("followed, the least", followed(Vec::new())),
         (
             "pruned",
-            Happening::Pruned {
+            EventKind::Pruned {
                 system: system(),
                 number: 1,
                 by: BY.to_owned(),
@@ -269,11 +269,11 @@ pub(crate) fn events() -> Vec<(&'static str, Event)> {
 fn every_kind_of_event_is_stored_as_written_down() {
     let events = events();
     covers(
-        variants!(Happening:
+        variants!(EventKind:
             Seen, Enrolled, Reimaged, Forgotten, Attempt, Reached, Served, Claimed, Discovering, Discovered,
             Inventoried, Planned, Waits, Confirmed, Reported, Sealed, Received, DiskKeyMade, Unlocked, KeyShown,
             Installed, GaveUp, Booted, BootOrder, LeftToDisk, CameBack, Joined, Refused, PoolExhausted, PoolRecovered,
-            AddressInUse, AddressDeclined, Released, InstallerPublished, Followed, Pruned,
+            AddressInUse, AddressDeclined, ReleasePublished, InstallerPublished, Followed, Pruned,
         ),
         events.iter().map(|(_, event)| &event.what),
     );

@@ -4,11 +4,13 @@ use std::net::Ipv4Addr;
 
 use netboot::base::arch::Arch;
 use netboot::dhcp::lease::Lease;
-use netboot::dhcp::offer_fallback::{Form, Manner};
+use netboot::dhcp::offer_fallback::{BootMethod, OfferForm};
 use netboot::dhcp::request::Facts;
-use netboot::install::report::{Outcome, Progress, Report, Step};
-use netboot::loader::local_boot::{Loader, LocalBoot, Way};
-use netboot::machine::{Armed, Attempt, Discovery, HandedKey, Machine, Secrets, State, Waits};
+use netboot::install::report::{InstallProgress, InstallStep, Report, StepOutcome};
+use netboot::loader::local_boot::{BootLoader, LocalBootHistory, LocalBootMethod};
+use netboot::machine::{
+    Armed, Attempt, AttemptWait, Discovery, HandedKey, Machine, Secrets, State,
+};
 
 use crate::golden::{both, check, covers, sample, variants};
 use crate::plan::plan;
@@ -30,7 +32,7 @@ pub(crate) fn machine(full: bool) -> Machine {
         enrolled_itself: full,
         installed: some(full, at(9)),
         facts: facts(full),
-        manner: some(full, manner(true)),
+        boot_method: some(full, boot_method(true)),
         hardware: some(full, hardware(true)),
         discovery: some(full, discovery(true)),
         armed: some(full, armed(true)),
@@ -59,9 +61,9 @@ fn facts(full: bool) -> Facts {
     }
 }
 
-fn manner(full: bool) -> Manner {
-    Manner {
-        form: Form::InHeader,
+fn boot_method(full: bool) -> BootMethod {
+    BootMethod {
+        form: OfferForm::InHeader,
         loader: some(full, "snponly.efi".to_owned()),
     }
 }
@@ -108,25 +110,25 @@ fn attempt(full: bool) -> Attempt {
     }
 }
 
-fn waits() -> Waits {
-    Waits::Wipe {
+fn waits() -> AttemptWait {
+    AttemptWait::Wipe {
         disks: vec![found(true)],
     }
 }
 
-fn progress(full: bool) -> Progress {
-    Progress {
+fn progress(full: bool) -> InstallProgress {
+    InstallProgress {
         number: 4,
-        step: some(full, Step::Copy),
-        outcome: some(full, Outcome::Done),
+        step: some(full, InstallStep::Copy),
+        outcome: some(full, StepOutcome::Done),
     }
 }
 
-fn local_boot(full: bool) -> LocalBoot {
-    LocalBoot {
-        loader: Loader::IpxeBios,
-        works: some(full, Way::FirstDisk),
-        failed: list(full, vec![Way::NextEntry]),
+fn local_boot(full: bool) -> LocalBootHistory {
+    LocalBootHistory {
+        loader: BootLoader::IpxeBios,
+        works: some(full, LocalBootMethod::FirstDisk),
+        failed: list(full, vec![LocalBootMethod::NextEntry]),
     }
 }
 
@@ -143,11 +145,11 @@ fn lease(full: bool) -> Lease {
 #[test]
 fn machines_and_releases_are_stored_as_written_down() {
     let waits = [waits()];
-    covers(variants!(Waits: Wipe), &waits);
+    covers(variants!(AttemptWait: Wipe), &waits);
     let parts = [
         both("machine", machine),
         both("facts", facts),
-        both("manner", manner),
+        both("manner", boot_method),
         both("discovery", discovery),
         both("armed", armed),
         both("attempt", attempt),
@@ -173,34 +175,34 @@ fn leases_are_stored_as_written_down() {
 fn reports_are_read_as_written_down() {
     let causes = || texts(["cannot copy the system", "connection refused"]);
     let outcomes = [
-        ("started", Outcome::Started),
+        ("started", StepOutcome::Started),
         (
             "progress",
-            Outcome::Progress {
+            StepOutcome::Progress {
                 done: 1000,
                 total: 5000,
             },
         ),
         (
             "retry",
-            Outcome::Retry {
+            StepOutcome::Retry {
                 attempt: 2,
                 cause: "connection refused".to_owned(),
             },
         ),
-        ("done", Outcome::Done),
-        ("warning", Outcome::Warning { causes: causes() }),
-        ("failed", Outcome::Failed { causes: causes() }),
-        ("unknown", Outcome::Unknown),
+        ("done", StepOutcome::Done),
+        ("warning", StepOutcome::Warning { causes: causes() }),
+        ("failed", StepOutcome::Failed { causes: causes() }),
+        ("unknown", StepOutcome::Unknown),
     ];
     covers(
-        variants!(Outcome: Started, Progress, Retry, Done, Warning, Failed, Unknown),
+        variants!(StepOutcome: Started, Progress, Retry, Done, Warning, Failed, Unknown),
         outcomes.iter().map(|(_, outcome)| outcome),
     );
     let reports = outcomes.map(|(name, outcome)| {
         let report = Report {
             number: 4,
-            step: Step::Copy,
+            step: InstallStep::Copy,
             outcome,
         };
         sample(name, &report)

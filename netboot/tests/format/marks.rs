@@ -3,30 +3,32 @@
 use std::net::Ipv4Addr;
 
 use netboot::base::arch::Arch;
-use netboot::dhcp::request::Client;
-use netboot::doctor::boot_trace::{Boot, Log, Mark, Note, Part, Script, Via, Why};
-use netboot::install::report::Step;
-use netboot::loader::local_boot::Way;
+use netboot::dhcp::request::BootClient;
+use netboot::doctor::boot_trace::{
+    Boot, BootEvent, BootTrace, FileRole, IpxeScript, NoAnswerReason, TraceEntry, TransferProtocol,
+};
+use netboot::install::report::InstallStep;
+use netboot::loader::local_boot::LocalBootMethod;
 
 use crate::golden::{check, covers, sample, variants};
 use crate::samples::{at, texts};
 
 const FILE: &str = "snponly.efi";
 
-fn marks() -> Vec<(&'static str, Mark)> {
+fn marks() -> Vec<(&'static str, BootEvent)> {
     let file = || FILE.to_owned();
     let text = str::to_owned;
     let from = Ipv4Addr::new(10, 77, 0, 9);
-    let took = |address: Option<Ipv4Addr>| Mark::TookAddress {
+    let took = |address: Option<Ipv4Addr>| BootEvent::TookAddress {
         server: address,
         address,
     };
     vec![
-        ("ordered", Mark::Ordered),
+        ("ordered", BootEvent::Ordered),
         (
             "discover",
-            Mark::Discover {
-                client: Client::Pxe,
+            BootEvent::Discover {
+                client: BootClient::Pxe,
                 arch: Arch::X64,
             },
         ),
@@ -34,45 +36,45 @@ fn marks() -> Vec<(&'static str, Mark)> {
         ("took-address, the least", took(None)),
         (
             "answered",
-            Mark::Answered {
+            BootEvent::Answered {
                 given: text("offered snponly.efi"),
             },
         ),
-        ("asked4011", Mark::Asked4011),
+        ("asked4011", BootEvent::Asked4011),
         (
             "answered4011",
-            Mark::Answered4011 {
+            BootEvent::Answered4011 {
                 given: text("sent to snponly.efi"),
             },
         ),
         (
             "silence",
-            Mark::Silence {
-                why: Why::AttemptsUsed,
+            BootEvent::Silence {
+                why: NoAnswerReason::AttemptsUsed,
                 reason: text("3 attempts failed"),
             },
         ),
         (
             "no-file",
-            Mark::NoFile {
+            BootEvent::NoFile {
                 file: file(),
                 reason: text("is not there"),
             },
         ),
         (
             "begun",
-            Mark::Begun {
-                part: Part::Loader,
+            BootEvent::Begun {
+                part: FileRole::Loader,
                 file: file(),
-                via: Via::Tftp,
+                via: TransferProtocol::Tftp,
             },
         ),
         (
             "sent",
-            Mark::Sent {
-                part: Part::Kernel,
+            BootEvent::Sent {
+                part: FileRole::Kernel,
                 file: file(),
-                via: Via::Http,
+                via: TransferProtocol::Http,
                 bytes: 1000,
                 millis: 12,
                 resent: 3,
@@ -80,10 +82,10 @@ fn marks() -> Vec<(&'static str, Mark)> {
         ),
         (
             "broken",
-            Mark::Broken {
-                part: Part::Initrd,
+            BootEvent::Broken {
+                part: FileRole::Initrd,
                 file: file(),
-                via: Via::Http,
+                via: TransferProtocol::Http,
                 bytes: 1000,
                 millis: 12,
                 resent: 3,
@@ -92,68 +94,68 @@ fn marks() -> Vec<(&'static str, Mark)> {
         ),
         (
             "script",
-            Mark::Script {
-                given: Script::Disk {
+            BootEvent::Script {
+                given: IpxeScript::Disk {
                     reason: text("it runs"),
-                    way: Some(Way::EspLoader),
+                    way: Some(LocalBootMethod::EspLoader),
                 },
             },
         ),
-        ("unproven", Mark::Unproven { from, file: file() }),
-        ("claimed", Mark::Claimed),
-        ("discovered", Mark::Discovered),
-        ("waits", Mark::Waits),
-        ("confirmed", Mark::Confirmed),
+        ("unproven", BootEvent::Unproven { from, file: file() }),
+        ("claimed", BootEvent::Claimed),
+        ("discovered", BootEvent::Discovered),
+        ("waits", BootEvent::Waits),
+        ("confirmed", BootEvent::Confirmed),
         (
             "step",
-            Mark::Step {
-                step: Step::BootLoader,
+            BootEvent::Step {
+                step: InstallStep::BootLoader,
             },
         ),
         (
             "retried",
-            Mark::Retried {
-                step: Step::Copy,
+            BootEvent::Retried {
+                step: InstallStep::Copy,
                 cause: text("connection refused"),
             },
         ),
         (
             "failed",
-            Mark::Failed {
-                step: Step::Copy,
+            BootEvent::Failed {
+                step: InstallStep::Copy,
                 causes: texts(["cannot copy the system", "connection refused"]),
             },
         ),
-        ("installed", Mark::Installed),
+        ("installed", BootEvent::Installed),
         (
             "gave-up",
-            Mark::GaveUp {
+            BootEvent::GaveUp {
                 reason: text("3 attempts failed"),
             },
         ),
-        ("booted", Mark::Booted { generation: 2 }),
-        ("joined", Mark::Joined),
-        ("unknown", Mark::Unknown),
+        ("booted", BootEvent::Booted { generation: 2 }),
+        ("joined", BootEvent::Joined),
+        ("unknown", BootEvent::Unknown),
     ]
 }
 
-fn scripts() -> Vec<(&'static str, Script)> {
-    let disk = |way| Script::Disk {
+fn scripts() -> Vec<(&'static str, IpxeScript)> {
+    let disk = |way| IpxeScript::Disk {
         reason: "it runs".to_owned(),
         way,
     };
     vec![
-        ("script installer", Script::Installer),
-        ("script discover", Script::Discover),
-        ("script wait", Script::Wait),
-        ("script disk", disk(Some(Way::FirstDisk))),
+        ("script installer", IpxeScript::Installer),
+        ("script discover", IpxeScript::Discover),
+        ("script wait", IpxeScript::Wait),
+        ("script disk", disk(Some(LocalBootMethod::FirstDisk))),
         ("script disk, the least", disk(None)),
-        ("script unknown", Script::Unknown),
+        ("script unknown", IpxeScript::Unknown),
     ]
 }
 
-fn note(mark: Mark) -> Note {
-    Note {
+fn note(mark: BootEvent) -> TraceEntry {
+    TraceEntry {
         at: at(0),
         last: at(9),
         times: 3,
@@ -165,7 +167,7 @@ fn note(mark: Mark) -> Note {
 fn every_mark_is_stored_as_written_down() {
     let (marks, scripts) = (marks(), scripts());
     covers(
-        variants!(Mark:
+        variants!(BootEvent:
             Ordered, Discover, TookAddress, Answered, Asked4011, Answered4011, Silence, NoFile, Begun, Sent, Broken,
             Script, Unproven, Claimed, Discovered, Waits, Confirmed, Step, Retried, Failed, Installed, GaveUp, Booted,
             Joined, Unknown,
@@ -173,14 +175,14 @@ fn every_mark_is_stored_as_written_down() {
         marks.iter().map(|(_, mark)| mark),
     );
     covers(
-        variants!(Script: Installer, Discover, Wait, Disk, Unknown),
+        variants!(IpxeScript: Installer, Discover, Wait, Disk, Unknown),
         scripts.iter().map(|(_, script)| script),
     );
-    let log = Log {
-        notes: vec![note(Mark::Ordered)],
+    let log = BootTrace {
+        notes: vec![note(BootEvent::Ordered)],
     };
     let boot = Boot {
-        notes: vec![note(Mark::Claimed)],
+        notes: vec![note(BootEvent::Claimed)],
     };
     let marks = marks.into_iter();
     let marks = marks.map(|(name, mark)| sample(name, &note(mark)));
@@ -193,12 +195,12 @@ fn every_mark_is_stored_as_written_down() {
 /// Logs that were written before these were counted.
 #[test]
 fn what_a_mark_may_lack_is_read_as_absent() {
-    let read = |json: &str| serde_json::from_str::<Mark>(json).expect("reads");
+    let read = |json: &str| serde_json::from_str::<BootEvent>(json).expect("reads");
     let sent = r#"{"mark":"sent","part":"loader","file":"x","via":"tftp","bytes":1,"millis":2}"#;
-    assert!(matches!(read(sent), Mark::Sent { resent: 0, .. }));
+    assert!(matches!(read(sent), BootEvent::Sent { resent: 0, .. }));
     let broken =
         r#"{"mark":"broken","part":"loader","file":"x","via":"tftp","bytes":1,"millis":2}"#;
-    let Mark::Broken { resent, why, .. } = read(broken) else {
+    let BootEvent::Broken { resent, why, .. } = read(broken) else {
         panic!("another mark");
     };
     assert_eq!((resent, why.as_str()), (0, ""));

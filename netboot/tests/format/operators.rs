@@ -3,19 +3,19 @@
 use netboot::api::event_view::EventView;
 use netboot::api::machine_view::MachineView;
 use netboot::api::types::{
-    Boots, Changed, Checkup, Closure, ConfirmRequest, Copying, EnrollRequest, Generations,
-    InstallerFor, InstallerPublished, InstallerRequest, Lacking, Live, MachineGenerations,
-    Machines, Preview, PruneAnswer, PruneRequest, PublishRequest, Published, Publishing,
-    RecoveryKey, ReimageRequest, Releases, SHIPMENT, Shipment,
+    BootsAnswer, Changed, Closure, ConfirmRequest, CopyProgress, DoctorReport, EnrollRequest,
+    EventLine, Generations, InstallerFor, InstallerPublished, InstallerRequest, MachineGenerations,
+    MachineList, Missing, Preview, PruneAnswer, PruneRequest, PublishRequest, PublishTargets,
+    Published, RecoveryKey, ReimageRequest, Releases, SHIPMENT, UploadBatch,
 };
-use netboot::base::token::ShipmentId;
-use netboot::doctor::boot_trace::{Boot, Cause, Diagnosis, Finding, Mark, Note};
-use netboot::doctor::checks::{Check, Verdict};
-use netboot::install::report::Step;
-use netboot::machine::event::{Event, Happening};
-use netboot::publish::closure::Member;
-use netboot::publish::installer::{Part, Parts};
-use netboot::publish::retention::{Judged, Why};
+use netboot::base::token::UploadBatchId;
+use netboot::doctor::boot_trace::{Boot, BootEvent, Cause, Diagnosis, Finding, TraceEntry};
+use netboot::doctor::checks::{Check, CheckResult};
+use netboot::install::report::InstallStep;
+use netboot::machine::event::{Event, EventKind};
+use netboot::publish::closure::ClosurePath;
+use netboot::publish::installer::{ImageFile, InstallerManifest};
+use netboot::publish::retention::{KeepReason, ReleaseRetention};
 
 use crate::golden::{Sample, both, check, covers, sample, variants};
 use crate::machine::machine;
@@ -29,22 +29,22 @@ fn toplevel() -> netboot::base::store_path::StorePath {
     path("nixos-system-worker-25.05")
 }
 
-fn member() -> Member {
-    Member {
+fn member() -> ClosurePath {
+    ClosurePath {
         path: toplevel(),
         size: 1 << 20,
     }
 }
 
-fn part(octet: u8) -> Part {
-    Part {
+fn part(octet: u8) -> ImageFile {
+    ImageFile {
         sha256: digest(octet),
         size: 1 << 20,
     }
 }
 
-fn parts() -> Parts {
-    Parts {
+fn parts() -> InstallerManifest {
+    InstallerManifest {
         arch: "x86_64".to_owned(),
         cmdline: "init=/init".to_owned(),
         kernel: part(1),
@@ -79,7 +79,7 @@ fn orders() -> Vec<Sample> {
         key: "abcd-efgh".to_owned(),
         made: at(8),
     };
-    let machines = Machines {
+    let machines = MachineList {
         machines: [true, false]
             .map(|full| MachineView::of(&machine(full)))
             .into(),
@@ -115,7 +115,7 @@ fn publishing() -> Vec<Sample> {
         release: release(true),
         changed: true,
     };
-    let copying = Copying {
+    let copying = CopyProgress {
         toplevel: toplevel(),
         done: 1000,
         total: 5000,
@@ -125,7 +125,7 @@ fn publishing() -> Vec<Sample> {
         configured: some(full, "rescue".to_owned()),
         published: some(full, installer(true)),
     };
-    let publishing = |full| Publishing {
+    let publishing = |full| PublishTargets {
         flake: some(full, "git+https://example.org/hosts".to_owned()),
         systems: vec![system()],
         installers: vec![installer_for(full)],
@@ -136,12 +136,12 @@ fn publishing() -> Vec<Sample> {
         source: built_from(full),
         parts: some(full, parts()),
     };
-    let shipment = |full| Shipment {
-        id: some(full, ShipmentId::new([0x5b; 16])),
+    let batch = |full| UploadBatch {
+        id: some(full, UploadBatchId::new([0x5b; 16])),
         paths: list(full, vec![member()]),
         parts: list(full, vec![part(1)]),
     };
-    let lacking = Lacking {
+    let missing = Missing {
         paths: 1,
         bytes: 1 << 20,
         parts: vec![part(2)],
@@ -164,13 +164,13 @@ fn publishing() -> Vec<Sample> {
         both("publishing", publishing),
         both("installer", installer),
         both("installer request", request),
-        both("shipment", shipment),
+        both("shipment", batch),
         both("closure", closure),
         both("releases", releases),
     ];
     let fixed = [
         sample("published", &published),
-        sample("lacking", &lacking),
+        sample("lacking", &missing),
         sample("installer published", &from_now_on),
     ];
     open.into_iter().flatten().chain(fixed).collect()
@@ -179,16 +179,16 @@ fn publishing() -> Vec<Sample> {
 fn pruning() -> Vec<Sample> {
     let machine = || "node1".to_owned();
     let why = vec![
-        Why::Newest,
-        Why::Recent { of: 5 },
-        Why::Ordered { machine: machine() },
-        Why::Installing { machine: machine() },
-        Why::Running { machine: machine() },
-        Why::Same { number: 2 },
-        Why::Unknown,
+        KeepReason::Newest,
+        KeepReason::Recent { of: 5 },
+        KeepReason::Ordered { machine: machine() },
+        KeepReason::Installing { machine: machine() },
+        KeepReason::Running { machine: machine() },
+        KeepReason::Same { number: 2 },
+        KeepReason::Unknown,
     ];
     covers(
-        variants!(Why: Newest, Recent, Ordered, Installing, Running, Same, Unknown),
+        variants!(KeepReason: Newest, Recent, Ordered, Installing, Running, Same, Unknown),
         &why,
     );
     let prune = |full| PruneRequest {
@@ -196,7 +196,7 @@ fn pruning() -> Vec<Sample> {
         dry_run: full,
     };
     let answer = |full| PruneAnswer {
-        releases: vec![Judged {
+        releases: vec![ReleaseRetention {
             release: release(false),
             why: list(full, why.clone()),
         }],
@@ -248,19 +248,19 @@ fn diagnoses() -> Vec<Sample> {
         findings.iter().map(|(_, finding)| finding),
     );
     let boots = findings.map(|(name, finding)| {
-        let boots = Boots {
+        let boots = BootsAnswer {
             title: "node1".to_owned(),
             boots: vec![Boot {
-                notes: vec![Note::once(at(0), Mark::Ordered)],
+                notes: vec![TraceEntry::once(at(0), BootEvent::Ordered)],
             }],
             finding,
         };
         sample(name, &boots)
     });
-    let checkup = |full| Checkup {
+    let checkup = |full| DoctorReport {
         checks: vec![Check {
             name: "store".to_owned(),
-            verdict: Verdict::Ok,
+            verdict: CheckResult::Ok,
             what: texts(["takes writes"]),
             tips: list(full, texts(["df -h"])),
         }],
@@ -273,33 +273,33 @@ fn lines() -> Vec<Sample> {
         seq: 7,
         at: at(0),
         machine: Some(mac(0x56)),
-        what: Happening::Received,
+        what: EventKind::Received,
     });
     let lines = [
-        ("line event", Live::Event { event }),
+        ("line event", EventLine::Event { event }),
         (
             "line progress",
-            Live::Progress {
+            EventLine::Progress {
                 at: at(0),
                 machine: mac(0x56),
-                step: Step::Copy,
+                step: InstallStep::Copy,
                 done: 1000,
                 total: 5000,
             },
         ),
         (
             "line boot",
-            Live::Boot {
+            EventLine::Boot {
                 at: at(0),
                 machine: mac(0x56),
-                mark: Mark::Asked4011,
+                mark: BootEvent::Asked4011,
             },
         ),
-        ("line alive", Live::Alive),
-        ("line unknown", Live::Unknown),
+        ("line alive", EventLine::Alive),
+        ("line unknown", EventLine::Unknown),
     ];
     covers(
-        variants!(Live: Event, Progress, Boot, Alive, Unknown),
+        variants!(EventLine: Event, Progress, Boot, Alive, Unknown),
         lines.iter().map(|(_, line)| line),
     );
     lines.map(|(name, line)| sample(name, &line)).into()

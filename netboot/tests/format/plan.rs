@@ -3,15 +3,15 @@
 use netboot::disk::hardware::Firmware;
 use netboot::disk::layout::{Format, Purpose};
 use netboot::install::plan::{
-    Arg, Cache, Device, DiskPlan, Fate, Input, K3s, Partition, Plan, PlannedArray, PlannedCommand,
-    PlannedFilesystem, PlannedMount, PlannedRelease, PlannedVolume, SeenDisk,
+    Arg, Device, DiskAction, DiskPlan, Input, K3s, Partition, Plan, PlannedArray, PlannedCommand,
+    PlannedFilesystem, PlannedMount, PlannedRelease, PlannedVolume, SeenDisk, Substituter,
 };
-use netboot::install::report::Step;
+use netboot::install::report::InstallStep;
 use netboot::profile::Role;
 
 use crate::golden::{both, check, covers, sample, variants};
 use crate::samples::{
-    disk, found, hardware, holding, host, list, path, planned_disk, some, system, text, texts,
+    disk, found, hardware, host, list, path, planned_disk, signature, some, system, text, texts,
     written,
 };
 
@@ -25,7 +25,7 @@ pub(crate) fn plan(full: bool) -> Plan {
             full,
             vec![SeenDisk {
                 disk: disk(false),
-                fate: Fate::Written,
+                action: DiskAction::Written,
                 why: "chosen".to_owned(),
             }],
         ),
@@ -58,7 +58,7 @@ pub(crate) fn plan(full: bool) -> Plan {
             toplevel: path("nixos-system-worker-25.05"),
             closure_size: 1 << 30,
         },
-        cache: Cache {
+        cache: Substituter {
             url: "http://10.77.0.1:8080/cache".to_owned(),
             public_key: "k:AA==".to_owned(),
         },
@@ -117,7 +117,7 @@ fn mount(full: bool) -> PlannedMount {
 
 fn command(full: bool) -> PlannedCommand {
     PlannedCommand {
-        step: Step::Format,
+        step: InstallStep::Format,
         program: "mkfs.ext4".to_owned(),
         args: list(full, args()),
         input: some(full, Input::DiskKey),
@@ -146,7 +146,7 @@ fn hardware_is_reported_and_stored_as_written_down() {
     let parts = [
         both("hardware", hardware),
         both("disk", disk),
-        both("holding", holding),
+        both("holding", signature),
         both("found", found),
         both("written", written),
     ];

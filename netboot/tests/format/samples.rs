@@ -8,11 +8,11 @@ use netboot::base::release::Release;
 use netboot::base::store_path::StorePath;
 use netboot::base::timestamp::Timestamp;
 use netboot::base::token::{Digest, Ticket};
-use netboot::disk::hardware::{Disk, Firmware, Group, Hardware, Holding, Nic};
+use netboot::disk::hardware::{Disk, Firmware, Group, Hardware, Nic, Signature};
 use netboot::install::plan::PlannedDisk;
-use netboot::loader::uefi::boot_order::{Entry, Source};
-use netboot::machine::wipe_confirmation::{Found, Written, WrittenPartition};
-use netboot::machine::{Claim, DiskKey, Generation, Origin};
+use netboot::loader::uefi::boot_order::{BootEntry, BootSource};
+use netboot::machine::wipe_confirmation::{DiskContents, WrittenDisk, WrittenPartition};
+use netboot::machine::{Claim, DiskKey, Generation, GenerationOrigin};
 
 /// 2026-04-02 10:14:07.`millis` UTC
 pub(crate) fn at(millis: i64) -> Timestamp {
@@ -101,12 +101,12 @@ pub(crate) fn disk(full: bool) -> Disk {
         read_only: full,
         boot_medium: full,
         by_id: list(full, texts(["virtio-serial-vda"])),
-        holds: list(full, vec![holding(true), holding(false)]),
+        holds: list(full, vec![signature(true), signature(false)]),
     }
 }
 
-pub(crate) fn holding(full: bool) -> Holding {
-    Holding {
+pub(crate) fn signature(full: bool) -> Signature {
+    Signature {
         node: "vda1".to_owned(),
         size: 1 << 30,
         kind: text(full, "linux_raid_member").into(),
@@ -134,20 +134,20 @@ pub(crate) fn planned_disk(full: bool) -> PlannedDisk {
     }
 }
 
-pub(crate) fn found(full: bool) -> Found {
-    Found {
+pub(crate) fn found(full: bool) -> DiskContents {
+    DiskContents {
         disk: planned_disk(full),
-        holds: list(full, vec![holding(true)]),
+        holds: list(full, vec![signature(true)]),
     }
 }
 
-pub(crate) fn written(full: bool) -> Written {
+pub(crate) fn written(full: bool) -> WrittenDisk {
     let partition = |number, label: &str| WrittenPartition {
         number,
         label: label.to_owned(),
         size: 512 << 20,
     };
-    Written {
+    WrittenDisk {
         disk: planned_disk(full),
         partitions: vec![partition(1, "disk-main-ESP")],
         preserved: list(full, vec![partition(2, "disk-main-data")]),
@@ -170,11 +170,11 @@ pub(crate) fn disk_key() -> DiskKey {
     }
 }
 
-pub(crate) fn entry() -> Entry {
-    Entry {
+pub(crate) fn entry() -> BootEntry {
+    BootEntry {
         number: 7,
         title: "Installed by netboot".to_owned(),
-        source: Source::Disk,
+        source: BootSource::Disk,
     }
 }
 
@@ -184,7 +184,7 @@ pub(crate) fn generation(full: bool) -> Generation {
         store_path: path("nixos-system-worker-25.05"),
         label: text(full, "25.05.20260401.abcdef0"),
         kernel: text(full, "6.12.21"),
-        origin: Origin::Install,
+        origin: GenerationOrigin::Install,
         release: some(full, 3),
         activated: at(20),
         booted: some(full, at(21)),

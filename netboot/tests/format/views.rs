@@ -115,7 +115,7 @@ fn a_view_has_the_title_and_the_question_of_its_machine() {
         machine.confirmed.clear();
         if let Some(attempt) = &mut machine.attempt {
             attempt.plan = None;
-            attempt.progress = netboot::install::report::Progress::default();
+            attempt.progress = netboot::install::report::InstallProgress::default();
         }
         machine
     };

@@ -1,8 +1,8 @@
 //! `show`'s table of a good install, and of three bad boots.
 
 use expect_test::{Expect, expect};
-use netboot::doctor::boot_trace::{Log, Why, boots};
-use netboot::install::report::Step;
+use netboot::doctor::boot_trace::{BootTrace, NoAnswerReason, boots};
+use netboot::install::report::InstallStep;
 
 use super::*;
 
@@ -10,8 +10,8 @@ use super::*;
 const BEGUN: i64 = 1_775_124_847_000;
 
 #[track_caller]
-fn check(marks: Vec<(i64, Mark)>, want: &Expect) {
-    let mut log = Log::default();
+fn check(marks: Vec<(i64, BootEvent)>, want: &Expect) {
+    let mut log = BootTrace::default();
     for (millis, mark) in marks {
         log.note(Timestamp::from_millis(BEGUN + millis), Timestamp::MIN, mark);
     }
@@ -20,40 +20,47 @@ fn check(marks: Vec<(i64, Mark)>, want: &Expect) {
     want.assert_eq(&boot_table(&boots[0]));
 }
 
-fn uefi() -> Mark {
-    Mark::Discover {
-        client: Client::Pxe,
+fn uefi() -> BootEvent {
+    BootEvent::Discover {
+        client: BootClient::Pxe,
         arch: Arch::X64,
     }
 }
 
-fn ipxe(arch: Arch) -> Mark {
-    Mark::Discover {
-        client: Client::Ipxe,
+fn ipxe(arch: Arch) -> BootEvent {
+    BootEvent::Discover {
+        client: BootClient::Ipxe,
         arch,
     }
 }
 
-fn answered(given: &str) -> Mark {
-    Mark::Answered {
+fn answered(given: &str) -> BootEvent {
+    BootEvent::Answered {
         given: given.to_owned(),
     }
 }
 
-fn took_address() -> Mark {
-    Mark::TookAddress {
+fn took_address() -> BootEvent {
+    BootEvent::TookAddress {
         server: Some([10, 77, 0, 254].into()),
         address: Some([10, 77, 0, 50].into()),
     }
 }
 
-fn begun(part: Part, file: &str, via: Via) -> Mark {
+fn begun(part: FileRole, file: &str, via: TransferProtocol) -> BootEvent {
     let file = file.to_owned();
-    Mark::Begun { part, file, via }
+    BootEvent::Begun { part, file, via }
 }
 
-fn sent(part: Part, file: &str, via: Via, bytes: u64, millis: u64, resent: u64) -> Mark {
-    Mark::Sent {
+fn sent(
+    part: FileRole,
+    file: &str,
+    via: TransferProtocol,
+    bytes: u64,
+    millis: u64,
+    resent: u64,
+) -> BootEvent {
+    BootEvent::Sent {
         part,
         file: file.to_owned(),
         via,
@@ -63,47 +70,77 @@ fn sent(part: Part, file: &str, via: Via, bytes: u64, millis: u64, resent: u64) 
     }
 }
 
-fn loader() -> [(i64, Mark); 2] {
+fn loader() -> [(i64, BootEvent); 2] {
     let file = "snponly.efi";
     [
-        (4_320, begun(Part::Loader, file, Via::Tftp)),
-        (4_560, sent(Part::Loader, file, Via::Tftp, 290_001, 240, 2)),
+        (4_320, begun(FileRole::Loader, file, TransferProtocol::Tftp)),
+        (
+            4_560,
+            sent(
+                FileRole::Loader,
+                file,
+                TransferProtocol::Tftp,
+                290_001,
+                240,
+                2,
+            ),
+        ),
     ]
 }
 
-fn images(at: i64) -> [(i64, Mark); 4] {
+fn images(at: i64) -> [(i64, BootEvent); 4] {
     let mib = 1 << 20;
     [
-        (at, begun(Part::Kernel, "kernel", Via::Http)),
+        (
+            at,
+            begun(FileRole::Kernel, "kernel", TransferProtocol::Http),
+        ),
         (
             at + 110,
-            sent(Part::Kernel, "kernel", Via::Http, 9 * mib, 110, 0),
+            sent(
+                FileRole::Kernel,
+                "kernel",
+                TransferProtocol::Http,
+                9 * mib,
+                110,
+                0,
+            ),
         ),
-        (at + 120, begun(Part::Initrd, "initrd", Via::Http)),
+        (
+            at + 120,
+            begun(FileRole::Initrd, "initrd", TransferProtocol::Http),
+        ),
         (
             at + 5_120,
-            sent(Part::Initrd, "initrd", Via::Http, 480 * mib, 5_000, 0),
+            sent(
+                FileRole::Initrd,
+                "initrd",
+                TransferProtocol::Http,
+                480 * mib,
+                5_000,
+                0,
+            ),
         ),
     ]
 }
 
-fn installer() -> Mark {
-    Mark::Script {
-        given: Script::Installer,
+fn installer() -> BootEvent {
+    BootEvent::Script {
+        given: IpxeScript::Installer,
     }
 }
 
 #[test]
 fn a_good_install() {
     let mut marks = vec![
-        (-60_000, Mark::Ordered),
+        (-60_000, BootEvent::Ordered),
         (0, uefi()),
         (3, answered("offered snponly.efi")),
         (4_010, took_address()),
-        (4_100, Mark::Asked4011),
+        (4_100, BootEvent::Asked4011),
         (
             4_102,
-            Mark::Answered4011 {
+            BootEvent::Answered4011 {
                 given: "named snponly.efi on 4011".to_owned(),
             },
         ),
@@ -116,33 +153,43 @@ fn a_good_install() {
     ]);
     marks.extend(images(7_800));
     marks.extend([
-        (41_000, Mark::Claimed),
-        (41_200, Mark::Step { step: Step::Plan }),
-        (41_900, Mark::Step { step: Step::Copy }),
+        (41_000, BootEvent::Claimed),
+        (
+            41_200,
+            BootEvent::Step {
+                step: InstallStep::Plan,
+            },
+        ),
+        (
+            41_900,
+            BootEvent::Step {
+                step: InstallStep::Copy,
+            },
+        ),
         (
             61_900,
-            Mark::Retried {
-                step: Step::Copy,
+            BootEvent::Retried {
+                step: InstallStep::Copy,
                 cause: "connection reset".to_owned(),
             },
         ),
         (
             131_900,
-            Mark::Step {
-                step: Step::Unmount,
+            BootEvent::Step {
+                step: InstallStep::Unmount,
             },
         ),
-        (132_000, Mark::Installed),
+        (132_000, BootEvent::Installed),
         (150_000, uefi()),
         (
             150_001,
-            Mark::Silence {
-                why: Why::Disk,
+            BootEvent::Silence {
+                why: NoAnswerReason::Disk,
                 reason: "installed; boots its own disk".to_owned(),
             },
         ),
-        (180_000, Mark::Booted { generation: 1 }),
-        (199_000, Mark::Joined),
+        (180_000, BootEvent::Booted { generation: 1 }),
+        (199_000, BootEvent::Joined),
     ]);
     check(
         marks,
@@ -235,10 +282,10 @@ fn a_kernel_and_no_claim() {
 
 #[test]
 fn a_transfer_that_broke_off_says_how_far_it_came_and_why() {
-    let mark = Mark::Broken {
-        part: Part::Loader,
+    let mark = BootEvent::Broken {
+        part: FileRole::Loader,
         file: "snponly.efi".to_owned(),
-        via: Via::Tftp,
+        via: TransferProtocol::Tftp,
         bytes: 12_345,
         millis: 9_000,
         resent: 8,
@@ -252,7 +299,7 @@ fn a_transfer_that_broke_off_says_how_far_it_came_and_why() {
 
 #[test]
 fn what_a_machine_asks_for_is_quoted() {
-    let mark = Mark::NoFile {
+    let mark = BootEvent::NoFile {
         file: "pxelinux.0\u{1b}[2J".to_owned(),
         reason: "there is no such file".to_owned(),
     };

@@ -2,13 +2,13 @@
 
 use reqwest::Response;
 
-use super::{Call, Client};
+use super::{AdminCall, AdminClient};
 use crate::failure::Failure;
 
 /// The lines of an answer that goes on for as long as the connection does.
-pub(crate) struct Lines<'a> {
-    client: &'a Client,
-    call: Call,
+pub(crate) struct LineStream<'a> {
+    client: &'a AdminClient,
+    call: AdminCall,
     response: Response,
     pending: Vec<u8>,
 }
@@ -16,8 +16,8 @@ pub(crate) struct Lines<'a> {
 /// Bytes of the longest line: an event holds at most one body, and its plan.
 const LONGEST_LINE: usize = 4 << 20;
 
-impl<'a> Lines<'a> {
-    pub(super) fn new(client: &'a Client, call: Call, response: Response) -> Self {
+impl<'a> LineStream<'a> {
+    pub(super) fn new(client: &'a AdminClient, call: AdminCall, response: Response) -> Self {
         Self {
             client,
             call,

@@ -5,17 +5,17 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
-use netboot::api::types::Machines;
+use netboot::api::types::MachineList;
 use serde_json::{Value, json};
 
 use super::*;
 
 /// An "appliance" that reads a request and answers with these bytes, or hangs up.
-struct Fake {
+struct FakeAppliance {
     folder: tempfile::TempDir,
 }
 
-impl Fake {
+impl FakeAppliance {
     fn answering(bytes: &'static [u8]) -> Self {
         Self::acting(move |stream| {
             let _ = stream.write_all(bytes);
@@ -35,21 +35,21 @@ impl Fake {
         Self { folder }
     }
 
-    fn client(&self) -> Client {
+    fn client(&self) -> AdminClient {
         client(self.folder.path().join("s")).impatient(Duration::from_millis(300))
     }
 }
 
-fn client(socket: PathBuf) -> Client {
-    Client::new(Endpoint::Socket(socket)).expect("a client")
+fn client(socket: PathBuf) -> AdminClient {
+    AdminClient::new(Endpoint::Socket(socket)).expect("a client")
 }
 
-async fn asked(client: &Client) -> crate::failure::Notice {
-    let failure = client.get::<Machines>(&["machines"]).await.err();
+async fn asked(client: &AdminClient) -> crate::failure::ErrorNotice {
+    let failure = client.get::<MachineList>(&["machines"]).await.err();
     failure.expect("no answer").notice().expect("words")
 }
 
-async fn commanded(client: &Client) -> crate::failure::Notice {
+async fn commanded(client: &AdminClient) -> crate::failure::ErrorNotice {
     let failure = client
         .post::<_, Value>(&["enroll"], &json!({}), None, "enrolled 52:54:00:12:34:56")
         .await
@@ -83,7 +83,7 @@ async fn nobody_there_means_nothing_was_sent() {
 
 #[tokio::test]
 async fn a_command_without_an_answer_may_have_been_carried_out() {
-    let silent = Fake::acting(|stream| {
+    let silent = FakeAppliance::acting(|stream| {
         let _ = stream.read(&mut [0; 1]);
     });
     let notice = commanded(&silent.client()).await;
@@ -93,7 +93,7 @@ async fn a_command_without_an_answer_may_have_been_carried_out() {
         ["it may or may not have enrolled 52:54:00:12:34:56"]
     );
 
-    let hangs_up = Fake::acting(|_| ());
+    let hangs_up = FakeAppliance::acting(|_| ());
     let notice = commanded(&hangs_up.client()).await;
     assert_eq!((notice.exit, notice.code.as_str()), (3, "cut"));
     assert_eq!(
@@ -101,14 +101,15 @@ async fn a_command_without_an_answer_may_have_been_carried_out() {
         ["it may or may not have enrolled 52:54:00:12:34:56"]
     );
 
-    let breaks_off = Fake::answering(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"machine");
+    let breaks_off =
+        FakeAppliance::answering(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"machine");
     let notice = commanded(&breaks_off.client()).await;
     assert_eq!((notice.exit, notice.code.as_str()), (3, "cut"));
 }
 
 #[tokio::test]
 async fn a_question_without_an_answer_changed_nothing() {
-    let hangs_up = Fake::acting(|_| ());
+    let hangs_up = FakeAppliance::acting(|_| ());
     let notice = asked(&hangs_up.client()).await;
     assert_eq!(notice.facts, ["nothing was changed"]);
 }
@@ -130,7 +131,7 @@ async fn what_is_no_appliance_is_called_so() {
             b"HTTP/1.1 404 Not Found\r\ncontent-length: 9\r\n\r\nnot found",
         ),
     ] {
-        let fake = Fake::answering(bytes);
+        let fake = FakeAppliance::answering(bytes);
         let notice = asked(&fake.client()).await;
         assert_eq!(
             (notice.exit, notice.code.as_str()),
@@ -142,7 +143,7 @@ async fn what_is_no_appliance_is_called_so() {
 
 #[tokio::test]
 async fn a_fault_of_the_appliance_is_no_refusal() {
-    let fake = Fake::answering(
+    let fake = FakeAppliance::answering(
         b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 66\r\n\r\n{\"error\":{\"code\":\"store_unavailable\",\"message\":\"cannot write\"}}    ",
     );
     let notice = commanded(&fake.client()).await;
@@ -154,7 +155,7 @@ async fn a_fault_of_the_appliance_is_no_refusal() {
 
 #[test]
 fn a_path_cannot_leave_its_place() {
-    let call = Call::new(Method::GET, &["machines", "a/../b?x#y", "plan"]);
+    let call = AdminCall::new(Method::GET, &["machines", "a/../b?x#y", "plan"]);
     assert_eq!(
         call.to_string(),
         "GET /admin/v1/machines/a%2F..%2Fb%3Fx%23y/plan"

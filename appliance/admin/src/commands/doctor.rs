@@ -1,36 +1,39 @@
 //! `doctor`: where a machine's boot is stuck and what to try; or what is wrong with the appliance itself.
 
-use netboot::api::types::{Boots, Checkup};
+use netboot::api::types::{BootsAnswer, DoctorReport};
 use netboot::doctor::boot_trace::{Cause, Diagnosis, Finding};
-use netboot::doctor::checks::{Check, Verdict};
+use netboot::doctor::checks::{Check, CheckResult};
 use serde_json::json;
 
 use crate::boot_table::boot_table;
 use crate::cli::{DoctorArgs, Who};
-use crate::client::Client;
+use crate::client::AdminClient;
 use crate::failure::Failure;
 use crate::format::indented;
-use crate::output::Answer;
+use crate::output::CommandResult;
 
 /// Exit code if something is wrong; the same as that of `pxe-appliance check`.
 const PROBLEMS: u8 = 1;
 
-pub(crate) async fn doctor(client: &Client, args: &DoctorArgs) -> Result<Answer, Failure> {
+pub(crate) async fn doctor(
+    client: &AdminClient,
+    args: &DoctorArgs,
+) -> Result<CommandResult, Failure> {
     match &args.who {
         Some(who) => machine(client, who).await,
         None => {
-            let checkup: Checkup = client.get(&["doctor"]).await?;
+            let checkup: DoctorReport = client.get(&["doctor"]).await?;
             Ok(of_the_appliance(&checkup))
         }
     }
 }
 
-async fn machine(client: &Client, who: &Who) -> Result<Answer, Failure> {
-    let boots: Boots = client.get(&["machines", who.as_ref(), "boots"]).await?;
+async fn machine(client: &AdminClient, who: &Who) -> Result<CommandResult, Failure> {
+    let boots: BootsAnswer = client.get(&["machines", who.as_ref(), "boots"]).await?;
     Ok(of_a_machine(&boots))
 }
 
-fn of_a_machine(boots: &Boots) -> Answer {
+fn of_a_machine(boots: &BootsAnswer) -> CommandResult {
     let title = &boots.title;
     let last = boots.boots.last();
     let table = last.filter(|boot| !boot.is_order_only()).map(|boot| {
@@ -56,7 +59,7 @@ fn of_a_machine(boots: &Boots) -> Answer {
     };
     let json = json!({"title": title, "finding": boots.finding, "boot": last});
     let text = format!("{head}{}", table.unwrap_or_default());
-    Answer::new(&json, text).exit(exit)
+    CommandResult::new(&json, text).exit(exit)
 }
 
 fn stuck(title: &str, diagnosis: &Diagnosis) -> String {
@@ -94,7 +97,7 @@ fn cause((at, cause): (usize, &Cause)) -> String {
         .join("\n")
 }
 
-fn of_the_appliance(checkup: &Checkup) -> Answer {
+fn of_the_appliance(checkup: &DoctorReport) -> CommandResult {
     let widest = checkup
         .checks
         .iter()
@@ -113,8 +116,8 @@ fn of_the_appliance(checkup: &Checkup) -> Answer {
             .filter(|c| c.verdict == verdict)
             .count()
     };
-    let (problems, warnings) = (with(Verdict::Problem), with(Verdict::Warning));
-    let answer = Answer::new(checkup, lines.join("\n"));
+    let (problems, warnings) = (with(CheckResult::Problem), with(CheckResult::Warning));
+    let answer = CommandResult::new(checkup, lines.join("\n"));
     let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     match (problems, warnings) {
         (0, 0) => answer,

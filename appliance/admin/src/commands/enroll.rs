@@ -2,16 +2,19 @@
 
 use netboot::api::machine_view::MachineView;
 use netboot::api::types::{Changed, ConfirmRequest, EnrollRequest, ReimageRequest};
-use netboot::machine::{State, Waits};
+use netboot::machine::{AttemptWait, State};
 use serde_json::json;
 
 use crate::cli::{EnrollArgs, ReimageArgs, WhoArgs};
-use crate::client::{Client, refused_here};
+use crate::client::{AdminClient, refused_here};
 use crate::failure::Failure;
 use crate::format::or_dash;
-use crate::output::Answer;
+use crate::output::CommandResult;
 
-pub(crate) async fn enroll(client: &Client, args: EnrollArgs) -> Result<Answer, Failure> {
+pub(crate) async fn enroll(
+    client: &AdminClient,
+    args: EnrollArgs,
+) -> Result<CommandResult, Failure> {
     let EnrollArgs { mac, profile, name } = args;
     let request = EnrollRequest { mac, profile, name };
     let perhaps = format!("enrolled {mac}");
@@ -26,13 +29,16 @@ pub(crate) async fn enroll(client: &Client, args: EnrollArgs) -> Result<Answer, 
         format!("{mac} is already enrolled with profile `{profile}`; nothing changed")
     };
     Ok(next(
-        Answer::new(&changed, text),
+        CommandResult::new(&changed, text),
         &changed,
         "network-boot the machine",
     ))
 }
 
-pub(crate) async fn reimage(client: &Client, args: ReimageArgs) -> Result<Answer, Failure> {
+pub(crate) async fn reimage(
+    client: &AdminClient,
+    args: ReimageArgs,
+) -> Result<CommandResult, Failure> {
     let who = args.who.as_ref();
     if args.now {
         return Err(refused_here(
@@ -65,17 +71,22 @@ pub(crate) async fn reimage(client: &Client, args: ReimageArgs) -> Result<Answer
         format!("{title} is already to be installed at its next network boot; nothing changed")
     };
     Ok(next(
-        Answer::new(&changed, text),
+        CommandResult::new(&changed, text),
         &changed,
         "switch the machine off and on, booting from the network",
     ))
 }
 
-pub(crate) async fn confirm(client: &Client, args: &WhoArgs) -> Result<Answer, Failure> {
+pub(crate) async fn confirm(
+    client: &AdminClient,
+    args: &WhoArgs,
+) -> Result<CommandResult, Failure> {
     let who = args.who.as_ref();
     let perhaps = format!("let {who} wipe what it asked about");
     let machine: MachineView = client.get(&["machines", who]).await?;
-    let asked = machine.waiting().map(|Waits::Wipe { disks }| disks.clone());
+    let asked = machine
+        .waiting()
+        .map(|AttemptWait::Wipe { disks }| disks.clone());
     // Sent even if the machine does not ask at the moment: what it may come to ask meanwhile is then not confirmed.
     let seen = asked.unwrap_or_default();
     let path = ["machines", who, "confirm"];
@@ -91,10 +102,10 @@ pub(crate) async fn confirm(client: &Client, args: &WhoArgs) -> Result<Answer, F
         format!("nothing changed: {title} may wipe already what is on{disks}")
     };
     let next = format!("next: `pxe-admin watch {title}`; if it is off, switch it on");
-    Ok(Answer::new(&changed, text).note(next))
+    Ok(CommandResult::new(&changed, text).note(next))
 }
 
-pub(crate) async fn forget(client: &Client, args: &WhoArgs) -> Result<Answer, Failure> {
+pub(crate) async fn forget(client: &AdminClient, args: &WhoArgs) -> Result<CommandResult, Failure> {
     let who = args.who.as_ref();
     let perhaps = format!("forgotten {who}");
     let path = ["machines", who, "forget"];
@@ -104,7 +115,7 @@ pub(crate) async fn forget(client: &Client, args: &WhoArgs) -> Result<Answer, Fa
         Some(name) => format!("forgot {name} ({id})"),
         None => format!("forgot {id}"),
     };
-    let answer = Answer::new(&changed, text)
+    let answer = CommandResult::new(&changed, text)
         .note("its disk was not touched; if it network-boots again, it is a stranger");
     Ok(match &changed.machine.disk_key {
         Some(_) => answer.note(format!(
@@ -115,7 +126,7 @@ pub(crate) async fn forget(client: &Client, args: &WhoArgs) -> Result<Answer, Fa
 }
 
 /// What will keep it from working, and what to do next.
-fn next(answer: Answer, changed: &Changed, act: &str) -> Answer {
+fn next(answer: CommandResult, changed: &Changed, act: &str) -> CommandResult {
     let warned = changed.warnings.iter().fold(answer, |answer, warning| {
         answer.note(format!("warning: {warning}"))
     });

@@ -2,22 +2,22 @@
 
 use std::path::Path;
 
-use netboot::api::types::Live;
+use netboot::api::types::EventLine;
 use serde_json::json;
 
 use crate::cli::{EventsArgs, Who};
-use crate::client::Client;
+use crate::client::AdminClient;
 use crate::event_text::event_text;
 use crate::failure::Failure;
 use crate::format::or_dash;
-use crate::output::{Answer, Output};
+use crate::output::{CommandResult, Output};
 use crate::stream::{EventStream, StreamItem};
 
 pub(crate) async fn events(
-    client: &Client,
+    client: &AdminClient,
     args: &EventsArgs,
     output: &mut Output,
-) -> Result<Answer, Failure> {
+) -> Result<CommandResult, Failure> {
     if let Some([who, file]) = args.pcap.as_deref() {
         return pcap(client, who, Path::new(file)).await;
     }
@@ -30,11 +30,11 @@ pub(crate) async fn events(
             StreamItem::Back => output.note("the appliance is back"),
         }
     }
-    Ok(Answer::printed(0))
+    Ok(CommandResult::printed(0))
 }
 
 /// Writes the packets that the appliance has of a machine.
-async fn pcap(client: &Client, who: &str, file: &Path) -> Result<Answer, Failure> {
+async fn pcap(client: &AdminClient, who: &str, file: &Path) -> Result<CommandResult, Failure> {
     let who: Who = who.parse().map_err(|error| Failure::Argument {
         message: format!("`{who}` names no machine: it {error}"),
         tip: "pxe-admin machines".to_owned(),
@@ -49,24 +49,24 @@ async fn pcap(client: &Client, who: &str, file: &Path) -> Result<Answer, Failure
     })?;
     let said = json!({"file": file, "octets": capture.len()});
     let text = format!("wrote the last packets of {who} to {name}");
-    Ok(Answer::new(&said, text).note(format!("next: tcpdump -nvr {name}")))
+    Ok(CommandResult::new(&said, text).note(format!("next: tcpdump -nvr {name}")))
 }
 
-fn print(live: &Live, raw: &str, output: &mut Output) -> Result<(), Failure> {
+fn print(live: &EventLine, raw: &str, output: &mut Output) -> Result<(), Failure> {
     match live {
-        Live::Event { .. } | Live::Unknown if output.is_json() => output.line(raw),
-        Live::Event { event } => output.line(&format!(
+        EventLine::Event { .. } | EventLine::Unknown if output.is_json() => output.line(raw),
+        EventLine::Event { event } => output.line(&format!(
             "{:>6}  {}  {:17}  {}",
             event.seq,
             event.at,
             or_dash(event.machine),
             event_text(&event.what)
         )),
-        Live::Unknown => {
+        EventLine::Unknown => {
             output.note("an event that this version does not know; `--json` prints it");
             Ok(())
         }
         // Not in the journal: `watch` tells those.
-        Live::Progress { .. } | Live::Boot { .. } | Live::Alive => Ok(()),
+        EventLine::Progress { .. } | EventLine::Boot { .. } | EventLine::Alive => Ok(()),
     }
 }

@@ -1,18 +1,18 @@
 //! `generations`: what machines have run.
 
 use netboot::api::types::Generations;
-use netboot::machine::{Generation, Origin};
+use netboot::machine::{Generation, GenerationOrigin};
 
 use crate::cli::GenerationsArgs;
-use crate::client::Client;
+use crate::client::AdminClient;
 use crate::failure::Failure;
 use crate::format::{or_dash, table};
-use crate::output::Answer;
+use crate::output::CommandResult;
 
 pub(crate) async fn generations(
-    client: &Client,
+    client: &AdminClient,
     args: &GenerationsArgs,
-) -> Result<Answer, Failure> {
+) -> Result<CommandResult, Failure> {
     let answer: Generations = match &args.who {
         Some(who) => {
             client
@@ -27,9 +27,9 @@ pub(crate) async fn generations(
         .flat_map(|m| m.generations.iter().map(|g| (m.name.as_str(), g)))
         .collect();
     if rows.is_empty() {
-        return Ok(Answer::new(&answer, String::new()).note("nothing was installed yet"));
+        return Ok(CommandResult::new(&answer, String::new()).note("nothing was installed yet"));
     }
-    Ok(Answer::new(&answer, listed(&rows)))
+    Ok(CommandResult::new(&answer, listed(&rows)))
 }
 
 /// A table of generations, each with the machine that ran it.
@@ -66,11 +66,11 @@ pub(crate) fn listed(rows: &[(&str, &Generation)]) -> String {
     table(head, &rows)
 }
 
-fn how(origin: Origin) -> &'static str {
+fn how(origin: GenerationOrigin) -> &'static str {
     match origin {
-        Origin::Install => "install",
-        Origin::Switch => "switch",
-        Origin::Rollback => "rollback",
-        Origin::Boot => "boot",
+        GenerationOrigin::Install => "install",
+        GenerationOrigin::Switch => "switch",
+        GenerationOrigin::Rollback => "rollback",
+        GenerationOrigin::Boot => "boot",
     }
 }

@@ -1,17 +1,17 @@
 //! `machines`: all of them, one line each.
 
-use netboot::api::types::Machines;
+use netboot::api::types::MachineList;
 
-use crate::client::Client;
+use crate::client::AdminClient;
 use crate::event_text::disks;
 use crate::failure::Failure;
 use crate::format::{arch, or_dash, table};
-use crate::output::Answer;
+use crate::output::CommandResult;
 
-pub(crate) async fn machines(client: &Client) -> Result<Answer, Failure> {
-    let answer: Machines = client.get(&["machines"]).await?;
+pub(crate) async fn machines(client: &AdminClient) -> Result<CommandResult, Failure> {
+    let answer: MachineList = client.get(&["machines"]).await?;
     if answer.machines.is_empty() {
-        return Ok(Answer::new(&answer, String::new())
+        return Ok(CommandResult::new(&answer, String::new())
             .note("no machine has asked for anything to boot yet, and none is enrolled"));
     }
     let rows: Vec<[String; 9]> = answer
@@ -42,5 +42,5 @@ pub(crate) async fn machines(client: &Client) -> Result<Answer, Failure> {
         "VENDOR-CLASS",
         "DISKS",
     ];
-    Ok(Answer::new(&answer, table(head, &rows)))
+    Ok(CommandResult::new(&answer, table(head, &rows)))
 }

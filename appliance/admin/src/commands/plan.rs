@@ -1,16 +1,16 @@
 //! `plan`: what an installation does to a machine's disks.
 
 use netboot::api::types::Preview;
-use netboot::install::plan::{Device, Fate, Plan, PlannedDisk, SeenDisk};
+use netboot::install::plan::{Device, DiskAction, Plan, PlannedDisk, SeenDisk};
 
 use super::show::asked;
 use crate::cli::PlanArgs;
-use crate::client::Client;
+use crate::client::AdminClient;
 use crate::failure::Failure;
 use crate::format::{bytes, fields, indented, or_dash, table};
-use crate::output::Answer;
+use crate::output::CommandResult;
 
-pub(crate) async fn plan(client: &Client, args: &PlanArgs) -> Result<Answer, Failure> {
+pub(crate) async fn plan(client: &AdminClient, args: &PlanArgs) -> Result<CommandResult, Failure> {
     let path = ["machines", args.who.as_ref(), "plan"];
     let profile = args.profile.as_ref();
     let query = profile.map(|profile| ("profile", profile.to_string()));
@@ -20,7 +20,7 @@ pub(crate) async fn plan(client: &Client, args: &PlanArgs) -> Result<Answer, Fai
         let asked = asked(preview.plan.host_name.as_str(), &preview.asks);
         text = format!("{text}\n{asked}");
     }
-    Ok(Answer::new(&preview, text))
+    Ok(CommandResult::new(&preview, text))
 }
 
 fn described(plan: &Plan) -> String {
@@ -119,10 +119,10 @@ fn seen(seen: &[SeenDisk]) -> String {
                 or_dash(Some(disk.bus.as_str()).filter(|bus| !bus.is_empty())),
                 or_dash(Some(&disk.serial).filter(|serial| !serial.is_empty())),
                 or_dash(Some(holds.join(", ")).filter(|holds| !holds.is_empty())),
-                match seen.fate {
-                    Fate::Written => "written",
-                    Fate::Kept => "kept",
-                    Fate::Left => "left alone",
+                match seen.action {
+                    DiskAction::Written => "written",
+                    DiskAction::Kept => "kept",
+                    DiskAction::Left => "left alone",
                 }
                 .to_owned(),
                 seen.why.clone(),

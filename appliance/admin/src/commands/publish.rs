@@ -11,17 +11,17 @@ use netboot::base::release::FlakeSource;
 use netboot::base::store_path::StorePath;
 
 use crate::cli::PublishArgs;
-use crate::client::Client;
+use crate::client::AdminClient;
 use crate::failure::Failure;
-use crate::output::{Answer, Output};
+use crate::output::{CommandResult, Output};
 use crate::upload;
 use manifest::UploadManifest;
 
 pub(crate) async fn publish(
-    client: &Client,
+    client: &AdminClient,
     args: PublishArgs,
     output: &mut Output,
-) -> Result<Answer, Failure> {
+) -> Result<CommandResult, Failure> {
     let Some(toplevel) = &args.toplevel else {
         return from_flake::publish(client, &args, output).await;
     };

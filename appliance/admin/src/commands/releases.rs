@@ -3,15 +3,18 @@
 use netboot::api::types::{PruneAnswer, PruneRequest, Releases};
 use netboot::base::release::FlakeSource;
 use netboot::base::release::PublishedInstaller;
-use netboot::publish::retention::{Judged, Why};
+use netboot::publish::retention::{KeepReason, ReleaseRetention};
 
 use crate::cli::ReleasesArgs;
-use crate::client::{Client, PUBLISH_WITHIN};
+use crate::client::{AdminClient, PUBLISH_WITHIN};
 use crate::failure::Failure;
 use crate::format::{bytes, or_dash, revision, table};
-use crate::output::Answer;
+use crate::output::CommandResult;
 
-pub(crate) async fn releases(client: &Client, args: &ReleasesArgs) -> Result<Answer, Failure> {
+pub(crate) async fn releases(
+    client: &AdminClient,
+    args: &ReleasesArgs,
+) -> Result<CommandResult, Failure> {
     if args.prune {
         prune(client, args).await
     } else {
@@ -19,10 +22,10 @@ pub(crate) async fn releases(client: &Client, args: &ReleasesArgs) -> Result<Ans
     }
 }
 
-async fn list(client: &Client) -> Result<Answer, Failure> {
+async fn list(client: &AdminClient) -> Result<CommandResult, Failure> {
     let answer: Releases = client.get(&["releases"]).await?;
     if answer.releases.is_empty() && answer.installers.is_empty() {
-        return Ok(Answer::new(&answer, String::new())
+        return Ok(CommandResult::new(&answer, String::new())
             .note("nothing was published yet")
             .note("next: `pxe-admin publish`"));
     }
@@ -59,7 +62,7 @@ async fn list(client: &Client) -> Result<Answer, Failure> {
     if !answer.installers.is_empty() {
         parts.push(installers(&answer.installers));
     }
-    Ok(Answer::new(&answer, parts.join("\n\n")))
+    Ok(CommandResult::new(&answer, parts.join("\n\n")))
 }
 
 /// The last of each architecture is the one that machines boot.
@@ -84,7 +87,7 @@ fn installers(installers: &[PublishedInstaller]) -> String {
     table(head, &rows)
 }
 
-async fn prune(client: &Client, args: &ReleasesArgs) -> Result<Answer, Failure> {
+async fn prune(client: &AdminClient, args: &ReleasesArgs) -> Result<CommandResult, Failure> {
     let request = PruneRequest {
         keep: args.keep,
         dry_run: args.dry_run,
@@ -122,7 +125,7 @@ async fn prune(client: &Client, args: &ReleasesArgs) -> Result<Answer, Failure> 
     } else {
         format!("{}\n\n{freed}", table(head, &rows))
     };
-    let mut printed = Answer::new(&answer, text);
+    let mut printed = CommandResult::new(&answer, text);
     if answer.spared > 0 {
         printed = printed.note(format!(
             "{} store path(s) of no release stay for now: they came within the last hour, perhaps for a release",
@@ -134,9 +137,9 @@ async fn prune(client: &Client, args: &ReleasesArgs) -> Result<Answer, Failure> 
     }))
 }
 
-fn row(judged: &Judged, goes: &str) -> [String; 5] {
-    let Judged { release, why } = judged;
-    let why: Vec<String> = why.iter().map(Why::to_string).collect();
+fn row(judged: &ReleaseRetention, goes: &str) -> [String; 5] {
+    let ReleaseRetention { release, why } = judged;
+    let why: Vec<String> = why.iter().map(KeepReason::to_string).collect();
     [
         release.system.to_string(),
         release.number.to_string(),

@@ -1,33 +1,33 @@
 //! `show`: all that is known of one machine, and how far it is as an exit code.
 
 use netboot::api::machine_view::{AttemptView, MachineView};
-use netboot::api::types::Boots;
+use netboot::api::types::BootsAnswer;
 use netboot::disk::hardware::Hardware;
 use netboot::doctor::boot_trace::Finding;
-use netboot::install::report::Outcome;
+use netboot::install::report::StepOutcome;
 use netboot::loader::uefi::boot_order;
-use netboot::machine::wipe_confirmation::Found;
-use netboot::machine::{Generation, State, Waits};
+use netboot::machine::wipe_confirmation::DiskContents;
+use netboot::machine::{AttemptWait, Generation, State};
 use serde_json::{Value, json};
 
 use super::generations::listed;
 use crate::boot_table::boot_table;
 use crate::cli::WhoArgs;
-use crate::client::Client;
+use crate::client::AdminClient;
 use crate::event_text::inventory;
 use crate::failure::Failure;
 use crate::format::{arch, bytes, fields, indented, or_dash, table};
-use crate::output::Answer;
+use crate::output::CommandResult;
 
 /// Exit codes of `show` and `watch`; 1 to 3 are what they are everywhere, and 0 is "arrived".
 pub(crate) const NOT_STARTED: u8 = 4;
 pub(crate) const IN_PROGRESS: u8 = 5;
 pub(crate) const FAILED: u8 = 6;
 
-pub(crate) async fn show(client: &Client, args: &WhoArgs) -> Result<Answer, Failure> {
+pub(crate) async fn show(client: &AdminClient, args: &WhoArgs) -> Result<CommandResult, Failure> {
     let who = args.who.as_ref();
     let machine: MachineView = client.get(&["machines", who]).await?;
-    let boots: Boots = client.get(&["machines", who, "boots"]).await?;
+    let boots: BootsAnswer = client.get(&["machines", who, "boots"]).await?;
     let last = boots.boots.last().filter(|boot| !boot.is_order_only());
     let mut text = described(&machine);
     if let Some(boot) = last {
@@ -36,7 +36,7 @@ pub(crate) async fn show(client: &Client, args: &WhoArgs) -> Result<Answer, Fail
             .map_or_else(String::new, |at| format!(", {at}"));
         text = format!("{text}\nlast boot{begun}\n{}", indented(&boot_table(boot)));
     }
-    let mut answer = Answer::new(&machine, text).exit(progress_of(&machine));
+    let mut answer = CommandResult::new(&machine, text).exit(progress_of(&machine));
     if let Value::Object(json) = &mut answer.json {
         json.insert("boot".to_owned(), json!(last));
     }
@@ -79,7 +79,7 @@ fn described(machine: &MachineView) -> String {
     let title = machine.title();
     let head = format!("{title} is {} since {}", machine.state, machine.since);
     let mut parts = vec![head, fields(&facts(machine))];
-    if let Some(Waits::Wipe { disks }) = machine.waiting() {
+    if let Some(AttemptWait::Wipe { disks }) = machine.waiting() {
         parts.push(asked(&title, disks));
     }
     if let Some(attempt) = &machine.attempt {
@@ -103,7 +103,7 @@ fn described(machine: &MachineView) -> String {
 }
 
 /// What is asked of the operator before anything is written; `plan` says the same.
-pub(crate) fn asked(title: &str, disks: &[Found]) -> String {
+pub(crate) fn asked(title: &str, disks: &[DiskContents]) -> String {
     let disks: Vec<String> = disks.iter().map(ToString::to_string).collect();
     format!(
         "waits\n  this appliance did not put there what would be wiped:\n{}\n  to have it wiped: pxe-admin confirm {title}",
@@ -155,15 +155,15 @@ fn of_attempt(attempt: &AttemptView) -> Vec<(&'static str, String)> {
     ];
     if let Some(step) = attempt.progress.step {
         let outcome = match &attempt.progress.outcome {
-            Some(Outcome::Failed { .. }) => " (failed)",
-            Some(Outcome::Done) => " (done)",
-            Some(Outcome::Retry { .. }) => " (again)",
+            Some(StepOutcome::Failed { .. }) => " (failed)",
+            Some(StepOutcome::Done) => " (done)",
+            Some(StepOutcome::Retry { .. }) => " (again)",
             _ => "",
         };
         let step = format!(
             "{}/{} {}{outcome}",
             step.number(),
-            netboot::install::report::Step::ALL.len(),
+            netboot::install::report::InstallStep::ALL.len(),
             step.sentence()
         );
         rows.push(("step", step));

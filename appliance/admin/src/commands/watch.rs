@@ -5,27 +5,27 @@ mod screen;
 use std::time::Duration;
 
 use netboot::api::machine_view::MachineView;
-use netboot::api::types::Live;
+use netboot::api::types::EventLine;
 use netboot::base::mac::Mac;
 use netboot::machine::State;
 use tokio::time::{Instant, timeout_at};
 
 use super::show::{FAILED, joins, progress_of};
 use crate::cli::WatchArgs;
-use crate::client::Client;
+use crate::client::AdminClient;
 use crate::failure::Failure;
-use crate::output::{Answer, Output};
+use crate::output::{CommandResult, Output};
 use crate::stream::{EventStream, StreamItem};
-use screen::{Line, Screen};
+use screen::{Screen, ScreenLine};
 
 /// How long a watch without `--timeout` goes on: longer than anything that is worth waiting for.
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 pub(crate) async fn watch(
-    client: &Client,
+    client: &AdminClient,
     args: &WatchArgs,
     output: &mut Output,
-) -> Result<Answer, Failure> {
+) -> Result<CommandResult, Failure> {
     let machine: Option<Mac> = match &args.who {
         Some(who) => {
             let machine: MachineView = client.get(&["machines", who.as_ref()]).await?;
@@ -56,37 +56,42 @@ pub(crate) async fn watch(
             }
             Some(StreamItem::Lost) => output.note("the appliance is gone; waiting for it"),
             Some(StreamItem::Back) => output.note("the appliance is back"),
-            None => return Ok(Answer::printed(0)),
+            None => return Ok(CommandResult::printed(0)),
         }
     }
 }
 
-fn print(screen: &mut Screen, live: &Live, raw: &str, output: &mut Output) -> Result<(), Failure> {
+fn print(
+    screen: &mut Screen,
+    live: &EventLine,
+    raw: &str,
+    output: &mut Output,
+) -> Result<(), Failure> {
     let lines = screen.update(live);
     if output.is_json() {
         return match live {
-            Live::Alive => Ok(()),
+            EventLine::Alive => Ok(()),
             _ => output.line(raw),
         };
     }
     for line in lines {
         match line {
-            Line::Lasting(text) => output.line(&text)?,
-            Line::Passing(text) => output.passing_line(&text)?,
+            ScreenLine::Lasting(text) => output.line(&text)?,
+            ScreenLine::Passing(text) => output.passing_line(&text)?,
         }
     }
     Ok(())
 }
 
 /// The answer, if the machine that is watched has come to its end. Events of the past do not end the watch.
-fn end(screen: &Screen, machine: Option<Mac>) -> Option<Answer> {
+fn end(screen: &Screen, machine: Option<Mac>) -> Option<CommandResult> {
     let mac = machine.filter(|_| screen.is_current())?;
     let Some(machine) = screen.machine(mac) else {
-        return Some(Answer::printed(FAILED).note(format!("{mac} was forgotten")));
+        return Some(CommandResult::printed(FAILED).note(format!("{mac} was forgotten")));
     };
     let title = machine.title();
     let exit = progress_of(&machine);
-    let answer = Answer::printed(exit);
+    let answer = CommandResult::printed(exit);
     match (exit, machine.state) {
         (0, State::Running) if !joins(&machine) => Some(answer.note(format!(
             "{title} runs; its profile gives it no part in a cluster, so there is nothing to join"
@@ -102,19 +107,19 @@ fn end(screen: &Screen, machine: Option<Mac>) -> Option<Answer> {
     }
 }
 
-fn out_of_time(screen: &Screen, machine: Option<Mac>) -> Answer {
+fn out_of_time(screen: &Screen, machine: Option<Mac>) -> CommandResult {
     let Some(mac) = machine else {
-        return Answer::printed(0);
+        return CommandResult::printed(0);
     };
     match screen.machine(mac) {
         Some(machine) => {
             let (title, state) = (machine.title(), machine.state);
-            Answer::printed(progress_of(&machine)).note(format!(
+            CommandResult::printed(progress_of(&machine)).note(format!(
                 "time is up: {title} is {state} since {}",
                 machine.since
             ))
         }
-        None => Answer::printed(super::show::NOT_STARTED)
+        None => CommandResult::printed(super::show::NOT_STARTED)
             .note(format!("time is up, and nothing was heard of {mac}")),
     }
 }

@@ -36,8 +36,8 @@ pub(super) struct Between {
 }
 
 impl Between {
-    /// `fate` is asked with the path and how often that was asked for before.
-    pub(super) async fn new(to: SocketAddr, fate: fn(&str, usize) -> Fate) -> Self {
+    /// `action` is asked with the path and how often that was asked for before.
+    pub(super) async fn new(to: SocketAddr, action: fn(&str, usize) -> Fate) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
         let at = listener.local_addr().expect("an address");
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -45,7 +45,7 @@ impl Between {
         let all = asked.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(relay(client, to, all.clone(), gone.clone(), fate));
+                tokio::spawn(relay(client, to, all.clone(), gone.clone(), action));
             }
         });
         Self { at, asked, go }
@@ -62,7 +62,7 @@ async fn relay(
     to: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
     mut go: watch::Receiver<bool>,
-    fate: fn(&str, usize) -> Fate,
+    action: fn(&str, usize) -> Fate,
 ) -> io::Result<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -79,17 +79,17 @@ async fn relay(
             .strip_prefix("range: ")
             .map(str::to_owned)
     });
-    let (place, fate) = {
+    let (place, action) = {
         let mut all = asked.lock().expect("no panic");
         let before = all.iter().filter(|other| other.path == path).count();
-        let fate = fate(&path, before);
+        let action = action(&path, before);
         all.push(Asked {
             path,
             range,
             passed: 0,
             ended: false,
         });
-        (all.len() - 1, fate)
+        (all.len() - 1, action)
     };
     let mut server = TcpStream::connect(to).await?;
     let end = text.len() - 2;
@@ -98,7 +98,7 @@ async fn relay(
         .await?;
     let mut passed = 0;
     loop {
-        let room = match fate {
+        let room = match action {
             Fate::Cut(most) if passed == most => return Ok(()),
             Fate::Hold(most) if passed == most && !*go.borrow() => {
                 let _ = go.wait_for(|go| *go).await;

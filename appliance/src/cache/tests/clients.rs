@@ -11,14 +11,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::between::{Asked, Between, Fate};
 use super::*;
-use crate::testing::{House, get, wait_until};
+use crate::testing::{TestConfig, get, wait_until};
 
 /// For what a client on this machine needs a few seconds at most.
 const SOON: Duration = Duration::from_secs(60);
 
 /// A whole appliance, and its cache as others see it.
 struct Served {
-    house: House,
+    house: TestConfig,
     at: SocketAddr,
     kept: Kept,
     stop: CancellationToken,
@@ -26,7 +26,7 @@ struct Served {
 
 impl Served {
     async fn new() -> Self {
-        let house = House::new("");
+        let house = TestConfig::new("");
         let bound = house.bind().await;
         let address = bound.settings().address();
         let at = SocketAddr::from((address.ip, address.http_port));

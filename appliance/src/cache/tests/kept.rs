@@ -83,7 +83,7 @@ impl Kept {
         }
     }
 
-    pub(super) async fn publish(&self, toplevel: &StorePath) -> Measured {
+    pub(super) async fn publish(&self, toplevel: &StorePath) -> MeasuredPath {
         let turn = self.cache.turn().await;
         let measured = turn.publish(toplevel).await;
         measured.unwrap_or_else(|refusal| panic!("publishes: {refusal} {:?}", refusal.facts))

@@ -1,8 +1,8 @@
 //! A power cut while what Nix has copied moves from its folder to its place.
 
-use crate::cache::folder::Folder;
+use crate::cache::folder::CacheFolder;
 use netboot::base::store_path::StorePath;
-use netboot::publish::narinfo::{NarFile, NarInfo, Packed};
+use netboot::publish::narinfo::{Compression, NarFile, NarInfo};
 use netboot::publish::nix_hash::NixHash;
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -34,7 +34,7 @@ fn parcels(keys: &Keys, from: u32, to: u32) -> Vec<Parcel> {
             path: path(number),
             file: NarFile {
                 hash,
-                packed: Packed::Plain,
+                packed: Compression::Plain,
             },
             file_size: size,
             nar_hash: hash,
@@ -91,7 +91,7 @@ fn child() {
 /// What is there by name is there to the last octet, with all that it needs. How many paths that is.
 #[track_caller]
 fn visible(kept: &Kept, what: &str) -> usize {
-    let folder = Folder(&kept.dir);
+    let folder = CacheFolder(&kept.dir);
     let names = kept.files(".");
     let hashes = names
         .iter()

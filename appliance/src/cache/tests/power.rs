@@ -2,7 +2,7 @@
 
 use super::interrupted::start;
 use super::*;
-use crate::cache::folder::Folder;
+use crate::cache::folder::CacheFolder;
 use crate::testing::cuts::{Mounted, blank, long, power_cut, uncut};
 use std::path::Path;
 
@@ -48,10 +48,10 @@ async fn a_power_cut_while_publishing_leaves_the_old_release_whole_and_the_next_
             let text = text.expect("reads");
             let path = text.lines().find_map(|l| l.strip_prefix("StorePath: "));
             let path = path.unwrap_or_else(|| panic!("cut {n}: {narinfo} is torn: {text:?}"));
-            let info = Folder(&kept.dir).whole(&path.parse().expect("a path"), &kept.key);
+            let info = CacheFolder(&kept.dir).whole(&path.parse().expect("a path"), &kept.key);
             let info = info.unwrap_or_else(|fault| panic!("cut {n}: {path}: {fault}"));
             assert!(
-                Folder(&kept.dir).has_true_nar(&info),
+                CacheFolder(&kept.dir).has_true_nar(&info),
                 "cut {n}: {path}: its NAR"
             );
         }
@@ -72,7 +72,7 @@ async fn a_power_cut_while_publishing_leaves_the_old_release_whole_and_the_next_
             .await;
         assert_eq!(
             swept.expect("sweeps"),
-            Swept::default(),
+            SweepResult::default(),
             "cut {n}: nothing is left over"
         );
     }

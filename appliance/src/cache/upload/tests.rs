@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use netboot::publish::closure::Member;
-use netboot::publish::narinfo::Packed;
+use netboot::publish::closure::ClosurePath;
+use netboot::publish::narinfo::Compression;
 use netboot::publish::space_reservation::Items;
 use tempfile::TempDir;
 
@@ -50,7 +50,7 @@ fn size(octets: &[u8]) -> u64 {
     octets.len() as u64
 }
 
-fn parcel(path: &str, references: &[&str], nar: &[u8], packed: Packed) -> Parcel {
+fn parcel(path: &str, references: &[&str], nar: &[u8], packed: Compression) -> Parcel {
     let file = pack(nar, packed);
     Parcel {
         info: NarInfo {
@@ -75,11 +75,11 @@ fn parcel(path: &str, references: &[&str], nar: &[u8], packed: Packed) -> Parcel
 }
 
 /// By the programs that everybody has, so that what is unpacked is not what we packed.
-fn pack(nar: &[u8], packed: Packed) -> Vec<u8> {
+fn pack(nar: &[u8], packed: Compression) -> Vec<u8> {
     let program = match packed {
-        Packed::Plain => return nar.to_owned(),
-        Packed::Zstd => "zstd",
-        Packed::Xz => "xz",
+        Compression::Plain => return nar.to_owned(),
+        Compression::Zstd => "zstd",
+        Compression::Xz => "xz",
     };
     let mut child = Command::new(program)
         .arg("-c")
@@ -159,7 +159,7 @@ impl Bench {
 
 #[tokio::test]
 async fn a_system_comes_in_however_it_is_packed_and_goes_out_with_our_signature() {
-    for packed in [Packed::Plain, Packed::Zstd, Packed::Xz] {
+    for packed in [Compression::Plain, Compression::Zstd, Compression::Xz] {
         let bench = Bench::new();
         let kernel = archive("nix-archive-1 ( type regular contents kernel )");
         let dependency = parcel(DEPENDENCY, &[DEPENDENCY], &kernel, packed);
@@ -204,7 +204,7 @@ async fn a_system_comes_in_however_it_is_packed_and_goes_out_with_our_signature(
 #[tokio::test]
 async fn what_is_not_so_is_refused_and_leaves_nothing() {
     let nar = archive(SYSTEM);
-    let good = parcel(PATH, &[], &nar, Packed::Zstd);
+    let good = parcel(PATH, &[], &nar, Compression::Zstd);
     let changed = |change: &dyn Fn(&mut Parcel)| {
         let mut parcel = good.clone();
         change(&mut parcel);
@@ -220,7 +220,7 @@ async fn what_is_not_so_is_refused_and_leaves_nothing() {
     let cut = renamed(good.file[..good.file.len() - 9].to_owned());
     let longer = renamed([&good.file[..], b"garbage"].concat());
     let no_zstd = renamed(nar.clone());
-    let zeros = pack(&vec![0; 64 << 20], Packed::Zstd);
+    let zeros = pack(&vec![0; 64 << 20], Compression::Zstd);
     for (name, parcel, want) in [
         (
             "another NarHash",
@@ -264,7 +264,7 @@ async fn what_is_not_so_is_refused_and_leaves_nothing() {
         let refusal = bench.put(&parcel).await.expect_err(name);
         let said = format!("{refusal} {:?}", refusal.facts);
         assert!(said.contains(want), "{name}: {said}");
-        assert_eq!(refusal.code, Code::PublishFailed, "{name}");
+        assert_eq!(refusal.code, RefusalCode::PublishFailed, "{name}");
         assert!(!bench.has(PATH).await, "{name}");
         let nar = format!("nar/{}", parcel.info.file.to_string().replace("nar/", ""));
         assert_eq!(bench.files(), ["/nix-cache-info".to_owned(), nar], "{name}");
@@ -274,7 +274,7 @@ async fn what_is_not_so_is_refused_and_leaves_nothing() {
 #[tokio::test]
 async fn a_nar_is_seen_when_it_is_whole_and_not_before() {
     let bench = Bench::new();
-    let parcel = parcel(PATH, &[], &archive(SYSTEM), Packed::Plain);
+    let parcel = parcel(PATH, &[], &archive(SYSTEM), Compression::Plain);
     let refusal = bench.admit(&parcel.info).await.expect_err("no NAR yet");
     assert!(refusal.message.contains("is not here"), "{refusal}");
 
@@ -307,7 +307,7 @@ async fn a_nar_is_seen_when_it_is_whole_and_not_before() {
 #[tokio::test]
 async fn what_was_torn_is_mended_by_sending_it_again() {
     let bench = Bench::new();
-    let parcel = parcel(PATH, &[], &archive(SYSTEM), Packed::Zstd);
+    let parcel = parcel(PATH, &[], &archive(SYSTEM), Compression::Zstd);
     assert!(bench.put(&parcel).await.expect("whole"));
     let narinfo = bench
         .cache
@@ -331,7 +331,7 @@ async fn what_was_torn_is_mended_by_sending_it_again() {
 #[tokio::test]
 async fn two_who_send_the_same_path_are_both_served() {
     let bench = Bench::new();
-    let parcel = parcel(PATH, &[], &archive(SYSTEM), Packed::Zstd);
+    let parcel = parcel(PATH, &[], &archive(SYSTEM), Compression::Zstd);
     let (one, two) = tokio::join!(bench.put(&parcel), bench.put(&parcel));
     assert!(one.is_ok() && two.is_ok(), "{one:?} {two:?}");
     assert_eq!(bench.files().len(), 3, "{:?}", bench.files());
@@ -341,7 +341,7 @@ async fn two_who_send_the_same_path_are_both_served() {
 #[tokio::test]
 async fn more_than_the_disk_holds_is_refused_before_it_comes() {
     let bench = Bench::new();
-    let parcel = parcel(PATH, &[], &archive(SYSTEM), Packed::Plain);
+    let parcel = parcel(PATH, &[], &archive(SYSTEM), Compression::Plain);
     let receiving = bench
         .uploads
         .receive(parcel.info.file, Some(1 << 60), None)
@@ -360,17 +360,17 @@ async fn what_is_in_the_cache_needs_no_more_space() {
     let bench = Bench::new();
     let free = durable::free_space(bench.folder.path()).expect("it has a size");
     let most = free.saturating_sub(netboot::publish::space_reservation::RESERVE) / 5 * 3;
-    let parcel = parcel(PATH, &[], &archive(SYSTEM), Packed::Plain);
+    let parcel = parcel(PATH, &[], &archive(SYSTEM), Compression::Plain);
     let asks = async |id: u8, path: &str| {
-        let member = Member {
+        let member = ClosurePath {
             path: path.parse().expect("a path"),
             // Half of it is kept free for a path, which is packed.
             size: most.saturating_mul(2),
         };
         let public = bench.keys.cache_public().to_owned();
-        let id = Some(ShipmentId::new([id; 16]));
+        let id = Some(UploadBatchId::new([id; 16]));
         let lacks = bench.cache.missing(vec![member], Items::new(), id, public);
-        lacks.await.map(|lacking| lacking.paths)
+        lacks.await.map(|missing| missing.paths)
     };
     assert_eq!(asks(1, PATH).await, Ok(1));
     let refusal = asks(2, DEPENDENCY).await.expect_err("the first needs it");
@@ -394,7 +394,7 @@ async fn a_system_that_lacks_something_is_no_release() {
     assert_eq!(held(PATH).await.expect("no fault"), None, "never heard of");
 
     let kernel = archive("nix-archive-1 ( type regular contents kernel )");
-    let dependency = parcel(DEPENDENCY, &[], &kernel, Packed::Plain);
+    let dependency = parcel(DEPENDENCY, &[], &kernel, Compression::Plain);
     bench.put(&dependency).await.expect("whole");
     let refusal = held(DEPENDENCY).await.expect_err("a file is no system");
     assert!(
@@ -402,7 +402,7 @@ async fn a_system_that_lacks_something_is_no_release() {
         "{refusal}"
     );
 
-    let system = parcel(PATH, &[DEPENDENCY], &archive(SYSTEM), Packed::Plain);
+    let system = parcel(PATH, &[DEPENDENCY], &archive(SYSTEM), Compression::Plain);
     bench.put(&system).await.expect("whole");
     std::fs::remove_file(bench.cache.dir.join(dependency.info.file.to_string())).expect("goes");
     let refusal = held(PATH).await.expect_err("its kernel is gone");

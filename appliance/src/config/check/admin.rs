@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use netboot::base::toml_reader::{Placed, Reader, Section};
 
-use super::paths::{Kind, exists, or, path};
+use super::paths::{PathKind, exists, or, path};
 use crate::config::{AdminListen, values};
 
 /// `taken` are the TCP ports of the LANs, and the keys that name them.
@@ -56,7 +56,7 @@ fn listen(
     // It is made if it is not there, so all that can be wrong with it now is its kind.
     let token_file = path(reader, section, "token-file", folder);
     let token_file =
-        token_file.filter(|file| !file.value.exists() || exists(reader, file, Kind::File));
+        token_file.filter(|file| !file.value.exists() || exists(reader, file, PathKind::File));
     let Placed { value: address, at } = address?;
     for (key, port) in taken {
         if *port == address.port() && *port != 0 {

@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use netboot::base::toml_reader::{Placed, Reader, Section};
-use netboot::machine::decide::Unknown;
+use netboot::machine::decide::UnknownPolicy;
 
-use super::paths::{Kind, exists, or, path};
+use super::paths::{PathKind, exists, or, path};
 use crate::config::values;
 use crate::files::loaders;
 
 /// `[boot]`, with its defaults.
-pub(super) struct Boot {
-    pub(super) unknown: Placed<Unknown>,
+pub(super) struct BootSettings {
+    pub(super) unknown: Placed<UnknownPolicy>,
     pub(super) attempts: u32,
     pub(super) armed_for: Duration,
     pub(super) ipxe_dir: PathBuf,
@@ -20,7 +20,7 @@ pub(super) struct Boot {
     pub(super) raspberry_pi_dir: Option<PathBuf>,
 }
 
-pub(super) fn read(reader: &mut Reader<'_>, top: &mut Section<'_>, folder: &Path) -> Boot {
+pub(super) fn read(reader: &mut Reader<'_>, top: &mut Section<'_>, folder: &Path) -> BootSettings {
     let mut section = top.section(reader, "boot");
     let unknown = section.parsed(reader, "unknown", values::unknown);
     let attempts = section.number(reader, "attempts", &(1..=100));
@@ -36,12 +36,12 @@ pub(super) fn read(reader: &mut Reader<'_>, top: &mut Section<'_>, folder: &Path
     );
     let raspberry_pi_dir = path(reader, &mut section, "raspberry-pi-dir", folder);
     let raspberry_pi_dir = raspberry_pi_dir
-        .filter(|dir| exists(reader, dir, Kind::Folder))
+        .filter(|dir| exists(reader, dir, PathKind::Folder))
         .map(|dir| dir.value);
     section.finish(reader);
-    Boot {
+    BootSettings {
         unknown: unknown.unwrap_or(Placed {
-            value: Unknown::Ignore,
+            value: UnknownPolicy::Ignore,
             at: 0..0,
         }),
         attempts: attempts.map_or(3, |n| n.value),
@@ -60,7 +60,7 @@ fn loaders_in(
     packages: &str,
 ) {
     if let Some(dir) = dir
-        && exists(reader, dir, Kind::Folder)
+        && exists(reader, dir, PathKind::Folder)
         && let Some(wanted) = lack(&dir.value)
     {
         let message = format!("`{}` has none of {wanted}", dir.value.display());

@@ -1,14 +1,14 @@
 //! `[dhcp]`: how the appliance stands beside other DHCP servers, and what it leases.
 
 use netboot::base::toml_reader::{Reader, Section};
-use netboot::dhcp::other_servers::Mode;
+use netboot::dhcp::other_servers::DhcpMode;
 
 use super::{safety, server};
 use crate::config::Dhcp;
 use crate::net::Lan;
 
 /// Which other servers it may stand beside.
-pub(super) struct Beside {
+pub(super) struct OtherServerRules {
     /// One on this host, which has the port.
     pub(super) share_port: bool,
     /// One on the LAN, in server mode.
@@ -16,9 +16,9 @@ pub(super) struct Beside {
 }
 
 /// Off is no mode.
-const MODES: &[(&str, Option<Mode>)] = &[
-    ("proxy", Some(Mode::Proxy)),
-    ("server", Some(Mode::Server)),
+const MODES: &[(&str, Option<DhcpMode>)] = &[
+    ("proxy", Some(DhcpMode::Proxy)),
+    ("server", Some(DhcpMode::Server)),
     ("off", None),
 ];
 
@@ -27,10 +27,10 @@ pub(super) fn read(
     reader: &mut Reader<'_>,
     top: &mut Section<'_>,
     lans: Option<&[Lan]>,
-) -> (Option<Dhcp>, Beside) {
+) -> (Option<Dhcp>, OtherServerRules) {
     let mut section = top.section(reader, "dhcp");
     let share_port = section.flag(reader, "share-port");
-    let mut beside = Beside {
+    let mut beside = OtherServerRules {
         share_port: share_port.is_some_and(|share| share.value),
         second_server: false,
     };
@@ -41,12 +41,12 @@ pub(super) fn read(
             server::read(reader, &mut section, &[]);
             None
         }
-        Some(Some(Mode::Server)) => {
+        Some(Some(DhcpMode::Server)) => {
             let lans = lans.unwrap_or_default();
             beside.second_server = safety::read(reader, &mut section, lans);
             server::read(reader, &mut section, lans)
         }
-        Some(Some(Mode::Proxy)) => {
+        Some(Some(DhcpMode::Proxy)) => {
             refuse_servers_keys(reader, &mut section, "proxy");
             Some(Dhcp::Proxy)
         }
@@ -60,12 +60,12 @@ pub(super) fn read(
 }
 
 /// `None` if it is wrong.
-fn mode(reader: &mut Reader<'_>, section: &mut Section<'_>) -> Option<Option<Mode>> {
+fn mode(reader: &mut Reader<'_>, section: &mut Section<'_>) -> Option<Option<DhcpMode>> {
     let written = section.text(reader, "mode");
     if section.has("mode") {
         reader.word(&written?, "mode", MODES)
     } else {
-        Some(Some(Mode::Proxy))
+        Some(Some(DhcpMode::Proxy))
     }
 }
 

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use netboot::base::toml_reader::{Placed, Reader, Section};
-use netboot::loader::script::Image;
+use netboot::loader::script::BootImage;
 
-use super::paths::{Kind, exists, path};
+use super::paths::{PathKind, exists, path};
 use crate::config::{InstallerImage, values};
 
 /// One per architecture.
@@ -55,7 +55,7 @@ fn image(
     let image = InstallerImage {
         kernel: kernel?,
         initrd: initrd?,
-        image: Image {
+        image: BootImage {
             name: name.value.to_owned(),
             arch: arch.value.clone(),
             cmdline: cmdline.map_or_else(String::new, |c| c.value),
@@ -71,5 +71,5 @@ fn file(
     folder: &Path,
 ) -> Option<PathBuf> {
     let file = path(reader, section, key, folder)?;
-    exists(reader, &file, Kind::File).then_some(file.value)
+    exists(reader, &file, PathKind::File).then_some(file.value)
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use netboot::base::toml_reader::{Reader, Section};
 
-use super::paths::{Kind, exists, path};
+use super::paths::{PathKind, exists, path};
 use crate::config::{K3sConfig, values};
 
 pub(super) fn read(reader: &mut Reader<'_>, top: &mut Section<'_>, folder: &Path) -> K3sConfig {
@@ -12,7 +12,7 @@ pub(super) fn read(reader: &mut Reader<'_>, top: &mut Section<'_>, folder: &Path
     let server = section.parsed(reader, "server", values::cluster);
     let [token_file, agent_token_file] = ["token-file", "agent-token-file"].map(|key| {
         let file = path(reader, &mut section, key, folder)?;
-        exists(reader, &file, Kind::File).then_some(file.value)
+        exists(reader, &file, PathKind::File).then_some(file.value)
     });
     // The cluster makes this one, so it may come later than the appliance.
     let api_token_file = path(reader, &mut section, "api-token-file", folder);

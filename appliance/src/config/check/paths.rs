@@ -43,23 +43,23 @@ pub(super) fn flake(
         value: path.unwrap_or_else(|_| folder.join(&written.value)),
         at: written.at,
     };
-    exists(reader, &path, Kind::Folder).then(|| path.value.display().to_string())
+    exists(reader, &path, PathKind::Folder).then(|| path.value.display().to_string())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum PathKind {
     File,
     Folder,
 }
 
 /// Whether it is there and of this kind; if not, that is a problem.
-pub(super) fn exists(reader: &mut Reader<'_>, path: &Placed<PathBuf>, kind: Kind) -> bool {
+pub(super) fn exists(reader: &mut Reader<'_>, path: &Placed<PathBuf>, kind: PathKind) -> bool {
     let shown = path.value.display();
     let message = match (std::fs::metadata(&path.value), kind) {
-        (Ok(is), Kind::File) if is.is_file() => return true,
-        (Ok(is), Kind::Folder) if is.is_dir() => return true,
-        (Ok(_), Kind::File) => format!("`{shown}` is not a file"),
-        (Ok(_), Kind::Folder) => format!("`{shown}` is not a folder"),
+        (Ok(is), PathKind::File) if is.is_file() => return true,
+        (Ok(is), PathKind::Folder) if is.is_dir() => return true,
+        (Ok(_), PathKind::File) => format!("`{shown}` is not a file"),
+        (Ok(_), PathKind::Folder) => format!("`{shown}` is not a folder"),
         (Err(error), _) if error.kind() == std::io::ErrorKind::NotFound => {
             format!("`{shown}` does not exist")
         }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use netboot::base::toml_reader::{Reader, Section};
 
-use crate::config::{Publishing, values};
+use crate::config::{PublishConfig, values};
 
 /// `flake`: whether one is named.
-pub(super) fn read(reader: &mut Reader<'_>, top: &mut Section<'_>, flake: bool) -> Publishing {
+pub(super) fn read(reader: &mut Reader<'_>, top: &mut Section<'_>, flake: bool) -> PublishConfig {
     // Whoever keeps the repository is asked each time.
     const SHORTEST: Duration = Duration::from_secs(10);
 
@@ -28,8 +28,8 @@ pub(super) fn read(reader: &mut Reader<'_>, top: &mut Section<'_>, flake: bool) 
         }
     }
     section.finish(reader);
-    let default = Publishing::default();
-    Publishing {
+    let default = PublishConfig::default();
+    PublishConfig {
         keep: keep.map_or(default.keep, |n| n.value),
         watch: watch.map(|d| d.value),
     }

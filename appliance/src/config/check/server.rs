@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use netboot::base::mac::Mac;
 use netboot::base::toml_reader::{Placed, Reader, Section};
-use netboot::dhcp::lease::{Network, Reservations, Site, Subnet};
+use netboot::dhcp::lease::{NetworkParameters, Reservations, Site, Subnet};
 
 use crate::config::{Dhcp, values};
 use crate::net::Lan;
-use link::Link;
+use link::CheckedNetwork;
 
 /// What is said of one network.
 const OF_ONE: [&str; 6] = [
@@ -45,7 +45,7 @@ pub(super) fn read(
     section: &mut Section<'_>,
     lans: &[Lan],
 ) -> Option<Dhcp> {
-    let links: Vec<Link> = lans.iter().map(Link::of).collect();
+    let links: Vec<CheckedNetwork> = lans.iter().map(CheckedNetwork::of).collect();
     let only = match links.as_slice() {
         [] | [_] => subnet(reader, section, links.first()),
         [first, ..] => {
@@ -81,7 +81,7 @@ pub(super) fn read(
 fn refuse_keys_of_one(
     reader: &mut Reader<'_>,
     section: &mut Section<'_>,
-    first: &Link,
+    first: &CheckedNetwork,
     lans: usize,
 ) {
     let why = format!("does not say which of the {lans} LANs it is for");
@@ -95,7 +95,7 @@ fn refuse_keys_of_one(
 /// A `[[dhcp.subnet]]` table.
 struct Described {
     /// `None` if it cannot be read.
-    network: Option<Link>,
+    network: Option<CheckedNetwork>,
     /// Which of several LANs it is for; `None`: a network behind a relay agent.
     lan: Option<usize>,
     /// `None` if it has problems.
@@ -103,7 +103,11 @@ struct Described {
 }
 
 /// The `[[dhcp.subnet]]` tables, in the order of the file.
-fn subnets(reader: &mut Reader<'_>, section: &mut Section<'_>, lans: &[Link]) -> Vec<Described> {
+fn subnets(
+    reader: &mut Reader<'_>,
+    section: &mut Section<'_>,
+    lans: &[CheckedNetwork],
+) -> Vec<Described> {
     let mut tables: Vec<Described> = Vec::new();
     for mut table in section.tables(reader, "subnet") {
         let network = network(reader, &mut table);
@@ -129,19 +133,19 @@ fn subnets(reader: &mut Reader<'_>, section: &mut Section<'_>, lans: &[Link]) ->
     tables
 }
 
-fn network(reader: &mut Reader<'_>, table: &mut Section<'_>) -> Option<Placed<Link>> {
+fn network(reader: &mut Reader<'_>, table: &mut Section<'_>) -> Option<Placed<CheckedNetwork>> {
     let network = table.parsed(reader, "network", values::network);
     if !table.has("network") {
         let tip = "write it like network = \"10.78.0.0/24\"";
         reader.problem_with_tip(&table.at(), "the subnet has no `network`", tip);
     }
     let Placed { value, at } = network?;
-    let value = Link::relayed(value);
+    let value = CheckedNetwork::relayed(value);
     Some(Placed { value, at })
 }
 
 /// Which of several LANs the network is; what is said of the only one stands in `[dhcp]` itself.
-fn lan_of(network: &Placed<Link>, lans: &[Link]) -> Option<usize> {
+fn lan_of(network: &Placed<CheckedNetwork>, lans: &[CheckedNetwork]) -> Option<usize> {
     match lans {
         [] | [_] => None,
         several => several.iter().position(|lan| lan.is(&network.value)),
@@ -151,9 +155,9 @@ fn lan_of(network: &Placed<Link>, lans: &[Link]) -> Option<usize> {
 /// `lan`: which of the LANs it is.
 fn overlaps_none(
     reader: &mut Reader<'_>,
-    network: &Placed<Link>,
+    network: &Placed<CheckedNetwork>,
     lan: Option<usize>,
-    lans: &[Link],
+    lans: &[CheckedNetwork],
     before: &[Described],
 ) {
     let Placed { value: link, at } = network;
@@ -182,7 +186,7 @@ fn has_router(reader: &mut Reader<'_>, table: &Section<'_>) {
 fn each_is_described(
     reader: &mut Reader<'_>,
     section: &Section<'_>,
-    lans: &[Link],
+    lans: &[CheckedNetwork],
     tables: &[Described],
 ) {
     if tables.iter().any(|table| table.network.is_none()) {
@@ -207,7 +211,7 @@ fn each_is_described(
 fn subnet(
     reader: &mut Reader<'_>,
     section: &mut Section<'_>,
-    link: Option<&Link>,
+    link: Option<&CheckedNetwork>,
 ) -> Option<Subnet> {
     let range = section.list(reader, "range", values::address);
     let lease_time = section.parsed(reader, "lease-time", values::duration);
@@ -243,7 +247,7 @@ fn subnet(
         last,
         lease_time: lease_time.map_or(12 * values::HOUR, |t| t.value),
         reservations,
-        network: Network {
+        network: NetworkParameters {
             netmask: link.netmask,
             router: router.map(|r| r.value),
             dns: dns.map_or_else(Vec::new, |d| d.value.into_iter().map(|a| a.value).collect()),
@@ -257,7 +261,7 @@ fn ends(
     reader: &mut Reader<'_>,
     section: &Section<'_>,
     range: Option<&Placed<Vec<Placed<Ipv4Addr>>>>,
-    link: &Link,
+    link: &CheckedNetwork,
 ) -> Option<(Ipv4Addr, Ipv4Addr)> {
     let Some(range) = range else {
         if !section.has("range") {
@@ -290,7 +294,7 @@ fn ends(
 }
 
 /// Whether a machine of this network can have the address.
-fn fits(reader: &mut Reader<'_>, address: &Placed<Ipv4Addr>, link: &Link) -> bool {
+fn fits(reader: &mut Reader<'_>, address: &Placed<Ipv4Addr>, link: &CheckedNetwork) -> bool {
     let Placed { value, at } = address;
     let hosts = !link.netmask.to_bits();
     let host = value.to_bits() & hosts;
@@ -308,7 +312,7 @@ fn fits(reader: &mut Reader<'_>, address: &Placed<Ipv4Addr>, link: &Link) -> boo
 fn reservations(
     reader: &mut Reader<'_>,
     pairs: &[(Placed<&str>, Placed<&str>)],
-    link: Option<&Link>,
+    link: Option<&CheckedNetwork>,
 ) -> Reservations {
     let own = link.and_then(|link| link.own);
     let mut reservations = Reservations::default();

@@ -33,7 +33,7 @@ fn defaults() -> BTreeMap<&'static str, String> {
         site.expect("server mode").clone()
     };
     let lan = &site_of(least).lan;
-    let loaded = Source::default().check(&interfaces());
+    let loaded = ConfigText::default().check(&interfaces());
     let Config {
         state_dir,
         hosts_dir,
@@ -58,7 +58,7 @@ fn defaults() -> BTreeMap<&'static str, String> {
         publish,
     } = loaded.unwrap_or_else(|t| panic!("{t:#?}")).config;
     assert!(matches!(dhcp, Dhcp::Proxy), "dhcp.mode: {dhcp:?}");
-    assert_eq!(unknown, Unknown::Ignore);
+    assert_eq!(unknown, UnknownPolicy::Ignore);
     let absent = [
         flake.is_none(),
         raspberry_pi_dir.is_none(),

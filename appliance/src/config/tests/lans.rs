@@ -7,7 +7,7 @@ const LANS: &str = include_str!("../samples/lans.toml");
 #[test]
 fn several_lans_are_a_list() {
     let text = "[[lan]]\ninterface = \"enp2s0\"\n[[lan]]\naddress = \"10.77.0.1\"\n";
-    let source = Source {
+    let source = ConfigText {
         file: String::new(),
         text: text.to_owned(),
     };
@@ -59,7 +59,7 @@ fn in_server_mode_each_lan_has_a_subnet_of_its_own() {
     let folder = folder();
     let file = folder.path().join("appliance.toml").display().to_string();
     let text = LANS.to_owned();
-    let loaded = Source { file, text }.check(&interfaces_of_two_lans());
+    let loaded = ConfigText { file, text }.check(&interfaces_of_two_lans());
     let config = loaded.unwrap_or_else(|t| panic!("{t:#?}")).config;
     for (server, first, router) in [
         ([10, 77, 0, 1], [10, 77, 0, 50], Some([10, 77, 0, 254])),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use nix_publish::git::{self, Answer};
+use nix_publish::git::{self, GitAnswer};
 
 use crate::config::hosts;
 
@@ -20,12 +20,12 @@ pub fn untracked(hosts_dir: &Path) -> Result<Vec<PathBuf>, String> {
             arguments.push("--ignored");
         }
         match git::ask(folder, &arguments) {
-            Answer::Text(listed) => {
+            GitAnswer::Text(listed) => {
                 let named = listed.split('\0').filter(|name| is_wanted(name, ignored));
                 files.extend(named.map(|name| folder.join(name)));
             }
-            Answer::NoRepository => return Ok(Vec::new()),
-            Answer::Refused(why) => return Err(why),
+            GitAnswer::NoRepository => return Ok(Vec::new()),
+            GitAnswer::Refused(why) => return Err(why),
         }
     }
     files.sort();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::boot::Boot;
+use crate::boot::BootService;
 use crate::boot::log::BootLog;
 use crate::cache::Cache;
 use crate::config::settings::Settings;
@@ -30,7 +30,7 @@ impl AdminApi {
         store: Store,
         cache: Cache,
         keys: Arc<Keys>,
-        boot: &Boot,
+        boot: &BootService,
         publisher: Arc<Publisher>,
         doctor: Arc<Doctor>,
     ) -> Self {

@@ -15,16 +15,16 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use netboot::api::event_view::EventView;
-use netboot::api::types::Live;
+use netboot::api::types::EventLine;
 use netboot::base::mac::Mac;
-use netboot::base::refusal::{Code, Refusal};
+use netboot::base::refusal::{Refusal, RefusalCode};
 use serde::Deserialize;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use super::api::AdminApi;
-use super::operator::Operator;
+use super::operator::AuthenticatedOperator;
 use crate::http::error::Refused;
 use crate::store::Store;
 
@@ -35,7 +35,7 @@ const ALIVE_EVERY: Duration = Duration::from_secs(10);
 const PAGE: usize = 256;
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Wanted {
+pub(super) struct EventQuery {
     /// A name, or a MAC in any spelling.
     machine: Option<String>,
     /// Only events of a higher number.
@@ -47,18 +47,18 @@ pub(super) struct Wanted {
 
 pub(super) async fn events(
     State(api): State<Arc<AdminApi>>,
-    operator: Operator,
-    wanted: Result<Query<Wanted>, axum::extract::rejection::QueryRejection>,
+    operator: AuthenticatedOperator,
+    wanted: Result<Query<EventQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Response, Refused> {
     let Query(wanted) = wanted.map_err(|_| {
         let takes = "`machine` (name or MAC), `after` (a number), `follow` (true or false)";
-        Refusal::new(Code::BadJson, format!("the call takes {takes}"))
+        Refusal::new(RefusalCode::BadJson, format!("the call takes {takes}"))
     })?;
     let machine = wanted
         .machine
         .map(|who| machine_id(&api.store, &who))
         .transpose()?;
-    let mut feed = Feed {
+    let mut feed = EventFeed {
         store: api.store.clone(),
         live: api.store.live(),
         stop: operator.stop,
@@ -80,16 +80,16 @@ pub(super) async fn events(
 
 /// A machine that was forgotten still has its past, under its MAC.
 fn machine_id(store: &Store, who: &str) -> Result<Mac, Refusal> {
-    match (store.world().find(who), who.parse()) {
+    match (store.state().find(who), who.parse()) {
         (Ok(machine), _) => Ok(machine.id),
         (Err(_), Ok(mac)) => Ok(mac),
         (Err(refusal), Err(_)) => Err(refusal),
     }
 }
 
-struct Feed {
+struct EventFeed {
     store: Store,
-    live: Receiver<Live>,
+    live: Receiver<EventLine>,
     stop: CancellationToken,
     machine: Option<Mac>,
     /// The highest number given.
@@ -97,10 +97,10 @@ struct Feed {
     follow: bool,
     /// Whether the journal holds events that were not given yet.
     behind: bool,
-    ready: VecDeque<Live>,
+    ready: VecDeque<EventLine>,
 }
 
-impl Feed {
+impl EventFeed {
     /// The next line; `None` at the end.
     async fn next(&mut self) -> Option<Result<Bytes, Refusal>> {
         loop {
@@ -119,7 +119,7 @@ impl Feed {
             }
             let heard = tokio::select! {
                 heard = self.live.recv() => heard,
-                () = tokio::time::sleep(ALIVE_EVERY) => Ok(Live::Alive),
+                () = tokio::time::sleep(ALIVE_EVERY) => Ok(EventLine::Alive),
                 () = self.stop.cancelled() => return None,
             };
             match heard {
@@ -137,34 +137,34 @@ impl Feed {
         for event in page {
             self.last = self.last.max(event.seq);
             let event = EventView::of(event);
-            self.ready.push_back(Live::Event { event });
+            self.ready.push_back(EventLine::Event { event });
         }
         if !self.behind && self.follow {
-            self.ready.push_back(Live::Alive);
+            self.ready.push_back(EventLine::Alive);
         }
         Ok(())
     }
 
-    fn hear(&mut self, live: Live) {
+    fn hear(&mut self, live: EventLine) {
         let about = match &live {
-            Live::Event { event } if event.seq <= self.last => return,
-            Live::Event { event } => {
+            EventLine::Event { event } if event.seq <= self.last => return,
+            EventLine::Event { event } => {
                 self.last = event.seq;
                 event.machine
             }
-            Live::Progress { machine, .. } | Live::Boot { machine, .. } => Some(*machine),
-            Live::Alive | Live::Unknown => None,
+            EventLine::Progress { machine, .. } | EventLine::Boot { machine, .. } => Some(*machine),
+            EventLine::Alive | EventLine::Unknown => None,
         };
-        let wanted = self.machine.is_none() || about == self.machine || live == Live::Alive;
+        let wanted = self.machine.is_none() || about == self.machine || live == EventLine::Alive;
         if wanted {
             self.ready.push_back(live);
         }
     }
 }
 
-fn line(live: &Live) -> Result<Bytes, Refusal> {
+fn line(live: &EventLine) -> Result<Bytes, Refusal> {
     let mut json = serde_json::to_vec(live)
-        .map_err(|error| Refusal::new(Code::Internal, error.to_string()))?;
+        .map_err(|error| Refusal::new(RefusalCode::Internal, error.to_string()))?;
     json.push(b'\n');
     Ok(json.into())
 }

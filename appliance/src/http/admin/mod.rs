@@ -5,7 +5,7 @@ mod auth;
 mod boots;
 mod commands;
 mod events;
-mod freight;
+mod upload_manifest;
 
 mod operator;
 mod prune;
@@ -23,7 +23,7 @@ use super::error::no_such_route;
 use super::request::{BODY_LIMIT, span};
 
 pub use self::api::AdminApi;
-pub use self::auth::Gate;
+pub use self::auth::AdminAuth;
 pub use self::upload::UploadState;
 
 /// The calls of operators, for the admin socket: who may open it may command.
@@ -33,14 +33,17 @@ pub fn router(api: Arc<AdminApi>) -> Router {
 
 /// The same calls for the network, and the cache to put systems into. All of it is behind the gate. What hands out or
 /// replaces the appliance's own secrets belongs to the socket alone.
-pub fn over_tls(api: Arc<AdminApi>, uploads: UploadState, gate: Gate) -> Router {
+pub fn over_tls(api: Arc<AdminApi>, uploads: UploadState, admin_auth: AdminAuth) -> Router {
     let calls = calls().with_state(api.clone());
     let routes = finished(
         calls
-            .merge(freight::router().with_state(api))
+            .merge(upload_manifest::router().with_state(api))
             .merge(upload::router(uploads)),
     );
-    routes.layer(middleware::from_fn_with_state(Arc::new(gate), auth::admit))
+    routes.layer(middleware::from_fn_with_state(
+        Arc::new(admin_auth),
+        auth::admit,
+    ))
 }
 
 fn finished(routes: Router) -> Router {

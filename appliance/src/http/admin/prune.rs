@@ -6,18 +6,18 @@ use axum::extract::State;
 use axum::response::Response;
 use netboot::api::types::{PruneAnswer, PruneRequest};
 use netboot::base::store_path::StorePath;
-use netboot::machine::state::World;
-use netboot::publish::retention::{self, Judged};
+use netboot::machine::state::ApplianceState;
+use netboot::publish::retention::{self, ReleaseRetention};
 
 use super::api::AdminApi;
-use super::operator::Operator;
-use crate::cache::Swept;
+use super::operator::AuthenticatedOperator;
+use crate::cache::SweepResult;
 use crate::http::error::{Refused, broken, changed};
 use crate::http::request::Body;
 
 pub(super) async fn prune(
     State(api): State<Arc<AdminApi>>,
-    operator: Operator,
+    operator: AuthenticatedOperator,
     Body(request): Body<PruneRequest>,
 ) -> Result<Response, Refused> {
     let PruneRequest { keep, dry_run } = request;
@@ -27,10 +27,11 @@ pub(super) async fn prune(
     // are judged.
     let turn = api.cache.turn().await;
     let releases = if dry_run {
-        retention::judge(&api.store.world(), &profiles, keep)
+        retention::judge(&api.store.state(), &profiles, keep)
     } else {
         let by = operator.by.clone();
-        let decision = move |world: &World, _| retention::prune(world, &profiles, keep, &by);
+        let decision =
+            move |state: &ApplianceState, _| retention::prune(state, &profiles, keep, &by);
         api.store.decide(decision).await?.answer
     };
     let toplevels = |stay: bool| -> Vec<StorePath> {
@@ -57,7 +58,7 @@ pub(super) async fn prune(
     Ok(changed(did, answer(releases, swept, dry_run)))
 }
 
-fn answer(releases: Vec<Judged>, swept: Swept, dry_run: bool) -> PruneAnswer {
+fn answer(releases: Vec<ReleaseRetention>, swept: SweepResult, dry_run: bool) -> PruneAnswer {
     let warning = |(toplevel, lacks): &(StorePath, u64)| {
         let of = releases
             .iter()

@@ -5,18 +5,21 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use netboot::api::types::{Closure, InstallerRequest, PublishRequest, Publishing};
+use netboot::api::types::{Closure, InstallerRequest, PublishRequest, PublishTargets};
 use netboot::base::name::SystemName;
-use netboot::base::refusal::{Code, Refusal};
+use netboot::base::refusal::{Refusal, RefusalCode};
 
 use super::api::AdminApi;
-use super::operator::Operator;
+use super::operator::AuthenticatedOperator;
 use crate::http::error::{Refused, broken, changed};
 use crate::http::request::Body;
 
-pub(super) async fn publishing(State(api): State<Arc<AdminApi>>, _: Operator) -> Json<Publishing> {
+pub(super) async fn publishing(
+    State(api): State<Arc<AdminApi>>,
+    _: AuthenticatedOperator,
+) -> Json<PublishTargets> {
     let kernels = api.settings.kernels();
-    Json(Publishing {
+    Json(PublishTargets {
         flake: api.settings.config().flake.clone(),
         systems: api.settings.profiles().systems(),
         installers: kernels.iter().map(|a| api.installers.about(a)).collect(),
@@ -27,12 +30,12 @@ pub(super) async fn publishing(State(api): State<Arc<AdminApi>>, _: Operator) ->
 pub(super) async fn closure(
     State(api): State<Arc<AdminApi>>,
     Path(system): Path<String>,
-    _: Operator,
+    _: AuthenticatedOperator,
 ) -> Result<Json<Closure>, Refused> {
-    let system: SystemName = system
-        .parse()
-        .map_err(|error| Refusal::new(Code::BadName, format!("the system's name {error}")))?;
-    let Some(release) = api.store.world().newest(&system).cloned() else {
+    let system: SystemName = system.parse().map_err(|error| {
+        Refusal::new(RefusalCode::BadName, format!("the system's name {error}"))
+    })?;
+    let Some(release) = api.store.state().newest(&system).cloned() else {
         return Ok(Json(Closure {
             release: None,
             whole: false,
@@ -54,7 +57,7 @@ pub(super) async fn closure(
 
 pub(super) async fn system(
     State(api): State<Arc<AdminApi>>,
-    operator: Operator,
+    operator: AuthenticatedOperator,
     Body(request): Body<PublishRequest>,
 ) -> Result<Response, Refused> {
     let published = api.publisher.system(request).await?;
@@ -71,7 +74,7 @@ pub(super) async fn system(
 
 pub(super) async fn installer(
     State(api): State<Arc<AdminApi>>,
-    operator: Operator,
+    operator: AuthenticatedOperator,
     Body(request): Body<InstallerRequest>,
 ) -> Result<Response, Refused> {
     let published = api.publisher.installer(request).await?;

@@ -6,36 +6,39 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::Uri;
 use netboot::api::admin;
-use netboot::api::agent::Shelf;
+use netboot::api::agent::PlanInputs;
 use netboot::api::machine_view::MachineView;
-use netboot::api::types::{Generations, MachineGenerations, Machines, Preview, Releases};
+use netboot::api::types::{Generations, MachineGenerations, MachineList, Preview, Releases};
 use netboot::base::name::ProfileName;
 use netboot::machine::Machine;
 use serde::Deserialize;
 
 use super::api::AdminApi;
-use super::operator::Operator;
+use super::operator::AuthenticatedOperator;
 use crate::http::error::JsonResult;
 use crate::http::machine_cache::machine_cache;
 use crate::http::request::query;
 
-pub(super) async fn machines(State(api): State<Arc<AdminApi>>, _: Operator) -> Json<Machines> {
-    let world = api.store.world();
-    let machines = world.machines.values().map(MachineView::of).collect();
-    Json(Machines { machines })
+pub(super) async fn machines(
+    State(api): State<Arc<AdminApi>>,
+    _: AuthenticatedOperator,
+) -> Json<MachineList> {
+    let state = api.store.state();
+    let machines = state.machines.values().map(MachineView::of).collect();
+    Json(MachineList { machines })
 }
 
 pub(super) async fn machine(
     State(api): State<Arc<AdminApi>>,
     Path(who): Path<String>,
-    _: Operator,
+    _: AuthenticatedOperator,
 ) -> JsonResult<MachineView> {
-    Ok(Json(MachineView::of(api.store.world().find(&who)?)))
+    Ok(Json(MachineView::of(api.store.state().find(&who)?)))
 }
 
 /// `?profile=worker`
 #[derive(Deserialize)]
-pub(super) struct AsIf {
+pub(super) struct ProfileQuery {
     profile: Option<ProfileName>,
 }
 
@@ -44,39 +47,39 @@ pub(super) async fn plan(
     State(api): State<Arc<AdminApi>>,
     Path(who): Path<String>,
     uri: Uri,
-    _: Operator,
+    _: AuthenticatedOperator,
 ) -> JsonResult<Preview> {
-    let as_if: AsIf = query(&uri)?;
-    let world = api.store.world();
-    let machine = world.find(&who)?;
+    let as_if: ProfileQuery = query(&uri)?;
+    let state = api.store.state();
+    let machine = state.find(&who)?;
     let (profiles, cache) = (
         api.settings.profiles(),
         machine_cache(&api.keys, api.settings.address()),
     );
-    let shelf = Shelf {
+    let inputs = PlanInputs {
         profiles: &profiles,
         cache: &cache,
         k3s_server: api.settings.config().k3s.server.as_deref(),
     };
-    let preview = admin::preview(&world, machine, as_if.profile.as_ref(), &shelf)?;
+    let preview = admin::preview(&state, machine, as_if.profile.as_ref(), &inputs)?;
     Ok(Json(preview))
 }
 
 pub(super) async fn generations_of(
     State(api): State<Arc<AdminApi>>,
     Path(who): Path<String>,
-    _: Operator,
+    _: AuthenticatedOperator,
 ) -> JsonResult<Generations> {
-    let machines = vec![of(api.store.world().find(&who)?)];
+    let machines = vec![of(api.store.state().find(&who)?)];
     Ok(Json(Generations { machines }))
 }
 
 pub(super) async fn generations(
     State(api): State<Arc<AdminApi>>,
-    _: Operator,
+    _: AuthenticatedOperator,
 ) -> Json<Generations> {
-    let world = api.store.world();
-    let ran = world
+    let state = api.store.state();
+    let ran = state
         .machines
         .values()
         .filter(|m| !m.generations.is_empty());
@@ -92,10 +95,13 @@ fn of(machine: &Machine) -> MachineGenerations {
     }
 }
 
-pub(super) async fn releases(State(api): State<Arc<AdminApi>>, _: Operator) -> Json<Releases> {
-    let world = api.store.world();
+pub(super) async fn releases(
+    State(api): State<Arc<AdminApi>>,
+    _: AuthenticatedOperator,
+) -> Json<Releases> {
+    let state = api.store.state();
     Json(Releases {
-        releases: world.releases.clone(),
-        installers: world.installers.clone(),
+        releases: state.releases.clone(),
+        installers: state.installers.clone(),
     })
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Method, Request};
-use netboot::api::types::Live;
-use netboot::doctor::boot_trace::Mark;
+use netboot::api::types::EventLine;
+use netboot::doctor::boot_trace::BootEvent;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -102,8 +102,8 @@ impl Served {
 /// Reads lines until `enough` says so; the numbers of the events, and all lines.
 async fn read(
     response: &mut reqwest::Response,
-    mut enough: impl FnMut(&[Live]) -> bool,
-) -> Vec<Live> {
+    mut enough: impl FnMut(&[EventLine]) -> bool,
+) -> Vec<EventLine> {
     let mut text = String::new();
     let mut lines = Vec::new();
     while !enough(&lines) {
@@ -120,11 +120,11 @@ async fn read(
     lines
 }
 
-fn numbers(lines: &[Live]) -> Vec<u64> {
+fn numbers(lines: &[EventLine]) -> Vec<u64> {
     lines
         .iter()
         .filter_map(|live| match live {
-            Live::Event { event } => Some(event.seq),
+            EventLine::Event { event } => Some(event.seq),
             _ => None,
         })
         .collect()
@@ -151,7 +151,7 @@ async fn past_and_present_meet_without_gap_or_repeat() {
         present
     );
     assert_eq!(numbers(&lines), (11..=600).collect::<Vec<u64>>());
-    let end_of_past = lines.iter().position(|live| *live == Live::Alive);
+    let end_of_past = lines.iter().position(|live| *live == EventLine::Alive);
     assert!(end_of_past.is_some_and(|at| at >= 290), "{end_of_past:?}");
 }
 
@@ -159,13 +159,13 @@ async fn past_and_present_meet_without_gap_or_repeat() {
 async fn a_reader_that_fell_behind_reads_on_from_the_journal() {
     let served = Served::new();
     let mut response = served.events("follow=true").await;
-    read(&mut response, |lines| lines.contains(&Live::Alive)).await;
+    read(&mut response, |lines| lines.contains(&EventLine::Alive)).await;
     // Far more than the channel or the socket's buffers hold.
     for n in 0..20_000 {
-        served.bench.components.store.tell(Live::Boot {
+        served.bench.components.store.tell(EventLine::Boot {
             at: netboot::base::timestamp::Timestamp::from_millis(n),
             machine: MAC.parse().expect("a MAC"),
-            mark: Mark::Answered {
+            mark: BootEvent::Answered {
                 given: "x".repeat(200),
             },
         });
@@ -196,7 +196,7 @@ async fn events_of_one_machine_are_asked_for_by_any_of_its_names() {
 async fn a_reader_does_not_hold_up_the_stop() {
     let served = Served::new();
     let mut response = served.events("follow=true").await;
-    read(&mut response, |lines| lines.contains(&Live::Alive)).await;
+    read(&mut response, |lines| lines.contains(&EventLine::Alive)).await;
     served.stop.cancel();
     let ended = tokio::time::timeout(Duration::from_millis(900), served.task).await;
     ended

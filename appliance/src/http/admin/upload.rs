@@ -12,15 +12,15 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::StreamExt;
 use netboot::api::types::SHIPMENT;
-use netboot::base::refusal::{Code, Refusal};
-use netboot::base::token::ShipmentId;
+use netboot::base::refusal::{Refusal, RefusalCode};
+use netboot::base::token::UploadBatchId;
 use netboot::publish::narinfo::{NarFile, NarInfo};
 use serde_json::json;
 
-use super::operator::Operator;
+use super::operator::AuthenticatedOperator;
 use crate::base::counters::Counters;
 use crate::cache::{Cache, Uploads};
-use crate::files::receive::Receiving;
+use crate::files::receive::FileReceiver;
 use crate::http::error::{Refused, changed, too_slow};
 use crate::http::public::files;
 use crate::http::request::BODY_LIMIT;
@@ -65,7 +65,7 @@ async fn given(
     request: Request,
 ) -> Result<Response, Refused> {
     let uploads = &state.uploads;
-    uploads.heard(shipment(request.headers()).as_ref());
+    uploads.heard(batch(request.headers()).as_ref());
     let there = match (path.strip_suffix(".narinfo"), path.parse()) {
         (Some(hash), _) => uploads.has(hash, state.keys.cache_public()).await,
         (None, Ok(nar)) => uploads.has_nar(nar).await,
@@ -73,7 +73,7 @@ async fn given(
     };
     if !there {
         let message = "the cache has no such path, or not all of it";
-        return Err(Refusal::new(Code::NotFound, message).into());
+        return Err(Refusal::new(RefusalCode::NotFound, message).into());
     }
     files::from_cache(&state.cache, &state.counters, &path, request).await
 }
@@ -81,7 +81,7 @@ async fn given(
 async fn taken(
     State(state): State<UploadState>,
     Path(path): Path<String>,
-    operator: Operator,
+    operator: AuthenticatedOperator,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Response> {
@@ -99,13 +99,13 @@ async fn nar(
 ) -> Result<Response, Response> {
     let name: NarFile = path.parse().map_err(|error| {
         bad(
-            Code::BadName,
+            RefusalCode::BadName,
             format!("the cache takes no file of this name: {error}"),
         )
     })?;
     let receiving = state
         .uploads
-        .receive(name, length(headers), shipment(headers))
+        .receive(name, length(headers), batch(headers))
         .await
         .map_err(|refusal| Refused(refusal).into_response())?;
     received(receiving, request).await
@@ -117,13 +117,13 @@ pub(super) fn length(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// The upload that the request is a part of, if it names one.
-pub(super) fn shipment(headers: &HeaderMap) -> Option<ShipmentId> {
+pub(super) fn batch(headers: &HeaderMap) -> Option<UploadBatchId> {
     headers.get(SHIPMENT)?.to_str().ok()?.parse().ok()
 }
 
 /// Receives the whole body. If it fails, what was received is deleted with `receiving`.
 pub(super) async fn received(
-    mut receiving: Receiving,
+    mut receiving: FileReceiver,
     request: Request,
 ) -> Result<Response, Response> {
     let mut body = request.into_body().into_data_stream();
@@ -141,44 +141,47 @@ async fn next(
 ) -> Result<Option<Bytes>, Response> {
     let next = tokio::time::timeout(QUIET, body.next()).await;
     let next = next.map_err(|_| too_slow())?.transpose();
-    next.map_err(|_| bad(Code::BadJson, "the body broke off"))
+    next.map_err(|_| bad(RefusalCode::BadJson, "the body broke off"))
 }
 
 async fn narinfo(
     state: UploadState,
     hash: &str,
-    operator: &Operator,
+    operator: &AuthenticatedOperator,
     headers: &HeaderMap,
     request: Request,
 ) -> Result<Response, Response> {
     let octets = tokio::time::timeout(QUIET, to_bytes(request.into_body(), BODY_LIMIT)).await;
     let octets = octets.map_err(|_| too_slow())?.map_err(|_| {
         bad(
-            Code::TooLarge,
+            RefusalCode::TooLarge,
             format!("the narinfo broke off, or is larger than {BODY_LIMIT} bytes"),
         )
     })?;
     let text = std::str::from_utf8(&octets).unwrap_or_default();
-    let info: NarInfo = text
-        .parse()
-        .map_err(|error| bad(Code::BadName, format!("this is not a narinfo: {error}")))?;
+    let info: NarInfo = text.parse().map_err(|error| {
+        bad(
+            RefusalCode::BadName,
+            format!("this is not a narinfo: {error}"),
+        )
+    })?;
     if info.path.hash() != hash {
         let message = format!("the narinfo is of {}, not of what its name says", info.path);
-        return Err(bad(Code::BadName, message));
+        return Err(bad(RefusalCode::BadName, message));
     }
     let path = info.path.clone();
     let UploadState { keys, uploads, .. } = state;
     let public = keys.cache_public().to_owned();
     let sign = move |text: &str| keys.sign(text);
     let admitted = uploads
-        .admit(info, shipment(headers), public, sign)
+        .admit(info, batch(headers), public, sign)
         .await
         .map_err(|refusal| Refused(refusal).into_response())?;
     tracing::info!(command = "upload", %path, by = operator.by, changed = admitted);
     Ok(changed(admitted, json!({})))
 }
 
-pub(super) fn bad(code: Code, message: impl Into<String>) -> Response {
+pub(super) fn bad(code: RefusalCode, message: impl Into<String>) -> Response {
     Refused(Refusal::new(code, message)).into_response()
 }
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use netboot::api::auth_throttle::Attempts;
+use netboot::api::auth_throttle::AuthThrottle;
 use netboot::machine::decide::Policy;
 use parking_lot::Mutex;
 
-use crate::boot::Boot;
+use crate::boot::BootService;
 use crate::boot::local_boot::LocalBoot;
 use crate::config::settings::Settings;
 use crate::http::state::RouteState;
@@ -22,11 +22,11 @@ pub struct NodeApi {
     pub(super) keys: Arc<Keys>,
     pub(super) local_boot: Arc<LocalBoot>,
     /// Calls for disk keys that were refused.
-    unlocks: Mutex<Attempts>,
+    unlocks: Mutex<AuthThrottle>,
 }
 
 impl NodeApi {
-    pub fn new(settings: Settings, store: Store, keys: Arc<Keys>, boot: &Boot) -> Self {
+    pub fn new(settings: Settings, store: Store, keys: Arc<Keys>, boot: &BootService) -> Self {
         Self {
             store,
             policy: settings.config().policy(),
@@ -38,7 +38,7 @@ impl NodeApi {
     }
 
     /// The calls for disk keys that were refused.
-    pub(super) fn unlocks<T>(&self, of: impl FnOnce(&mut Attempts) -> T) -> T {
+    pub(super) fn unlocks<T>(&self, of: impl FnOnce(&mut AuthThrottle) -> T) -> T {
         of(&mut self.unlocks.lock())
     }
 }

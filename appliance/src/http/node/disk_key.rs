@@ -8,26 +8,26 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use netboot::api::agent::{self, KeyToSeal};
-use netboot::api::auth_throttle::{Failed, LIMIT};
+use netboot::api::auth_throttle::{FailedAttempt, LIMIT};
 use netboot::api::types::{DiskSecrets, SealedAnswer, UnlockRequest, UnlockSecrets};
-use netboot::base::refusal::{Code, Refusal};
+use netboot::base::refusal::{Refusal, RefusalCode};
 use netboot::disk::disk_key;
 
 use super::api::NodeApi;
 use crate::base::clock;
 use crate::http::error::{JsonResult, Refused, broken, not_now};
-use crate::http::request::{Bearer, Body, FromAddress, Peer, bad_json};
+use crate::http::request::{Bearer, Body, FromAddress, PeerAddress, bad_json};
 use crate::keys::{seal, secret_hash};
 
 pub(super) async fn disk_key(
     State(api): State<Arc<NodeApi>>,
     Bearer(session): Bearer,
-    Peer(from): Peer,
+    PeerAddress(from): PeerAddress,
 ) -> JsonResult<SealedAnswer> {
     let asked = {
         let (session, from) = (session.clone(), from.clone());
         api.store
-            .decide(move |world, now| agent::disk_key(world, &session, now, &from))
+            .decide(move |state, now| agent::disk_key(state, &session, now, &from))
             .await?
             .answer
     };
@@ -45,8 +45,8 @@ pub(super) async fn disk_key(
     let sealed = seal::seal(&recipient, &secrets).map_err(|error| broken(&error))?;
     let sealed = api
         .store
-        .decide(move |world, now| {
-            agent::disk_key_made(world, &session, kept, credential, sealed, now, &from)
+        .decide(move |state, now| {
+            agent::disk_key_made(state, &session, kept, credential, sealed, now, &from)
         })
         .await?
         .answer;
@@ -59,25 +59,25 @@ pub(super) async fn unlock(
     State(api): State<Arc<NodeApi>>,
     Bearer(credential): Bearer,
     FromAddress(address): FromAddress,
-    Peer(from): Peer,
+    PeerAddress(from): PeerAddress,
     Body(request): Body<UnlockRequest>,
 ) -> Response {
     let address = IpAddr::V4(address);
     if let Some(wait) = api.unlocks(|attempts| attempts.blocked_for(address, clock::now())) {
         let message = format!("{LIMIT} calls from {from} for disk keys were refused");
-        return not_now(Refusal::new(Code::TooManyAttempts, message), wait);
+        return not_now(Refusal::new(RefusalCode::TooManyAttempts, message), wait);
     }
     // A refusal is found out without an event first; only the first and the last of many refusals are written down.
-    let question = agent::unlock(&api.store.world(), &credential, clock::now(), &from);
+    let question = agent::unlock(&api.store.state(), &credential, clock::now(), &from);
     if let Err(refusal) = question.answer
-        && api.unlocks(|attempts| attempts.failed(address, clock::now())) == Failed::Again
+        && api.unlocks(|attempts| attempts.failed(address, clock::now())) == FailedAttempt::Again
     {
         return Refused(refusal).into_response();
     }
     if request.recipient.parse::<age::x25519::Recipient>().is_err() {
         return bad_json("`recipient` is not an age recipient").into_response();
     }
-    let decision = move |world: &_, now| agent::unlock(world, &credential, now, &from);
+    let decision = move |state: &_, now| agent::unlock(state, &credential, now, &from);
     let kept = match api.store.decide(decision).await {
         Ok(decided) => decided.answer,
         Err(refusal) => return Refused(refusal).into_response(),

@@ -8,22 +8,22 @@ use std::sync::Arc;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::post;
 use axum::{Json, Router, middleware};
-use netboot::api::agent::{self, Shelf, ToSeal};
+use netboot::api::agent::{self, PlanInputs, ToSeal};
 use netboot::api::types::{
-    BootRequest, ClaimAnswer, ClaimRequest, DiscoveredRequest, InstallSecrets, InstalledRequest,
-    K3sSecrets, Live, PlanRequest, SealedAnswer,
+    BootRequest, ClaimAnswer, ClaimRequest, DiscoveredRequest, EventLine, InstallSecrets,
+    InstalledRequest, K3sSecrets, PlanRequest, SealedAnswer,
 };
 use netboot::base::name::HostName;
 use netboot::base::token::Digest;
 use netboot::install::plan::Plan;
-use netboot::install::report::{Outcome, Report};
+use netboot::install::report::{Report, StepOutcome};
 use netboot::profile::Role;
 use serde_json::{Value, json};
 
 pub use self::api::NodeApi;
 use super::error::{JsonResult, broken, no_such_route};
 use super::machine_cache::machine_cache;
-use super::request::{BODY_LIMIT, Bearer, Body, Peer, bad_json, span};
+use super::request::{BODY_LIMIT, Bearer, Body, PeerAddress, bad_json, span};
 use super::state::RouteState;
 use crate::base::clock;
 use crate::keys::Keys;
@@ -57,7 +57,7 @@ fn noted() -> JsonResult<Value> {
 
 async fn claim(
     State(api): State<Arc<NodeApi>>,
-    Peer(from): Peer,
+    PeerAddress(from): PeerAddress,
     Body(request): Body<ClaimRequest>,
 ) -> JsonResult<ClaimAnswer> {
     if request.session.parse::<Digest>().is_err() {
@@ -70,7 +70,7 @@ async fn claim(
     let policy = api.policy.clone();
     let decided = api
         .store
-        .decide(move |world, now| agent::claim(world, &request, &session, &policy, now, &from))
+        .decide(move |state, now| agent::claim(state, &request, &session, &policy, now, &from))
         .await?;
     tracing::info!(name = %decided.answer.name, attempt = decided.answer.attempt, "claimed");
     Ok(Json(decided.answer))
@@ -78,13 +78,13 @@ async fn claim(
 
 async fn discovered(
     State(api): State<Arc<NodeApi>>,
-    Peer(from): Peer,
+    PeerAddress(from): PeerAddress,
     Body(request): Body<DiscoveredRequest>,
 ) -> JsonResult<Value> {
     let DiscoveredRequest { mac, hardware } = request;
     let policy = api.policy.clone();
     api.store
-        .decide(move |world, now| agent::discovered(world, mac, &hardware, &policy, now, &from))
+        .decide(move |state, now| agent::discovered(state, mac, &hardware, &policy, now, &from))
         .await?;
     tracing::info!(%mac, "a stranger told its hardware");
     noted()
@@ -94,7 +94,7 @@ async fn plan(
     State(api): State<Arc<NodeApi>>,
     State(segment): State<Arc<Segment>>,
     Bearer(session): Bearer,
-    Peer(from): Peer,
+    PeerAddress(from): PeerAddress,
     Body(request): Body<PlanRequest>,
 ) -> JsonResult<Plan> {
     let profiles = api.settings.profiles();
@@ -102,13 +102,13 @@ async fn plan(
     let k3s_server = api.settings.config().k3s.server.clone();
     let decided = api
         .store
-        .decide(move |world, now| {
-            let shelf = Shelf {
+        .decide(move |state, now| {
+            let inputs = PlanInputs {
                 profiles: &profiles,
                 cache: &cache,
                 k3s_server: k3s_server.as_deref(),
             };
-            agent::plan(world, &session, &request.hardware, &shelf, now, &from)
+            agent::plan(state, &session, &request.hardware, &inputs, now, &from)
         })
         .await?;
     Ok(Json(decided.answer))
@@ -117,22 +117,22 @@ async fn plan(
 async fn report(
     State(api): State<Arc<NodeApi>>,
     Bearer(session): Bearer,
-    Peer(from): Peer,
+    PeerAddress(from): PeerAddress,
     Body(report): Body<Report>,
 ) -> JsonResult<Value> {
     let policy = api.policy.clone();
     let progress = match report.outcome {
-        Outcome::Progress { done, total } => Some((report.step, done, total)),
+        StepOutcome::Progress { done, total } => Some((report.step, done, total)),
         _ => None,
     };
     let machine = api
         .store
-        .decide(move |world, now| agent::report(world, &session, &report, &policy, now, &from))
+        .decide(move |state, now| agent::report(state, &session, &report, &policy, now, &from))
         .await?
         .answer;
     // Progress in bytes is not worth an fsync: it is only sent to those who watch.
     if let Some((step, done, total)) = progress {
-        api.store.tell(Live::Progress {
+        api.store.tell(EventLine::Progress {
             at: clock::now(),
             machine,
             step,
@@ -146,12 +146,12 @@ async fn report(
 async fn secrets(
     State(api): State<Arc<NodeApi>>,
     Bearer(session): Bearer,
-    Peer(from): Peer,
+    PeerAddress(from): PeerAddress,
 ) -> JsonResult<SealedAnswer> {
     let asked = {
         let (session, from) = (session.clone(), from.clone());
         api.store
-            .decide(move |world, now| agent::secrets(world, &session, now, &from))
+            .decide(move |state, now| agent::secrets(state, &session, now, &from))
             .await?
             .answer
     };
@@ -168,7 +168,7 @@ async fn secrets(
     let sealed = seal::seal(&recipient, &secrets).map_err(|error| broken(&error))?;
     let sealed = api
         .store
-        .decide(move |world, now| agent::sealed(world, &session, sealed, node_key, now, &from))
+        .decide(move |state, now| agent::sealed(state, &session, sealed, node_key, now, &from))
         .await?
         .answer;
     tracing::info!(name = %host_name, "secrets handed out, sealed");
@@ -197,10 +197,10 @@ fn secrets_for(keys: &Keys, name: &HostName, role: Option<Role>) -> InstallSecre
 async fn received(
     State(api): State<Arc<NodeApi>>,
     Bearer(session): Bearer,
-    Peer(from): Peer,
+    PeerAddress(from): PeerAddress,
 ) -> JsonResult<Value> {
     api.store
-        .decide(move |world, now| agent::received(world, &session, now, &from))
+        .decide(move |state, now| agent::received(state, &session, now, &from))
         .await?;
     noted()
 }
@@ -208,11 +208,11 @@ async fn received(
 async fn installed(
     State(api): State<Arc<NodeApi>>,
     Bearer(session): Bearer,
-    Peer(from): Peer,
+    PeerAddress(from): PeerAddress,
     Body(request): Body<InstalledRequest>,
 ) -> JsonResult<Value> {
     api.store
-        .decide(move |world, now| agent::installed(world, &session, &request, now, &from))
+        .decide(move |state, now| agent::installed(state, &session, &request, now, &from))
         .await?;
     noted()
 }
@@ -220,12 +220,12 @@ async fn installed(
 async fn boot(
     State(api): State<Arc<NodeApi>>,
     Bearer(node_key): Bearer,
-    Peer(from): Peer,
+    PeerAddress(from): PeerAddress,
     Body(request): Body<BootRequest>,
 ) -> JsonResult<Value> {
     let (name, key) = (request.name.clone(), node_key.clone());
     api.store
-        .decide(move |world, now| agent::booted(world, &node_key, &request, now, &from))
+        .decide(move |state, now| agent::booted(state, &node_key, &request, now, &from))
         .await?;
     api.local_boot.came_up(&key).await;
     tracing::info!(%name, "booted from its own disk");

@@ -36,7 +36,7 @@ fn state(bench: &Bench) -> MachineState {
     bench
         .components
         .store
-        .world()
+        .state()
         .find("node1")
         .expect("known")
         .state
@@ -100,7 +100,7 @@ async fn without_a_bearer_or_with_a_wrong_one_nothing_is_given() {
         }
         _ => Value::Null,
     };
-    let before = bench.components.store.world().machines.clone();
+    let before = bench.components.store.state().machines.clone();
     // The first two are called by who has no session.
     for path in ROUTES.into_iter().skip(2) {
         for bearer in [None, Some("00"), Some(ticket.as_str()), Some("")] {
@@ -111,7 +111,7 @@ async fn without_a_bearer_or_with_a_wrong_one_nothing_is_given() {
         }
     }
     assert_eq!(
-        bench.components.store.world().machines,
+        bench.components.store.state().machines,
         before,
         "nothing moved"
     );
@@ -214,14 +214,14 @@ async fn bytes_of_progress_are_told_and_not_written_down() {
     let mut agent = Agent::claims(&bench, &ticket).await;
     agent.plans().await;
     let mut live = bench.components.store.live();
-    let before = bench.components.store.world().seq;
+    let before = bench.components.store.state().seq;
     let (status, _) = agent
         .reports("copy", json!({"kind": "progress", "done": 5, "total": 9}))
         .await;
-    assert_eq!((status, bench.components.store.world().seq), (200, before));
+    assert_eq!((status, bench.components.store.state().seq), (200, before));
     let told = live.try_recv().expect("told");
     assert!(
-        matches!(told, Live::Progress { machine, done: 5, total: 9, .. } if machine.to_string() == MAC),
+        matches!(told, EventLine::Progress { machine, done: 5, total: 9, .. } if machine.to_string() == MAC),
         "{told:?}"
     );
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 
 use crate::base::counters::Counters;
-use crate::boot::Boot;
+use crate::boot::BootService;
 use crate::boot::decisions::Decisions;
 use crate::boot::identify::Identification;
 use crate::boot::loaders::BootLoaders;
@@ -35,7 +35,7 @@ impl PublicApi {
     pub fn new(
         store: Store,
         cache: Cache,
-        boot: &Boot,
+        boot: &BootService,
         scan: Arc<LanScan>,
         counters: Arc<Counters>,
     ) -> Self {

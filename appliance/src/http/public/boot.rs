@@ -7,8 +7,8 @@ use axum::http::{Uri, header};
 use axum::response::{IntoResponse, Response};
 use netboot::base::arch::Arch;
 use netboot::dhcp::request::Facts;
-use netboot::loader::local_boot::Loader;
-use netboot::loader::script::{Script, ipxe};
+use netboot::loader::local_boot::BootLoader;
+use netboot::loader::script::{BootScript, ipxe};
 use netboot::machine::decide::Decision;
 use serde::Deserialize;
 
@@ -43,16 +43,16 @@ pub(super) async fn boot_script(
         true => facts(&asked),
         false => Facts::default(),
     };
-    let asker = api.identification.asker(&requester);
-    api.decisions.observe(mac, &told, asker).await?;
+    let identity = api.identification.identity(&requester);
+    api.decisions.observe(mac, &told, identity).await?;
     api.loaders.reached(&requester).await;
     if let Decision::Enroll(profile) = api.decisions.decision(mac) {
         api.decisions.enroll_stranger(mac, profile).await?;
     }
-    let arch = api.store.world().by_mac(mac).and_then(|m| m.facts.arch);
-    let loader = Loader::ipxe(asked.platform.as_deref(), arch);
+    let arch = api.store.state().by_mac(mac).and_then(|m| m.facts.arch);
+    let loader = BootLoader::ipxe(asked.platform.as_deref(), arch);
     let entry = api.scripts.entry(&requester, Some(loader)).await?;
-    let text = ipxe::text(&Script {
+    let text = ipxe::text(&BootScript {
         address: &segment.address,
         mac,
         entry: &entry,

@@ -13,8 +13,8 @@ use super::api::PublicApi;
 use crate::base::clock;
 
 pub(super) async fn page(State(api): State<Arc<PublicApi>>) -> Response {
-    let world = api.store.world();
-    let html = render(&mut world.machines.values(), clock::now());
+    let state = api.store.state();
+    let html = render(&mut state.machines.values(), clock::now());
     // Text that slips through the escaping still cannot run or load anything.
     let headers = [
         (

@@ -7,13 +7,13 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use netboot::base::mac::Mac;
-use netboot::base::refusal::{Code, Refusal};
-use netboot::doctor::boot_trace::{Delivery, Part, Via};
+use netboot::base::refusal::{Refusal, RefusalCode};
+use netboot::doctor::boot_trace::{Delivery, FileRole, TransferProtocol};
 use netboot::machine::decide::Decision;
 use tower::ServiceExt;
 use tower_http::services::ServeFile;
 
-use super::super::counted::{Parcel, counted};
+use super::super::counted::{CountedDelivery, counted};
 use super::super::error::{Refused, forbidden};
 use super::super::request::FromAddress;
 use super::api::PublicApi;
@@ -74,7 +74,7 @@ fn from_memory(
         "application/octet-stream"
     };
     let kind = [(header::CONTENT_TYPE, kind)];
-    let parcel = parcel(api, requester, Part::Loader, name, method);
+    let parcel = parcel(api, requester, FileRole::Loader, name, method);
     Ok(counted(
         &api.counters,
         (kind, bytes).into_response(),
@@ -92,8 +92,8 @@ pub(super) async fn image(
     let mac = for_mac(request.uri())?;
     let found = api.installers.named(&name, &arch);
     let (path, part) = match (found, file.as_str()) {
-        (Some(image), "kernel") => (image.kernel, Part::Kernel),
-        (Some(image), "initrd") => (image.initrd, Part::Initrd),
+        (Some(image), "kernel") => (image.kernel, FileRole::Kernel),
+        (Some(image), "initrd") => (image.initrd, FileRole::Initrd),
         _ => return Err(not_found("there is no such image")),
     };
     if let Some(no) = refusal(&api, mac, FileKind::Image) {
@@ -106,7 +106,7 @@ pub(super) async fn image(
             |why| why.to_string(),
         );
         let message = format!("{mac} does not boot the installer for {arch}: {why}");
-        return Ok(forbidden(Refusal::new(Code::WrongState, message)));
+        return Ok(forbidden(Refusal::new(RefusalCode::WrongState, message)));
     }
     let requester = api.identification.identify(mac, from);
     let parcel = parcel(&api, requester, part, &file, request.method());
@@ -153,30 +153,30 @@ async fn send(path: PathBuf, request: Request) -> Result<Response, Refused> {
         StatusCode::NOT_FOUND => Err(not_found("the file is not there any more")),
         StatusCode::INTERNAL_SERVER_ERROR => {
             let message = format!("cannot read `{}`", path.display());
-            Err(Refusal::new(Code::Internal, message).into())
+            Err(Refusal::new(RefusalCode::Internal, message).into())
         }
         _ => Ok(response.map(axum::body::Body::new)),
     }
 }
 
 fn not_found(message: &str) -> Refused {
-    Refusal::new(Code::NotFound, message).into()
+    Refusal::new(RefusalCode::NotFound, message).into()
 }
 
 /// A file is told about when it goes out to a GET.
 fn parcel(
     api: &PublicApi,
     to: Requester,
-    part: Part,
+    part: FileRole,
     name: &str,
     method: &Method,
-) -> Option<Parcel> {
-    (method == Method::GET).then(|| Parcel {
+) -> Option<CountedDelivery> {
+    (method == Method::GET).then(|| CountedDelivery {
         to,
         delivery: Delivery {
             part,
             file: name.to_owned(),
-            via: Via::Http,
+            via: TransferProtocol::Http,
         },
         log: api.log.clone(),
         loaders: api.loaders.clone(),
@@ -203,7 +203,7 @@ fn refusal(api: &PublicApi, mac: Mac, files: FileKind) -> Option<Refusal> {
         (Decision::Disk(reason) | Decision::Silence(reason), _) => reason.to_string(),
     };
     Some(Refusal::new(
-        Code::WrongState,
+        RefusalCode::WrongState,
         format!("{mac} is not to install: {why}"),
     ))
 }

@@ -8,9 +8,9 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use netboot::api::types::Health;
-use netboot::doctor::firewall::Answer;
+use netboot::doctor::firewall::Admittance;
 use netboot::machine::State as MachineState;
-use netboot::machine::state::World;
+use netboot::machine::state::ApplianceState;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, prometheus_text};
 use prometheus_client::metrics::MetricType;
@@ -39,7 +39,7 @@ pub(super) async fn health(State(api): State<Arc<PublicApi>>) -> Response {
 }
 
 pub(super) async fn metrics(State(api): State<Arc<PublicApi>>) -> Response {
-    let text = render(&api.store.world(), &api.counters, &api.scan);
+    let text = render(&api.store.state(), &api.counters, &api.scan);
     let kind = [(header::CONTENT_TYPE, prometheus_text::CONTENT_TYPE)];
     (kind, text).into_response()
 }
@@ -56,8 +56,8 @@ const STATES: [MachineState; 8] = [
 ];
 
 /// All that is measured, in the Prometheus text format.
-fn render(world: &World, counters: &Counters, scan: &LanScan) -> String {
-    let mut families = seen(world, scan);
+fn render(state: &ApplianceState, counters: &Counters, scan: &LanScan) -> String {
+    let mut families = seen(state, scan);
     families.extend(counted(counters));
     text(families)
 }
@@ -69,20 +69,24 @@ struct Family {
     name: &'static str,
     kind: MetricType,
     help: &'static str,
-    rows: Vec<Row>,
+    rows: Vec<MetricRow>,
 }
 
-type Row = (Vec<(&'static str, String)>, u64);
+type MetricRow = (Vec<(&'static str, String)>, u64);
 
 /// What is so at the moment.
-fn seen(world: &World, scan: &LanScan) -> Vec<Family> {
+fn seen(appliance_state: &ApplianceState, scan: &LanScan) -> Vec<Family> {
     let states = STATES.map(|state| {
-        let n = world.machines.values().filter(|m| m.state == state).count();
+        let n = appliance_state
+            .machines
+            .values()
+            .filter(|m| m.state == state)
+            .count();
         (vec![("state", state.to_string())], n as u64)
     });
     let closed = scan.firewall_ports().into_iter().filter_map(|door| {
-        let closed = u64::from(matches!(door.answer, Answer::Closed(_)));
-        let unclear = matches!(door.answer, Answer::Unclear(_));
+        let closed = u64::from(matches!(door.answer, Admittance::Closed(_)));
+        let unclear = matches!(door.answer, Admittance::Unclear(_));
         let labels = vec![
             ("interface", door.interface),
             ("door", door.what.to_owned()),
@@ -112,7 +116,7 @@ fn seen(world: &World, scan: &LanScan) -> Vec<Family> {
 }
 
 /// Rows for each LAN that could be looked at.
-fn others(scan: &LanScan) -> Vec<Row> {
+fn others(scan: &LanScan) -> Vec<MetricRow> {
     let mut rows = Vec::new();
     for look in scan.other_servers() {
         let Ok(servers) = look.servers else { continue };
@@ -242,7 +246,7 @@ mod tests {
     fn every_line_is_a_comment_or_a_name_with_a_number() {
         let counters = Counters::default();
         counters.packets.ignored.add(3);
-        let text = render(&World::default(), &counters, &LanScan::default());
+        let text = render(&ApplianceState::default(), &counters, &LanScan::default());
         assert!(
             text.contains("pxe_dhcp_packets_total{outcome=\"ignored\"} 3\n"),
             "{text}"
@@ -273,11 +277,11 @@ mod tests {
             answer,
         };
         let ports = vec![
-            port("DHCP", Answer::Open),
-            port("TFTP", Answer::Closed("a rule".to_owned())),
+            port("DHCP", Admittance::Open),
+            port("TFTP", Admittance::Closed("a rule".to_owned())),
         ];
         let scan = LanScan::of(found, ports);
-        let text = render(&World::default(), &Counters::default(), &scan);
+        let text = render(&ApplianceState::default(), &Counters::default(), &scan);
         let names = text
             .lines()
             .filter_map(|line| match line.strip_prefix('#') {
@@ -329,7 +333,7 @@ mod tests {
     fn families_are_written_to_the_letter() {
         let counters = Counters::default();
         counters.tftp_bytes.add(u64::MAX);
-        let text = render(&World::default(), &counters, &LanScan::default());
+        let text = render(&ApplianceState::default(), &counters, &LanScan::default());
         let (head, _) = text
             .split_once("pxe_machines{state=\"enrolled\"}")
             .expect("is there");

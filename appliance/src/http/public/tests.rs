@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use netboot::api::agent::Asker;
+use netboot::api::agent::RequesterIdentity;
 use netboot::dhcp::request::Facts;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -10,11 +10,11 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::run::components::Components;
 use crate::testing::{
-    CANARY, House, KERNEL, MAC, STRANGER, at_home, boot, enroll, get, http, mac, wait_until,
+    CANARY, KERNEL, MAC, STRANGER, TestConfig, at_home, boot, enroll, get, http, mac, wait_until,
 };
 
 struct Served {
-    house: House,
+    house: TestConfig,
     components: Arc<Components>,
     at: SocketAddr,
     stop: CancellationToken,
@@ -22,7 +22,7 @@ struct Served {
 }
 
 async fn served(more: &str) -> Served {
-    let house = House::new(more);
+    let house = TestConfig::new(more);
     let bound = house.bind().await;
     let components = bound.components().clone();
     let at = SocketAddr::from((
@@ -91,7 +91,7 @@ async fn a_boot_from_script_to_image() {
 
     let facts = components
         .store
-        .world()
+        .state()
         .by_mac(mac(MAC))
         .expect("is there")
         .facts
@@ -132,16 +132,16 @@ async fn an_attempt_is_counted_for_the_machine_and_for_nobody_else() {
     enroll(&components, mac(MAC)).await;
     let script = format!("/boot.ipxe?mac={MAC}");
     let served = || {
-        let world = components.store.world();
-        let attempt = world.by_mac(mac(MAC)).and_then(|m| m.attempt.clone());
+        let state = components.store.state();
+        let attempt = state.by_mac(mac(MAC)).and_then(|m| m.attempt.clone());
         attempt.is_some_and(|a| a.served.is_some())
     };
     let somebodys = text(&get(at, &script, "").await, 200);
     assert!(!served(), "somebody's is not");
     components.boot.log.mark(
         mac(MAC),
-        netboot::doctor::boot_trace::Mark::Discover {
-            client: netboot::dhcp::request::Client::Ipxe,
+        netboot::doctor::boot_trace::BootEvent::Discover {
+            client: netboot::dhcp::request::BootClient::Ipxe,
             arch: netboot::base::arch::Arch::X64,
         },
     );
@@ -162,17 +162,16 @@ async fn what_others_fetch_in_a_machines_name_is_not_its_own_doing() {
         ..
     } = served(&boot("")).await;
     enroll(&components, mac(MAC)).await;
-    let uefi = netboot::dhcp::request::Boot {
+    let uefi = netboot::dhcp::request::NetbootRequest {
         arch: netboot::base::arch::Arch::X64,
-        client: netboot::dhcp::request::Client::Pxe,
+        client: netboot::dhcp::request::BootClient::Pxe,
     };
     let names = ["snponly.efi"];
-    let forms = netboot::dhcp::offer_fallback::Form::all(uefi, false);
+    let forms = netboot::dhcp::offer_fallback::OfferForm::all(uefi, false);
     let now = crate::base::clock::now();
-    components
-        .boot
-        .loaders
-        .attempts(|trials| drop(trials.discover(mac(MAC), uefi, None, forms, &names, now)));
+    components.boot.loaders.attempts(|loader_attempts| {
+        drop(loader_attempts.discover(mac(MAC), uefi, None, forms, &names, now));
+    });
     let loader = format!("/loaders/snponly.efi?mac={MAC}");
     let script = format!("/boot.ipxe?mac={MAC}&serial=6d7e8f90");
     for _ in 0..3 {
@@ -185,24 +184,24 @@ async fn what_others_fetch_in_a_machines_name_is_not_its_own_doing() {
     let somebody = |file: &str| {
         let (from, file) = (std::net::Ipv4Addr::LOCALHOST, file.to_owned());
         (
-            netboot::doctor::boot_trace::Mark::Unproven { from, file },
+            netboot::doctor::boot_trace::BootEvent::Unproven { from, file },
             3,
         )
     };
     let want = ["snponly.efi", "boot script", "kernel"].map(somebody);
     assert_eq!(marks, want);
-    let world = components.store.world();
-    let machine = world.by_mac(mac(MAC)).expect("is on record");
+    let state = components.store.state();
+    let machine = state.by_mac(mac(MAC)).expect("is on record");
     assert_eq!(machine.facts, Facts::default());
     assert_eq!(
-        machine.manner, None,
+        machine.boot_method, None,
         "nobody knows what gets it to its script"
     );
     assert_eq!(
         components
             .boot
             .loaders
-            .attempts(|trials| trials.arrived(mac(MAC))),
+            .attempts(|loader_attempts| loader_attempts.arrived(mac(MAC))),
         None
     );
     stop.cancel();
@@ -260,8 +259,8 @@ async fn files_have_heads_and_ranges() {
     // A HEAD for the script would hand out the ticket.
     let (answer, _) = http(at, &head(&format!("/boot.ipxe?mac={MAC}"))).await;
     assert!(answer.starts_with("http/1.1 404"), "{answer}");
-    let world = components.store.world();
-    let attempt = world.by_mac(mac(MAC)).and_then(|m| m.attempt.clone());
+    let state = components.store.state();
+    let attempt = state.by_mac(mac(MAC)).and_then(|m| m.attempt.clone());
     assert!(attempt.is_none_or(|a| a.served.is_none()));
     stop.cancel();
 }
@@ -325,7 +324,7 @@ async fn a_stranger_may_be_asked_what_it_is_and_gets_no_ticket() {
         house: _house,
         ..
     } = served(&boot("unknown = \"discover\"")).await;
-    let (nothing, itself) = (Facts::default(), Asker::Itself);
+    let (nothing, itself) = (Facts::default(), RequesterIdentity::Verified);
     let seen = components
         .boot
         .decisions
@@ -355,8 +354,8 @@ async fn a_stranger_may_be_asked_what_it_is_and_gets_no_ticket() {
     let hardware: netboot::disk::hardware::Hardware =
         serde_json::from_value(crate::testing::bench::hardware()).expect("reads");
     let (policy, who) = (components.settings.config().policy(), mac(STRANGER));
-    let tell = move |world: &netboot::machine::state::World, now| {
-        netboot::api::agent::discovered(world, who, &hardware, &policy, now, "127.0.0.1")
+    let tell = move |state: &netboot::machine::state::ApplianceState, now| {
+        netboot::api::agent::discovered(state, who, &hardware, &policy, now, "127.0.0.1")
     };
     components.store.decide(tell).await.expect("is taken");
     let script = asks().await;
@@ -371,7 +370,7 @@ async fn a_stranger_may_be_asked_what_it_is_and_gets_no_ticket() {
 
 #[tokio::test]
 async fn without_an_image_for_its_architecture_no_attempt_is_counted() {
-    let mut house = House::new(&boot(""));
+    let mut house = TestConfig::new(&boot(""));
     house.checked.config.config.images.clear();
     let bound = house.bind().await;
     let components = bound.components().clone();
@@ -382,13 +381,13 @@ async fn without_an_image_for_its_architecture_no_attempt_is_counted() {
     ));
     let stop = CancellationToken::new();
     let running = tokio::spawn(bound.run(stop.clone()));
-    let before = components.store.world();
+    let before = components.store.state();
     let script = text(&get(at, &format!("/boot.ipxe?mac={MAC}"), "").await, 200);
     assert!(
         script.contains("no installer image for x86_64 is configured"),
         "{script}"
     );
-    assert_eq!(components.store.world(), before);
+    assert_eq!(components.store.state(), before);
     stop.cancel();
     running.await.expect("ends").expect("ends well");
 }

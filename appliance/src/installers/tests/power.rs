@@ -16,7 +16,7 @@ async fn large(installers: &Installers, letter: char) -> InstallerRequest {
     InstallerRequest {
         path: path(letter),
         source: FlakeSource::default(),
-        parts: Some(Parts {
+        parts: Some(InstallerManifest {
             arch: "x86_64".to_owned(),
             cmdline: format!("init={letter}"),
             kernel: send_large(installers, &octets("kernel", letter)).await,
@@ -25,8 +25,8 @@ async fn large(installers: &Installers, letter: char) -> InstallerRequest {
     }
 }
 
-async fn send_large(installers: &Installers, octets: &[u8]) -> Part {
-    let part = Part {
+async fn send_large(installers: &Installers, octets: &[u8]) -> ImageFile {
+    let part = ImageFile {
         sha256: Digest::new(Sha256::digest(octets).into()),
         size: octets.len() as u64,
     };

@@ -14,14 +14,14 @@ const SOON: Duration = Duration::from_secs(20);
 /// A branch with a head that can be moved. Commits that begin with `bad` do not build, `endless` ones never end; at
 /// `silent` no look does.
 #[derive(Default)]
-struct Scripted {
+struct ScriptedBranch {
     head: Mutex<Option<&'static str>>,
     looked: Mutex<u32>,
     published: Mutex<Vec<String>>,
     ended_early: AtomicBool,
 }
 
-impl Scripted {
+impl ScriptedBranch {
     fn set(&self, head: Option<&'static str>) {
         *self.head.lock() = head;
     }
@@ -49,14 +49,15 @@ impl Drop for Early<'_> {
     }
 }
 
-impl Branch for Scripted {
+impl BranchSource for ScriptedBranch {
     type Commit = String;
 
     async fn head(&self) -> Result<(String, String), Refusal> {
         *self.looked.lock() += 1;
         let head = *self.head.lock();
-        let away =
-            || Refusal::new(Code::PublishFailed, "no flake there").fact("cannot resolve host");
+        let away = || {
+            Refusal::new(RefusalCode::PublishFailed, "no flake there").fact("cannot resolve host")
+        };
         let head = head.map(str::to_owned).ok_or_else(away)?;
         if head == "silent" {
             std::future::pending::<()>().await;
@@ -72,7 +73,8 @@ impl Branch for Scripted {
         }
         if revision.starts_with("bad") {
             return Err(
-                Refusal::new(Code::PublishFailed, "`worker` cannot be built").fact("error: 1"),
+                Refusal::new(RefusalCode::PublishFailed, "`worker` cannot be built")
+                    .fact("error: 1"),
             );
         }
         Ok(())
@@ -84,7 +86,7 @@ async fn every_commit_is_published_once_whatever_came_of_it() {
     let dir = tempfile::tempdir().expect("a folder");
     let store = Store::open(dir.path(), clock::now).expect("a store");
     let (branch, status, stop) = (
-        Scripted::default(),
+        ScriptedBranch::default(),
         Arc::new(FollowStatus::default()),
         CancellationToken::new(),
     );
@@ -94,14 +96,14 @@ async fn every_commit_is_published_once_whatever_came_of_it() {
         let trouble = Err("no flake there; cannot resolve host".to_owned());
         assert_eq!(status.last().expect("looked").head, trouble);
         assert_eq!(
-            store.world().seq,
+            store.state().seq,
             0,
             "a network that is away is nothing to write down"
         );
         for (head, failures) in [("one", 0), ("bad-two", 1), ("three", 0)] {
             branch.set(Some(head));
             branch.looks_on().await;
-            let followed = store.world().followed.clone().expect("is on record");
+            let followed = store.state().followed.clone().expect("is on record");
             assert_eq!(
                 (followed.revision.as_str(), followed.failures),
                 (head, failures)
@@ -147,7 +149,7 @@ async fn a_look_that_does_not_end_is_given_up_and_the_next_is_taken() {
     let dir = tempfile::tempdir().expect("a folder");
     let store = Store::open(dir.path(), clock::now).expect("a store");
     let (branch, status, stop) = (
-        Scripted::default(),
+        ScriptedBranch::default(),
         FollowStatus::default(),
         CancellationToken::new(),
     );
@@ -256,7 +258,7 @@ async fn a_push_becomes_releases_and_one_that_does_not_build_leaves_them() {
     let settled = async |revision: &str| {
         let done = || {
             store
-                .world()
+                .state()
                 .followed
                 .as_ref()
                 .is_some_and(|f| f.revision == revision)
@@ -264,8 +266,8 @@ async fn a_push_becomes_releases_and_one_that_does_not_build_leaves_them() {
         wait_until("the commit is dealt with", Duration::from_secs(60), done).await;
     };
     let releases = || -> Vec<(String, u32, Option<String>)> {
-        let world = store.world();
-        let all = world.releases.iter();
+        let state = store.state();
+        let all = state.releases.iter();
         all.map(|r| (r.system.to_string(), r.number, r.revision.clone()))
             .collect()
     };
@@ -280,7 +282,7 @@ async fn a_push_becomes_releases_and_one_that_does_not_build_leaves_them() {
 
         let bad = repository.commit("echo no such part >&2; exit 1");
         settled(&bad).await;
-        let followed = store.world().followed.clone().expect("is on record");
+        let followed = store.state().followed.clone().expect("is on record");
         assert_eq!(followed.failures, 1);
         let trouble = followed.trouble.join("\n");
         assert!(

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use netboot::base::refusal::Code;
+use netboot::base::refusal::RefusalCode;
 
 use super::*;
 
@@ -74,7 +74,7 @@ async fn a_full_disk_refuses_and_heals() {
         match note(&store, n).await {
             Ok(_) => _ = told.insert(n),
             Err(refusal) => {
-                assert_eq!(refusal.code, Code::StoreUnavailable, "{refusal}");
+                assert_eq!(refusal.code, RefusalCode::StoreUnavailable, "{refusal}");
                 refused += 1;
             }
         }
@@ -91,9 +91,9 @@ async fn a_full_disk_refuses_and_heals() {
         told,
         "reads go on, and the refused are not there"
     );
-    let asked = store.decide(|world, _| Verdict {
-        answer: Ok(world.machines.len()),
-        drafts: Vec::new(),
+    let asked = store.decide(|state, _| Decided {
+        answer: Ok(state.machines.len()),
+        events: Vec::new(),
     });
     assert_eq!(asked.await.expect("questions are answered").answer, 20);
     let mut m = 60;

@@ -2,9 +2,9 @@
 
 use netboot::api::agent;
 use netboot::api::types::ClaimRequest;
-use netboot::base::refusal::Code;
+use netboot::base::refusal::RefusalCode;
 use netboot::base::token::{Digest, Ticket};
-use netboot::machine::decide::{Policy, Unknown};
+use netboot::machine::decide::{Policy, UnknownPolicy};
 
 use super::*;
 
@@ -57,13 +57,13 @@ async fn of_two_claims_exactly_one_wins_a_thousand_times() {
         let won = outcomes.iter().filter(|o| o.is_ok()).count();
         assert_eq!(won, 1, "round {round}: {outcomes:?}");
         let lost = outcomes.into_iter().find_map(Result::err);
-        assert_eq!(lost, Some(Code::TicketUsed), "round {round}");
+        assert_eq!(lost, Some(RefusalCode::TicketUsed), "round {round}");
     }
     store.close().await;
 }
 
 async fn arm(store: &Store, ticket: Ticket) {
-    let enrolled = move |now: Timestamp| Happening::Enrolled {
+    let enrolled = move |now: Timestamp| EventKind::Enrolled {
         macs: vec![mac(1)],
         name: "node1".parse().expect("a name"),
         profile: "worker".parse().expect("a name"),
@@ -71,14 +71,14 @@ async fn arm(store: &Store, ticket: Ticket) {
         ticket,
         by: "test".to_owned(),
     };
-    let decided = store.decide(move |_, now| Verdict {
+    let decided = store.decide(move |_, now| Decided {
         answer: Ok(()),
-        drafts: vec![Draft::of(mac(1), enrolled(now))],
+        events: vec![NewEvent::of(mac(1), enrolled(now))],
     });
     decided.await.expect("is armed");
 }
 
-async fn claim(store: Store, ticket: Ticket, who: u8) -> Result<(), Code> {
+async fn claim(store: Store, ticket: Ticket, who: u8) -> Result<(), RefusalCode> {
     let session = Digest::new([who; 32]);
     let request = ClaimRequest {
         ticket,
@@ -86,11 +86,11 @@ async fn claim(store: Store, ticket: Ticket, who: u8) -> Result<(), Code> {
         recipient: format!("age1{who}"),
     };
     let policy = Policy {
-        unknown: Unknown::Ignore,
+        unknown: UnknownPolicy::Ignore,
         attempts: 3,
     };
-    let decided = store.decide(move |world, now| {
-        agent::claim(world, &request, &session, &policy, now, "127.0.0.1")
+    let decided = store.decide(move |state, now| {
+        agent::claim(state, &request, &session, &policy, now, "127.0.0.1")
     });
     decided.await.map(|_| ()).map_err(|refusal| refusal.code)
 }

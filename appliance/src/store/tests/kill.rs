@@ -28,8 +28,8 @@ async fn nothing_acknowledged_is_lost_by_sigkill() {
         let mut lines = 0;
         for told in told {
             match told {
-                Told::Event(n) => _ = events.insert(n),
-                Told::Lease(n) => _ = addresses.insert(address(n)),
+                AckedLease::Event(n) => _ = events.insert(n),
+                AckedLease::Lease(n) => _ = addresses.insert(address(n)),
             }
             lines += 1;
             if lines == patience {
@@ -61,14 +61,14 @@ async fn nothing_acknowledged_is_lost_by_sigkill() {
 
 /// What a child was told is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum AckedLease {
     Event(u64),
     Lease(u32),
 }
 
 /// Starts a child that writes events from number `first` on, and leases, until it is killed. What it is
 /// told comes out of the pipe.
-pub(super) fn start(dir: &Path, first: u64) -> (Child, impl Iterator<Item = Told>) {
+pub(super) fn start(dir: &Path, first: u64) -> (Child, impl Iterator<Item = AckedLease>) {
     let program = std::env::current_exe().expect("this test's program");
     let mut child = Command::new(program)
         .args(["store::tests::kill::child", "--exact", "--nocapture"])
@@ -81,8 +81,8 @@ pub(super) fn start(dir: &Path, first: u64) -> (Child, impl Iterator<Item = Told
         let line = line.expect("a line");
         let (what, n) = line.split_once(' ')?;
         match what {
-            "event" => Some(Told::Event(n.parse().ok()?)),
-            "lease" => Some(Told::Lease(n.parse().ok()?)),
+            "event" => Some(AckedLease::Event(n.parse().ok()?)),
+            "lease" => Some(AckedLease::Lease(n.parse().ok()?)),
             _ => None,
         }
     });

@@ -16,12 +16,12 @@ use std::time::{Duration, Instant};
 use netboot::base::mac::Mac;
 use netboot::base::refusal::Refusal;
 use netboot::base::timestamp::Timestamp;
-use netboot::dhcp::lease::{Change, Lease, Leases, Ruling};
+use netboot::dhcp::lease::{Lease, LeaseChange, LeaseOutcome, Leases};
 use netboot::dhcp::request::Facts;
-use netboot::machine::event::Verdict;
-use netboot::machine::event::{Draft, Event, Happening};
+use netboot::machine::event::Decided;
+use netboot::machine::event::{Event, EventKind, NewEvent};
 
-use super::{Decided, Store};
+use super::{Committed, Store};
 use crate::base::clock;
 
 /// The MAC of test machine `n`.
@@ -35,16 +35,16 @@ fn open(dir: &Path) -> Store {
 }
 
 /// Writes event `n` down: one of 20 machines was seen with a serial that carries the number.
-async fn note(store: &Store, n: u64) -> Result<Decided<u64>, Refusal> {
+async fn note(store: &Store, n: u64) -> Result<Committed<u64>, Refusal> {
     let facts = Facts {
         serial: Some(n.to_string()),
         ..Facts::default()
     };
-    let draft = Draft::of(mac(n % 20), Happening::Seen { facts });
+    let event = NewEvent::of(mac(n % 20), EventKind::Seen { facts });
     store
-        .decide(move |_, _| Verdict {
+        .decide(move |_, _| Decided {
             answer: Ok(n),
-            drafts: vec![draft],
+            events: vec![event],
         })
         .await
 }
@@ -55,9 +55,9 @@ async fn lease(store: &Store, n: u32) -> Result<(), Refusal> {
         .lease(move |leases, _| {
             let lease = numbered_lease(n);
             leases.put(lease.clone());
-            Ruling {
-                changes: vec![Change::Put(lease)],
-                ..Ruling::only(())
+            LeaseOutcome {
+                changes: vec![LeaseChange::Put(lease)],
+                ..LeaseOutcome::only(())
             }
         })
         .await
@@ -89,7 +89,7 @@ fn noted(store: &Store) -> Vec<u64> {
 
 fn number(event: &Event) -> Option<u64> {
     match &event.what {
-        Happening::Seen { facts } => facts.serial.as_ref()?.parse().ok(),
+        EventKind::Seen { facts } => facts.serial.as_ref()?.parse().ok(),
         _ => None,
     }
 }
@@ -97,7 +97,7 @@ fn number(event: &Event) -> Option<u64> {
 /// All leases in force.
 async fn leases(store: &Store) -> Leases {
     store
-        .lease(|leases, _| Ruling::only(leases.clone()))
+        .lease(|leases, _| LeaseOutcome::only(leases.clone()))
         .await
         .expect("leases")
 }

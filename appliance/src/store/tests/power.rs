@@ -6,7 +6,7 @@
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::kill::{Told, start};
+use super::kill::{AckedLease, start};
 use super::*;
 use crate::testing::cuts;
 use crate::testing::cuts::Mounted;
@@ -29,8 +29,8 @@ async fn nothing_acknowledged_is_lost_by_a_power_cut() {
         let (mut child, mut told) = start(&state, first);
         for told in told.by_ref().take(patience) {
             match told {
-                Told::Event(n) => _ = events.insert(n),
-                Told::Lease(n) => _ = addresses.insert(address(n)),
+                AckedLease::Event(n) => _ = events.insert(n),
+                AckedLease::Lease(n) => _ = addresses.insert(address(n)),
             }
         }
         let pid = Pid::from_raw(i32::try_from(child.id()).expect("a process id"));

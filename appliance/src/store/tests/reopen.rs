@@ -1,8 +1,8 @@
 //! What was acknowledged is there after closing and opening, and no other process may open the store meanwhile.
 
-use netboot::api::types::Live;
-use netboot::base::refusal::{Code, Refusal};
-use netboot::machine::event::Verdict;
+use netboot::api::types::EventLine;
+use netboot::base::refusal::{Refusal, RefusalCode};
+use netboot::machine::event::Decided;
 
 use super::*;
 
@@ -12,16 +12,16 @@ async fn reopening_sees_everything_acknowledged() {
     filled(dir.path(), 300).await;
     let store = open(dir.path());
     assert_eq!(noted(&store), (0..300).collect::<Vec<_>>());
-    assert_eq!(store.world().seq, 300);
-    assert_eq!(store.world().machines.len(), 20);
-    let serial = store.world().machines[&mac(7)].facts.serial.clone();
+    assert_eq!(store.state().seq, 300);
+    assert_eq!(store.state().machines.len(), 20);
+    let serial = store.state().machines[&mac(7)].facts.serial.clone();
     assert_eq!(serial.as_deref(), Some("287"));
     let leases = leases(&store).await;
     assert_eq!(leases.by_address().len(), 256);
     assert_eq!(leases.by_address()[&address(3)], numbered_lease(259));
     assert_eq!(aside(dir.path()), Vec::<PathBuf>::new());
     note(&store, 300).await.expect("goes on");
-    assert_eq!(store.world().seq, 301);
+    assert_eq!(store.state().seq, 301);
     store.close().await;
 }
 
@@ -62,17 +62,17 @@ async fn a_refusal_is_written_down_and_given() {
         .decide(|_, now| {
             let facts = Facts::default();
             assert!(now.millis() > 0, "the clock is asked");
-            Verdict::<()> {
-                answer: Err(Refusal::new(Code::TicketUsed, "it is taken")),
-                drafts: vec![Draft::of(mac(1), Happening::Seen { facts })],
+            Decided::<()> {
+                answer: Err(Refusal::new(RefusalCode::TicketUsed, "it is taken")),
+                events: vec![NewEvent::of(mac(1), EventKind::Seen { facts })],
             }
         })
         .await
         .expect_err("refused");
-    assert_eq!(refused.code, Code::TicketUsed);
-    assert_eq!(store.world().seq, 1);
+    assert_eq!(refused.code, RefusalCode::TicketUsed);
+    assert_eq!(store.state().seq, 1);
     match live.try_recv() {
-        Ok(Live::Event { event }) => assert_eq!(event.seq, 1),
+        Ok(EventLine::Event { event }) => assert_eq!(event.seq, 1),
         other => panic!("an event is told of: {other:?}"),
     }
     store.close().await;
@@ -86,9 +86,9 @@ async fn a_question_writes_nothing() {
     let journal = dir.path().join("store/journal.jsonl");
     let before = std::fs::read(&journal).expect("reads");
     let decided = store
-        .decide(|world, _| Verdict {
-            answer: Ok(world.machines.len()),
-            drafts: Vec::new(),
+        .decide(|state, _| Decided {
+            answer: Ok(state.machines.len()),
+            events: Vec::new(),
         })
         .await
         .expect("is answered");
@@ -108,7 +108,7 @@ async fn a_decision_that_panics_leaves_no_trace() {
         .decide::<(), _>(|_, _| panic!("a mistake in a decision"))
         .await
         .expect_err("has no answer");
-    assert_eq!(failed.code, Code::Internal);
+    assert_eq!(failed.code, RefusalCode::Internal);
     let failed = store
         .lease::<(), _>(|leases, _| {
             *leases = Leases::default();
@@ -116,7 +116,7 @@ async fn a_decision_that_panics_leaves_no_trace() {
         })
         .await
         .expect_err("has no answer");
-    assert_eq!(failed.code, Code::Internal);
+    assert_eq!(failed.code, RefusalCode::Internal);
     note(&store, 1).await.expect("the store lives");
     assert_eq!(noted(&store), [0, 1]);
     assert_eq!(leases(&store).await.by_address().len(), 1);
@@ -138,7 +138,7 @@ async fn only_one_may_open_it() {
     );
     store.close().await;
     let closed = note(&store, 1).await.expect_err("closed");
-    assert_eq!(closed.code, Code::StoreUnavailable);
+    assert_eq!(closed.code, RefusalCode::StoreUnavailable);
     open(dir.path()).close().await;
 }
 
@@ -188,7 +188,7 @@ async fn a_hundred_thousand_events_open_in_reasonable_time() {
     let begun = Instant::now();
     let store = open(dir.path());
     eprintln!("and opened, verified, in {:?}", begun.elapsed());
-    assert_eq!(store.world().seq, 100_000);
+    assert_eq!(store.state().seq, 100_000);
     store.close().await;
     std::fs::remove_dir_all(dir.path().join("store/index")).expect("removes");
     let begun = Instant::now();

@@ -1,10 +1,10 @@
 //! Installers that are published while a machine is in the middle of its boot, by HTTP and TFTP.
 
-use netboot::api::agent::Asker;
+use netboot::api::agent::RequesterIdentity;
 use netboot::api::types::InstallerRequest;
 use netboot::base::release::FlakeSource;
 use netboot::base::token::Digest;
-use netboot::publish::installer::{Part, Parts};
+use netboot::publish::installer::{ImageFile, InstallerManifest};
 use sha2::{Digest as _, Sha256};
 
 use super::*;
@@ -16,7 +16,7 @@ async fn publish(components: &Components, arch: &str, number: u32) {
     let mut parts = Vec::new();
     for what in ["kernel", "initrd"] {
         let octets = format!("{what} {number}");
-        let part = Part {
+        let part = ImageFile {
             sha256: Digest::new(Sha256::digest(&octets).into()),
             size: octets.len() as u64,
         };
@@ -35,7 +35,7 @@ async fn publish(components: &Components, arch: &str, number: u32) {
     let request = InstallerRequest {
         path: path.parse().expect("a store path"),
         source: FlakeSource::default(),
-        parts: Some(Parts {
+        parts: Some(InstallerManifest {
             arch: arch.to_owned(),
             cmdline: format!("init={number}"),
             kernel,
@@ -65,7 +65,7 @@ enum Loader {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_of_a_boot_is_of_one_build_whatever_is_published_meanwhile() {
-    let mut house = House::with(&boot(""), &[ARM]);
+    let mut house = TestConfig::with(&boot(""), &[ARM]);
     house.checked.config.config.images.clear();
     let bound = house.bind().await;
     let (components, stop) = (bound.components().clone(), CancellationToken::new());
@@ -136,7 +136,7 @@ async fn all_of_a_boot_is_of_one_build_whatever_is_published_meanwhile() {
 /// Its files have names of their own: what is published between the first and the last of them is for its next boot.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_raspberry_pi_boots_the_installer_that_it_began_with() {
-    let mut house = House::with(&boot(""), &[ARM]);
+    let mut house = TestConfig::with(&boot(""), &[ARM]);
     house.checked.config.config.images.clear();
     let Served {
         components,
@@ -155,7 +155,7 @@ async fn a_raspberry_pi_boots_the_installer_that_it_began_with() {
     components
         .boot
         .decisions
-        .observe(mac(PI), &request.facts, Asker::Itself)
+        .observe(mac(PI), &request.facts, RequesterIdentity::Verified)
         .await
         .expect("is seen");
     enroll_as(&components, mac(PI), "arm", "pi1").await;

@@ -4,23 +4,23 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use netboot::tftp::sender::End;
+use netboot::tftp::sender::TransferEnd;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::*;
-use crate::testing::{BREAK_OFF, Client, LIMIT, fetch, read, request, said};
-use crate::{Content, OpenFile, TransferStats};
+use crate::testing::{BREAK_OFF, LIMIT, TestClient, fetch, read, request, said};
+use crate::{FileContent, OpenFile, TransferStats};
 
 /// Files for everybody, and how the transfers ended.
 #[derive(Default)]
-struct Files {
-    files: BTreeMap<&'static str, Content>,
-    ended: watch::Sender<Vec<(Result<End, io::ErrorKind>, u64)>>,
+struct TestFiles {
+    files: BTreeMap<&'static str, FileContent>,
+    ended: watch::Sender<Vec<(Result<TransferEnd, io::ErrorKind>, u64)>>,
 }
 
-impl FileProvider for Arc<Files> {
+impl FileProvider for Arc<TestFiles> {
     type Context = ();
 
     fn open(&self, _client: SocketAddrV4, name: &[u8]) -> Result<OpenFile<()>, String> {
@@ -45,28 +45,28 @@ impl FileProvider for Arc<Files> {
     }
 }
 
-struct Served {
+struct TestServer {
     at: SocketAddr,
-    provider: Arc<Files>,
+    provider: Arc<TestFiles>,
     stop: CancellationToken,
     serving: JoinHandle<io::Result<()>>,
 }
 
-impl Served {
+impl TestServer {
     async fn open() -> Self {
         Self::with(BTreeMap::new(), "127.0.0.1:0").await
     }
 
     /// `long` has 3000 bytes, `short` has 5.
-    async fn with(mut files: BTreeMap<&'static str, Content>, at: &str) -> Self {
-        files.insert("long", Content::Memory(Bytes::from(bytes(3000))));
-        files.insert("short", Content::Memory(Bytes::from_static(b"short")));
-        let provider = Arc::new(Files {
+    async fn with(mut files: BTreeMap<&'static str, FileContent>, at: &str) -> Self {
+        files.insert("long", FileContent::Memory(Bytes::from(bytes(3000))));
+        files.insert("short", FileContent::Memory(Bytes::from_static(b"short")));
+        let provider = Arc::new(TestFiles {
             files,
-            ..Files::default()
+            ..TestFiles::default()
         });
         let socket = std::net::UdpSocket::bind(at).expect("binds");
-        let server = Server::new(socket, provider.clone()).expect("starts");
+        let server = TftpServer::new(socket, provider.clone()).expect("starts");
         let at = server.address().into();
         let stop = CancellationToken::new();
         let serving = tokio::spawn(server.run(stop.clone()));
@@ -78,8 +78,8 @@ impl Served {
         }
     }
 
-    async fn client(&self) -> Client {
-        Client::of(self.at).await
+    async fn client(&self) -> TestClient {
+        TestClient::of(self.at).await
     }
 
     /// How many ended, and the last of them.
@@ -119,7 +119,7 @@ fn bytes(n: usize) -> Vec<u8> {
 
 #[tokio::test]
 async fn after_the_error_of_a_client_nothing_more_is_sent() {
-    let served = Served::open().await;
+    let served = TestServer::open().await;
     let client = served.client().await;
     client.ask(&read("long", &[("tsize", "0")])).await;
     let (packet, from) = client.hear().await;
@@ -138,7 +138,7 @@ async fn after_the_error_of_a_client_nothing_more_is_sent() {
 /// The error and the new request reach two sockets; the order they are read in is a race.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_request_from_the_same_port_is_answered_at_once() {
-    let served = Served::open().await;
+    let served = TestServer::open().await;
     let client = served.client().await;
     let probe = read("long", &[("tsize", "0")]);
     for round in 1..=200 {
@@ -158,7 +158,7 @@ async fn a_new_request_from_the_same_port_is_answered_at_once() {
 
 #[tokio::test]
 async fn a_client_that_vanished_is_asked_with_growing_pauses() {
-    let served = Served::open().await;
+    let served = TestServer::open().await;
     let client = served.client().await;
     client.ask(&read("long", &[])).await;
     let mut at = Vec::new();
@@ -174,7 +174,7 @@ async fn a_client_that_vanished_is_asked_with_growing_pauses() {
 
 #[tokio::test]
 async fn three_acknowledgements_of_a_block_send_the_next_once() {
-    let served = Served::open().await;
+    let served = TestServer::open().await;
     let client = served.client().await;
     client.ask(&read("long", &[])).await;
     let (_, from) = client.hear().await;
@@ -189,7 +189,7 @@ async fn three_acknowledgements_of_a_block_send_the_next_once() {
 
 #[tokio::test]
 async fn an_acknowledgement_of_somebody_else_is_told_so_and_disturbs_nothing() {
-    let served = Served::open().await;
+    let served = TestServer::open().await;
     let (client, other) = (served.client().await, served.client().await);
     client.ask(&read("long", &[])).await;
     let (_, from) = client.hear().await;
@@ -205,8 +205,8 @@ async fn an_acknowledgement_of_somebody_else_is_told_so_and_disturbs_nothing() {
 
 #[tokio::test]
 async fn one_acknowledgement_sets_off_one_window_at_most() {
-    let served = Served::with(
-        BTreeMap::from([("kernel", Content::Memory(Bytes::from(bytes(1 << 20))))]),
+    let served = TestServer::with(
+        BTreeMap::from([("kernel", FileContent::Memory(Bytes::from(bytes(1 << 20))))]),
         "127.0.0.1:0",
     )
     .await;
@@ -241,7 +241,7 @@ async fn one_acknowledgement_sets_off_one_window_at_most() {
 
 #[tokio::test]
 async fn odd_requests_of_firmware_are_served() {
-    let served = Served::open().await;
+    let served = TestServer::open().await;
     let padded = |to: usize| {
         let mut packet = read("short", &[]);
         packet.resize(to, 0);
@@ -291,7 +291,7 @@ async fn odd_requests_of_firmware_are_served() {
 
 #[tokio::test]
 async fn what_cannot_be_is_refused_with_words() {
-    let served = Served::open().await;
+    let served = TestServer::open().await;
     for (name, packet, want) in [
         (
             "no mode",
@@ -379,7 +379,7 @@ async fn what_cannot_be_is_refused_with_words() {
 
 #[tokio::test]
 async fn a_request_that_comes_again_gets_the_same_transfer() {
-    let served = Served::open().await;
+    let served = TestServer::open().await;
     let client = served.client().await;
     let asked = read("short", &[]);
     client.ask(&asked).await;
@@ -395,7 +395,7 @@ async fn a_request_that_comes_again_gets_the_same_transfer() {
 
 #[tokio::test]
 async fn a_client_that_wants_something_else_from_the_same_port_gets_it() {
-    let served = Served::open().await;
+    let served = TestServer::open().await;
     let client = served.client().await;
     assert_eq!(
         client.begin(&read("long", &[("blksize", "1024")])).await,
@@ -409,7 +409,7 @@ async fn a_client_that_wants_something_else_from_the_same_port_gets_it() {
 
 #[tokio::test]
 async fn one_machine_cannot_take_all_places() {
-    let served = Served::open().await;
+    let served = TestServer::open().await;
     let asked = read("short", &[]);
     let mut clients = Vec::new();
     for n in 0..8 {
@@ -440,7 +440,7 @@ async fn one_machine_cannot_take_all_places() {
 
 #[tokio::test]
 async fn the_answer_comes_from_the_address_that_was_asked() {
-    let served = Served::with(BTreeMap::new(), "127.0.0.2:0").await;
+    let served = TestServer::with(BTreeMap::new(), "127.0.0.2:0").await;
     let client = served.client().await;
     client.ask(&read("short", &[])).await;
     let (_, from) = client.hear().await;
@@ -452,7 +452,7 @@ async fn the_answer_comes_from_the_address_that_was_asked() {
 /// RFC 1123 §4.2.3.4: a request that was sent by broadcast gets no answer.
 #[tokio::test]
 async fn a_broadcast_request_is_not_heard() {
-    let served = Served::open().await;
+    let served = TestServer::open().await;
     let client = UdpSocket::bind("127.0.0.1:0").await.expect("binds");
     client.set_broadcast(true).expect("may broadcast");
     let port = served.at.port();
@@ -484,10 +484,10 @@ async fn two_clients_get_more_than_32_mib_in_small_blocks_from_memory_and_disk()
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("initrd");
     std::fs::write(&path, &want).expect("writes");
-    let served = Served::with(
+    let served = TestServer::with(
         BTreeMap::from([
-            ("memory", Content::Memory(Bytes::from(want.clone()))),
-            ("disk", Content::on_disk(&path).expect("opens")),
+            ("memory", FileContent::Memory(Bytes::from(want.clone()))),
+            ("disk", FileContent::on_disk(&path).expect("opens")),
         ]),
         "127.0.0.1:0",
     )
@@ -509,9 +509,9 @@ async fn a_file_that_shrinks_on_the_way_is_an_error_for_the_client() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("initrd");
     std::fs::write(&path, bytes(1 << 20)).expect("writes");
-    let initrd = Content::on_disk(&path).expect("opens");
+    let initrd = FileContent::on_disk(&path).expect("opens");
     std::fs::write(&path, "cut").expect("writes");
-    let served = Served::with(BTreeMap::from([("initrd", initrd)]), "127.0.0.1:0").await;
+    let served = TestServer::with(BTreeMap::from([("initrd", initrd)]), "127.0.0.1:0").await;
     let client = served.client().await;
     let answer = client.answer(&read("initrd", &[])).await;
     assert_eq!(answer, "ERROR 0: the file cannot be read any more");

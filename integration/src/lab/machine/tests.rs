@@ -4,15 +4,15 @@ use super::*;
 
 #[test]
 fn the_network_comes_before_the_disk() {
-    let disk = |serial: &str| Disk {
+    let disk = |serial: &str| VirtualDisk {
         file: "/tmp/a,b".into(),
         serial: serial.to_owned(),
         bus: bus::Bus::Virtio,
         read_only: false,
         faults: None,
     };
-    let mut build = Build {
-        firmware: Firmware::Bios,
+    let mut build = MachineSpec {
+        firmware: VmFirmware::Bios,
         mac: "52:54:00:12:34:56".to_owned(),
         uuid: "u".to_owned(),
         serial: "s".to_owned(),
@@ -20,7 +20,7 @@ fn the_network_comes_before_the_disk() {
         disks: vec![disk("root"), disk("data")],
         disks_reversed: false,
         taken_out: None,
-        first: First::Network,
+        first: FirstBoot::Network,
         card: Card::Virtio,
         stray_card: false,
         tpm: false,
@@ -48,7 +48,7 @@ fn the_network_comes_before_the_disk() {
         "it boots from the same disk: {args}"
     );
     assert!(args.contains("serial=data,addr=0x4"), "{args}");
-    build.firmware = Firmware::Uefi;
+    build.firmware = VmFirmware::Uefi;
     let args = arguments(&build, "tap0", None, Path::new("/tmp/c"))
         .unwrap()
         .join(" ");

@@ -6,15 +6,15 @@ use netboot::api::types::{
     ClaimAnswer, ClaimRequest, DiskSecrets, PlanRequest, SealedAnswer, UnlockRequest, UnlockSecrets,
 };
 use netboot::disk::hardware::Disk;
-use netboot::install::plan::{Fate, SeenDisk};
+use netboot::install::plan::{DiskAction, SeenDisk};
 use netboot::profile::Role;
 use serde::Serialize;
 
-use super::{Fake, secrets};
-use crate::outside::Call;
+use super::{FakeMachine, secrets};
+use crate::access::NodeCall;
 
-impl Fake {
-    pub(super) fn usual(&mut self, call: &Call<'_>) -> String {
+impl FakeMachine {
+    pub(super) fn usual(&mut self, call: &NodeCall<'_>) -> String {
         match call.path {
             "/node/v1/claim" => {
                 let request: ClaimRequest = serde_json::from_str(&call.body).expect("a claim");
@@ -30,10 +30,10 @@ impl Fake {
                 let request: PlanRequest = serde_json::from_str(&call.body).expect("a request");
                 let chosen = |disk: &Disk| self.plan.disks.iter().any(|one| one.disk.is(disk));
                 let seen = request.hardware.disks.into_iter().map(|disk| SeenDisk {
-                    fate: if chosen(&disk) {
-                        Fate::Written
+                    action: if chosen(&disk) {
+                        DiskAction::Written
                     } else {
-                        Fate::Left
+                        DiskAction::Left
                     },
                     disk,
                     why: String::new(),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use super::Fake;
+use super::FakeMachine;
 use crate::disk_facts::SYSFS_SECTOR;
 
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +36,7 @@ impl DiskSpec {
     }
 }
 
-impl Fake {
+impl FakeMachine {
     pub(crate) fn add_disk(&mut self, disk: &DiskSpec) {
         let DiskSpec { name, .. } = *disk;
         let folder = format!("sys/devices/{}/block/{name}", disk.bus);

@@ -16,15 +16,16 @@ use netboot::install::plan::Plan;
 use netboot::install::report::Report;
 use netboot_pin::ForeignKey;
 
-use crate::outside::{
-    Answer, Call, Command, Look, NoAnswer, Output, Outside, Probe, Roots, Running,
+use crate::access::{
+    CallFailed, CommandOutput, HostCommand, NodeAnswer, NodeCall, ReadAccess, ReadCommand, Roots,
+    RunningCommand, WriteAccess,
 };
 
 pub(crate) use machine::DiskSpec;
 pub(crate) use samples::{TOPLEVEL, identity, plan, plan_for, plan_on, secrets};
 
 /// What the appliance, or `nix-env`, does once in place of the usual.
-pub(crate) enum Say {
+pub(crate) enum FakeAnswer {
     Away,
     Foreign,
     Status(u16),
@@ -33,14 +34,14 @@ pub(crate) enum Say {
 }
 
 /// Something that happens to the machine meanwhile.
-type Change = fn(&mut Fake);
+type MachineChange = fn(&mut FakeMachine);
 
-pub(crate) struct Fake {
+pub(crate) struct FakeMachine {
     dir: tempfile::TempDir,
     clock: Duration,
     minor: u32,
     signatures: BTreeMap<String, String>,
-    instead: BTreeMap<String, VecDeque<Say>>,
+    instead: BTreeMap<String, VecDeque<FakeAnswer>>,
     recipient: Option<String>,
     calls: Vec<(String, Option<String>, String)>,
     pub plan: Plan,
@@ -62,10 +63,10 @@ pub(crate) struct Fake {
     /// What tries of `nix-env` say before they fail.
     pub nix_fails: VecDeque<Vec<String>>,
     /// Changes that happen once that time has passed.
-    due: Vec<(Duration, Change)>,
-    on_call: Option<(&'static str, Change)>,
+    due: Vec<(Duration, MachineChange)>,
+    on_call: Option<(&'static str, MachineChange)>,
     /// What disko's script does; the line that it fails with.
-    pub script: fn(&mut Fake) -> Result<(), &'static str>,
+    pub script: fn(&mut FakeMachine) -> Result<(), &'static str>,
     /// What programs read that must not be in `log`.
     pub secret_inputs: Vec<String>,
     /// What `cryptsetup luksDump` prints of a device.
@@ -76,7 +77,7 @@ pub(crate) struct Fake {
     pub lacking: Option<&'static str>,
 }
 
-impl Fake {
+impl FakeMachine {
     pub(crate) fn new(firmware: Firmware) -> Self {
         let fake = Self {
             dir: tempfile::tempdir().expect("tempdir"),
@@ -177,7 +178,7 @@ impl Fake {
         self.signatures.insert(node.to_owned(), list.to_string());
     }
 
-    pub(crate) fn answer(&mut self, path: &str, say: Say) {
+    pub(crate) fn answer(&mut self, path: &str, say: FakeAnswer) {
         self.instead
             .entry(path.to_owned())
             .or_default()
@@ -185,12 +186,12 @@ impl Fake {
     }
 
     /// A change that happens while the agent sleeps, `seconds` after it began.
-    pub(crate) fn at(&mut self, seconds: u64, change: Change) {
+    pub(crate) fn at(&mut self, seconds: u64, change: MachineChange) {
         self.due.push((Duration::from_secs(seconds), change));
     }
 
     /// What happens once this was called: a path of the appliance, or a command line.
-    pub(crate) fn on_call(&mut self, what: &'static str, change: Change) {
+    pub(crate) fn on_call(&mut self, what: &'static str, change: MachineChange) {
         self.on_call = Some((what, change));
     }
 
@@ -202,7 +203,7 @@ impl Fake {
 
     pub(crate) fn away(&mut self, path: &str, times: usize) {
         for _ in 0..times {
-            self.answer(path, Say::Away);
+            self.answer(path, FakeAnswer::Away);
         }
     }
 
@@ -239,8 +240,8 @@ impl Fake {
     }
 }
 
-impl Outside for Fake {
-    fn start(&mut self, command: &Command) -> io::Result<Box<dyn Running>> {
+impl WriteAccess for FakeMachine {
+    fn start(&mut self, command: &HostCommand) -> io::Result<Box<dyn RunningCommand>> {
         let failing = self.fail_at == Some(self.log.len());
         let typed = self.without_base(&command.to_string());
         let secret = ["cryptsetup", "systemd-cryptenroll"].contains(&command.program.as_str());
@@ -253,9 +254,9 @@ impl Outside for Fake {
             None => String::new(),
         };
         self.log.push(typed + stdin.trim_end());
-        let broken = |lines: Vec<String>| Said {
+        let broken = |lines: Vec<String>| AgentLog {
             lines: lines.into(),
-            output: Output {
+            output: CommandOutput {
                 status: Some(1),
                 stdout: String::new(),
             },
@@ -276,7 +277,7 @@ impl Outside for Fake {
         let output = self.effect(command);
         let line = self.log.last().cloned().unwrap_or_default();
         self.called(&line);
-        Ok(Box::new(Said {
+        Ok(Box::new(AgentLog {
             lines: VecDeque::new(),
             output,
         }))
@@ -301,12 +302,12 @@ impl Outside for Fake {
     }
 }
 
-impl Look for Fake {
-    fn look(&mut self, probe: &Probe) -> io::Result<Box<dyn Running>> {
+impl ReadAccess for FakeMachine {
+    fn look(&mut self, probe: &ReadCommand) -> io::Result<Box<dyn RunningCommand>> {
         self.start(probe.command())
     }
 
-    fn post(&mut self, call: &Call<'_>) -> Result<Answer, NoAnswer> {
+    fn post(&mut self, call: &NodeCall<'_>) -> Result<NodeAnswer, CallFailed> {
         self.clock += Duration::from_millis(10);
         if call.path == "/node/v1/report" {
             self.marks.push(self.log.len());
@@ -316,25 +317,25 @@ impl Look for Fake {
             call.bearer.map(str::to_owned),
             call.body.clone(),
         ));
-        let yes = |body: String| Answer {
+        let yes = |body: String| NodeAnswer {
             status: 200,
             body: body.into_bytes(),
         };
         let said = self.instead.get_mut(call.path);
         let answer = match said.and_then(VecDeque::pop_front) {
             None => Ok(yes(self.usual(call))),
-            Some(Say::Body(body)) => Ok(yes(body)),
-            Some(Say::Status(status)) => Ok(Answer {
+            Some(FakeAnswer::Body(body)) => Ok(yes(body)),
+            Some(FakeAnswer::Status(status)) => Ok(NodeAnswer {
                 status,
                 body: Vec::new(),
             }),
-            Some(Say::Refusal(status, error)) => {
+            Some(FakeAnswer::Refusal(status, error)) => {
                 let body =
                     serde_json::to_vec(&netboot::api::types::ErrorBody { error }).expect("writes");
-                Ok(Answer { status, body })
+                Ok(NodeAnswer { status, body })
             }
-            Some(Say::Away) => Err(NoAnswer::Away("connection refused".to_owned())),
-            Some(Say::Foreign) => Err(ForeignKey {
+            Some(FakeAnswer::Away) => Err(CallFailed::Away("connection refused".to_owned())),
+            Some(FakeAnswer::Foreign) => Err(ForeignKey {
                 what: "its key is another".to_owned(),
             }
             .into()),
@@ -360,17 +361,17 @@ impl Look for Fake {
     }
 }
 
-struct Said {
+struct AgentLog {
     lines: VecDeque<String>,
-    output: Output,
+    output: CommandOutput,
 }
 
-impl Running for Said {
+impl RunningCommand for AgentLog {
     fn line(&mut self) -> Option<String> {
         self.lines.pop_front()
     }
 
-    fn end(self: Box<Self>) -> io::Result<Output> {
+    fn end(self: Box<Self>) -> io::Result<CommandOutput> {
         Ok(self.output)
     }
 }

@@ -4,14 +4,14 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use super::{Fake, TOPLEVEL};
+use super::{FakeMachine, TOPLEVEL};
+use crate::access::{CommandOutput, HostCommand};
 use crate::disk_facts::SYSFS_SECTOR;
 use crate::inventory::names;
-use crate::outside::{Command, Output};
 
-impl Fake {
+impl FakeMachine {
     /// What a program changes in this world.
-    pub(super) fn effect(&mut self, command: &Command) -> Output {
+    pub(super) fn effect(&mut self, command: &HostCommand) -> CommandOutput {
         let arg = |n: usize| {
             command
                 .args
@@ -26,7 +26,7 @@ impl Fake {
                 .file_name()
                 .map_or(String::new(), |n| n.to_string_lossy().into_owned())
         };
-        let mut output = Output {
+        let mut output = CommandOutput {
             status: Some(0),
             stdout: String::new(),
         };
@@ -125,7 +125,7 @@ impl Fake {
     }
 
     /// Arrays and volumes come and go with their names below `/dev`.
-    fn stacked(&self, command: &Command) {
+    fn stacked(&self, command: &HostCommand) {
         let args: Vec<&str> = command.args.iter().map(String::as_str).collect();
         let node = |path: &str| {
             let file = Path::new(path).file_name().expect("a device");

@@ -4,8 +4,8 @@ use netboot::api::types::{InstallSecrets, K3sSecrets, NodeIdentity};
 use netboot::base::arch::CpuArch;
 use netboot::base::release::Release;
 use netboot::base::timestamp::Timestamp;
-use netboot::disk::hardware::{Disk, DiskBus, Firmware, Hardware, Holding, SignatureKind};
-use netboot::install::plan::{Cache, Order, Plan};
+use netboot::disk::hardware::{Disk, DiskBus, Firmware, Hardware, Signature, SignatureKind};
+use netboot::install::plan::{Plan, PlanOrder, Substituter};
 use netboot::profile::{Profiles, Role};
 use netboot_pin::Pin;
 
@@ -43,7 +43,7 @@ pub(crate) fn plan_on(firmware: Firmware, layout: &str, disks: &[DiskSpec], tpm2
         read_only: false,
         boot_medium: false,
         by_id: Vec::new(),
-        holds: vec![Holding {
+        holds: vec![Signature {
             node: format!("{}1", spec.name),
             size: 2 << 20,
             kind: SignatureKind::Ext4,
@@ -89,11 +89,11 @@ pub(crate) fn plan_on(firmware: Firmware, layout: &str, disks: &[DiskSpec], tpm2
         label: String::new(),
         script: Some(SCRIPT.parse().expect("a store path")),
     };
-    let order = Order {
+    let order = PlanOrder {
         host_name: &"node1".parse().expect("a name"),
         profile: &profile,
         release: &release,
-        cache: &Cache {
+        cache: &Substituter {
             url: "http://10.77.0.1:8080/cache".to_owned(),
             public_key: "appliance-1:a2V5".to_owned(),
         },

@@ -1,22 +1,22 @@
 //! The machine waits for an operator to confirm, and writes to no disk before.
 
 use netboot::api::types::PlanRequest;
-use netboot::base::refusal::{Code, Refusal};
+use netboot::base::refusal::{Refusal, RefusalCode};
 use netboot::disk::hardware::Firmware;
 
 use super::{doings, run};
-use crate::fake::{DiskSpec, Fake, Say};
+use crate::fake::{DiskSpec, FakeAnswer, FakeMachine};
 
-fn first(what: &str) -> Say {
-    let refusal = Refusal::new(Code::ConfirmFirst, "node1 waits")
+fn first(what: &str) -> FakeAnswer {
+    let refusal = Refusal::new(RefusalCode::ConfirmFirst, "node1 waits")
         .fact(format!("on disk vda: {what}"))
         .tip("to have it wiped: pxe-admin confirm node1");
-    Say::Refusal(409, refusal)
+    FakeAnswer::Refusal(409, refusal)
 }
 
 #[test]
 fn it_asks_until_it_may_and_shows_each_question_once() {
-    let mut fake = Fake::machine(Firmware::Uefi);
+    let mut fake = FakeMachine::machine(Firmware::Uefi);
     for what in ["photos", "photos", "thesis"] {
         fake.answer("/node/v1/plan", first(what));
     }
@@ -30,10 +30,10 @@ fn it_asks_until_it_may_and_shows_each_question_once() {
 
 #[test]
 fn nothing_is_touched_while_it_waits_and_each_question_has_the_disks_of_that_moment() {
-    let mut fake = Fake::machine(Firmware::Uefi);
+    let mut fake = FakeMachine::machine(Firmware::Uefi);
     fake.answer("/node/v1/plan", first("photos"));
-    let refused = Refusal::new(Code::PlanRefused, "no disk matches");
-    fake.answer("/node/v1/plan", Say::Refusal(422, refused));
+    let refused = Refusal::new(RefusalCode::PlanRefused, "no disk matches");
+    fake.answer("/node/v1/plan", FakeAnswer::Refusal(422, refused));
     fake.at(5, |fake| {
         fake.add_disk(&DiskSpec::virtio("vdc", 1 << 30, "late"));
     });

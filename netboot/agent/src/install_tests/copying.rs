@@ -1,10 +1,10 @@
 //! A copy that breaks off, and one that must not be believed.
 
 use netboot::disk::hardware::Firmware;
-use netboot::install::report::{Outcome, Step};
+use netboot::install::report::{InstallStep, StepOutcome};
 
 use super::{failed, run};
-use crate::fake::Fake;
+use crate::fake::FakeMachine;
 
 #[test]
 fn a_copy_that_breaks_off_is_tried_again_and_a_wrong_signature_is_not() {
@@ -21,25 +21,25 @@ fn a_copy_that_breaks_off_is_tried_again_and_a_wrong_signature_is_not() {
         ]
     };
 
-    let mut fake = Fake::machine(Firmware::Uefi);
+    let mut fake = FakeMachine::machine(Firmware::Uefi);
     fake.nix_fails.extend([cut(), cut()]);
     run(&mut fake).expect("installs");
-    let retries: Vec<Outcome> = fake
+    let retries: Vec<StepOutcome> = fake
         .reports()
         .into_iter()
         .map(|r| r.outcome)
-        .filter(|o| matches!(o, Outcome::Retry { .. }))
+        .filter(|o| matches!(o, StepOutcome::Retry { .. }))
         .collect();
-    let retry = |attempt| Outcome::Retry {
+    let retry = |attempt| StepOutcome::Retry {
         attempt,
         cause: "error: unable to download 'x': Transferred a partial file".to_owned(),
     };
     assert_eq!(retries, [retry(2), retry(3)]);
 
-    let mut fake = Fake::machine(Firmware::Uefi);
+    let mut fake = FakeMachine::machine(Firmware::Uefi);
     fake.nix_fails.extend((0..99).map(|_| cut()));
     let (step, causes) = failed(run(&mut fake));
-    assert_eq!(step, Step::Copy);
+    assert_eq!(step, InstallStep::Copy);
     assert!(
         causes.contains("the cache does not deliver the system") && causes.contains("partial file"),
         "{causes}"
@@ -49,11 +49,11 @@ fn a_copy_that_breaks_off_is_tried_again_and_a_wrong_signature_is_not() {
         5
     );
 
-    let mut fake = Fake::machine(Firmware::Uefi);
+    let mut fake = FakeMachine::machine(Firmware::Uefi);
     let unsigned = "warning: the substitute for '/nix/store/x' is not signed by any of the keys in 'trusted-public-keys'";
     fake.nix_fails.push_back(vec![word(1, unsigned)]);
     let (step, causes) = failed(run(&mut fake));
-    assert_eq!(step, Step::Copy);
+    assert_eq!(step, InstallStep::Copy);
     assert!(causes.contains(unsigned), "{causes}");
     assert_eq!(
         fake.log.iter().filter(|l| l.starts_with("nix-env")).count(),
@@ -79,14 +79,14 @@ fn a_copy_that_makes_headway_is_not_given_up() {
         .map(|line| format!("@nix {line}"))
         .to_vec()
     };
-    let mut fake = Fake::machine(Firmware::Uefi);
+    let mut fake = FakeMachine::machine(Firmware::Uefi);
     fake.nix_fails.extend((0..20).map(|_| lines(3)));
     run(&mut fake).expect("installs");
     let progress: Vec<u64> = fake
         .reports()
         .into_iter()
         .filter_map(|r| match r.outcome {
-            Outcome::Progress { done, total: 100 } => Some(done),
+            StepOutcome::Progress { done, total: 100 } => Some(done),
             _ => None,
         })
         .collect();
@@ -101,10 +101,10 @@ fn a_path_that_is_no_system_is_never_installed() {
         "nixos-version",
         "bin/switch-to-configuration",
     ] {
-        let mut fake = Fake::machine(Firmware::Uefi);
+        let mut fake = FakeMachine::machine(Firmware::Uefi);
         fake.lacking = Some(part);
         let (step, causes) = failed(run(&mut fake));
-        assert_eq!(step, Step::Copy);
+        assert_eq!(step, InstallStep::Copy);
         assert!(causes.contains(&format!("it has no `{part}`")), "{causes}");
     }
 }

@@ -6,14 +6,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use expect_test::{Expect, expect};
 use netboot::disk::hardware::Firmware;
 use netboot::install::plan::{Arg, Device};
-use netboot::install::report::{Outcome, Step};
+use netboot::install::report::{InstallStep, StepOutcome};
 
 use super::{doings, failed, run};
-use crate::fake::{DiskSpec, Fake, plan_for};
+use crate::fake::{DiskSpec, FakeMachine, plan_for};
 
 #[track_caller]
 fn check_commands(firmware: Firmware, want: &Expect) {
-    let mut fake = Fake::machine(firmware);
+    let mut fake = FakeMachine::machine(firmware);
     run(&mut fake).expect("installs");
     let all: Vec<&str> = doings(&fake).into_iter().map(String::as_str).collect();
     want.assert_eq(&(all.join("\n") + "\n"));
@@ -104,7 +104,7 @@ fn a_mirror_is_made_of_both_disks_and_left_stopped() {
         DiskSpec::virtio("vda", 8 << 30, "one"),
         DiskSpec::virtio("nvme0n1", 8 << 30, "two"),
     ];
-    let mut fake = Fake::new(Firmware::Bios);
+    let mut fake = FakeMachine::new(Firmware::Bios);
     for disk in &disks {
         fake.add_disk(disk);
     }
@@ -168,7 +168,7 @@ fn an_install_on_bios_warns_of_nothing() {
         ("zfs", 1),
     ];
     for (layout, count) in layouts {
-        let mut fake = Fake::new(Firmware::Bios);
+        let mut fake = FakeMachine::new(Firmware::Bios);
         for disk in &disks[..count] {
             fake.add_disk(disk);
         }
@@ -182,7 +182,7 @@ fn an_install_on_bios_warns_of_nothing() {
 #[test]
 fn a_pool_is_made_on_its_partition_and_left_exported() {
     let disk = DiskSpec::virtio("vda", 8 << 30, "root");
-    let mut fake = Fake::new(Firmware::Bios);
+    let mut fake = FakeMachine::new(Firmware::Bios);
     fake.add_disk(&disk);
     fake.add_partition("vda", 1, 2048, 4096, "old");
     // A pool of an earlier install, which is imported.
@@ -240,14 +240,14 @@ fn what_zfs_is_told_names_no_pool_but_the_plans() {
         ("what is no order of a plan", Arg::Text("destroy".into())),
     ] {
         let disk = DiskSpec::virtio("vda", 8 << 30, "root");
-        let mut fake = Fake::new(Firmware::Bios);
+        let mut fake = FakeMachine::new(Firmware::Bios);
         fake.add_disk(&disk);
         fake.plan = plan_for(Firmware::Bios, "zfs", &[disk]);
         let mut commands = fake.plan.commands.iter_mut();
-        let export = commands.find(|c| c.program == "zpool" && c.step == Step::Unmount);
+        let export = commands.find(|c| c.program == "zpool" && c.step == InstallStep::Unmount);
         export.expect("an export").args.push(arg);
         let (step, causes) = failed(run(&mut fake));
-        assert_eq!(step, Step::Plan, "{name}: {causes}");
+        assert_eq!(step, InstallStep::Plan, "{name}: {causes}");
         assert_eq!(doings(&fake), [""; 0], "{name}");
     }
 }
@@ -258,26 +258,26 @@ fn an_array_that_is_there_already_is_not_taken_for_ours() {
         "one" => DiskSpec::virtio("vda", 8 << 30, serial),
         serial => DiskSpec::virtio("vdb", 8 << 30, serial),
     });
-    let mut fake = Fake::new(Firmware::Bios);
+    let mut fake = FakeMachine::new(Firmware::Bios);
     disks.iter().for_each(|disk| fake.add_disk(disk));
     fake.plan = plan_for(Firmware::Bios, "mirror", &disks);
     fake.write("dev/md/root", "somebody's");
     let (step, causes) = failed(run(&mut fake));
-    assert_eq!(step, Step::Format);
+    assert_eq!(step, InstallStep::Format);
     assert!(causes.contains("is there already"), "{causes}");
     assert!(!doings(&fake).iter().any(|line| line.contains("mdadm ")));
 }
 
 #[test]
 fn every_step_is_reported_in_order_with_rising_numbers_and_the_session() {
-    let mut fake = Fake::machine(Firmware::Uefi);
+    let mut fake = FakeMachine::machine(Firmware::Uefi);
     run(&mut fake).expect("installs");
     let reports = fake.reports();
-    let want: Vec<(Step, Outcome)> = Step::ALL
+    let want: Vec<(InstallStep, StepOutcome)> = InstallStep::ALL
         .iter()
-        .flat_map(|s| [(*s, Outcome::Started), (*s, Outcome::Done)])
+        .flat_map(|s| [(*s, StepOutcome::Started), (*s, StepOutcome::Done)])
         .collect();
-    let got: Vec<(Step, Outcome)> = reports
+    let got: Vec<(InstallStep, StepOutcome)> = reports
         .iter()
         .map(|r| (r.step, r.outcome.clone()))
         .collect();
@@ -296,7 +296,7 @@ fn every_step_is_reported_in_order_with_rising_numbers_and_the_session() {
 
 #[test]
 fn what_is_secret_is_for_root_alone_and_not_in_any_command_or_on_the_console() {
-    let mut fake = Fake::machine(Firmware::Uefi);
+    let mut fake = FakeMachine::machine(Firmware::Uefi);
     run(&mut fake).expect("installs");
     let root = fake.roots().target;
     let mut stack = vec![root];

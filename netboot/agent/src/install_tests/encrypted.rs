@@ -2,23 +2,23 @@
 
 use netboot::api::types::UnlockToken;
 use netboot::disk::hardware::Firmware;
-use netboot::install::report::{Outcome, Step};
+use netboot::install::report::{InstallStep, StepOutcome};
 
 use super::{doings, failed, orders, run};
-use crate::fake::{DiskSpec, Fake, Say, plan_on};
+use crate::fake::{DiskSpec, FakeAnswer, FakeMachine, plan_on};
 
 const LAYOUT: &str = "layout = \"luks-btrfs\"\nswap = \"1G\"";
 
-fn machine(tpm2: bool) -> Fake {
+fn machine(tpm2: bool) -> FakeMachine {
     let disk = DiskSpec::virtio("vda", 8 << 30, "root");
-    let mut fake = Fake::new(Firmware::Bios);
+    let mut fake = FakeMachine::new(Firmware::Bios);
     fake.add_disk(&disk);
     fake.add_disk(&DiskSpec::virtio("vdb", 9 << 30, "data"));
     fake.plan = plan_on(Firmware::Bios, LAYOUT, &[disk], tpm2);
     fake
 }
 
-fn about_volumes(fake: &Fake) -> Vec<&str> {
+fn about_volumes(fake: &FakeMachine) -> Vec<&str> {
     let lines = doings(fake).into_iter().map(String::as_str);
     let ours = |line: &&str| line.starts_with("cryptsetup") || line.contains("cryptenroll");
     lines.filter(ours).collect()
@@ -77,11 +77,11 @@ fn a_tpm_that_refuses_is_a_warning_on_record() {
     let warnings: Vec<_> = reports
         .iter()
         .filter_map(|report| match &report.outcome {
-            Outcome::Warning { causes } => Some((report.step, causes.join("; "))),
+            StepOutcome::Warning { causes } => Some((report.step, causes.join("; "))),
             _ => None,
         })
         .collect();
-    let [(Step::Format, causes)] = warnings.as_slice() else {
+    let [(InstallStep::Format, causes)] = warnings.as_slice() else {
         panic!("{warnings:?}");
     };
     assert!(
@@ -97,9 +97,9 @@ fn without_a_tpm_none_is_asked_and_without_a_key_nothing_is_formatted() {
     assert!(!fake.log.iter().any(|line| line.contains("cryptenroll")));
 
     let mut fake = machine(false);
-    fake.answer("/node/v1/disk-key", Say::Status(409));
+    fake.answer("/node/v1/disk-key", FakeAnswer::Status(409));
     let (step, causes) = failed(run(&mut fake));
-    assert_eq!(step, Step::Format);
+    assert_eq!(step, InstallStep::Format);
     assert!(causes.contains("there is no disk key"), "{causes}");
     assert_eq!(about_volumes(&fake), [""; 0]);
     assert!(!fake.log.iter().any(|line| line.starts_with("mkfs")));

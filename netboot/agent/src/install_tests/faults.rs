@@ -1,19 +1,19 @@
 //! Programs that fail, an appliance that is away, refuses, or is another.
 
-use netboot::base::refusal::{Code, Refusal};
+use netboot::base::refusal::{Refusal, RefusalCode};
 use netboot::disk::hardware::Firmware;
-use netboot::install::report::{Outcome, Step};
+use netboot::install::report::{InstallStep, StepOutcome};
 
 use super::{doings, failed, looks, run};
-use crate::fake::{Fake, Say};
-use crate::run::Stop;
+use crate::fake::{FakeAnswer, FakeMachine};
+use crate::run::AttemptEnd;
 
 #[test]
 fn a_command_that_fails_ends_the_install_there_and_says_which() {
-    let mut clean = Fake::machine(Firmware::Uefi);
+    let mut clean = FakeMachine::machine(Firmware::Uefi);
     run(&mut clean).expect("installs");
     for (place, command) in clean.log.iter().enumerate() {
-        let mut fake = Fake::machine(Firmware::Uefi);
+        let mut fake = FakeMachine::machine(Firmware::Uefi);
         fake.fail_at = Some(place);
         let done = run(&mut fake);
         let first = command
@@ -34,7 +34,7 @@ fn a_command_that_fails_ends_the_install_there_and_says_which() {
         let last = fake.reports().pop().expect("a report");
         assert_eq!(last.step, step, "`{command}`");
         assert!(
-            matches!(last.outcome, Outcome::Failed { .. }),
+            matches!(last.outcome, StepOutcome::Failed { .. }),
             "`{command}`: {last:?}"
         );
         assert!(
@@ -48,7 +48,7 @@ fn a_command_that_fails_ends_the_install_there_and_says_which() {
 
 #[test]
 fn an_appliance_that_is_away_is_waited_for_at_every_call() {
-    let mut fake = Fake::machine(Firmware::Uefi);
+    let mut fake = FakeMachine::machine(Firmware::Uefi);
     for path in [
         "claim",
         "plan",
@@ -59,8 +59,8 @@ fn an_appliance_that_is_away_is_waited_for_at_every_call() {
     ] {
         let path = format!("/node/v1/{path}");
         fake.away(&path, 30);
-        fake.answer(&path, Say::Status(503));
-        fake.answer(&path, Say::Status(429));
+        fake.answer(&path, FakeAnswer::Status(503));
+        fake.answer(&path, FakeAnswer::Status(429));
     }
     run(&mut fake).expect("installs");
     assert_eq!(fake.calls("/node/v1/claim"), 33);
@@ -82,12 +82,15 @@ fn an_appliance_that_is_away_is_waited_for_at_every_call() {
 
 #[test]
 fn a_refused_claim_ends_it_before_anything_was_looked_at() {
-    let mut fake = Fake::machine(Firmware::Uefi);
-    let refusal = Refusal::new(Code::TicketUsed, "this ticket is held by another agent")
-        .tip("power it off and on");
-    fake.answer("/node/v1/claim", Say::Refusal(409, refusal));
+    let mut fake = FakeMachine::machine(Firmware::Uefi);
+    let refusal = Refusal::new(
+        RefusalCode::TicketUsed,
+        "this ticket is held by another agent",
+    )
+    .tip("power it off and on");
+    fake.answer("/node/v1/claim", FakeAnswer::Refusal(409, refusal));
     let (step, causes) = failed(run(&mut fake));
-    assert_eq!(step, Step::Claim);
+    assert_eq!(step, InstallStep::Claim);
     assert_eq!(
         causes,
         "this machine's ticket is not honoured; the appliance refused; \
@@ -99,13 +102,13 @@ fn a_refused_claim_ends_it_before_anything_was_looked_at() {
 #[test]
 fn another_key_ends_it_at_once_wherever_it_shows() {
     for (path, at) in [
-        ("claim", Step::Claim),
-        ("plan", Step::Plan),
-        ("secrets", Step::Configure),
+        ("claim", InstallStep::Claim),
+        ("plan", InstallStep::Plan),
+        ("secrets", InstallStep::Configure),
     ] {
-        let mut fake = Fake::machine(Firmware::Uefi);
+        let mut fake = FakeMachine::machine(Firmware::Uefi);
         let path = format!("/node/v1/{path}");
-        fake.answer(&path, Say::Foreign);
+        fake.answer(&path, FakeAnswer::Foreign);
         let (step, causes) = failed(run(&mut fake));
         assert_eq!(step, at);
         assert!(
@@ -118,20 +121,20 @@ fn another_key_ends_it_at_once_wherever_it_shows() {
 
 #[test]
 fn a_plan_that_is_refused_is_reported_with_facts_and_tips() {
-    let mut fake = Fake::machine(Firmware::Uefi);
-    let refusal = Refusal::new(Code::PlanRefused, "two disks match")
+    let mut fake = FakeMachine::machine(Firmware::Uefi);
+    let refusal = Refusal::new(RefusalCode::PlanRefused, "two disks match")
         .fact("vda: 8 GiB")
         .tip("write `serial`");
-    fake.answer("/node/v1/plan", Say::Refusal(422, refusal));
+    fake.answer("/node/v1/plan", FakeAnswer::Refusal(422, refusal));
     let (step, causes) = failed(run(&mut fake));
-    assert_eq!(step, Step::Plan);
+    assert_eq!(step, InstallStep::Plan);
     assert_eq!(fake.calls("/node/v1/plan"), 1, "these disks are known");
     assert!(
         causes.ends_with("two disks match; vda: 8 GiB; tip: write `serial`"),
         "{causes}"
     );
     assert_eq!(doings(&fake), [""; 0]);
-    let Some(Outcome::Failed { causes }) = fake.reports().pop().map(|r| r.outcome) else {
+    let Some(StepOutcome::Failed { causes }) = fake.reports().pop().map(|r| r.outcome) else {
         panic!("reported");
     };
     assert!(causes.contains(&"tip: write `serial`".to_owned()));
@@ -139,17 +142,20 @@ fn a_plan_that_is_refused_is_reported_with_facts_and_tips() {
 
 #[test]
 fn an_attempt_that_was_superseded_touches_nothing_more_and_reports_nothing_more() {
-    let mut clean = Fake::machine(Firmware::Uefi);
+    let mut clean = FakeMachine::machine(Firmware::Uefi);
     run(&mut clean).expect("installs");
     for skip in 0..20 {
-        let mut fake = Fake::machine(Firmware::Uefi);
+        let mut fake = FakeMachine::machine(Firmware::Uefi);
         for _ in 0..skip {
-            fake.answer("/node/v1/report", Say::Body("{}".to_owned()));
+            fake.answer("/node/v1/report", FakeAnswer::Body("{}".to_owned()));
         }
-        let gone = Refusal::new(Code::InstallSuperseded, "this install attempt is over");
-        fake.answer("/node/v1/report", Say::Refusal(410, gone));
+        let gone = Refusal::new(
+            RefusalCode::InstallSuperseded,
+            "this install attempt is over",
+        );
+        fake.answer("/node/v1/report", FakeAnswer::Refusal(410, gone));
         let stop = run(&mut fake).expect_err("stops");
-        assert!(matches!(stop, Stop::Superseded { .. }), "{stop:?}");
+        assert!(matches!(stop, AttemptEnd::Superseded { .. }), "{stop:?}");
         assert_eq!(fake.calls("/node/v1/report"), skip + 1);
         assert_eq!(fake.log.len(), clean.marks[skip], "report {skip}");
     }
@@ -162,10 +168,10 @@ fn secrets_that_are_not_for_this_machine_are_an_error_that_shows_none_of_them() 
         ("not age", r#"{"sealed":"Y2FuYXJ5"}"#),
         ("not an answer", r#"{"token":"canary"}"#),
     ] {
-        let mut fake = Fake::machine(Firmware::Uefi);
-        fake.answer("/node/v1/secrets", Say::Body(body.to_owned()));
+        let mut fake = FakeMachine::machine(Firmware::Uefi);
+        fake.answer("/node/v1/secrets", FakeAnswer::Body(body.to_owned()));
         let (step, causes) = failed(run(&mut fake));
-        assert_eq!(step, Step::Configure, "{name}");
+        assert_eq!(step, InstallStep::Configure, "{name}");
         assert!(!causes.contains("canary"), "{name}: {causes}");
         assert_eq!(fake.calls("/node/v1/secrets/received"), 0, "{name}");
     }

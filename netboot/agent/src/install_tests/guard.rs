@@ -1,18 +1,18 @@
 //! Only the planned disk is written to, whatever else the machine has.
 
 use netboot::disk::hardware::Firmware;
-use netboot::install::report::Step;
+use netboot::install::report::InstallStep;
 use proptest::prelude::*;
 
 use super::{doings, failed, run};
-use crate::fake::{DiskSpec, Fake, plan_for};
+use crate::fake::{DiskSpec, FakeMachine, plan_for};
 
 #[test]
 fn a_disk_in_use_by_what_spans_another_disk_is_left_alone() {
-    let mut fake = Fake::machine(Firmware::Uefi);
+    let mut fake = FakeMachine::machine(Firmware::Uefi);
     fake.stack("md127", &["vda1", "vdb"], None);
     let (step, causes) = failed(run(&mut fake));
-    assert_eq!(step, Step::TearDown);
+    assert_eq!(step, InstallStep::TearDown);
     assert!(causes.contains("which also lies on `vdb`"), "{causes}");
     assert_eq!(doings(&fake), [""; 0]);
 }
@@ -23,10 +23,10 @@ fn a_disk_that_changes_after_its_wipe_is_not_written_to_again() {
         "wipefs --all --quiet /dev/vda1",
         "wipefs --all --quiet /dev/vda",
     ] {
-        let mut fake = Fake::machine(Firmware::Uefi);
+        let mut fake = FakeMachine::machine(Firmware::Uefi);
         fake.on_call(line, |fake| fake.write("sys/block/vda/serial", "another"));
         let (step, causes) = failed(run(&mut fake));
-        assert_eq!(step, Step::TearDown);
+        assert_eq!(step, InstallStep::TearDown);
         assert!(
             causes.contains("is not the disk of the plan any more"),
             "{causes}"
@@ -64,7 +64,7 @@ proptest! {
 
     #[test]
     fn only_the_one_planned_disk_is_ever_written_to(all in disks(), chosen: prop::sample::Index, renamed: prop::sample::Index) {
-        let mut fake = Fake::new(Firmware::Uefi);
+        let mut fake = FakeMachine::new(Firmware::Uefi);
         for disk in &all {
             fake.add_disk(disk);
             fake.add_partition(disk.name, 1, 2048, 4096, "disk-main-root");

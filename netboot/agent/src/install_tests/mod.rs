@@ -10,13 +10,13 @@ mod late_disks;
 mod preserved;
 mod scripted;
 
-use netboot::install::report::Step;
+use netboot::install::report::InstallStep;
 use netboot_pin::Pin;
 
 use crate::cmdline::Orders;
-use crate::fake::Fake;
+use crate::fake::FakeMachine;
 use crate::install::install;
-use crate::run::Stop;
+use crate::run::AttemptEnd;
 
 fn orders() -> Orders {
     Orders {
@@ -29,7 +29,7 @@ fn orders() -> Orders {
     }
 }
 
-fn run(fake: &mut Fake) -> Result<(), Stop> {
+fn run(fake: &mut FakeMachine) -> Result<(), AttemptEnd> {
     let roots = fake.roots();
     install(fake, &roots, &orders())
 }
@@ -42,14 +42,14 @@ fn looks(line: &str) -> bool {
 }
 
 /// All commands that do more than read.
-fn doings(fake: &Fake) -> Vec<&String> {
+fn doings(fake: &FakeMachine) -> Vec<&String> {
     fake.log.iter().filter(|line| !looks(line)).collect()
 }
 
 #[track_caller]
-fn failed(stop: Result<(), Stop>) -> (Step, String) {
+fn failed(stop: Result<(), AttemptEnd>) -> (InstallStep, String) {
     match stop.expect_err("fails") {
-        Stop::Failed { step, causes } => (step, causes.join("; ")),
-        Stop::Superseded { step, .. } => panic!("superseded in {step}"),
+        AttemptEnd::Failed { step, causes } => (step, causes.join("; ")),
+        AttemptEnd::Superseded { step, .. } => panic!("superseded in {step}"),
     }
 }

@@ -1,10 +1,10 @@
 //! A partition that later installs are to preserve is found by its label only once it is whole.
 
 use netboot::disk::hardware::Firmware;
-use netboot::install::report::Step;
+use netboot::install::report::InstallStep;
 
 use super::{doings, failed, run};
-use crate::fake::{DiskSpec, Fake, plan_for};
+use crate::fake::{DiskSpec, FakeMachine, plan_for};
 use crate::inventory::inventory;
 
 const TABLE: &str = r#"[disk.devices.disk.main.content]
@@ -15,15 +15,15 @@ root = { size = "4G", content = { type = "filesystem", format = "ext4", mountpoi
 files = { size = "100%", label = ".files", preserve = true, content = { type = "btrfs", subvolumes = { "@srv" = { mountpoint = "/srv" } } } }
 "#;
 
-fn machine() -> Fake {
-    let mut fake = Fake::machine(Firmware::Bios);
+fn machine() -> FakeMachine {
+    let mut fake = FakeMachine::machine(Firmware::Bios);
     let disk = DiskSpec::virtio("vda", 8 << 30, "root");
     fake.plan = plan_for(Firmware::Bios, TABLE, &[disk]);
     fake
 }
 
 /// The GPT names on the planned disk.
-fn labels(fake: &mut Fake) -> Vec<String> {
+fn labels(fake: &mut FakeMachine) -> Vec<String> {
     let roots = fake.roots();
     let disks = inventory(fake, &roots).disks;
     let disk = disks.iter().find(|disk| disk.node == "vda");
@@ -73,7 +73,7 @@ fn wherever_it_is_cut_off_before_that_nothing_has_the_label() {
         // Commands that only read, and those that are tried again, may fail.
         let Err(stop) = run(&mut fake) else { continue };
         let (step, causes) = failed(Err(stop));
-        assert!(step <= Step::Format, "{causes}");
+        assert!(step <= InstallStep::Format, "{causes}");
         let line = &whole.log[place];
         assert_eq!(labels(&mut fake)[2], ".files-new", "{line}");
         cut += 1;

@@ -6,11 +6,11 @@ use std::fs;
 use expect_test::expect;
 use netboot::disk::hardware::Firmware;
 use netboot::install::plan::{Arg, Plan, PlannedCommand};
-use netboot::install::report::Step;
+use netboot::install::report::InstallStep;
 
 use super::{doings, failed, run};
 use crate::check::check;
-use crate::fake::{DiskSpec, Fake, plan_for};
+use crate::fake::{DiskSpec, FakeMachine, plan_for};
 
 const TABLE: &str = r#"engine = "disko"
 [disk.devices.disk.main.content]
@@ -22,10 +22,10 @@ pool = { size = "100%", content = { type = "lvm_pv", vg = "pool" } }
 type = "lvm_vg"
 "#;
 
-type Script = fn(&mut Fake) -> Result<(), &'static str>;
+type ScriptBody = fn(&mut FakeMachine) -> Result<(), &'static str>;
 
-fn machine(script: Script) -> Fake {
-    let mut fake = Fake::machine(Firmware::Uefi);
+fn machine(script: ScriptBody) -> FakeMachine {
+    let mut fake = FakeMachine::machine(Firmware::Uefi);
     fake.stack("md9", &["vdb"], None);
     fake.write("sys/block/md9/size", "4096");
     fake.write("dev/md9", "");
@@ -40,7 +40,7 @@ fn machine(script: Script) -> Fake {
 }
 
 /// Lines of mountinfo: where below the target, on which device, what is mounted.
-fn mounts(fake: &Fake, all: &[(&str, &str, &str)]) {
+fn mounts(fake: &FakeMachine, all: &[(&str, &str, &str)]) {
     let base = fake.base().display();
     let lines = all.iter().map(|(at, node, kind)| {
         let number = if node.starts_with("dm-") || node.starts_with("vd") {
@@ -59,7 +59,7 @@ fn mounts(fake: &Fake, all: &[(&str, &str, &str)]) {
 }
 
 /// A volume on the planned disk, mounted.
-fn well(fake: &mut Fake) -> Result<(), &'static str> {
+fn well(fake: &mut FakeMachine) -> Result<(), &'static str> {
     fake.add_partition("vda", 1, 2048, 4096, "disk-main-ESP");
     fake.add_partition("vda", 2, 8192, 65536, "disk-main-pool");
     fake.stack("dm-0", &["vda2"], Some("pool-root"));
@@ -75,7 +75,7 @@ fn well(fake: &mut Fake) -> Result<(), &'static str> {
 }
 
 /// What the kernel does with a write to a device.
-fn write(fake: &Fake, name: &str) -> Result<(), &'static str> {
+fn write(fake: &FakeMachine, name: &str) -> Result<(), &'static str> {
     let flag = fs::read_to_string(fake.base().join("sys/block").join(name).join("ro"));
     match flag.expect("a disk").trim() {
         "1" => Err("dd: error writing '/dev/vdb': Operation not permitted"),
@@ -83,7 +83,7 @@ fn write(fake: &Fake, name: &str) -> Result<(), &'static str> {
     }
 }
 
-fn flags(fake: &Fake) -> Vec<String> {
+fn flags(fake: &FakeMachine) -> Vec<String> {
     let flag = |name| {
         let file = fake.base().join("sys/block").join(name).join("ro");
         fs::read_to_string(file).expect("a disk").trim().to_owned()
@@ -137,7 +137,7 @@ fn a_write_to_another_disk_fails_and_the_disk_takes_writes_again_afterwards() {
         write(fake, "vdb")
     });
     let (step, causes) = failed(run(&mut fake));
-    assert_eq!(step, Step::Format);
+    assert_eq!(step, InstallStep::Format);
     for part in [
         "laying out vda (serial `root`) by disko's script",
         "ended with status 1",
@@ -161,7 +161,7 @@ fn a_disk_that_cannot_be_held_stops_it_before_the_script() {
     let mut fake = machine(well);
     fake.fail_at = set;
     let (step, causes) = failed(run(&mut fake));
-    assert_eq!(step, Step::Format);
+    assert_eq!(step, InstallStep::Format);
     assert!(
         causes.contains("`vdb`, which no plan names, cannot be held"),
         "{causes}"
@@ -175,7 +175,7 @@ fn a_script_that_cannot_be_had_leaves_the_disk_as_it_was() {
     let mut fake = machine(well);
     fake.fail_every = Some("nix-store");
     let (step, causes) = failed(run(&mut fake));
-    assert_eq!(step, Step::Plan);
+    assert_eq!(step, InstallStep::Plan);
     assert!(
         causes.contains("the cache does not deliver disko's script"),
         "{causes}"
@@ -189,7 +189,7 @@ fn a_script_that_cannot_be_had_leaves_the_disk_as_it_was() {
 
 #[test]
 fn what_was_mounted_must_lie_on_the_planned_disk() {
-    let rows: [(&str, Script, &str); 7] = [
+    let rows: [(&str, ScriptBody, &str); 7] = [
         ("nothing", |_| Ok(()), "mounted nothing of a disk on `/`"),
         (
             "only RAM",
@@ -250,7 +250,7 @@ fn what_was_mounted_must_lie_on_the_planned_disk() {
     for (name, script, want) in rows {
         let mut fake = machine(script);
         let (step, causes) = failed(run(&mut fake));
-        assert_eq!(step, Step::Mount, "{name}: {causes}");
+        assert_eq!(step, InstallStep::Mount, "{name}: {causes}");
         assert!(causes.contains(want), "{name}: {causes}");
         assert!(
             !fake.log.iter().any(|line| line.starts_with("nix-env")),

@@ -7,16 +7,19 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
+use crate::access::start;
 use crate::commands;
-use crate::outside::start;
-use crate::run::Run;
+use crate::run::InstallAttempt;
 use crate::target::Targets;
 
-pub(crate) fn boot_loader(install: &mut Run<'_>, targets: &Targets) -> anyhow::Result<()> {
+pub(crate) fn boot_loader(
+    install: &mut InstallAttempt<'_>,
+    targets: &Targets,
+) -> anyhow::Result<()> {
     targets.still_they(install.roots)?;
     name_disks(install, targets)?;
 
-    let mut switch = start(install.outside, &commands::boot_loader(install.roots))
+    let mut switch = start(install.access, &commands::boot_loader(install.roots))
         .context("the new system cannot be entered")?;
     while let Some(line) = switch.line() {
         install.say(&format!("  {line}"));
@@ -28,7 +31,7 @@ pub(crate) fn boot_loader(install: &mut Run<'_>, targets: &Targets) -> anyhow::R
 }
 
 /// A system that was built for any machine names its disks by these links: GRUB for BIOS and disko's script need them.
-pub(super) fn name_disks(install: &Run<'_>, targets: &Targets) -> anyhow::Result<()> {
+pub(super) fn name_disks(install: &InstallAttempt<'_>, targets: &Targets) -> anyhow::Result<()> {
     for target in targets.iter() {
         let folder = install.roots.dev.join("disk/netboot");
         let link = folder.join(&target.planned().name);

@@ -8,16 +8,16 @@ use netboot::disk::layout::Purpose;
 use netboot::install::plan::{Device, Plan};
 use netboot::loader::uefi::load_option::{Esp, guid};
 
+use crate::access::{Roots, run};
 use crate::busy::mount_points;
 use crate::commands;
 use crate::disk_facts::children;
 use crate::efi;
-use crate::outside::{Roots, run};
-use crate::run::Run;
+use crate::run::InstallAttempt;
 use crate::target::{Target, Targets};
 
 /// An EFI system partition of a disk that was just installed. Bytes.
-struct Found<'a> {
+struct InstalledEsp<'a> {
     target: &'a Target,
     number: u32,
     start: u64,
@@ -28,7 +28,7 @@ struct Found<'a> {
 
 /// Never fails the install: see [`efi`]. Each disk of a mirror has an entry, so that it starts when the other is gone.
 /// BIOS has neither entries nor a fallback place, even where its partition for `/boot` is of the same type.
-pub(crate) fn boot_order(install: &mut Run<'_>, targets: &Targets, plan: &Plan) {
+pub(crate) fn boot_order(install: &mut InstallAttempt<'_>, targets: &Targets, plan: &Plan) {
     if plan.firmware == Firmware::Bios {
         return;
     }
@@ -66,7 +66,7 @@ pub(crate) fn boot_order(install: &mut Run<'_>, targets: &Targets, plan: &Plan) 
 }
 
 /// The EFI system partitions of the plan.
-fn planned<'a>(roots: &Roots, targets: &'a Targets, plan: &Plan) -> Vec<Found<'a>> {
+fn planned<'a>(roots: &Roots, targets: &'a Targets, plan: &Plan) -> Vec<InstalledEsp<'a>> {
     let all = targets.iter().flat_map(|target| {
         let partitions = target.planned().partitions.iter();
         partitions.map(move |partition| (target, partition))
@@ -78,7 +78,7 @@ fn planned<'a>(roots: &Roots, targets: &'a Targets, plan: &Plan) -> Vec<Found<'a
             number: partition.number,
         };
         let mount = plan.mounts.iter().find(|mount| mount.device == device);
-        Found {
+        InstalledEsp {
             target,
             number: partition.number,
             start: partition.start,
@@ -90,12 +90,12 @@ fn planned<'a>(roots: &Roots, targets: &'a Targets, plan: &Plan) -> Vec<Found<'a
 }
 
 /// The EFI system partitions that a script made, which are in no plan.
-fn made<'a>(install: &mut Run<'_>, targets: &'a Targets) -> Vec<Found<'a>> {
+fn made<'a>(install: &mut InstallAttempt<'_>, targets: &'a Targets) -> Vec<InstalledEsp<'a>> {
     let mut found = Vec::new();
     for target in targets.iter() {
         for child in children(install.roots, target.name()) {
             let kind = run(
-                install.outside,
+                install.access,
                 &commands::partition_type(target, child.number),
             );
             let esp = Purpose::Esp.type_guid();
@@ -104,7 +104,7 @@ fn made<'a>(install: &mut Run<'_>, targets: &'a Targets) -> Vec<Found<'a>> {
             }
             let places = mount_points(install.roots, &[&child.node]).into_iter();
             let mut places = places.map(PathBuf::from);
-            found.push(Found {
+            found.push(InstalledEsp {
                 target,
                 number: child.number,
                 start: child.start,
@@ -117,9 +117,9 @@ fn made<'a>(install: &mut Run<'_>, targets: &'a Targets) -> Vec<Found<'a>> {
 }
 
 /// The partition as a boot entry names it.
-fn named(install: &mut Run<'_>, found: &Found<'_>) -> anyhow::Result<Esp> {
+fn named(install: &mut InstallAttempt<'_>, found: &InstalledEsp<'_>) -> anyhow::Result<Esp> {
     let (number, target) = (found.number, found.target);
-    let said = run(install.outside, &commands::partition_id(target, number))?;
+    let said = run(install.access, &commands::partition_id(target, number))?;
     let id = guid(said.trim()).context("the EFI system partition does not say its GUID")?;
     let sector = u64::from(target.planned().disk.sector);
     Ok(Esp {

@@ -2,27 +2,27 @@
 
 use anyhow::Context as _;
 use netboot::api::types::{ClaimAnswer, ClaimRequest, SealedAnswer};
-use netboot::install::report::Step;
+use netboot::install::report::InstallStep;
 use serde::de::DeserializeOwned;
 
+use crate::access::{NodeCall, WriteAccess};
 use crate::cmdline::Orders;
 use crate::envelope::Envelope;
-use crate::outside::{Call, Outside};
-use crate::run::{Run, Stop, causes};
+use crate::run::{AttemptEnd, InstallAttempt, causes};
 use crate::talk::{self, PATIENCE};
 
 /// The session key, by which the appliance knows this agent again, and the key that opens the secrets. Both live in RAM
 /// and end with this boot. There is no `Debug`, so that they cannot reach a log.
-pub(crate) struct Keys {
+pub(crate) struct ClaimKeys {
     /// 256 bits, as 64 hexadecimal digits.
     pub session: String,
     envelope: Envelope,
 }
 
-impl Keys {
-    pub(crate) fn make(outside: &mut dyn Outside) -> anyhow::Result<Self> {
+impl ClaimKeys {
+    pub(crate) fn make(access: &mut dyn WriteAccess) -> anyhow::Result<Self> {
         let mut octets = [0; 32];
-        outside
+        access
             .random(&mut octets)
             .context("there is no randomness")?;
         Ok(Self {
@@ -37,23 +37,23 @@ impl Keys {
 }
 
 pub(crate) fn claim(
-    run: &mut Run<'_>,
+    run: &mut InstallAttempt<'_>,
     orders: &Orders,
-    keys: &Keys,
+    keys: &ClaimKeys,
 ) -> anyhow::Result<ClaimAnswer> {
     let request = ClaimRequest {
         ticket: orders.ticket.clone(),
         session: keys.session.clone(),
         recipient: keys.envelope.recipient(),
     };
-    let call = Call {
+    let call = NodeCall {
         path: "/node/v1/claim",
         bearer: None,
         body: serde_json::to_string(&request).context("cannot write the claim")?,
         patience: PATIENCE,
     };
     let answer: ClaimAnswer =
-        talk::ask(run.outside, &call).context("this machine's ticket is not honoured")?;
+        talk::ask(run.access, &call).context("this machine's ticket is not honoured")?;
     run.claimed()?;
     run.say(&format!(
         "  this machine is {}, attempt {} of {}",
@@ -63,13 +63,13 @@ pub(crate) fn claim(
 }
 
 /// Without keys there is no session to report in.
-pub(crate) fn without_keys(outside: &mut dyn Outside, error: &anyhow::Error) -> Stop {
+pub(crate) fn without_keys(access: &mut dyn WriteAccess, error: &anyhow::Error) -> AttemptEnd {
     let causes = causes(error);
     for cause in &causes {
-        outside.say(&format!("error: {cause}"));
+        access.say(&format!("error: {cause}"));
     }
-    Stop::Failed {
-        step: Step::Claim,
+    AttemptEnd::Failed {
+        step: InstallStep::Claim,
         causes,
     }
 }

@@ -8,20 +8,20 @@ use netboot::api::types::{InstallSecrets, NodeIdentity, SealedAnswer};
 use netboot::base::mac::Mac;
 use netboot::install::plan::Plan;
 
-use super::claim::Keys;
+use super::claim::ClaimKeys;
+use crate::access::run;
 use crate::cmdline::Orders;
 use crate::commands;
 use crate::files::{self, FOLDERS};
 use crate::inventory::inventory;
-use crate::outside::run;
-use crate::run::Run;
+use crate::run::InstallAttempt;
 
 /// Gives the public half of the machine's SSH host key, `ssh-ed25519 AAAA…`.
 pub(crate) fn configure(
-    install: &mut Run<'_>,
+    install: &mut InstallAttempt<'_>,
     orders: &Orders,
     plan: &Plan,
-    keys: &Keys,
+    keys: &ClaimKeys,
 ) -> anyhow::Result<String> {
     let root = install.roots.target.clone();
     let identity = NodeIdentity {
@@ -42,7 +42,7 @@ pub(crate) fn configure(
 
     let private = root.join("etc/ssh/ssh_host_ed25519_key");
     run(
-        install.outside,
+        install.access,
         &commands::host_key(&plan.host_name, &private),
     )
     .context("there is no SSH host key")?;
@@ -58,7 +58,7 @@ pub(crate) fn configure(
     Ok(public.join(" "))
 }
 
-fn receive(install: &mut Run<'_>, keys: &Keys) -> anyhow::Result<InstallSecrets> {
+fn receive(install: &mut InstallAttempt<'_>, keys: &ClaimKeys) -> anyhow::Result<InstallSecrets> {
     let answer: SealedAnswer = install
         .ask("/node/v1/secrets", &())
         .context("this machine's secrets are not handed out")?;
@@ -66,11 +66,11 @@ fn receive(install: &mut Run<'_>, keys: &Keys) -> anyhow::Result<InstallSecrets>
 }
 
 /// The card that this machine netbooted from, as far as it is known.
-fn booted_from(install: &mut Run<'_>, orders: &Orders) -> anyhow::Result<Mac> {
+fn booted_from(install: &mut InstallAttempt<'_>, orders: &Orders) -> anyhow::Result<Mac> {
     if let Some(mac) = orders.booted_from {
         return Ok(mac);
     }
-    let nics = inventory(install.outside, install.roots).nics;
+    let nics = inventory(install.access, install.roots).nics;
     let card = nics.iter().find(|nic| nic.link).or(nics.first());
     card.map(|nic| nic.mac)
         .context("this machine has no network card")

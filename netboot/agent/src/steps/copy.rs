@@ -4,14 +4,14 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context as _;
-use netboot::base::refusal::{Code, Refusal};
+use netboot::base::refusal::{Refusal, RefusalCode};
 use netboot::install::plan::Plan;
-use netboot::install::report::{Outcome, Step};
-use netboot::publish::nix_log::{Cause, CopyLog};
+use netboot::install::report::{InstallStep, StepOutcome};
+use netboot::publish::nix_log::{CopyFailure, CopyLog};
 
+use crate::access::{CommandError, HostCommand, run, start};
 use crate::commands::{self, PROFILE};
-use crate::outside::{Command, CommandError, run, start};
-use crate::run::Run;
+use crate::run::InstallAttempt;
 use crate::talk::Backoff;
 
 /// Files that a store path must have to be a system (`nix-env --set` would take any path).
@@ -25,14 +25,17 @@ const PARTS: [&str; 4] = [
 const FRUITLESS: u32 = 5;
 
 /// The system as it was installed.
-pub(crate) struct System {
+pub(crate) struct InstalledSystem {
     /// The number of the profile's link.
     pub generation: u32,
     /// `nixos-version`
     pub label: String,
 }
 
-pub(crate) fn copy(install: &mut Run<'_>, plan: &Plan) -> anyhow::Result<System> {
+pub(crate) fn copy(
+    install: &mut InstallAttempt<'_>,
+    plan: &Plan,
+) -> anyhow::Result<InstalledSystem> {
     let root = install.roots.target.clone();
     let profiles = root.join(PROFILE);
     let profiles = profiles.parent().unwrap_or(&root);
@@ -40,8 +43,8 @@ pub(crate) fn copy(install: &mut Run<'_>, plan: &Plan) -> anyhow::Result<System>
         .with_context(|| format!("cannot make `{}`", profiles.display()))?;
     let own_store = install.roots.nix.join("var/nix/db/db.sqlite").exists();
     let (toplevel, cache) = (&plan.release.toplevel, &plan.cache);
-    let system = Fetch {
-        step: Step::Copy,
+    let system = CopySource {
+        step: InstallStep::Copy,
         command: commands::copy(install.roots, toplevel, cache, own_store),
         public_key: &cache.public_key,
         what: "the system",
@@ -49,7 +52,7 @@ pub(crate) fn copy(install: &mut Run<'_>, plan: &Plan) -> anyhow::Result<System>
         total: Some(plan.release.closure_size),
     };
     fetch(install, &system)?;
-    run(install.outside, &commands::write_out(&root))
+    run(install.access, &commands::write_out(&root))
         .context("the disk does not take what was copied")?;
     verify(&root, plan)?;
     let generation = generation(&root, plan)?;
@@ -57,16 +60,16 @@ pub(crate) fn copy(install: &mut Run<'_>, plan: &Plan) -> anyhow::Result<System>
     let label = version
         .and_then(|file| fs::read_to_string(file).ok())
         .unwrap_or_default();
-    Ok(System {
+    Ok(InstalledSystem {
         generation,
         label: label.trim().to_owned(),
     })
 }
 
 /// What is copied from the cache.
-pub(super) struct Fetch<'a> {
-    pub step: Step,
-    pub command: Command,
+pub(super) struct CopySource<'a> {
+    pub step: InstallStep,
+    pub command: HostCommand,
     pub public_key: &'a str,
     /// For messages.
     pub what: &'static str,
@@ -77,8 +80,11 @@ pub(super) struct Fetch<'a> {
 
 /// Tries until the closure is there. There is no limit while the appliance is away, because each retry must be reported
 /// first. A cache that answers but does not deliver is given a few tries.
-pub(super) fn fetch(install: &mut Run<'_>, fetch: &Fetch<'_>) -> anyhow::Result<()> {
-    let Fetch {
+pub(super) fn fetch(
+    install: &mut InstallAttempt<'_>,
+    fetch: &CopySource<'_>,
+) -> anyhow::Result<()> {
+    let CopySource {
         step, what, onto, ..
     } = *fetch;
     let mut log = CopyLog::default();
@@ -91,22 +97,22 @@ pub(super) fn fetch(install: &mut Run<'_>, fetch: &Fetch<'_>) -> anyhow::Result<
             Err(error) => error,
         };
         let refusal = |message: String| {
-            let refusal = Refusal::new(Code::PlanRefused, message).fact(error.to_string());
+            let refusal = Refusal::new(RefusalCode::PlanRefused, message).fact(error.to_string());
             log.messages().iter().fold(refusal, |refusal, word| {
                 refusal.fact(format!("nix: {word}"))
             })
         };
         match log.cause() {
-            Cause::Signature => {
+            CopyFailure::Signature => {
                 return Err(
                     refusal("the cache holds a path that its key did not sign".to_owned())
                         .fact(format!("the plan's key is `{}`", fetch.public_key))
                         .into(),
                 );
             }
-            Cause::Disk => return Err(refusal(format!("{onto} does not take {what}")).into()),
-            Cause::Passing if error.absent => return Err(error.into()),
-            Cause::Passing => {}
+            CopyFailure::Disk => return Err(refusal(format!("{onto} does not take {what}")).into()),
+            CopyFailure::Passing if error.absent => return Err(error.into()),
+            CopyFailure::Passing => {}
         }
         // The kernel may accept writes to a disk that is gone for a while.
         for target in &install.targets {
@@ -127,13 +133,17 @@ pub(super) fn fetch(install: &mut Run<'_>, fetch: &Fetch<'_>) -> anyhow::Result<
             .reason()
             .map_or_else(|| error.to_string(), str::to_owned);
         install.say(&format!("  try {attempt}: {cause}"));
-        install.report(step, Outcome::Retry { attempt, cause })?;
-        install.outside.sleep(backoff.next());
+        install.report(step, StepOutcome::Retry { attempt, cause })?;
+        install.access.sleep(backoff.next());
     }
 }
 
-fn once(install: &mut Run<'_>, fetch: &Fetch<'_>, log: &mut CopyLog) -> Result<(), CommandError> {
-    let mut nix = start(install.outside, &fetch.command)?;
+fn once(
+    install: &mut InstallAttempt<'_>,
+    fetch: &CopySource<'_>,
+    log: &mut CopyLog,
+) -> Result<(), CommandError> {
+    let mut nix = start(install.access, &fetch.command)?;
     while let Some(line) = nix.line() {
         if log.take(&line)
             && let Some(total) = fetch.total

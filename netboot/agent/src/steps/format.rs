@@ -3,38 +3,38 @@
 use anyhow::Context as _;
 use netboot::api::types::{DiskSecrets, SealedAnswer, UnlockToken};
 use netboot::install::plan::Plan;
-use netboot::install::report::Step;
+use netboot::install::report::InstallStep;
 
-use super::claim::Keys;
+use super::claim::ClaimKeys;
 use crate::cmdline::Orders;
 use crate::perform::{partitioned, perform};
-use crate::run::{Run, VolumeKeys};
+use crate::run::{InstallAttempt, VolumeKeys};
 use crate::target::Targets;
 
 pub(crate) fn format(
-    install: &mut Run<'_>,
+    install: &mut InstallAttempt<'_>,
     orders: &Orders,
     targets: &Targets,
     plan: &Plan,
-    keys: &Keys,
+    keys: &ClaimKeys,
 ) -> anyhow::Result<()> {
     if !plan.volumes.is_empty() {
         let volume_keys = receive(install, orders, plan, keys);
         install.volume_keys = Some(volume_keys.context("there is no disk key for this machine")?);
     }
-    perform(install, targets, plan, Step::Format)?;
+    perform(install, targets, plan, InstallStep::Format)?;
     install.volume_keys = None;
-    super::settle(install.outside);
+    super::settle(install.access);
     // udev, where it runs, has the kernel read a partition table again that was written to, if no partition of the disk
     // is in use.
     partitioned(install, targets)
 }
 
 fn receive(
-    install: &mut Run<'_>,
+    install: &mut InstallAttempt<'_>,
     orders: &Orders,
     plan: &Plan,
-    keys: &Keys,
+    keys: &ClaimKeys,
 ) -> anyhow::Result<VolumeKeys> {
     let answer: SealedAnswer = install.ask("/node/v1/disk-key", &())?;
     let DiskSecrets { key, credential } = keys.opened(&answer)?;

@@ -13,12 +13,12 @@ pub(crate) mod script;
 pub(crate) mod tear_down;
 pub(crate) mod unmount;
 
-use crate::outside::{Look, Probe, look};
+use crate::access::{ReadAccess, ReadCommand, look};
 
 /// Lets udev catch up. An installer without udev does not wait.
-pub(crate) fn settle(outside: &mut dyn Look) {
-    match look(outside, &Probe::settled()) {
-        Err(error) if !error.absent => outside.say(&format!("  warning: {error}")),
+pub(crate) fn settle(access: &mut dyn ReadAccess) {
+    match look(access, &ReadCommand::settled()) {
+        Err(error) if !error.absent => access.say(&format!("  warning: {error}")),
         _ => {}
     }
 }

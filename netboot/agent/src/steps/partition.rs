@@ -1,20 +1,20 @@
 //! Writes the partition tables, and waits until the kernel shows exactly the planned partitions.
 
 use netboot::install::plan::Plan;
-use netboot::install::report::Step;
+use netboot::install::report::InstallStep;
 
 use crate::perform::{partitioned, perform};
-use crate::run::Run;
+use crate::run::InstallAttempt;
 use crate::steps::tear_down::zero_ends;
 use crate::target::Targets;
 
 pub(crate) fn partition(
-    install: &mut Run<'_>,
+    install: &mut InstallAttempt<'_>,
     targets: &Targets,
     plan: &Plan,
 ) -> anyhow::Result<()> {
-    perform(install, targets, plan, Step::Partition)?;
-    super::settle(install.outside);
+    perform(install, targets, plan, InstallStep::Partition)?;
+    super::settle(install.access);
     partitioned(install, targets)?;
     for target in targets.iter() {
         for (partition, size) in target.new_partitions(install.roots) {

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use netboot::api::types::{ClaimAnswer, PlanRequest};
-use netboot::base::refusal::{Code, Refusal};
+use netboot::base::refusal::{Refusal, RefusalCode};
 use netboot::disk::hardware::Hardware;
 use netboot::install::plan::Plan;
-use netboot::install::report::{Outcome, Step};
+use netboot::install::report::{InstallStep, StepOutcome};
 
 use super::tear_down::other_disks;
 use crate::at_rest::at_rest;
 use crate::check::check;
 use crate::inventory::inventory;
-use crate::run::Run;
+use crate::run::InstallAttempt;
 use crate::talk::CallError;
 use crate::target::Targets;
 
@@ -29,12 +29,12 @@ const LATE_DISKS: Duration = Duration::from_secs(20);
 const PLANS: u32 = 5;
 
 /// A plan for the disks that are there once it is made.
-pub(crate) fn plan(run: &mut Run<'_>, claim: &ClaimAnswer) -> anyhow::Result<Plan> {
+pub(crate) fn plan(run: &mut InstallAttempt<'_>, claim: &ClaimAnswer) -> anyhow::Result<Plan> {
     let mut tries = 1;
     loop {
         let plan = sound(run, claim)?;
-        super::settle(run.outside);
-        let hardware = inventory(run.outside, run.roots);
+        super::settle(run.access);
+        let hardware = inventory(run.access, run.roots);
         // If a planned disk is gone, it is broken or was pulled out: another one must not be taken in its place.
         Targets::identify(&plan, &hardware, run.roots)?;
         let Some(cause) = other_disks(&plan, &hardware) else {
@@ -46,16 +46,16 @@ pub(crate) fn plan(run: &mut Run<'_>, claim: &ClaimAnswer) -> anyhow::Result<Pla
         );
         tries += 1;
         run.say(&format!("  {cause}; asking for another plan"));
-        let again = Outcome::Retry {
+        let again = StepOutcome::Retry {
             attempt: tries,
             cause,
         };
-        run.report(Step::Plan, again)?;
+        run.report(InstallStep::Plan, again)?;
     }
 }
 
 /// A plan that was checked and shown on the console, and whose script, if it has one, is here.
-fn sound(run: &mut Run<'_>, claim: &ClaimAnswer) -> anyhow::Result<Plan> {
+fn sound(run: &mut InstallAttempt<'_>, claim: &ClaimAnswer) -> anyhow::Result<Plan> {
     let (plan, hardware) = granted(run)?;
     check(&plan, hardware.firmware).context("the plan cannot be carried out")?;
     anyhow::ensure!(
@@ -94,26 +94,26 @@ fn sound(run: &mut Run<'_>, claim: &ClaimAnswer) -> anyhow::Result<Plan> {
 
 /// Asks for the plan until an operator has confirmed what it wipes, each time with a new inventory: an operator
 /// confirms what was on the disks at that moment.
-fn granted(run: &mut Run<'_>) -> anyhow::Result<(Plan, Hardware)> {
+fn granted(run: &mut InstallAttempt<'_>) -> anyhow::Result<(Plan, Hardware)> {
     let mut told = None;
     let mut until = None;
-    super::settle(run.outside);
-    at_rest(run.outside, run.roots);
+    super::settle(run.access);
+    at_rest(run.access, run.roots);
     loop {
-        super::settle(run.outside);
-        let hardware = inventory(run.outside, run.roots);
+        super::settle(run.access);
+        let hardware = inventory(run.access, run.roots);
         let request = PlanRequest { hardware };
         match run.ask("/node/v1/plan", &request) {
             Ok(plan) => return Ok((plan, request.hardware)),
-            Err(CallError::Refused(refusal)) if refusal.code == Code::ConfirmFirst => {
+            Err(CallError::Refused(refusal)) if refusal.code == RefusalCode::ConfirmFirst => {
                 if told.as_ref() != Some(&refusal) {
                     wait_for_a_word(run, &refusal);
                     told = Some(refusal);
                 }
-                run.outside.sleep(AGAIN);
+                run.access.sleep(AGAIN);
             }
             Err(CallError::Refused(refusal))
-                if refusal.code == Code::PlanRefused
+                if refusal.code == RefusalCode::PlanRefused
                     && changes(run, &request.hardware, &mut until) => {}
             Err(error) => return Err(error).context("there is no plan for this machine"),
         }
@@ -121,16 +121,16 @@ fn granted(run: &mut Run<'_>) -> anyhow::Result<(Plan, Hardware)> {
 }
 
 /// Whether the disks differ, before `until`, from those that the plan was refused for. The first refusal sets `until`.
-fn changes(run: &mut Run<'_>, before: &Hardware, until: &mut Option<Duration>) -> bool {
-    let now = run.outside.elapsed();
+fn changes(run: &mut InstallAttempt<'_>, before: &Hardware, until: &mut Option<Duration>) -> bool {
+    let now = run.access.elapsed();
     let until = *until.get_or_insert_with(|| {
         run.say("  there is no plan for these disks; waiting a moment for slower ones");
         now + LATE_DISKS
     });
-    while run.outside.elapsed() < until {
-        run.outside.sleep(Duration::from_secs(1));
-        if inventory(run.outside, run.roots).disks != before.disks {
-            at_rest(run.outside, run.roots);
+    while run.access.elapsed() < until {
+        run.access.sleep(Duration::from_secs(1));
+        if inventory(run.access, run.roots).disks != before.disks {
+            at_rest(run.access, run.roots);
             return true;
         }
     }
@@ -138,7 +138,7 @@ fn changes(run: &mut Run<'_>, before: &Hardware, until: &mut Option<Duration>) -
 }
 
 /// The message on the console while the machine waits for an operator.
-fn wait_for_a_word(run: &mut Run<'_>, refusal: &Refusal) {
+fn wait_for_a_word(run: &mut InstallAttempt<'_>, refusal: &Refusal) {
     let bar = "#".repeat(72);
     run.say(&bar);
     run.say(&format!("### WAITING: {refusal}"));

@@ -5,20 +5,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use netboot::base::refusal::{Code, Refusal};
+use netboot::base::refusal::{Refusal, RefusalCode};
 use netboot::base::store_path::StorePath;
-use netboot::disk::layout::Scripted;
+use netboot::disk::layout::DiskoScript;
 use netboot::install::plan::Plan;
-use netboot::install::report::Step;
+use netboot::install::report::InstallStep;
 
 use super::boot_loader::name_disks;
-use super::copy::{Fetch, fetch};
+use super::copy::{CopySource, fetch};
+use crate::access::{Roots, run, start};
 use crate::commands;
 use crate::files::folder;
 use crate::inventory::inventory;
 use crate::mounted::{below, on_planned_disks};
-use crate::outside::{Roots, run, start};
-use crate::run::Run;
+use crate::run::InstallAttempt;
 use crate::shield::Shield;
 use crate::target::Targets;
 
@@ -27,10 +27,14 @@ use crate::target::Targets;
 const OF_A_SYSTEM: [&str; 2] = ["nix/store", "etc/NIXOS"];
 
 /// Copies the script, with all that it needs, from the cache into the installer's own store: into RAM.
-pub(super) fn bring(install: &mut Run<'_>, plan: &Plan, script: &StorePath) -> anyhow::Result<()> {
+pub(super) fn bring(
+    install: &mut InstallAttempt<'_>,
+    plan: &Plan,
+    script: &StorePath,
+) -> anyhow::Result<()> {
     install.say(&format!("  disko's script is {script}"));
-    let fetched = Fetch {
-        step: Step::Plan,
+    let fetched = CopySource {
+        step: InstallStep::Plan,
         command: commands::realise(script, &plan.cache),
         public_key: &plan.cache.public_key,
         what: "disko's script",
@@ -38,7 +42,7 @@ pub(super) fn bring(install: &mut Run<'_>, plan: &Plan, script: &StorePath) -> a
         total: None,
     };
     fetch(install, &fetched)?;
-    let program = own_store(install.roots, &Scripted::program(script));
+    let program = own_store(install.roots, &DiskoScript::program(script));
     anyhow::ensure!(
         program.exists(),
         "`{script}` is not a script of disko's: it has no `{}`",
@@ -54,7 +58,7 @@ fn own_store(roots: &Roots, path: &str) -> PathBuf {
 
 /// Runs it. What it says is shown.
 pub(crate) fn lay_out(
-    install: &mut Run<'_>,
+    install: &mut InstallAttempt<'_>,
     targets: &Targets,
     script: &StorePath,
 ) -> anyhow::Result<()> {
@@ -69,18 +73,18 @@ pub(crate) fn lay_out(
     }
     ran?;
     lowered?;
-    super::settle(install.outside);
+    super::settle(install.access);
     Ok(())
 }
 
 fn carry_out(
-    install: &mut Run<'_>,
+    install: &mut InstallAttempt<'_>,
     targets: &Targets,
     script: &StorePath,
     lvm: &Path,
 ) -> anyhow::Result<()> {
-    let program = own_store(install.roots, &Scripted::program(script));
-    let mut running = start(install.outside, &commands::script(&program, lvm))
+    let program = own_store(install.roots, &DiskoScript::program(script));
+    let mut running = start(install.access, &commands::script(&program, lvm))
         .context("disko's script cannot be run")?;
     while let Some(line) = running.line() {
         install.say(&format!("  {line}"));
@@ -105,9 +109,9 @@ fn carry_out(
 }
 
 /// Looks at what the script mounted.
-pub(crate) fn mounted(install: &mut Run<'_>, targets: &Targets) -> anyhow::Result<()> {
+pub(crate) fn mounted(install: &mut InstallAttempt<'_>, targets: &Targets) -> anyhow::Result<()> {
     targets.still_they(install.roots)?;
-    let hardware = inventory(install.outside, install.roots);
+    let hardware = inventory(install.access, install.roots);
     on_planned_disks(install.roots, targets, &hardware)?;
     let root = install.roots.target.clone();
     if let Some(old) = OF_A_SYSTEM
@@ -115,7 +119,7 @@ pub(crate) fn mounted(install: &mut Run<'_>, targets: &Targets) -> anyhow::Resul
         .find(|name| root.join(name).exists())
     {
         let message = format!("disko's script made no new filesystem: `/{old}` is there already");
-        let refusal = Refusal::new(Code::PlanRefused, message)
+        let refusal = Refusal::new(RefusalCode::PlanRefused, message)
             .fact("the script makes filesystems only where it finds none, and found one of a time before the last table")
             .tip("have the disk emptied, then reimage this machine: blkdiscard --force, or dd if=/dev/zero, on that machine");
         return Err(refusal.into());
@@ -130,21 +134,21 @@ pub(crate) fn mounted(install: &mut Run<'_>, targets: &Targets) -> anyhow::Resul
 
 /// Writes everything out, unmounts it, and stops what the script built.
 pub(crate) fn leave(
-    install: &mut Run<'_>,
+    install: &mut InstallAttempt<'_>,
     targets: &Targets,
-    unmount: impl FnOnce(&mut Run<'_>) -> anyhow::Result<()>,
+    unmount: impl FnOnce(&mut InstallAttempt<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     for mounted in below(install.roots) {
         // `sync -f` on one filesystem fails if anything could not be written since it was mounted (syncfs(2)).
         if fs::metadata(&mounted.at).is_ok() {
-            run(install.outside, &commands::write_out(&mounted.at))
+            run(install.access, &commands::write_out(&mounted.at))
                 .context("the disk does not take what was written")?;
         }
     }
     unmount(install)?;
     super::tear_down::let_go(install, targets)?;
     for target in targets.iter() {
-        run(install.outside, &commands::flush(target))?;
+        run(install.access, &commands::flush(target))?;
     }
     Ok(())
 }

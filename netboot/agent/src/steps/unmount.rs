@@ -2,15 +2,20 @@
 
 use netboot::api::types::InstalledRequest;
 use netboot::install::plan::Plan;
-use netboot::install::report::Step;
+use netboot::install::report::InstallStep;
 
-use super::copy::System;
+use super::copy::InstalledSystem;
 use crate::perform::perform;
-use crate::run::{Run, Stop};
+use crate::run::{AttemptEnd, InstallAttempt};
 use crate::target::Targets;
 
-pub(crate) fn unmount(install: &mut Run<'_>, targets: &Targets, plan: &Plan) -> anyhow::Result<()> {
-    let unmount = |install: &mut Run<'_>| perform(install, targets, plan, Step::Unmount);
+pub(crate) fn unmount(
+    install: &mut InstallAttempt<'_>,
+    targets: &Targets,
+    plan: &Plan,
+) -> anyhow::Result<()> {
+    let unmount =
+        |install: &mut InstallAttempt<'_>| perform(install, targets, plan, InstallStep::Unmount);
     match plan.script {
         Some(_) => super::script::leave(install, targets, unmount),
         None => unmount(install),
@@ -19,11 +24,11 @@ pub(crate) fn unmount(install: &mut Run<'_>, targets: &Targets, plan: &Plan) -> 
 
 /// Sent until it is answered; a repeat is harmless.
 pub(crate) fn installed(
-    install: &mut Run<'_>,
+    install: &mut InstallAttempt<'_>,
     plan: &Plan,
-    system: System,
+    system: InstalledSystem,
     ssh_host_key: String,
-) -> Result<(), Stop> {
+) -> Result<(), AttemptEnd> {
     let request = InstalledRequest {
         generation: system.generation,
         store_path: plan.release.toplevel.clone(),
@@ -35,6 +40,6 @@ pub(crate) fn installed(
         .map_err(|error| {
             let error = anyhow::Error::new(error)
                 .context("the disk is done, but the appliance does not take it for installed");
-            install.stop(Step::Unmount, &error)
+            install.stop(InstallStep::Unmount, &error)
         })
 }

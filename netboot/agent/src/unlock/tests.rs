@@ -1,18 +1,18 @@
 //! Which way opens a volume, in which order, and when the wait ends.
 
-use netboot::base::refusal::{Code, Refusal};
+use netboot::base::refusal::{Refusal, RefusalCode};
 use netboot::disk::hardware::Firmware;
 use serde_json::json;
 
 use super::*;
-use crate::fake::{Fake, Say};
-use crate::outside::Look as _;
+use crate::access::ReadAccess as _;
+use crate::fake::{FakeAnswer, FakeMachine};
 
 const PATIENCE_OF_TEST: Duration = Duration::from_secs(60);
 
 /// Root and swap, both closed; with a TPM in the machine and in the headers, or without.
-fn machine(tpm: bool) -> (Fake, Roots, Vec<Volume>) {
-    let mut fake = Fake::new(Firmware::Uefi);
+fn machine(tpm: bool) -> (FakeMachine, Roots, Vec<Volume>) {
+    let mut fake = FakeMachine::new(Firmware::Uefi);
     let mut tokens = json!({
         "0": {
             "type": "netboot-unlock", "keyslots": ["0"], "machine": "node1",
@@ -37,7 +37,11 @@ fn machine(tpm: bool) -> (Fake, Roots, Vec<Volume>) {
 }
 
 /// As the command does it: what is closed in the end, and how the appliance answered if it was asked.
-fn unlock(fake: &mut Fake, roots: &Roots, volumes: &[Volume]) -> (Vec<String>, Option<String>) {
+fn unlock(
+    fake: &mut FakeMachine,
+    roots: &Roots,
+    volumes: &[Volume],
+) -> (Vec<String>, Option<String>) {
     let mut all = closed(fake, roots, volumes);
     by_tpm(fake, roots, &mut all);
     let error = token(&all).and_then(|token| {
@@ -55,7 +59,7 @@ fn unlock(fake: &mut Fake, roots: &Roots, volumes: &[Volume]) -> (Vec<String>, O
     (all.iter().map(|one| one.name().to_owned()).collect(), error)
 }
 
-fn ran<'a>(fake: &'a Fake, start: &str) -> Vec<&'a str> {
+fn ran<'a>(fake: &'a FakeMachine, start: &str) -> Vec<&'a str> {
     let lines = fake.log.iter().map(String::as_str);
     lines.filter(|line| line.starts_with(start)).collect()
 }
@@ -115,18 +119,21 @@ fn a_tpm_that_is_gone_is_waited_for_a_moment_only() {
 
 #[test]
 fn nobody_is_asked_for_ever() {
-    let refusal = Refusal::new(Code::WrongState, "node1 gets no disk key: it is enrolled");
-    type Trouble = fn(&mut Fake, Refusal);
+    let refusal = Refusal::new(
+        RefusalCode::WrongState,
+        "node1 gets no disk key: it is enrolled",
+    );
+    type Trouble = fn(&mut FakeMachine, Refusal);
     let rows: [(&str, Trouble, usize, &str); 3] = [
         (
             "refused",
-            |fake, refusal| fake.answer("/node/v1/unlock", Say::Refusal(409, refusal)),
+            |fake, refusal| fake.answer("/node/v1/unlock", FakeAnswer::Refusal(409, refusal)),
             1,
             "node1 gets no disk key: it is enrolled",
         ),
         (
             "another appliance",
-            |fake, _| fake.answer("/node/v1/unlock", Say::Foreign),
+            |fake, _| fake.answer("/node/v1/unlock", FakeAnswer::Foreign),
             1,
             "its key is another",
         ),

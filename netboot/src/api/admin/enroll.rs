@@ -1,28 +1,32 @@
 //! `enroll`: a machine → under which profile and name it is installed at its next boot.
 
-use super::{About, NOTHING, Operator, free};
+use super::{CommandTarget, NOTHING, Operator, free};
 use crate::api::types::EnrollRequest;
 use crate::base::mac::Mac;
 use crate::base::name::{HostName, ProfileName};
 use crate::base::problem::nearest;
-use crate::base::refusal::{Code, Refusal};
-use crate::machine::event::Verdict;
-use crate::machine::event::{Draft, Happening};
-use crate::machine::state::{World, sorted};
+use crate::base::refusal::{Refusal, RefusalCode};
+use crate::machine::event::Decided;
+use crate::machine::event::{EventKind, NewEvent};
+use crate::machine::state::{ApplianceState, sorted};
 use crate::machine::{Machine, State};
 use crate::profile::{Profile, Profiles};
 
 /// Puts a machine under a profile and arms it. The same again changes nothing.
-pub fn enroll(world: &World, operator: &Operator<'_>, request: &EnrollRequest) -> Verdict<About> {
-    Verdict::from(try_enroll(world, operator, request))
+pub fn enroll(
+    state: &ApplianceState,
+    operator: &Operator<'_>,
+    request: &EnrollRequest,
+) -> Decided<CommandTarget> {
+    Decided::from(try_enroll(state, operator, request))
 }
 
 fn try_enroll(
-    world: &World,
+    state: &ApplianceState,
     operator: &Operator<'_>,
     request: &EnrollRequest,
-) -> Result<(About, Vec<Draft>), Refusal> {
-    let known = world.by_mac(request.mac);
+) -> Result<(CommandTarget, Vec<NewEvent>), Refusal> {
+    let known = state.by_mac(request.mac);
     let profile = profile_for(operator.profiles, request, known)?;
     let listed = profile
         .machines
@@ -34,13 +38,13 @@ fn try_enroll(
         let begun = matches!(machine.state, State::Enrolled | State::Installing);
         let expired = begun && !machine.is_armed(operator.now);
         if !failed && !expired {
-            return Ok((About(machine.id), Vec::new()));
+            return Ok((CommandTarget(machine.id), Vec::new()));
         }
     }
     let name = match (&request.name, listed, known.and_then(|m| m.name.as_ref())) {
         (Some(name), Some(listed), _) if *name != listed.name => {
             return Err(Refusal::new(
-                Code::BadName,
+                RefusalCode::BadName,
                 format!(
                     "{} is listed as `{}` in {}",
                     request.mac, listed.name, profile.file
@@ -54,7 +58,7 @@ fn try_enroll(
         (None, None, Some(name)) => name.clone(),
         (None, None, None) => default_name(&profile.name, request.mac).ok_or_else(|| {
             Refusal::new(
-                Code::BadName,
+                RefusalCode::BadName,
                 "the profile's name is too long to make a host name of",
             )
             .fact(NOTHING)
@@ -62,10 +66,10 @@ fn try_enroll(
         })?,
     };
     let id = known.map_or(request.mac, |m| m.id);
-    free::name(world, &name, id)?;
+    free::name(state, &name, id)?;
     let macs = listed.map_or_else(|| vec![request.mac], |listed| listed.macs.clone());
-    free::cards(world, &macs, id, profile)?;
-    let enrolled = Happening::Enrolled {
+    free::cards(state, &macs, id, profile)?;
+    let enrolled = EventKind::Enrolled {
         macs,
         name,
         profile: profile.name.clone(),
@@ -73,7 +77,7 @@ fn try_enroll(
         ticket: operator.ticket.clone(),
         by: operator.by.to_owned(),
     };
-    Ok((About(id), vec![Draft::of(id, enrolled)]))
+    Ok((CommandTarget(id), vec![NewEvent::of(id, enrolled)]))
 }
 
 /// The profile asked for; without one, the profile that lists the MAC, that it has already, or that has a
@@ -92,9 +96,12 @@ pub(super) fn profile_for<'a>(
     };
     match &request.profile {
         Some(name) => profiles.by_name.get(name).ok_or_else(|| {
-            let refusal = Refusal::new(Code::UnknownProfile, format!("no profile named `{name}`"))
-                .fact(known())
-                .fact(NOTHING);
+            let refusal = Refusal::new(
+                RefusalCode::UnknownProfile,
+                format!("no profile named `{name}`"),
+            )
+            .fact(known())
+            .fact(NOTHING);
             match nearest(
                 name.as_str(),
                 profiles.by_name.keys().map(ProfileName::as_str),
@@ -109,7 +116,7 @@ pub(super) fn profile_for<'a>(
             .or_else(|| profiles.for_mac(request.mac))
             .ok_or_else(|| {
                 Refusal::new(
-                    Code::UnknownProfile,
+                    RefusalCode::UnknownProfile,
                     format!("no profile lists {}", request.mac),
                 )
                 .fact(known())
@@ -141,7 +148,7 @@ fn same_or_refused(
         .as_ref()
         .or(machine.name.as_ref())
         .map(|n| format!(" --name {n}"));
-    let refusal = Refusal::new(Code::DuplicateMac, already)
+    let refusal = Refusal::new(RefusalCode::DuplicateMac, already)
         .fact(history.join("; "))
         .fact(NOTHING)
         .tip(format!(
@@ -157,18 +164,18 @@ fn same_or_refused(
 
 /// `boot.unknown` names a profile: a stranger gets it. One that is not on record, because there are too many, does not.
 pub fn enroll_stranger(
-    world: &World,
+    state: &ApplianceState,
     operator: &Operator<'_>,
     request: &EnrollRequest,
-) -> Verdict<About> {
-    if world.by_mac(request.mac).is_none() {
+) -> Decided<CommandTarget> {
+    if state.by_mac(request.mac).is_none() {
         let message = "too many machines are on record that no operator enrolled";
-        let refusal = Refusal::new(Code::WrongState, message)
+        let refusal = Refusal::new(RefusalCode::WrongState, message)
             .fact("nothing was changed")
             .tip("pxe-admin machines, then `pxe-admin forget MAC` for those that are none");
-        return Verdict::from(Err(refusal));
+        return Decided::from(Err(refusal));
     }
-    enroll(world, operator, request)
+    enroll(state, operator, request)
 }
 
 /// The name a machine gets when nobody gives one: the profile and the end of the MAC.

@@ -3,19 +3,19 @@
 use super::NOTHING;
 use crate::base::mac::Mac;
 use crate::base::name::HostName;
-use crate::base::refusal::{Code, Refusal};
-use crate::machine::state::World;
+use crate::base::refusal::{Refusal, RefusalCode};
+use crate::machine::state::ApplianceState;
 use crate::profile::Profile;
 
-pub(super) fn name(world: &World, name: &HostName, id: Mac) -> Result<(), Refusal> {
-    match world
+pub(super) fn name(state: &ApplianceState, name: &HostName, id: Mac) -> Result<(), Refusal> {
+    match state
         .machines
         .values()
         .find(|m| m.id != id && m.name.as_ref() == Some(name))
     {
         None => Ok(()),
         Some(other) => Err(Refusal::new(
-            Code::DuplicateName,
+            RefusalCode::DuplicateName,
             format!("`{name}` is the name of {} already", other.id),
         )
         .fact(NOTHING)
@@ -26,13 +26,13 @@ pub(super) fn name(world: &World, name: &HostName, id: Mac) -> Result<(), Refusa
 /// A card of another machine that somebody enrolled is not taken away from it: a slip in a list of cards would have that
 /// one installed. A stranger's is, which may be the second card of this very box.
 pub(super) fn cards(
-    world: &World,
+    state: &ApplianceState,
     macs: &[Mac],
     id: Mac,
     profile: &Profile,
 ) -> Result<(), Refusal> {
     let others = || {
-        let machines = world.machines.values();
+        let machines = state.machines.values();
         machines.filter(|m| m.id != id && m.profile.is_some())
     };
     let taken = macs.iter().find_map(|mac| {
@@ -44,7 +44,7 @@ pub(super) fn cards(
     };
     let title = owner.title();
     Err(Refusal::new(
-        Code::DuplicateMac,
+        RefusalCode::DuplicateMac,
         format!("{mac} is a card of `{title}` already"),
     )
     .fact(format!(

@@ -3,31 +3,31 @@
 use super::NOTHING;
 use crate::base::mac::Mac;
 use crate::base::name::HostName;
-use crate::base::refusal::{Code, Refusal};
-use crate::machine::event::Verdict;
-use crate::machine::event::{Draft, Happening};
-use crate::machine::state::World;
+use crate::base::refusal::{Refusal, RefusalCode};
+use crate::machine::event::Decided;
+use crate::machine::event::{EventKind, NewEvent};
+use crate::machine::state::ApplianceState;
 use crate::machine::{DiskKey, Machine};
 
 /// Whose key, and the key as the appliance keeps it; also of a machine that was forgotten. `by` is who asks: every time
 /// is on record.
-pub fn key(world: &World, by: &str, who: &str) -> Verdict<(HostName, DiskKey)> {
-    Verdict::from(try_key(world, by, who))
+pub fn key(state: &ApplianceState, by: &str, who: &str) -> Decided<(HostName, DiskKey)> {
+    Decided::from(try_key(state, by, who))
 }
 
 fn try_key(
-    world: &World,
+    state: &ApplianceState,
     by: &str,
     who: &str,
-) -> Result<((HostName, DiskKey), Vec<Draft>), Refusal> {
-    let (id, name, key) = match world.find(who) {
+) -> Result<((HostName, DiskKey), Vec<NewEvent>), Refusal> {
+    let (id, name, key) = match state.find(who) {
         Ok(machine) => kept(machine)
-            .or_else(|| forgotten(world, who))
+            .or_else(|| forgotten(state, who))
             .ok_or_else(|| none(machine))?,
-        Err(refusal) => forgotten(world, who).ok_or(refusal)?,
+        Err(refusal) => forgotten(state, who).ok_or(refusal)?,
     };
     let by = by.to_owned();
-    let shown = Draft::of(id, Happening::KeyShown { by });
+    let shown = NewEvent::of(id, EventKind::KeyShown { by });
     Ok(((name.clone(), key.clone()), vec![shown]))
 }
 
@@ -39,9 +39,9 @@ fn kept(machine: &Machine) -> Option<(Mac, &HostName, &DiskKey)> {
     ))
 }
 
-fn forgotten<'a>(world: &'a World, who: &str) -> Option<(Mac, &'a HostName, &'a DiskKey)> {
+fn forgotten<'a>(state: &'a ApplianceState, who: &str) -> Option<(Mac, &'a HostName, &'a DiskKey)> {
     let mac: Option<Mac> = who.parse().ok();
-    let mut all = world.forgotten_keys.iter();
+    let mut all = state.forgotten_keys.iter();
     let (id, (name, key)) =
         all.find(|(id, (name, _))| Some(**id) == mac || name.as_str() == who)?;
     Some((*id, name, key))
@@ -51,7 +51,7 @@ fn none(machine: &Machine) -> Refusal {
     let title = machine.title();
     let under_way = machine.attempt.as_ref();
     let under_way = under_way.is_some_and(|attempt| attempt.disk_key.is_some());
-    let refusal = Refusal::new(Code::WrongState, format!("{title} has no disk key"));
+    let refusal = Refusal::new(RefusalCode::WrongState, format!("{title} has no disk key"));
     match (under_way, machine.installed) {
         (true, _) => refusal
             .fact("one was made for its installation, which is not done")

@@ -1,12 +1,12 @@
 //! `plan`: what an installation does, or would do, to a machine's disks; also for one that nobody enrolled yet.
 
 use super::enroll::{default_name, profile_for};
-use crate::api::agent::{Shelf, asks, plan_for};
+use crate::api::agent::{PlanInputs, disks_to_confirm, plan_for};
 use crate::api::types::{EnrollRequest, Preview};
 use crate::base::name::ProfileName;
-use crate::base::refusal::{Code, Refusal};
+use crate::base::refusal::{Refusal, RefusalCode};
 use crate::machine::Machine;
-use crate::machine::state::World;
+use crate::machine::state::ApplianceState;
 
 /// The plan that the running attempt was given, or the one that the next attempt would be given on the hardware that the
 /// machine told last, under its own profile or `wanted`.
@@ -14,10 +14,10 @@ use crate::machine::state::World;
 /// # Errors
 /// The hardware is not known, no profile is for the machine, or there is no plan for it.
 pub fn preview(
-    world: &World,
+    state: &ApplianceState,
     machine: &Machine,
     wanted: Option<&ProfileName>,
-    shelf: &Shelf<'_>,
+    inputs: &PlanInputs<'_>,
 ) -> Result<Preview, Refusal> {
     let other = wanted.filter(|name| machine.profile.as_ref() != Some(name));
     let given = machine.running().and_then(|a| a.plan.clone());
@@ -28,16 +28,16 @@ pub fn preview(
     let Some(hardware) = &machine.hardware else {
         return Err(unknown_hardware(machine));
     };
-    let machine = as_enrolled(machine, wanted, shelf)?;
-    let plan = plan_for(world, &machine, hardware, shelf)?;
-    let asks = asks(&machine, &plan, hardware, shelf.profiles);
+    let machine = as_enrolled(machine, wanted, inputs)?;
+    let plan = plan_for(state, &machine, hardware, inputs)?;
+    let asks = disks_to_confirm(&machine, &plan, hardware, inputs.profiles);
     Ok(Preview { plan, asks })
 }
 
 fn unknown_hardware(machine: &Machine) -> Refusal {
     let title = machine.title();
     let refusal = Refusal::new(
-        Code::WrongState,
+        RefusalCode::WrongState,
         format!("the hardware of {title} is not known yet, so there is no plan for it"),
     )
     .fact("it is known after the machine booted the installer once");
@@ -54,14 +54,14 @@ fn unknown_hardware(machine: &Machine) -> Refusal {
 fn as_enrolled(
     machine: &Machine,
     wanted: Option<&ProfileName>,
-    shelf: &Shelf<'_>,
+    inputs: &PlanInputs<'_>,
 ) -> Result<Machine, Refusal> {
     let request = EnrollRequest {
         mac: machine.id,
         profile: wanted.cloned(),
         name: None,
     };
-    let profile = profile_for(shelf.profiles, &request, Some(machine)).map_err(|refusal| {
+    let profile = profile_for(inputs.profiles, &request, Some(machine)).map_err(|refusal| {
         let tips = vec![format!("pxe-admin plan {} --profile NAME", machine.title())];
         match wanted {
             None => Refusal { tips, ..refusal },

@@ -2,25 +2,25 @@
 
 use super::NOTHING;
 use crate::base::name::SystemName;
-use crate::base::refusal::{Code, Refusal};
+use crate::base::refusal::{Refusal, RefusalCode};
 use crate::base::release::FlakeSource;
 use crate::base::release::Release;
 use crate::base::store_path::StorePath;
 use crate::base::timestamp::Timestamp;
-use crate::machine::event::Verdict;
-use crate::machine::event::{Draft, Happening};
-use crate::machine::state::World;
+use crate::machine::event::Decided;
+use crate::machine::event::{EventKind, NewEvent};
+use crate::machine::state::ApplianceState;
 
 /// A release that an operator asks for by number, if it is there to be installed. `again` is the command that took the
 /// number, up to it.
 pub fn in_cache<'a>(
-    world: &'a World,
+    state: &'a ApplianceState,
     system: &SystemName,
     number: u32,
     again: &str,
 ) -> Result<&'a Release, Refusal> {
     let there = || {
-        let numbers: Vec<String> = world
+        let numbers: Vec<String> = state
             .in_cache(system)
             .map(|r| r.number.to_string())
             .collect();
@@ -30,14 +30,14 @@ pub fn in_cache<'a>(
             numbers.join(", ")
         }
     };
-    match world.release(system, number) {
+    match state.release(system, number) {
         Some(release) if release.pruned.is_none() => Ok(release),
         Some(pruned) => {
             let message = format!("release {number} of `{system}` was pruned from the cache");
-            let same = world
+            let same = state
                 .in_cache(system)
                 .rfind(|r| r.toplevel == pruned.toplevel);
-            let refusal = Refusal::new(Code::UnknownRelease, message)
+            let refusal = Refusal::new(RefusalCode::UnknownRelease, message)
                 .fact(format!("releases in the cache: {}", there()))
                 .fact(NOTHING);
             let refusal = match same {
@@ -52,7 +52,7 @@ pub fn in_cache<'a>(
             Err(refusal.tip("pxe-admin releases"))
         }
         None => Err(Refusal::new(
-            Code::UnknownRelease,
+            RefusalCode::UnknownRelease,
             format!("system `{system}` has no release {number}"),
         )
         .fact(format!("its releases: {}", there()))
@@ -63,7 +63,7 @@ pub fn in_cache<'a>(
 
 /// A system that was built, and is in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Built {
+pub struct BuiltSystem {
     pub system: SystemName,
     pub toplevel: StorePath,
     /// Bytes of all NARs of the closure, unpacked.
@@ -76,17 +76,17 @@ pub struct Built {
 }
 
 /// Makes the next release of a system. The toplevel of the newest one is no new release.
-pub fn release(world: &World, built: Built, now: Timestamp) -> Verdict<Release> {
-    let newest = world.newest(&built.system);
+pub fn release(state: &ApplianceState, built: BuiltSystem, now: Timestamp) -> Decided<Release> {
+    let newest = state.newest(&built.system);
     if let Some(newest) = newest.filter(|r| r.toplevel == built.toplevel) {
-        return Verdict {
+        return Decided {
             answer: Ok(newest.clone()),
-            drafts: Vec::new(),
+            events: Vec::new(),
         };
     }
     let FlakeSource { revision, dirty } = built.source;
     // A number that was pruned stays taken.
-    let last = world.releases.iter().rfind(|r| r.system == built.system);
+    let last = state.releases.iter().rfind(|r| r.system == built.system);
     let release = Release {
         system: built.system,
         number: last.map_or(1, |r| r.number + 1),
@@ -99,14 +99,14 @@ pub fn release(world: &World, built: Built, now: Timestamp) -> Verdict<Release> 
         script: built.script,
         pruned: None,
     };
-    let draft = Draft {
+    let event = NewEvent {
         machine: None,
-        what: Happening::Released {
+        what: EventKind::ReleasePublished {
             release: release.clone(),
         },
     };
-    Verdict {
+    Decided {
         answer: Ok(release),
-        drafts: vec![draft],
+        events: vec![event],
     }
 }

@@ -25,7 +25,7 @@ fn refused<T: std::fmt::Debug>(answer: Result<T, Refusal>, want: Expect) {
 #[test]
 fn the_same_again_changes_nothing() {
     let mut story = Story::enrolled();
-    let seq = story.world.seq;
+    let seq = story.state.seq;
     for again in [
         request(0x56, Some("worker"), Some("node1")),
         request(0x56, Some("worker"), None),
@@ -34,16 +34,16 @@ fn the_same_again_changes_nothing() {
         story.enroll(&again).expect("is a success");
     }
     story
-        .operate(|world, operator| reimage(world, operator, "node1", None))
+        .operate(|state, operator| reimage(state, operator, "node1", None))
         .expect("is armed already");
-    assert_eq!(story.world.seq, seq);
+    assert_eq!(story.state.seq, seq);
     story.install(1);
-    let seq = story.world.seq;
+    let seq = story.state.seq;
     story
         .enroll(&request(0x56, Some("worker"), None))
         .expect("is a success");
     assert_eq!(
-        story.world.seq, seq,
+        story.state.seq, seq,
         "an installed machine is not armed by enrolling it again"
     );
 }
@@ -52,11 +52,11 @@ fn the_same_again_changes_nothing() {
 fn an_expired_order_is_renewed_by_enrolling_again() {
     let mut story = Story::enrolled();
     story.later(25 * 3600);
-    let seq = story.world.seq;
+    let seq = story.state.seq;
     story
         .enroll(&request(0x56, Some("worker"), None))
         .expect("is enrolled");
-    assert!(story.world.seq > seq && story.machine().is_armed(story.now));
+    assert!(story.state.seq > seq && story.machine().is_armed(story.now));
     assert_eq!(story.machine().title(), "node1", "keeps its name");
 }
 
@@ -66,16 +66,16 @@ fn an_order_that_expired_in_the_middle_is_over_and_given_again_by_enrolling() {
     let observe = |story: &mut Story| {
         let facts = crate::dhcp::request::Facts::default();
         let policy = agent::tests::policy();
-        let verdict = agent::observe(
-            &story.world,
+        let decided = agent::observe(
+            &story.state,
             mac(0x56),
             &facts,
             &policy,
             story.now,
-            agent::Asker::Itself,
+            agent::RequesterIdentity::Verified,
             9,
         );
-        story.take(verdict).expect("answers");
+        story.take(decided).expect("answers");
     };
     for (name, boots) in [("it booted again", true), ("it did not", false)] {
         let mut story = Story::enrolled();
@@ -180,27 +180,27 @@ fn a_listed_machine_brings_its_name_and_cards() {
     let mut story = Story::new();
     story.profiles =
         Profiles::read(&[("hosts/profiles/lab.toml".to_owned(), listed)]).expect("reads");
-    let verdict = agent::observe(
-        &story.world,
+    let decided = agent::observe(
+        &story.state,
         mac(0x57),
         &crate::dhcp::request::Facts::default(),
         &agent::tests::policy(),
         story.now,
-        agent::Asker::Itself,
+        agent::RequesterIdentity::Verified,
         9,
     );
-    story.take(verdict).expect("answers");
+    story.take(decided).expect("answers");
     story
         .enroll(&request(0x56, None, None))
         .expect("is enrolled");
     assert_eq!(
-        story.world.machines.len(),
+        story.state.machines.len(),
         1,
         "its second card is no stranger any more"
     );
     assert_eq!(
         story
-            .world
+            .state
             .find("52-54-00-12-34-57")
             .map(Machine::title)
             .as_deref(),
@@ -228,7 +228,7 @@ fn a_card_of_another_machine_is_not_taken_from_it() {
     );
     story.profiles =
         Profiles::read(&[("hosts/profiles/lab.toml".to_owned(), slip)]).expect("reads");
-    let seq = story.world.seq;
+    let seq = story.state.seq;
     refused(
         story.enroll(&request(0x57, None, None)),
         expect![[r#"
@@ -239,9 +239,9 @@ fn a_card_of_another_machine_is_not_taken_from_it() {
               tip: if `node1` is no more: pxe-admin forget node1 && pxe-admin enroll 52:54:00:12:34:57
         "#]],
     );
-    assert_eq!(story.world.seq, seq);
+    assert_eq!(story.state.seq, seq);
     story
-        .operate(|world, operator| forget(world, operator, "node1"))
+        .operate(|state, operator| forget(state, operator, "node1"))
         .expect("is forgotten");
     story
         .enroll(&request(0x57, None, None))
@@ -266,16 +266,16 @@ fn the_plan_of_an_attempt_that_is_over_is_not_the_next_one() {
     hardware.disks.push(second);
     select(&mut story, "data");
     let shown = |machine: &Machine| {
-        let cache = crate::install::plan::Cache {
+        let cache = crate::install::plan::Substituter {
             url: "http://10.77.0.1:8080/cache".to_owned(),
             public_key: "k:AA==".to_owned(),
         };
-        let shelf = agent::Shelf {
+        let inputs = agent::PlanInputs {
             profiles: &story.profiles,
             cache: &cache,
             k3s_server: Some("https://10.77.0.10:6443"),
         };
-        let preview = preview(&story.world, machine, None, &shelf).expect("a plan");
+        let preview = preview(&story.state, machine, None, &inputs).expect("a plan");
         preview.plan.disks[0].disk.serial.clone()
     };
     for (name, state, failed, want) in [
@@ -289,7 +289,7 @@ fn the_plan_of_an_attempt_that_is_over_is_not_the_next_one() {
         if failed {
             let attempt = machine.attempt.as_mut().expect("one");
             attempt.progress.outcome =
-                Some(crate::install::report::Outcome::Failed { causes: vec![] });
+                Some(crate::install::report::StepOutcome::Failed { causes: vec![] });
         }
         assert_eq!(shown(&machine), want, "{name}");
     }
@@ -298,7 +298,7 @@ fn the_plan_of_an_attempt_that_is_over_is_not_the_next_one() {
 #[test]
 fn reimage_and_forget_need_a_machine_that_is_there() {
     let mut story = Story::enrolled();
-    let answer = story.operate(|world, operator| reimage(world, operator, "node2", None));
+    let answer = story.operate(|state, operator| reimage(state, operator, "node2", None));
     refused(
         answer,
         expect![[r#"
@@ -307,7 +307,7 @@ fn reimage_and_forget_need_a_machine_that_is_there() {
           tip: did you mean `node1`?
     "#]],
     );
-    let answer = story.operate(|world, operator| reimage(world, operator, "node1", Some(7)));
+    let answer = story.operate(|state, operator| reimage(state, operator, "node1", Some(7)));
     refused(
         answer,
         expect![[r#"
@@ -318,9 +318,9 @@ fn reimage_and_forget_need_a_machine_that_is_there() {
     "#]],
     );
     story
-        .operate(|world, operator| forget(world, operator, "node1"))
+        .operate(|state, operator| forget(state, operator, "node1"))
         .expect("is forgotten");
-    let answer = story.operate(|world, operator| forget(world, operator, "node1"));
+    let answer = story.operate(|state, operator| forget(state, operator, "node1"));
     refused(
         answer,
         expect![[r#"
@@ -337,14 +337,14 @@ fn releases_are_numbered_per_system_and_the_same_toplevel_is_none() {
     assert_eq!(story.publish("one").number, 1);
     assert_eq!(story.publish("one").number, 1);
     assert_eq!(story.publish("two").number, 2);
-    assert_eq!(story.world.releases.len(), 2);
+    assert_eq!(story.state.releases.len(), 2);
     let worker = "worker".parse().expect("a name");
     assert_eq!(
-        story.world.newest(&worker).map(|r| &r.toplevel),
+        story.state.newest(&worker).map(|r| &r.toplevel),
         Some(&toplevel("two"))
     );
     let none = warnings(
-        &story.world,
+        &story.state,
         &story.profiles,
         &"db".parse().expect("a name"),
         None,

@@ -3,22 +3,22 @@
 use crate::base::mac::Mac;
 use crate::base::timestamp::Timestamp;
 use crate::base::token::Ticket;
-use crate::dhcp::offer_fallback::Manner;
+use crate::dhcp::offer_fallback::BootMethod;
 use crate::dhcp::request::Facts;
 use crate::machine::decide::{Decision, Policy, Reason, decide};
-use crate::machine::event::Verdict;
-use crate::machine::event::{Draft, Happening};
-use crate::machine::state::World;
+use crate::machine::event::Decided;
+use crate::machine::event::{EventKind, NewEvent};
+use crate::machine::state::ApplianceState;
 use crate::machine::{Attempt, Machine, State};
 
 /// Who asks in a machine's name: anybody on the LAN can write a MAC into a URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asker {
+pub enum RequesterIdentity {
     /// The machine, by its address, or because it was just heard to ask over DHCP.
-    Itself,
+    Verified,
     /// Nobody knows who. It may read what the machine may read, and that is no boot of the machine: no attempt is counted,
     /// and none that runs is ended by it.
-    Somebody,
+    Unverified,
 }
 
 /// A machine asked for something to boot: what is new about it. `most` bounds the machines on record that no operator
@@ -26,27 +26,27 @@ pub enum Asker {
 /// Also the place where a machine is given up whose attempts are used up, or whose order expired in the middle: in proxy
 /// mode it is answered with silence from here on, so no other door would ever hear of it.
 pub fn observe(
-    world: &World,
+    state: &ApplianceState,
     mac: Mac,
     facts: &Facts,
     policy: &Policy,
     now: Timestamp,
-    asker: Asker,
+    identity: RequesterIdentity,
     most: usize,
-) -> Verdict<()> {
-    let Some(machine) = world.by_mac(mac) else {
-        let strangers = world
+) -> Decided<()> {
+    let Some(machine) = state.by_mac(mac) else {
+        let strangers = state
             .machines
             .values()
             .filter(|m| m.state == State::Seen || m.enrolled_itself)
             .count();
-        let seen = Draft::of(
+        let seen = NewEvent::of(
             mac,
-            Happening::Seen {
+            EventKind::Seen {
                 facts: facts.clone(),
             },
         );
-        return Verdict::yes(
+        return Decided::yes(
             (),
             if strangers < most {
                 vec![seen]
@@ -55,80 +55,86 @@ pub fn observe(
             },
         );
     };
-    let mut drafts = Vec::new();
-    let facts = world.taken_over(machine, facts, now);
+    let mut events = Vec::new();
+    let facts = state.taken_over(machine, facts, now);
     if machine.facts.clone().learn(&facts) {
-        drafts.push(Draft::of(machine.id, Happening::Seen { facts }));
+        events.push(NewEvent::of(machine.id, EventKind::Seen { facts }));
     }
-    drafts.extend(given_up(
+    events.extend(given_up(
         machine,
         &decide(Some(machine), policy, now),
-        asker,
+        identity,
     ));
-    Verdict::yes((), drafts)
+    Decided::yes((), events)
 }
 
 /// The machine came to its boot script, by this form and loader: kept, so that its next boot begins with them.
-pub fn reached(world: &World, mac: Mac, manner: &Manner) -> Verdict<()> {
-    let machine = world.by_mac(mac);
-    let news = machine.filter(|machine| machine.manner.as_ref() != Some(manner));
-    let draft = news.map(|machine| {
-        let manner = manner.clone();
-        Draft::of(machine.id, Happening::Reached { manner })
+pub fn reached(state: &ApplianceState, mac: Mac, boot_method: &BootMethod) -> Decided<()> {
+    let machine = state.by_mac(mac);
+    let news = machine.filter(|machine| machine.boot_method.as_ref() != Some(boot_method));
+    let event = news.map(|machine| {
+        let boot_method = boot_method.clone();
+        NewEvent::of(machine.id, EventKind::Reached { boot_method })
     });
-    Verdict::yes((), draft.into_iter().collect())
+    Decided::yes((), event.into_iter().collect())
 }
 
-fn given_up(machine: &Machine, decision: &Decision, asker: Asker) -> Option<Draft> {
+fn given_up(
+    machine: &Machine,
+    decision: &Decision,
+    identity: RequesterIdentity,
+) -> Option<NewEvent> {
     // One that waits for a yes may do so for ever, and nothing was begun on one that no agent ran on.
     let waits = machine.attempt.as_ref().is_some_and(Attempt::only_waited);
     let begun = machine.state == State::Installing && !waits;
     match decision {
-        _ if asker == Asker::Somebody => None,
+        _ if identity == RequesterIdentity::Unverified => None,
         Decision::Disk(reason @ Reason::AttemptsUsed(_)) => Some(reason),
         Decision::Disk(reason @ Reason::Expired(_)) if begun => Some(reason),
         _ => None,
     }
     .map(|reason| {
         let reason = reason.to_string();
-        Draft::of(machine.id, Happening::GaveUp { reason })
+        NewEvent::of(machine.id, EventKind::GaveUp { reason })
     })
 }
 
 /// The boot script door: decides, hands out the ticket, counts attempts. `fresh` is used only if a new
 /// attempt begins. Who is not known to be the machine gets the ticket that there is.
 pub fn serve(
-    world: &World,
+    state: &ApplianceState,
     mac: Mac,
     policy: &Policy,
     now: Timestamp,
-    asker: Asker,
+    identity: RequesterIdentity,
     fresh: Ticket,
-) -> Verdict<(Decision, Option<Ticket>)> {
-    let machine = world.by_mac(mac);
+) -> Decided<(Decision, Option<Ticket>)> {
+    let machine = state.by_mac(mac);
     let decision = decide(machine, policy, now);
     let Some(machine) = machine else {
-        return Verdict::yes((decision, None), Vec::new());
+        return Decided::yes((decision, None), Vec::new());
     };
     if decision == Decision::Discover {
         let same = machine.discovery.as_ref();
         let same = same.is_some_and(|discovery| discovery.is_same_boot(now));
-        let counts = !same && asker == Asker::Itself;
-        let draft = counts.then(|| Draft::of(machine.id, Happening::Discovering));
-        return Verdict::yes((decision, None), draft.into_iter().collect());
+        let counts = !same && identity == RequesterIdentity::Verified;
+        let event = counts.then(|| NewEvent::of(machine.id, EventKind::Discovering));
+        return Decided::yes((decision, None), event.into_iter().collect());
     }
     if decision != Decision::Install {
-        let drafts = given_up(machine, &decision, asker).into_iter().collect();
-        return Verdict::yes((decision, None), drafts);
+        let events = given_up(machine, &decision, identity).into_iter().collect();
+        return Decided::yes((decision, None), events);
     }
-    let draft = |what| Draft::of(machine.id, what);
-    let (ticket, drafts) = match &machine.attempt {
-        Some(attempt) if asker == Asker::Somebody => (attempt.ticket.clone(), Vec::new()),
+    let event = |what| NewEvent::of(machine.id, what);
+    let (ticket, events) = match &machine.attempt {
+        Some(attempt) if identity == RequesterIdentity::Unverified => {
+            (attempt.ticket.clone(), Vec::new())
+        }
         Some(attempt) if !attempt.is_spent(now) => {
             let ticket = attempt.ticket.clone();
             let first = attempt.served.is_none();
             let served = first.then(|| {
-                draft(Happening::Served {
+                event(EventKind::Served {
                     ticket: ticket.clone(),
                 })
             });
@@ -136,15 +142,15 @@ pub fn serve(
         }
         spent => {
             let number = spent.as_ref().map_or(1, Attempt::next_number);
-            let next = draft(Happening::Attempt {
+            let next = event(EventKind::Attempt {
                 number,
                 ticket: fresh.clone(),
             });
-            let served = draft(Happening::Served {
+            let served = event(EventKind::Served {
                 ticket: fresh.clone(),
             });
             (fresh, vec![next, served])
         }
     };
-    Verdict::yes((decision, Some(ticket)), drafts)
+    Decided::yes((decision, Some(ticket)), events)
 }

@@ -4,50 +4,53 @@ use serde_json::Value;
 
 use super::refused;
 use crate::base::mac::Mac;
-use crate::base::refusal::{Code, Refusal};
+use crate::base::refusal::{Refusal, RefusalCode};
 use crate::base::timestamp::Timestamp;
 use crate::disk::hardware::Hardware;
 use crate::machine::State;
-use crate::machine::decide::{Policy, Unknown};
-use crate::machine::event::Verdict;
-use crate::machine::event::{Draft, Happening};
+use crate::machine::decide::{Policy, UnknownPolicy};
+use crate::machine::event::Decided;
+use crate::machine::event::{EventKind, NewEvent};
 use crate::machine::journal_limits;
-use crate::machine::state::World;
+use crate::machine::state::ApplianceState;
 
 /// `POST /node/v1/discovered`: taken once from each stranger that was sent a boot script for it.
 pub fn discovered(
-    world: &World,
+    state: &ApplianceState,
     mac: Mac,
     hardware: &Hardware,
     policy: &Policy,
     now: Timestamp,
     from: &str,
-) -> Verdict<()> {
-    let asked = world.by_mac(mac).and_then(|machine| {
-        let open = machine.state == State::Seen && policy.unknown == Unknown::Discover;
+) -> Decided<()> {
+    let asked = state.by_mac(mac).and_then(|machine| {
+        let open = machine.state == State::Seen && policy.unknown == UnknownPolicy::Discover;
         let discovery = machine.discovery.as_ref().filter(|_| open)?;
         Some((machine, discovery))
     });
     let Some((machine, discovery)) = asked else {
-        let refusal = Refusal::new(Code::WrongState, "nobody asked this machine what it is")
-            .tip(format!("pxe-admin show {mac}"));
-        return refused(world, None, refusal, now, from);
+        let refusal = Refusal::new(
+            RefusalCode::WrongState,
+            "nobody asked this machine what it is",
+        )
+        .tip(format!("pxe-admin show {mac}"));
+        return refused(state, None, refusal, now, from);
     };
     if machine.hardware.as_ref() == Some(hardware) && discovery.discovered.is_some() {
-        return Verdict::yes((), Vec::new());
+        return Decided::yes((), Vec::new());
     }
     if discovery.discovered.is_some() {
-        let refusal = Refusal::new(Code::WrongState, "its hardware is known already")
+        let refusal = Refusal::new(RefusalCode::WrongState, "its hardware is known already")
             .tip(format!("to have it told again: pxe-admin forget {mac}"));
-        return Verdict::no(refusal);
+        return Decided::no(refusal);
     }
     if !is_printable(hardware) {
-        let refusal = Refusal::new(Code::TooLarge, "this is no inventory of a machine");
-        return refused(world, Some(machine.id), refusal, now, from);
+        let refusal = Refusal::new(RefusalCode::TooLarge, "this is no inventory of a machine");
+        return refused(state, Some(machine.id), refusal, now, from);
     }
     let hardware = hardware.clone();
-    let told = Draft::of(machine.id, Happening::Discovered { hardware });
-    Verdict::yes((), vec![told])
+    let told = NewEvent::of(machine.id, EventKind::Discovered { hardware });
+    Decided::yes((), vec![told])
 }
 
 /// Whether it can be kept and shown on a terminal.

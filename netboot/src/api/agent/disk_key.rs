@@ -1,14 +1,14 @@
 //! Keys of encrypted disks: to the attempt that formats them, and to the installed machine that boots from them.
 
 use super::{refused, running};
-use crate::base::refusal::{Code, Refusal};
+use crate::base::refusal::{Refusal, RefusalCode};
 use crate::base::timestamp::Timestamp;
 use crate::base::token::Digest;
 use crate::install::plan::Plan;
-use crate::install::report::Step;
-use crate::machine::event::Verdict;
-use crate::machine::event::{Draft, Happening};
-use crate::machine::state::World;
+use crate::install::report::InstallStep;
+use crate::machine::event::Decided;
+use crate::machine::event::{EventKind, NewEvent};
+use crate::machine::state::ApplianceState;
 use crate::machine::{DiskKey, Machine};
 
 /// What the appliance must make for this attempt; asked before [`disk_key_made`].
@@ -21,21 +21,26 @@ pub enum KeyToSeal {
 }
 
 /// `POST /node/v1/disk-key`, first half. Refused but in the step `format` of a plan that encrypts something.
-pub fn disk_key(world: &World, session: &Digest, now: Timestamp, from: &str) -> Verdict<KeyToSeal> {
-    let (machine, attempt) = match running(world, session) {
+pub fn disk_key(
+    state: &ApplianceState,
+    session: &Digest,
+    now: Timestamp,
+    from: &str,
+) -> Decided<KeyToSeal> {
+    let (machine, attempt) = match running(state, session) {
         Ok(held) => held,
-        Err(refusal) => return refused(world, None, refusal, now, from),
+        Err(refusal) => return refused(state, None, refusal, now, from),
     };
-    let on_record = |refusal| refused(world, Some(machine.id), refusal, now, from);
+    let on_record = |refusal| refused(state, Some(machine.id), refusal, now, from);
     let encrypts = |plan: &Plan| !plan.volumes.is_empty();
     let (Some(claim), true) = (&attempt.claim, attempt.plan.as_ref().is_some_and(encrypts)) else {
         return on_record(Refusal::new(
-            Code::WrongState,
+            RefusalCode::WrongState,
             "the plan of this attempt encrypts nothing",
         ));
     };
     match attempt.progress.step {
-        Some(Step::Format) => Verdict::yes(
+        Some(InstallStep::Format) => Decided::yes(
             match &attempt.disk_key {
                 Some(handed) => KeyToSeal::Again(handed.sealed.clone()),
                 None => KeyToSeal::Fresh {
@@ -44,12 +49,13 @@ pub fn disk_key(world: &World, session: &Digest, now: Timestamp, from: &str) -> 
             },
             Vec::new(),
         ),
-        Some(step) if step > Step::Format => on_record(Refusal::new(
-            Code::AlreadyReceived,
+        Some(step) if step > InstallStep::Format => on_record(Refusal::new(
+            RefusalCode::AlreadyReceived,
             "the disks of this attempt are formatted already",
         )),
         _ => {
-            let refusal = Refusal::new(Code::TooEarly, "a disk key is for the step `format`");
+            let refusal =
+                Refusal::new(RefusalCode::TooEarly, "a disk key is for the step `format`");
             on_record(refusal.fact("the agent has not reported that it got there"))
         }
     }
@@ -57,32 +63,32 @@ pub fn disk_key(world: &World, session: &Digest, now: Timestamp, from: &str) -> 
 
 /// Second half: the key is made; keep it, or give the ciphertext that another call kept meanwhile.
 pub fn disk_key_made(
-    world: &World,
+    state: &ApplianceState,
     session: &Digest,
     kept: String,
     credential: Digest,
     sealed: String,
     now: Timestamp,
     from: &str,
-) -> Verdict<String> {
-    let Verdict { answer, drafts } = disk_key(world, session, now, from);
-    match (answer, world.by_session(session)) {
-        (Ok(KeyToSeal::Again(before)), _) => Verdict::yes(before, drafts),
+) -> Decided<String> {
+    let Decided { answer, events } = disk_key(state, session, now, from);
+    match (answer, state.by_session(session)) {
+        (Ok(KeyToSeal::Again(before)), _) => Decided::yes(before, events),
         (Ok(KeyToSeal::Fresh { .. }), Some(machine)) => {
-            let what = Happening::DiskKeyMade {
+            let what = EventKind::DiskKeyMade {
                 kept,
                 credential,
                 sealed: sealed.clone(),
             };
-            Verdict::yes(sealed, vec![Draft::of(machine.id, what)])
+            Decided::yes(sealed, vec![NewEvent::of(machine.id, what)])
         }
-        (Ok(KeyToSeal::Fresh { .. }), None) => Verdict::no(Refusal::new(
-            Code::Unauthorized,
+        (Ok(KeyToSeal::Fresh { .. }), None) => Decided::no(Refusal::new(
+            RefusalCode::Unauthorized,
             "no install attempt is held by this session",
         )),
-        (Err(refusal), _) => Verdict {
+        (Err(refusal), _) => Decided {
             answer: Err(refusal),
-            drafts,
+            events,
         },
     }
 }
@@ -90,21 +96,29 @@ pub fn disk_key_made(
 /// `POST /node/v1/unlock`: a machine boots from encrypted disks and asks for the key, by the hash of its credential.
 /// Everybody who had the disk in hand may have that; so it is given to a machine in good standing alone, and each time
 /// is on record.
-pub fn unlock(world: &World, credential: &Digest, now: Timestamp, from: &str) -> Verdict<String> {
-    let found = world.by_disk_credential(credential);
+pub fn unlock(
+    state: &ApplianceState,
+    credential: &Digest,
+    now: Timestamp,
+    from: &str,
+) -> Decided<String> {
+    let found = state.by_disk_credential(credential);
     let Some((machine, key)) = found.and_then(|m| Some((m, m.disk_key.as_ref()?))) else {
-        let refusal = Refusal::new(Code::Unauthorized, "no installed machine has this disk")
-            .fact("it was installed again, or forgotten, since")
-            .tip("type the recovery key at its console, if you noted it down");
-        return refused(world, None, refusal, now, from);
+        let refusal = Refusal::new(
+            RefusalCode::Unauthorized,
+            "no installed machine has this disk",
+        )
+        .fact("it was installed again, or forgotten, since")
+        .tip("type the recovery key at its console, if you noted it down");
+        return refused(state, None, refusal, now, from);
     };
     if let Err(refusal) = in_good_standing(machine) {
-        return refused(world, Some(machine.id), refusal, now, from);
+        return refused(state, Some(machine.id), refusal, now, from);
     }
     let from = from.to_owned();
-    let what = Happening::Unlocked { from };
+    let what = EventKind::Unlocked { from };
     let DiskKey { kept, .. } = key;
-    Verdict::yes(kept.clone(), vec![Draft::of(machine.id, what)])
+    Decided::yes(kept.clone(), vec![NewEvent::of(machine.id, what)])
 }
 
 /// Whether its disks are still what was installed on them. A machine that is to be installed again is, as long as nothing was
@@ -115,7 +129,7 @@ fn in_good_standing(machine: &Machine) -> Result<(), Refusal> {
     }
     let title = machine.title();
     let message = format!("{title} gets no disk key: its disks are being written to");
-    let refusal = Refusal::new(Code::WrongState, message);
+    let refusal = Refusal::new(RefusalCode::WrongState, message);
     Err(refusal
         .fact(format!("it is {}", machine.state))
         .tip(format!(

@@ -2,14 +2,14 @@
 
 use super::{refused, running};
 use crate::base::name::HostName;
-use crate::base::refusal::{Code, Refusal};
+use crate::base::refusal::{Refusal, RefusalCode};
 use crate::base::timestamp::Timestamp;
 use crate::base::token::Digest;
-use crate::install::report::Step;
+use crate::install::report::InstallStep;
 use crate::machine::Secrets;
-use crate::machine::event::Verdict;
-use crate::machine::event::{Draft, Happening};
-use crate::machine::state::World;
+use crate::machine::event::Decided;
+use crate::machine::event::{EventKind, NewEvent};
+use crate::machine::state::ApplianceState;
 use crate::profile::Role;
 
 /// What the appliance must seal for this machine; asked before [`sealed`].
@@ -26,26 +26,31 @@ pub enum ToSeal {
 }
 
 /// `POST /node/v1/secrets`, first half. Refused before the `configure` step and after "received".
-pub fn secrets(world: &World, session: &Digest, now: Timestamp, from: &str) -> Verdict<ToSeal> {
-    let (machine, attempt) = match running(world, session) {
+pub fn secrets(
+    state: &ApplianceState,
+    session: &Digest,
+    now: Timestamp,
+    from: &str,
+) -> Decided<ToSeal> {
+    let (machine, attempt) = match running(state, session) {
         Ok(held) => held,
-        Err(refusal) => return refused(world, None, refusal, now, from),
+        Err(refusal) => return refused(state, None, refusal, now, from),
     };
-    let on_record = |refusal| refused(world, Some(machine.id), refusal, now, from);
+    let on_record = |refusal| refused(state, Some(machine.id), refusal, now, from);
     let due = attempt
         .progress
         .step
-        .is_some_and(|s| s >= Step::Configure && s != Step::Unknown);
+        .is_some_and(|s| s >= InstallStep::Configure && s != InstallStep::Unknown);
     match (&attempt.secrets, &attempt.plan, &attempt.claim) {
         (Secrets::Received, ..) => on_record(Refusal::new(
-            Code::AlreadyReceived,
+            RefusalCode::AlreadyReceived,
             "the secrets of this attempt were received",
         )),
-        (Secrets::Sealed { sealed }, ..) => Verdict::yes(ToSeal::Again(sealed.clone()), Vec::new()),
+        (Secrets::Sealed { sealed }, ..) => Decided::yes(ToSeal::Again(sealed.clone()), Vec::new()),
         (Secrets::Kept, Some(plan), Some(claim)) if due => {
             let role = plan.k3s.as_ref().map(|k3s| k3s.role);
             let (host_name, recipient) = (plan.host_name.clone(), claim.recipient.clone());
-            Verdict::yes(
+            Decided::yes(
                 ToSeal::Fresh {
                     host_name,
                     role,
@@ -55,7 +60,10 @@ pub fn secrets(world: &World, session: &Digest, now: Timestamp, from: &str) -> V
             )
         }
         (Secrets::Kept, ..) => {
-            let refusal = Refusal::new(Code::TooEarly, "secrets are for the step `configure`");
+            let refusal = Refusal::new(
+                RefusalCode::TooEarly,
+                "secrets are for the step `configure`",
+            );
             on_record(refusal.fact("the agent has not reported that it got there"))
         }
     }
@@ -63,48 +71,53 @@ pub fn secrets(world: &World, session: &Digest, now: Timestamp, from: &str) -> V
 
 /// Second half: the ciphertext is made; keep it, or give the one that another call kept meanwhile.
 pub fn sealed(
-    world: &World,
+    state: &ApplianceState,
     session: &Digest,
     sealed: String,
     node_key: Digest,
     now: Timestamp,
     from: &str,
-) -> Verdict<String> {
-    let Verdict { answer, drafts } = secrets(world, session, now, from);
-    match (answer, world.by_session(session)) {
-        (Ok(ToSeal::Again(kept)), _) => Verdict::yes(kept, drafts),
+) -> Decided<String> {
+    let Decided { answer, events } = secrets(state, session, now, from);
+    match (answer, state.by_session(session)) {
+        (Ok(ToSeal::Again(kept)), _) => Decided::yes(kept, events),
         (Ok(ToSeal::Fresh { .. }), Some(machine)) => {
-            let what = Happening::Sealed {
+            let what = EventKind::Sealed {
                 sealed: sealed.clone(),
                 node_key,
             };
-            Verdict::yes(sealed, vec![Draft::of(machine.id, what)])
+            Decided::yes(sealed, vec![NewEvent::of(machine.id, what)])
         }
-        (Ok(ToSeal::Fresh { .. }), None) => Verdict::no(Refusal::new(
-            Code::Unauthorized,
+        (Ok(ToSeal::Fresh { .. }), None) => Decided::no(Refusal::new(
+            RefusalCode::Unauthorized,
             "no install attempt is held by this session",
         )),
-        (Err(refusal), _) => Verdict {
+        (Err(refusal), _) => Decided {
             answer: Err(refusal),
-            drafts,
+            events,
         },
     }
 }
 
 /// `POST /node/v1/secrets/received`: from here on nobody gets them again.
-pub fn received(world: &World, session: &Digest, now: Timestamp, from: &str) -> Verdict<()> {
-    let (machine, attempt) = match running(world, session) {
+pub fn received(
+    state: &ApplianceState,
+    session: &Digest,
+    now: Timestamp,
+    from: &str,
+) -> Decided<()> {
+    let (machine, attempt) = match running(state, session) {
         Ok(held) => held,
-        Err(refusal) => return refused(world, None, refusal, now, from),
+        Err(refusal) => return refused(state, None, refusal, now, from),
     };
     match attempt.secrets {
-        Secrets::Received => Verdict::yes((), Vec::new()),
+        Secrets::Received => Decided::yes((), Vec::new()),
         Secrets::Sealed { .. } => {
-            Verdict::yes((), vec![Draft::of(machine.id, Happening::Received)])
+            Decided::yes((), vec![NewEvent::of(machine.id, EventKind::Received)])
         }
         Secrets::Kept => {
-            let refusal = Refusal::new(Code::TooEarly, "no secrets were handed out yet");
-            refused(world, Some(machine.id), refusal, now, from)
+            let refusal = Refusal::new(RefusalCode::TooEarly, "no secrets were handed out yet");
+            refused(state, Some(machine.id), refusal, now, from)
         }
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::api::admin::{self, About, Operator};
+use crate::api::admin::{self, CommandTarget, Operator};
 use crate::api::types::{BootRequest, EnrollRequest};
 use crate::base::release::FlakeSource;
 use crate::base::release::Release;
@@ -20,8 +20,8 @@ use crate::base::store_path::StorePath;
 use crate::base::token::Ticket;
 use crate::dhcp::request::Facts;
 use crate::disk::hardware::{Disk, Firmware, Hardware};
-use crate::install::plan::{Cache, Plan};
-use crate::machine::decide::{Decision, Reason, Unknown, decide_image};
+use crate::install::plan::{Plan, Substituter};
+use crate::machine::decide::{Decision, Reason, UnknownPolicy, decide_image};
 use crate::machine::event::Event;
 use crate::profile::{Profiles, Role};
 use crate::test_support::{self, GIB, disk, mac};
@@ -32,12 +32,12 @@ const FROM: &str = "10.77.0.50";
 
 /// A world, a clock and a dice, and the calls as the appliance makes them.
 pub(crate) struct Story {
-    pub(crate) world: World,
+    pub(crate) state: ApplianceState,
     pub(crate) now: Timestamp,
     pub(crate) profiles: Profiles,
     dice: u8,
     /// What the node says of its firmware.
-    boot_order: Vec<crate::loader::uefi::boot_order::Entry>,
+    boot_order: Vec<crate::loader::uefi::boot_order::BootEntry>,
 }
 
 pub(crate) fn toplevel(name: &str) -> StorePath {
@@ -48,7 +48,7 @@ pub(crate) fn toplevel(name: &str) -> StorePath {
 
 pub(crate) fn policy() -> Policy {
     Policy {
-        unknown: Unknown::Ignore,
+        unknown: UnknownPolicy::Ignore,
         attempts: 3,
     }
 }
@@ -57,8 +57,8 @@ fn digest(last: u8) -> Digest {
     Digest::new([last; 32])
 }
 
-fn cache() -> Cache {
-    Cache {
+fn cache() -> Substituter {
+    Substituter {
         url: "http://10.77.0.1:8080/cache".to_owned(),
         public_key: "k:AA==".to_owned(),
     }
@@ -80,7 +80,7 @@ impl Story {
         let file = |name: &str| (format!("hosts/profiles/{name}.toml"), PROFILE.to_owned());
         let profiles = Profiles::read(&[file("worker"), file("db")]).expect("reads");
         Self {
-            world: World::default(),
+            state: ApplianceState::default(),
             now: Timestamp::from_millis(1_000_000),
             profiles,
             dice: 0,
@@ -89,17 +89,17 @@ impl Story {
     }
 
     /// Writes down what a verdict drafted, as the store does.
-    pub(crate) fn take<T>(&mut self, verdict: Verdict<T>) -> Result<T, Refusal> {
-        for Draft { machine, what } in verdict.drafts {
+    pub(crate) fn take<T>(&mut self, decided: Decided<T>) -> Result<T, Refusal> {
+        for NewEvent { machine, what } in decided.events {
             let event = Event {
-                seq: self.world.seq + 1,
+                seq: self.state.seq + 1,
                 at: self.now,
                 machine,
                 what,
             };
-            self.world.apply(&event);
+            self.state.apply(&event);
         }
-        verdict.answer
+        decided.answer
     }
 
     pub(crate) fn later(&mut self, seconds: u64) {
@@ -112,10 +112,10 @@ impl Story {
     }
 
     pub(crate) fn machine(&self) -> &Machine {
-        self.world.by_mac(mac(0x56)).expect("is known")
+        self.state.by_mac(mac(0x56)).expect("is known")
     }
 
-    pub(crate) fn enroll(&mut self, request: &EnrollRequest) -> Result<About, Refusal> {
+    pub(crate) fn enroll(&mut self, request: &EnrollRequest) -> Result<CommandTarget, Refusal> {
         let ticket = self.ticket();
         let profiles = self.profiles.clone();
         let armed_for = Duration::from_secs(24 * 3600);
@@ -126,14 +126,14 @@ impl Story {
             ticket,
             by: "uid 0",
         };
-        let verdict = admin::enroll(&self.world, &operator, request);
-        self.take(verdict)
+        let decided = admin::enroll(&self.state, &operator, request);
+        self.take(decided)
     }
 
     pub(crate) fn operate(
         &mut self,
-        command: impl FnOnce(&World, &Operator<'_>) -> Verdict<About>,
-    ) -> Result<About, Refusal> {
+        command: impl FnOnce(&ApplianceState, &Operator<'_>) -> Decided<CommandTarget>,
+    ) -> Result<CommandTarget, Refusal> {
         let ticket = self.ticket();
         let profiles = self.profiles.clone();
         let armed_for = Duration::from_secs(24 * 3600);
@@ -144,12 +144,12 @@ impl Story {
             ticket,
             by: "uid 0",
         };
-        let verdict = command(&self.world, &operator);
-        self.take(verdict)
+        let decided = command(&self.state, &operator);
+        self.take(decided)
     }
 
     pub(crate) fn publish(&mut self, name: &str) -> Release {
-        let built = admin::Built {
+        let built = admin::BuiltSystem {
             system: "worker".parse().expect("a name"),
             toplevel: toplevel(name),
             closure_size: 1 << 20,
@@ -157,21 +157,21 @@ impl Story {
             script: None,
             source: FlakeSource::default(),
         };
-        let verdict = admin::release(&self.world, built, self.now);
-        self.take(verdict).expect("is released")
+        let decided = admin::release(&self.state, built, self.now);
+        self.take(decided).expect("is released")
     }
 
     pub(crate) fn serve(&mut self) -> (Decision, Option<Ticket>) {
         let fresh = self.ticket();
-        let verdict = serve(
-            &self.world,
+        let decided = serve(
+            &self.state,
             mac(0x56),
             &policy(),
             self.now,
-            Asker::Itself,
+            RequesterIdentity::Verified,
             fresh,
         );
-        self.take(verdict).expect("answers")
+        self.take(decided).expect("answers")
     }
 
     pub(crate) fn claim(&mut self, ticket: &Ticket, agent: u8) -> Result<ClaimAnswer, Refusal> {
@@ -180,15 +180,15 @@ impl Story {
             session: String::new(),
             recipient: format!("age1{agent}"),
         };
-        let verdict = claim(
-            &self.world,
+        let decided = claim(
+            &self.state,
             &request,
             &digest(agent),
             &policy(),
             self.now,
             FROM,
         );
-        self.take(verdict)
+        self.take(decided)
     }
 
     pub(crate) fn plan(&mut self, agent: u8) -> Result<Plan, Refusal> {
@@ -197,65 +197,65 @@ impl Story {
 
     fn plan_for(&mut self, agent: u8, hardware: &Hardware) -> Result<Plan, Refusal> {
         let (profiles, cache) = (self.profiles.clone(), cache());
-        let shelf = Shelf {
+        let inputs = PlanInputs {
             profiles: &profiles,
             cache: &cache,
             k3s_server: Some("https://10.77.0.10:6443"),
         };
-        let verdict = plan(
-            &self.world,
+        let decided = plan(
+            &self.state,
             &digest(agent),
             hardware,
-            &shelf,
+            &inputs,
             self.now,
             FROM,
         );
-        self.take(verdict)
+        self.take(decided)
     }
 
     fn report(
         &mut self,
         agent: u8,
         number: u64,
-        step: Step,
-        outcome: Outcome,
+        step: InstallStep,
+        outcome: StepOutcome,
     ) -> Result<Mac, Refusal> {
         let said = Report {
             number,
             step,
             outcome,
         };
-        let verdict = report(
-            &self.world,
+        let decided = report(
+            &self.state,
             &digest(agent),
             &said,
             &policy(),
             self.now,
             FROM,
         );
-        self.take(verdict)
+        self.take(decided)
     }
 
     fn secrets(&mut self, agent: u8) -> Result<ToSeal, Refusal> {
-        let verdict = secrets(&self.world, &digest(agent), self.now, FROM);
-        self.take(verdict)
+        let decided = secrets(&self.state, &digest(agent), self.now, FROM);
+        self.take(decided)
     }
 
     fn sealed(&mut self, agent: u8, ciphertext: &str) -> Result<String, Refusal> {
-        let verdict = sealed(
-            &self.world,
+        let decided = sealed(
+            &self.state,
             &digest(agent),
             ciphertext.to_owned(),
             digest(agent + 100),
             self.now,
             FROM,
         );
-        self.take(verdict)
+        self.take(decided)
     }
 
     fn received(&mut self, agent: u8) -> Result<(), Refusal> {
-        let verdict = received(&self.world, &digest(agent), self.now, FROM);
-        self.take(verdict)
+        let decided = received(&self.state, &digest(agent), self.now, FROM);
+        self.take(decided)
     }
 
     fn installed(&mut self, agent: u8) -> Result<(), Refusal> {
@@ -265,8 +265,8 @@ impl Story {
             label: "25.05".to_owned(),
             ssh_host_key: "ssh-ed25519 AAAA".to_owned(),
         };
-        let verdict = installed(&self.world, &digest(agent), &request, self.now, FROM);
-        self.take(verdict)
+        let decided = installed(&self.state, &digest(agent), &request, self.now, FROM);
+        self.take(decided)
     }
 
     pub(crate) fn booted(&mut self, agent: u8, boot_id: &str) -> Result<(), Refusal> {
@@ -279,8 +279,8 @@ impl Story {
             boot_id: boot_id.to_owned(),
             boot_order: self.boot_order.clone(),
         };
-        let verdict = booted(&self.world, &digest(agent + 100), &request, self.now, FROM);
-        self.take(verdict)
+        let decided = booted(&self.state, &digest(agent + 100), &request, self.now, FROM);
+        self.take(decided)
     }
 
     /// Enrolled as node1, with a release to install.
@@ -303,7 +303,7 @@ impl Story {
         self.claim(&ticket.expect("a ticket"), agent)
             .expect("is claimed");
         self.plan(agent).expect("is planned");
-        self.report(agent, 1, Step::TearDown, Outcome::Started)
+        self.report(agent, 1, InstallStep::TearDown, StepOutcome::Started)
             .expect("is taken");
     }
 
@@ -314,9 +314,9 @@ impl Story {
         self.claim(&ticket.expect("a ticket"), agent)
             .expect("is claimed");
         self.plan(agent).expect("is planned");
-        self.report(agent, 1, Step::Copy, Outcome::Done)
+        self.report(agent, 1, InstallStep::Copy, StepOutcome::Done)
             .expect("is taken");
-        self.report(agent, 2, Step::Configure, Outcome::Started)
+        self.report(agent, 2, InstallStep::Configure, StepOutcome::Started)
             .expect("is taken");
     }
 
@@ -326,22 +326,22 @@ impl Story {
         self.secrets(agent).expect("are due");
         self.sealed(agent, "sealed").expect("are kept");
         self.received(agent).expect("is taken");
-        self.report(agent, 3, Step::Unmount, Outcome::Done)
+        self.report(agent, 3, InstallStep::Unmount, StepOutcome::Done)
             .expect("is taken");
         self.installed(agent).expect("is taken");
     }
 }
 
 #[track_caller]
-fn code<T: std::fmt::Debug>(answer: Result<T, Refusal>) -> Code {
+fn code<T: std::fmt::Debug>(answer: Result<T, Refusal>) -> RefusalCode {
     answer.expect_err("is refused").code
 }
 
-fn on_record(story: &mut Story, call: impl FnOnce(&World) -> Verdict<()>) -> bool {
-    call(&story.world)
-        .drafts
+fn on_record(story: &mut Story, call: impl FnOnce(&ApplianceState) -> Decided<()>) -> bool {
+    call(&story.state)
+        .events
         .iter()
-        .any(|d| matches!(d.what, Happening::Refused { .. }))
+        .any(|d| matches!(d.what, EventKind::Refused { .. }))
 }
 
 #[test]
@@ -351,16 +351,16 @@ fn a_stranger_becomes_a_joined_node_by_evidence_alone() {
         uuid: Some("u-1".to_owned()),
         ..Facts::default()
     };
-    let verdict = observe(
-        &story.world,
+    let decided = observe(
+        &story.state,
         mac(0x56),
         &facts,
         &policy(),
         story.now,
-        Asker::Itself,
+        RequesterIdentity::Verified,
         9,
     );
-    story.take(verdict).expect("answers");
+    story.take(decided).expect("answers");
     assert_eq!(story.machine().state, State::Seen);
     assert_eq!(story.serve().0, Decision::Silence(Reason::Unknown));
 
@@ -368,8 +368,8 @@ fn a_stranger_becomes_a_joined_node_by_evidence_alone() {
     story.install(1);
     assert_eq!(story.machine().state, State::Installed);
     assert!(story.machine().armed.is_none(), "installed disarms");
-    let verdict = joined(&story.world, mac(0x56), "b1");
-    story.take(verdict).expect("answers");
+    let decided = joined(&story.state, mac(0x56), "b1");
+    story.take(decided).expect("answers");
     assert_eq!(
         story.machine().state,
         State::Installed,
@@ -377,7 +377,7 @@ fn a_stranger_becomes_a_joined_node_by_evidence_alone() {
     );
     story.booted(1, "b1").expect("is taken");
     assert_eq!(story.machine().state, State::Running);
-    let awaited: Vec<_> = awaited(&story.world, &story.profiles)
+    let awaited: Vec<_> = awaited(&story.state, &story.profiles)
         .map(Machine::title)
         .collect();
     assert_eq!(awaited, ["node1"]);
@@ -386,15 +386,15 @@ fn a_stranger_becomes_a_joined_node_by_evidence_alone() {
         ("a node that does not say its boot", "", State::Running),
         ("the boot that reported", "b1", State::Joined),
     ] {
-        let verdict = joined(&story.world, mac(0x56), boot_id);
-        story.take(verdict).expect("answers");
+        let decided = joined(&story.state, mac(0x56), boot_id);
+        story.take(decided).expect("answers");
         assert_eq!(story.machine().state, want, "{what}");
     }
     assert!(matches!(story.serve().0, Decision::Disk(_)));
     let generation = &story.machine().generations[0];
     assert_eq!(
         (generation.origin, generation.release),
-        (Origin::Install, Some(1))
+        (GenerationOrigin::Install, Some(1))
     );
     assert!(generation.booted.is_some());
 }
@@ -405,7 +405,7 @@ fn a_reimaged_machine_keeps_both_installs_and_ignores_its_old_system() {
     story.install(1);
     story.booted(1, "b1").expect("is taken");
     story
-        .operate(|world, operator| admin::reimage(world, operator, "node1", None))
+        .operate(|state, operator| admin::reimage(state, operator, "node1", None))
         .expect("is armed");
     assert_eq!(story.machine().state, State::Enrolled);
     story
@@ -419,7 +419,7 @@ fn a_reimaged_machine_keeps_both_installs_and_ignores_its_old_system() {
     story.install(2);
     assert_eq!(
         code(story.booted(1, "b3")),
-        Code::Unauthorized,
+        RefusalCode::Unauthorized,
         "its key went with its disk"
     );
     story.booted(2, "b4").expect("is taken");
@@ -429,14 +429,14 @@ fn a_reimaged_machine_keeps_both_installs_and_ignores_its_old_system() {
 
 #[test]
 fn a_boot_order_is_told_when_it_changes() {
-    use crate::loader::uefi::boot_order::{Entry, Source, misorder};
+    use crate::loader::uefi::boot_order::{BootEntry, BootSource, misorder};
 
-    let entry = |number, source| Entry {
+    let entry = |number, source| BootEntry {
         number,
         title: "x\u{1b}y".to_owned(),
         source,
     };
-    let (network, disk) = (entry(1, Source::Network), entry(2, Source::Disk));
+    let (network, disk) = (entry(1, BootSource::Network), entry(2, BootSource::Disk));
     let mut story = Story::enrolled();
     story.install(1);
     for (boot_id, order, news) in [
@@ -447,10 +447,10 @@ fn a_boot_order_is_told_when_it_changes() {
         ("b3", vec![disk, network], 1),
         ("b4", vec![], 1),
     ] {
-        let seq = story.world.seq;
+        let seq = story.state.seq;
         story.boot_order = order;
         story.booted(1, boot_id).expect("is taken");
-        assert_eq!(story.world.seq - seq, news, "{boot_id}");
+        assert_eq!(story.state.seq - seq, news, "{boot_id}");
     }
     let known = &story.machine().boot_order;
     assert!(
@@ -465,17 +465,17 @@ fn a_ticket_is_good_for_one_claim() {
     let mut story = Story::enrolled();
     let ticket = story.serve().1.expect("a ticket");
     story.claim(&ticket, 1).expect("the first holds");
-    let seq = story.world.seq;
+    let seq = story.state.seq;
     story.claim(&ticket, 1).expect("a repeat is the same claim");
-    assert_eq!(story.world.seq, seq, "and writes nothing down");
-    assert_eq!(code(story.claim(&ticket, 2)), Code::TicketUsed);
-    assert_eq!(story.world.seq, seq + 1, "is on record");
+    assert_eq!(story.state.seq, seq, "and writes nothing down");
+    assert_eq!(code(story.claim(&ticket, 2)), RefusalCode::TicketUsed);
+    assert_eq!(story.state.seq, seq + 1, "is on record");
     assert_eq!(
         code(story.claim(&Ticket::new([9; 16]), 1)),
-        Code::UnknownInstall
+        RefusalCode::UnknownInstall
     );
     story.plan(1).expect("the first goes on");
-    assert_eq!(code(story.plan(2)), Code::Unauthorized);
+    assert_eq!(code(story.plan(2)), RefusalCode::Unauthorized);
 }
 
 #[test]
@@ -483,7 +483,7 @@ fn nothing_is_handed_out_once_the_order_expired() {
     let mut story = Story::enrolled();
     let ticket = story.serve().1.expect("a ticket");
     story.later(25 * 3600);
-    assert_eq!(code(story.claim(&ticket, 1)), Code::WrongState);
+    assert_eq!(code(story.claim(&ticket, 1)), RefusalCode::WrongState);
     assert!(matches!(
         story.serve(),
         (Decision::Disk(Reason::Expired(_)), None)
@@ -495,21 +495,29 @@ fn secrets_come_at_their_step_to_their_claim_and_once() {
     let mut story = Story::enrolled();
     let ticket = story.serve().1.expect("a ticket");
     story.claim(&ticket, 1).expect("is claimed");
-    assert_eq!(code(story.secrets(1)), Code::TooEarly, "before the plan");
+    assert_eq!(
+        code(story.secrets(1)),
+        RefusalCode::TooEarly,
+        "before the plan"
+    );
     story.plan(1).expect("is planned");
-    assert_eq!(code(story.secrets(1)), Code::TooEarly, "before the step");
-    assert_eq!(code(story.received(1)), Code::TooEarly);
+    assert_eq!(
+        code(story.secrets(1)),
+        RefusalCode::TooEarly,
+        "before the step"
+    );
+    assert_eq!(code(story.received(1)), RefusalCode::TooEarly);
     assert_eq!(
         code(story.sealed(1, "x")),
-        Code::TooEarly,
+        RefusalCode::TooEarly,
         "the second half asks again"
     );
     story
-        .report(1, 1, Step::Configure, Outcome::Started)
+        .report(1, 1, InstallStep::Configure, StepOutcome::Started)
         .expect("is taken");
     assert_eq!(
         code(story.secrets(2)),
-        Code::Unauthorized,
+        RefusalCode::Unauthorized,
         "another machine"
     );
     let due = story.secrets(1).expect("are due");
@@ -536,12 +544,12 @@ fn secrets_come_at_their_step_to_their_claim_and_once() {
     );
     story.received(1).expect("is taken");
     story.received(1).expect("a repeat is harmless");
-    assert_eq!(code(story.secrets(1)), Code::AlreadyReceived);
-    assert!(on_record(&mut story, |world| {
-        let Verdict { drafts, .. } = secrets(world, &digest(1), Timestamp::default(), FROM);
-        Verdict {
+    assert_eq!(code(story.secrets(1)), RefusalCode::AlreadyReceived);
+    assert!(on_record(&mut story, |state| {
+        let Decided { events, .. } = secrets(state, &digest(1), Timestamp::default(), FROM);
+        Decided {
             answer: Ok(()),
-            drafts,
+            events,
         }
     }));
 }
@@ -594,16 +602,16 @@ fn a_machine_that_never_claims_is_given_up_too_at_the_first_door_it_knocks_on() 
         assert_eq!(story.serve().0, Decision::Install);
         story.later(61);
     }
-    let verdict = observe(
-        &story.world,
+    let decided = observe(
+        &story.state,
         mac(0x56),
         &Facts::default(),
         &policy(),
         story.now,
-        Asker::Itself,
+        RequesterIdentity::Verified,
         9,
     );
-    story.take(verdict).expect("answers");
+    story.take(decided).expect("answers");
     assert_eq!(story.machine().state, State::Failed);
 }
 
@@ -615,10 +623,15 @@ fn the_last_attempt_that_fails_says_why() {
         story.claim(&ticket, attempt).expect("is claimed");
         let causes = vec!["no disk matches".to_owned(), "vda is too small".to_owned()];
         story
-            .report(attempt, 1, Step::Plan, Outcome::Failed { causes })
+            .report(
+                attempt,
+                1,
+                InstallStep::Plan,
+                StepOutcome::Failed { causes },
+            )
             .expect("is taken");
-        let over = story.report(attempt, 2, Step::Copy, Outcome::Started);
-        assert_eq!(code(over), Code::InstallSuperseded);
+        let over = story.report(attempt, 2, InstallStep::Copy, StepOutcome::Started);
+        assert_eq!(code(over), RefusalCode::InstallSuperseded);
     }
     assert_eq!(story.machine().state, State::Failed);
     assert_eq!(
@@ -636,7 +649,7 @@ fn the_last_attempt_that_fails_says_why() {
     };
     story.enroll(&request).expect("its profile is known");
     story
-        .operate(|world, operator| admin::reimage(world, operator, "node1", None))
+        .operate(|state, operator| admin::reimage(state, operator, "node1", None))
         .expect("is armed");
     assert_eq!(
         story.serve().0,
@@ -649,17 +662,22 @@ fn the_last_attempt_that_fails_says_why() {
 fn reports_repeat_without_harm_and_progress_is_not_written_down() {
     let mut story = Story::enrolled();
     story.up_to_configure(1);
-    let seq = story.world.seq;
+    let seq = story.state.seq;
     story
-        .report(1, 1, Step::Copy, Outcome::Done)
+        .report(1, 1, InstallStep::Copy, StepOutcome::Done)
         .expect("a repeat");
     story
-        .report(1, 9, Step::Copy, Outcome::Progress { done: 1, total: 2 })
+        .report(
+            1,
+            9,
+            InstallStep::Copy,
+            StepOutcome::Progress { done: 1, total: 2 },
+        )
         .expect("progress");
-    assert_eq!(story.world.seq, seq);
+    assert_eq!(story.state.seq, seq);
     assert_eq!(
-        code(story.report(2, 1, Step::Copy, Outcome::Done)),
-        Code::Unauthorized
+        code(story.report(2, 1, InstallStep::Copy, StepOutcome::Done)),
+        RefusalCode::Unauthorized
     );
 }
 
@@ -667,19 +685,19 @@ fn reports_repeat_without_harm_and_progress_is_not_written_down() {
 fn installed_needs_the_last_step_the_planned_system_and_repeats_well() {
     let mut story = Story::enrolled();
     story.up_to_configure(1);
-    assert_eq!(code(story.installed(1)), Code::TooEarly);
+    assert_eq!(code(story.installed(1)), RefusalCode::TooEarly);
     story.sealed(1, "sealed").expect("are kept");
     story.received(1).expect("is taken");
     story
-        .report(1, 3, Step::Unmount, Outcome::Done)
+        .report(1, 3, InstallStep::Unmount, StepOutcome::Done)
         .expect("is taken");
     story.installed(1).expect("is taken");
-    let seq = story.world.seq;
+    let seq = story.state.seq;
     story
         .installed(1)
         .expect("a lost answer must not turn it into a failure");
-    assert_eq!(story.world.seq, seq);
-    assert_eq!(code(story.installed(2)), Code::Unauthorized);
+    assert_eq!(story.state.seq, seq);
+    assert_eq!(code(story.installed(2)), RefusalCode::Unauthorized);
 }
 
 #[test]
@@ -687,22 +705,22 @@ fn reimage_in_the_middle_of_an_install_stops_its_agent() {
     let mut story = Story::enrolled();
     story.up_to_configure(1);
     story
-        .operate(|world, operator| admin::reimage(world, operator, "node1", None))
+        .operate(|state, operator| admin::reimage(state, operator, "node1", None))
         .expect("is armed");
-    assert_eq!(code(story.secrets(1)), Code::Unauthorized);
+    assert_eq!(code(story.secrets(1)), RefusalCode::Unauthorized);
     assert_eq!(
-        code(story.report(1, 9, Step::Unmount, Outcome::Done)),
-        Code::Unauthorized
+        code(story.report(1, 9, InstallStep::Unmount, StepOutcome::Done)),
+        RefusalCode::Unauthorized
     );
 }
 
 #[test]
 fn without_a_release_the_plan_is_refused_and_the_hardware_kept() {
     let mut story = Story::enrolled();
-    story.world.releases.clear();
+    story.state.releases.clear();
     let ticket = story.serve().1.expect("a ticket");
     story.claim(&ticket, 1).expect("is claimed");
-    assert_eq!(code(story.plan(1)), Code::PlanRefused);
+    assert_eq!(code(story.plan(1)), RefusalCode::PlanRefused);
     assert_eq!(story.machine().hardware.as_ref(), Some(&hardware()));
     assert_eq!(story.machine().facts.uuid.as_deref(), Some("u-1"));
 }
@@ -711,30 +729,30 @@ fn without_a_release_the_plan_is_refused_and_the_hardware_kept() {
 fn strangers_are_bounded_and_say_nothing_new_twice() {
     let mut story = Story::new();
     for last in 0..20 {
-        let verdict = observe(
-            &story.world,
+        let decided = observe(
+            &story.state,
             mac(last),
             &Facts::default(),
             &policy(),
             story.now,
-            Asker::Itself,
+            RequesterIdentity::Verified,
             10,
         );
-        story.take(verdict).expect("answers");
+        story.take(decided).expect("answers");
     }
-    assert_eq!(story.world.machines.len(), 10);
-    let seq = story.world.seq;
-    let verdict = observe(
-        &story.world,
+    assert_eq!(story.state.machines.len(), 10);
+    let seq = story.state.seq;
+    let decided = observe(
+        &story.state,
         mac(1),
         &Facts::default(),
         &policy(),
         story.now,
-        Asker::Itself,
+        RequesterIdentity::Verified,
         10,
     );
-    story.take(verdict).expect("answers");
-    assert_eq!(story.world.seq, seq);
+    story.take(decided).expect("answers");
+    assert_eq!(story.state.seq, seq);
 }
 
 proptest! {
@@ -751,11 +769,11 @@ proptest! {
                 0 => ticket = story.serve().1.unwrap_or(ticket),
                 1 => drop(story.claim(&ticket, agent)),
                 2 => drop(story.plan(agent)),
-                3 => drop(story.report(agent, 99, Step::Copy, Outcome::Failed { causes: Vec::new() })),
+                3 => drop(story.report(agent, 99, InstallStep::Copy, StepOutcome::Failed { causes: Vec::new() })),
                 4 => drop(story.sealed(agent, "x")),
                 5 => drop(story.installed(agent)),
                 6 => drop(story.booted(agent, "b")),
-                _ => { let verdict = joined(&story.world, mac(0x56), "b"); let _ = story.take(verdict); }
+                _ => { let decided = joined(&story.state, mac(0x56), "b"); let _ = story.take(decided); }
             }
             let order = [State::Installed, State::Running, State::Joined];
             let place = |state| order.iter().position(|s| *s == state);

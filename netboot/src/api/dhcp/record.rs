@@ -3,17 +3,17 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 
-use super::{Door, Outcome};
+use super::{DhcpPort, PacketOutcome};
 use crate::base::refusal::Refusal;
 use crate::dhcp::lease::SilenceReason;
-use crate::dhcp::reply::{Answer, AnswerError};
-use crate::dhcp::request::{self, Kind, Request};
-use crate::doctor::boot_trace::{Mark, Why};
+use crate::dhcp::reply::{AnswerError, DhcpReply};
+use crate::dhcp::request::{self, ClientMessageType, Request};
+use crate::doctor::boot_trace::{BootEvent, NoAnswerReason};
 use crate::machine::decide;
 
 /// Why a packet gets no answer, or none with a boot file: the text of its log line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unanswered {
+pub enum UnansweredReason {
     #[error("{0}")]
     Unreadable(request::Ignored),
     #[error("sent by the appliance's own card")]
@@ -40,7 +40,7 @@ pub enum Unanswered {
     NotWritten(#[from] AnswerError),
 }
 
-impl Unanswered {
+impl UnansweredReason {
     /// Whether every phone in the house sets it off: its line is written only where somebody looks for it.
     pub fn is_noise(&self) -> bool {
         match self {
@@ -60,17 +60,17 @@ impl Unanswered {
     }
 
     /// The same for the machine's boot trace.
-    fn why(&self) -> Why {
+    fn why(&self) -> NoAnswerReason {
         match self {
             Self::Decided(
                 decide::Reason::Unknown
                 | decide::Reason::Discovered
                 | decide::Reason::Undiscovered(_),
-            ) => Why::Stranger,
-            Self::Decided(decide::Reason::State(_)) => Why::Disk,
-            Self::Decided(decide::Reason::Expired(_)) => Why::Expired,
-            Self::Decided(decide::Reason::AttemptsUsed(_)) => Why::AttemptsUsed,
-            Self::NoLoader(_) | Self::LoaderMissing(_) => Why::NoLoader,
+            ) => NoAnswerReason::Stranger,
+            Self::Decided(decide::Reason::State(_)) => NoAnswerReason::Disk,
+            Self::Decided(decide::Reason::Expired(_)) => NoAnswerReason::Expired,
+            Self::Decided(decide::Reason::AttemptsUsed(_)) => NoAnswerReason::AttemptsUsed,
+            Self::NoLoader(_) | Self::LoaderMissing(_) => NoAnswerReason::NoLoader,
             Self::Unreadable(_)
             | Self::Own
             | Self::NotNetboot
@@ -79,12 +79,12 @@ impl Unanswered {
             | Self::NotArmed
             | Self::Lease(_)
             | Self::Refused(_)
-            | Self::NotWritten(_) => Why::Trouble,
+            | Self::NotWritten(_) => NoAnswerReason::Trouble,
         }
     }
 
-    fn mark(&self, reason: String) -> Mark {
-        Mark::Silence {
+    fn mark(&self, reason: String) -> BootEvent {
+        BootEvent::Silence {
             why: self.why(),
             reason,
         }
@@ -92,23 +92,25 @@ impl Unanswered {
 }
 
 /// What a question says of a boot; `None` for a machine that does not want to netboot.
-pub(super) fn asked(request: &Request, door: Door) -> Option<Mark> {
+pub(super) fn asked(request: &Request, door: DhcpPort) -> Option<BootEvent> {
     let boot = request.boot?;
     match (door, request.kind) {
-        (Door::Dhcp, Kind::Discover) => Some(Mark::Discover {
+        (DhcpPort::Dhcp, ClientMessageType::Discover) => Some(BootEvent::Discover {
             client: boot.client,
             arch: boot.arch,
         }),
-        (Door::Dhcp, Kind::Request) => Some(Mark::TookAddress {
+        (DhcpPort::Dhcp, ClientMessageType::Request) => Some(BootEvent::TookAddress {
             server: request.server,
             address: request.requested,
         }),
-        (Door::Binl, Kind::Request | Kind::Inform) => Some(Mark::Asked4011),
+        (DhcpPort::Binl, ClientMessageType::Request | ClientMessageType::Inform) => {
+            Some(BootEvent::Asked4011)
+        }
         _ => None,
     }
 }
 
-impl Outcome {
+impl PacketOutcome {
     /// What was given, for the one log line of a packet that is answered.
     pub fn given(&self) -> Cow<'_, str> {
         match self.answers.as_deref() {
@@ -122,10 +124,10 @@ impl Outcome {
     }
 
     /// The marks that the packet itself leaves in its machine's boot trace: what it asked, and that it gets no answer.
-    pub fn marks(&self) -> impl Iterator<Item = Mark> {
+    pub fn marks(&self) -> impl Iterator<Item = BootEvent> {
         let silence = match &self.answers {
             // What another server answers is no silence.
-            Ok(_) | Err(Unanswered::ForTheServer | Unanswered::Own) => None,
+            Ok(_) | Err(UnansweredReason::ForTheServer | UnansweredReason::Own) => None,
             Err(why) => Some(why.mark(why.to_string())),
         };
         let silence = silence.filter(|_| self.asked.is_some());
@@ -135,21 +137,21 @@ impl Outcome {
     /// The mark that one of the answers leaves once it was sent, or could not be.
     pub fn mark_of(
         &self,
-        answer: &Answer,
-        door: Door,
+        answer: &DhcpReply,
+        door: DhcpPort,
         sent: Result<(), impl Display>,
-    ) -> Option<Mark> {
+    ) -> Option<BootEvent> {
         self.asked.as_ref()?;
         let given = answer.given.clone();
         Some(match (sent, &self.no_file, door) {
-            (Err(error), ..) => Mark::Silence {
-                why: Why::Trouble,
+            (Err(error), ..) => BootEvent::Silence {
+                why: NoAnswerReason::Trouble,
                 reason: format!("the answer could not be sent: {error}"),
             },
             // `given` says why already.
             (Ok(()), Some(why), _) => why.mark(given),
-            (Ok(()), None, Door::Dhcp) => Mark::Answered { given },
-            (Ok(()), None, Door::Binl) => Mark::Answered4011 { given },
+            (Ok(()), None, DhcpPort::Dhcp) => BootEvent::Answered { given },
+            (Ok(()), None, DhcpPort::Binl) => BootEvent::Answered4011 { given },
         })
     }
 }

@@ -7,19 +7,19 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::base::arch::Arch;
-use crate::base::refusal::{Code, Refusal};
-use crate::dhcp::lease::{Network, Probe, Reservations};
-use crate::doctor::boot_trace::Why;
+use crate::base::refusal::{Refusal, RefusalCode};
+use crate::dhcp::lease::{NetworkParameters, ProbeResult, Reservations};
+use crate::doctor::boot_trace::NoAnswerReason;
 use crate::machine::State;
 use crate::test_support::{self, address, mac};
 
-const UEFI: Boot = Boot {
+const UEFI: NetbootRequest = NetbootRequest {
     arch: Arch::X64,
-    client: Client::Pxe,
+    client: BootClient::Pxe,
 };
-const IPXE: Boot = Boot {
+const IPXE: NetbootRequest = NetbootRequest {
     arch: Arch::X64,
-    client: Client::Ipxe,
+    client: BootClient::Ipxe,
 };
 
 fn ip(last: u8) -> Ipv4Addr {
@@ -32,7 +32,7 @@ fn site() -> Arc<Site> {
         last: ip(59),
         lease_time: Duration::from_secs(3600),
         reservations: Reservations::default(),
-        network: Network {
+        network: NetworkParameters {
             netmask: [255, 255, 255, 0].into(),
             router: None,
             dns: Vec::new(),
@@ -46,7 +46,7 @@ fn site() -> Arc<Site> {
     })
 }
 
-fn request(kind: Kind, boot: Option<Boot>) -> Request {
+fn request(kind: ClientMessageType, boot: Option<NetbootRequest>) -> Request {
     Request {
         kind,
         boot,
@@ -56,17 +56,17 @@ fn request(kind: Kind, boot: Option<Boot>) -> Request {
 
 /// What the service would find, in place of the service.
 #[derive(Clone)]
-struct Service {
+struct TestService {
     site: Option<Arc<Site>>,
     decision: Result<Decision, Refusal>,
     enrolled: Result<Decision, Refusal>,
     loaders: bool,
     /// One for each call of the lease rules; the last is given again.
-    settled: Vec<Result<Settled, Refusal>>,
+    settled: Vec<Result<LeaseAnswer, Refusal>>,
     wire: Result<Option<Mac>, String>,
 }
 
-impl Service {
+impl TestService {
     fn proxy() -> Self {
         Self {
             site: None,
@@ -88,57 +88,59 @@ impl Service {
     /// The outcome, and the needs in their order.
     fn answers(
         &self,
-        door: Door,
+        door: DhcpPort,
         request: Result<Request, request::Ignored>,
-    ) -> (Outcome, Vec<String>) {
+    ) -> (PacketOutcome, Vec<String>) {
         self.answers_with(door, request, &[])
     }
 
     fn answers_with(
         &self,
-        door: Door,
+        door: DhcpPort,
         request: Result<Request, request::Ignored>,
         own: &[Mac],
-    ) -> (Outcome, Vec<String>) {
+    ) -> (PacketOutcome, Vec<String>) {
         let address = address();
-        let question = Question {
+        let question = PacketContext {
             request,
             door,
             address: &address,
             site: self.site.as_ref(),
             own,
         };
-        let mut known = Known::new(true);
+        let mut known = KnownFacts::new(true);
         let mut needs = Vec::new();
         let mut settled = self.settled.iter();
         let mut last = None;
         for _ in 0..20 {
             match answer(&question, &known) {
                 Ok(outcome) => return (outcome, needs),
-                Err(Need::Decision(_)) => {
+                Err(MissingFact::Decision(_)) => {
                     needs.push("decision".to_owned());
                     known.decided(self.decision.clone());
                 }
-                Err(Need::Enrollment(_, profile)) => {
+                Err(MissingFact::Enrollment(_, profile)) => {
                     needs.push(format!("enrollment under {profile}"));
                     known.enrolled(self.enrolled.clone());
                 }
-                Err(Need::Manner(request, boot)) => {
+                Err(MissingFact::Manner(request, boot)) => {
                     needs.push("manner".to_owned());
-                    let (mut trials, now) = (Trials::default(), Timestamp::default());
+                    let (mut loader_attempts, now) =
+                        (LoaderAttempts::default(), Timestamp::default());
                     let has = |_: &str| self.loaders;
-                    let manner = question.manner(&mut trials, request, boot, None, has, now);
-                    known.tries(manner);
+                    let boot_method =
+                        question.boot_method(&mut loader_attempts, request, boot, None, has, now);
+                    known.tries(boot_method);
                 }
-                Err(Need::Lease { probe, .. }) => {
+                Err(MissingFact::Lease { probe, .. }) => {
                     needs.push(match probe {
-                        Probe::NotYet => "lease".to_owned(),
+                        ProbeResult::NotYet => "lease".to_owned(),
                         probe => format!("lease after {probe:?}"),
                     });
                     last = settled.next().or(last);
                     known.settled(last.cloned().expect("is told"), None);
                 }
-                Err(Need::Probe(_, address)) => {
+                Err(MissingFact::Probe(_, address)) => {
                     needs.push(format!("probe of {address}"));
                     known.probed(address, self.wire.clone());
                 }
@@ -148,19 +150,19 @@ impl Service {
     }
 }
 
-fn offer() -> Settled {
-    Settled::Offer {
+fn offer() -> LeaseAnswer {
+    LeaseAnswer::Offer {
         address: ip(50),
         lease_time: Duration::from_secs(3600),
     }
 }
 
 fn full_disk() -> Refusal {
-    Refusal::new(Code::StoreUnavailable, "the disk is full")
+    Refusal::new(RefusalCode::StoreUnavailable, "the disk is full")
 }
 
 /// `given`, or why there is no answer.
-fn outcome_text(outcome: &Outcome) -> String {
+fn outcome_text(outcome: &PacketOutcome) -> String {
     match &outcome.answers {
         Ok(_) => outcome.given().into_owned(),
         Err(why) => format!("ignored: {why}"),
@@ -169,13 +171,13 @@ fn outcome_text(outcome: &Outcome) -> String {
 
 #[test]
 fn each_packet_needs_what_its_answer_depends_on_and_no_more() {
-    let (proxy, server) = (Service::proxy(), Service::server());
+    let (proxy, server) = (TestService::proxy(), TestService::server());
     for (name, service, door, kind, boot, needs, want) in [
         (
             "a ROM beside a router",
             &proxy,
-            Door::Dhcp,
-            Kind::Discover,
+            DhcpPort::Dhcp,
+            ClientMessageType::Discover,
             Some(UEFI),
             &["decision", "manner"][..],
             "offered snponly.efi",
@@ -183,8 +185,8 @@ fn each_packet_needs_what_its_answer_depends_on_and_no_more() {
         (
             "iPXE beside a router",
             &proxy,
-            Door::Dhcp,
-            Kind::Discover,
+            DhcpPort::Dhcp,
+            ClientMessageType::Discover,
             Some(IPXE),
             &["decision"],
             "offered boot script",
@@ -192,8 +194,8 @@ fn each_packet_needs_what_its_answer_depends_on_and_no_more() {
         (
             "a phone beside a router",
             &proxy,
-            Door::Dhcp,
-            Kind::Discover,
+            DhcpPort::Dhcp,
+            ClientMessageType::Discover,
             None,
             &[],
             "ignored: does not want to netboot",
@@ -201,8 +203,8 @@ fn each_packet_needs_what_its_answer_depends_on_and_no_more() {
         (
             "a request to the router",
             &proxy,
-            Door::Dhcp,
-            Kind::Request,
+            DhcpPort::Dhcp,
+            ClientMessageType::Request,
             Some(UEFI),
             &[],
             "ignored: the network's own DHCP server answers it",
@@ -210,8 +212,8 @@ fn each_packet_needs_what_its_answer_depends_on_and_no_more() {
         (
             "port 4011 in proxy mode",
             &proxy,
-            Door::Binl,
-            Kind::Request,
+            DhcpPort::Binl,
+            ClientMessageType::Request,
             Some(UEFI),
             &["decision", "manner"],
             "named snponly.efi on 4011",
@@ -219,8 +221,8 @@ fn each_packet_needs_what_its_answer_depends_on_and_no_more() {
         (
             "port 4011 in server mode",
             &server,
-            Door::Binl,
-            Kind::Inform,
+            DhcpPort::Binl,
+            ClientMessageType::Inform,
             Some(UEFI),
             &["decision", "manner"],
             "named snponly.efi on 4011",
@@ -228,8 +230,8 @@ fn each_packet_needs_what_its_answer_depends_on_and_no_more() {
         (
             "a discover on 4011",
             &server,
-            Door::Binl,
-            Kind::Discover,
+            DhcpPort::Binl,
+            ClientMessageType::Discover,
             Some(UEFI),
             &[],
             "ignored: not a question for port 4011",
@@ -237,8 +239,8 @@ fn each_packet_needs_what_its_answer_depends_on_and_no_more() {
         (
             "a phone on 4011",
             &server,
-            Door::Binl,
-            Kind::Request,
+            DhcpPort::Binl,
+            ClientMessageType::Request,
             None,
             &[],
             "ignored: does not want to netboot",
@@ -246,8 +248,8 @@ fn each_packet_needs_what_its_answer_depends_on_and_no_more() {
         (
             "a phone in server mode",
             &server,
-            Door::Dhcp,
-            Kind::Discover,
+            DhcpPort::Dhcp,
+            ClientMessageType::Discover,
             None,
             &["lease"],
             "offered 10.77.0.50",
@@ -255,8 +257,8 @@ fn each_packet_needs_what_its_answer_depends_on_and_no_more() {
         (
             "a ROM in server mode",
             &server,
-            Door::Dhcp,
-            Kind::Discover,
+            DhcpPort::Dhcp,
+            ClientMessageType::Discover,
             Some(UEFI),
             &["decision", "manner", "lease"],
             "offered 10.77.0.50 with snponly.efi",
@@ -264,11 +266,11 @@ fn each_packet_needs_what_its_answer_depends_on_and_no_more() {
         (
             "U-Boot as UEFI beside a router, which takes no file from a second server",
             &proxy,
-            Door::Dhcp,
-            Kind::Discover,
-            Some(Boot {
+            DhcpPort::Dhcp,
+            ClientMessageType::Discover,
+            Some(NetbootRequest {
                 arch: Arch::Arm64,
-                client: Client::UBootUefi,
+                client: BootClient::UBootUefi,
             }),
             &["decision", "manner"],
             "ignored: the network's own DHCP server answers it",
@@ -325,14 +327,17 @@ fn a_decision_against_booting_ends_the_walk_beside_a_router_and_leaves_the_lease
             "offered 10.77.0.50, nothing to boot: the disk is full",
         ),
     ] {
-        for (mode, want) in [(Service::proxy(), proxy), (Service::server(), server)] {
-            let service = Service {
+        for (mode, want) in [
+            (TestService::proxy(), proxy),
+            (TestService::server(), server),
+        ] {
+            let service = TestService {
                 decision: decision.clone(),
                 enrolled: enrolled.clone(),
                 ..mode
             };
-            let discover = request(Kind::Discover, Some(UEFI));
-            let (outcome, _) = service.answers(Door::Dhcp, Ok(discover));
+            let discover = request(ClientMessageType::Discover, Some(UEFI));
+            let (outcome, _) = service.answers(DhcpPort::Dhcp, Ok(discover));
             assert_eq!(outcome_text(&outcome), want, "{name}");
         }
     }
@@ -344,36 +349,42 @@ fn decide_reason() -> crate::machine::decide::Reason {
 
 #[test]
 fn a_loader_that_is_not_there_is_not_promised() {
-    let service = Service {
+    let service = TestService {
         loaders: false,
-        ..Service::proxy()
+        ..TestService::proxy()
     };
-    let bios = Boot {
+    let bios = NetbootRequest {
         arch: Arch::Bios,
-        client: Client::Pxe,
+        client: BootClient::Pxe,
     };
-    let (outcome, _) = service.answers(Door::Dhcp, Ok(request(Kind::Discover, Some(bios))));
-    let want = Unanswered::LoaderMissing("undionly.kpxe".to_owned());
+    let (outcome, _) = service.answers(
+        DhcpPort::Dhcp,
+        Ok(request(ClientMessageType::Discover, Some(bios))),
+    );
+    let want = UnansweredReason::LoaderMissing("undionly.kpxe".to_owned());
     assert_eq!(outcome.answers, Err(want));
-    let odd = Boot {
+    let odd = NetbootRequest {
         arch: Arch::Other(12),
-        client: Client::Pxe,
+        client: BootClient::Pxe,
     };
-    let (outcome, _) = service.answers(Door::Dhcp, Ok(request(Kind::Discover, Some(odd))));
-    let want = Unanswered::NoLoader("Other(12)".to_owned());
+    let (outcome, _) = service.answers(
+        DhcpPort::Dhcp,
+        Ok(request(ClientMessageType::Discover, Some(odd))),
+    );
+    let want = UnansweredReason::NoLoader("Other(12)".to_owned());
     assert_eq!(outcome.answers, Err(want));
 }
 
 #[test]
 fn an_address_is_offered_once_the_wire_was_asked_and_only_so_many_are_tried() {
     let stranger: Mac = "52:54:00:00:00:66".parse().expect("a MAC");
-    let probes = |last: u8| Ok(Settled::Probe(ip(last)));
-    let discover = || Ok(request(Kind::Discover, None));
-    let service = Service {
+    let probes = |last: u8| Ok(LeaseAnswer::Probe(ip(last)));
+    let discover = || Ok(request(ClientMessageType::Discover, None));
+    let service = TestService {
         settled: vec![probes(50), Ok(offer())],
-        ..Service::server()
+        ..TestService::server()
     };
-    let (outcome, needs) = service.answers(Door::Dhcp, discover());
+    let (outcome, needs) = service.answers(DhcpPort::Dhcp, discover());
     assert_eq!(
         needs,
         [
@@ -384,27 +395,27 @@ fn an_address_is_offered_once_the_wire_was_asked_and_only_so_many_are_tried() {
     );
     assert_eq!(outcome_text(&outcome), "offered 10.77.0.50");
 
-    let crowded = Service {
+    let crowded = TestService {
         settled: (50..60).map(probes).collect(),
         wire: Ok(Some(stranger)),
-        ..Service::server()
+        ..TestService::server()
     };
-    let (outcome, needs) = crowded.answers(Door::Dhcp, discover());
+    let (outcome, needs) = crowded.answers(DhcpPort::Dhcp, discover());
     let asked = needs.iter().filter(|need| need.starts_with("probe"));
     assert_eq!(asked.count(), PROBES);
     assert!(
         needs.last().is_some_and(|need| need.starts_with("lease")),
         "the last answer of the wire reaches the rules: {needs:?}"
     );
-    let want = Unanswered::Lease(SilenceReason::FreeAddressesInUse(PROBES));
+    let want = UnansweredReason::Lease(SilenceReason::FreeAddressesInUse(PROBES));
     assert_eq!(outcome.answers, Err(want));
 
-    let unplugged = Service {
+    let unplugged = TestService {
         wire: Err("Network is down".to_owned()),
         ..crowded
     };
-    let (outcome, _) = unplugged.answers(Door::Dhcp, discover());
-    let want = Unanswered::Lease(SilenceReason::ProbeFailed {
+    let (outcome, _) = unplugged.answers(DhcpPort::Dhcp, discover());
+    let want = UnansweredReason::Lease(SilenceReason::ProbeFailed {
         address: ip(50),
         error: "Network is down".to_owned(),
     });
@@ -416,34 +427,37 @@ fn what_the_lease_rules_refuse_is_the_outcome() {
     for (name, settled, want) in [
         (
             "silence",
-            Ok(Settled::Silence(SilenceReason::NoLeaseKnown)),
-            Unanswered::Lease(SilenceReason::NoLeaseKnown),
+            Ok(LeaseAnswer::Silence(SilenceReason::NoLeaseKnown)),
+            UnansweredReason::Lease(SilenceReason::NoLeaseKnown),
         ),
         (
             "a lease that could not be written down",
             Err(full_disk()),
-            Unanswered::Refused(full_disk()),
+            UnansweredReason::Refused(full_disk()),
         ),
     ] {
-        let service = Service {
+        let service = TestService {
             settled: vec![settled],
-            ..Service::server()
+            ..TestService::server()
         };
-        let (outcome, _) = service.answers(Door::Dhcp, Ok(request(Kind::Request, None)));
+        let (outcome, _) = service.answers(
+            DhcpPort::Dhcp,
+            Ok(request(ClientMessageType::Request, None)),
+        );
         assert_eq!(outcome.answers, Err(want), "{name}");
     }
 }
 
 #[test]
 fn the_appliances_own_packets_are_not_answered() {
-    for service in [Service::proxy(), Service::server()] {
-        let discover = Ok(request(Kind::Discover, Some(UEFI)));
-        let (outcome, needs) = service.answers_with(Door::Dhcp, discover, &[mac(0x56)]);
-        assert_eq!(outcome.answers, Err(Unanswered::Own));
+    for service in [TestService::proxy(), TestService::server()] {
+        let discover = Ok(request(ClientMessageType::Discover, Some(UEFI)));
+        let (outcome, needs) = service.answers_with(DhcpPort::Dhcp, discover, &[mac(0x56)]);
+        assert_eq!(outcome.answers, Err(UnansweredReason::Own));
         assert!(needs.is_empty());
-        let marks: Vec<Mark> = outcome.marks().collect();
-        let asked = Mark::Discover {
-            client: Client::Pxe,
+        let marks: Vec<BootEvent> = outcome.marks().collect();
+        let asked = BootEvent::Discover {
+            client: BootClient::Pxe,
             arch: Arch::X64,
         };
         assert_eq!(marks, [asked], "no silence of ours");
@@ -454,17 +468,17 @@ fn the_appliances_own_packets_are_not_answered() {
 fn a_rom_that_wants_address_and_file_apart_gets_two_answers_and_one_line() {
     let address = address();
     let site = site();
-    let question = Question {
-        request: Ok(request(Kind::Discover, Some(UEFI))),
-        door: Door::Dhcp,
+    let question = PacketContext {
+        request: Ok(request(ClientMessageType::Discover, Some(UEFI))),
+        door: DhcpPort::Dhcp,
         address: &address,
         site: Some(&site),
         own: &[],
     };
-    let mut known = Known::new(false);
+    let mut known = KnownFacts::new(false);
     known.decided(Ok(Decision::Install));
-    known.tries(Manner {
-        form: Form::Split,
+    known.tries(BootMethod {
+        form: OfferForm::Split,
         loader: Some("snponly.efi".to_owned()),
     });
     known.settled(Ok(offer()), None);
@@ -478,45 +492,48 @@ fn a_rom_that_wants_address_and_file_apart_gets_two_answers_and_one_line() {
 
 #[test]
 fn what_is_written_down_says_what_was_asked_and_what_came_of_it() {
-    let discover = || Ok(request(Kind::Discover, Some(UEFI)));
-    let asked = Mark::Discover {
-        client: Client::Pxe,
+    let discover = || Ok(request(ClientMessageType::Discover, Some(UEFI)));
+    let asked = BootEvent::Discover {
+        client: BootClient::Pxe,
         arch: Arch::X64,
     };
-    let (offered, _) = Service::proxy().answers(Door::Dhcp, discover());
-    let marks: Vec<Mark> = offered.marks().collect();
+    let (offered, _) = TestService::proxy().answers(DhcpPort::Dhcp, discover());
+    let marks: Vec<BootEvent> = offered.marks().collect();
     assert_eq!(marks, std::slice::from_ref(&asked));
     let answer = &offered.answers.as_ref().expect("is answered")[0];
     let given = "offered snponly.efi".to_owned();
     let sent: Result<(), String> = Ok(());
     assert_eq!(
-        offered.mark_of(answer, Door::Dhcp, sent),
-        Some(Mark::Answered { given })
+        offered.mark_of(answer, DhcpPort::Dhcp, sent),
+        Some(BootEvent::Answered { given })
     );
     assert_eq!(
-        offered.mark_of(answer, Door::Dhcp, Err("the cable is out")),
-        Some(Mark::Silence {
-            why: Why::Trouble,
+        offered.mark_of(answer, DhcpPort::Dhcp, Err("the cable is out")),
+        Some(BootEvent::Silence {
+            why: NoAnswerReason::Trouble,
             reason: "the answer could not be sent: the cable is out".to_owned(),
         })
     );
 
-    let home = Service {
+    let home = TestService {
         decision: Ok(Decision::Disk(decide_reason())),
-        ..Service::proxy()
+        ..TestService::proxy()
     };
-    let (silent, _) = home.answers(Door::Dhcp, discover());
-    let silence = Mark::Silence {
-        why: Why::Disk,
+    let (silent, _) = home.answers(DhcpPort::Dhcp, discover());
+    let silence = BootEvent::Silence {
+        why: NoAnswerReason::Disk,
         reason: "installed; boots its own disk".to_owned(),
     };
     assert_eq!(silent.marks().collect::<Vec<_>>(), [asked, silence]);
 
-    let (phone, _) = Service::server().answers(Door::Dhcp, Ok(request(Kind::Discover, None)));
+    let (phone, _) = TestService::server().answers(
+        DhcpPort::Dhcp,
+        Ok(request(ClientMessageType::Discover, None)),
+    );
     assert_eq!(phone.marks().count(), 0, "is part of no boot");
     let answer = &phone.answers.as_ref().expect("is answered")[0];
     let sent: Result<(), String> = Ok(());
-    assert_eq!(phone.mark_of(answer, Door::Dhcp, sent), None);
+    assert_eq!(phone.mark_of(answer, DhcpPort::Dhcp, sent), None);
 }
 
 proptest! {
@@ -529,14 +546,14 @@ proptest! {
         options in proptest::collection::vec(any::<u8>(), 0..600),
         at in 0..300usize,
     ) {
-        let mut packet = crate::dhcp::other_servers::discover(mac(0x56), 7, crate::dhcp::other_servers::Guise::Pxe(7));
+        let mut packet = crate::dhcp::other_servers::discover(mac(0x56), 7, crate::dhcp::other_servers::ProbeAs::Pxe(7));
         packet[242] = kind;
         packet.truncate(at);
         packet.extend(options);
-        for service in [Service::proxy(), Service::server()] {
-            for door in [Door::Dhcp, Door::Binl] {
+        for service in [TestService::proxy(), TestService::server()] {
+            for door in [DhcpPort::Dhcp, DhcpPort::Binl] {
                 let (outcome, _) = service.answers(door, request::read(&packet));
-                let unreadable = matches!(outcome.answers, Err(Unanswered::Unreadable(_)));
+                let unreadable = matches!(outcome.answers, Err(UnansweredReason::Unreadable(_)));
                 prop_assert_eq!(outcome.mac.is_none(), unreadable);
             }
         }
@@ -547,19 +564,19 @@ proptest! {
 #[test]
 fn an_answer_that_cannot_be_written_is_logged_as_trouble() {
     let cause = "encoder checked_add failed".to_owned();
-    let why = Unanswered::from(reply::AnswerError::Option { code: 12, cause });
+    let why = UnansweredReason::from(reply::AnswerError::Option { code: 12, cause });
     assert!(!why.is_noise());
-    let outcome = Outcome {
+    let outcome = PacketOutcome {
         mac: Some(mac(0x56)),
         xid: Some(7),
-        asked: Some(Mark::Asked4011),
+        asked: Some(BootEvent::Asked4011),
         answers: Err(why),
         no_file: None,
     };
-    let silence = Mark::Silence {
-        why: Why::Trouble,
+    let silence = BootEvent::Silence {
+        why: NoAnswerReason::Trouble,
         reason: "option 12 of the answer cannot be written: encoder checked_add failed".to_owned(),
     };
-    let marks: Vec<Mark> = outcome.marks().collect();
-    assert_eq!(marks, [Mark::Asked4011, silence]);
+    let marks: Vec<BootEvent> = outcome.marks().collect();
+    assert_eq!(marks, [BootEvent::Asked4011, silence]);
 }

@@ -7,7 +7,7 @@ use crate::base::name::HostName;
 use crate::base::store_path::StorePath;
 use crate::base::token::Ticket;
 use crate::disk::hardware::Hardware;
-use crate::loader::uefi::boot_order::Entry;
+use crate::loader::uefi::boot_order::BootEntry;
 use crate::profile::Role;
 
 // --- agent → appliance, `node-port`. All but the claim carry `Authorization: Bearer <session>`. ---
@@ -101,7 +101,7 @@ pub struct BootRequest {
     pub boot_id: String,
     /// In which its firmware tries its entries, first to last; empty on BIOS and where it cannot be seen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub boot_order: Vec<Entry>,
+    pub boot_order: Vec<BootEntry>,
 }
 
 /// What the agent leaves in `/var/lib/netboot/node.json` for the installed system; nothing secret.

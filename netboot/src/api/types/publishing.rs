@@ -7,10 +7,10 @@ use crate::base::release::FlakeSource;
 use crate::base::release::PublishedInstaller;
 use crate::base::release::Release;
 use crate::base::store_path::StorePath;
-use crate::base::token::ShipmentId;
-use crate::publish::closure::Member;
-use crate::publish::installer::{Part, Parts};
-use crate::publish::retention::Judged;
+use crate::base::token::UploadBatchId;
+use crate::publish::closure::ClosurePath;
+use crate::publish::installer::{ImageFile, InstallerManifest};
+use crate::publish::retention::ReleaseRetention;
 
 /// `GET /admin/v1/releases`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +39,7 @@ pub struct Published {
 
 /// `GET /admin/v1/publishing`: what there is to publish for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Publishing {
+pub struct PublishTargets {
     /// `flake` of the configuration: a URL, or an absolute path on the appliance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flake: Option<String>,
@@ -49,12 +49,12 @@ pub struct Publishing {
     pub installers: Vec<InstallerFor>,
     /// What the appliance copies into its cache at this moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub copying: Option<Copying>,
+    pub copying: Option<CopyProgress>,
 }
 
 /// A system on its way from the appliance's Nix store into its cache.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Copying {
+pub struct CopyProgress {
     pub toplevel: StorePath,
     /// Bytes of NARs, unpacked.
     pub done: u64,
@@ -82,34 +82,34 @@ pub struct InstallerRequest {
     pub source: FlakeSource,
     /// What is in it, where the appliance does not have it in a Nix store of its own: it was sent before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parts: Option<Parts>,
+    pub parts: Option<InstallerManifest>,
 }
 
-/// `POST /admin/v1/publish/room`: what a publication is about to send → [`Lacking`]; a refusal if it does not fit.
+/// `POST /admin/v1/publish/room`: what a publication is about to send → [`Missing`]; a refusal if it does not fit.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Shipment {
+pub struct UploadBatch {
     /// If it has one, what fits is promised to it: it comes with this name in [`SHIPMENT`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<ShipmentId>,
+    pub id: Option<UploadBatchId>,
     /// Of closures.
     #[serde(default)]
-    pub paths: Vec<Member>,
+    pub paths: Vec<ClosurePath>,
     /// Of installers, each to `PUT /admin/v1/publish/installer/parts/<sha256>`.
     #[serde(default)]
-    pub parts: Vec<Part>,
+    pub parts: Vec<ImageFile>,
 }
 
-/// The header of uploads that are part of a [`Shipment`].
+/// The header of uploads that are part of an [`UploadBatch`].
 pub const SHIPMENT: &str = "netboot-shipment";
 
-/// What the appliance does not have of a [`Shipment`].
+/// What the appliance does not have of an [`UploadBatch`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lacking {
+pub struct Missing {
     /// Store paths.
     pub paths: u64,
     /// Bytes of their NARs, unpacked.
     pub bytes: u64,
-    pub parts: Vec<Part>,
+    pub parts: Vec<ImageFile>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,7 +127,7 @@ pub struct Closure {
     pub release: Option<Release>,
     /// Every path is in the cache.
     pub whole: bool,
-    pub paths: Vec<Member>,
+    pub paths: Vec<ClosurePath>,
 }
 
 /// `POST /admin/v1/releases/prune` → [`PruneAnswer`]
@@ -144,7 +144,7 @@ pub struct PruneRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PruneAnswer {
     /// Those that were in the cache, oldest first; the ones without a reason are gone.
-    pub releases: Vec<Judged>,
+    pub releases: Vec<ReleaseRetention>,
     /// Store paths that were deleted, or would be.
     pub paths: u64,
     /// Bytes of files that were freed, or would be.

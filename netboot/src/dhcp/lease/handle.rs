@@ -5,65 +5,65 @@ use std::time::Duration;
 
 use super::select::{choose, free, may_have};
 use super::{
-    Change, Lease, Leases, NakReason, Notice, Probe, REST, Ruling, SHORTEST, Settled,
-    SilenceReason, Site, Standing, Subnet,
+    ClientClass, Lease, LeaseAnswer, LeaseChange, LeaseNotice, LeaseOutcome, Leases, NakReason,
+    ProbeResult, REST, SHORTEST, SilenceReason, Site, Subnet,
 };
 use crate::base::timestamp::Timestamp;
-use crate::dhcp::request::{Kind, Request};
+use crate::dhcp::request::{ClientMessageType, Request};
 
 /// An exhausted pool counts as recovered once no client was refused for this long. Without the wait, a pool with one
 /// address that comes and goes would fill the journal.
 const CALM: Duration = Duration::from_secs(300);
 
 /// Settles one message and changes the table accordingly; the changes must be durable before an answer.
-/// After [`Settled::Probe`] it is called again for the same message, with what the wire said.
+/// After [`LeaseAnswer::Probe`] it is called again for the same message, with what the wire said.
 pub fn settle(
     leases: &mut Leases,
     site: &Site,
     request: &Request,
-    standing: Standing,
-    probe: Probe,
+    client_class: ClientClass,
+    probe: ProbeResult,
     now: Timestamp,
-) -> Ruling<Settled> {
+) -> LeaseOutcome<LeaseAnswer> {
     leases.advance(now);
     let Some(subnet) = site.subnet(request) else {
         return silence(SilenceReason::SubnetNotServed);
     };
-    let mut case = Case {
+    let mut case = MessageContext {
         leases,
         site,
         subnet,
         request,
-        standing,
+        client_class,
         now,
     };
     let recovered = case.recovered();
-    let mut ruling = match request.kind {
-        Kind::Discover => case.discover(probe),
-        Kind::Request => case.request(),
-        Kind::Decline => case.decline(),
-        Kind::Release => case.release(),
-        Kind::Inform => Ruling::only(Settled::Inform),
+    let mut outcome = match request.kind {
+        ClientMessageType::Discover => case.discover(probe),
+        ClientMessageType::Request => case.request(),
+        ClientMessageType::Decline => case.decline(),
+        ClientMessageType::Release => case.release(),
+        ClientMessageType::Inform => LeaseOutcome::only(LeaseAnswer::Inform),
     };
-    ruling.notices.extend(recovered);
-    ruling
+    outcome.notices.extend(recovered);
+    outcome
 }
 
 /// One message and everything it is settled by.
-struct Case<'a> {
+struct MessageContext<'a> {
     leases: &'a mut Leases,
     site: &'a Site,
     subnet: &'a Subnet,
     request: &'a Request,
-    standing: Standing,
+    client_class: ClientClass,
     now: Timestamp,
 }
 
-impl Case<'_> {
-    fn discover(&mut self, probe: Probe) -> Ruling<Settled> {
+impl MessageContext<'_> {
+    fn discover(&mut self, probe: ProbeResult) -> LeaseOutcome<LeaseAnswer> {
         let Self {
             request,
-            standing,
+            client_class,
             now,
             ..
         } = *self;
@@ -72,10 +72,10 @@ impl Case<'_> {
         let mut notices = Vec::new();
         match probe {
             // The client itself answers: it still has the address from an earlier lease.
-            Probe::Answered(address, by) if by == mac => self.leases.probed(address, mac),
-            Probe::Silent(address) => self.leases.probed(address, mac),
+            ProbeResult::Answered(address, by) if by == mac => self.leases.probed(address, mac),
+            ProbeResult::Silent(address) => self.leases.probed(address, mac),
             // Somebody uses it without a lease, unless it was leased while the wire was asked.
-            Probe::Answered(address, by) if self.leases.is_nobodys(address, mac, now) => {
+            ProbeResult::Answered(address, by) if self.leases.is_nobodys(address, mac, now) => {
                 let rest = Lease {
                     address,
                     mac: by,
@@ -84,35 +84,43 @@ impl Case<'_> {
                     host_name: None,
                 };
                 self.leases.put(rest.clone());
-                changes.push(Change::Put(rest));
-                notices.push(Notice::AddressInUse { address, by });
+                changes.push(LeaseChange::Put(rest));
+                notices.push(LeaseNotice::AddressInUse { address, by });
             }
-            Probe::Answered(..) | Probe::NotYet | Probe::Impossible => {}
+            ProbeResult::Answered(..) | ProbeResult::NotYet | ProbeResult::Impossible => {}
         }
-        let chosen = choose(self.leases, self.site, self.subnet, request, standing, now);
+        let chosen = choose(
+            self.leases,
+            self.site,
+            self.subnet,
+            request,
+            client_class,
+            now,
+        );
         let answer = match chosen {
             Some(address) => {
                 self.leases.offer(address, mac, now);
                 // ARP does not reach behind a relay.
-                let unreachable = probe == Probe::Impossible || !request.giaddr.is_unspecified();
+                let unreachable =
+                    probe == ProbeResult::Impossible || !request.giaddr.is_unspecified();
                 if unreachable || self.leases.is_probed(address, mac, now) {
-                    Settled::Offer {
+                    LeaseAnswer::Offer {
                         address,
                         lease_time: self.lease_time(),
                     }
                 } else {
-                    Settled::Probe(address)
+                    LeaseAnswer::Probe(address)
                 }
             }
             None => {
-                let (first, last) = (self.subnet.first, self.subnet.last_for(standing));
+                let (first, last) = (self.subnet.first, self.subnet.last_for(client_class));
                 if self.leases.exhausted.insert((first, last), now).is_none() {
-                    notices.push(Notice::PoolExhausted { first, last });
+                    notices.push(LeaseNotice::PoolExhausted { first, last });
                 }
-                Settled::Silence(SilenceReason::PoolExhausted { first, last })
+                LeaseAnswer::Silence(SilenceReason::PoolExhausted { first, last })
             }
         };
-        Ruling {
+        LeaseOutcome {
             answer,
             changes,
             notices,
@@ -120,28 +128,28 @@ impl Case<'_> {
     }
 
     /// The pools of this subnet that were exhausted and have free addresses again.
-    fn recovered(&mut self) -> Vec<Notice> {
+    fn recovered(&mut self) -> Vec<LeaseNotice> {
         let mut notices = Vec::new();
-        for standing in [Standing::Stranger, Standing::Enrolled] {
-            let (first, last) = (self.subnet.first, self.subnet.last_for(standing));
+        for client_class in [ClientClass::Stranger, ClientClass::Enrolled] {
+            let (first, last) = (self.subnet.first, self.subnet.last_for(client_class));
             let Some(refused) = self.leases.exhausted.get(&(first, last)) else {
                 continue;
             };
             let calm = self.now.since(*refused) >= CALM;
-            if calm && free(self.leases, self.site, self.subnet, standing).is_some() {
+            if calm && free(self.leases, self.site, self.subnet, client_class).is_some() {
                 self.leases.exhausted.remove(&(first, last));
-                notices.push(Notice::PoolRecovered { first, last });
+                notices.push(LeaseNotice::PoolRecovered { first, last });
             }
         }
         notices
     }
 
-    fn request(&mut self) -> Ruling<Settled> {
+    fn request(&mut self) -> LeaseOutcome<LeaseAnswer> {
         let Self {
             site,
             subnet,
             request,
-            standing,
+            client_class,
             now,
             ..
         } = *self;
@@ -155,7 +163,7 @@ impl Case<'_> {
         let Some(wanted) = wanted else {
             return silence(SilenceReason::NoAddressRequested);
         };
-        let may_have = may_have(self.leases, site, subnet, wanted, (mac, standing), now);
+        let may_have = may_have(self.leases, site, subnet, wanted, (mac, client_class), now);
         let is_free = self.leases.is_free(wanted, mac, now);
         match request.server {
             // SELECTING
@@ -178,15 +186,15 @@ impl Case<'_> {
         }
         self.leases.withdraw(mac, subnet);
         let former = self.leases.bound(mac, subnet).filter(|a| *a != wanted);
-        let mut changes: Vec<Change> = former.map(Change::Drop).collect();
+        let mut changes: Vec<LeaseChange> = former.map(LeaseChange::Drop).collect();
         let lease_time = self.lease_time();
-        changes.push(Change::Put(self.lease(wanted, now.plus(lease_time))));
+        changes.push(LeaseChange::Put(self.lease(wanted, now.plus(lease_time))));
         for change in &changes {
             self.leases.apply(change);
         }
-        Ruling {
+        LeaseOutcome {
             changes,
-            ..Ruling::only(Settled::Ack {
+            ..LeaseOutcome::only(LeaseAnswer::Ack {
                 address: wanted,
                 lease_time,
             })
@@ -194,7 +202,7 @@ impl Case<'_> {
     }
 
     /// The client found the address in use by somebody else: it is not given to anybody for a while (RFC 2131 §4.3.3).
-    fn decline(&mut self) -> Ruling<Settled> {
+    fn decline(&mut self) -> LeaseOutcome<LeaseAnswer> {
         let mac = self.request.mac;
         let declined = self.request.requested.filter(|_| self.is_meant());
         // Whose lease has ended has no say: the address may have been offered to another client since.
@@ -207,16 +215,16 @@ impl Case<'_> {
             ..self.lease(address, self.now.plus(REST))
         };
         self.leases.put(rest.clone());
-        Ruling {
-            answer: Settled::Silence(SilenceReason::Declined(address)),
-            changes: vec![Change::Put(rest)],
-            notices: vec![Notice::AddressDeclined { address, by: mac }],
+        LeaseOutcome {
+            answer: LeaseAnswer::Silence(SilenceReason::Declined(address)),
+            changes: vec![LeaseChange::Put(rest)],
+            notices: vec![LeaseNotice::AddressDeclined { address, by: mac }],
         }
     }
 
     /// Frees the address. The table remembers whose it was: the client gets it again if it comes back before somebody
     /// else has it.
-    fn release(&mut self) -> Ruling<Settled> {
+    fn release(&mut self) -> LeaseOutcome<LeaseAnswer> {
         let address = self.request.ciaddr;
         // As in a DECLINE: whose lease has ended cannot take back what the next client was offered.
         let mac = self.request.mac;
@@ -225,9 +233,9 @@ impl Case<'_> {
         }
         let lease = self.lease(address, self.now);
         self.leases.put(lease.clone());
-        Ruling {
-            changes: vec![Change::Put(lease)],
-            ..Ruling::only(Settled::Silence(SilenceReason::Released(address)))
+        LeaseOutcome {
+            changes: vec![LeaseChange::Put(lease)],
+            ..LeaseOutcome::only(LeaseAnswer::Silence(SilenceReason::Released(address)))
         }
     }
 
@@ -254,10 +262,10 @@ impl Case<'_> {
     }
 }
 
-fn silence(why: SilenceReason) -> Ruling<Settled> {
-    Ruling::only(Settled::Silence(why))
+fn silence(why: SilenceReason) -> LeaseOutcome<LeaseAnswer> {
+    LeaseOutcome::only(LeaseAnswer::Silence(why))
 }
 
-fn nak(why: NakReason) -> Ruling<Settled> {
-    Ruling::only(Settled::Nak(why))
+fn nak(why: NakReason) -> LeaseOutcome<LeaseAnswer> {
+    LeaseOutcome::only(LeaseAnswer::Nak(why))
 }

@@ -8,15 +8,15 @@ use proptest::prelude::*;
 
 use super::tests::{at, request};
 use super::*;
-use crate::dhcp::request::{Kind, Request};
+use crate::dhcp::request::{ClientMessageType, Request};
 use crate::test_support::mac;
 
 /// One thing that happens on the network.
 #[derive(Debug, Clone)]
-enum Step {
+enum NetworkEvent {
     /// A message of client `client`; `last` is the address it speaks of.
     Message {
-        kind: Kind,
+        kind: ClientMessageType,
         client: u8,
         relayed: bool,
         last: u8,
@@ -25,7 +25,7 @@ enum Step {
     },
     /// Renews, releases or declines the address that it has, if it has one.
     Holder {
-        kind: Kind,
+        kind: ClientMessageType,
         client: u8,
         relayed: bool,
     },
@@ -47,13 +47,13 @@ enum Step {
     },
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+fn steps() -> impl Strategy<Value = Vec<NetworkEvent>> {
     let kind = prop_oneof![
-        3 => Just(Kind::Discover),
-        3 => Just(Kind::Request),
-        1 => Just(Kind::Decline),
-        1 => Just(Kind::Release),
-        1 => Just(Kind::Inform),
+        3 => Just(ClientMessageType::Discover),
+        3 => Just(ClientMessageType::Request),
+        1 => Just(ClientMessageType::Decline),
+        1 => Just(ClientMessageType::Release),
+        1 => Just(ClientMessageType::Inform),
     ];
     let message = (
         kind,
@@ -64,7 +64,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         any::<bool>(),
     )
         .prop_map(
-            |(kind, client, relayed, last, ours, renews)| Step::Message {
+            |(kind, client, relayed, last, ours, renews)| NetworkEvent::Message {
                 kind,
                 client,
                 relayed,
@@ -74,22 +74,23 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             },
         );
     let held = prop_oneof![
-        2 => Just(Kind::Request),
-        1 => Just(Kind::Decline),
-        1 => Just(Kind::Release),
+        2 => Just(ClientMessageType::Request),
+        1 => Just(ClientMessageType::Decline),
+        1 => Just(ClientMessageType::Release),
     ];
-    let holder = (held, 1..10u8, any::<bool>()).prop_map(|(kind, client, relayed)| Step::Holder {
-        kind,
-        client,
-        relayed,
-    });
+    let holder =
+        (held, 1..10u8, any::<bool>()).prop_map(|(kind, client, relayed)| NetworkEvent::Holder {
+            kind,
+            client,
+            relayed,
+        });
     let step = prop_oneof![
         6 => message,
         3 => holder,
-        4 => (1..10u8).prop_map(|client| Step::Accept { client }),
-        1 => (1..10u8, 1..12u8).prop_map(|(client, by)| Step::Answered { client, by }),
-        1 => (1..10u8).prop_map(|client| Step::Crash { client }),
-        2 => prop_oneof![0..61u16, 0..4000u16].prop_map(|seconds| Step::Later { seconds }),
+        4 => (1..10u8).prop_map(|client| NetworkEvent::Accept { client }),
+        1 => (1..10u8, 1..12u8).prop_map(|(client, by)| NetworkEvent::Answered { client, by }),
+        1 => (1..10u8).prop_map(|client| NetworkEvent::Crash { client }),
+        2 => prop_oneof![0..61u16, 0..4000u16].prop_map(|seconds| NetworkEvent::Later { seconds }),
     ];
     prop::collection::vec(step, 1..120)
 }
@@ -103,11 +104,11 @@ fn site() -> Site {
 }
 
 /// Clients 1 to 3 are enrolled.
-fn standing(card: Mac) -> Standing {
+fn client_class(card: Mac) -> ClientClass {
     let enrolled = (1..=3).any(|last| mac(last) == card);
     match enrolled {
-        true => Standing::Enrolled,
-        false => Standing::Stranger,
+        true => ClientClass::Enrolled,
+        false => ClientClass::Stranger,
     }
 }
 
@@ -127,29 +128,29 @@ struct Model {
     resting: BTreeMap<Ipv4Addr, Timestamp>,
 }
 
-type Checked = Result<(), TestCaseError>;
+type ModelResult = Result<(), TestCaseError>;
 
 impl Model {
-    fn say(&mut self, request: &Request, probe: Probe) -> Settled {
-        let (site, standing) = (site(), standing(request.mac));
+    fn say(&mut self, request: &Request, probe: ProbeResult) -> LeaseAnswer {
+        let (site, client_class) = (site(), client_class(request.mac));
         let now = at(self.now);
-        let ruling = settle(&mut self.leases, &site, request, standing, probe, now);
-        for change in ruling.changes {
+        let outcome = settle(&mut self.leases, &site, request, client_class, probe, now);
+        for change in outcome.changes {
             match change {
-                Change::Put(lease) => _ = self.durable.insert(lease.address, lease),
-                Change::Drop(address) => _ = self.durable.remove(&address),
+                LeaseChange::Put(lease) => _ = self.durable.insert(lease.address, lease),
+                LeaseChange::Drop(address) => _ = self.durable.remove(&address),
             }
         }
-        ruling.answer
+        outcome.answer
     }
 
-    fn client(&mut self, client: u8, request: &Request, probe: Probe) -> Checked {
+    fn client(&mut self, client: u8, request: &Request, probe: ProbeResult) -> ModelResult {
         let (card, now) = (request.mac, at(self.now));
         let whose = (card, subnet_of(request));
         let had = self.believed.get(&whose).copied();
         let had = had.filter(|(_, until)| *until > now);
         let used = match probe {
-            Probe::Answered(address, by) if by != card => Some(address),
+            ProbeResult::Answered(address, by) if by != card => Some(address),
             _ => None,
         };
         let nobodys = used.is_some_and(|a| self.leases.is_nobodys(a, card, now));
@@ -161,22 +162,22 @@ impl Model {
             }
         }
         match settled {
-            Settled::Probe(address) | Settled::Offer { address, .. } => {
+            LeaseAnswer::Probe(address) | LeaseAnswer::Offer { address, .. } => {
                 self.may_go_to(address, card)?;
                 let accept = Request {
-                    kind: Kind::Request,
+                    kind: ClientMessageType::Request,
                     requested: Some(address),
                     server: Some(site().server),
                     ..request.clone()
                 };
                 self.offered.insert(client, accept);
                 self.promised.remove(&whose);
-                if matches!(settled, Settled::Offer { .. }) {
+                if matches!(settled, LeaseAnswer::Offer { .. }) {
                     let until = now.plus(OFFER);
                     self.promised.insert(whose, (address, until));
                 }
             }
-            Settled::Ack {
+            LeaseAnswer::Ack {
                 address,
                 lease_time,
             } => {
@@ -185,13 +186,15 @@ impl Model {
                 let until = now.plus(lease_time);
                 self.believed.insert(whose, (address, until));
             }
-            Settled::Nak(_) => _ = self.believed.remove(&whose),
-            Settled::Inform | Settled::Silence(_) => {}
+            LeaseAnswer::Nak(_) => _ = self.believed.remove(&whose),
+            LeaseAnswer::Inform | LeaseAnswer::Silence(_) => {}
         }
         match request.kind {
-            Kind::Discover => {}
-            Kind::Request | Kind::Inform => _ = self.promised.remove(&whose),
-            Kind::Release | Kind::Decline => {
+            ClientMessageType::Discover => {}
+            ClientMessageType::Request | ClientMessageType::Inform => {
+                _ = self.promised.remove(&whose);
+            }
+            ClientMessageType::Release | ClientMessageType::Decline => {
                 self.promised.remove(&whose);
                 let gone = request.requested.unwrap_or(request.ciaddr);
                 if let Some((address, _)) = had.filter(|(address, _)| *address == gone) {
@@ -204,7 +207,7 @@ impl Model {
     }
 
     /// Checks that the address is in a pool, that no other machine uses it, and that it is not reserved for another.
-    fn may_go_to(&self, address: Ipv4Addr, card: Mac) -> Checked {
+    fn may_go_to(&self, address: Ipv4Addr, card: Mac) -> ModelResult {
         let now = at(self.now);
         let rests = self.resting.get(&address).filter(|until| **until > now);
         prop_assert!(rests.is_none(), "{address} rests, and goes to {card}");
@@ -216,7 +219,7 @@ impl Model {
             holder.is_none_or(|holder| holder == card),
             "{address} is kept for {holder:?}, and goes to {card}"
         );
-        let pool = subnet.first..=subnet.last_for(standing(card));
+        let pool = subnet.first..=subnet.last_for(client_class(card));
         prop_assert!(
             holder.is_some() || pool.contains(&address),
             "{address} is not for {card}"
@@ -225,10 +228,10 @@ impl Model {
     }
 
     /// What a client gave back is free, and what it declined rests.
-    fn is_let_go(&mut self, kind: Kind, address: Ipv4Addr, card: Mac) -> Checked {
+    fn is_let_go(&mut self, kind: ClientMessageType, address: Ipv4Addr, card: Mac) -> ModelResult {
         let now = at(self.now);
         let known = self.durable.get(&address).cloned();
-        if kind == Kind::Release {
+        if kind == ClientMessageType::Release {
             let free = known.as_ref().is_none_or(|lease| lease.until <= now);
             prop_assert!(free, "{card} gave {address} back: {known:?}");
         } else {
@@ -239,10 +242,10 @@ impl Model {
         Ok(())
     }
 
-    fn step(&mut self, step: &Step) -> Checked {
+    fn step(&mut self, step: &NetworkEvent) -> ModelResult {
         match *step {
-            Step::Later { seconds } => self.now += u64::from(seconds),
-            Step::Message {
+            NetworkEvent::Later { seconds } => self.now += u64::from(seconds),
+            NetworkEvent::Message {
                 kind,
                 client,
                 relayed,
@@ -251,8 +254,8 @@ impl Model {
                 renews,
             } => {
                 let address = Ipv4Addr::new(10, if relayed { 78 } else { 77 }, 0, last);
-                let speaks_as_holder =
-                    kind == Kind::Release || (kind == Kind::Request && renews && !ours);
+                let speaks_as_holder = kind == ClientMessageType::Release
+                    || (kind == ClientMessageType::Request && renews && !ours);
                 let request = Request {
                     ciaddr: if speaks_as_holder {
                         address
@@ -267,36 +270,36 @@ impl Model {
                 let has = self.believed.get(&(request.mac, subnet_of(&request)));
                 let honest = !speaks_as_holder || has.is_some_and(|(a, _)| *a == address);
                 if honest {
-                    self.client(client, &request, Probe::NotYet)?;
+                    self.client(client, &request, ProbeResult::NotYet)?;
                 }
             }
-            Step::Holder {
+            NetworkEvent::Holder {
                 kind,
                 client,
                 relayed,
             } => self.holder(kind, client, relayed)?,
-            Step::Accept { client } => self.accept(client)?,
-            Step::Answered { client, by } => {
+            NetworkEvent::Accept { client } => self.accept(client)?,
+            NetworkEvent::Answered { client, by } => {
                 let Some(accept) = self.offered.get(&client).cloned() else {
                     return Ok(());
                 };
                 let address = accept.requested.expect("is set");
                 let discover = Request {
-                    kind: Kind::Discover,
+                    kind: ClientMessageType::Discover,
                     requested: None,
                     server: None,
                     ..accept
                 };
-                self.client(client, &discover, Probe::Answered(address, mac(by)))?;
+                self.client(client, &discover, ProbeResult::Answered(address, mac(by)))?;
             }
-            Step::Crash { client } => {
+            NetworkEvent::Crash { client } => {
                 if let Some(request) = self.offered.get(&client) {
                     let _ = settle(
                         &mut self.leases,
                         &site(),
                         request,
-                        standing(request.mac),
-                        Probe::NotYet,
+                        client_class(request.mac),
+                        ProbeResult::NotYet,
                         at(self.now),
                     );
                 }
@@ -307,19 +310,21 @@ impl Model {
         Ok(())
     }
 
-    fn holder(&mut self, kind: Kind, client: u8, relayed: bool) -> Checked {
+    fn holder(&mut self, kind: ClientMessageType, client: u8, relayed: bool) -> ModelResult {
         let mut request = asking(kind, client, relayed);
         let whose = (request.mac, subnet_of(&request));
         let Some((address, until)) = self.believed.get(&whose).copied() else {
             return Ok(());
         };
-        if kind == Kind::Decline {
+        if kind == ClientMessageType::Decline {
             request.requested = Some(address);
         } else {
             request.ciaddr = address;
         }
-        let renews = kind == Kind::Request && until > at(self.now) && !has_reservation(request.mac);
-        self.client(client, &request, Probe::NotYet)?;
+        let renews = kind == ClientMessageType::Request
+            && until > at(self.now)
+            && !has_reservation(request.mac);
+        self.client(client, &request, ProbeResult::NotYet)?;
         if renews {
             let now_has = self.believed.get(&whose).map(|(address, _)| *address);
             prop_assert_eq!(now_has, Some(address), "a lease in force is renewed");
@@ -327,13 +332,13 @@ impl Model {
         Ok(())
     }
 
-    fn accept(&mut self, client: u8) -> Checked {
+    fn accept(&mut self, client: u8) -> ModelResult {
         let Some(request) = self.offered.get(&client).cloned() else {
             return Ok(());
         };
         let whose = (request.mac, subnet_of(&request));
         let promised = self.promised.get(&whose).copied();
-        self.client(client, &request, Probe::NotYet)?;
+        self.client(client, &request, ProbeResult::NotYet)?;
         if let Some((address, until)) = promised
             && until > at(self.now)
             && request.requested == Some(address)
@@ -345,7 +350,7 @@ impl Model {
         Ok(())
     }
 
-    fn check(&self) -> Checked {
+    fn check(&self) -> ModelResult {
         let mut holders = BTreeMap::new();
         let now = at(self.now);
         for ((mac, _), (address, until)) in &self.believed {
@@ -386,7 +391,7 @@ fn has_reservation(card: Mac) -> bool {
 }
 
 /// A message of a client, on the LAN or behind the relay.
-fn asking(kind: Kind, client: u8, relayed: bool) -> Request {
+fn asking(kind: ClientMessageType, client: u8, relayed: bool) -> Request {
     Request {
         giaddr: if relayed {
             [10, 78, 0, 1].into()

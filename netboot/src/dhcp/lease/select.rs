@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::{Leases, Site, Standing, Subnet};
+use super::{ClientClass, Leases, Site, Subnet};
 use crate::base::mac::Mac;
 use crate::base::timestamp::Timestamp;
 use crate::dhcp::request::Request;
@@ -14,7 +14,7 @@ pub(super) fn choose(
     site: &Site,
     subnet: &Subnet,
     request: &Request,
-    standing: Standing,
+    client_class: ClientClass,
     now: Timestamp,
 ) -> Option<Ipv4Addr> {
     let mac = request.mac;
@@ -26,11 +26,11 @@ pub(super) fn choose(
         .chain(bound)
         .chain(asked.into_iter().flatten());
     let good = |address: &Ipv4Addr| {
-        may_have(leases, site, subnet, *address, (mac, standing), now)
+        may_have(leases, site, subnet, *address, (mac, client_class), now)
             && leases.is_free(*address, mac, now)
     };
     let known = known.into_iter().find(good);
-    known.or_else(|| free(leases, site, subnet, standing))
+    known.or_else(|| free(leases, site, subnet, client_class))
 }
 
 /// An address of the pool that is neither leased nor reserved.
@@ -38,9 +38,9 @@ pub(super) fn free(
     leases: &mut Leases,
     site: &Site,
     subnet: &Subnet,
-    standing: Standing,
+    client_class: ClientClass,
 ) -> Option<Ipv4Addr> {
-    let last = subnet.last_for(standing);
+    let last = subnet.last_for(client_class);
     let open = |address| {
         address <= last && address != site.server && subnet.reservations.holder(address).is_none()
     };
@@ -55,7 +55,7 @@ pub(super) fn may_have(
     site: &Site,
     subnet: &Subnet,
     address: Ipv4Addr,
-    (mac, standing): (Mac, Standing),
+    (mac, client_class): (Mac, ClientClass),
     now: Timestamp,
 ) -> bool {
     let reserved = subnet.reservations.of(mac);
@@ -68,6 +68,6 @@ pub(super) fn may_have(
         .reservations
         .holder(address)
         .is_some_and(|holder| holder != mac);
-    let open = address <= subnet.last_for(standing) || leases.holds(address, mac);
+    let open = address <= subnet.last_for(client_class) || leases.holds(address, mac);
     (subnet.first..=subnet.last).contains(&address) && open && address != site.server && !kept
 }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use super::{KEPT, Standing};
+use super::{ClientClass, KEPT};
 use crate::base::mac::Mac;
 use crate::dhcp::request::Request;
 
 /// What a client is told together with its address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Network {
+pub struct NetworkParameters {
     pub netmask: Ipv4Addr,
     pub router: Option<Ipv4Addr>,
     pub dns: Vec<Ipv4Addr>,
@@ -24,7 +24,7 @@ pub struct Subnet {
     pub last: Ipv4Addr,
     pub lease_time: Duration,
     pub reservations: Reservations,
-    pub network: Network,
+    pub network: NetworkParameters,
 }
 
 /// All subnets that are reached by way of one LAN. Each LAN of the appliance has a site of its own: an address of
@@ -72,7 +72,7 @@ impl Reservations {
     }
 }
 
-impl Network {
+impl NetworkParameters {
     /// Whether `address` is in the network of `member`.
     fn joins(&self, member: Ipv4Addr, address: Ipv4Addr) -> bool {
         let mask = self.netmask.to_bits();
@@ -93,10 +93,10 @@ impl Subnet {
     }
 
     /// The last address of the pool for machines of this standing.
-    pub fn last_for(&self, standing: Standing) -> Ipv4Addr {
-        match standing {
-            Standing::Enrolled => self.last,
-            Standing::Stranger => (self.last.to_bits() - self.size() / KEPT).into(),
+    pub fn last_for(&self, client_class: ClientClass) -> Ipv4Addr {
+        match client_class {
+            ClientClass::Enrolled => self.last,
+            ClientClass::Stranger => (self.last.to_bits() - self.size() / KEPT).into(),
         }
     }
 

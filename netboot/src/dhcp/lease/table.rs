@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use super::{Change, Lease, OFFER, Subnet};
+use super::{Lease, LeaseChange, OFFER, Subnet};
 use crate::base::mac::Mac;
 use crate::base::timestamp::Timestamp;
 
@@ -18,7 +18,7 @@ pub struct Leases {
     by_address: BTreeMap<Ipv4Addr, Lease>,
     /// Bindings, former ones included. Declined addresses are not here, since no client has them.
     by_mac: BTreeSet<(Mac, Ipv4Addr)>,
-    offers: BTreeMap<Ipv4Addr, Offer>,
+    offers: BTreeMap<Ipv4Addr, PendingOffer>,
     offered_to: BTreeSet<(Mac, Ipv4Addr)>,
     /// When each taken address becomes idle.
     ends: BTreeSet<(Timestamp, Ipv4Addr)>,
@@ -33,7 +33,7 @@ pub struct Leases {
 
 /// An offer that no REQUEST has followed yet; forgotten after [`OFFER`] and at every restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Offer {
+struct PendingOffer {
     mac: Mac,
     until: Timestamp,
     /// The wire was asked for the address, and nobody answered.
@@ -86,22 +86,22 @@ impl Leases {
         self.idle.insert((NEVER, address));
     }
 
-    pub fn apply(&mut self, change: &Change) {
+    pub fn apply(&mut self, change: &LeaseChange) {
         match change {
-            Change::Put(lease) => self.put(lease.clone()),
-            Change::Drop(address) => self.forget(*address),
+            LeaseChange::Put(lease) => self.put(lease.clone()),
+            LeaseChange::Drop(address) => self.forget(*address),
         }
     }
 
     /// Takes back a change that could not be written down; `before` is the lease that the change replaced. The client
     /// keeps its offer: it will ask again, and may have the address then.
-    pub fn take_back(&mut self, change: &Change, before: Option<&Lease>, now: Timestamp) {
+    pub fn take_back(&mut self, change: &LeaseChange, before: Option<&Lease>, now: Timestamp) {
         let address = change.address();
         match before {
             Some(lease) => self.put(lease.clone()),
             None => self.forget(address),
         }
-        if let Change::Put(lease) = change
+        if let LeaseChange::Put(lease) = change
             && !lease.declined
         {
             self.offer(address, lease.mac, now);
@@ -140,7 +140,8 @@ impl Leases {
         let since = self.idle_since(address);
         self.ends.remove(&(since, address));
         self.idle.remove(&(since, address));
-        self.offers.insert(address, Offer { mac, until, probed });
+        self.offers
+            .insert(address, PendingOffer { mac, until, probed });
         self.offered_to.insert((mac, address));
         self.ends.insert((until, address));
     }

@@ -1,7 +1,7 @@
 //! The rules of RFC 2131 §4.3, one row each.
 
 use super::*;
-use crate::dhcp::request::{Kind, Request};
+use crate::dhcp::request::{ClientMessageType, Request};
 use crate::test_support::{self, mac};
 
 mod crowd;
@@ -26,7 +26,7 @@ pub(super) fn subnet(third: u8, reservations: Reservations) -> Subnet {
         last: [10, third, 0, 53].into(),
         lease_time: HOUR,
         reservations,
-        network: Network {
+        network: NetworkParameters {
             netmask: [255, 255, 255, 0].into(),
             router: None,
             dns: Vec::new(),
@@ -45,7 +45,7 @@ pub(super) fn site() -> Site {
     }
 }
 
-pub(super) fn request(kind: Kind, client: u8) -> Request {
+pub(super) fn request(kind: ClientMessageType, client: u8) -> Request {
     Request {
         kind,
         mac: mac(client),
@@ -57,53 +57,58 @@ pub(super) fn at(seconds: u64) -> Timestamp {
     Timestamp::default().plus(Duration::from_secs(seconds))
 }
 
-fn offer(address: impl Into<Ipv4Addr>) -> Settled {
-    Settled::Offer {
+fn offer(address: impl Into<Ipv4Addr>) -> LeaseAnswer {
+    LeaseAnswer::Offer {
         address: address.into(),
         lease_time: HOUR,
     }
 }
 
-fn ack(address: impl Into<Ipv4Addr>) -> Settled {
-    Settled::Ack {
+fn ack(address: impl Into<Ipv4Addr>) -> LeaseAnswer {
+    LeaseAnswer::Ack {
         address: address.into(),
         lease_time: HOUR,
     }
 }
 
-fn probe(address: Ipv4Addr) -> Settled {
-    Settled::Probe(address)
+fn probe(address: Ipv4Addr) -> LeaseAnswer {
+    LeaseAnswer::Probe(address)
 }
 
-fn ruled(leases: &mut Leases, request: &Request, probe: Probe, now: Timestamp) -> Ruling<Settled> {
-    settle(leases, &site(), request, Standing::Enrolled, probe, now)
+fn ruled(
+    leases: &mut Leases,
+    request: &Request,
+    probe: ProbeResult,
+    now: Timestamp,
+) -> LeaseOutcome<LeaseAnswer> {
+    settle(leases, &site(), request, ClientClass::Enrolled, probe, now)
 }
 
-fn say(leases: &mut Leases, request: &Request, now: Timestamp) -> Settled {
-    ruled(leases, request, Probe::Impossible, now).answer
+fn say(leases: &mut Leases, request: &Request, now: Timestamp) -> LeaseAnswer {
+    ruled(leases, request, ProbeResult::Impossible, now).answer
 }
 
 /// DISCOVER, then REQUEST for what was offered.
 fn lease_to(leases: &mut Leases, client: u8, now: Timestamp) -> Ipv4Addr {
-    let discover = request(Kind::Discover, client);
-    let offer = ruled(leases, &discover, Probe::Impossible, now).answer;
-    let Settled::Offer { address, .. } = offer else {
+    let discover = request(ClientMessageType::Discover, client);
+    let offer = ruled(leases, &discover, ProbeResult::Impossible, now).answer;
+    let LeaseAnswer::Offer { address, .. } = offer else {
         panic!("no offer: {offer:?}")
     };
     let asked = selecting(client, address);
-    let Ruling {
+    let LeaseOutcome {
         answer, changes, ..
-    } = ruled(leases, &asked, Probe::NotYet, now);
+    } = ruled(leases, &asked, ProbeResult::NotYet, now);
     let lease_time = site().lan.lease_time;
     assert_eq!(
         answer,
-        Settled::Ack {
+        LeaseAnswer::Ack {
             address,
             lease_time
         }
     );
     assert!(
-        matches!(changes.last(), Some(Change::Put(lease)) if lease.address == address),
+        matches!(changes.last(), Some(LeaseChange::Put(lease)) if lease.address == address),
         "is written down"
     );
     address
@@ -113,22 +118,29 @@ fn selecting(client: u8, wanted: Ipv4Addr) -> Request {
     Request {
         requested: Some(wanted),
         server: Some(ip(1)),
-        ..request(Kind::Request, client)
+        ..request(ClientMessageType::Request, client)
     }
 }
 
 #[test]
 fn an_offer_holds_nothing_durable_and_expires() {
     let mut leases = Leases::default();
-    let discover = request(Kind::Discover, 1);
-    let ruling = ruled(&mut leases, &discover, Probe::Impossible, at(0));
-    assert_eq!((ruling.answer, ruling.changes), (offer(ip(50)), Vec::new()));
+    let discover = request(ClientMessageType::Discover, 1);
+    let outcome = ruled(&mut leases, &discover, ProbeResult::Impossible, at(0));
     assert_eq!(
-        say(&mut leases, &request(Kind::Discover, 2), at(1)),
+        (outcome.answer, outcome.changes),
+        (offer(ip(50)), Vec::new())
+    );
+    assert_eq!(
+        say(&mut leases, &request(ClientMessageType::Discover, 2), at(1)),
         offer(ip(51))
     );
     assert_eq!(
-        say(&mut leases, &request(Kind::Discover, 3), at(62)),
+        say(
+            &mut leases,
+            &request(ClientMessageType::Discover, 3),
+            at(62)
+        ),
         offer(ip(50)),
         "a minute later"
     );
@@ -145,7 +157,7 @@ fn one_machine_takes_one_lease_whatever_its_client_id() {
     ] {
         let again = Request {
             client_id,
-            ..request(Kind::Discover, 1)
+            ..request(ClientMessageType::Discover, 1)
         };
         assert_eq!(say(&mut leases, &again, at(10)), offer(first), "{name}");
     }
@@ -156,13 +168,13 @@ fn one_machine_takes_one_lease_whatever_its_client_id() {
 fn the_address_is_chosen_in_the_order_of_the_rfc() {
     let mut leases = Leases::default();
     assert_eq!(
-        say(&mut leases, &request(Kind::Discover, 9), at(0)),
+        say(&mut leases, &request(ClientMessageType::Discover, 9), at(0)),
         offer(ip(10)),
         "a reservation"
     );
     let asks = |wanted| Request {
         requested: Some(ip(wanted)),
-        ..request(Kind::Discover, 1)
+        ..request(ClientMessageType::Discover, 1)
     };
     assert_eq!(
         say(&mut leases, &asks(52), at(0)),
@@ -199,17 +211,25 @@ fn an_exhausted_pool_is_silence_and_the_longest_free_is_taken_first() {
     for client in 1..=3 {
         lease_to(&mut leases, client, at(u64::from(client)));
     }
-    let full = say(&mut leases, &request(Kind::Discover, 4), at(10));
+    let full = say(
+        &mut leases,
+        &request(ClientMessageType::Discover, 4),
+        at(10),
+    );
     assert_eq!(
         full,
-        Settled::Silence(SilenceReason::PoolExhausted {
+        LeaseAnswer::Silence(SilenceReason::PoolExhausted {
             first: ip(50),
             last: ip(53)
         }),
         "the fourth is reserved"
     );
     assert_eq!(
-        say(&mut leases, &request(Kind::Discover, 4), at(7200)),
+        say(
+            &mut leases,
+            &request(ClientMessageType::Discover, 4),
+            at(7200)
+        ),
         offer(ip(50))
     );
 }
@@ -218,15 +238,15 @@ fn an_exhausted_pool_is_silence_and_the_longest_free_is_taken_first() {
 fn requests_are_settled_by_the_state_of_the_client() {
     let renewing = |client, last| Request {
         ciaddr: ip(last),
-        ..request(Kind::Request, client)
+        ..request(ClientMessageType::Request, client)
     };
     let reboot = |client, last| Request {
         requested: Some(ip(last)),
-        ..request(Kind::Request, client)
+        ..request(ClientMessageType::Request, client)
     };
     let away = |client| Request {
         requested: Some([192, 168, 1, 5].into()),
-        ..request(Kind::Request, client)
+        ..request(ClientMessageType::Request, client)
     };
     let other = Request {
         server: Some(ip(254)),
@@ -242,49 +262,49 @@ fn requests_are_settled_by_the_state_of_the_client() {
         (
             "selecting one held by another",
             selecting(2, ip(50)),
-            Settled::Nak(NakReason::NotForClient),
+            LeaseAnswer::Nak(NakReason::NotForClient),
         ),
         (
             "selecting one reserved for another",
             selecting(2, ip(10)),
-            Settled::Nak(NakReason::NotForClient),
+            LeaseAnswer::Nak(NakReason::NotForClient),
         ),
         (
             "another server was chosen",
             other,
-            Settled::Silence(SilenceReason::ChoseAnotherServer),
+            LeaseAnswer::Silence(SilenceReason::ChoseAnotherServer),
         ),
         ("init-reboot with its lease", reboot(1, 50), ack(ip(50))),
         (
             "init-reboot with another address",
             reboot(1, 51),
-            Settled::Nak(NakReason::HoldsAnother),
+            LeaseAnswer::Nak(NakReason::HoldsAnother),
         ),
         (
             "init-reboot from another network",
             away(1),
-            Settled::Nak(NakReason::WrongNetwork),
+            LeaseAnswer::Nak(NakReason::WrongNetwork),
         ),
         (
             "init-reboot without a record",
             reboot(2, 51),
-            Settled::Silence(SilenceReason::NoLeaseKnown),
+            LeaseAnswer::Silence(SilenceReason::NoLeaseKnown),
         ),
         ("renewing", renewing(1, 50), ack(ip(50))),
         (
             "renewing another's",
             renewing(1, 51),
-            Settled::Nak(NakReason::HoldsAnother),
+            LeaseAnswer::Nak(NakReason::HoldsAnother),
         ),
         (
             "renewing without a record",
             renewing(2, 51),
-            Settled::Silence(SilenceReason::NoLeaseKnown),
+            LeaseAnswer::Silence(SilenceReason::NoLeaseKnown),
         ),
         (
             "asking for nothing",
-            request(Kind::Request, 1),
-            Settled::Silence(SilenceReason::NoAddressRequested),
+            request(ClientMessageType::Request, 1),
+            LeaseAnswer::Silence(SilenceReason::NoAddressRequested),
         ),
     ] {
         let mut leases = Leases::default();
@@ -300,26 +320,26 @@ fn a_former_holder_declines_nothing() {
     let held = lease_to(&mut leases, 1, at(0));
     let decline = Request {
         requested: Some(held),
-        ..request(Kind::Decline, 1)
+        ..request(ClientMessageType::Decline, 1)
     };
     let ended = at(0).plus(site().lan.lease_time);
     let ask = Request {
         requested: Some(held),
-        ..request(Kind::Discover, 2)
+        ..request(ClientMessageType::Discover, 2)
     };
     assert_eq!(say(&mut leases, &ask, ended), offer(held));
     assert_eq!(
         say(&mut leases, &decline, ended),
-        Settled::Silence(SilenceReason::DeclinedUnheld)
+        LeaseAnswer::Silence(SilenceReason::DeclinedUnheld)
     );
     let select = Request {
-        kind: Kind::Request,
+        kind: ClientMessageType::Request,
         server: Some(site().server),
         ..ask
     };
     let answer = say(&mut leases, &select, ended);
     assert!(
-        matches!(answer, Settled::Ack { address, .. } if address == held),
+        matches!(answer, LeaseAnswer::Ack { address, .. } if address == held),
         "{answer:?}"
     );
 }
@@ -330,7 +350,7 @@ fn a_declined_address_rests_and_a_released_one_is_remembered() {
     let held = lease_to(&mut leases, 1, at(0));
     let decline = Request {
         requested: Some(held),
-        ..request(Kind::Decline, 1)
+        ..request(ClientMessageType::Decline, 1)
     };
     let foreign = Request {
         mac: mac(2),
@@ -338,18 +358,18 @@ fn a_declined_address_rests_and_a_released_one_is_remembered() {
     };
     assert_eq!(
         say(&mut leases, &foreign, at(1)),
-        Settled::Silence(SilenceReason::DeclinedUnheld)
+        LeaseAnswer::Silence(SilenceReason::DeclinedUnheld)
     );
     assert_eq!(
         say(&mut leases, &decline, at(1)),
-        Settled::Silence(SilenceReason::Declined(ip(50)))
+        LeaseAnswer::Silence(SilenceReason::Declined(ip(50)))
     );
     assert_eq!(
-        say(&mut leases, &request(Kind::Discover, 1), at(2)),
+        say(&mut leases, &request(ClientMessageType::Discover, 1), at(2)),
         offer(ip(51))
     );
     assert_eq!(
-        say(&mut leases, &request(Kind::Discover, 2), at(3)),
+        say(&mut leases, &request(ClientMessageType::Discover, 2), at(3)),
         offer(ip(52))
     );
 
@@ -357,19 +377,19 @@ fn a_declined_address_rests_and_a_released_one_is_remembered() {
     let held = lease_to(&mut leases, 1, at(0));
     let release = Request {
         ciaddr: held,
-        ..request(Kind::Release, 1)
+        ..request(ClientMessageType::Release, 1)
     };
     assert_eq!(
         say(&mut leases, &release, at(5)),
-        Settled::Silence(SilenceReason::Released(ip(50)))
+        LeaseAnswer::Silence(SilenceReason::Released(ip(50)))
     );
     assert_eq!(
-        say(&mut leases, &request(Kind::Discover, 2), at(6)),
+        say(&mut leases, &request(ClientMessageType::Discover, 2), at(6)),
         offer(ip(51)),
         "a fresh one first"
     );
     assert_eq!(
-        say(&mut leases, &request(Kind::Discover, 1), at(7)),
+        say(&mut leases, &request(ClientMessageType::Discover, 1), at(7)),
         offer(ip(50)),
         "its own again"
     );
@@ -379,7 +399,11 @@ fn a_declined_address_rests_and_a_released_one_is_remembered() {
 fn a_client_that_chose_another_server_frees_its_offer_at_once() {
     let mut leases = Leases::default();
     for client in 1..=3 {
-        let _ = say(&mut leases, &request(Kind::Discover, client), at(0));
+        let _ = say(
+            &mut leases,
+            &request(ClientMessageType::Discover, client),
+            at(0),
+        );
     }
     let other = Request {
         server: Some(ip(254)),
@@ -387,38 +411,42 @@ fn a_client_that_chose_another_server_frees_its_offer_at_once() {
     };
     assert_eq!(
         say(&mut leases, &other, at(1)),
-        Settled::Silence(SilenceReason::ChoseAnotherServer)
+        LeaseAnswer::Silence(SilenceReason::ChoseAnotherServer)
     );
     assert_eq!(
-        say(&mut leases, &request(Kind::Discover, 4), at(1)),
+        say(&mut leases, &request(ClientMessageType::Discover, 4), at(1)),
         offer(ip(51))
     );
 }
 
 #[test]
 fn a_new_address_is_offered_only_after_nobody_answered_for_it() {
-    let discover = request(Kind::Discover, 1);
+    let discover = request(ClientMessageType::Discover, 1);
     let squatter = mac(66);
     let mut leases = Leases::default();
     let mut ask = |probe, now| ruled(&mut leases, &discover, probe, at(now));
-    let first = ask(Probe::NotYet, 0);
+    let first = ask(ProbeResult::NotYet, 0);
     assert_eq!(first.answer, probe(ip(50)));
-    let second = ask(Probe::Answered(ip(50), squatter), 0);
+    let second = ask(ProbeResult::Answered(ip(50), squatter), 0);
     assert_eq!(second.answer, probe(ip(51)), "another is proposed");
-    let used = Notice::AddressInUse {
+    let used = LeaseNotice::AddressInUse {
         address: ip(50),
         by: squatter,
     };
     assert_eq!(second.notices, [used]);
     assert!(
-        matches!(&second.changes[..], [Change::Put(rest)] if rest.declined && rest.address == ip(50)),
+        matches!(&second.changes[..], [LeaseChange::Put(rest)] if rest.declined && rest.address == ip(50)),
         "it rests, also after a restart: {:?}",
         second.changes
     );
-    let third = ask(Probe::Silent(ip(51)), 0);
+    let third = ask(ProbeResult::Silent(ip(51)), 0);
     assert_eq!(third.answer, offer(ip(51)));
-    assert_eq!(ask(Probe::NotYet, 4).answer, offer(ip(51)), "asked once");
-    let later = ask(Probe::NotYet, 3700);
+    assert_eq!(
+        ask(ProbeResult::NotYet, 4).answer,
+        offer(ip(51)),
+        "asked once"
+    );
+    let later = ask(ProbeResult::NotYet, 3700);
     assert_eq!(
         later.answer,
         probe(ip(51)),
@@ -429,47 +457,47 @@ fn a_new_address_is_offered_only_after_nobody_answered_for_it() {
 #[test]
 fn the_client_itself_may_answer_for_its_address() {
     let mut leases = Leases::default();
-    let discover = request(Kind::Discover, 1);
-    let _ = ruled(&mut leases, &discover, Probe::NotYet, at(0));
-    let own = Probe::Answered(ip(50), mac(1));
-    let ruling = ruled(&mut leases, &discover, own, at(0));
-    assert_eq!(ruling.answer, offer(ip(50)));
-    assert_eq!((ruling.changes, ruling.notices), (Vec::new(), Vec::new()));
+    let discover = request(ClientMessageType::Discover, 1);
+    let _ = ruled(&mut leases, &discover, ProbeResult::NotYet, at(0));
+    let own = ProbeResult::Answered(ip(50), mac(1));
+    let outcome = ruled(&mut leases, &discover, own, at(0));
+    assert_eq!(outcome.answer, offer(ip(50)));
+    assert_eq!((outcome.changes, outcome.notices), (Vec::new(), Vec::new()));
 }
 
 #[test]
 fn an_address_that_was_leased_while_the_wire_was_asked_is_no_conflict() {
     let mut leases = Leases::default();
-    let discover = request(Kind::Discover, 1);
-    let _ = ruled(&mut leases, &discover, Probe::NotYet, at(0));
+    let discover = request(ClientMessageType::Discover, 1);
+    let _ = ruled(&mut leases, &discover, ProbeResult::NotYet, at(0));
     // A minute later the offer is gone, and another client has the address and uses it.
     assert_eq!(say(&mut leases, &selecting(2, ip(50)), at(61)), ack(ip(50)));
-    let late = Probe::Answered(ip(50), mac(2));
-    let ruling = ruled(&mut leases, &discover, late, at(61));
-    assert_eq!(ruling.answer, probe(ip(51)));
-    assert_eq!((ruling.changes, ruling.notices), (Vec::new(), Vec::new()));
+    let late = ProbeResult::Answered(ip(50), mac(2));
+    let outcome = ruled(&mut leases, &discover, late, at(61));
+    assert_eq!(outcome.answer, probe(ip(51)));
+    assert_eq!((outcome.changes, outcome.notices), (Vec::new(), Vec::new()));
 }
 
 #[test]
 fn who_holds_a_lease_is_not_probed_and_neither_is_who_is_behind_a_relay() {
     let mut leases = Leases::default();
     let held = lease_to(&mut leases, 1, at(0));
-    let again = request(Kind::Discover, 1);
-    let ruling = ruled(&mut leases, &again, Probe::NotYet, at(9));
-    assert_eq!(ruling.answer, offer(held));
+    let again = request(ClientMessageType::Discover, 1);
+    let outcome = ruled(&mut leases, &again, ProbeResult::NotYet, at(9));
+    assert_eq!(outcome.answer, offer(held));
     let relayed = Request {
         giaddr: [10, 78, 0, 1].into(),
-        ..request(Kind::Discover, 2)
+        ..request(ClientMessageType::Discover, 2)
     };
-    let ruling = ruled(&mut leases, &relayed, Probe::NotYet, at(9));
-    assert_eq!(ruling.answer, offer([10, 78, 0, 50]));
+    let outcome = ruled(&mut leases, &relayed, ProbeResult::NotYet, at(9));
+    assert_eq!(outcome.answer, offer([10, 78, 0, 50]));
 }
 
 #[test]
 fn a_subnet_is_chosen_by_the_relay_and_by_the_address_that_is_renewed() {
     let relay = |giaddr: [u8; 4]| Request {
         giaddr: giaddr.into(),
-        ..request(Kind::Discover, 1)
+        ..request(ClientMessageType::Discover, 1)
     };
     let mut leases = Leases::default();
     let linked = Request {
@@ -477,7 +505,11 @@ fn a_subnet_is_chosen_by_the_relay_and_by_the_address_that_is_renewed() {
         ..relay([192, 168, 9, 9])
     };
     for (name, asked, want) in [
-        ("on the LAN", request(Kind::Discover, 1), offer(ip(50))),
+        (
+            "on the LAN",
+            request(ClientMessageType::Discover, 1),
+            offer(ip(50)),
+        ),
         ("a relay on the LAN", relay([10, 77, 0, 254]), offer(ip(50))),
         (
             "a relay elsewhere",
@@ -487,7 +519,7 @@ fn a_subnet_is_chosen_by_the_relay_and_by_the_address_that_is_renewed() {
         (
             "a relay of no subnet",
             relay([10, 79, 0, 1]),
-            Settled::Silence(SilenceReason::SubnetNotServed),
+            LeaseAnswer::Silence(SilenceReason::SubnetNotServed),
         ),
         (
             "a relay that names the link (RFC 3527)",
@@ -500,13 +532,13 @@ fn a_subnet_is_chosen_by_the_relay_and_by_the_address_that_is_renewed() {
     let selecting = Request {
         requested: Some([10, 78, 0, 50].into()),
         server: Some(ip(1)),
-        kind: Kind::Request,
+        kind: ClientMessageType::Request,
         ..relay([10, 78, 0, 1])
     };
     assert_eq!(say(&mut leases, &selecting, at(0)), ack([10, 78, 0, 50]));
     let renewing = Request {
         ciaddr: [10, 78, 0, 50].into(),
-        ..request(Kind::Request, 1)
+        ..request(ClientMessageType::Request, 1)
     };
     assert_eq!(
         say(&mut leases, &renewing, at(60)),
@@ -515,11 +547,11 @@ fn a_subnet_is_chosen_by_the_relay_and_by_the_address_that_is_renewed() {
     );
     let moved = Request {
         requested: Some([10, 78, 0, 50].into()),
-        ..request(Kind::Request, 1)
+        ..request(ClientMessageType::Request, 1)
     };
     assert_eq!(
         say(&mut leases, &moved, at(60)),
-        Settled::Nak(NakReason::WrongNetwork),
+        LeaseAnswer::Nak(NakReason::WrongNetwork),
         "plugged into the LAN, it reboots with its old address"
     );
 }
@@ -540,24 +572,31 @@ fn one_card_may_have_an_address_in_each_subnet() {
 #[test]
 fn a_reserved_address_that_somebody_sits_on_does_not_leave_its_owner_without_any() {
     let mut leases = Leases::default();
-    let discover = request(Kind::Discover, 9);
+    let discover = request(ClientMessageType::Discover, 9);
     let mut ask = |probe, now| ruled(&mut leases, &discover, probe, at(now)).answer;
-    assert_eq!(ask(Probe::NotYet, 0), probe(ip(10)));
-    assert_eq!(ask(Probe::Answered(ip(10), mac(66)), 0), probe(ip(50)));
-    assert_eq!(ask(Probe::Silent(ip(50)), 0), offer(ip(50)));
+    assert_eq!(ask(ProbeResult::NotYet, 0), probe(ip(10)));
+    assert_eq!(
+        ask(ProbeResult::Answered(ip(10), mac(66)), 0),
+        probe(ip(50))
+    );
+    assert_eq!(ask(ProbeResult::Silent(ip(50)), 0), offer(ip(50)));
     assert_eq!(say(&mut leases, &selecting(9, ip(50)), at(1)), ack(ip(50)));
     let renewing = Request {
         ciaddr: ip(50),
-        ..request(Kind::Request, 9)
+        ..request(ClientMessageType::Request, 9)
     };
     assert_eq!(say(&mut leases, &renewing, at(1800)), ack(ip(50)));
     assert_eq!(
         say(&mut leases, &renewing, at(3700)),
-        Settled::Nak(NakReason::HoldsAnother),
+        LeaseAnswer::Nak(NakReason::HoldsAnother),
         "back to its own when that has rested"
     );
     assert_eq!(
-        say(&mut leases, &request(Kind::Discover, 9), at(3701)),
+        say(
+            &mut leases,
+            &request(ClientMessageType::Discover, 9),
+            at(3701)
+        ),
         offer(ip(10))
     );
 }
@@ -569,19 +608,19 @@ fn an_exhausted_pool_is_told_once_and_once_when_it_is_over() {
         lease_to(&mut leases, client, at(0));
     }
     let mut told = |client, now| {
-        let discover = request(Kind::Discover, client);
-        let ruling = ruled(&mut leases, &discover, Probe::Impossible, at(now));
-        ruling.notices
+        let discover = request(ClientMessageType::Discover, client);
+        let outcome = ruled(&mut leases, &discover, ProbeResult::Impossible, at(now));
+        outcome.notices
     };
     let (first, last) = (ip(50), ip(53));
-    let exhausted = [Notice::PoolExhausted { first, last }];
+    let exhausted = [LeaseNotice::PoolExhausted { first, last }];
     assert_eq!(told(4, 1), exhausted);
     assert_eq!(told(4, 2), [], "the second refusal is no news");
     assert_eq!(told(5, 100), []);
     assert_eq!(told(1, 500), [], "calm, but still full");
     assert_eq!(told(4, 3599), [], "and so it refuses again");
     assert_eq!(told(5, 3601), [], "free again, but not calm for long");
-    let recovered = [Notice::PoolRecovered { first, last }];
+    let recovered = [LeaseNotice::PoolRecovered { first, last }];
     assert_eq!(
         told(1, 3602 + 300),
         recovered,
@@ -600,14 +639,19 @@ fn a_client_may_ask_for_a_shorter_lease_but_not_for_a_longer_one() {
     ] {
         let discover = Request {
             lease_time: asked.map(|s| Duration::from_secs(s.into())),
-            ..request(Kind::Discover, 1)
+            ..request(ClientMessageType::Discover, 1)
         };
-        let ruling = ruled(&mut Leases::default(), &discover, Probe::Impossible, at(0));
-        let want = Settled::Offer {
+        let outcome = ruled(
+            &mut Leases::default(),
+            &discover,
+            ProbeResult::Impossible,
+            at(0),
+        );
+        let want = LeaseAnswer::Offer {
             address: ip(50),
             lease_time: Duration::from_secs(want),
         };
-        assert_eq!(ruling.answer, want, "asked for {asked:?}");
+        assert_eq!(outcome.answer, want, "asked for {asked:?}");
     }
 }
 
@@ -618,20 +662,20 @@ fn a_former_holder_does_not_take_what_is_offered_to_another() {
     let address = lease_to(&mut leases, 1, at(0));
     let wants_it = Request {
         requested: Some(address),
-        ..request(Kind::Discover, 2)
+        ..request(ClientMessageType::Discover, 2)
     };
     assert_eq!(say(&mut leases, &wants_it, at(4000)), offer(address));
     let reboots = Request {
         requested: Some(address),
-        ..request(Kind::Request, 1)
+        ..request(ClientMessageType::Request, 1)
     };
     let rebinds = Request {
         ciaddr: address,
-        ..request(Kind::Request, 1)
+        ..request(ClientMessageType::Request, 1)
     };
     for late in [reboots, rebinds] {
         let got = say(&mut leases, &late, at(4001));
-        assert_eq!(got, Settled::Nak(NakReason::GivenToAnother));
+        assert_eq!(got, LeaseAnswer::Nak(NakReason::GivenToAnother));
     }
     assert_eq!(
         say(&mut leases, &selecting(2, address), at(4002)),
@@ -643,7 +687,7 @@ fn a_former_holder_does_not_take_what_is_offered_to_another() {
 fn two_machines_with_one_client_id_do_not_share_a_lease() {
     let cloned = |client| Request {
         client_id: Some(b"\xffcloned disk image".to_vec()),
-        ..request(Kind::Discover, client)
+        ..request(ClientMessageType::Discover, client)
     };
     let mut leases = Leases::default();
     assert_eq!(say(&mut leases, &cloned(1), at(0)), offer(ip(50)));
@@ -653,14 +697,19 @@ fn two_machines_with_one_client_id_do_not_share_a_lease() {
 #[test]
 fn a_lease_that_could_not_be_written_down_is_taken_back_and_still_offered() {
     let mut leases = Leases::default();
-    let ruling = ruled(&mut leases, &selecting(1, ip(50)), Probe::NotYet, at(0));
-    let [change] = &ruling.changes[..] else {
-        panic!("{ruling:?}")
+    let outcome = ruled(
+        &mut leases,
+        &selecting(1, ip(50)),
+        ProbeResult::NotYet,
+        at(0),
+    );
+    let [change] = &outcome.changes[..] else {
+        panic!("{outcome:?}")
     };
     leases.take_back(change, None, at(0));
     assert!(leases.by_address().is_empty());
     assert_eq!(
-        say(&mut leases, &request(Kind::Discover, 2), at(1)),
+        say(&mut leases, &request(ClientMessageType::Discover, 2), at(1)),
         offer(ip(51))
     );
     assert_eq!(say(&mut leases, &selecting(1, ip(50)), at(2)), ack(ip(50)));

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::base::arch::Arch;
-use crate::dhcp::request::{Client, Kind};
+use crate::dhcp::request::{BootClient, ClientMessageType};
 use crate::test_support::mac;
 
 const XID: u32 = 0x1234_5678;
@@ -35,21 +35,25 @@ const BOOTS: (u8, &[u8]) = (54, &[10, 77, 0, 253]);
 
 #[test]
 fn the_question_is_one_that_servers_answer() {
-    for (guise, want) in [
-        (Guise::Plain, None),
-        (Guise::Pxe(7), Some((Arch::X64, Client::Pxe))),
-        (Guise::Pxe(0), Some((Arch::Bios, Client::Pxe))),
+    for (probe_as, want) in [
+        (ProbeAs::Plain, None),
+        (ProbeAs::Pxe(7), Some((Arch::X64, BootClient::Pxe))),
+        (ProbeAs::Pxe(0), Some((Arch::Bios, BootClient::Pxe))),
     ] {
-        let packet = discover(mac(1), XID, guise);
+        let packet = discover(mac(1), XID, probe_as);
         assert!(packet.len() >= 300, "RFC 1542: {}", packet.len());
         let request = crate::dhcp::request::read(&packet).expect("reads");
         assert_eq!(
             (request.kind, request.xid, request.mac),
-            (Kind::Discover, XID, mac(1))
+            (ClientMessageType::Discover, XID, mac(1))
         );
         assert_eq!(request.flags, 0x8000, "answers by broadcast");
-        assert_eq!(request.boot.map(|b| (b.arch, b.client)), want, "{guise:?}");
-        assert_eq!(request.guid.is_some(), guise != Guise::Plain);
+        assert_eq!(
+            request.boot.map(|b| (b.arch, b.client)),
+            want,
+            "{probe_as:?}"
+        );
+        assert_eq!(request.guid.is_some(), probe_as != ProbeAs::Plain);
     }
 }
 
@@ -105,9 +109,12 @@ fn answers_tell_what_their_server_does() {
         ),
     ] {
         let read = read(&packet, ip(9), mac(1), &[1, XID]).expect(name);
-        let rivals = gather([read], &[]);
+        let other_servers = gather([read], &[]);
         assert_eq!(
-            rivals.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            other_servers
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>(),
             [want],
             "{name}"
         );
@@ -137,7 +144,7 @@ fn other_packets_are_no_answer() {
 
 #[test]
 fn one_server_is_named_once_and_the_appliance_never() {
-    let offer = |server: u8, address: bool, boot_file: Option<&str>| Offer {
+    let offer = |server: u8, address: bool, boot_file: Option<&str>| ObservedOffer {
         server: ip(server),
         address,
         pxe: boot_file.is_some(),
@@ -150,8 +157,8 @@ fn one_server_is_named_once_and_the_appliance_never() {
         offer(254, true, Some("b")),
         offer(253, false, Some("c")),
     ];
-    let rivals = gather(offers, &[ip(1)]);
-    let words: Vec<String> = rivals.iter().map(ToString::to_string).collect();
+    let other_servers = gather(offers, &[ip(1)]);
+    let words: Vec<String> = other_servers.iter().map(ToString::to_string).collect();
     assert_eq!(
         words,
         ["10.77.0.253 (boots a)", "10.77.0.254 (addresses; boots b)"]
@@ -160,7 +167,7 @@ fn one_server_is_named_once_and_the_appliance_never() {
 
 #[test]
 fn each_mode_has_its_own_worries() {
-    let rival = |dhcp, pxe| Rival {
+    let other_server = |dhcp, pxe| OtherServer {
         server: ip(254),
         dhcp,
         pxe,
@@ -172,47 +179,47 @@ fn each_mode_has_its_own_worries() {
     const PXE: &str = "another PXE server answers: 10.77.0.254 (boots machines); machines take whichever they hear first";
     let pxe_router = "another PXE server answers: 10.77.0.254 (addresses; boots machines); machines take \
                       whichever they hear first";
-    for (name, mode, rivals, want) in [
-        ("proxy, alone", Mode::Proxy, vec![], vec![NOBODY]),
+    for (name, mode, other_servers, want) in [
+        ("proxy, alone", DhcpMode::Proxy, vec![], vec![NOBODY]),
         (
             "proxy beside a router",
-            Mode::Proxy,
-            vec![rival(true, false)],
+            DhcpMode::Proxy,
+            vec![other_server(true, false)],
             vec![],
         ),
         (
             "proxy beside a PXE server only",
-            Mode::Proxy,
-            vec![rival(false, true)],
+            DhcpMode::Proxy,
+            vec![other_server(false, true)],
             vec![NOBODY, PXE],
         ),
         (
             "proxy beside a router that boots",
-            Mode::Proxy,
-            vec![rival(true, true)],
+            DhcpMode::Proxy,
+            vec![other_server(true, true)],
             vec![pxe_router],
         ),
-        ("server, alone", Mode::Server, vec![], vec![]),
+        ("server, alone", DhcpMode::Server, vec![], vec![]),
         (
             "server beside a router",
-            Mode::Server,
-            vec![rival(true, false)],
+            DhcpMode::Server,
+            vec![other_server(true, false)],
             vec![ADDRESSES],
         ),
         (
             "server beside a router that boots",
-            Mode::Server,
-            vec![rival(true, true)],
+            DhcpMode::Server,
+            vec![other_server(true, true)],
             vec![BOTH],
         ),
         (
             "server beside a PXE proxy",
-            Mode::Server,
-            vec![rival(false, true)],
+            DhcpMode::Server,
+            vec![other_server(false, true)],
             vec![PXE],
         ),
     ] {
-        let words: Vec<String> = concerns(mode, &rivals)
+        let words: Vec<String> = concerns(mode, &other_servers)
             .iter()
             .map(ToString::to_string)
             .collect();

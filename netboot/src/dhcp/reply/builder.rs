@@ -33,14 +33,14 @@ const FILE: usize = header::FILE.end - header::FILE.start - END_MARK;
 const SNAME: usize = header::SNAME.end - header::SNAME.start - END_MARK;
 
 /// An answer whose header is complete and whose options are being collected.
-pub(super) struct Sheet<'a> {
+pub(super) struct ReplyBuilder<'a> {
     request: &'a Request,
     header: Message,
     /// Options that go out whether or not the client asked for them.
     required: Vec<Encoded>,
     /// Options that go out if the client asked for them, or sent no list (option 55).
     if_requested: Vec<Encoded>,
-    /// The first option that could not be written; [`Sheet::finish`] returns it.
+    /// The first option that could not be written; [`ReplyBuilder::finish`] returns it.
     fault: Option<AnswerError>,
 }
 
@@ -59,7 +59,7 @@ struct Encoded {
     octets: Vec<u8>,
 }
 
-impl<'a> Sheet<'a> {
+impl<'a> ReplyBuilder<'a> {
     /// The header and the first options by RFC 2131 §4.3.1 table 3.
     pub(super) fn new(request: &'a Request, kind: MessageType, from: Ipv4Addr) -> Self {
         let zero = Ipv4Addr::UNSPECIFIED;
@@ -68,16 +68,16 @@ impl<'a> Sheet<'a> {
             Message::new_with_id(request.xid, zero, zero, zero, request.giaddr, &chaddr);
         header.set_opcode(Opcode::BootReply);
         header.set_flags(Flags::new(request.flags));
-        let mut sheet = Self {
+        let mut reply = Self {
             request,
             header,
             required: Vec::new(),
             if_requested: Vec::new(),
             fault: None,
         };
-        sheet.require(DhcpOption::MessageType(kind));
-        sheet.require(DhcpOption::ServerIdentifier(from));
-        sheet
+        reply.require(DhcpOption::MessageType(kind));
+        reply.require(DhcpOption::ServerIdentifier(from));
+        reply
     }
 
     pub(super) fn ciaddr(&mut self, address: Ipv4Addr) {
@@ -145,12 +145,12 @@ impl<'a> Sheet<'a> {
         if let Some(fault) = fault {
             return Err(fault);
         }
-        let order = Order(&request.wanted);
+        let order = ParameterRequestList(&request.wanted);
         let options = order.selected(required, if_requested);
         let relay_agent = request.relay_agent.as_deref().map(relay_agent);
         let relay_agent = relay_agent.unwrap_or_default();
         let largest = option_octets(request).saturating_sub(relay_agent.len() + END_MARK);
-        let areas = Areas::filled(options, largest, header.fname().is_none());
+        let areas = OptionAreas::filled(options, largest, header.fname().is_none());
         packet(header, areas.ordered(&order), &relay_agent)
     }
 
@@ -214,9 +214,9 @@ fn option_octets(request: &Request) -> usize {
 }
 
 /// The client's list of what it asks for (option 55), whose order the answer follows.
-struct Order<'a>(&'a [u8]);
+struct ParameterRequestList<'a>(&'a [u8]);
 
-impl Order<'_> {
+impl ParameterRequestList<'_> {
     fn place(&self, code: u8) -> Option<usize> {
         self.0.iter().position(|wanted| *wanted == code)
     }
@@ -243,9 +243,9 @@ impl Order<'_> {
 }
 
 /// The three places for options: the option area, `file` and `sname`.
-struct Areas([Area; 3]);
+struct OptionAreas([OptionArea; 3]);
 
-impl Areas {
+impl OptionAreas {
     /// The options, each in its place. `largest` octets fit into the option area.
     fn filled(options: Vec<Encoded>, largest: usize, file_is_unused: bool) -> Self {
         let whole: usize = options.iter().map(|option| option.octets.len()).sum();
@@ -259,13 +259,13 @@ impl Areas {
     }
 
     /// The octets of each area, in the order in which they go out.
-    fn ordered(self, order: &Order<'_>) -> [Vec<u8>; 3] {
+    fn ordered(self, order: &ParameterRequestList<'_>) -> [Vec<u8>; 3] {
         self.0.map(|area| area.ordered(order))
     }
 
     /// The areas where all options fit into the option area, which has room for `largest` octets.
     fn unsplit(largest: usize) -> Self {
-        Self([largest.max(FIRST), 0, 0].map(Area::new))
+        Self([largest.max(FIRST), 0, 0].map(OptionArea::new))
     }
 
     /// The areas where they do not fit. Option 52 takes its octets from the option area, and `file` and `sname` take
@@ -273,7 +273,7 @@ impl Areas {
     fn overloaded(largest: usize, file_is_unused: bool) -> Self {
         let main = largest.saturating_sub(OVERLOAD).max(FIRST);
         let file = if file_is_unused { FILE } else { 0 };
-        Self([main, file, SNAME].map(Area::new))
+        Self([main, file, SNAME].map(OptionArea::new))
     }
 
     /// Puts each option into the first area with room for it. An option that fits nowhere is left out.
@@ -289,12 +289,12 @@ impl Areas {
 }
 
 /// One place for options, and the octets that are left in it.
-struct Area {
+struct OptionArea {
     room: usize,
     options: Vec<Encoded>,
 }
 
-impl Area {
+impl OptionArea {
     fn new(room: usize) -> Self {
         Self {
             room,
@@ -303,7 +303,7 @@ impl Area {
     }
 
     /// The octets of all options, in the order in which they go out.
-    fn ordered(mut self, order: &Order<'_>) -> Vec<u8> {
+    fn ordered(mut self, order: &ParameterRequestList<'_>) -> Vec<u8> {
         self.options.sort_by_key(|option| order.rank(option.code));
         let octets = self.options.into_iter().flat_map(|option| option.octets);
         octets.collect()
@@ -335,10 +335,10 @@ mod tests {
     #[test]
     fn what_cannot_be_written_is_an_error_and_no_shorter_answer() {
         let request = request();
-        let sheet = || Sheet::new(&request, MessageType::Offer, Ipv4Addr::LOCALHOST);
-        assert!(sheet().finish().is_ok());
+        let reply = || ReplyBuilder::new(&request, MessageType::Offer, Ipv4Addr::LOCALHOST);
+        assert!(reply().finish().is_ok());
 
-        let mut without = sheet();
+        let mut without = reply();
         assert!(without.encoded(12, &Broken).is_none());
         assert!(without.encoded(15, &Broken).is_none());
         let error = without.finish().expect_err("an option is missing");

@@ -7,11 +7,11 @@ use dhcproto::{Decodable, Decoder};
 use proptest::prelude::*;
 
 use super::*;
-use crate::dhcp::lease::{NakReason, Network, Settled, SilenceReason};
-use crate::dhcp::request::Kind;
+use crate::dhcp::lease::{LeaseAnswer, NakReason, NetworkParameters, SilenceReason};
+use crate::dhcp::request::ClientMessageType;
 use crate::test_support::{self, address};
 
-fn request(boot: Option<Boot>) -> Request {
+fn request(boot: Option<NetbootRequest>) -> Request {
     Request {
         flags: 0x8000,
         client_id: Some(vec![1, 0x52, 0x54, 0, 0x12, 0x34, 0x56]),
@@ -21,7 +21,7 @@ fn request(boot: Option<Boot>) -> Request {
     }
 }
 
-fn decoded(answer: &Answer) -> Message {
+fn decoded(answer: &DhcpReply) -> Message {
     assert!(answer.bytes.len() >= 300, "padded");
     Message::decode(&mut Decoder::new(&answer.bytes)).expect("decodes")
 }
@@ -38,25 +38,26 @@ fn named(message: &Message) -> String {
     }
 }
 
-fn file(request: &Request, boot: Boot) -> BootFile {
+fn file(request: &Request, boot: NetbootRequest) -> BootFile {
     let loader = loaders(boot).first().copied();
     boot_file(request, boot, loader, &address()).expect("has a loader")
 }
 
-fn proxy(arch: Arch, client: Client) -> (Message, Answer) {
-    let boot = Boot { arch, client };
+fn proxy(arch: Arch, client: BootClient) -> (Message, DhcpReply) {
+    let boot = NetbootRequest { arch, client };
     let request = request(Some(boot));
     let file = file(&request, boot);
-    let answer = proxy_offer(&request, boot, &file, Form::Usual, &address()).expect("is written");
+    let answer =
+        proxy_offer(&request, boot, &file, OfferForm::Usual, &address()).expect("is written");
     (decoded(&answer), answer)
 }
 
 #[test]
 fn every_proxy_offer_has_what_pxe_compares() {
     for (name, arch, client) in [
-        ("BIOS", Arch::Bios, Client::Pxe),
-        ("UEFI", Arch::X64, Client::Pxe),
-        ("iPXE", Arch::X64, Client::Ipxe),
+        ("BIOS", Arch::Bios, BootClient::Pxe),
+        ("UEFI", Arch::X64, BootClient::Pxe),
+        ("iPXE", Arch::X64, BootClient::Ipxe),
     ] {
         let (message, answer) = proxy(arch, client);
         assert_eq!(
@@ -86,13 +87,13 @@ fn every_proxy_offer_has_what_pxe_compares() {
         );
         let guid = option(&message, OptionCode::ClientMachineIdentifier);
         assert!(guid.is_some(), "{name}: option 97 is echoed");
-        assert_eq!(answer.to, To::Broadcast, "{name}");
+        assert_eq!(answer.to, ReplyTo::Broadcast, "{name}");
     }
 }
 
 #[test]
 fn bios_is_told_in_option_43_to_take_the_file_from_the_offer() {
-    let (message, answer) = proxy(Arch::Bios, Client::Pxe);
+    let (message, answer) = proxy(Arch::Bios, BootClient::Pxe);
     let discovery = option(&message, OptionCode::VendorExtensions);
     assert_eq!(discovery, Some(&O::VendorExtensions(vec![6, 1, 8, 255])));
     assert_eq!(
@@ -106,7 +107,7 @@ fn bios_is_told_in_option_43_to_take_the_file_from_the_offer() {
 
 #[test]
 fn uefi_never_sees_option_43() {
-    let (message, _) = proxy(Arch::X64, Client::Pxe);
+    let (message, _) = proxy(Arch::X64, BootClient::Pxe);
     assert_eq!(option(&message, OptionCode::VendorExtensions), None);
     assert_eq!(
         named(&message),
@@ -117,7 +118,7 @@ fn uefi_never_sees_option_43() {
 
 #[test]
 fn ipxe_gets_the_script_and_never_a_loader() {
-    let (message, answer) = proxy(Arch::Bios, Client::Ipxe);
+    let (message, answer) = proxy(Arch::Bios, BootClient::Ipxe);
     let url = named(&message);
     assert!(
         url.starts_with("http://10.77.0.1:8080/boot.ipxe?mac=52:54:00:12:34:56&"),
@@ -129,9 +130,9 @@ fn ipxe_gets_the_script_and_never_a_loader() {
 
 #[test]
 fn an_architecture_without_a_loader_gets_none() {
-    let boot = Boot {
+    let boot = NetbootRequest {
         arch: Arch::Other(2),
-        client: Client::Pxe,
+        client: BootClient::Pxe,
     };
     assert_eq!(loaders(boot), &[""; 0]);
     assert_eq!(boot_file(&request(None), boot, None, &address()), None);
@@ -139,27 +140,27 @@ fn an_architecture_without_a_loader_gets_none() {
 
 #[test]
 fn the_4011_answer_goes_back_to_where_it_came_from() {
-    let boot = Boot {
+    let boot = NetbootRequest {
         arch: Arch::X64,
-        client: Client::Pxe,
+        client: BootClient::Pxe,
     };
     let asked = Request {
         ciaddr: [10, 77, 0, 50].into(),
-        kind: Kind::Request,
+        kind: ClientMessageType::Request,
         ..request(Some(boot))
     };
     let file = file(&asked, boot);
-    let answer = binl_ack(&asked, boot, &file, Form::Usual, &address()).expect("is written");
+    let answer = binl_ack(&asked, boot, &file, OfferForm::Usual, &address()).expect("is written");
     let message = decoded(&answer);
-    assert_eq!(answer.to, To::Sender);
+    assert_eq!(answer.to, ReplyTo::Sender);
     assert_eq!(message.opts().msg_type(), Some(MessageType::Ack));
     assert_eq!(message.ciaddr(), asked.ciaddr);
     assert_eq!(named(&message), "52-54-00-12-34-56/snponly.efi\0");
     assert!(option(&message, OptionCode::ClassIdentifier).is_some());
 }
 
-fn network() -> Network {
-    Network {
+fn network() -> NetworkParameters {
+    NetworkParameters {
         netmask: [255, 255, 255, 0].into(),
         router: Some([10, 77, 0, 254].into()),
         dns: vec![[10, 77, 0, 254].into()],
@@ -170,9 +171,9 @@ fn network() -> Network {
 /// The one answer where there is one.
 fn server(
     request: &Request,
-    settled: &Settled,
-    file: Option<(Boot, &BootFile, Form)>,
-) -> Option<Answer> {
+    settled: &LeaseAnswer,
+    file: Option<(NetbootRequest, &BootFile, OfferForm)>,
+) -> Option<DhcpReply> {
     let mut answers =
         server_answers(request, settled, file, &network(), None, &address()).expect("is written");
     assert!(answers.len() <= 1, "{answers:?}");
@@ -186,7 +187,7 @@ fn server_answers_carry_what_the_rfc_demands_and_go_where_it_says() {
     let relay = Ipv4Addr::new(10, 77, 0, 9);
     let plain = request(None);
     let renewing = Request {
-        kind: Kind::Request,
+        kind: ClientMessageType::Request,
         ciaddr: leased,
         ..plain.clone()
     };
@@ -194,43 +195,49 @@ fn server_answers_carry_what_the_rfc_demands_and_go_where_it_says() {
         giaddr: relay,
         ..plain.clone()
     };
-    let ack = Settled::Ack {
+    let ack = LeaseAnswer::Ack {
         address: leased,
         lease_time: hour,
     };
-    let offer = Settled::Offer {
+    let offer = LeaseAnswer::Offer {
         address: leased,
         lease_time: hour,
     };
     for (name, request, settled, kind, to) in [
-        ("offer", &plain, &offer, MessageType::Offer, To::Broadcast),
+        (
+            "offer",
+            &plain,
+            &offer,
+            MessageType::Offer,
+            ReplyTo::Broadcast,
+        ),
         (
             "ack to a client without address",
             &plain,
             &ack,
             MessageType::Ack,
-            To::Broadcast,
+            ReplyTo::Broadcast,
         ),
         (
             "ack to a renewing client",
             &renewing,
             &ack,
             MessageType::Ack,
-            To::Client(leased),
+            ReplyTo::Client(leased),
         ),
         (
             "offer through a relay",
             &relayed,
             &offer,
             MessageType::Offer,
-            To::Relay(relay),
+            ReplyTo::Relay(relay),
         ),
         (
             "nak",
             &renewing,
-            &Settled::Nak(NakReason::WrongNetwork),
+            &LeaseAnswer::Nak(NakReason::WrongNetwork),
             MessageType::Nak,
-            To::Broadcast,
+            ReplyTo::Broadcast,
         ),
     ] {
         let answer = server(request, settled, None).expect(name);
@@ -255,38 +262,38 @@ fn server_answers_carry_what_the_rfc_demands_and_go_where_it_says() {
         let time = option(&message, OptionCode::AddressLeaseTime);
         assert_eq!(time.is_some(), kind != MessageType::Nak, "{name}");
     }
-    let silence = Settled::Silence(SilenceReason::NoLeaseKnown);
+    let silence = LeaseAnswer::Silence(SilenceReason::NoLeaseKnown);
     assert_eq!(server(&plain, &silence, None), None);
 }
 
 #[test]
 fn inform_gets_options_but_no_address_and_no_time() {
     let asked = Request {
-        kind: Kind::Inform,
+        kind: ClientMessageType::Inform,
         ciaddr: [10, 77, 0, 77].into(),
         ..request(None)
     };
-    let answer = server(&asked, &Settled::Inform, None).expect("answers");
+    let answer = server(&asked, &LeaseAnswer::Inform, None).expect("answers");
     let message = decoded(&answer);
     assert_eq!(message.yiaddr(), Ipv4Addr::UNSPECIFIED);
     assert_eq!(option(&message, OptionCode::AddressLeaseTime), None);
     assert!(option(&message, OptionCode::SubnetMask).is_some());
-    assert_eq!(answer.to, To::Client(asked.ciaddr));
+    assert_eq!(answer.to, ReplyTo::Client(asked.ciaddr));
 }
 
 #[test]
 fn ipxe_is_spared_its_wait_for_a_proxy_in_server_mode() {
-    let boot = Boot {
+    let boot = NetbootRequest {
         arch: Arch::X64,
-        client: Client::Ipxe,
+        client: BootClient::Ipxe,
     };
     let asked = request(Some(boot));
     let file = file(&asked, boot);
-    let settled = Settled::Offer {
+    let settled = LeaseAnswer::Offer {
         address: [10, 77, 0, 50].into(),
         lease_time: Duration::from_secs(60),
     };
-    let answer = server(&asked, &settled, Some((boot, &file, Form::Usual))).expect("answers");
+    let answer = server(&asked, &settled, Some((boot, &file, OfferForm::Usual))).expect("answers");
     let message = decoded(&answer);
     let encapsulated = option(&message, 175.into());
     assert_eq!(
@@ -306,10 +313,10 @@ proptest! {
         ipxe: bool,
     ) {
         let arch = if bios { Arch::Bios } else { Arch::X64 };
-        let boot = Boot { arch, client: if ipxe { Client::Ipxe } else { Client::Pxe } };
+        let boot = NetbootRequest { arch, client: if ipxe { BootClient::Ipxe } else { BootClient::Pxe } };
         let request = Request { client_id, guid, flags, ..request(Some(boot)) };
         let file = file(&request, boot);
-        let answer = proxy_offer(&request, boot, &file, Form::Usual, &address()).expect("is written");
+        let answer = proxy_offer(&request, boot, &file, OfferForm::Usual, &address()).expect("is written");
         let message = decoded(&answer);
         let name = named(&message);
         prop_assert_eq!(name.trim_end_matches('\0'), file.as_str());
@@ -320,9 +327,9 @@ proptest! {
 
 #[test]
 fn http_boot_gets_its_class_echoed_and_an_absolute_url() {
-    let boot = Boot {
+    let boot = NetbootRequest {
         arch: Arch::X64,
-        client: Client::Http,
+        client: BootClient::Http,
     };
     let (offer, _) = proxy(boot.arch, boot.client);
     assert_eq!(
@@ -337,16 +344,17 @@ fn http_boot_gets_its_class_echoed_and_an_absolute_url() {
     let asked = request(Some(boot));
     let file = file(&asked, boot);
     for settled in [
-        Settled::Offer {
+        LeaseAnswer::Offer {
             address: [10, 77, 0, 50].into(),
             lease_time: Duration::from_secs(60),
         },
-        Settled::Ack {
+        LeaseAnswer::Ack {
             address: [10, 77, 0, 50].into(),
             lease_time: Duration::from_secs(60),
         },
     ] {
-        let answer = server(&asked, &settled, Some((boot, &file, Form::Usual))).expect("answers");
+        let answer =
+            server(&asked, &settled, Some((boot, &file, OfferForm::Usual))).expect("answers");
         let message = decoded(&answer);
         assert_eq!(named(&message), url);
         assert!(
@@ -358,7 +366,7 @@ fn http_boot_gets_its_class_echoed_and_an_absolute_url() {
 
 #[test]
 fn a_raspberry_pi_finds_its_menu_entry_and_the_server() {
-    let (offer, _) = proxy(Arch::Arm64, Client::RaspberryPi);
+    let (offer, _) = proxy(Arch::Arm64, BootClient::RaspberryPi);
     let Some(O::VendorExtensions(menu)) = option(&offer, OptionCode::VendorExtensions) else {
         panic!("no option 43");
     };
@@ -383,30 +391,44 @@ fn a_raspberry_pi_finds_its_menu_entry_and_the_server() {
 #[test]
 fn the_forms_differ_in_what_firmware_stumbles_over() {
     for (name, arch, form, discovery, header, options) in [
-        ("BIOS", Arch::Bios, Form::Usual, true, true, true),
+        ("BIOS", Arch::Bios, OfferForm::Usual, true, true, true),
         (
             "BIOS without 43",
             Arch::Bios,
-            Form::Turned,
+            OfferForm::Turned,
             false,
             true,
             true,
         ),
-        ("UEFI", Arch::X64, Form::Usual, false, true, true),
-        ("UEFI with 43", Arch::X64, Form::Turned, true, true, true),
-        ("header only", Arch::X64, Form::InHeader, false, true, false),
+        ("UEFI", Arch::X64, OfferForm::Usual, false, true, true),
+        (
+            "UEFI with 43",
+            Arch::X64,
+            OfferForm::Turned,
+            true,
+            true,
+            true,
+        ),
+        (
+            "header only",
+            Arch::X64,
+            OfferForm::InHeader,
+            false,
+            true,
+            false,
+        ),
         (
             "options only",
             Arch::X64,
-            Form::InOptions,
+            OfferForm::InOptions,
             false,
             false,
             true,
         ),
     ] {
-        let boot = Boot {
+        let boot = NetbootRequest {
             arch,
-            client: Client::Pxe,
+            client: BootClient::Pxe,
         };
         let asked = request(Some(boot));
         let file = file(&asked, boot);
@@ -423,15 +445,15 @@ fn the_forms_differ_in_what_firmware_stumbles_over() {
 
 #[test]
 fn a_rom_that_drops_dual_offers_gets_address_and_boot_file_apart() {
-    let boot = Boot {
+    let boot = NetbootRequest {
         arch: Arch::Bios,
-        client: Client::Pxe,
+        client: BootClient::Pxe,
     };
     let asked = request(Some(boot));
     let file = file(&asked, boot);
-    let told = Some((boot, &file, Form::Split));
+    let told = Some((boot, &file, OfferForm::Split));
     let leased = Ipv4Addr::new(10, 77, 0, 50);
-    let settled = Settled::Offer {
+    let settled = LeaseAnswer::Offer {
         address: leased,
         lease_time: Duration::from_secs(60),
     };
@@ -447,7 +469,7 @@ fn a_rom_that_drops_dual_offers_gets_address_and_boot_file_apart() {
     );
     assert_eq!(named(&lease), "");
     assert_eq!(named(&proxy), "52-54-00-12-34-56/undionly.kpxe\0");
-    let settled = Settled::Ack {
+    let settled = LeaseAnswer::Ack {
         address: leased,
         lease_time: Duration::from_secs(60),
     };
@@ -469,8 +491,8 @@ fn codes(packet: &[u8]) -> Vec<u8> {
     codes
 }
 
-fn offer() -> Settled {
-    Settled::Offer {
+fn offer() -> LeaseAnswer {
+    LeaseAnswer::Offer {
         address: [10, 77, 0, 50].into(),
         lease_time: Duration::from_secs(60),
     }
@@ -540,10 +562,10 @@ fn a_nak_through_a_relay_is_broadcast_by_it() {
         giaddr: [10, 77, 0, 9].into(),
         ..request(None)
     };
-    let refused = Settled::Nak(NakReason::WrongNetwork);
+    let refused = LeaseAnswer::Nak(NakReason::WrongNetwork);
     let nak = server(&asked, &refused, None).expect("answers");
     assert!(decoded(&nak).flags().broadcast());
-    assert_eq!(nak.to, To::Relay(asked.giaddr));
+    assert_eq!(nak.to, ReplyTo::Relay(asked.giaddr));
 }
 
 proptest! {
@@ -555,10 +577,10 @@ proptest! {
         wanted in prop::collection::vec(any::<u8>(), 0..40),
         max_size in prop::option::of(any::<u16>()),
         arch in prop::sample::select(vec![Arch::Bios, Arch::X64, Arch::Arm64]),
-        client in prop::sample::select(vec![Client::Pxe, Client::Http, Client::Ipxe, Client::RaspberryPi, Client::UBoot, Client::UBootUefi]),
-        form in prop::sample::select(vec![Form::Usual, Form::Turned, Form::Split, Form::InHeader, Form::InOptions]),
+        client in prop::sample::select(vec![BootClient::Pxe, BootClient::Http, BootClient::Ipxe, BootClient::RaspberryPi, BootClient::UBoot, BootClient::UBootUefi]),
+        form in prop::sample::select(vec![OfferForm::Usual, OfferForm::Turned, OfferForm::Split, OfferForm::InHeader, OfferForm::InOptions]),
     ) {
-        let boot = Boot { arch, client };
+        let boot = NetbootRequest { arch, client };
         let relayed = relay_agent.is_some();
         let asked = Request {
             client_id, relay_agent, wanted, max_size,
@@ -592,10 +614,15 @@ proptest! {
 /// EDK2's PxeBcDhcp4.c ends option 67 with a NUL of its own where there is none, one octet past its end.
 #[test]
 fn the_octet_that_edk2_writes_behind_the_file_name_does_no_harm() {
-    for form in [Form::Usual, Form::Turned, Form::InOptions, Form::Split] {
-        let boot = Boot {
+    for form in [
+        OfferForm::Usual,
+        OfferForm::Turned,
+        OfferForm::InOptions,
+        OfferForm::Split,
+    ] {
+        let boot = NetbootRequest {
             arch: Arch::X64,
-            client: Client::Pxe,
+            client: BootClient::Pxe,
         };
         let asked = request(Some(boot));
         let file = file(&asked, boot);
@@ -613,17 +640,17 @@ fn the_octet_that_edk2_writes_behind_the_file_name_does_no_harm() {
 #[test]
 fn in_server_mode_the_class_stands_beside_option_43_or_not_at_all() {
     for arch in [Arch::Bios, Arch::X64, Arch::Arm64] {
-        let boot = Boot {
+        let boot = NetbootRequest {
             arch,
-            client: Client::Pxe,
+            client: BootClient::Pxe,
         };
         let asked = request(Some(boot));
         let file = file(&asked, boot);
-        let offer = Settled::Offer {
+        let offer = LeaseAnswer::Offer {
             address: [10, 77, 0, 50].into(),
             lease_time: Duration::from_secs(60),
         };
-        for form in Form::all(boot, true) {
+        for form in OfferForm::all(boot, true) {
             let told = Some((boot, &file, *form));
             for answer in server_answers(&asked, &offer, told, &network(), None, &address())
                 .expect("is written")
@@ -642,7 +669,7 @@ fn in_server_mode_the_class_stands_beside_option_43_or_not_at_all() {
 #[test]
 fn ipxe_takes_the_script_from_the_offer_itself() {
     for arch in [Arch::Bios, Arch::X64, Arch::Arm64] {
-        let (message, _) = proxy(arch, Client::Ipxe);
+        let (message, _) = proxy(arch, BootClient::Ipxe);
         assert_eq!(message.siaddr(), address().ip, "{arch:?}: the next server");
         assert!(named(&message).starts_with("http://"), "{arch:?}: the file");
     }
@@ -652,11 +679,11 @@ fn ipxe_takes_the_script_from_the_offer_itself() {
 #[test]
 fn the_next_server_is_the_one_that_offers() {
     for (arch, client) in [
-        (Arch::Bios, Client::Pxe),
-        (Arch::X64, Client::Pxe),
-        (Arch::X64, Client::Http),
-        (Arch::X64, Client::Ipxe),
-        (Arch::Arm64, Client::RaspberryPi),
+        (Arch::Bios, BootClient::Pxe),
+        (Arch::X64, BootClient::Pxe),
+        (Arch::X64, BootClient::Http),
+        (Arch::X64, BootClient::Ipxe),
+        (Arch::Arm64, BootClient::RaspberryPi),
     ] {
         let (message, _) = proxy(arch, client);
         let server = option(&message, OptionCode::ServerIdentifier);

@@ -4,13 +4,13 @@ use crate::base::arch::Arch;
 
 use serde::{Deserialize, Serialize};
 
-use super::options::{Options, code};
+use super::options::{DhcpOptions, code};
 use crate::base::mac::Mac;
 
 /// The program that talks; the kind of answer depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Client {
+pub enum BootClient {
     /// A PXE ROM, or UEFI's PXE: it wants a loader over TFTP.
     Pxe,
     /// UEFI HTTP boot: it wants a loader's URL, and its class echoed.
@@ -25,7 +25,7 @@ pub enum Client {
     UBootUefi,
 }
 
-impl Client {
+impl BootClient {
     /// Whether it asks the server that leased its address for its files, and takes an offer without an address for a
     /// lease. Beside the network's own DHCP server such a client cannot be helped.
     pub fn follows_its_lease(self) -> bool {
@@ -35,9 +35,9 @@ impl Client {
 
 /// The netboot part of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Boot {
+pub struct NetbootRequest {
     pub arch: Arch,
-    pub client: Client,
+    pub client: BootClient,
 }
 
 /// The address blocks that Raspberry Pi boards have (IEEE registry).
@@ -56,9 +56,9 @@ pub fn is_raspberry_pi_card(mac: Mac) -> bool {
     RASPBERRY_PI.iter().any(|block| octets.starts_with(block))
 }
 
-impl Boot {
+impl NetbootRequest {
     /// `None` for a client that does not want to netboot.
-    pub(super) fn read(options: &Options, mac: Mac) -> Option<Self> {
+    pub(super) fn read(options: &DhcpOptions, mac: Mac) -> Option<Self> {
         let class = options.bytes(code::VENDOR_CLASS).unwrap_or_default();
         // The option is a list (RFC 4578 §2.1); the first is the one that runs. Without it, the class says it
         // in decimal; without both, the machine is of the time when there was only BIOS.
@@ -69,24 +69,24 @@ impl Boot {
             .map(|pair| u16::from_be_bytes(*pair))
             .or_else(|| arch_of_class(class));
         let client = if options.bytes(code::USER_CLASS).is_some_and(is_ipxe) {
-            Client::Ipxe
+            BootClient::Ipxe
         } else if is_u_boot(class) {
-            Client::UBoot
+            BootClient::UBoot
         } else if is_raspberry_pi(options, mac, number) {
-            Client::RaspberryPi
+            BootClient::RaspberryPi
         } else if class.starts_with(b"HTTPClient") {
-            Client::Http
+            BootClient::Http
         } else if class.starts_with(b"PXEClient") {
             if is_u_boot_as_uefi(options) {
-                Client::UBootUefi
+                BootClient::UBootUefi
             } else {
-                Client::Pxe
+                BootClient::Pxe
             }
         } else {
             return None;
         };
         let arch = match client {
-            Client::RaspberryPi => Arch::Arm64,
+            BootClient::RaspberryPi => Arch::Arm64,
             _ => Arch::from_registry(number.unwrap_or(0)),
         };
         Some(Self { arch, client })
@@ -102,14 +102,14 @@ fn is_u_boot(class: &[u8]) -> bool {
 
 /// U-Boot takes over the class of UEFI's PXE, and goes on to say in option 94 that its network interface is of version
 /// 0.0 (u-boot net/bootp.c, dhcp_extended). No other firmware does: UEFI has 3, BIOS ROMs have 2.
-fn is_u_boot_as_uefi(options: &Options) -> bool {
+fn is_u_boot_as_uefi(options: &DhcpOptions) -> bool {
     options.bytes(code::INTERFACE) == Some(&[1, 0, 0])
 }
 
 /// The ROM says architecture 0 like a BIOS (a Pi 5 in its first releases, too), or 41; its REQUEST has no class at
 /// all, so the board is known by its address or by the form of its GUID. UEFI on a Pi says 11 and is ordinary; Linux
 /// on it sends neither architecture nor GUID.
-fn is_raspberry_pi(options: &Options, mac: Mac, number: Option<u16>) -> bool {
+fn is_raspberry_pi(options: &DhcpOptions, mac: Mac, number: Option<u16>) -> bool {
     let guid = options.bytes(code::GUID);
     let board = is_raspberry_pi_card(mac);
     match number {

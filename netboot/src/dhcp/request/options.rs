@@ -40,9 +40,9 @@ pub(crate) mod code {
 }
 
 /// All options of a packet, repeated ones joined (RFC 3396 §5).
-pub(crate) struct Options(Vec<(u8, Vec<u8>)>);
+pub(crate) struct DhcpOptions(Vec<(u8, Vec<u8>)>);
 
-impl Options {
+impl DhcpOptions {
     /// Walks the option area, then `file` and `sname` if option 52 says that they hold options too
     /// (RFC 2132 §9.3). A missing end mark is forgiven: some ROMs fill the packet to the last octet.
     pub(crate) fn gather(header: &[u8; header::LENGTH], area: &[u8]) -> Self {

@@ -26,7 +26,7 @@ fn discover(options: &[(u8, &[u8])]) -> Vec<u8> {
 }
 
 /// Name, options, what is recognised.
-type Row<'a> = (&'a str, &'a [(u8, &'a [u8])], Option<Boot>);
+type FirmwareRow<'a> = (&'a str, &'a [(u8, &'a [u8])], Option<NetbootRequest>);
 
 const GUID: &[u8] = &[
     0, 0x33, 0x22, 0x11, 0, 0x55, 0x44, 0x77, 0x66, 0x88, 0x99, 1, 2, 3, 4, 5, 6,
@@ -36,18 +36,18 @@ const GUID: &[u8] = &[
 fn what_asks_to_netboot_is_recognised() {
     let class = b"PXEClient:Arch:00007:UNDI:003001".as_slice();
     let firmware = |arch| {
-        Some(Boot {
+        Some(NetbootRequest {
             arch,
-            client: Client::Pxe,
+            client: BootClient::Pxe,
         })
     };
     let ipxe = |arch| {
-        Some(Boot {
+        Some(NetbootRequest {
             arch,
-            client: Client::Ipxe,
+            client: BootClient::Ipxe,
         })
     };
-    let rows: &[Row] = &[
+    let rows: &[FirmwareRow] = &[
         ("an ordinary client", &[(60, b"udhcp 1.35")], None),
         ("no class at all", &[], None),
         (
@@ -88,9 +88,9 @@ fn what_asks_to_netboot_is_recognised() {
         (
             "U-Boot, by its first releases with a small b",
             &[(60, b"U-boot.armv8"), (93, &[1, 0])],
-            Some(Boot {
+            Some(NetbootRequest {
                 arch: Arch::Other(256),
-                client: Client::UBoot,
+                client: BootClient::UBoot,
             }),
         ),
         (
@@ -100,9 +100,9 @@ fn what_asks_to_netboot_is_recognised() {
                 (93, &[0, 11]),
                 (94, &[1, 0, 0]),
             ],
-            Some(Boot {
+            Some(NetbootRequest {
                 arch: Arch::Arm64,
-                client: Client::UBootUefi,
+                client: BootClient::UBootUefi,
             }),
         ),
         (

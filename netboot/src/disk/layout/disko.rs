@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Content, Devices, DiskLayout, Pool, Slot};
+use super::{Content, Devices, DiskLayout, LayoutPartition, Pool};
 
 const MIB: u64 = 1 << 20;
 
@@ -40,7 +40,7 @@ impl Devices {
 }
 
 fn partitions(disk: &DiskLayout) -> Map<String, Value> {
-    let one = |(slot, priority): (&Slot, u32)| {
+    let one = |(slot, priority): (&LayoutPartition, u32)| {
         let size = match slot.size {
             Some(size) => format!("{}M", size / MIB),
             None => "100%".to_owned(),
@@ -119,11 +119,11 @@ mod tests {
 
     use super::*;
     use crate::disk::hardware::Firmware;
-    use crate::disk::layout::Named;
+    use crate::disk::layout::NamedLayout;
 
     #[test]
     fn the_flake_reads_these_very_layouts() {
-        let layout = |name: Named| {
+        let layout = |name: NamedLayout| {
             let by_swap = |firmware| {
                 let with = |swap| name.devices(firmware, swap).disko();
                 json!({ "plain": with(None), "swap": with(Some(4 << 30)) })
@@ -132,7 +132,7 @@ mod tests {
                 json!({ "uefi": by_swap(Firmware::Uefi), "bios": by_swap(Firmware::Bios) });
             (name.name().to_owned(), by_firmware)
         };
-        let all: Map<_, _> = Named::ALL.into_iter().map(layout).collect();
+        let all: Map<_, _> = NamedLayout::ALL.into_iter().map(layout).collect();
         let text = serde_json::to_string_pretty(&all).expect("writes");
         expect_file!["../layout.json"].assert_eq(&(text + "\n"));
     }

@@ -1,6 +1,8 @@
 //! The layouts that a profile can name.
 
-use super::{Array, Content, Dataset, Devices, DiskLayout, Format, Pool, Purpose, Slot, Subvolume};
+use super::{
+    Array, Content, Dataset, Devices, DiskLayout, Format, LayoutPartition, Pool, Purpose, Subvolume,
+};
 use crate::disk::hardware::Firmware;
 
 const MIB: u64 = 1 << 20;
@@ -9,7 +11,7 @@ const POOL: &str = "rpool";
 
 /// A layout by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Named {
+pub enum NamedLayout {
     Ext4,
     Xfs,
     /// Subvolumes for `/`, `/nix`, `/home` and `/var`.
@@ -22,7 +24,7 @@ pub enum Named {
     Zfs,
 }
 
-impl Named {
+impl NamedLayout {
     pub const ALL: [Self; 7] = [
         Self::Ext4,
         Self::Xfs,
@@ -88,7 +90,7 @@ impl Named {
     ///
     /// GRUB reads ext4 by itself. For all others `/boot` is a FAT partition on BIOS, too: no boot loader has to keep up
     /// with what is new in a filesystem, or be given a key.
-    fn start(self, disk: &str, firmware: Firmware, boot: &str) -> Vec<Slot> {
+    fn start(self, disk: &str, firmware: Firmware, boot: &str) -> Vec<LayoutPartition> {
         let core = slot(disk, "boot", Purpose::BiosBoot, Some(MIB), None);
         let esp = |size| {
             // It holds the boot loader's random seed, which is for root alone.
@@ -117,7 +119,7 @@ fn mirror(firmware: Firmware, swap: Option<u64>, root: Content) -> Devices {
         })
     };
     let disks = [("main", "/boot"), ("second", "/boot-second")].map(|(disk, boot)| {
-        let mut partitions = Named::Mirror.start(disk, firmware, boot);
+        let mut partitions = NamedLayout::Mirror.start(disk, firmware, boot);
         partitions
             .extend(swap.map(|size| slot(disk, "swap", Purpose::Raid, Some(size), member("swap"))));
         partitions.push(slot(disk, "root", Purpose::Raid, None, member("root")));
@@ -145,8 +147,8 @@ fn slot(
     purpose: Purpose,
     size: Option<u64>,
     content: Option<Content>,
-) -> Slot {
-    Slot {
+) -> LayoutPartition {
+    LayoutPartition {
         name: name.to_owned(),
         label: format!("disk-{disk}-{name}"),
         purpose,

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Mark, Note, Phase};
+use super::{BootEvent, Phase, TraceEntry};
 use crate::base::arch::Arch;
 use crate::base::timestamp::Timestamp;
-use crate::dhcp::request::Client;
+use crate::dhcp::request::BootClient;
 
 /// A machine that asks and was quiet for longer was switched off and on. EDK2 repeats its DISCOVER after 4, 8, 16
 /// and 32 s, and most ROMs do the same.
@@ -21,7 +21,7 @@ const REBOOT: Duration = Duration::from_secs(30 * 60);
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Boot {
     /// In the order of their first time.
-    pub notes: Vec<Note>,
+    pub notes: Vec<TraceEntry>,
 }
 
 impl Boot {
@@ -31,7 +31,7 @@ impl Boot {
     /// The first sign of the machine itself; the order to install is none, nor is what another may have done.
     pub fn begun(&self) -> Option<Timestamp> {
         let mut notes = self.notes.iter();
-        let own = notes.find(|note| note.mark != Mark::Ordered && !note.mark.is_unproven());
+        let own = notes.find(|note| note.mark != BootEvent::Ordered && !note.mark.is_unproven());
         own.or(self.notes.first()).map(|note| note.at)
     }
 
@@ -41,24 +41,24 @@ impl Boot {
     }
 
     /// What is known to be the machine's own doing, or an order for it.
-    pub(super) fn own(&self) -> impl DoubleEndedIterator<Item = &Note> {
+    pub(super) fn own(&self) -> impl DoubleEndedIterator<Item = &TraceEntry> {
         self.notes.iter().filter(|note| !note.mark.is_unproven())
     }
 
     /// What asked first: the firmware, or iPXE in the card's ROM.
-    pub fn firmware(&self) -> Option<(Client, Arch)> {
+    pub fn firmware(&self) -> Option<(BootClient, Arch)> {
         self.notes.iter().find_map(|note| match note.mark {
-            Mark::Discover { client, arch } => Some((client, arch)),
+            BootEvent::Discover { client, arch } => Some((client, arch)),
             _ => None,
         })
     }
 
     /// Whether nothing was heard of the machine itself.
     pub fn is_order_only(&self) -> bool {
-        self.own().all(|note| note.mark == Mark::Ordered)
+        self.own().all(|note| note.mark == BootEvent::Ordered)
     }
 
-    pub(super) fn has(&self, is: impl Fn(&Mark) -> bool) -> bool {
+    pub(super) fn has(&self, is: impl Fn(&BootEvent) -> bool) -> bool {
         self.notes.iter().any(|note| is(&note.mark))
     }
 
@@ -68,26 +68,26 @@ impl Boot {
     }
 
     /// Whether a note is the beginning of another boot than this.
-    fn is_over_before(&self, next: &Note) -> bool {
+    fn is_over_before(&self, next: &TraceEntry) -> bool {
         let furthest = self.furthest();
         let Some(last) = self.last() else {
             return false;
         };
         let quiet = next.at.since(last);
         match &next.mark {
-            Mark::Ordered => true,
-            Mark::Discover { client, .. } => match furthest {
+            BootEvent::Ordered => true,
+            BootEvent::Discover { client, .. } => match furthest {
                 Phase::Ordered => false,
                 Phase::Asking => quiet > PAUSE,
                 // The loader that was sent asks once more, as iPXE.
-                Phase::Loader => *client != Client::Ipxe || quiet > PAUSE,
+                Phase::Loader => *client != BootClient::Ipxe || quiet > PAUSE,
                 Phase::Script | Phase::Image | Phase::Agent | Phase::Up => true,
                 Phase::Installed => quiet > REBOOT,
             },
             // A machine whose first packets nobody saw.
-            Mark::Begun { .. } | Mark::Script { .. } => furthest >= Phase::Agent,
-            Mark::Claimed => self.has(|mark| *mark == Mark::Claimed),
-            Mark::Booted { .. } => match furthest {
+            BootEvent::Begun { .. } | BootEvent::Script { .. } => furthest >= Phase::Agent,
+            BootEvent::Claimed => self.has(|mark| *mark == BootEvent::Claimed),
+            BootEvent::Booted { .. } => match furthest {
                 Phase::Ordered | Phase::Up => true,
                 _ => quiet > REBOOT,
             },
@@ -97,7 +97,7 @@ impl Boot {
 }
 
 /// What cards were seen doing, and what the journal says → boots, oldest first; only the last [`Boot::KEPT`].
-pub fn boots(mut seen: Vec<Note>, mut journal: Vec<Note>) -> Vec<Boot> {
+pub fn boots(mut seen: Vec<TraceEntry>, mut journal: Vec<TraceEntry>) -> Vec<Boot> {
     // Each in its own order of time: a clock that was set does not mix up what is known to be in order.
     seen.sort_by_key(|note| note.at);
     journal.sort_by_key(|note| note.at);

@@ -10,11 +10,11 @@ mod own_disk;
 
 use serde::{Deserialize, Serialize};
 
-use super::diagnosis::Setting;
-use super::position::Point;
+use super::diagnosis::DiagnosisContext;
+use super::position::StuckPoint;
 use crate::base::arch::Arch;
-use crate::dhcp::request::Client;
-use crate::loader::local_boot::Way;
+use crate::dhcp::request::BootClient;
+use crate::loader::local_boot::LocalBootMethod;
 
 use asking::{file_not_fetched, no_file, offer_ignored, unanswered, unseen};
 use installing::{failed, given_up, no_claim, step_hangs, waits};
@@ -46,25 +46,25 @@ impl Cause {
 }
 
 /// What the table of causes may look at.
-pub(super) struct Case<'a> {
-    pub(super) setting: &'a Setting,
-    pub(super) client: Option<Client>,
+pub(super) struct Evidence<'a> {
+    pub(super) setting: &'a DiagnosisContext,
+    pub(super) client: Option<BootClient>,
     pub(super) arch: Option<Arch>,
     /// Whether a DHCP server gave it an address in this boot.
     pub(super) took_address: bool,
     /// Whether GRUB went out in this boot: it takes its files from whom it likes.
     pub(super) has_grub: bool,
     /// The way to its disk that its loader was sent in this boot.
-    pub(super) way: Option<Way>,
+    pub(super) way: Option<LocalBootMethod>,
 }
 
-impl Case<'_> {
+impl Evidence<'_> {
     fn title(&self) -> &str {
         &self.setting.title
     }
 
     fn is_uefi_pxe(&self) -> bool {
-        self.client == Some(Client::Pxe) && self.arch != Some(Arch::Bios)
+        self.client == Some(BootClient::Pxe) && self.arch != Some(Arch::Bios)
     }
 
     fn packets(&self) -> String {
@@ -74,27 +74,27 @@ impl Case<'_> {
 }
 
 /// The table.
-pub(super) fn causes(point: &Point, case: &Case<'_>) -> Vec<Cause> {
+pub(super) fn causes(point: &StuckPoint, case: &Evidence<'_>) -> Vec<Cause> {
     match point {
-        Point::Unseen => unseen(case),
-        Point::Unanswered(why, reason) => unanswered(*why, reason, case),
-        Point::OfferIgnored => offer_ignored(case),
-        Point::FileNotFetched => file_not_fetched(case),
-        Point::NoFile(file, _) => no_file(file, case),
-        Point::LoaderBroken => loader_broken(case),
-        Point::LoaderSilent => loader_silent(case),
-        Point::ScriptNotFetched => script_not_fetched(case),
-        Point::KernelNotFetched | Point::InitrdNotFetched => image_not_fetched(case),
-        Point::ImageBroken => image_broken(),
-        Point::NoClaim => no_claim(case),
-        Point::Waits => waits(case),
-        Point::Step(step) => step_hangs(*step, case),
-        Point::Failed(_, said) => failed(said, case),
-        Point::GivenUp(said) => given_up(said, case),
-        Point::NotRebooted | Point::DiskSilent => disk_silent(case),
-        Point::NoWayToDisk(_) => no_way_to_disk(case),
-        Point::OldSystem => old_system(),
-        Point::NotJoined => not_joined(case),
+        StuckPoint::Unseen => unseen(case),
+        StuckPoint::Unanswered(why, reason) => unanswered(*why, reason, case),
+        StuckPoint::OfferIgnored => offer_ignored(case),
+        StuckPoint::FileNotFetched => file_not_fetched(case),
+        StuckPoint::NoFile(file, _) => no_file(file, case),
+        StuckPoint::LoaderBroken => loader_broken(case),
+        StuckPoint::LoaderSilent => loader_silent(case),
+        StuckPoint::ScriptNotFetched => script_not_fetched(case),
+        StuckPoint::KernelNotFetched | StuckPoint::InitrdNotFetched => image_not_fetched(case),
+        StuckPoint::ImageBroken => image_broken(),
+        StuckPoint::NoClaim => no_claim(case),
+        StuckPoint::Waits => waits(case),
+        StuckPoint::Step(step) => step_hangs(*step, case),
+        StuckPoint::Failed(_, said) => failed(said, case),
+        StuckPoint::GivenUp(said) => given_up(said, case),
+        StuckPoint::NotRebooted | StuckPoint::DiskSilent => disk_silent(case),
+        StuckPoint::NoWayToDisk(_) => no_way_to_disk(case),
+        StuckPoint::OldSystem => old_system(),
+        StuckPoint::NotJoined => not_joined(case),
     }
 }
 

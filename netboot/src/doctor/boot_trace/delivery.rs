@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use super::{Mark, Part, Via};
+use super::{BootEvent, FileRole, TransferProtocol};
 
 /// What goes out, as what, and over what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    pub part: Part,
+    pub part: FileRole,
     pub file: String,
-    pub via: Via,
+    pub via: TransferProtocol,
 }
 
 /// How it went.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Course {
+pub struct Transfer {
     /// Bytes that arrived, as far as that is known.
     pub bytes: u64,
     pub took: Duration,
@@ -25,17 +25,17 @@ pub struct Course {
 }
 
 impl Delivery {
-    pub fn begun(&self) -> Mark {
+    pub fn begun(&self) -> BootEvent {
         let Self { part, file, via } = self.clone();
-        Mark::Begun { part, file, via }
+        BootEvent::Begun { part, file, via }
     }
 
-    pub fn ended(&self, course: Course) -> Mark {
+    pub fn ended(&self, transfer: Transfer) -> BootEvent {
         let Self { part, file, via } = self.clone();
-        let Course { bytes, resent, .. } = course;
-        let millis = u64::try_from(course.took.as_millis()).unwrap_or(u64::MAX);
-        match course.broken {
-            None => Mark::Sent {
+        let Transfer { bytes, resent, .. } = transfer;
+        let millis = u64::try_from(transfer.took.as_millis()).unwrap_or(u64::MAX);
+        match transfer.broken {
+            None => BootEvent::Sent {
                 part,
                 file,
                 via,
@@ -43,7 +43,7 @@ impl Delivery {
                 millis,
                 resent,
             },
-            Some(why) => Mark::Broken {
+            Some(why) => BootEvent::Broken {
                 part,
                 file,
                 via,

@@ -5,19 +5,19 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 
 use super::boots::Boot;
-use super::causes::{Case, Cause, causes, reordered};
+use super::causes::{Cause, Evidence, causes, reordered};
 use super::phrases::{patience, phrases};
-use super::position::{Point, Stands, position};
-use super::{Mark, Script};
+use super::position::{BootStanding, StuckPoint, position};
+use super::{BootEvent, IpxeScript};
 use crate::base::mac::Mac;
 use crate::base::timestamp::Timestamp;
-use crate::loader::local_boot::{LocalBoot, Way};
-use crate::loader::uefi::boot_order::{self, Entry};
+use crate::loader::local_boot::{LocalBootHistory, LocalBootMethod};
+use crate::loader::uefi::boot_order::{self, BootEntry};
 use crate::machine::State;
 
 /// What a diagnosis has to know besides the boot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Setting {
+pub struct DiagnosisContext {
     pub now: Timestamp,
     /// What commands call the machine: its name, or its MAC.
     pub title: String,
@@ -28,9 +28,9 @@ pub struct Setting {
     /// Whether it is to join a cluster.
     pub joins: bool,
     /// In which its firmware tries its entries; empty if that is not known.
-    pub boot_order: Vec<Entry>,
+    pub boot_order: Vec<BootEntry>,
     /// How its loader gets to its disk, as far as that is known.
-    pub local_boot: Option<LocalBoot>,
+    pub local_boot: Option<LocalBootHistory>,
     /// Whether addresses come from another DHCP server.
     pub proxy: bool,
     pub address: Ipv4Addr,
@@ -74,15 +74,15 @@ pub struct Diagnosis {
 }
 
 /// Looks at the last boot of a machine; nothing means that it was never heard of.
-pub fn diagnose(boot: Option<&Boot>, setting: &Setting) -> Finding {
+pub fn diagnose(boot: Option<&Boot>, setting: &DiagnosisContext) -> Finding {
     let last = boot.and_then(Boot::last);
     let quiet = last.map(|at| setting.now.since(at));
     let point = match boot.map(|boot| position(boot, setting)) {
-        Some(Stands::Well(why)) => return ordered(why, last, setting),
-        Some(Stands::At(point)) => point,
+        Some(BootStanding::Well(why)) => return ordered(why, last, setting),
+        Some(BootStanding::At(point)) => point,
         None => match setting.state {
             // An order in force makes a difference, as does a record of better days.
-            State::Seen | State::Enrolled | State::Installing => Point::Unseen,
+            State::Seen | State::Enrolled | State::Installing => StuckPoint::Unseen,
             _ => return well(format!("it is {}", setting.state)),
         },
     };
@@ -97,13 +97,13 @@ pub fn diagnose(boot: Option<&Boot>, setting: &Setting) -> Finding {
             patience: patience.as_secs(),
         };
     }
-    let case = Case {
+    let case = Evidence {
         setting,
         client: boot.and_then(Boot::firmware).map(|(client, _)| client),
         arch: boot.and_then(Boot::firmware).map(|(_, arch)| arch),
-        took_address: boot.is_some_and(|b| b.has(|m| matches!(m, Mark::TookAddress { .. }))),
+        took_address: boot.is_some_and(|b| b.has(|m| matches!(m, BootEvent::TookAddress { .. }))),
         has_grub: boot.is_some_and(|b| {
-            b.has(|m| matches!(m, Mark::Sent { file, .. } if file.starts_with("grub")))
+            b.has(|m| matches!(m, BootEvent::Sent { file, .. } if file.starts_with("grub")))
         }),
         way: boot.and_then(|b| b.own().rev().find_map(|note| way(&note.mark))),
     };
@@ -116,7 +116,7 @@ pub fn diagnose(boot: Option<&Boot>, setting: &Setting) -> Finding {
 }
 
 /// All is well with the boot; and with the next one, unless its firmware will not ask the network.
-fn ordered(why: String, since: Option<Timestamp>, setting: &Setting) -> Finding {
+fn ordered(why: String, since: Option<Timestamp>, setting: &DiagnosisContext) -> Finding {
     match boot_order::misorder(&setting.boot_order) {
         None => Finding::Well { why },
         Some(trouble) => Finding::Amiss(Diagnosis {
@@ -128,10 +128,10 @@ fn ordered(why: String, since: Option<Timestamp>, setting: &Setting) -> Finding 
     }
 }
 
-fn way(mark: &Mark) -> Option<Way> {
+fn way(mark: &BootEvent) -> Option<LocalBootMethod> {
     match mark {
-        Mark::Script {
-            given: Script::Disk { way, .. },
+        BootEvent::Script {
+            given: IpxeScript::Disk { way, .. },
         } => *way,
         _ => None,
     }

@@ -1,19 +1,19 @@
 //! The marks of a boot → the point at which it stands.
 
 use super::boots::Boot;
-use super::diagnosis::Setting;
-use super::{Mark, Note, Part, Script, Why};
-use crate::dhcp::request::Client;
-use crate::install::report::Step;
+use super::diagnosis::DiagnosisContext;
+use super::{BootEvent, FileRole, IpxeScript, NoAnswerReason, TraceEntry};
+use crate::dhcp::request::BootClient;
+use crate::install::report::InstallStep;
 use crate::machine::State;
 
 /// The places where boots get stuck, in the order of a boot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Point {
+pub(super) enum StuckPoint {
     /// Nothing was heard of it.
     Unseen,
     /// It was not answered, and should not be content with that.
-    Unanswered(Why, String),
+    Unanswered(NoAnswerReason, String),
     /// It got no offer that it took.
     OfferIgnored,
     /// It was told the file on 4011 and never asked for it.
@@ -37,9 +37,9 @@ pub(super) enum Point {
     /// It waits for an operator.
     Waits,
     /// A step goes on and on.
-    Step(Step),
+    Step(InstallStep),
     /// A step failed; the agent says why.
-    Failed(Step, Vec<String>),
+    Failed(InstallStep, Vec<String>),
     /// Its attempts are used up.
     GivenUp(Vec<String>),
     /// It was installed and is not heard of any more.
@@ -55,128 +55,139 @@ pub(super) enum Point {
 }
 
 /// Where a boot is.
-pub(super) enum Stands {
+pub(super) enum BootStanding {
     /// Where it should be, for this reason.
     Well(String),
-    At(Point),
+    At(StuckPoint),
 }
 
 /// Where a boot is: what its last mark means beside those before it, and beside what is on record of the machine.
 ///
 /// A machine that is `failed` is given up, whatever it did since, unless it was ordered anew or runs; only then does the
 /// mark itself count. Each mark has one arm, so the order of the arms means nothing.
-pub(super) fn position(boot: &Boot, setting: &Setting) -> Stands {
-    use Stands::{At, Well};
+pub(super) fn position(boot: &Boot, setting: &DiagnosisContext) -> BootStanding {
+    use BootStanding::{At, Well};
 
-    let Some(Note { mark, .. }) = boot.own().next_back() else {
-        return At(Point::Unseen);
+    let Some(TraceEntry { mark, .. }) = boot.own().next_back() else {
+        return At(StuckPoint::Unseen);
     };
-    let ends_failure = matches!(mark, Mark::Ordered | Mark::Booted { .. } | Mark::Joined);
+    let ends_failure = matches!(
+        mark,
+        BootEvent::Ordered | BootEvent::Booted { .. } | BootEvent::Joined
+    );
     if setting.state == State::Failed && !ends_failure {
-        return At(Point::GivenUp(setting.failure.clone()));
+        return At(StuckPoint::GivenUp(setting.failure.clone()));
     }
     match mark {
-        Mark::Ordered => At(Point::Unseen),
+        BootEvent::Ordered => At(StuckPoint::Unseen),
         // The answer may be lost; the offer that was never taken looks the same from here.
-        Mark::Discover { .. }
-        | Mark::TookAddress { .. }
-        | Mark::Answered { .. }
-        | Mark::Unproven { .. }
-        | Mark::Unknown => At(answered(boot)),
-        Mark::Asked4011 | Mark::Answered4011 { .. } => At(Point::FileNotFetched),
-        Mark::Silence { why, reason } => At(unanswered(*why, reason, setting)),
-        Mark::NoFile { .. } if has_sent(boot, Part::Loader) => At(Point::LoaderSilent),
-        Mark::NoFile { file, reason } => At(Point::NoFile(file.clone(), reason.clone())),
-        Mark::Begun { part, .. } | Mark::Broken { part, .. } => At(broken(*part, boot)),
-        Mark::Sent { part, .. } => At(sent(*part, boot)),
-        Mark::Script { given } => At(scripted(given, setting)),
-        Mark::Claimed => At(Point::Step(Step::Claim)),
-        Mark::Discovered if setting.state == State::Seen => {
+        BootEvent::Discover { .. }
+        | BootEvent::TookAddress { .. }
+        | BootEvent::Answered { .. }
+        | BootEvent::Unproven { .. }
+        | BootEvent::Unknown => At(answered(boot)),
+        BootEvent::Asked4011 | BootEvent::Answered4011 { .. } => At(StuckPoint::FileNotFetched),
+        BootEvent::Silence { why, reason } => At(unanswered(*why, reason, setting)),
+        BootEvent::NoFile { .. } if has_sent(boot, FileRole::Loader) => {
+            At(StuckPoint::LoaderSilent)
+        }
+        BootEvent::NoFile { file, reason } => At(StuckPoint::NoFile(file.clone(), reason.clone())),
+        BootEvent::Begun { part, .. } | BootEvent::Broken { part, .. } => At(broken(*part, boot)),
+        BootEvent::Sent { part, .. } => At(sent(*part, boot)),
+        BootEvent::Script { given } => At(scripted(given, setting)),
+        BootEvent::Claimed => At(StuckPoint::Step(InstallStep::Claim)),
+        BootEvent::Discovered if setting.state == State::Seen => {
             Well("its hardware is known, and nobody enrolled it".to_owned())
         }
-        Mark::Discovered => At(Point::Unseen),
-        Mark::Waits => At(Point::Waits),
-        Mark::Confirmed => At(Point::Step(Step::Plan)),
-        Mark::Step { step } | Mark::Retried { step, .. } => At(Point::Step(*step)),
-        Mark::Failed { step, causes } => At(Point::Failed(*step, causes.clone())),
-        Mark::Installed => At(Point::NotRebooted),
-        Mark::GaveUp { reason } => At(Point::GivenUp(vec![reason.clone()])),
-        Mark::Booted { generation } => booted(*generation, setting),
-        Mark::Joined => Well("it joined the cluster".to_owned()),
+        BootEvent::Discovered => At(StuckPoint::Unseen),
+        BootEvent::Waits => At(StuckPoint::Waits),
+        BootEvent::Confirmed => At(StuckPoint::Step(InstallStep::Plan)),
+        BootEvent::Step { step } | BootEvent::Retried { step, .. } => At(StuckPoint::Step(*step)),
+        BootEvent::Failed { step, causes } => At(StuckPoint::Failed(*step, causes.clone())),
+        BootEvent::Installed => At(StuckPoint::NotRebooted),
+        BootEvent::GaveUp { reason } => At(StuckPoint::GivenUp(vec![reason.clone()])),
+        BootEvent::Booted { generation } => booted(*generation, setting),
+        BootEvent::Joined => Well("it joined the cluster".to_owned()),
     }
 }
 
-fn has_sent(boot: &Boot, part: Part) -> bool {
-    boot.has(|mark| matches!(mark, Mark::Sent { part: sent, .. } if *sent == part))
+fn has_sent(boot: &Boot, part: FileRole) -> bool {
+    boot.has(|mark| matches!(mark, BootEvent::Sent { part: sent, .. } if *sent == part))
 }
 
 /// It asked for something to boot and was answered: who asked says what did not follow.
-fn answered(boot: &Boot) -> Point {
-    if boot.has(|mark| *mark == Mark::Installed) {
-        return Point::DiskSilent;
+fn answered(boot: &Boot) -> StuckPoint {
+    if boot.has(|mark| *mark == BootEvent::Installed) {
+        return StuckPoint::DiskSilent;
     }
     let asks = boot.notes.iter().rev().find_map(|note| match note.mark {
-        Mark::Discover { client, .. } => Some(client),
+        BootEvent::Discover { client, .. } => Some(client),
         _ => None,
     });
     match asks {
-        Some(Client::Ipxe) => Point::ScriptNotFetched,
-        _ => Point::OfferIgnored,
+        Some(BootClient::Ipxe) => StuckPoint::ScriptNotFetched,
+        _ => StuckPoint::OfferIgnored,
     }
 }
 
-fn unanswered(why: Why, reason: &str, setting: &Setting) -> Point {
+fn unanswered(why: NoAnswerReason, reason: &str, setting: &DiagnosisContext) -> StuckPoint {
     match why {
-        Why::Disk => Point::DiskSilent,
+        NoAnswerReason::Disk => StuckPoint::DiskSilent,
         // It was enrolled since.
-        Why::Stranger if setting.state != State::Seen => Point::Unseen,
-        Why::Stranger
-        | Why::Expired
-        | Why::AttemptsUsed
-        | Why::NoLoader
-        | Why::Trouble
-        | Why::Unknown => Point::Unanswered(why, reason.to_owned()),
+        NoAnswerReason::Stranger if setting.state != State::Seen => StuckPoint::Unseen,
+        NoAnswerReason::Stranger
+        | NoAnswerReason::Expired
+        | NoAnswerReason::AttemptsUsed
+        | NoAnswerReason::NoLoader
+        | NoAnswerReason::Trouble
+        | NoAnswerReason::Unknown => StuckPoint::Unanswered(why, reason.to_owned()),
     }
 }
 
 /// A file began to go out, and did not come to its end.
-fn broken(part: Part, boot: &Boot) -> Point {
+fn broken(part: FileRole, boot: &Boot) -> StuckPoint {
     match part {
-        Part::Loader | Part::Unknown if has_sent(boot, Part::Loader) => Point::LoaderSilent,
-        Part::Loader | Part::Unknown => Point::LoaderBroken,
-        Part::Kernel | Part::Initrd => Point::ImageBroken,
+        FileRole::Loader | FileRole::Unknown if has_sent(boot, FileRole::Loader) => {
+            StuckPoint::LoaderSilent
+        }
+        FileRole::Loader | FileRole::Unknown => StuckPoint::LoaderBroken,
+        FileRole::Kernel | FileRole::Initrd => StuckPoint::ImageBroken,
     }
 }
 
 /// A whole file went out.
-fn sent(part: Part, boot: &Boot) -> Point {
-    let images = [Part::Kernel, Part::Initrd];
+fn sent(part: FileRole, boot: &Boot) -> StuckPoint {
+    let images = [FileRole::Kernel, FileRole::Initrd];
     match part {
-        Part::Loader | Part::Unknown => Point::LoaderSilent,
-        Part::Kernel | Part::Initrd if images.into_iter().all(|p| has_sent(boot, p)) => {
-            Point::NoClaim
+        FileRole::Loader | FileRole::Unknown => StuckPoint::LoaderSilent,
+        FileRole::Kernel | FileRole::Initrd if images.into_iter().all(|p| has_sent(boot, p)) => {
+            StuckPoint::NoClaim
         }
-        Part::Kernel | Part::Initrd => Point::InitrdNotFetched,
+        FileRole::Kernel | FileRole::Initrd => StuckPoint::InitrdNotFetched,
     }
 }
 
-fn scripted(given: &Script, setting: &Setting) -> Point {
+fn scripted(given: &IpxeScript, setting: &DiagnosisContext) -> StuckPoint {
     match given {
-        Script::Disk { .. } => match &setting.local_boot {
-            Some(known) if known.is_exhausted() => Point::NoWayToDisk(known.description()),
-            _ => Point::DiskSilent,
+        IpxeScript::Disk { .. } => match &setting.local_boot {
+            Some(known) if known.is_exhausted() => StuckPoint::NoWayToDisk(known.description()),
+            _ => StuckPoint::DiskSilent,
         },
-        Script::Wait => Point::Unanswered(Why::Stranger, "not enrolled".to_owned()),
-        Script::Installer | Script::Discover | Script::Unknown => Point::KernelNotFetched,
+        IpxeScript::Wait => {
+            StuckPoint::Unanswered(NoAnswerReason::Stranger, "not enrolled".to_owned())
+        }
+        IpxeScript::Installer | IpxeScript::Discover | IpxeScript::Unknown => {
+            StuckPoint::KernelNotFetched
+        }
     }
 }
 
-fn booted(generation: u32, setting: &Setting) -> Stands {
+fn booted(generation: u32, setting: &DiagnosisContext) -> BootStanding {
     if setting.state == State::Enrolled {
-        return Stands::At(Point::OldSystem);
+        return BootStanding::At(StuckPoint::OldSystem);
     }
     if setting.joins && setting.state != State::Joined {
-        return Stands::At(Point::NotJoined);
+        return BootStanding::At(StuckPoint::NotJoined);
     }
-    Stands::Well(format!("it runs generation {generation}"))
+    BootStanding::Well(format!("it runs generation {generation}"))
 }

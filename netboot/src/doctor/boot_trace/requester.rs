@@ -3,14 +3,19 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use super::{Mark, Note};
+use super::{BootEvent, TraceEntry};
 use crate::base::mac::Mac;
 use crate::base::timestamp::Timestamp;
 
 /// Whether the address is this machine's. `neighbour` is the card that the link says has it; who is a neighbour can be
 /// nobody else. Behind a router there is none: then it counts which address the machine last took by DHCP, as `seen`
 /// tells. `cards` are all of the machine's: firmware may boot over one and fetch over another.
-pub fn is_of(address: Ipv4Addr, neighbour: Option<Mac>, cards: &[Mac], seen: &[Note]) -> bool {
+pub fn is_of(
+    address: Ipv4Addr,
+    neighbour: Option<Mac>,
+    cards: &[Mac],
+    seen: &[TraceEntry],
+) -> bool {
     match neighbour {
         Some(card) => cards.contains(&card),
         None => taken(seen) == Some(address),
@@ -22,17 +27,17 @@ const SOON: Duration = Duration::from_secs(5 * 60);
 
 /// Whether a machine was heard to ask for something to boot since `since`, and so recently that what is asked for in its name
 /// now belongs to that boot. To pretend this takes packets with its card's address.
-pub fn asked(seen: &[Note], since: Timestamp, now: Timestamp) -> bool {
+pub fn asked(seen: &[TraceEntry], since: Timestamp, now: Timestamp) -> bool {
     let mut asked = seen
         .iter()
-        .filter(|note| matches!(note.mark, Mark::Discover { .. }));
+        .filter(|note| matches!(note.mark, BootEvent::Discover { .. }));
     asked.any(|note| note.last >= since && now.since(note.last) <= SOON)
 }
 
 /// The address that was taken last.
-fn taken(seen: &[Note]) -> Option<Ipv4Addr> {
+fn taken(seen: &[TraceEntry]) -> Option<Ipv4Addr> {
     let took = seen.iter().filter_map(|note| match note.mark {
-        Mark::TookAddress { address, .. } => Some((note.last, address?)),
+        BootEvent::TookAddress { address, .. } => Some((note.last, address?)),
         _ => None,
     });
     took.max_by_key(|(last, _)| *last)
@@ -43,19 +48,19 @@ fn taken(seen: &[Note]) -> Option<Ipv4Addr> {
 mod tests {
     use super::*;
     use crate::base::arch::Arch;
-    use crate::dhcp::request::Client;
+    use crate::dhcp::request::BootClient;
     use crate::test_support::mac;
 
     fn ip(last: u8) -> Ipv4Addr {
         Ipv4Addr::new(10, 77, 0, last)
     }
 
-    fn took(seconds: u64, address: u8) -> Note {
-        let mark = Mark::TookAddress {
+    fn took(seconds: u64, address: u8) -> TraceEntry {
+        let mark = BootEvent::TookAddress {
             server: None,
             address: Some(ip(address)),
         };
-        Note::once(
+        TraceEntry::once(
             Timestamp::default().plus(Duration::from_secs(seconds)),
             mark,
         )
@@ -64,9 +69,14 @@ mod tests {
     #[test]
     fn a_question_over_dhcp_belongs_to_the_boot_that_follows_it() {
         let at = |seconds| Timestamp::default().plus(Duration::from_secs(seconds));
-        let client = Client::Pxe;
+        let client = BootClient::Pxe;
         let arch = Arch::X64;
-        let asked_at = |seconds| vec![Note::once(at(seconds), Mark::Discover { client, arch })];
+        let asked_at = |seconds| {
+            vec![TraceEntry::once(
+                at(seconds),
+                BootEvent::Discover { client, arch },
+            )]
+        };
         for (name, seen, since, now, want) in [
             ("just before", asked_at(100), 0, 130, true),
             (

@@ -10,7 +10,7 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::*;
-use crate::loader::local_boot::{Left, Loader, LocalBoot};
+use crate::loader::local_boot::{BootLoader, Departure, LocalBootHistory};
 use crate::machine::State;
 
 /// 2026-04-02 10:14:07 UTC
@@ -20,32 +20,32 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(BEGUN + seconds * 1000)
 }
 
-fn discover(client: Client, arch: Arch) -> Mark {
-    Mark::Discover { client, arch }
+fn discover(client: BootClient, arch: Arch) -> BootEvent {
+    BootEvent::Discover { client, arch }
 }
 
-fn uefi() -> Mark {
-    discover(Client::Pxe, Arch::X64)
+fn uefi() -> BootEvent {
+    discover(BootClient::Pxe, Arch::X64)
 }
 
-fn ipxe() -> Mark {
-    discover(Client::Ipxe, Arch::X64)
+fn ipxe() -> BootEvent {
+    discover(BootClient::Ipxe, Arch::X64)
 }
 
-fn answered(given: &str) -> Mark {
-    Mark::Answered {
+fn answered(given: &str) -> BootEvent {
+    BootEvent::Answered {
         given: given.to_owned(),
     }
 }
 
-fn begun(part: Part) -> Mark {
+fn begun(part: FileRole) -> BootEvent {
     let (file, via) = file(part);
-    Mark::Begun { part, file, via }
+    BootEvent::Begun { part, file, via }
 }
 
-fn sent(part: Part) -> Mark {
+fn sent(part: FileRole) -> BootEvent {
     let (file, via) = file(part);
-    Mark::Sent {
+    BootEvent::Sent {
         part,
         file,
         via,
@@ -55,40 +55,40 @@ fn sent(part: Part) -> Mark {
     }
 }
 
-fn file(part: Part) -> (String, Via) {
+fn file(part: FileRole) -> (String, TransferProtocol) {
     match part {
-        Part::Kernel => ("kernel".to_owned(), Via::Http),
-        Part::Initrd => ("initrd".to_owned(), Via::Http),
-        Part::Loader | Part::Unknown => ("snponly.efi".to_owned(), Via::Tftp),
+        FileRole::Kernel => ("kernel".to_owned(), TransferProtocol::Http),
+        FileRole::Initrd => ("initrd".to_owned(), TransferProtocol::Http),
+        FileRole::Loader | FileRole::Unknown => ("snponly.efi".to_owned(), TransferProtocol::Tftp),
     }
 }
 
-fn left_to_its_disk() -> Mark {
-    Mark::Silence {
-        why: Why::Disk,
+fn left_to_its_disk() -> BootEvent {
+    BootEvent::Silence {
+        why: NoAnswerReason::Disk,
         reason: "joined; boots its own disk".to_owned(),
     }
 }
 
-fn installer() -> Mark {
-    Mark::Script {
-        given: Script::Installer,
+fn installer() -> BootEvent {
+    BootEvent::Script {
+        given: IpxeScript::Installer,
     }
 }
 
 /// A log of marks at these seconds, as a card's log takes them.
-fn log(marks: &[(i64, Mark)]) -> Vec<Note> {
-    let mut log = Log::default();
+fn log(marks: &[(i64, BootEvent)]) -> Vec<TraceEntry> {
+    let mut log = BootTrace::default();
     for (seconds, mark) in marks {
         log.note(at(*seconds), Timestamp::MIN, mark.clone());
     }
     log.notes
 }
 
-fn journal(marks: &[(i64, Mark)]) -> Vec<Note> {
+fn journal(marks: &[(i64, BootEvent)]) -> Vec<TraceEntry> {
     marks
         .iter()
-        .map(|(seconds, mark)| Note::once(at(*seconds), mark.clone()))
+        .map(|(seconds, mark)| TraceEntry::once(at(*seconds), mark.clone()))
         .collect()
 }
 
@@ -115,7 +115,7 @@ fn text(boots: &[Boot]) -> String {
 }
 
 #[track_caller]
-fn check(seen: &[(i64, Mark)], known: &[(i64, Mark)], want: &Expect) {
+fn check(seen: &[(i64, BootEvent)], known: &[(i64, BootEvent)], want: &Expect) {
     want.assert_eq(&text(&boots(log(seen), journal(known))));
 }
 
@@ -125,28 +125,33 @@ fn an_install_is_one_boot_from_the_order_to_joined() {
         &[
             (60, uefi()),
             (60, answered("offered snponly.efi")),
-            (64, Mark::Asked4011),
+            (64, BootEvent::Asked4011),
             (64, answered("x")),
-            (65, begun(Part::Loader)),
-            (66, sent(Part::Loader)),
+            (65, begun(FileRole::Loader)),
+            (66, sent(FileRole::Loader)),
             (70, ipxe()),
             (70, answered("offered boot script")),
             (74, installer()),
-            (75, begun(Part::Kernel)),
-            (76, sent(Part::Kernel)),
-            (77, begun(Part::Initrd)),
-            (90, sent(Part::Initrd)),
+            (75, begun(FileRole::Kernel)),
+            (76, sent(FileRole::Kernel)),
+            (77, begun(FileRole::Initrd)),
+            (90, sent(FileRole::Initrd)),
             // The reboot.
             (400, uefi()),
             (400, left_to_its_disk()),
         ],
         &[
-            (0, Mark::Ordered),
-            (120, Mark::Claimed),
-            (121, Mark::Step { step: Step::Plan }),
-            (330, Mark::Installed),
-            (440, Mark::Booted { generation: 1 }),
-            (470, Mark::Joined),
+            (0, BootEvent::Ordered),
+            (120, BootEvent::Claimed),
+            (
+                121,
+                BootEvent::Step {
+                    step: InstallStep::Plan,
+                },
+            ),
+            (330, BootEvent::Installed),
+            (440, BootEvent::Booted { generation: 1 }),
+            (470, BootEvent::Joined),
         ],
         &expect![[r#"
             0 ordered, 60 discover, 60 answered, 64 asked4011, 64 answered, 65 begun, 66 sent, 70 discover, 70 answered, 74 script, 75 begun, 76 sent, 77 begun, 90 sent, 120 claimed, 121 step, 330 installed, 400 discover, 400 silence, 440 booted, 470 joined
@@ -174,14 +179,14 @@ fn firmware_that_asks_over_and_over_is_one_note() {
 /// Switched off and on within the pause that tells boots apart, and enrolled between.
 #[test]
 fn what_a_stranger_asked_is_not_what_the_enrolled_machine_asks() {
-    let mut log = Log::default();
+    let mut log = BootTrace::default();
     assert!(log.note(at(0), at(0), uefi()));
     assert!(
         log.note(at(40), at(30), uefi()),
         "the order was given at 30 s"
     );
     assert!(!log.note(at(44), at(30), uefi()));
-    let boots = boots(log.notes, journal(&[(30, Mark::Ordered)]));
+    let boots = boots(log.notes, journal(&[(30, BootEvent::Ordered)]));
     expect![[r#"
         0 discover
         30 ordered, 40 discover ×2
@@ -194,13 +199,13 @@ fn another_boot_begins_where_the_firmware_starts_anew() {
     for (name, seen, known, want) in [
         (
             "a DISCOVER of firmware after its loader",
-            vec![(0, uefi()), (1, sent(Part::Loader)), (30, uefi())],
+            vec![(0, uefi()), (1, sent(FileRole::Loader)), (30, uefi())],
             vec![],
             2,
         ),
         (
             "iPXE after its loader is the same boot",
-            vec![(0, uefi()), (1, sent(Part::Loader)), (30, ipxe())],
+            vec![(0, uefi()), (1, sent(FileRole::Loader)), (30, ipxe())],
             vec![],
             1,
         ),
@@ -219,42 +224,45 @@ fn another_boot_begins_where_the_firmware_starts_anew() {
         (
             "the reboot into what was installed belongs to the install",
             vec![(0, uefi()), (200, uefi()), (200, left_to_its_disk())],
-            vec![(100, Mark::Installed), (220, Mark::Joined)],
+            vec![(100, BootEvent::Installed), (220, BootEvent::Joined)],
             1,
         ),
         (
             "the day after is another boot",
             vec![(0, uefi()), (86_400, uefi())],
             vec![
-                (100, Mark::Installed),
-                (86_500, Mark::Booted { generation: 1 }),
+                (100, BootEvent::Installed),
+                (86_500, BootEvent::Booted { generation: 1 }),
             ],
             2,
         ),
         (
             "a joined machine that asks again",
             vec![(0, uefi()), (300, uefi())],
-            vec![(100, Mark::Booted { generation: 1 }), (101, Mark::Joined)],
+            vec![
+                (100, BootEvent::Booted { generation: 1 }),
+                (101, BootEvent::Joined),
+            ],
             2,
         ),
         (
             "an order begins anew whatever was before",
             vec![(0, uefi()), (20, uefi())],
-            vec![(10, Mark::Ordered)],
+            vec![(10, BootEvent::Ordered)],
             2,
         ),
         (
             "each claim is a boot, also where nobody saw it begin",
             vec![],
-            vec![(0, Mark::Claimed), (100, Mark::Claimed)],
+            vec![(0, BootEvent::Claimed), (100, BootEvent::Claimed)],
             2,
         ),
         (
             "each report of a boot from its own disk is one",
             vec![],
             vec![
-                (0, Mark::Booted { generation: 1 }),
-                (600, Mark::Booted { generation: 1 }),
+                (0, BootEvent::Booted { generation: 1 }),
+                (600, BootEvent::Booted { generation: 1 }),
             ],
             2,
         ),
@@ -266,12 +274,12 @@ fn another_boot_begins_where_the_firmware_starts_anew() {
 
 #[test]
 fn only_the_last_boots_are_told_and_a_log_is_bounded() {
-    let mut log = Log::default();
+    let mut log = BootTrace::default();
     for n in 0..1000 {
         log.note(at(n * 600), Timestamp::MIN, uefi());
-        log.note(at(n * 600 + 1), Timestamp::MIN, sent(Part::Loader));
+        log.note(at(n * 600 + 1), Timestamp::MIN, sent(FileRole::Loader));
     }
-    assert_eq!(log.notes.len(), Log::MOST);
+    assert_eq!(log.notes.len(), BootTrace::MOST);
     let boots = boots(log.notes, Vec::new());
     assert_eq!(boots.len(), Boot::KEPT);
     assert_eq!(boots.last().and_then(Boot::last), Some(at(999 * 600 + 1)));
@@ -283,26 +291,29 @@ fn what_others_did_in_its_name_changes_no_boot() {
     let own = [
         (0, uefi()),
         (0, answered("offered snponly.efi")),
-        (1, begun(Part::Loader)),
-        (2, sent(Part::Loader)),
+        (1, begun(FileRole::Loader)),
+        (2, sent(FileRole::Loader)),
     ];
-    let mut log = Log::default();
+    let mut log = BootTrace::default();
     for (seconds, mark) in own.clone() {
         assert!(log.note(at(seconds), at(0), mark));
     }
     for last in 0..=255 {
         let from = Ipv4Addr::new(10, 77, 0, last);
-        for mark in [installer(), begun(Part::Kernel), sent(Part::Kernel)] {
+        for mark in [installer(), begun(FileRole::Kernel), sent(FileRole::Kernel)] {
             if let Some(mark) = mark.unproven(from) {
                 log.note(at(3), at(0), mark);
             }
         }
     }
     // Said once more, with what others did in between.
-    assert!(!log.note(at(4), at(0), sent(Part::Loader)));
-    let of_others = |note: &&Note| note.mark.is_unproven();
-    assert_eq!(log.notes.iter().filter(of_others).count(), Log::UNPROVEN);
-    assert_eq!(log.notes.len(), own.len() + Log::UNPROVEN);
+    assert!(!log.note(at(4), at(0), sent(FileRole::Loader)));
+    let of_others = |note: &&TraceEntry| note.mark.is_unproven();
+    assert_eq!(
+        log.notes.iter().filter(of_others).count(),
+        BootTrace::UNPROVEN
+    );
+    assert_eq!(log.notes.len(), own.len() + BootTrace::UNPROVEN);
 
     let boots = boots(log.notes, Vec::new());
     let [boot] = boots.as_slice() else {
@@ -311,7 +322,7 @@ fn what_others_did_in_its_name_changes_no_boot() {
     assert_eq!(boot.last(), Some(at(4)));
     let without = [Boot {
         notes: own
-            .map(|(seconds, mark)| Note::once(at(seconds), mark))
+            .map(|(seconds, mark)| TraceEntry::once(at(seconds), mark))
             .to_vec(),
     }];
     let setting = setting(100, State::Installing);
@@ -319,7 +330,7 @@ fn what_others_did_in_its_name_changes_no_boot() {
         said(&diagnose(Some(boot), &setting)),
         said(&diagnose(without.last(), &setting)),
     );
-    let alone = [Note::once(
+    let alone = [TraceEntry::once(
         at(0),
         installer()
             .unproven([10, 77, 0, 66].into())
@@ -336,11 +347,11 @@ fn what_others_did_in_its_name_changes_no_boot() {
 
 #[test]
 fn names_of_machines_do_not_fill_a_log() {
-    let mut log = Log::default();
+    let mut log = BootTrace::default();
     let file = "ü".repeat(1000);
     let reason = "x".repeat(1000);
-    log.note(at(0), Timestamp::MIN, Mark::NoFile { file, reason });
-    let Some(Mark::NoFile { file, reason }) = log.notes.pop().map(|note| note.mark) else {
+    log.note(at(0), Timestamp::MIN, BootEvent::NoFile { file, reason });
+    let Some(BootEvent::NoFile { file, reason }) = log.notes.pop().map(|note| note.mark) else {
         panic!("the mark is not there");
     };
     assert_eq!((file.len(), reason.len()), (200, 200));
@@ -350,17 +361,18 @@ fn names_of_machines_do_not_fill_a_log() {
 fn marks_of_a_newer_version_are_survived() {
     let json = r#"{"notes":[{"at":"2026-04-02T10:14:07Z","last":"2026-04-02T10:14:07Z","times":1,
         "mark":"painted","colour":"red"}]}"#;
-    let log: Log = serde_json::from_str(json).expect("survives");
-    assert_eq!(log.notes[0].mark, Mark::Unknown);
+    let log: BootTrace = serde_json::from_str(json).expect("survives");
+    assert_eq!(log.notes[0].mark, BootEvent::Unknown);
     for mark in every_mark() {
-        let json = serde_json::to_string(&Note::once(at(0), mark.clone())).expect("writes");
-        let read: Note = serde_json::from_str(&json).unwrap_or_else(|e| panic!("{json}: {e}"));
+        let json = serde_json::to_string(&TraceEntry::once(at(0), mark.clone())).expect("writes");
+        let read: TraceEntry =
+            serde_json::from_str(&json).unwrap_or_else(|e| panic!("{json}: {e}"));
         assert_eq!(read.mark, mark);
     }
 }
 
-fn setting(now: i64, state: State) -> Setting {
-    Setting {
+fn setting(now: i64, state: State) -> DiagnosisContext {
+    DiagnosisContext {
         now: at(now),
         title: "node1".to_owned(),
         mac: "52:54:00:12:34:56".parse().expect("a MAC"),
@@ -399,7 +411,12 @@ fn said(finding: &Finding) -> String {
 }
 
 #[track_caller]
-fn diagnosed(seen: &[(i64, Mark)], known: &[(i64, Mark)], setting: &Setting, want: &Expect) {
+fn diagnosed(
+    seen: &[(i64, BootEvent)],
+    known: &[(i64, BootEvent)],
+    setting: &DiagnosisContext,
+    want: &Expect,
+) {
     let boots = boots(log(seen), journal(known));
     want.assert_eq(&said(&diagnose(boots.last(), setting)));
 }
@@ -435,7 +452,7 @@ fn an_offer_that_uefi_ignores_beside_a_router() {
             (4, answered("offered snponly.efi")),
             (
                 5,
-                Mark::TookAddress {
+                BootEvent::TookAddress {
                     server: Some([10, 77, 0, 254].into()),
                     address: Some([10, 77, 0, 50].into()),
                 },
@@ -482,8 +499,8 @@ fn a_loader_that_secure_boot_refuses_or_that_hangs() {
         &[
             (0, uefi()),
             (0, answered("offered snponly.efi")),
-            (5, begun(Part::Loader)),
-            (6, sent(Part::Loader)),
+            (5, begun(FileRole::Loader)),
+            (6, sent(FileRole::Loader)),
         ],
         &[],
         &setting(600, State::Enrolled),
@@ -503,10 +520,10 @@ fn a_loader_that_secure_boot_refuses_or_that_hangs() {
 
 #[test]
 fn grub_that_asks_the_router_for_its_files() {
-    let grub = Mark::Sent {
-        part: Part::Loader,
+    let grub = BootEvent::Sent {
+        part: FileRole::Loader,
         file: "grubx64.efi".to_owned(),
-        via: Via::Tftp,
+        via: TransferProtocol::Tftp,
         bytes: 2_000_000,
         millis: 400,
         resent: 0,
@@ -515,7 +532,7 @@ fn grub_that_asks_the_router_for_its_files() {
         &[
             (0, uefi()),
             (0, answered("offered shimx64.efi")),
-            (5, sent(Part::Loader)),
+            (5, sent(FileRole::Loader)),
             (6, grub),
         ],
         &[],
@@ -535,10 +552,10 @@ fn a_kernel_that_never_brings_up_the_installer() {
         &[
             (0, ipxe()),
             (1, installer()),
-            (2, begun(Part::Kernel)),
-            (3, sent(Part::Kernel)),
-            (4, begun(Part::Initrd)),
-            (9, sent(Part::Initrd)),
+            (2, begun(FileRole::Kernel)),
+            (3, sent(FileRole::Kernel)),
+            (4, begun(FileRole::Initrd)),
+            (9, sent(FileRole::Initrd)),
         ],
         &[],
         &setting(600, State::Enrolled),
@@ -562,25 +579,25 @@ fn a_kernel_that_never_brings_up_the_installer() {
 
 #[test]
 fn where_a_boot_stands_is_said_of_its_last_mark() {
-    let stranger = Mark::Silence {
-        why: Why::Stranger,
+    let stranger = BootEvent::Silence {
+        why: NoAnswerReason::Stranger,
         reason: "not enrolled".to_owned(),
     };
-    let nofile = Mark::NoFile {
+    let nofile = BootEvent::NoFile {
         file: "pxelinux.0".to_owned(),
         reason: "not there".to_owned(),
     };
-    let broken = Mark::Broken {
-        part: Part::Loader,
+    let broken = BootEvent::Broken {
+        part: FileRole::Loader,
         file: "snponly.efi".to_owned(),
-        via: Via::Tftp,
+        via: TransferProtocol::Tftp,
         bytes: 1468,
         millis: 9000,
         resent: 12,
         why: "the machine went silent".to_owned(),
     };
-    let failed = Mark::Failed {
-        step: Step::Copy,
+    let failed = BootEvent::Failed {
+        step: InstallStep::Copy,
         causes: vec![
             "cannot copy the system".to_owned(),
             "connection refused".to_owned(),
@@ -605,7 +622,7 @@ fn where_a_boot_stands_is_said_of_its_last_mark() {
         (
             "told on 4011",
             State::Enrolled,
-            vec![(0, uefi()), (4, Mark::Asked4011)],
+            vec![(0, uefi()), (4, BootEvent::Asked4011)],
             vec![],
             60,
         ),
@@ -640,14 +657,14 @@ fn where_a_boot_stands_is_said_of_its_last_mark() {
         (
             "a kernel alone",
             State::Enrolled,
-            vec![(0, sent(Part::Kernel))],
+            vec![(0, sent(FileRole::Kernel))],
             vec![],
             600,
         ),
         (
             "an initrd that stops",
             State::Enrolled,
-            vec![(0, begun(Part::Initrd))],
+            vec![(0, begun(FileRole::Initrd))],
             vec![],
             6000,
         ),
@@ -655,14 +672,24 @@ fn where_a_boot_stands_is_said_of_its_last_mark() {
             "copying",
             State::Installing,
             vec![],
-            vec![(0, Mark::Step { step: Step::Copy })],
+            vec![(
+                0,
+                BootEvent::Step {
+                    step: InstallStep::Copy,
+                },
+            )],
             600,
         ),
         (
             "copying for hours",
             State::Installing,
             vec![],
-            vec![(0, Mark::Step { step: Step::Copy })],
+            vec![(
+                0,
+                BootEvent::Step {
+                    step: InstallStep::Copy,
+                },
+            )],
             9000,
         ),
         ("failed", State::Installing, vec![], vec![(0, failed)], 1),
@@ -677,14 +704,14 @@ fn where_a_boot_stands_is_said_of_its_last_mark() {
             "installed",
             State::Installed,
             vec![],
-            vec![(0, Mark::Installed)],
+            vec![(0, BootEvent::Installed)],
             60,
         ),
         (
             "installed, and then nothing",
             State::Installed,
             vec![],
-            vec![(0, Mark::Installed)],
+            vec![(0, BootEvent::Installed)],
             6000,
         ),
         (
@@ -698,28 +725,31 @@ fn where_a_boot_stands_is_said_of_its_last_mark() {
             "runs",
             State::Running,
             vec![],
-            vec![(0, Mark::Booted { generation: 1 })],
+            vec![(0, BootEvent::Booted { generation: 1 })],
             60,
         ),
         (
             "runs and does not join",
             State::Running,
             vec![],
-            vec![(0, Mark::Booted { generation: 1 })],
+            vec![(0, BootEvent::Booted { generation: 1 })],
             6000,
         ),
         (
             "the old system instead",
             State::Enrolled,
             vec![],
-            vec![(0, Mark::Booted { generation: 1 })],
+            vec![(0, BootEvent::Booted { generation: 1 })],
             60,
         ),
         (
             "joined",
             State::Joined,
             vec![],
-            vec![(0, Mark::Booted { generation: 1 }), (9, Mark::Joined)],
+            vec![
+                (0, BootEvent::Booted { generation: 1 }),
+                (9, BootEvent::Joined),
+            ],
             6000,
         ),
     ] {
@@ -791,76 +821,76 @@ fn where_a_boot_stands_is_said_of_its_last_mark() {
     "#]].assert_eq(&text);
 }
 
-fn every_mark() -> Vec<Mark> {
+fn every_mark() -> Vec<BootEvent> {
     let reason = || "why".to_owned();
     let mut marks = vec![
-        Mark::Ordered,
-        Mark::TookAddress {
+        BootEvent::Ordered,
+        BootEvent::TookAddress {
             server: None,
             address: None,
         },
         answered("offered snponly.efi"),
-        Mark::Asked4011,
-        Mark::Answered4011 { given: reason() },
-        Mark::NoFile {
+        BootEvent::Asked4011,
+        BootEvent::Answered4011 { given: reason() },
+        BootEvent::NoFile {
             file: "x".to_owned(),
             reason: reason(),
         },
         installer(),
-        Mark::Script {
-            given: Script::Wait,
+        BootEvent::Script {
+            given: IpxeScript::Wait,
         },
-        Mark::Script {
-            given: Script::Discover,
+        BootEvent::Script {
+            given: IpxeScript::Discover,
         },
-        Mark::Script {
-            given: Script::Disk {
+        BootEvent::Script {
+            given: IpxeScript::Disk {
                 reason: reason(),
-                way: Some(Way::NextEntry),
+                way: Some(LocalBootMethod::NextEntry),
             },
         },
-        Mark::Unproven {
+        BootEvent::Unproven {
             from: [10, 77, 0, 66].into(),
             file: "kernel".to_owned(),
         },
-        Mark::Claimed,
-        Mark::Discovered,
-        Mark::Waits,
-        Mark::Confirmed,
-        Mark::Installed,
-        Mark::GaveUp { reason: reason() },
-        Mark::Booted { generation: 1 },
-        Mark::Joined,
+        BootEvent::Claimed,
+        BootEvent::Discovered,
+        BootEvent::Waits,
+        BootEvent::Confirmed,
+        BootEvent::Installed,
+        BootEvent::GaveUp { reason: reason() },
+        BootEvent::Booted { generation: 1 },
+        BootEvent::Joined,
     ];
     for client in [
-        Client::Pxe,
-        Client::Http,
-        Client::Ipxe,
-        Client::RaspberryPi,
-        Client::UBoot,
-        Client::UBootUefi,
+        BootClient::Pxe,
+        BootClient::Http,
+        BootClient::Ipxe,
+        BootClient::RaspberryPi,
+        BootClient::UBoot,
+        BootClient::UBootUefi,
     ] {
         for arch in [Arch::Bios, Arch::X64, Arch::Other(11)] {
             marks.push(discover(client, arch));
         }
     }
     for why in [
-        Why::Stranger,
-        Why::Disk,
-        Why::Expired,
-        Why::AttemptsUsed,
-        Why::NoLoader,
-        Why::Trouble,
+        NoAnswerReason::Stranger,
+        NoAnswerReason::Disk,
+        NoAnswerReason::Expired,
+        NoAnswerReason::AttemptsUsed,
+        NoAnswerReason::NoLoader,
+        NoAnswerReason::Trouble,
     ] {
-        marks.push(Mark::Silence {
+        marks.push(BootEvent::Silence {
             why,
             reason: reason(),
         });
     }
-    for part in [Part::Loader, Part::Kernel, Part::Initrd] {
+    for part in [FileRole::Loader, FileRole::Kernel, FileRole::Initrd] {
         marks.extend([begun(part), sent(part)]);
         let (file, via) = file(part);
-        marks.push(Mark::Broken {
+        marks.push(BootEvent::Broken {
             part,
             file,
             via,
@@ -870,13 +900,13 @@ fn every_mark() -> Vec<Mark> {
             why: reason(),
         });
     }
-    for step in Step::ALL {
-        marks.push(Mark::Step { step });
-        marks.push(Mark::Retried {
+    for step in InstallStep::ALL {
+        marks.push(BootEvent::Step { step });
+        marks.push(BootEvent::Retried {
             step,
             cause: reason(),
         });
-        marks.push(Mark::Failed {
+        marks.push(BootEvent::Failed {
             step,
             causes: vec![reason()],
         });
@@ -884,7 +914,7 @@ fn every_mark() -> Vec<Mark> {
     marks
 }
 
-fn marks() -> impl Strategy<Value = Vec<(i64, Mark)>> {
+fn marks() -> impl Strategy<Value = Vec<(i64, BootEvent)>> {
     let mark = prop::sample::select(every_mark());
     prop::collection::vec((0..5000_i64, mark), 0..40).prop_map(|mut marks| {
         marks.sort_by_key(|(seconds, _)| *seconds);
@@ -913,11 +943,11 @@ proptest! {
             prop_assert!(boot.notes.is_sorted_by_key(|note| note.at), "{boot:?}");
         }
 
-        let loader = Loader::IpxeUefi;
+        let loader = BootLoader::IpxeUefi;
         let local_boot = loader.ways().iter().take(failed).fold(None, |known, way| {
-            Some(LocalBoot::came_back(known.as_ref(), Left { loader, way: *way }))
+            Some(LocalBootHistory::came_back(known.as_ref(), Departure { loader, way: *way }))
         });
-        let setting = Setting { proxy, joins, local_boot, ..setting(5000 + later, state) };
+        let setting = DiagnosisContext { proxy, joins, local_boot, ..setting(5000 + later, state) };
         match diagnose(boots.last(), &setting) {
             Finding::Stuck(diagnosis) | Finding::Amiss(diagnosis) => {
                 prop_assert!(!diagnosis.after.is_empty() && !diagnosis.missing.is_empty());
@@ -934,7 +964,7 @@ proptest! {
 
     #[test]
     fn what_is_said_over_and_over_adds_no_note(marks in marks()) {
-        let mut log = Log::default();
+        let mut log = BootTrace::default();
         for (seconds, mark) in &marks {
             log.note(at(*seconds), Timestamp::MIN, mark.clone());
         }

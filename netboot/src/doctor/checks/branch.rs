@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::{Check, Verdict};
+use super::{Check, CheckResult};
 use crate::base::release::FollowedCommit;
 use crate::base::timestamp::Timestamp;
 use crate::publish::branch_watch;
 
 /// The branch that is followed, `publish.watch`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Branch {
+pub struct FollowedBranch {
     /// The flake, as the configuration names it.
     pub flake: String,
     pub every: Duration,
@@ -27,12 +27,15 @@ const LONG: Duration = Duration::from_secs(12 * 60 * 60);
 /// What a look may be late by.
 const LATE: Duration = Duration::from_secs(60);
 
-pub fn branch(branch: &Branch) -> Check {
+pub fn branch(branch: &FollowedBranch) -> Check {
     let check = Check::new("branch");
-    let Branch { flake, every, .. } = branch;
+    let FollowedBranch { flake, every, .. } = branch;
     let check = match &branch.look {
         None => check
-            .judged(Verdict::Unknown, format!("`{flake}` was not looked at yet"))
+            .judged(
+                CheckResult::Unknown,
+                format!("`{flake}` was not looked at yet"),
+            )
             .tip("ask again in a minute"),
         Some((at, Ok(revision))) => {
             let seconds = every.as_secs();
@@ -42,7 +45,7 @@ pub fn branch(branch: &Branch) -> Check {
         }
         Some((at, Err(why))) => check
             .judged(
-                Verdict::Warning,
+                CheckResult::Warning,
                 format!("`{flake}` could not be looked at, at {at}: {why}"),
             )
             .tip(format!("nix flake metadata --refresh {flake}")),
@@ -51,7 +54,7 @@ pub fn branch(branch: &Branch) -> Check {
     let check = match (&branch.publishing, &branch.look) {
         (Some((revision, since)), _) if branch.now.since(*since) > LONG => check
             .judged(
-                Verdict::Warning,
+                CheckResult::Warning,
                 format!(
                     "{revision} is being published since {since}, and no look is taken meanwhile"
                 ),
@@ -63,7 +66,7 @@ pub fn branch(branch: &Branch) -> Check {
         (None, Some((at, _))) if branch.now.since(*at) > *every + branch_watch::LOOK + LATE => {
             check
                 .judged(
-                    Verdict::Warning,
+                    CheckResult::Warning,
                     format!("no look was taken since {at}, and it is {}", branch.now),
                 )
                 .tip(restart)
@@ -91,9 +94,9 @@ pub fn branch(branch: &Branch) -> Check {
             );
             let again = branch_watch::due(followed);
             check
-                .judged(Verdict::Problem, what)
+                .judged(CheckResult::Problem, what)
                 .judged(
-                    Verdict::Problem,
+                    CheckResult::Problem,
                     format!("the next commit is tried at once, this one again at {again}"),
                 )
                 .tip("pxe-admin publish")

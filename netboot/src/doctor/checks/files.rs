@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use super::{Check, Verdict};
+use super::{Check, CheckResult};
 use crate::base::timestamp::Timestamp;
 
 /// A loader by name, and for which machines it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Loader {
+pub struct LoaderFile {
     pub name: &'static str,
     pub for_whom: &'static str,
     pub present: bool,
 }
 
-pub fn loaders(loaders: &[Loader], folder: &str) -> Check {
+pub fn loaders(loaders: &[LoaderFile], folder: &str) -> Check {
     let present: Vec<&str> = loaders
         .iter()
         .filter(|loader| loader.present)
@@ -22,14 +22,17 @@ pub fn loaders(loaders: &[Loader], folder: &str) -> Check {
     let mut check = Check::new("loaders");
     if present.is_empty() {
         return check
-            .judged(Verdict::Problem, format!("no boot loader is in `{folder}`"))
+            .judged(
+                CheckResult::Problem,
+                format!("no boot loader is in `{folder}`"),
+            )
             .tip("apt-get install ipxe")
             .tip("on NixOS: `boot.ipxe-dir` = \"${pkgs.ipxe}\"");
     }
     check = check.found(present.join(", "));
     for loader in loaders.iter().filter(|loader| !loader.present) {
         let what = format!("`{}` is missing: {}", loader.name, loader.for_whom);
-        check = check.judged(Verdict::Warning, what).tip(format!(
+        check = check.judged(CheckResult::Warning, what).tip(format!(
             "put it into `{folder}`, then systemctl restart pxe-appliance"
         ));
     }
@@ -38,17 +41,17 @@ pub fn loaders(loaders: &[Loader], folder: &str) -> Check {
 
 /// Kernel and initrd of an architecture.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Image {
+pub struct BootImageFiles {
     /// `installer for x86_64`
     pub name: String,
-    pub kernel: Result<ImageFile, String>,
-    pub initrd: Result<ImageFile, String>,
+    pub kernel: Result<FileFacts, String>,
+    pub initrd: Result<FileFacts, String>,
     /// The kernel's own version, where it says one.
     pub version: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageFile {
+pub struct FileFacts {
     pub path: String,
     pub bytes: u64,
     /// When it was written; files of the Nix store are all of 1970.
@@ -58,16 +61,16 @@ pub struct ImageFile {
 /// Kernel and initrd that were written further apart are hardly of one build.
 const ONE_BUILD: Duration = Duration::from_secs(3600);
 
-pub fn images(images: &[Image]) -> Check {
+pub fn images(images: &[BootImageFiles]) -> Check {
     let mut check = Check::new("installer");
     if images.is_empty() {
         return check
-            .judged(Verdict::Problem, "no installer image is configured")
+            .judged(CheckResult::Problem, "no installer image is configured")
             .tip("pxe-admin publish, of a flake that has packages.x86_64-linux.installer; in the outputs of a lab's flake.nix: inherit (netboot) packages;")
             .tip("or write into appliance.toml: [images.installer] with kernel, initrd, cmdline and arch");
     }
     for image in images {
-        let Image { name, version, .. } = image;
+        let BootImageFiles { name, version, .. } = image;
         check = match (&image.kernel, &image.initrd) {
             (Ok(kernel), Ok(initrd)) => {
                 let apart = kernel.written.since(initrd.written).max(initrd.written.since(kernel.written));
@@ -76,12 +79,12 @@ pub fn images(images: &[Image]) -> Check {
                 let check = check.found(format!("{name}: {mib} MiB{version}"));
                 if kernel.bytes == 0 || initrd.bytes == 0 {
                     check
-                        .judged(Verdict::Problem, format!("{name}: a file of it is empty"))
+                        .judged(CheckResult::Problem, format!("{name}: a file of it is empty"))
                         .tip("build it anew")
                 } else if apart > ONE_BUILD {
                     check
                         .judged(
-                            Verdict::Warning,
+                            CheckResult::Warning,
                             format!(
                                 "{name}: the kernel is of {}, the initrd of {}: they may be of two builds, and then the installer finds no drivers",
                                 kernel.written, initrd.written
@@ -97,7 +100,7 @@ pub fn images(images: &[Image]) -> Check {
                 .filter_map(|file| file.as_ref().err())
                 .fold(check, |check, why| {
                     check
-                        .judged(Verdict::Problem, format!("{name}: {why}"))
+                        .judged(CheckResult::Problem, format!("{name}: {why}"))
                         .tip("mend the path in [images.installer], then systemctl restart pxe-appliance")
                 }),
         };
@@ -119,7 +122,7 @@ pub fn cache(cached: &[Cached], needed: &[String]) -> Check {
     let mut check = Check::new("cache");
     if cached.is_empty() && needed.is_empty() {
         return check
-            .judged(Verdict::Warning, "no system was published yet")
+            .judged(CheckResult::Warning, "no system was published yet")
             .tip("pxe-admin publish");
     }
     for Cached {
@@ -133,14 +136,14 @@ pub fn cache(cached: &[Cached], needed: &[String]) -> Check {
                 "{release} is whole, and signed with this appliance's key"
             )),
             Some(fault) => check
-                .judged(Verdict::Problem, format!("{release}: {fault}"))
+                .judged(CheckResult::Problem, format!("{release}: {fault}"))
                 .tip(format!("pxe-admin publish {system}")),
         };
     }
     for system in needed {
         check = check
             .judged(
-                Verdict::Problem,
+                CheckResult::Problem,
                 format!("`{system}` has no release, and machines are to get it"),
             )
             .tip(format!("pxe-admin publish {system}"));
@@ -158,8 +161,8 @@ pub fn hosts(problems: &[String], profiles: usize) -> Check {
     problems
         .iter()
         .fold(check, |check, problem| {
-            check.judged(Verdict::Problem, problem.clone())
+            check.judged(CheckResult::Problem, problem.clone())
         })
-        .judged(Verdict::Problem, "the last good set stays in force")
+        .judged(CheckResult::Problem, "the last good set stays in force")
         .tip("pxe-appliance check")
 }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Check, Verdict};
+use super::{Check, CheckResult};
 use crate::base::timestamp::Timestamp;
 
 /// The wall clock, and what may be compared with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Clock {
+pub struct WallClock {
     pub now: Timestamp,
     /// Whether it is set by NTP; nothing where that cannot be seen.
     pub synchronised: Option<bool>,
@@ -18,9 +18,9 @@ pub struct Clock {
 /// 2025-01-01: no clock that is right is before it.
 pub(super) const BUILT: Timestamp = Timestamp::from_millis(1_735_689_600_000);
 
-pub fn clock(clock: Clock) -> Check {
+pub fn clock(clock: WallClock) -> Check {
     let check = Check::new("clock");
-    let Clock {
+    let WallClock {
         now,
         synchronised,
         last_event,
@@ -29,7 +29,7 @@ pub fn clock(clock: Clock) -> Check {
     if now < BUILT {
         return check
             .judged(
-                Verdict::Problem,
+                CheckResult::Problem,
                 format!("it is said to be {now}; certificates do not hold then"),
             )
             .tip(set);
@@ -38,7 +38,7 @@ pub fn clock(clock: Clock) -> Check {
     if let Some(last) = last_event.filter(|last| last.since(now) > Duration::from_secs(5)) {
         return check
             .judged(
-                Verdict::Problem,
+                CheckResult::Problem,
                 format!("it is {now}, and the journal has an event of {last}: the clock went back"),
             )
             .tip(set);
@@ -46,11 +46,11 @@ pub fn clock(clock: Clock) -> Check {
     match synchronised {
         Some(true) => check.found(format!("{now}, synchronised")),
         Some(false) => check
-            .judged(Verdict::Warning, format!("{now}, and not synchronised"))
+            .judged(CheckResult::Warning, format!("{now}, and not synchronised"))
             .tip(set),
         None => check
             .judged(
-                Verdict::Unknown,
+                CheckResult::Unknown,
                 format!("{now}; nothing says whether it is synchronised"),
             )
             .tip("timedatectl show -p NTPSynchronized"),
@@ -59,7 +59,7 @@ pub fn clock(clock: Clock) -> Check {
 
 /// Bytes of the file system that holds `state-dir`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Space {
+pub struct StateSpace {
     pub folder: String,
     pub free: Result<u64, String>,
     /// Bytes of the largest release.
@@ -69,27 +69,27 @@ pub struct Space {
 /// The store stops at a full disk; it is to be told long before.
 const NEARLY_FULL: u64 = 256 << 20;
 
-pub fn space(space: &Space) -> Check {
+pub fn space(space: &StateSpace) -> Check {
     let check = Check::new("disk");
     let folder = &space.folder;
     let tip = format!("df -h {folder}");
     match space.free {
         Err(ref why) => check
-            .judged(Verdict::Unknown, format!("`{folder}`: {why}"))
+            .judged(CheckResult::Unknown, format!("`{folder}`: {why}"))
             .tip(tip),
         Ok(free) => {
             let text = format!("{} MiB are free in `{folder}`", free >> 20);
             if free < NEARLY_FULL {
                 check
                     .judged(
-                        Verdict::Problem,
+                        CheckResult::Problem,
                         format!("{text}: soon nothing can be written down"),
                     )
                     .tip(tip)
             } else if free < space.largest {
                 check
                     .judged(
-                        Verdict::Warning,
+                        CheckResult::Warning,
                         format!("{text}: not enough for another release"),
                     )
                     .tip(tip)
@@ -106,16 +106,16 @@ pub fn store(trouble: Option<&str>, events: u64) -> Check {
     match trouble {
         None => check.found(format!("{events} events on record")),
         Some(trouble) => check
-            .judged(Verdict::Problem, format!("takes no writes: {trouble}"))
+            .judged(CheckResult::Problem, format!("takes no writes: {trouble}"))
             .tip("journalctl -u pxe-appliance -n 50"),
     }
 }
 
 /// The Kubernetes API.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cluster {
+pub enum KubernetesApi {
     /// No server is configured: nobody joins, and these profiles, whose machines are to, are refused their plan.
-    None { lacking: Vec<String> },
+    None { missing: Vec<String> },
     /// It answers at this URL; whether a token is there that may ask for nodes.
     Answers { url: String, token: bool },
     /// It does not answer, and why.
@@ -131,37 +131,37 @@ pub const TWO_TOKENS: &str = "write `agent-token-file: FILE` into /etc/rancher/k
      servers, restart k3s there, and name a copy of that file as `k3s.agent-token-file` in appliance.toml";
 
 /// `one_token`: of a configuration as [`ONE_TOKEN`] says.
-pub fn cluster(cluster: &Cluster, one_token: bool) -> Check {
+pub fn cluster(cluster: &KubernetesApi, one_token: bool) -> Check {
     let check = match one_token {
         true => Check::new("k3s")
-            .judged(Verdict::Warning, ONE_TOKEN)
+            .judged(CheckResult::Warning, ONE_TOKEN)
             .tip(TWO_TOKENS),
         false => Check::new("k3s"),
     };
     match cluster {
-        Cluster::None { lacking } if lacking.is_empty() => {
+        KubernetesApi::None { missing } if missing.is_empty() => {
             check.found("`k3s.server` is not set: machines join no cluster")
         }
-        Cluster::None { lacking } => check
+        KubernetesApi::None { missing } => check
             .judged(
-                Verdict::Warning,
+                CheckResult::Warning,
                 format!(
                     "`k3s.server` is not set: nothing is installed with {}, which would join a cluster",
-                    lacking.join(", ")
+                    missing.join(", ")
                 ),
             )
             .tip("in appliance.toml: [k3s] server = \"https://ADDRESS:6443\""),
-        Cluster::Answers { url, token: true } => check.found(format!("{url} answers")),
-        Cluster::Answers { url, token: false } => check
+        KubernetesApi::Answers { url, token: true } => check.found(format!("{url} answers")),
+        KubernetesApi::Answers { url, token: false } => check
             .judged(
-                Verdict::Warning,
+                CheckResult::Warning,
                 format!(
                     "{url} answers, but without `k3s.api-token-file` nobody sees that a node joined"
                 ),
             )
             .tip("kubectl create token SERVICE-ACCOUNT > FILE"),
-        Cluster::Silent { url, why } => check
-            .judged(Verdict::Warning, format!("{url} does not answer: {why}"))
+        KubernetesApi::Silent { url, why } => check
+            .judged(CheckResult::Warning, format!("{url} does not answer: {why}"))
             .tip(format!("curl -vk {url}/cacerts")),
     }
 }

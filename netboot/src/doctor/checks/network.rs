@@ -1,13 +1,13 @@
 //! The LAN, the ports, the host's firewall, and other servers beside the appliance.
 
-use super::{Check, Verdict};
+use super::{Check, CheckResult};
 use crate::base::timestamp::Timestamp;
-use crate::dhcp::other_servers::{Concern, Mode, Rival, concerns};
-use crate::doctor::firewall::Answer;
+use crate::dhcp::other_servers::{Concern, DhcpMode, OtherServer, concerns};
+use crate::doctor::firewall::Admittance;
 
 /// The interface that is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Interface {
+pub struct ServedInterface {
     pub name: String,
     /// `10.77.0.1/24`
     pub address: String,
@@ -18,18 +18,21 @@ pub struct Interface {
     pub carrier: Option<bool>,
 }
 
-pub fn lan(interfaces: &[Interface]) -> Check {
+pub fn lan(interfaces: &[ServedInterface]) -> Check {
     interfaces.iter().fold(Check::new("lan"), |check, lan| {
-        let Interface { name, address, .. } = lan;
+        let ServedInterface { name, address, .. } = lan;
         if !lan.exists {
             return check
-                .judged(Verdict::Problem, format!("the interface `{name}` is gone"))
+                .judged(
+                    CheckResult::Problem,
+                    format!("the interface `{name}` is gone"),
+                )
                 .tip("ip -brief address");
         }
         if !lan.has_address {
             return check
                 .judged(
-                    Verdict::Problem,
+                    CheckResult::Problem,
                     format!("`{name}` does not have {address} any more"),
                 )
                 .tip(format!("ip address add {address} dev {name}"))
@@ -38,7 +41,7 @@ pub fn lan(interfaces: &[Interface]) -> Check {
         match lan.carrier {
             Some(false) => check
                 .judged(
-                    Verdict::Problem,
+                    CheckResult::Problem,
                     format!("`{name}` ({address}) has no link: its cable is out"),
                 )
                 .tip(format!("ip -s link show {name}")),
@@ -49,7 +52,7 @@ pub fn lan(interfaces: &[Interface]) -> Check {
 
 /// A port, what is behind it, and whether something of ours listens there; nothing if that cannot be seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Door {
+pub struct ServicePort {
     /// `UDP 67`
     pub port: String,
     /// `DHCP`
@@ -57,7 +60,7 @@ pub struct Door {
     pub open: Option<bool>,
 }
 
-pub fn ports(doors: &[Door], answers_dhcp: bool) -> Check {
+pub fn ports(doors: &[ServicePort], answers_dhcp: bool) -> Check {
     let mut check = Check::new("ports");
     let open: Vec<String> = doors
         .iter()
@@ -70,7 +73,7 @@ pub fn ports(doors: &[Door], answers_dhcp: bool) -> Check {
     for door in doors.iter().filter(|door| door.open == Some(false)) {
         let what = format!("nothing listens on {} ({})", door.port, door.what);
         check = check
-            .judged(Verdict::Problem, what)
+            .judged(CheckResult::Problem, what)
             .tip("systemctl restart pxe-appliance");
     }
     if answers_dhcp {
@@ -78,7 +81,7 @@ pub fn ports(doors: &[Door], answers_dhcp: bool) -> Check {
     } else {
         check
             .judged(
-                Verdict::Warning,
+                CheckResult::Warning,
                 "`dhcp.mode` is \"off\": no machine is told to boot from here",
             )
             .tip("write into appliance.toml: [dhcp] mode = \"proxy\"")
@@ -87,23 +90,23 @@ pub fn ports(doors: &[Door], answers_dhcp: bool) -> Check {
 
 /// A port as the host's firewall treats it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FirewallDoor {
+pub struct FirewalledPort {
     /// `UDP 67 (DHCP) on `enp1s0``
     pub port: String,
-    pub answer: Answer,
+    pub answer: Admittance,
 }
 
 /// None at all: nobody looked yet.
-pub fn firewall(doors: &[FirewallDoor]) -> Check {
+pub fn firewall(doors: &[FirewalledPort]) -> Check {
     let check = Check::new("firewall");
     if doors.is_empty() {
         return check
-            .judged(Verdict::Unknown, "it was not looked at yet")
+            .judged(CheckResult::Unknown, "it was not looked at yet")
             .tip("ask again in a minute");
     }
     let open = doors
         .iter()
-        .filter(|door| door.answer == Answer::Open)
+        .filter(|door| door.answer == Admittance::Open)
         .count();
     let mut check = match open {
         0 => check,
@@ -111,20 +114,20 @@ pub fn firewall(doors: &[FirewallDoor]) -> Check {
         n => check.found(format!("{n} of {} ports are open", doors.len())),
     };
     let mut unclear: Vec<&str> = Vec::new();
-    for FirewallDoor { port, answer } in doors {
+    for FirewalledPort { port, answer } in doors {
         match answer {
-            Answer::Open => {}
-            Answer::Closed(by) => {
+            Admittance::Open => {}
+            Admittance::Closed(by) => {
                 check = check
-                    .judged(Verdict::Problem, format!("{port} is closed by {by}"))
+                    .judged(CheckResult::Problem, format!("{port} is closed by {by}"))
                     .tip("nft list ruleset");
             }
             // One reason for all of them is said once.
-            Answer::Unclear(why) if unclear.contains(&why.as_str()) => {}
-            Answer::Unclear(why) => {
+            Admittance::Unclear(why) if unclear.contains(&why.as_str()) => {}
+            Admittance::Unclear(why) => {
                 unclear.push(why);
                 check = check
-                    .judged(Verdict::Unknown, format!("{port}: {why}"))
+                    .judged(CheckResult::Unknown, format!("{port}: {why}"))
                     .tip("nft list ruleset");
             }
         }
@@ -134,14 +137,14 @@ pub fn firewall(doors: &[FirewallDoor]) -> Check {
 
 /// The last look for other DHCP and PXE servers on one LAN: who answered, or why nobody could be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Others {
+pub struct OtherServersReport {
     pub interface: String,
     pub at: Timestamp,
-    pub found: Result<Vec<Rival>, String>,
+    pub found: Result<Vec<OtherServer>, String>,
 }
 
 /// `mode`: nothing where DHCP is off, and nobody is looked for.
-pub fn others(mode: Option<Mode>, looks: &[Others]) -> Check {
+pub fn others(mode: Option<DhcpMode>, looks: &[OtherServersReport]) -> Check {
     let check = Check::new("others");
     let Some(mode) = mode else {
         return check.found("other servers are not looked for while `dhcp.mode` is \"off\"");
@@ -149,39 +152,39 @@ pub fn others(mode: Option<Mode>, looks: &[Others]) -> Check {
     if looks.is_empty() {
         return check
             .judged(
-                Verdict::Unknown,
+                CheckResult::Unknown,
                 "other DHCP and PXE servers were not looked for yet",
             )
             .tip("ask again in a minute");
     }
     looks.iter().fold(check, |check, look| {
-        let Others { interface, at, found } = look;
-        let rivals = match found {
-            Ok(rivals) => rivals,
+        let OtherServersReport { interface, at, found } = look;
+        let other_servers = match found {
+            Ok(other_servers) => other_servers,
             Err(why) => {
                 return check
-                    .judged(Verdict::Unknown, format!("`{interface}`: could not look: {why}"))
+                    .judged(CheckResult::Unknown, format!("`{interface}`: could not look: {why}"))
                     .tip("give the service CAP_NET_RAW");
             }
         };
-        let names: Vec<String> = rivals.iter().map(ToString::to_string).collect();
+        let names: Vec<String> = other_servers.iter().map(ToString::to_string).collect();
         let names = match names.len() {
             0 => "no other server".to_owned(),
             _ => names.join(", "),
         };
         let check = check.found(format!("`{interface}`: {names}, at {at}"));
-        concerns(mode, rivals).iter().fold(check, |check, concern| {
+        concerns(mode, other_servers).iter().fold(check, |check, concern| {
             let (verdict, tip) = match concern {
                 Concern::NoAddresses => (
-                    Verdict::Problem,
+                    CheckResult::Problem,
                     "switch the router's DHCP on, or set `[dhcp] mode = \"server\"`",
                 ),
                 Concern::SecondPxe(_) => (
-                    Verdict::Warning,
+                    CheckResult::Warning,
                     "switch that one off, or take the boot options out of the router's DHCP settings",
                 ),
                 Concern::SecondDhcp(_) => (
-                    Verdict::Problem,
+                    CheckResult::Problem,
                     "switch that one off, or set `[dhcp] mode = \"proxy\"`",
                 ),
             };

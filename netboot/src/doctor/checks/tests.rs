@@ -6,23 +6,23 @@ use super::host::BUILT;
 use super::*;
 use crate::base::release::FollowedCommit;
 use crate::base::timestamp::Timestamp;
-use crate::dhcp::other_servers::{Mode, Rival};
-use crate::doctor::firewall::Answer;
+use crate::dhcp::other_servers::{DhcpMode, OtherServer};
+use crate::doctor::firewall::Admittance;
 
 #[track_caller]
-fn check(name: &str, check: &Check, verdict: Verdict, said: &str) {
+fn check(name: &str, check: &Check, verdict: CheckResult, said: &str) {
     assert_eq!(check.verdict, verdict, "{name}: {check:?}");
     let text = check.what.join("\n");
     assert!(text.contains(said), "{name}: {text}");
     assert!(
-        check.verdict == Verdict::Ok || !check.tips.is_empty(),
+        check.verdict == CheckResult::Ok || !check.tips.is_empty(),
         "{name}: no tip: {check:?}"
     );
 }
 
 #[test]
 fn the_lan_has_its_address_and_its_cable() {
-    let good = Interface {
+    let good = ServedInterface {
         name: "enp1s0".to_owned(),
         address: "10.77.0.1/24".to_owned(),
         exists: true,
@@ -33,43 +33,43 @@ fn the_lan_has_its_address_and_its_cable() {
         (
             "as it should be",
             good.clone(),
-            Verdict::Ok,
+            CheckResult::Ok,
             "`enp1s0` has 10.77.0.1/24",
         ),
         (
             "sysfs does not say",
-            Interface {
+            ServedInterface {
                 carrier: None,
                 ..good.clone()
             },
-            Verdict::Ok,
+            CheckResult::Ok,
             "has 10.77.0.1/24",
         ),
         (
             "unplugged",
-            Interface {
+            ServedInterface {
                 carrier: Some(false),
                 ..good.clone()
             },
-            Verdict::Problem,
+            CheckResult::Problem,
             "its cable is out",
         ),
         (
             "another address by now",
-            Interface {
+            ServedInterface {
                 has_address: false,
                 ..good.clone()
             },
-            Verdict::Problem,
+            CheckResult::Problem,
             "does not have 10.77.0.1/24 any more",
         ),
         (
             "a USB card was pulled",
-            Interface {
+            ServedInterface {
                 exists: false,
                 ..good
             },
-            Verdict::Problem,
+            CheckResult::Problem,
             "is gone",
         ),
     ] {
@@ -79,26 +79,32 @@ fn the_lan_has_its_address_and_its_cable() {
 
 #[test]
 fn ports_that_nobody_listens_on_are_named() {
-    let door = |open| Door {
+    let door = |open| ServicePort {
         port: "UDP 67".to_owned(),
         what: "DHCP".to_owned(),
         open,
     };
     for (name, open, dhcp, verdict, said) in [
-        ("open", Some(true), true, Verdict::Ok, "UDP 67 (DHCP)"),
-        ("not to be seen", None, true, Verdict::Ok, "UDP 67 (DHCP)"),
+        ("open", Some(true), true, CheckResult::Ok, "UDP 67 (DHCP)"),
+        (
+            "not to be seen",
+            None,
+            true,
+            CheckResult::Ok,
+            "UDP 67 (DHCP)",
+        ),
         (
             "closed",
             Some(false),
             true,
-            Verdict::Problem,
+            CheckResult::Problem,
             "nothing listens on UDP 67 (DHCP)",
         ),
         (
             "off",
             Some(true),
             false,
-            Verdict::Warning,
+            CheckResult::Warning,
             "no machine is told",
         ),
     ] {
@@ -108,25 +114,25 @@ fn ports_that_nobody_listens_on_are_named() {
 
 #[test]
 fn a_missing_loader_says_whom_it_keeps_from_booting() {
-    let loader = |name, present| Loader {
+    let loader = |name, present| LoaderFile {
         name,
         for_whom: "BIOS machines cannot boot",
         present,
     };
     let all = [loader("a", true), loader("b", true)];
-    check("all", &loaders(&all, "/x"), Verdict::Ok, "a, b");
+    check("all", &loaders(&all, "/x"), CheckResult::Ok, "a, b");
     let one = [loader("a", true), loader("b", false)];
     check(
         "one of two",
         &loaders(&one, "/x"),
-        Verdict::Warning,
+        CheckResult::Warning,
         "`b` is missing: BIOS machines cannot boot",
     );
     let none = [loader("a", false)];
     check(
         "none",
         &loaders(&none, "/x"),
-        Verdict::Problem,
+        CheckResult::Problem,
         "no boot loader is in `/x`",
     );
 }
@@ -134,13 +140,13 @@ fn a_missing_loader_says_whom_it_keeps_from_booting() {
 #[test]
 fn an_installer_is_readable_and_of_one_build() {
     let file = |bytes, day: i64| {
-        Ok(ImageFile {
+        Ok(FileFacts {
             path: "/srv/x".to_owned(),
             bytes,
             written: Timestamp::from_millis(BUILT.millis() + day * 86_400_000),
         })
     };
-    let image = |kernel, initrd| Image {
+    let image = |kernel, initrd| BootImageFiles {
         name: "installer for x86_64".to_owned(),
         kernel,
         initrd,
@@ -151,38 +157,38 @@ fn an_installer_is_readable_and_of_one_build() {
         (
             "good",
             image(file(mib, 0), file(9 * mib, 0)),
-            Verdict::Ok,
+            CheckResult::Ok,
             "10 MiB, Linux 6.12.21",
         ),
         (
             "two builds",
             image(file(mib, 3), file(mib, 0)),
-            Verdict::Warning,
+            CheckResult::Warning,
             "two builds",
         ),
         (
             "the other way round",
             image(file(mib, 0), file(mib, 3)),
-            Verdict::Warning,
+            CheckResult::Warning,
             "two builds",
         ),
         (
             "empty",
             image(file(mib, 0), file(0, 0)),
-            Verdict::Problem,
+            CheckResult::Problem,
             "is empty",
         ),
         (
             "gone",
             image(Err("`/srv/kernel` is not there".to_owned()), file(mib, 0)),
-            Verdict::Problem,
+            CheckResult::Problem,
             "`/srv/kernel` is not there",
         ),
     ] {
         check(name, &images(&[found]), verdict, said);
     }
     let none = images(&[]);
-    check("none", &none, Verdict::Problem, "no installer image");
+    check("none", &none, CheckResult::Problem, "no installer image");
     let tip = &none.tips[0];
     assert!(tip.contains("inherit (netboot) packages;"), "{tip}");
 }
@@ -197,27 +203,27 @@ fn the_cache_holds_what_machines_are_to_get() {
     check(
         "whole",
         &cache(&[cached(None)], &[]),
-        Verdict::Ok,
+        CheckResult::Ok,
         "is whole",
     );
     let broken = cached(Some("its narinfo is not signed with this appliance's key"));
     check(
         "unsigned",
         &cache(&[broken], &[]),
-        Verdict::Problem,
+        CheckResult::Problem,
         "is not signed",
     );
     check(
         "empty",
         &cache(&[], &[]),
-        Verdict::Warning,
+        CheckResult::Warning,
         "no system was published",
     );
     let needed = ["server".to_owned()];
     check(
         "wanted and not there",
         &cache(&[cached(None)], &needed),
-        Verdict::Problem,
+        CheckResult::Problem,
         "`server` has no release",
     );
 }
@@ -233,7 +239,7 @@ fn a_clock_is_held_against_the_year_the_journal_and_ntp() {
             now,
             Some(true),
             Some(now),
-            Verdict::Ok,
+            CheckResult::Ok,
             "synchronised",
         ),
         (
@@ -241,7 +247,7 @@ fn a_clock_is_held_against_the_year_the_journal_and_ntp() {
             now,
             Some(true),
             Some(a_moment),
-            Verdict::Ok,
+            CheckResult::Ok,
             "synchronised",
         ),
         (
@@ -249,7 +255,7 @@ fn a_clock_is_held_against_the_year_the_journal_and_ntp() {
             now,
             Some(false),
             None,
-            Verdict::Warning,
+            CheckResult::Warning,
             "not synchronised",
         ),
         (
@@ -257,7 +263,7 @@ fn a_clock_is_held_against_the_year_the_journal_and_ntp() {
             now,
             None,
             None,
-            Verdict::Unknown,
+            CheckResult::Unknown,
             "nothing says",
         ),
         (
@@ -265,7 +271,7 @@ fn a_clock_is_held_against_the_year_the_journal_and_ntp() {
             now,
             Some(true),
             Some(later),
-            Verdict::Problem,
+            CheckResult::Problem,
             "went back",
         ),
         (
@@ -273,11 +279,11 @@ fn a_clock_is_held_against_the_year_the_journal_and_ntp() {
             Timestamp::from_millis(0),
             None,
             None,
-            Verdict::Problem,
+            CheckResult::Problem,
             "1970-01-01",
         ),
     ] {
-        let found = Clock {
+        let found = WallClock {
             now,
             synchronised,
             last_event,
@@ -289,22 +295,32 @@ fn a_clock_is_held_against_the_year_the_journal_and_ntp() {
 #[test]
 fn space_is_enough_for_the_next_release_or_runs_out() {
     for (name, free, verdict, said) in [
-        ("enough", Ok(10 << 30), Verdict::Ok, "10240 MiB are free"),
-        ("tight", Ok(1 << 30), Verdict::Warning, "another release"),
+        (
+            "enough",
+            Ok(10 << 30),
+            CheckResult::Ok,
+            "10240 MiB are free",
+        ),
+        (
+            "tight",
+            Ok(1 << 30),
+            CheckResult::Warning,
+            "another release",
+        ),
         (
             "full",
             Ok(1 << 20),
-            Verdict::Problem,
+            CheckResult::Problem,
             "nothing can be written",
         ),
         (
             "unreadable",
             Err("permission denied".to_owned()),
-            Verdict::Unknown,
+            CheckResult::Unknown,
             "permission denied",
         ),
     ] {
-        let found = Space {
+        let found = StateSpace {
             folder: "/var/lib/x".to_owned(),
             free,
             largest: 3 << 30,
@@ -315,160 +331,173 @@ fn space_is_enough_for_the_next_release_or_runs_out() {
 
 #[test]
 fn store_profiles_and_cluster() {
-    check("store", &store(None, 7), Verdict::Ok, "7 events");
+    check("store", &store(None, 7), CheckResult::Ok, "7 events");
     check(
         "full",
         &store(Some("no space"), 7),
-        Verdict::Problem,
+        CheckResult::Problem,
         "no space",
     );
-    check("profiles", &hosts(&[], 1), Verdict::Ok, "1 profile");
+    check("profiles", &hosts(&[], 1), CheckResult::Ok, "1 profile");
     let problem = ["hosts/profiles/a.toml:1:1: unknown field `dsik`".to_owned()];
-    check("typo", &hosts(&problem, 2), Verdict::Problem, "`dsik`");
+    check("typo", &hosts(&problem, 2), CheckResult::Problem, "`dsik`");
     let url = || "https://10.77.0.10:6443".to_owned();
     for (found, verdict, said) in [
         (
-            Cluster::None { lacking: vec![] },
-            Verdict::Ok,
+            KubernetesApi::None { missing: vec![] },
+            CheckResult::Ok,
             "join no cluster",
         ),
         (
-            Cluster::None {
-                lacking: vec!["`worker`".to_owned()],
+            KubernetesApi::None {
+                missing: vec!["`worker`".to_owned()],
             },
-            Verdict::Warning,
+            CheckResult::Warning,
             "installed with `worker`",
         ),
         (
-            Cluster::Answers {
+            KubernetesApi::Answers {
                 url: url(),
                 token: true,
             },
-            Verdict::Ok,
+            CheckResult::Ok,
             "answers",
         ),
         (
-            Cluster::Answers {
+            KubernetesApi::Answers {
                 url: url(),
                 token: false,
             },
-            Verdict::Warning,
+            CheckResult::Warning,
             "nobody sees",
         ),
         (
-            Cluster::Silent {
+            KubernetesApi::Silent {
                 url: url(),
                 why: "connection refused".to_owned(),
             },
-            Verdict::Warning,
+            CheckResult::Warning,
             "connection refused",
         ),
     ] {
         check("cluster", &cluster(&found, false), verdict, said);
-        check("one token", &cluster(&found, true), Verdict::Warning, said);
+        check(
+            "one token",
+            &cluster(&found, true),
+            CheckResult::Warning,
+            said,
+        );
     }
     let one = cluster(
-        &Cluster::None {
-            lacking: Vec::new(),
+        &KubernetesApi::None {
+            missing: Vec::new(),
         },
         true,
     );
-    check("one token", &one, Verdict::Warning, "agents get the token");
+    check(
+        "one token",
+        &one,
+        CheckResult::Warning,
+        "agents get the token",
+    );
     assert!(one.tips[0].contains("agent-token-file"), "{:?}", one.tips);
 }
 
 #[test]
 fn a_firewall_is_open_closed_or_not_understood() {
-    let door = |port: &str, answer| FirewallDoor {
+    let door = |port: &str, answer| FirewalledPort {
         port: port.to_owned(),
         answer,
     };
-    let open = || door("UDP 69", Answer::Open);
-    let closed = door("UDP 67", Answer::Closed("the policy of `input`".to_owned()));
-    let unclear = |port| door(port, Answer::Unclear("`nft` is not there".to_owned()));
+    let open = || door("UDP 69", Admittance::Open);
+    let closed = door(
+        "UDP 67",
+        Admittance::Closed("the policy of `input`".to_owned()),
+    );
+    let unclear = |port| door(port, Admittance::Unclear("`nft` is not there".to_owned()));
     check(
         "all open",
         &firewall(&[open()]),
-        Verdict::Ok,
+        CheckResult::Ok,
         "all 1 ports are open",
     );
     let said = "UDP 67 is closed by the policy of `input`";
     check(
         "closed",
         &firewall(&[closed, open()]),
-        Verdict::Problem,
+        CheckResult::Problem,
         said,
     );
     let found = firewall(&[unclear("UDP 67"), unclear("UDP 69")]);
     check(
         "unclear",
         &found,
-        Verdict::Unknown,
+        CheckResult::Unknown,
         "UDP 67: `nft` is not there",
     );
     assert_eq!(found.what.len(), 1, "{found:?}");
     check(
         "not yet",
         &firewall(&[]),
-        Verdict::Unknown,
+        CheckResult::Unknown,
         "not looked at yet",
     );
 }
 
 #[test]
 fn other_servers_are_judged_by_the_mode() {
-    let rival = |dhcp, pxe| Rival {
+    let other_server = |dhcp, pxe| OtherServer {
         server: [10, 77, 0, 254].into(),
         dhcp,
         pxe,
         boot_file: None,
     };
-    let router = || Ok(vec![rival(true, false)]);
+    let router = || Ok(vec![other_server(true, false)]);
     for (name, mode, found, verdict, said) in [
         (
             "a router",
-            Mode::Proxy,
+            DhcpMode::Proxy,
             router(),
-            Verdict::Ok,
+            CheckResult::Ok,
             "10.77.0.254",
         ),
         (
             "no router",
-            Mode::Proxy,
+            DhcpMode::Proxy,
             Ok(Vec::new()),
-            Verdict::Problem,
+            CheckResult::Problem,
             "no DHCP server answers",
         ),
         (
             "two that boot",
-            Mode::Proxy,
-            Ok(vec![rival(true, true)]),
-            Verdict::Warning,
+            DhcpMode::Proxy,
+            Ok(vec![other_server(true, true)]),
+            CheckResult::Warning,
             "another PXE server",
         ),
         (
             "two that lease",
-            Mode::Server,
+            DhcpMode::Server,
             router(),
-            Verdict::Problem,
+            CheckResult::Problem,
             "another DHCP server",
         ),
         (
             "alone",
-            Mode::Server,
+            DhcpMode::Server,
             Ok(Vec::new()),
-            Verdict::Ok,
+            CheckResult::Ok,
             "no other server",
         ),
         (
             "not allowed",
-            Mode::Server,
+            DhcpMode::Server,
             Err("no permission".to_owned()),
-            Verdict::Unknown,
+            CheckResult::Unknown,
             "no permission",
         ),
     ] {
-        let look = Others {
+        let look = OtherServersReport {
             interface: "enp1s0".to_owned(),
             at: BUILT,
             found,
@@ -477,11 +506,11 @@ fn other_servers_are_judged_by_the_mode() {
     }
     check(
         "not yet",
-        &others(Some(Mode::Proxy), &[]),
-        Verdict::Unknown,
+        &others(Some(DhcpMode::Proxy), &[]),
+        CheckResult::Unknown,
         "not looked for yet",
     );
-    check("off", &others(None, &[]), Verdict::Ok, "not looked for");
+    check("off", &others(None, &[]), CheckResult::Ok, "not looked for");
 }
 
 #[test]
@@ -493,7 +522,7 @@ fn a_branch_is_where_it_is_or_says_why_not() {
         failures: u32::from(!trouble.is_empty()),
         trouble: trouble.iter().map(ToString::to_string).collect(),
     };
-    let mut seen = Branch {
+    let mut seen = FollowedBranch {
         flake: "git+https://example.org/lab".to_owned(),
         every: Duration::from_secs(300),
         now: at.plus(Duration::from_secs(60)),
@@ -501,13 +530,13 @@ fn a_branch_is_where_it_is_or_says_why_not() {
         publishing: None,
         followed: None,
     };
-    assert_eq!(branch(&seen).verdict, Verdict::Unknown);
+    assert_eq!(branch(&seen).verdict, CheckResult::Unknown);
     seen.look = Some((at, Ok("a1b2c3".to_owned())));
     seen.followed = Some(followed(&[]));
-    assert_eq!(branch(&seen).verdict, Verdict::Ok);
+    assert_eq!(branch(&seen).verdict, CheckResult::Ok);
     seen.followed = Some(followed(&["`worker` cannot be built", "error: no"]));
     let failed = branch(&seen);
-    assert_eq!(failed.verdict, Verdict::Problem);
+    assert_eq!(failed.verdict, CheckResult::Problem);
     assert_eq!(
         failed.what,
         [
@@ -518,15 +547,25 @@ fn a_branch_is_where_it_is_or_says_why_not() {
     );
     seen.look = Some((at, Err("no host".to_owned())));
     seen.followed = None;
-    assert_eq!(branch(&seen).verdict, Verdict::Warning);
+    assert_eq!(branch(&seen).verdict, CheckResult::Warning);
 
     seen.look = Some((at, Ok("a1b2c3".to_owned())));
     let minutes = |n: u64| at.plus(Duration::from_secs(60 * n));
     for (name, now, publishing, want) in [
-        ("the next look may still run", 14, None, Verdict::Ok),
-        ("looks have stopped", 17, None, Verdict::Warning),
-        ("there is none while it builds", 60, Some(0), Verdict::Ok),
-        ("no build takes so long", 13 * 60, Some(0), Verdict::Warning),
+        ("the next look may still run", 14, None, CheckResult::Ok),
+        ("looks have stopped", 17, None, CheckResult::Warning),
+        (
+            "there is none while it builds",
+            60,
+            Some(0),
+            CheckResult::Ok,
+        ),
+        (
+            "no build takes so long",
+            13 * 60,
+            Some(0),
+            CheckResult::Warning,
+        ),
     ] {
         seen.now = minutes(now);
         seen.publishing = publishing.map(|since| ("a1b2c3".to_owned(), minutes(since)));

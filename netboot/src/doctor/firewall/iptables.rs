@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Entry, Protocol, Rule, Ruleset, Test, Verdict, network};
+use super::{EntryChain, FirewallRule, Protocol, RuleMatch, RuleVerdict, Ruleset, network};
 
 /// Reads the filter table. What cannot be read is a rule that may hold or not.
 pub fn read(text: &str) -> Ruleset {
@@ -16,7 +16,7 @@ pub fn read(text: &str) -> Ruleset {
         let rules = ruleset.chains.entry(named(chain)).or_default();
         match command {
             "-A" => rules.push(rule(&words.collect::<Vec<_>>())),
-            "-P" if chain == "INPUT" => ruleset.entries.push(Entry {
+            "-P" if chain == "INPUT" => ruleset.entries.push(EntryChain {
                 chain: named(chain),
                 accepts: words.next() == Some("ACCEPT"),
             }),
@@ -69,8 +69,8 @@ const SILENT: [&str; 12] = [
     "-c",
 ];
 
-fn rule(words: &[&str]) -> Rule {
-    let mut rule = Rule::default();
+fn rule(words: &[&str]) -> FirewallRule {
+    let mut rule = FirewallRule::default();
     let mut rest = words;
     while let [option, after @ ..] = rest {
         let (negated, option, after) = match (*option, after) {
@@ -92,58 +92,58 @@ fn rule(words: &[&str]) -> Rule {
         }
         let test = match count {
             0 | 1 => test(option, value),
-            _ => Test::Unclear(format!("`{option}`")),
+            _ => RuleMatch::Unclear(format!("`{option}`")),
         };
         rule.tests.push(match negated {
-            true => Test::Not(Box::new(test)),
+            true => RuleMatch::Not(Box::new(test)),
             false => test,
         });
     }
     rule
 }
 
-fn verdict(option: &str, target: &str) -> Option<Verdict> {
+fn verdict(option: &str, target: &str) -> Option<RuleVerdict> {
     match target {
-        "ACCEPT" => Some(Verdict::Accept),
-        "DROP" | "REJECT" => Some(Verdict::Drop),
-        "RETURN" => Some(Verdict::Return),
+        "ACCEPT" => Some(RuleVerdict::Accept),
+        "DROP" | "REJECT" => Some(RuleVerdict::Drop),
+        "RETURN" => Some(RuleVerdict::Return),
         "LOG" | "NFLOG" | "MARK" | "CONNMARK" | "TRACE" | "CT" | "AUDIT" => None,
-        "QUEUE" | "NFQUEUE" => Some(Verdict::Unclear("a program (NFQUEUE)".to_owned())),
-        chain if option == "-g" => Some(Verdict::Goto(named(chain))),
-        chain => Some(Verdict::Jump(named(chain))),
+        "QUEUE" | "NFQUEUE" => Some(RuleVerdict::Unclear("a program (NFQUEUE)".to_owned())),
+        chain if option == "-g" => Some(RuleVerdict::Goto(named(chain))),
+        chain => Some(RuleVerdict::Jump(named(chain))),
     }
 }
 
-fn test(option: &str, value: &str) -> Test {
-    let unclear = || Test::Unclear(format!("`{option} {value}`"));
-    let any = |of: fn(String) -> Test, value: &str| {
+fn test(option: &str, value: &str) -> RuleMatch {
+    let unclear = || RuleMatch::Unclear(format!("`{option} {value}`"));
+    let any = |of: fn(String) -> RuleMatch, value: &str| {
         let words = value.split(',').map(|w| of(w.to_ascii_lowercase()));
-        Test::Any(words.collect())
+        RuleMatch::Any(words.collect())
     };
     match option {
         // The sign for "any name that begins so" is `+` here.
-        "-i" => Test::Interface(value.replace('+', "*")),
+        "-i" => RuleMatch::Interface(value.replace('+', "*")),
         "-p" => match value {
-            "udp" | "17" => Test::Protocol(Protocol::Udp),
-            "tcp" | "6" => Test::Protocol(Protocol::Tcp),
-            "all" | "0" => Test::Always,
-            _ => Test::Never,
+            "udp" | "17" => RuleMatch::Protocol(Protocol::Udp),
+            "tcp" | "6" => RuleMatch::Protocol(Protocol::Tcp),
+            "all" | "0" => RuleMatch::Always,
+            _ => RuleMatch::Never,
         },
-        "--dport" | "--dports" => ports(value, Test::Port).unwrap_or_else(unclear),
-        "--sport" | "--sports" => ports(value, Test::FromPort).unwrap_or_else(unclear),
-        "--ctstate" | "--state" => any(Test::State, value),
-        "--pkt-type" | "--dst-type" => any(Test::Kind, value),
-        "-s" => network(value).map_or_else(unclear, |(ip, prefix)| Test::From(ip, prefix)),
-        "-d" => network(value).map_or_else(unclear, |(ip, prefix)| Test::To(ip, prefix)),
+        "--dport" | "--dports" => ports(value, RuleMatch::Port).unwrap_or_else(unclear),
+        "--sport" | "--sports" => ports(value, RuleMatch::FromPort).unwrap_or_else(unclear),
+        "--ctstate" | "--state" => any(RuleMatch::State, value),
+        "--pkt-type" | "--dst-type" => any(RuleMatch::Kind, value),
+        "-s" => network(value).map_or_else(unclear, |(ip, prefix)| RuleMatch::From(ip, prefix)),
+        "-d" => network(value).map_or_else(unclear, |(ip, prefix)| RuleMatch::To(ip, prefix)),
         // A first packet of TCP is a SYN.
-        "--syn" => Test::State("new".to_owned()),
-        "--icmp-type" => Test::Never,
+        "--syn" => RuleMatch::State("new".to_owned()),
+        "--icmp-type" => RuleMatch::Never,
         _ => unclear(),
     }
 }
 
 /// `67`, `67:69`, `67,69,4011`
-fn ports(value: &str, test: fn(RangeInclusive<u16>) -> Test) -> Option<Test> {
+fn ports(value: &str, test: fn(RangeInclusive<u16>) -> RuleMatch) -> Option<RuleMatch> {
     let range = |text: &str| {
         let (first, last) = text.split_once(':').unwrap_or((text, text));
         Some(test(first.parse().ok()?..=last.parse().ok()?))
@@ -152,5 +152,5 @@ fn ports(value: &str, test: fn(RangeInclusive<u16>) -> Test) -> Option<Test> {
         .split(',')
         .map(range)
         .collect::<Option<_>>()
-        .map(Test::Any)
+        .map(RuleMatch::Any)
 }

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::Value;
 
-use super::{Entry, Protocol, Rule, Ruleset, Test, Verdict, network};
+use super::{EntryChain, FirewallRule, Protocol, RuleMatch, RuleVerdict, Ruleset, network};
 
 /// Reads all tables that IPv4 packets to this host meet. `without` leaves out a table (such as `ip filter`)
 /// whose rules are known from elsewhere.
@@ -22,7 +22,7 @@ pub fn read(text: &str, without: &[&str]) -> Result<Ruleset, serde_json::Error> 
         .filter_map(|o| o.get("set").or_else(|| o.get("map")));
     let sets = sets.map(|set| (key(set, "name"), &set["elem"])).collect();
     let mut ruleset = Ruleset::default();
-    let mut entries: Vec<(i64, Entry)> = Vec::new();
+    let mut entries: Vec<(i64, EntryChain)> = Vec::new();
     for object in objects {
         let seen = |of: &&Value| {
             let (family, table) = (word(of, "family"), word(of, "table"));
@@ -33,7 +33,7 @@ pub fn read(text: &str, without: &[&str]) -> Result<Ruleset, serde_json::Error> 
             ruleset.chains.entry(name.clone()).or_default();
             if word(chain, "hook") == "input" && word(chain, "type") == "filter" {
                 let accepts = word(chain, "policy") != "drop";
-                let entry = Entry {
+                let entry = EntryChain {
                     chain: name,
                     accepts,
                 };
@@ -41,7 +41,7 @@ pub fn read(text: &str, without: &[&str]) -> Result<Ruleset, serde_json::Error> 
             }
         } else if let Some(rule) = object.get("rule").filter(seen) {
             let (name, table) = (key(rule, "chain"), key(rule, ""));
-            let reader = Reader { table, sets: &sets };
+            let reader = NftReader { table, sets: &sets };
             let rules = ruleset.chains.entry(name).or_default();
             rules.extend(reader.rules(rule["expr"].as_array().map_or(&[], Vec::as_slice)));
         }
@@ -75,16 +75,16 @@ fn key(object: &Value, field: &str) -> String {
     format!("{family} {table} {name}")
 }
 
-struct Reader<'d> {
+struct NftReader<'d> {
     /// `inet filter `
     table: String,
     sets: &'d BTreeMap<String, &'d Value>,
 }
 
-impl Reader<'_> {
+impl NftReader<'_> {
     /// One rule; with a verdict map, one for each of its entries.
-    fn rules(&self, expressions: &[Value]) -> Vec<Rule> {
-        let mut rule = Rule::default();
+    fn rules(&self, expressions: &[Value]) -> Vec<FirewallRule> {
+        let mut rule = FirewallRule::default();
         for expression in expressions {
             let Some((kind, body)) = expression.as_object().and_then(|o| o.iter().next()) else {
                 // `"accept"` alone, as older versions print it.
@@ -97,40 +97,40 @@ impl Reader<'_> {
                 "match" => rule.tests.push(self.matches(body)),
                 "vmap" => return self.verdict_map(&rule, body),
                 // It holds for the few packets of a boot, and not where it is turned round.
-                "limit" if body["inv"].as_bool() == Some(true) => rule.tests.push(Test::Never),
+                "limit" if body["inv"].as_bool() == Some(true) => rule.tests.push(RuleMatch::Never),
                 "limit" | "counter" | "log" | "mangle" | "notrack" | "quota" | "meter"
                 | "ct helper" => {}
                 "xt" if word(body, "type") == "target" && word(body, "name") == "LOG" => {}
                 "xt" => rule
                     .tests
-                    .push(Test::Unclear("an extension of iptables".to_owned())),
+                    .push(RuleMatch::Unclear("an extension of iptables".to_owned())),
                 verdict => rule.verdict = rule.verdict.or_else(|| self.verdict(verdict, body)),
             }
         }
         vec![rule]
     }
 
-    fn verdict(&self, word: &str, body: &Value) -> Option<Verdict> {
+    fn verdict(&self, word: &str, body: &Value) -> Option<RuleVerdict> {
         let chain = || format!("{}{}", self.table, body["target"].as_str().unwrap_or(""));
         match word {
-            "accept" => Some(Verdict::Accept),
-            "drop" | "reject" => Some(Verdict::Drop),
-            "return" => Some(Verdict::Return),
-            "jump" => Some(Verdict::Jump(chain())),
-            "goto" => Some(Verdict::Goto(chain())),
-            "queue" => Some(Verdict::Unclear("a program (queue)".to_owned())),
+            "accept" => Some(RuleVerdict::Accept),
+            "drop" | "reject" => Some(RuleVerdict::Drop),
+            "return" => Some(RuleVerdict::Return),
+            "jump" => Some(RuleVerdict::Jump(chain())),
+            "goto" => Some(RuleVerdict::Goto(chain())),
+            "queue" => Some(RuleVerdict::Unclear("a program (queue)".to_owned())),
             _ => None,
         }
     }
 
-    fn verdict_map(&self, rule: &Rule, body: &Value) -> Vec<Rule> {
+    fn verdict_map(&self, rule: &FirewallRule, body: &Value) -> Vec<FirewallRule> {
         let pairs = self.elements(&body["data"]);
         let rules = pairs.iter().filter_map(|pair| {
             let (at, verdict) = (pair.get(0)?, pair.get(1)?);
             let (word, to) = verdict.as_object()?.iter().next()?;
             let mut tests = rule.tests.clone();
             tests.push(self.one(&body["key"], at));
-            Some(Rule {
+            Some(FirewallRule {
                 tests,
                 verdict: self.verdict(word, to),
             })
@@ -138,29 +138,29 @@ impl Reader<'_> {
         rules.collect()
     }
 
-    fn matches(&self, body: &Value) -> Test {
+    fn matches(&self, body: &Value) -> RuleMatch {
         let (left, right) = (&body["left"], &body["right"]);
         // `tcp flags & (syn | ack) == syn` and its like.
         if left.get("&").is_some() {
             return match left["&"][0]["payload"]["protocol"].as_str() {
                 Some("tcp") => self.and_tcp(),
-                _ => Test::Unclear("single bits".to_owned()),
+                _ => RuleMatch::Unclear("single bits".to_owned()),
             };
         }
         let wanted = self.elements(right);
-        let any = Test::Any(wanted.iter().map(|value| self.one(left, value)).collect());
+        let any = RuleMatch::Any(wanted.iter().map(|value| self.one(left, value)).collect());
         match word(body, "op") {
             "==" | "in" => any,
             // Of another protocol there is no field that could differ.
-            "!=" => Test::All(vec![of_its_protocol(left), Test::Not(Box::new(any))]),
-            op => Test::Unclear(format!("`{op}`")),
+            "!=" => RuleMatch::All(vec![of_its_protocol(left), RuleMatch::Not(Box::new(any))]),
+            op => RuleMatch::Unclear(format!("`{op}`")),
         }
     }
 
-    fn and_tcp(&self) -> Test {
-        Test::All(vec![
-            Test::Protocol(Protocol::Tcp),
-            Test::Unclear("flags of TCP".to_owned()),
+    fn and_tcp(&self) -> RuleMatch {
+        RuleMatch::All(vec![
+            RuleMatch::Protocol(Protocol::Tcp),
+            RuleMatch::Unclear("flags of TCP".to_owned()),
         ])
     }
 
@@ -188,14 +188,14 @@ impl Reader<'_> {
     }
 
     /// Whether what `left` names is this one value.
-    fn one(&self, left: &Value, value: &Value) -> Test {
+    fn one(&self, left: &Value, value: &Value) -> RuleMatch {
         if let Some(parts) = left["concat"].as_array() {
             let values = value["concat"].as_array().map_or(&[][..], Vec::as_slice);
             let pairs = parts.iter().zip(values).map(|(l, v)| self.one(l, v));
-            return Test::All(pairs.collect());
+            return RuleMatch::All(pairs.collect());
         }
         if value == "*" {
-            return Test::Always;
+            return RuleMatch::Always;
         }
         if let Some(key) = left["meta"]["key"].as_str() {
             return meta(key, value);
@@ -205,23 +205,23 @@ impl Reader<'_> {
         }
         if let Some(key) = left["ct"]["key"].as_str() {
             return match (key, value.as_str()) {
-                ("state", Some(state)) => Test::State(state.to_owned()),
+                ("state", Some(state)) => RuleMatch::State(state.to_owned()),
                 // Nothing is translated on the way to this host's own services.
-                ("status", Some("dnat" | "snat")) => Test::Never,
-                _ => Test::Unclear(format!("`ct {key}`")),
+                ("status", Some("dnat" | "snat")) => RuleMatch::Never,
+                _ => RuleMatch::Unclear(format!("`ct {key}`")),
             };
         }
         if let Some(fib) = left.get("fib") {
             return match (word(fib, "result"), value) {
-                ("type", Value::String(kind)) => Test::Kind(kind.clone()),
+                ("type", Value::String(kind)) => RuleMatch::Kind(kind.clone()),
                 // The way back to a machine of the LAN is there.
-                ("oif" | "oifname", Value::Bool(true)) => Test::Always,
-                ("oif" | "oifname", Value::Bool(false) | Value::Number(_)) => Test::Never,
-                _ => Test::Unclear("`fib`".to_owned()),
+                ("oif" | "oifname", Value::Bool(true)) => RuleMatch::Always,
+                ("oif" | "oifname", Value::Bool(false) | Value::Number(_)) => RuleMatch::Never,
+                _ => RuleMatch::Unclear("`fib`".to_owned()),
             };
         }
         let named = left.as_object().and_then(|o| o.keys().next());
-        Test::Unclear(named.map_or_else(|| "something".to_owned(), |n| format!("`{n}`")))
+        RuleMatch::Unclear(named.map_or_else(|| "something".to_owned(), |n| format!("`{n}`")))
     }
 }
 
@@ -234,71 +234,73 @@ fn element_value(element: &Value) -> Value {
         .clone()
 }
 
-fn meta(key: &str, value: &Value) -> Test {
+fn meta(key: &str, value: &Value) -> RuleMatch {
     let text = value.as_str().unwrap_or("");
     match key {
-        "iifname" | "iif" => Test::Interface(text.to_owned()),
+        "iifname" | "iif" => RuleMatch::Interface(text.to_owned()),
         "l4proto" => protocol(value),
-        "nfproto" if text == "ipv4" => Test::Always,
-        "protocol" if text == "ip" => Test::Always,
-        "nfproto" | "protocol" => Test::Never,
-        "pkttype" => Test::Kind(text.to_owned()),
-        _ => Test::Unclear(format!("`meta {key}`")),
+        "nfproto" if text == "ipv4" => RuleMatch::Always,
+        "protocol" if text == "ip" => RuleMatch::Always,
+        "nfproto" | "protocol" => RuleMatch::Never,
+        "pkttype" => RuleMatch::Kind(text.to_owned()),
+        _ => RuleMatch::Unclear(format!("`meta {key}`")),
     }
 }
 
-fn protocol(value: &Value) -> Test {
+fn protocol(value: &Value) -> RuleMatch {
     match (value.as_str(), value.as_u64()) {
-        (Some("udp"), _) | (_, Some(17)) => Test::Protocol(Protocol::Udp),
-        (Some("tcp"), _) | (_, Some(6)) => Test::Protocol(Protocol::Tcp),
-        _ => Test::Never,
+        (Some("udp"), _) | (_, Some(17)) => RuleMatch::Protocol(Protocol::Udp),
+        (Some("tcp"), _) | (_, Some(6)) => RuleMatch::Protocol(Protocol::Tcp),
+        _ => RuleMatch::Never,
     }
 }
 
 /// What must hold for a packet to have what `left` names.
-fn of_its_protocol(left: &Value) -> Test {
+fn of_its_protocol(left: &Value) -> RuleMatch {
     if let Some(parts) = left["concat"].as_array() {
-        return Test::All(parts.iter().map(of_its_protocol).collect());
+        return RuleMatch::All(parts.iter().map(of_its_protocol).collect());
     }
     match left["payload"]["protocol"].as_str() {
-        None => Test::Always,
-        Some(protocol) => header(protocol).unwrap_or(Test::Always),
+        None => RuleMatch::Always,
+        Some(protocol) => header(protocol).unwrap_or(RuleMatch::Always),
     }
 }
 
 /// Whether a packet has the header of this protocol; nothing if nobody here knows it.
-fn header(protocol: &str) -> Option<Test> {
+fn header(protocol: &str) -> Option<RuleMatch> {
     match protocol {
-        "udp" => Some(Test::Protocol(Protocol::Udp)),
-        "tcp" => Some(Test::Protocol(Protocol::Tcp)),
-        "th" | "ip" => Some(Test::Always),
+        "udp" => Some(RuleMatch::Protocol(Protocol::Udp)),
+        "tcp" => Some(RuleMatch::Protocol(Protocol::Tcp)),
+        "th" | "ip" => Some(RuleMatch::Always),
         // Machines do not knock with these.
-        "ip6" | "icmp" | "icmpv6" | "sctp" | "dccp" | "esp" | "ah" | "igmp" => Some(Test::Never),
+        "ip6" | "icmp" | "icmpv6" | "sctp" | "dccp" | "esp" | "ah" | "igmp" => {
+            Some(RuleMatch::Never)
+        }
         _ => None,
     }
 }
 
-fn field(of: &str, field: &str, value: &Value) -> Test {
-    let unclear = || Test::Unclear(format!("`{of} {field}`"));
+fn field(of: &str, field: &str, value: &Value) -> RuleMatch {
+    let unclear = || RuleMatch::Unclear(format!("`{of} {field}`"));
     if of == "ip" {
         return match (field, address(value)) {
-            ("saddr", Some((ip, prefix))) => Test::From(ip, prefix),
-            ("daddr", Some((ip, prefix))) => Test::To(ip, prefix),
+            ("saddr", Some((ip, prefix))) => RuleMatch::From(ip, prefix),
+            ("daddr", Some((ip, prefix))) => RuleMatch::To(ip, prefix),
             ("protocol", _) => protocol(value),
             _ => unclear(),
         };
     }
     let is = match header(of) {
-        Some(Test::Never) => return Test::Never,
+        Some(RuleMatch::Never) => return RuleMatch::Never,
         Some(is) => is,
         None => return unclear(),
     };
     let what = match (field, ports(value)) {
-        ("dport", Some(ports)) => Test::Port(ports),
-        ("sport", Some(ports)) => Test::FromPort(ports),
+        ("dport", Some(ports)) => RuleMatch::Port(ports),
+        ("sport", Some(ports)) => RuleMatch::FromPort(ports),
         _ => unclear(),
     };
-    Test::All(vec![is, what])
+    RuleMatch::All(vec![is, what])
 }
 
 /// `67`, `{"range": [67, 69]}`, or the name of a service in `/etc/services`, which nft prints for some.

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn knock(protocol: Protocol, port: u16) -> Knock {
-    Knock {
+fn packet(protocol: Protocol, port: u16) -> ProbePacket {
+    ProbePacket {
         protocol,
         port,
         from_port: None,
@@ -19,37 +19,37 @@ fn knock(protocol: Protocol, port: u16) -> Knock {
 }
 
 /// All that machines send in one boot.
-fn boot(interface: &str) -> Vec<(&'static str, Knock)> {
-    let dhcp = Knock {
+fn boot(interface: &str) -> Vec<(&'static str, ProbePacket)> {
+    let dhcp = ProbePacket {
         from_port: Some(68),
         broadcast: true,
-        ..knock(Protocol::Udp, 67)
+        ..packet(Protocol::Udp, 67)
     };
-    let transfer = Knock {
+    let transfer = ProbePacket {
         established: true,
-        ..knock(Protocol::Udp, 40_000)
+        ..packet(Protocol::Udp, 40_000)
     };
     let mut knocks = vec![
         ("DHCP", dhcp),
-        ("PXE", knock(Protocol::Udp, 4011)),
-        ("TFTP", knock(Protocol::Udp, 69)),
+        ("PXE", packet(Protocol::Udp, 4011)),
+        ("TFTP", packet(Protocol::Udp, 69)),
         ("TFTP's transfers", transfer),
-        ("http.port", knock(Protocol::Tcp, 8080)),
-        ("http.node-port", knock(Protocol::Tcp, 8443)),
+        ("http.port", packet(Protocol::Tcp, 8080)),
+        ("http.node-port", packet(Protocol::Tcp, 8443)),
     ];
-    for (_, knock) in &mut knocks {
-        knock.interface = interface.to_owned();
+    for (_, packet) in &mut knocks {
+        packet.interface = interface.to_owned();
     }
     knocks
 }
 
 #[track_caller]
 fn check(ruleset: &Ruleset, interface: &str, want: &Expect) {
-    let rows = boot(interface).into_iter().map(|(name, knock)| {
-        let answer = match ruleset.admits(&knock) {
-            Answer::Open => "open".to_owned(),
-            Answer::Closed(by) => format!("closed: {by}"),
-            Answer::Unclear(why) => format!("unclear: {why}"),
+    let rows = boot(interface).into_iter().map(|(name, packet)| {
+        let answer = match ruleset.admits(&packet) {
+            Admittance::Open => "open".to_owned(),
+            Admittance::Closed(by) => format!("closed: {by}"),
+            Admittance::Unclear(why) => format!("unclear: {why}"),
         };
         format!("{name}: {answer}\n")
     });
@@ -95,9 +95,9 @@ fn nixos_with_nftables_admits_the_ports_that_are_opened() {
             http.node-port: open
         "#]],
     );
-    let ssh = knock(Protocol::Tcp, 23);
+    let ssh = packet(Protocol::Tcp, 23);
     let by = "nothing in `inet nixos-fw input` accepts it".to_owned();
-    assert_eq!(ruleset.admits(&ssh), Answer::Closed(by));
+    assert_eq!(ruleset.admits(&ssh), Admittance::Closed(by));
 }
 
 /// TCP 4011 opened where UDP was meant, as in nixpkgs#252116.
@@ -190,21 +190,21 @@ fn rules_written_by_hand_are_followed_as_far_as_they_can_be() {
             http.node-port: open
         "#]],
     );
-    let wifi = Knock {
+    let wifi = ProbePacket {
         interface: "wlp1s0".to_owned(),
-        ..knock(Protocol::Udp, 69)
+        ..packet(Protocol::Udp, 69)
     };
     let by = "`inet mine input` drops it".to_owned();
-    assert_eq!(ruleset.admits(&wifi), Answer::Closed(by));
+    assert_eq!(ruleset.admits(&wifi), Admittance::Closed(by));
 }
 
 #[test]
 fn every_chain_on_the_way_must_admit() {
     let both = nft(include_str!("samples/plain.json"))
         .and(iptables::read(include_str!("samples/nixos.iptables")));
-    let closed = Answer::Closed("`iptables nixos-fw-refuse` drops it".to_owned());
-    assert_eq!(both.admits(&knock(Protocol::Udp, 4011)), closed);
-    assert_eq!(both.admits(&knock(Protocol::Udp, 69)), Answer::Open);
+    let closed = Admittance::Closed("`iptables nixos-fw-refuse` drops it".to_owned());
+    assert_eq!(both.admits(&packet(Protocol::Udp, 4011)), closed);
+    assert_eq!(both.admits(&packet(Protocol::Udp, 69)), Admittance::Open);
 }
 
 #[test]
@@ -216,19 +216,19 @@ fn a_table_that_iptables_shows_better_is_left_out() {
                   "expr": [{"xt": {"type": "match", "name": "udp"}}, {"accept": null}]}}]}"#;
     let why = "a rule of `ip filter INPUT` depends on an extension of iptables".to_owned();
     assert_eq!(
-        nft(text).admits(&knock(Protocol::Udp, 69)),
-        Answer::Unclear(why)
+        nft(text).admits(&packet(Protocol::Udp, 69)),
+        Admittance::Unclear(why)
     );
     let rest = nft::read(text, &["ip filter"]).expect("JSON");
-    assert_eq!(rest.admits(&knock(Protocol::Udp, 69)), Answer::Open);
+    assert_eq!(rest.admits(&packet(Protocol::Udp, 69)), Admittance::Open);
 }
 
 #[test]
 fn single_rules_of_iptables_hold_or_not() {
-    let open = Answer::Open;
-    let closed = Answer::Closed("nothing in `iptables INPUT` accepts it".to_owned());
+    let open = Admittance::Open;
+    let closed = Admittance::Closed("nothing in `iptables INPUT` accepts it".to_owned());
     let unclear =
-        |what: &str| Answer::Unclear(format!("a rule of `iptables INPUT` depends on `{what}`"));
+        |what: &str| Admittance::Unclear(format!("a rule of `iptables INPUT` depends on `{what}`"));
     for (name, rule, want) in [
         ("all", "-j ACCEPT", open.clone()),
         ("an interface", "-i enp1s0 -j ACCEPT", open.clone()),
@@ -301,16 +301,16 @@ fn single_rules_of_iptables_hold_or_not() {
         (
             "a chain that is not there",
             "-j nowhere",
-            Answer::Unclear("the chain `iptables nowhere` cannot be followed".to_owned()),
+            Admittance::Unclear("the chain `iptables nowhere` cannot be followed".to_owned()),
         ),
         (
             "a circle",
             "-j INPUT",
-            Answer::Unclear("the chain `iptables INPUT` cannot be followed".to_owned()),
+            Admittance::Unclear("the chain `iptables INPUT` cannot be followed".to_owned()),
         ),
     ] {
         let ruleset = iptables::read(&format!("-P INPUT DROP\n-A INPUT {rule}\n"));
-        assert_eq!(ruleset.admits(&knock(Protocol::Udp, 69)), want, "{name}");
+        assert_eq!(ruleset.admits(&packet(Protocol::Udp, 69)), want, "{name}");
     }
 }
 
@@ -318,8 +318,8 @@ proptest! {
     #[test]
     fn any_text_has_an_answer(text: String, lines in proptest::collection::vec("(-A|-P|-N)( [!a-zA-Z0-9:/,-]{1,9}){0,6}", 0..9)) {
         let _ = nft::read(&text, &[]);
-        let _ = iptables::read(&text).admits(&knock(Protocol::Udp, 69));
-        let _ = iptables::read(&lines.join("\n")).admits(&knock(Protocol::Tcp, 8080));
+        let _ = iptables::read(&text).admits(&packet(Protocol::Udp, 69));
+        let _ = iptables::read(&lines.join("\n")).admits(&packet(Protocol::Tcp, 8080));
     }
 
     /// The samples with one value exchanged: nothing may panic, whatever stands where.
@@ -330,7 +330,7 @@ proptest! {
             let end = text[begin..].find([',', '}']).map_or(text.len(), |n| n + begin);
             let text = format!("{}: {word}{}", &text[..begin], &text[end..]);
             if let Ok(ruleset) = nft::read(&text, &[]) {
-                let _ = ruleset.admits(&knock(Protocol::Udp, 69));
+                let _ = ruleset.admits(&packet(Protocol::Udp, 69));
             }
         }
     }

@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{Device, DiskPlan, Partition, Plan, PlannedFilesystem, PlannedMount, PlannedVolume};
 use crate::base::store_path::StorePath;
-use crate::disk::layout::{Format, Scripted};
-use crate::install::report::Step;
+use crate::disk::layout::{DiskoScript, Format};
+use crate::install::report::InstallStep;
 
 /// A program to run, and in which step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedCommand {
-    pub step: Step,
+    pub step: InstallStep,
     pub program: String,
     pub args: Vec<Arg>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,7 +60,7 @@ pub const KEY_FROM_STDIN: &str = "--unlock-key-file=/dev/stdin";
 const BELOW: &str = "/mnt";
 
 impl PlannedCommand {
-    fn new(step: Step, program: &str, args: &[&str]) -> Self {
+    fn new(step: InstallStep, program: &str, args: &[&str]) -> Self {
         Self {
             step,
             program: program.to_owned(),
@@ -142,7 +142,7 @@ pub(super) fn commands(plan: &Plan, tpm2: bool) -> Vec<PlannedCommand> {
     let mut all: Vec<PlannedCommand> = plan.disks.iter().flat_map(partition).collect();
     for array in &plan.arrays {
         let count = array.members.len();
-        let command = PlannedCommand::new(Step::Format, "mdadm", &["--create"]);
+        let command = PlannedCommand::new(InstallStep::Format, "mdadm", &["--create"]);
         let mut command = command
             .device(&Device::Array(array.name.clone()))
             .texts(&[
@@ -178,7 +178,7 @@ pub(super) fn commands(plan: &Plan, tpm2: bool) -> Vec<PlannedCommand> {
 }
 
 fn encrypt(volume: &PlannedVolume, tpm2: bool) -> Vec<PlannedCommand> {
-    let step = Step::Format;
+    let step = InstallStep::Format;
     // The key is 256 random bits: what makes guessing slow for a person's passphrase would only slow the boot.
     let format = [
         "luksFormat",
@@ -226,7 +226,7 @@ fn partition(disk: &DiskPlan) -> Vec<PlannedCommand> {
     // What is preserved has a signature, too: then only the others are wiped, each by itself.
     let wipe = if disk.keeps() { "never" } else { "always" };
     let table = PlannedCommand::new(
-        Step::Partition,
+        InstallStep::Partition,
         "sfdisk",
         &[
             "--quiet",
@@ -244,7 +244,7 @@ fn partition(disk: &DiskPlan) -> Vec<PlannedCommand> {
             disk: disk.name.clone(),
             number: partition.number,
         };
-        PlannedCommand::new(Step::Partition, "wipefs", &["--all", "--quiet"]).device(&on)
+        PlannedCommand::new(InstallStep::Partition, "wipefs", &["--all", "--quiet"]).device(&on)
     }));
     all
 }
@@ -278,16 +278,21 @@ fn format(filesystem: &PlannedFilesystem) -> Vec<PlannedCommand> {
         Format::Swap => ("mkswap", &["-L", label]),
         Format::Zfs => return pool(filesystem),
     };
-    let make = PlannedCommand::new(Step::Format, program, args).texts(&filesystem.args);
+    let make = PlannedCommand::new(InstallStep::Format, program, args).texts(&filesystem.args);
     let mut all = vec![make.device(&filesystem.on)];
     if !filesystem.subvolumes.is_empty() {
-        let top = PlannedCommand::new(Step::Format, "mount", &["-t", "btrfs", "-o", "subvolid=5"]);
+        let top = PlannedCommand::new(
+            InstallStep::Format,
+            "mount",
+            &["-t", "btrfs", "-o", "subvolid=5"],
+        );
         all.push(top.device(&filesystem.on).below("/"));
         for name in &filesystem.subvolumes {
-            let create = PlannedCommand::new(Step::Format, "btrfs", &["subvolume", "create"]);
+            let create =
+                PlannedCommand::new(InstallStep::Format, "btrfs", &["subvolume", "create"]);
             all.push(create.below(&format!("/{}", name.trim_start_matches('/'))));
         }
-        all.push(PlannedCommand::new(Step::Format, "umount", &[]).below("/"));
+        all.push(PlannedCommand::new(InstallStep::Format, "umount", &[]).below("/"));
     }
     all
 }
@@ -296,13 +301,13 @@ fn format(filesystem: &PlannedFilesystem) -> Vec<PlannedCommand> {
 fn pool(pool: &PlannedFilesystem) -> Vec<PlannedCommand> {
     // The installer has no cache file of pools (`zpool.cache`).
     let create = ["create", "-f", "-o", "cachefile=none"];
-    let create = PlannedCommand::new(Step::Format, "zpool", &create).texts(&pool.args);
+    let create = PlannedCommand::new(InstallStep::Format, "zpool", &create).texts(&pool.args);
     let whole = Device::Dataset(pool.label.clone());
     let mut all = vec![create.device(&whole).device(&pool.on)];
     all.extend(pool.subvolumes.iter().map(|name| {
         let dataset = Device::Dataset(format!("{}/{name}", pool.label));
         let create = ["create", "-o", "mountpoint=legacy"];
-        PlannedCommand::new(Step::Format, "zfs", &create).device(&dataset)
+        PlannedCommand::new(InstallStep::Format, "zfs", &create).device(&dataset)
     }));
     all
 }
@@ -321,7 +326,7 @@ fn made(disk: &DiskPlan) -> Vec<PlannedCommand> {
             "--part-label",
             "--",
         ];
-        PlannedCommand::new(Step::Format, "sfdisk", &args)
+        PlannedCommand::new(InstallStep::Format, "sfdisk", &args)
             .device(&on)
             .texts(&[partition.number.to_string(), partition.label.clone()])
     };
@@ -329,7 +334,8 @@ fn made(disk: &DiskPlan) -> Vec<PlannedCommand> {
 }
 
 fn mount(mount: &PlannedMount) -> PlannedCommand {
-    let mut command = PlannedCommand::new(Step::Mount, "mount", &["-t", mount.format.name()]);
+    let mut command =
+        PlannedCommand::new(InstallStep::Mount, "mount", &["-t", mount.format.name()]);
     if !mount.options.is_empty() {
         command = command.texts(&["-o".to_owned(), mount.options.join(",")]);
     }
@@ -338,16 +344,16 @@ fn mount(mount: &PlannedMount) -> PlannedCommand {
 
 /// Disko's script makes and mounts everything; the agent then stops what the script built.
 fn scripted(script: &StorePath) -> Vec<PlannedCommand> {
-    let program = Scripted::program(script);
+    let program = DiskoScript::program(script);
     vec![
-        PlannedCommand::new(Step::Format, &program, &[]),
-        PlannedCommand::new(Step::Unmount, "umount", &["--recursive"]).below("/"),
+        PlannedCommand::new(InstallStep::Format, &program, &[]),
+        PlannedCommand::new(InstallStep::Unmount, "umount", &["--recursive"]).below("/"),
     ]
 }
 
 /// The commands after which everything is written out and no device is in use any more.
 fn leave(plan: &Plan) -> Vec<PlannedCommand> {
-    let command = |program, args: &[&str]| PlannedCommand::new(Step::Unmount, program, args);
+    let command = |program, args: &[&str]| PlannedCommand::new(InstallStep::Unmount, program, args);
     // `sync -f` on one filesystem fails if anything could not be written since it was mounted (syncfs(2)).
     let written = plan.mounts.iter();
     let mut all: Vec<PlannedCommand> = written

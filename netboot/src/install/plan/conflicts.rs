@@ -1,9 +1,9 @@
 //! What another disk has as well as a chosen one: a part of one array, group, pool or filesystem, or a name by which the
 //! installed system, or disko's script, could take the wrong of the two. Each is refused, whether it runs or not.
 
-use crate::base::refusal::{Code, Refusal};
-use crate::disk::hardware::{Disk, Group, Holding, SignatureKind};
-use crate::disk::layout::{Devices, Layout, Scripted};
+use crate::base::refusal::{Refusal, RefusalCode};
+use crate::disk::hardware::{Disk, Group, Signature, SignatureKind};
+use crate::disk::layout::{Devices, DiskoScript, Layout};
 
 /// Looks for all of these conflicts. `chosen`: in the order of the layout's disks.
 ///
@@ -33,7 +33,7 @@ fn own_and_others<'a>(disks: &'a [Disk], chosen: &[&str]) -> (Vec<&'a Disk>, Vec
         .partition(|disk| chosen.contains(&disk.node.as_str()))
 }
 
-fn signatures<'a>(disks: &[&'a Disk]) -> impl Iterator<Item = (&'a Disk, &'a Holding)> {
+fn signatures<'a>(disks: &[&'a Disk]) -> impl Iterator<Item = (&'a Disk, &'a Signature)> {
     disks
         .iter()
         .flat_map(|disk| disk.holds.iter().map(|held| (*disk, held)))
@@ -57,15 +57,15 @@ pub fn shared_members(disks: &[Disk], chosen: &[&str]) -> Result<(), Refusal> {
 }
 
 /// Whether it is a part of something larger, or cannot be read.
-fn may_be_member(held: &Holding) -> bool {
+fn may_be_member(held: &Signature) -> bool {
     held.member_of.is_some() || is_unreadable(held)
 }
 
-fn is_unreadable(held: &Holding) -> bool {
+fn is_unreadable(held: &Signature) -> bool {
     held.kind == SignatureKind::Unreadable
 }
 
-fn may_be_one(one: &Holding, other: &Holding) -> bool {
+fn may_be_one(one: &Signature, other: &Signature) -> bool {
     if is_unreadable(one) || is_unreadable(other) {
         return true;
     }
@@ -75,9 +75,9 @@ fn may_be_one(one: &Holding, other: &Holding) -> bool {
         && matches!((&one.member_of, &other.member_of), (Some(one), Some(other)) if same(one, other))
 }
 
-fn shared(disk: &Disk, held: &Holding, other: &Disk, part: &Holding) -> Refusal {
+fn shared(disk: &Disk, held: &Signature, other: &Disk, part: &Signature) -> Refusal {
     let node = &part.node;
-    let known = |held: &Holding| held.member_of.clone().filter(|group| !group.id.is_empty());
+    let known = |held: &Signature| held.member_of.clone().filter(|group| !group.id.is_empty());
     let Some(Group { name, .. }) = known(held).filter(|_| known(part).is_some()) else {
         return perhaps_shared(disk, held, other, part);
     };
@@ -110,7 +110,7 @@ fn shared(disk: &Disk, held: &Holding, other: &Disk, part: &Holding) -> Refusal 
         "`{}` holds a part of the {what} `{name}`, and so does `{}`, which is not chosen for this install",
         disk.node, other.node
     );
-    Refusal::new(Code::PlanRefused, message)
+    Refusal::new(RefusalCode::PlanRefused, message)
         .fact(format!("disk {}", disk.description()))
         .fact(format!("disk {}", other.description()))
         .fact("without its part here, what the other disk holds could be lost; nothing was written")
@@ -124,12 +124,12 @@ fn shared(disk: &Disk, held: &Holding, other: &Disk, part: &Holding) -> Refusal 
 }
 
 /// The refusal where it cannot be read whether both are members of one.
-fn perhaps_shared(disk: &Disk, held: &Holding, other: &Disk, part: &Holding) -> Refusal {
+fn perhaps_shared(disk: &Disk, held: &Signature, other: &Disk, part: &Signature) -> Refusal {
     let message = format!(
         "`{}` may hold a part of what `{}` holds, which is not chosen for this install",
         disk.node, other.node
     );
-    Refusal::new(Code::PlanRefused, message)
+    Refusal::new(RefusalCode::PlanRefused, message)
         .fact(format!("disk {}", disk.description()))
         .fact(format!("disk {}", other.description()))
         .fact(format!(
@@ -173,7 +173,7 @@ fn equal_names(others: &[&Disk], devices: &Devices) -> Result<(), Refusal> {
         } else {
             continue;
         };
-        return Err(Refusal::new(Code::PlanRefused, message)
+        return Err(Refusal::new(RefusalCode::PlanRefused, message)
             .fact(format!("disk {}", disk.description()))
             .fact("the installed system finds its partitions by label, and could mount that one")
             .fact("nothing was written")
@@ -183,7 +183,7 @@ fn equal_names(others: &[&Disk], devices: &Devices) -> Result<(), Refusal> {
 }
 
 /// The array's own name: mdadm writes `host:name`.
-fn array_name(member: &Holding) -> &str {
+fn array_name(member: &Signature) -> &str {
     let own = member.label.rsplit(':').next();
     own.unwrap_or_default()
 }
@@ -197,7 +197,7 @@ fn equal_pools(others: &[&Disk], devices: &Devices) -> Result<(), Refusal> {
     };
     let pool = &held.label;
     let message = format!("another disk is part of a pool named `{pool}`");
-    Err(Refusal::new(Code::PlanRefused, message)
+    Err(Refusal::new(RefusalCode::PlanRefused, message)
         .fact(format!("disk {}", disk.description()))
         .fact("the installed system finds its pool by name, and could take that one")
         .fact("nothing was written")
@@ -211,7 +211,7 @@ fn equal_pools(others: &[&Disk], devices: &Devices) -> Result<(), Refusal> {
 }
 
 /// Disko makes what it does not find by its name, and goes on with what it finds: that may be on another disk.
-fn taken_by_script(others: &[&Disk], scripted: &Scripted) -> Result<(), Refusal> {
+fn taken_by_script(others: &[&Disk], scripted: &DiskoScript) -> Result<(), Refusal> {
     for (disk, held) in signatures(others) {
         let group = held.member_of.as_ref().map(|group| group.name.as_str());
         let (what, name, names, wipe) = match held.kind {
@@ -250,7 +250,7 @@ fn taken_by_script(others: &[&Disk], scripted: &Scripted) -> Result<(), Refusal>
             continue;
         };
         let message = format!("another disk is part of {what} named `{name}`");
-        return Err(Refusal::new(Code::PlanRefused, message)
+        return Err(Refusal::new(RefusalCode::PlanRefused, message)
             .fact(format!("disk {}", disk.description()))
             .fact(format!(
                 "disko's script goes on with {what} of that name if it finds one, and could write there"
@@ -278,7 +278,7 @@ fn preserved_elsewhere(chosen: &[&Disk], devices: &Devices) -> Result<(), Refusa
                 "the partition `{}`, which is to be preserved, is on the disk chosen for `{}`, not on the one for `{}`",
                 slot.label, devices.disks[at].name, wanted.name
             );
-            return Err(Refusal::new(Code::PlanRefused, message)
+            return Err(Refusal::new(RefusalCode::PlanRefused, message)
                 .fact(format!("disk {}", other.description()))
                 .fact("nothing was written")
                 .tip(

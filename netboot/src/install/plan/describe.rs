@@ -10,17 +10,17 @@ pub(super) fn destroyed_and_kept(
 ) -> (Vec<String>, Vec<String>) {
     let (mut destroyed, mut kept) = (Vec::new(), Vec::new());
     for (disk, planned) in chosen.iter().zip(planned) {
-        for holding in &disk.holds {
+        for signature in &disk.holds {
             let stays = planned
                 .partitions
                 .iter()
-                .any(|p| p.kept && p.label == holding.partition_label);
+                .any(|p| p.kept && p.label == signature.partition_label);
             // The partition table is written anew with the entries of what stays, so it is not counted as destroyed.
-            let table = planned.keeps() && holding.node == disk.node;
+            let table = planned.keeps() && signature.node == disk.node;
             match (stays, table) {
-                (true, _) => kept.push(holding.description()),
+                (true, _) => kept.push(signature.description()),
                 (_, true) => {}
-                _ => destroyed.push(holding.description()),
+                _ => destroyed.push(signature.description()),
             }
         }
     }

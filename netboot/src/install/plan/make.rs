@@ -1,11 +1,11 @@
 //! Making a plan, from top to bottom: each step is a module beside this one.
 
 use super::{
-    Cache, K3s, Plan, PlannedRelease, command, conflicts, describe, place, pool, scripted, select,
-    stack,
+    K3s, Plan, PlannedRelease, Substituter, command, conflicts, describe, place, pool, scripted,
+    select, stack,
 };
 use crate::base::name::HostName;
-use crate::base::refusal::{Code, Refusal};
+use crate::base::refusal::{Refusal, RefusalCode};
 use crate::base::release::Release;
 use crate::disk::hardware::Hardware;
 use crate::disk::layout::Layout;
@@ -13,22 +13,22 @@ use crate::profile::{Profile, Role};
 
 /// What a plan is made of besides the hardware.
 #[derive(Debug, Clone, Copy)]
-pub struct Order<'a> {
+pub struct PlanOrder<'a> {
     pub host_name: &'a HostName,
     pub profile: &'a Profile,
     pub release: &'a Release,
-    pub cache: &'a Cache,
+    pub cache: &'a Substituter,
     /// The API server that agents and further servers join.
     pub k3s_server: Option<&'a str>,
 }
 
 /// Makes the plan, or refuses with the disks it saw and the line to write. It does not open or write anything: a plan
 /// is only data, and the same for the same input.
-pub fn plan(hardware: &Hardware, order: &Order<'_>) -> Result<Plan, Refusal> {
+pub fn plan(hardware: &Hardware, order: &PlanOrder<'_>) -> Result<Plan, Refusal> {
     let profile = order.profile;
     if hardware.arch != profile.arch {
         return Err(Refusal::new(
-            Code::PlanRefused,
+            RefusalCode::PlanRefused,
             format!(
                 "profile `{}` is for {}, this machine is {}",
                 profile.name, profile.arch, hardware.arch
@@ -43,7 +43,7 @@ pub fn plan(hardware: &Hardware, order: &Order<'_>) -> Result<Plan, Refusal> {
             profile.layout.name(),
             hardware.firmware.name()
         );
-        return Err(Refusal::new(Code::PlanRefused, message)
+        return Err(Refusal::new(RefusalCode::PlanRefused, message)
             .fact("nothing was written")
             .tip(format!("in {}: add that partition", profile.file)));
     }
@@ -58,7 +58,7 @@ pub fn plan(hardware: &Hardware, order: &Order<'_>) -> Result<Plan, Refusal> {
         disks.extend(scripted::disks(&choice.disks, &devices));
     } else {
         for (disk, wanted) in choice.disks.iter().zip(&devices.disks) {
-            disks.push(place::lay(
+            disks.push(place::place_partitions(
                 disk,
                 wanted,
                 &devices,
@@ -66,7 +66,7 @@ pub fn plan(hardware: &Hardware, order: &Order<'_>) -> Result<Plan, Refusal> {
             )?);
         }
     }
-    let outline = stack::outline(&disks, &devices);
+    let outline = stack::storage_stack(&disks, &devices);
     let (destroys, keeps) = describe::destroyed_and_kept(&choice.disks, &disks);
     let mut plan = Plan {
         host_name: order.host_name.clone(),
@@ -97,7 +97,7 @@ pub fn plan(hardware: &Hardware, order: &Order<'_>) -> Result<Plan, Refusal> {
 }
 
 /// The profile's part in the cluster. A node that joins one must be told where it is, or k3s would found another.
-fn cluster(order: &Order<'_>) -> Result<Option<K3s>, Refusal> {
+fn cluster(order: &PlanOrder<'_>) -> Result<Option<K3s>, Refusal> {
     let Some(role) = order.profile.role else {
         return Ok(None);
     };
@@ -108,7 +108,7 @@ fn cluster(order: &Order<'_>) -> Result<Option<K3s>, Refusal> {
         let Profile { name, file, .. } = order.profile;
         let message =
             format!("profile `{name}` joins a cluster as `{role}`, and none is configured");
-        return Err(Refusal::new(Code::PlanRefused, message)
+        return Err(Refusal::new(RefusalCode::PlanRefused, message)
             .fact("nothing was written")
             .tip("in appliance.toml: [k3s] server = \"https://ADDRESS:6443\", then restart the appliance")
             .tip(format!(

@@ -4,14 +4,14 @@ use std::ops::Range;
 
 use super::preserve::{made_as, preserved};
 use super::{DiskPlan, MIB, Partition, PlannedDisk};
-use crate::base::refusal::{Code, Refusal};
+use crate::base::refusal::{Refusal, RefusalCode};
 use crate::base::size::size_words;
 use crate::disk::hardware::Disk;
-use crate::disk::layout::{Content, Devices, DiskLayout, Slot};
+use crate::disk::layout::{Content, Devices, DiskLayout, LayoutPartition};
 
 /// A partition of the layout with its place on the disk.
-struct Placed<'a> {
-    slot: &'a Slot,
+struct PlacedPartition<'a> {
+    slot: &'a LayoutPartition,
     /// Bytes from the beginning of the disk.
     start: u64,
     /// Bytes.
@@ -25,14 +25,14 @@ struct Placed<'a> {
 ///
 /// # Errors
 /// A partition cannot be preserved as the layout says, or the disk or a partition is too small.
-pub(super) fn lay(
+pub(super) fn place_partitions(
     disk: &Disk,
     wanted: &DiskLayout,
     devices: &Devices,
     closure_size: u64,
 ) -> Result<DiskPlan, Refusal> {
     let mut placed = kept(disk, wanted)?;
-    let needed = |slot: &Slot| needed(slot, devices, closure_size);
+    let needed = |slot: &LayoutPartition| needed(slot, devices, closure_size);
     let new = place(disk, wanted, &placed, needed)?;
     placed.extend(new);
     Ok(DiskPlan {
@@ -43,11 +43,11 @@ pub(super) fn lay(
 }
 
 /// The partitions that are to be preserved and are there, where they are.
-fn kept<'a>(disk: &Disk, wanted: &'a DiskLayout) -> Result<Vec<Placed<'a>>, Refusal> {
+fn kept<'a>(disk: &Disk, wanted: &'a DiskLayout) -> Result<Vec<PlacedPartition<'a>>, Refusal> {
     let mut kept = Vec::new();
     for slot in &wanted.partitions {
         if let Some(held) = preserved(disk, slot)? {
-            kept.push(Placed {
+            kept.push(PlacedPartition {
                 slot,
                 start: held.start,
                 size: held.size,
@@ -62,11 +62,11 @@ fn kept<'a>(disk: &Disk, wanted: &'a DiskLayout) -> Result<Vec<Placed<'a>>, Refu
 fn place<'a>(
     disk: &Disk,
     wanted: &'a DiskLayout,
-    kept: &[Placed<'_>],
-    needed: impl Fn(&Slot) -> u64,
-) -> Result<Vec<Placed<'a>>, Refusal> {
-    let is_new = |slot: &&Slot| !kept.iter().any(|one| one.slot.label == slot.label);
-    let mut new: Vec<&Slot> = wanted.partitions.iter().filter(is_new).collect();
+    kept: &[PlacedPartition<'_>],
+    needed: impl Fn(&LayoutPartition) -> u64,
+) -> Result<Vec<PlacedPartition<'a>>, Refusal> {
+    let is_new = |slot: &&LayoutPartition| !kept.iter().any(|one| one.slot.label == slot.label);
+    let mut new: Vec<&LayoutPartition> = wanted.partitions.iter().filter(is_new).collect();
     if let Some(slot) = new
         .iter()
         .find(|slot| slot.size.is_some_and(|size| size < needed(slot)))
@@ -103,7 +103,7 @@ fn place<'a>(
         if stop < start + size {
             return Err(disk_too_small(disk, least, kept));
         }
-        placed.push(Placed {
+        placed.push(PlacedPartition {
             slot,
             start,
             size: stop - start,
@@ -116,7 +116,7 @@ fn place<'a>(
 
 /// The index in `gaps` of the gap that the partition goes into: for a partition with a size the first gap with room for
 /// it, for one that takes what is left the largest gap.
-fn gap_for(slot: &Slot, size: u64, gaps: &[Range<u64>]) -> Option<usize> {
+fn gap_for(slot: &LayoutPartition, size: u64, gaps: &[Range<u64>]) -> Option<usize> {
     let fits = |gap: &Range<u64>| match slot.start {
         Some(start) => {
             gap.start <= start && start.checked_add(size).is_some_and(|end| end <= gap.end)
@@ -132,11 +132,11 @@ fn gap_for(slot: &Slot, size: u64, gaps: &[Range<u64>]) -> Option<usize> {
 }
 
 /// All partitions of a disk as the plan has them: in disk order, numbered from 1.
-fn number(mut placed: Vec<Placed<'_>>, devices: &Devices) -> Vec<Partition> {
+fn number(mut placed: Vec<PlacedPartition<'_>>, devices: &Devices) -> Vec<Partition> {
     placed.sort_by_key(|one| one.start);
     let numbered = placed.into_iter().zip(1..);
     let partitions = numbered.map(|(one, number)| {
-        let Placed {
+        let PlacedPartition {
             slot,
             start,
             size,
@@ -158,22 +158,22 @@ fn number(mut placed: Vec<Placed<'_>>, devices: &Devices) -> Vec<Partition> {
     partitions.collect()
 }
 
-fn partition_too_small(slot: &Slot, needed: u64) -> Refusal {
+fn partition_too_small(slot: &LayoutPartition, needed: u64) -> Refusal {
     let message = format!(
         "the partition `{}` is too small for this system",
         slot.label
     );
-    Refusal::new(Code::PlanRefused, message)
+    Refusal::new(RefusalCode::PlanRefused, message)
         .fact(format!("needed: {}", size_words(needed)))
         .fact("nothing was written")
 }
 
 /// `needed`: the bytes of all partitions that are to be made.
-fn disk_too_small(disk: &Disk, needed: u64, kept: &[Placed<'_>]) -> Refusal {
+fn disk_too_small(disk: &Disk, needed: u64, kept: &[PlacedPartition<'_>]) -> Refusal {
     // The first MiB has the partition table, the last one its copy.
     let needed = needed.saturating_add(2 * MIB);
     let message = "the chosen disk is too small for this system";
-    let refusal = Refusal::new(Code::PlanRefused, message)
+    let refusal = Refusal::new(RefusalCode::PlanRefused, message)
         .fact(format!("disk {}", disk.description()))
         .fact(format!("needed: {}", size_words(needed)));
     let refusal = match kept.iter().map(|one| one.size).fold(0, u64::saturating_add) {
@@ -183,12 +183,12 @@ fn disk_too_small(disk: &Disk, needed: u64, kept: &[Placed<'_>]) -> Refusal {
     refusal.fact("nothing was written")
 }
 
-fn no_room(disk: &Disk, slot: &Slot, start: u64) -> Refusal {
+fn no_room(disk: &Disk, slot: &LayoutPartition, start: u64) -> Refusal {
     let message = format!(
         "there is no room for the partition `{}` from byte {start}",
         slot.label
     );
-    Refusal::new(Code::PlanRefused, message)
+    Refusal::new(RefusalCode::PlanRefused, message)
         .fact(format!("disk {}", disk.description()))
         .fact("nothing was written")
         .tip("take its `start` out: then it goes where there is room")
@@ -196,8 +196,8 @@ fn no_room(disk: &Disk, slot: &Slot, start: u64) -> Refusal {
 
 /// The bytes that the system's partition must hold at least: the closure, as much again for the next generation, and
 /// what a system writes from its first day.
-fn needed<'a>(slot: &'a Slot, devices: &'a Devices, closure_size: u64) -> u64 {
-    let behind = |slot: &'a Slot| {
+fn needed<'a>(slot: &'a LayoutPartition, devices: &'a Devices, closure_size: u64) -> u64 {
+    let behind = |slot: &'a LayoutPartition| {
         let content = slot.content.iter();
         content.flat_map(|inner| devices.mountpoints_behind(inner))
     };
@@ -216,7 +216,7 @@ fn needed<'a>(slot: &'a Slot, devices: &'a Devices, closure_size: u64) -> u64 {
 }
 
 /// The free places between what stays, each from and to a whole MiB.
-fn gaps(kept: &[Placed<'_>], end: u64) -> Vec<Range<u64>> {
+fn gaps(kept: &[PlacedPartition<'_>], end: u64) -> Vec<Range<u64>> {
     let mut taken: Vec<Range<u64>> = kept
         .iter()
         .map(|one| one.start..one.start.saturating_add(one.size))

@@ -1,7 +1,7 @@
 //! What keeps a layout with a ZFS pool from being made on a machine.
 
-use super::Order;
-use crate::base::refusal::{Code, Refusal};
+use super::PlanOrder;
+use crate::base::refusal::{Refusal, RefusalCode};
 use crate::disk::hardware::Hardware;
 use crate::disk::layout::{Devices, Layout};
 
@@ -9,7 +9,7 @@ use crate::disk::layout::{Devices, Layout};
 /// The layout has a pool, and the installer that the machine booted has no ZFS.
 pub(super) fn check(
     hardware: &Hardware,
-    order: &Order<'_>,
+    order: &PlanOrder<'_>,
     devices: &Devices,
 ) -> Result<(), Refusal> {
     let by_script = match &order.profile.layout {
@@ -22,14 +22,14 @@ pub(super) fn check(
     Ok(())
 }
 
-fn without_zfs(order: &Order<'_>) -> Refusal {
+fn without_zfs(order: &PlanOrder<'_>) -> Refusal {
     let profile = order.profile;
     let system = format!("{}-linux", profile.arch);
     let message = format!(
         "layout `{}` needs an installer with ZFS, and the one that this machine booted has none",
         profile.layout.name()
     );
-    let refusal = Refusal::new(Code::PlanRefused, message)
+    let refusal = Refusal::new(RefusalCode::PlanRefused, message)
         .fact("nothing was written")
         .tip(format!(
             "in flake.nix, as packages.{system}.installer (hosts/README.md): netboot.lib.installer \"{system}\" [ {{ netboot.installer.zfs = true; }} ]"

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::MIB;
-use crate::base::refusal::{Code, Refusal};
-use crate::disk::hardware::{Disk, Holding, SignatureKind};
-use crate::disk::layout::{Content, Devices, Slot};
+use crate::base::refusal::{Refusal, RefusalCode};
+use crate::disk::hardware::{Disk, Signature, SignatureKind};
+use crate::disk::layout::{Content, Devices, LayoutPartition};
 
 const NOT_WANTED: &str =
     "if that is not wanted: take `preserve` out, have the machine installed, and put it back";
@@ -14,19 +14,22 @@ const NOT_WANTED: &str =
 ///
 /// # Errors
 /// It is not clear which partition it is, or it holds something else than the layout says, which must not be overwritten.
-pub(super) fn preserved<'a>(disk: &'a Disk, slot: &Slot) -> Result<Option<&'a Holding>, Refusal> {
+pub(super) fn preserved<'a>(
+    disk: &'a Disk,
+    slot: &LayoutPartition,
+) -> Result<Option<&'a Signature>, Refusal> {
     if !slot.preserve {
         return Ok(None);
     }
     let refuse = |why: String| {
         Refusal::new(
-            Code::PlanRefused,
+            RefusalCode::PlanRefused,
             format!("the partition `{}` cannot be preserved: {why}", slot.label),
         )
         .fact(format!("disk {}", disk.description()))
         .fact("nothing was written")
     };
-    let named = |held: &&Holding| held.partition_label == slot.label;
+    let named = |held: &&Signature| held.partition_label == slot.label;
     let nodes: BTreeSet<&str> = disk
         .holds
         .iter()

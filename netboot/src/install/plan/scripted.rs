@@ -1,7 +1,7 @@
 //! Disks that disko's own script lays out: what must hold before it may be run, as far as that is known beforehand.
 
-use super::{DiskPlan, MIB, Order, PlannedDisk};
-use crate::base::refusal::{Code, Refusal};
+use super::{DiskPlan, MIB, PlanOrder, PlannedDisk};
+use crate::base::refusal::{Refusal, RefusalCode};
 use crate::base::size::size_words;
 use crate::base::store_path::StorePath;
 use crate::disk::hardware::Disk;
@@ -11,7 +11,7 @@ use crate::disk::layout::Devices;
 ///
 /// # Errors
 /// The release carries no script, or the disks together are too small for the system.
-pub(super) fn script(order: &Order<'_>, chosen: &[&Disk]) -> Result<StorePath, Refusal> {
+pub(super) fn script(order: &PlanOrder<'_>, chosen: &[&Disk]) -> Result<StorePath, Refusal> {
     let release = order.release;
     let Some(script) = &release.script else {
         let (profile, system, number) = (order.profile, &release.system, release.number);
@@ -19,7 +19,7 @@ pub(super) fn script(order: &Order<'_>, chosen: &[&Disk]) -> Result<StorePath, R
             "release {number} of `{system}` carries no script of disko's, and profile `{}` wants one",
             profile.name
         );
-        return Err(Refusal::new(Code::PlanRefused, message)
+        return Err(Refusal::new(RefusalCode::PlanRefused, message)
             .fact("nothing was written")
             .tip(format!(
                 "make a release with it: pxe-admin publish {system}"
@@ -33,7 +33,7 @@ pub(super) fn script(order: &Order<'_>, chosen: &[&Disk]) -> Result<StorePath, R
     let sizes = chosen.iter().map(|disk| disk.size);
     if sizes.fold(0, u64::saturating_add) < needed {
         let refusal = Refusal::new(
-            Code::PlanRefused,
+            RefusalCode::PlanRefused,
             "the chosen disks are too small for this system",
         );
         let disks = chosen

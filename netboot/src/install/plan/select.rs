@@ -1,8 +1,8 @@
 //! The disks that a profile means: exactly as many as the layout has, or a refusal that lists the disks that are there, and
 //! the line to write.
 
-use super::{Fate, SeenDisk};
-use crate::base::refusal::{Code, Refusal};
+use super::{DiskAction, SeenDisk};
+use crate::base::refusal::{Refusal, RefusalCode};
 use crate::disk::hardware::Disk;
 use crate::disk::layout::Devices;
 use crate::profile::{Profile, Select};
@@ -24,7 +24,7 @@ pub(super) fn choose<'a>(
     if one_each && profile.select.len() != wanted {
         let (has, layout) = (profile.select.len(), profile.layout.name());
         let message = format!("`select` names {has} disks, layout `{layout}` has {wanted}");
-        return Err(Refusal::new(Code::PlanRefused, message)
+        return Err(Refusal::new(RefusalCode::PlanRefused, message)
             .fact("nothing was written")
             .tip(format!(
                 "in {}: one table for all of them, or one for each",
@@ -46,9 +46,9 @@ pub(super) fn choose<'a>(
         chosen.extend(found);
     }
     let seen = disks.iter().map(|disk| {
-        let (fate, why) = fate(disk, &chosen, profile, devices);
+        let (action, why) = action(disk, &chosen, profile, devices);
         let disk = disk.clone();
-        SeenDisk { disk, fate, why }
+        SeenDisk { disk, action, why }
     });
     let idle = profile
         .keep
@@ -67,13 +67,21 @@ fn is_kept(disk: &Disk, profile: &Profile) -> bool {
     profile.keep.iter().any(|keep| keep.keeps(disk))
 }
 
-fn fate(disk: &Disk, chosen: &[&Disk], profile: &Profile, devices: &Devices) -> (Fate, String) {
+fn action(
+    disk: &Disk,
+    chosen: &[&Disk],
+    profile: &Profile,
+    devices: &Devices,
+) -> (DiskAction, String) {
     if let Some(place) = chosen.iter().position(|taken| taken.node == disk.node) {
         let name = devices.disks.get(place).map_or("", |disk| &disk.name);
-        return (Fate::Written, format!("chosen by `select` for `{name}`"));
+        return (
+            DiskAction::Written,
+            format!("chosen by `select` for `{name}`"),
+        );
     }
     if is_kept(disk, profile) {
-        return (Fate::Kept, "named by `keep`".to_owned());
+        return (DiskAction::Kept, "named by `keep`".to_owned());
     }
     let why = match profile.select.as_slice() {
         [select] => select.misfit(disk).unwrap_or_else(|| {
@@ -86,7 +94,7 @@ fn fate(disk: &Disk, chosen: &[&Disk], profile: &Profile, devices: &Devices) -> 
         }),
         _ => "no `select` names it".to_owned(),
     };
-    (Fate::Left, why)
+    (DiskAction::Left, why)
 }
 
 /// Too few or too many. A tip is a line that can be written into the profile.
@@ -101,7 +109,7 @@ fn refusal(disks: &[Disk], profile: &Profile, found: &[&Disk], count: usize) -> 
         1 => format!("1 disk matches `select` of profile `{name}`{needs}"),
         n => format!("{n} disks match `select` of profile `{name}`{needs}"),
     };
-    let refusal = Refusal::new(Code::PlanRefused, message);
+    let refusal = Refusal::new(RefusalCode::PlanRefused, message);
     let listed = disks.iter().map(|disk| {
         let kept = is_kept(disk, profile);
         let kept = if kept { ", named by `keep`" } else { "" };

@@ -7,15 +7,15 @@ use crate::disk::layout::{Content, Devices, Format, Pool};
 
 /// What lies on the partitions, in the order in which it is made.
 #[derive(Default)]
-pub(super) struct Outline {
+pub(super) struct StorageStack {
     pub arrays: Vec<PlannedArray>,
     pub volumes: Vec<PlannedVolume>,
     pub filesystems: Vec<PlannedFilesystem>,
     pub mounts: Vec<PlannedMount>,
 }
 
-pub(super) fn outline(disks: &[DiskPlan], devices: &Devices) -> Outline {
-    let mut outline = Outline::default();
+pub(super) fn storage_stack(disks: &[DiskPlan], devices: &Devices) -> StorageStack {
+    let mut outline = StorageStack::default();
     let mut members: BTreeMap<&str, Vec<Device>> = BTreeMap::new();
     for (disk, wanted) in disks.iter().zip(&devices.disks) {
         for partition in &disk.partitions {
@@ -57,7 +57,7 @@ fn depth(path: &str) -> usize {
     path.split('/').filter(|part| !part.is_empty()).count()
 }
 
-impl Outline {
+impl StorageStack {
     /// `name`: the partition's name in the layout, for the filesystem's label.
     fn add(&mut self, on: &Device, name: &str, content: &Content, kept: bool) {
         let mut filesystem = |format, args: &[String], subvolumes| {

@@ -12,12 +12,12 @@ use crate::base::refusal::Refusal;
 use crate::base::release::Release;
 use crate::base::size::size_words;
 use crate::base::timestamp::Timestamp;
-use crate::disk::hardware::{DiskBus, Group, Hardware, Holding, SignatureKind};
+use crate::disk::hardware::{DiskBus, Group, Hardware, Signature, SignatureKind};
 use crate::profile::{Profile, Profiles};
 use crate::test_support::{GIB, disk, hardware, refusal_text};
 
-pub(super) fn holding(node: &str, kind: &str, partition_label: &str) -> Holding {
-    Holding {
+pub(super) fn signature(node: &str, kind: &str, partition_label: &str) -> Signature {
+    Signature {
         node: node.to_owned(),
         size: GIB,
         kind: SignatureKind::from(kind),
@@ -87,11 +87,11 @@ fn plan_with_profile(
     k3s_server: Option<&str>,
 ) -> Result<Plan, Refusal> {
     let release = release();
-    let cache = Cache {
+    let cache = Substituter {
         url: "http://10.77.0.1:8080/cache".to_owned(),
         public_key: "k:AA==".to_owned(),
     };
-    let order = Order {
+    let order = PlanOrder {
         host_name: &"node1".parse().expect("a name"),
         profile,
         release: &release,
@@ -126,7 +126,10 @@ fn refusal(hardware: &Hardware, select: &str, want: expect_test::Expect) {
 #[test]
 fn uefi_gets_an_esp_and_a_root() {
     let mut root = disk("vda", 8 * GIB);
-    root.holds = vec![holding("vda", "gpt", ""), holding("vda1", "ext4", "old")];
+    root.holds = vec![
+        signature("vda", "gpt", ""),
+        signature("vda1", "ext4", "old"),
+    ];
     let machine = hardware(Firmware::Uefi, vec![root, disk("vdb", 16 * GIB)]);
     let plan = plan_with(&machine, "{ smallest = true }").expect("a plan");
     expect![[r#"
@@ -477,7 +480,7 @@ fn outline(plan: &Plan) -> String {
     let commands = plan
         .commands
         .iter()
-        .filter(|c| c.step != crate::install::report::Step::Unmount);
+        .filter(|c| c.step != crate::install::report::InstallStep::Unmount);
     for command in commands {
         text.push_str(
             command
@@ -494,7 +497,7 @@ fn outline(plan: &Plan) -> String {
 #[test]
 fn every_layout_as_it_is_made_on_either_firmware() {
     let mut text = String::new();
-    for named in crate::disk::layout::Named::ALL {
+    for named in crate::disk::layout::NamedLayout::ALL {
         for (firmware, swap) in [(Firmware::Uefi, ""), (Firmware::Bios, "swap = \"2G\"")] {
             let name = named.name();
             let count = named.devices(firmware, None).disks.len();
@@ -574,16 +577,16 @@ fn a_kept_disk_is_no_candidate_and_the_plan_says_why() {
     let table =
         "select = { min-size = \"1G\" }\nlayout = \"ext4\"\nkeep = [{ serial = \"serial-vda\" }]";
     let plan = plan_of(&machine, table).expect("a plan");
-    let seen: Vec<(&str, Fate, &str)> = plan
+    let seen: Vec<(&str, DiskAction, &str)> = plan
         .seen
         .iter()
-        .map(|seen| (seen.disk.node.as_str(), seen.fate, seen.why.as_str()))
+        .map(|seen| (seen.disk.node.as_str(), seen.action, seen.why.as_str()))
         .collect();
     assert_eq!(
         seen,
         [
-            ("vda", Fate::Kept, "named by `keep`"),
-            ("vdb", Fate::Written, "chosen by `select` for `main`"),
+            ("vda", DiskAction::Kept, "named by `keep`"),
+            ("vdb", DiskAction::Written, "chosen by `select` for `main`"),
         ]
     );
 }
@@ -632,7 +635,7 @@ fn a_disk_is_named_as_people_and_their_tools_write_it() {
             "select = {{ serial = \"serial-vda\" }}\nlayout = \"ext4\"\nkeep = [{{ {written} }}]"
         );
         let plan = plan_of(&machine, &keep).expect(written);
-        let is = |seen: &&SeenDisk| seen.fate == Fate::Kept;
+        let is = |seen: &&SeenDisk| seen.action == DiskAction::Kept;
         let seen = plan.seen.iter().filter(is);
         let nodes: Vec<&str> = seen.map(|seen| seen.disk.node.as_str()).collect();
         assert_eq!(nodes, kept, "keep {written}");
@@ -767,7 +770,7 @@ fn no_match_lists_what_there_is() {
 #[test]
 fn two_matches_are_a_refusal_with_the_lines_to_write() {
     let mut data = disk("vdb", 8 * GIB);
-    data.holds = vec![holding("vdb1", "ext4", "photos")];
+    data.holds = vec![signature("vdb1", "ext4", "photos")];
     let machine = hardware(Firmware::Uefi, vec![disk("vda", 8 * GIB), data]);
     refusal(
         &machine,
@@ -786,7 +789,7 @@ fn two_matches_are_a_refusal_with_the_lines_to_write() {
 #[test]
 fn equal_partition_labels_on_another_disk_are_refused() {
     let mut old = disk("vdb", 16 * GIB);
-    old.holds = vec![holding("vdb2", "ext4", "disk-main-root")];
+    old.holds = vec![signature("vdb2", "ext4", "disk-main-root")];
     let machine = hardware(Firmware::Uefi, vec![disk("vda", 8 * GIB), old]);
     refusal(
         &machine,
@@ -835,11 +838,11 @@ fn sizes_that_nobody_has_are_survived() {
             ..release()
         };
         let profile = try_profile(disk, "none").expect("reads");
-        let cache = Cache {
+        let cache = Substituter {
             url: "http://10.77.0.1:8080/cache".to_owned(),
             public_key: "k:AA==".to_owned(),
         };
-        let order = Order {
+        let order = PlanOrder {
             host_name: &"node1".parse().expect("a name"),
             profile: &profile,
             release: &release,
@@ -867,10 +870,10 @@ b = { size = "4G", label = "b", preserve = true, content = { type = "filesystem"
 "#;
     let mut odd = disk("vda", u64::MAX);
     odd.sector = 0;
-    let held = |node: &str, label: &str, start| Holding {
+    let held = |node: &str, label: &str, start| Signature {
         start,
         size: u64::MAX,
-        ..holding(node, "ext4", label)
+        ..signature(node, "ext4", label)
     };
     odd.holds = vec![held("vda1", "a", MIB), held("vda2", "b", u64::MAX)];
     let refusal = whole(&hardware(Firmware::Uefi, vec![odd]), table, GIB).expect_err("no room");
@@ -981,12 +984,12 @@ fn the_medium_it_booted_from_is_meant_only_when_it_is_named() {
 
 #[test]
 fn an_array_that_also_lies_on_another_disk_is_refused() {
-    let member = |node: &str| Holding {
+    let member = |node: &str| Signature {
         member_of: Some(Group {
             name: "nas:0".to_owned(),
             id: "3a".to_owned(),
         }),
-        ..holding(node, "linux_raid_member", "")
+        ..signature(node, "linux_raid_member", "")
     };
     let with = |node: &str, size| Disk {
         holds: vec![member(&format!("{node}1"))],

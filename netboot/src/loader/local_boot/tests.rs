@@ -3,10 +3,10 @@
 use super::*;
 use crate::base::arch::Arch;
 
-const UEFI: Loader = Loader::IpxeUefi;
+const UEFI: BootLoader = BootLoader::IpxeUefi;
 
-fn known(works: Option<Way>, failed: &[Way]) -> LocalBoot {
-    LocalBoot {
+fn known(works: Option<LocalBootMethod>, failed: &[LocalBootMethod]) -> LocalBootHistory {
+    LocalBootHistory {
         loader: UEFI,
         works,
         failed: failed.to_vec(),
@@ -15,7 +15,7 @@ fn known(works: Option<Way>, failed: &[Way]) -> LocalBoot {
 
 #[test]
 fn the_way_is_the_one_that_worked_or_else_the_next_that_did_not_fail() {
-    use Way::{Done, EspLoader, NextEntry};
+    use LocalBootMethod::{Done, EspLoader, NextEntry};
 
     let all = [NextEntry, EspLoader, Done];
     for (name, known, last, want) in [
@@ -51,7 +51,7 @@ fn the_way_is_the_one_that_worked_or_else_the_next_that_did_not_fail() {
     }
     let learnt = known(Some(Done), &[NextEntry]);
     assert_eq!(
-        Loader::Grub.way(Some(&learnt), None),
+        BootLoader::Grub.way(Some(&learnt), None),
         EspLoader,
         "what one loader learnt says nothing of another"
     );
@@ -64,30 +64,35 @@ fn ipxe_says_what_it_runs_on_and_else_the_packets_do() {
             "it says so",
             Some("efi"),
             Some(Arch::Bios),
-            Loader::IpxeUefi,
+            BootLoader::IpxeUefi,
         ),
         (
             "it says BIOS",
             Some("pcbios"),
             Some(Arch::X64),
-            Loader::IpxeBios,
+            BootLoader::IpxeBios,
         ),
-        ("an ARM board", None, Some(Arch::Arm64), Loader::IpxeUefi),
+        (
+            "an ARM board",
+            None,
+            Some(Arch::Arm64),
+            BootLoader::IpxeUefi,
+        ),
         (
             "nobody filled it in",
             Some("${platform}"),
             Some(Arch::Bios),
-            Loader::IpxeBios,
+            BootLoader::IpxeBios,
         ),
-        ("nothing is known", None, None, Loader::IpxeBios),
+        ("nothing is known", None, None, BootLoader::IpxeBios),
     ] {
-        assert_eq!(Loader::ipxe(platform, arch), want, "{name}");
+        assert_eq!(BootLoader::ipxe(platform, arch), want, "{name}");
     }
 }
 
 #[test]
 fn what_is_known_is_said_in_words() {
-    use Way::{Done, EspLoader, NextEntry};
+    use LocalBootMethod::{Done, EspLoader, NextEntry};
 
     for (known, want) in [
         (
@@ -111,15 +116,15 @@ fn what_is_known_is_said_in_words() {
 
 #[test]
 fn a_name_of_a_later_version_is_survived() {
-    let left: Left =
+    let left: Departure =
         serde_json::from_str(r#"{"loader":"systemd","way":"teleport"}"#).expect("survives");
-    let unknown = Left {
-        loader: Loader::Unknown,
-        way: Way::Unknown,
+    let unknown = Departure {
+        loader: BootLoader::Unknown,
+        way: LocalBootMethod::Unknown,
     };
     assert_eq!(left, unknown);
     assert_eq!(
-        left.loader.way(Some(&LocalBoot::worked(left)), None),
-        Way::Unknown
+        left.loader.way(Some(&LocalBootHistory::worked(left)), None),
+        LocalBootMethod::Unknown
     );
 }

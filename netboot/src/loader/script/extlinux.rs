@@ -1,24 +1,24 @@
 //! `pxelinux.cfg/01-52-54-00-12-34-56`: what U-Boot runs after `pxe get`, in the words of extlinux.
 
-use super::{Entry, Installer, Script, screen_text};
+use super::{BootScript, BootTarget, Installer, screen_text};
 
 /// A menu of one entry.
 ///
 /// U-Boot looks for files below the folder of the boot file that DHCP named; it gets none, so names begin at the top.
 /// No device tree is named: it hands over its own.
-pub fn text(script: &Script<'_>) -> String {
+pub fn text(script: &BootScript<'_>) -> String {
     match script.entry {
-        Entry::Installer(installer) => install(script, installer),
-        Entry::Disk { why, .. } => leave(&format!("Nothing to install: {}", screen_text(why))),
+        BootTarget::Installer(installer) => install(script, installer),
+        BootTarget::Disk { why, .. } => leave(&format!("Nothing to install: {}", screen_text(why))),
         // It has no way to ask again: that is for the next power-on.
-        Entry::Wait => leave(&format!(
+        BootTarget::Wait => leave(&format!(
             "This machine is not enrolled. To install it: pxe-admin enroll {}",
             script.mac
         )),
     }
 }
 
-fn install(script: &Script<'_>, installer: &Installer) -> String {
+fn install(script: &BootScript<'_>, installer: &Installer) -> String {
     let mac = script.mac;
     let folder = installer.folder(mac);
     let doing = installer.doing(mac);
@@ -54,7 +54,7 @@ pub(crate) mod tests {
 
     use super::super::tests::{hostile, installer};
     use super::*;
-    use crate::loader::local_boot::Way;
+    use crate::loader::local_boot::LocalBootMethod;
     use crate::test_support::{address, mac};
 
     /// The command line that the kernel gets: the rest of the line, through `cli_simple_process_macros`, which takes
@@ -68,9 +68,9 @@ pub(crate) mod tests {
         append.to_owned()
     }
 
-    fn said(entry: &Entry) -> String {
+    fn said(entry: &BootTarget) -> String {
         let address = address();
-        text(&Script {
+        text(&BootScript {
             address: &address,
             mac: mac(0x56),
             entry,
@@ -101,7 +101,7 @@ pub(crate) mod tests {
             LABEL disk
               LOCALBOOT 1
         "#]]
-        .assert_eq(&said(&hostile(Way::LocalCommand)));
+        .assert_eq(&said(&hostile(LocalBootMethod::LocalCommand)));
     }
 
     #[test]
@@ -113,6 +113,6 @@ pub(crate) mod tests {
             TIMEOUT 1
             LABEL disk
               LOCALBOOT 1
-        "#]].assert_eq(&said(&Entry::Wait));
+        "#]].assert_eq(&said(&BootTarget::Wait));
     }
 }

@@ -3,13 +3,13 @@
 //! Debian's signed GRUB has no HTTP, so all of it comes by TFTP. The server is named each time: GRUB 2.06 takes its own
 //! from the packet that gave it an address, which is the home router's.
 
-use super::{Entry, Installer, Script, screen_text};
-use crate::base::address::Address;
-use crate::loader::local_boot::Way;
+use super::{BootScript, BootTarget, Installer, screen_text};
+use crate::base::address::ApplianceAddress;
+use crate::loader::local_boot::LocalBootMethod;
 
 /// `/grub/grub.cfg`, the same for every machine: leads to the machine's own, again and again for ten minutes, because
 /// GRUB cannot count.
-pub fn menu(address: &Address) -> String {
+pub fn menu(address: &ApplianceAddress) -> String {
     let server = address.ip;
     format!(
         "for minute in 10 9 8 7 6 5 4 3 2 1; do
@@ -23,17 +23,17 @@ done
 }
 
 /// `/grub/52:54:00:12:34:56.cfg`. It comes to its end if it did not boot, and is asked for again.
-pub fn text(script: &Script<'_>) -> String {
+pub fn text(script: &BootScript<'_>) -> String {
     match script.entry {
-        Entry::Installer(installer) => install(script, installer),
-        Entry::Disk { why, way } => {
+        BootTarget::Installer(installer) => install(script, installer),
+        BootTarget::Disk { why, way } => {
             let leave = match way {
-                Way::NextEntry => "exit 1\n",
+                LocalBootMethod::NextEntry => "exit 1\n",
                 _ => LEAVE,
             };
             format!("echo 'Nothing to install: {}.'\n{leave}", screen_text(why))
         }
-        Entry::Wait => format!(
+        BootTarget::Wait => format!(
             "echo 'This machine is not enrolled. To install it: pxe-admin enroll {}'\n",
             script.mac
         ),
@@ -52,7 +52,7 @@ fi
 exit 1
 ";
 
-fn install(script: &Script<'_>, installer: &Installer) -> String {
+fn install(script: &BootScript<'_>, installer: &Installer) -> String {
     let (server, mac) = (script.address.ip, script.mac);
     let folder = installer.folder(mac);
     let doing = installer.doing(mac);
@@ -128,9 +128,9 @@ pub(crate) mod tests {
         words[1..].iter().map(hand).collect::<Vec<_>>().join(" ")
     }
 
-    fn said(entry: &Entry) -> String {
+    fn said(entry: &BootTarget) -> String {
         let address = address();
-        text(&Script {
+        text(&BootScript {
             address: &address,
             mac: mac(0x56),
             entry,
@@ -184,7 +184,7 @@ pub(crate) mod tests {
             fi
             exit 1
         "#]]
-        .assert_eq(&said(&hostile(Way::EspLoader)));
+        .assert_eq(&said(&hostile(LocalBootMethod::EspLoader)));
     }
 
     #[test]
@@ -193,7 +193,7 @@ pub(crate) mod tests {
             echo 'Nothing to install: joined; boots its own disk#!ipxe {net0/mac} exit (id).'
             exit 1
         "#]]
-        .assert_eq(&said(&hostile(Way::NextEntry)));
+        .assert_eq(&said(&hostile(LocalBootMethod::NextEntry)));
     }
 
     #[test]
@@ -201,6 +201,6 @@ pub(crate) mod tests {
         expect![[r#"
             echo 'This machine is not enrolled. To install it: pxe-admin enroll 52:54:00:12:34:56'
         "#]]
-        .assert_eq(&said(&Entry::Wait));
+        .assert_eq(&said(&BootTarget::Wait));
     }
 }

@@ -1,25 +1,25 @@
 //! A script for iPXE.
 
-use super::{Entry, Installer, Script, screen_text};
-use crate::base::address::Address;
+use super::{BootScript, BootTarget, Installer, screen_text};
+use crate::base::address::ApplianceAddress;
 use crate::base::mac::Mac;
-use crate::loader::local_boot::Way;
+use crate::loader::local_boot::LocalBootMethod;
 
 /// `/boot.ipxe`
-pub fn text(script: &Script<'_>) -> String {
+pub fn text(script: &BootScript<'_>) -> String {
     match script.entry {
-        Entry::Installer(installer) => install(script, installer),
-        Entry::Disk { why, way } => format!(
+        BootTarget::Installer(installer) => install(script, installer),
+        BootTarget::Disk { why, way } => format!(
             "#!ipxe\necho Nothing to install: {}.\n{}",
             screen_text(why),
             leave(*way)
         ),
-        Entry::Wait => wait(script),
+        BootTarget::Wait => wait(script),
     }
 }
 
 /// The URL of a machine's script. iPXE fills in the variables before it asks (`expand_settings`).
-pub fn url(address: &Address, mac: Mac) -> String {
+pub fn url(address: &ApplianceAddress, mac: Mac) -> String {
     let http = address.http();
     format!(
         "{http}/boot.ipxe?mac={mac}&uuid=${{uuid}}&serial=${{serial:uristring}}&arch=${{buildarch}}&platform=${{platform}}"
@@ -30,7 +30,7 @@ pub fn url(address: &Address, mac: Mac) -> String {
 ///
 /// It runs before any DHCP of iPXE's own (ipxe#593), so it does that first, on the card that the machine is known by;
 /// where there is none of that address, on the first that has an answer. Then it asks for the real script.
-pub fn autoexec(address: &Address, mac: Mac) -> String {
+pub fn autoexec(address: &ApplianceAddress, mac: Mac) -> String {
     use std::fmt::Write as _;
 
     let mut text = "#!ipxe\n".to_owned();
@@ -55,7 +55,7 @@ goto again
     text
 }
 
-fn install(script: &Script<'_>, installer: &Installer) -> String {
+fn install(script: &BootScript<'_>, installer: &Installer) -> String {
     let (http, mac) = (script.address.http(), script.mac);
     let Installer { image, .. } = installer;
     let (name, arch) = (&image.name, &image.arch);
@@ -80,27 +80,29 @@ chain --replace {http}/boot.ipxe?mac={mac} || goto again
 /// On UEFI, `exit 1` makes the boot manager go on to its next entry; after `exit 0` EDK2 shows its menu instead, and HP's
 /// goes on. On BIOS, many do not come back from a boot ROM in a useful state, so a disk is started from here. iPXE knows
 /// UEFI's own disks (drive 0 is any of them) and `--label` since March 2024: the label is that of a named layout.
-fn leave(way: Way) -> &'static str {
+fn leave(way: LocalBootMethod) -> &'static str {
     match way {
-        Way::FirstDisk => {
+        LocalBootMethod::FirstDisk => {
             "iseq ${platform} efi && exit 1 ||\nsanboot --no-describe --drive 0x80 || exit 1\n"
         }
-        Way::SecondDisk => {
+        LocalBootMethod::SecondDisk => {
             "iseq ${platform} efi && exit 1 ||\nsanboot --no-describe --drive 0x81 || exit 1\n"
         }
-        Way::EspLoader => {
+        LocalBootMethod::EspLoader => {
             "sanboot --no-describe --drive 0 --label ESP || sanboot --no-describe --drive 0 || exit 0\n"
         }
-        Way::Done => "exit 0\n",
-        Way::NextEntry | Way::LocalCommand | Way::Unknown => "exit 1\n",
+        LocalBootMethod::Done => "exit 0\n",
+        LocalBootMethod::NextEntry | LocalBootMethod::LocalCommand | LocalBootMethod::Unknown => {
+            "exit 1\n"
+        }
     }
 }
 
 /// Asks again every five seconds, for ten minutes. The count is unset at first: what `set` makes is a text, which `inc`
 /// refuses to count.
-fn wait(script: &Script<'_>) -> String {
+fn wait(script: &BootScript<'_>) -> String {
     let (http, mac) = (script.address.http(), script.mac);
-    let leave = leave(Way::FirstDisk);
+    let leave = leave(LocalBootMethod::FirstDisk);
     format!(
         "#!ipxe
 :again
@@ -142,9 +144,9 @@ pub(crate) mod tests {
             .to_owned()
     }
 
-    fn said(entry: &Entry) -> String {
+    fn said(entry: &BootTarget) -> String {
         let address = address();
-        text(&Script {
+        text(&BootScript {
             address: &address,
             mac: mac(0x56),
             entry,
@@ -169,11 +171,11 @@ pub(crate) mod tests {
 
     #[test]
     fn the_script_of_a_stranger_that_is_to_tell_its_hardware() {
-        let Entry::Installer(mut installer) = installer("console=ttyS0") else {
+        let BootTarget::Installer(mut installer) = installer("console=ttyS0") else {
             unreachable!()
         };
-        installer.errand = super::super::Errand::Discover;
-        let said = said(&Entry::Installer(installer));
+        installer.mode = super::super::InstallerMode::Discover;
+        let said = said(&BootTarget::Installer(installer));
         let told: Vec<&str> = said
             .lines()
             .filter(|l| l.starts_with("echo L") || l.starts_with("kernel"))
@@ -192,22 +194,22 @@ pub(crate) mod tests {
             iseq ${platform} efi && exit 1 ||
             sanboot --no-describe --drive 0x80 || exit 1
         "#]]
-        .assert_eq(&said(&hostile(Way::FirstDisk)));
+        .assert_eq(&said(&hostile(LocalBootMethod::FirstDisk)));
     }
 
     #[test]
     fn each_way_to_the_disk_ends_with_the_script() {
         for (way, want) in [
             (
-                Way::SecondDisk,
+                LocalBootMethod::SecondDisk,
                 "iseq ${platform} efi && exit 1 ||\nsanboot --no-describe --drive 0x81 || exit 1\n",
             ),
-            (Way::NextEntry, "exit 1\n"),
+            (LocalBootMethod::NextEntry, "exit 1\n"),
             (
-                Way::EspLoader,
+                LocalBootMethod::EspLoader,
                 "sanboot --no-describe --drive 0 --label ESP || sanboot --no-describe --drive 0 || exit 0\n",
             ),
-            (Way::Done, "exit 0\n"),
+            (LocalBootMethod::Done, "exit 0\n"),
         ] {
             let said = said(&hostile(way));
             assert_eq!(said.splitn(3, '\n').nth(2), Some(want), "{way}");
@@ -229,7 +231,7 @@ pub(crate) mod tests {
             iseq ${platform} efi && exit 1 ||
             sanboot --no-describe --drive 0x80 || exit 1
         "#]]
-        .assert_eq(&said(&Entry::Wait));
+        .assert_eq(&said(&BootTarget::Wait));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `config.txt` and `cmdline.txt`: what the firmware of a Raspberry Pi reads before it starts a kernel.
 
-use super::{Entry, Script};
+use super::{BootScript, BootTarget};
 
 /// `config.txt`, the same for every board: a 64-bit kernel and its initrd, by the names that TFTP has for them.
 pub fn config() -> &'static str {
@@ -13,10 +13,10 @@ enable_uart=1
 
 /// `cmdline.txt`: one line. `None` for a board that is to boot its own disk: its firmware goes on to the next entry of
 /// its boot order when files are missing, and has no screen of ours to wait at.
-pub fn cmdline(script: &Script<'_>) -> Option<String> {
+pub fn cmdline(script: &BootScript<'_>) -> Option<String> {
     match script.entry {
-        Entry::Installer(installer) => Some(format!("{}\n", script.arguments(installer))),
-        Entry::Disk { .. } | Entry::Wait => None,
+        BootTarget::Installer(installer) => Some(format!("{}\n", script.arguments(installer))),
+        BootTarget::Disk { .. } | BootTarget::Wait => None,
     }
 }
 
@@ -26,14 +26,14 @@ mod tests {
 
     use super::super::tests::{hostile, installer};
     use super::*;
-    use crate::loader::local_boot::Way;
+    use crate::loader::local_boot::LocalBootMethod;
     use crate::test_support::{address, mac};
 
     #[test]
     fn one_line_or_none() {
         let address = address();
-        let said = |entry: &Entry| {
-            cmdline(&Script {
+        let said = |entry: &BootTarget| {
+            cmdline(&BootScript {
                 address: &address,
                 mac: mac(0x56),
                 entry,
@@ -42,7 +42,7 @@ mod tests {
         expect![[r#"
             BOOTIF=01-52-54-00-12-34-56 netboot.url=https://10.77.0.1:8443 netboot.ticket=07070707070707070707070707070707 netboot.pin=sha256/abc= console=serial0,115200
         "#]].assert_eq(&said(&installer("console=serial0,115200")).unwrap_or_default());
-        assert_eq!(said(&hostile(Way::NextEntry)), None);
-        assert_eq!(said(&Entry::Wait), None);
+        assert_eq!(said(&hostile(LocalBootMethod::NextEntry)), None);
+        assert_eq!(said(&BootTarget::Wait), None);
     }
 }

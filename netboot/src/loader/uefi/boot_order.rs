@@ -16,8 +16,8 @@ pub fn titles() -> impl Iterator<Item = String> {
 }
 
 /// Whether an entry is one that an install made.
-pub fn is_ours(entry: &Entry) -> bool {
-    entry.source == Source::Disk
+pub fn is_ours(entry: &BootEntry) -> bool {
+    entry.source == BootSource::Disk
         && entry
             .title
             .strip_prefix(TITLE)
@@ -27,7 +27,7 @@ pub fn is_ours(entry: &Entry) -> bool {
 /// What an entry boots from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Source {
+pub enum BootSource {
     Network,
     Disk,
     /// A shell, a menu, a disc.
@@ -37,21 +37,21 @@ pub enum Source {
 
 /// One entry, as its firmware tries it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct BootEntry {
     /// `Boot0007` is 7.
     pub number: u16,
     /// What the firmware's menu calls it.
     pub title: String,
-    pub source: Source,
+    pub source: BootSource,
 }
 
 /// `0007 network "UEFI: PXE IPv4"`
-impl fmt::Display for Entry {
+impl fmt::Display for BootEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let source = match self.source {
-            Source::Network => "network",
-            Source::Disk => "disk",
-            Source::Other => "other",
+            BootSource::Network => "network",
+            BootSource::Disk => "disk",
+            BootSource::Other => "other",
         };
         write!(f, "{:04X} {source} {:?}", self.number, self.title)
     }
@@ -67,10 +67,10 @@ pub fn numbers(octets: &[u8]) -> Vec<u16> {
 
 /// The order after an install: the network entry that the machine was just booted by, else all that there are; then the
 /// installed disks, of which a mirror has two; then the rest as it was. It has every entry of `order`, each once.
-pub fn wanted(order: &[u16], known: &[Entry], current: Option<u16>, disks: &[u16]) -> Vec<u16> {
+pub fn wanted(order: &[u16], known: &[BootEntry], current: Option<u16>, disks: &[u16]) -> Vec<u16> {
     let is_network = |number: &u16| {
         let entry = known.iter().find(|entry| entry.number == *number);
-        entry.is_some_and(|entry| entry.source == Source::Network)
+        entry.is_some_and(|entry| entry.source == BootSource::Network)
     };
     let network: Vec<u16> = match current.filter(is_network) {
         Some(current) => vec![current],
@@ -87,14 +87,14 @@ pub fn wanted(order: &[u16], known: &[Entry], current: Option<u16>, disks: &[u16
 
 /// What is wrong with the order for a machine that is to be installed again from afar: the disk stands before the network,
 /// or the network is not in it at all. An order that could not be read is not judged.
-pub fn misorder(order: &[Entry]) -> Option<String> {
-    let said = |entry: &Entry| format!("{:04X} {:?}", entry.number, entry.title);
+pub fn misorder(order: &[BootEntry]) -> Option<String> {
+    let said = |entry: &BootEntry| format!("{:04X} {:?}", entry.number, entry.title);
     let disk = order
         .iter()
-        .position(|entry| entry.source == Source::Disk)?;
+        .position(|entry| entry.source == BootSource::Disk)?;
     let network = order
         .iter()
-        .position(|entry| entry.source == Source::Network);
+        .position(|entry| entry.source == BootSource::Network);
     let tried = said(order.get(disk)?);
     match network {
         Some(network) if network < disk => None,
@@ -110,8 +110,10 @@ pub fn misorder(order: &[Entry]) -> Option<String> {
 
 /// The command that puts it right on the machine: the network first, the others as they are. `None` where there is no
 /// entry of the network.
-pub fn fix_command(order: &[Entry]) -> Option<String> {
-    let network = order.iter().find(|entry| entry.source == Source::Network)?;
+pub fn fix_command(order: &[BootEntry]) -> Option<String> {
+    let network = order
+        .iter()
+        .find(|entry| entry.source == BootSource::Network)?;
     let numbers: Vec<u16> = order.iter().map(|entry| entry.number).collect();
     let wanted = wanted(&numbers, order, Some(network.number), &[]);
     let wanted: Vec<String> = wanted.iter().map(|n| format!("{n:04X}")).collect();
@@ -124,8 +126,8 @@ mod tests {
 
     use super::*;
 
-    fn entry(number: u16, source: Source) -> Entry {
-        Entry {
+    fn entry(number: u16, source: BootSource) -> BootEntry {
+        BootEntry {
             number,
             title: format!("entry {number}"),
             source,
@@ -134,7 +136,7 @@ mod tests {
 
     #[test]
     fn the_network_comes_first_and_the_disk_next() {
-        use Source::{Disk, Network, Other};
+        use BootSource::{Disk, Network, Other};
 
         let known = [
             entry(1, Disk),
@@ -180,9 +182,9 @@ mod tests {
 
     #[test]
     fn entries_that_an_install_made_are_known_by_their_titles() {
-        let titled = |title: &str| Entry {
+        let titled = |title: &str| BootEntry {
             title: title.to_owned(),
-            ..entry(1, Source::Disk)
+            ..entry(1, BootSource::Disk)
         };
         for title in titles().take(3) {
             assert!(is_ours(&titled(&title)), "{title}");
@@ -190,15 +192,15 @@ mod tests {
         for title in ["Windows", "Installed by netboots", "Installed by"] {
             assert!(!is_ours(&titled(title)), "{title}");
         }
-        assert!(!is_ours(&Entry {
-            source: Source::Network,
+        assert!(!is_ours(&BootEntry {
+            source: BootSource::Network,
             ..titled(TITLE)
         }));
     }
 
     #[test]
     fn firmware_that_reorders_is_noticed() {
-        use Source::{Disk, Network, Other};
+        use BootSource::{Disk, Network, Other};
 
         for (name, sources, bad) in [
             ("as it was left", &[Network, Disk][..], false),
@@ -212,14 +214,14 @@ mod tests {
                 false,
             ),
         ] {
-            let order: Vec<Entry> = (1..).zip(sources).map(|(n, s)| entry(n, *s)).collect();
+            let order: Vec<BootEntry> = (1..).zip(sources).map(|(n, s)| entry(n, *s)).collect();
             assert_eq!(misorder(&order).is_some(), bad, "{name}");
         }
     }
 
     #[test]
     fn what_is_wrong_is_said_with_the_command_that_mends_it() {
-        use Source::{Disk, Network, Other};
+        use BootSource::{Disk, Network, Other};
 
         let order = [
             entry(7, Disk),
@@ -247,7 +249,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_is_lost_from_the_order(order: Vec<u16>, current: Option<u16>, disks: Vec<u16>, networks: Vec<u16>) {
-            let known: Vec<Entry> = networks.into_iter().map(|n| entry(n, Source::Network)).collect();
+            let known: Vec<BootEntry> = networks.into_iter().map(|n| entry(n, BootSource::Network)).collect();
             let wanted = wanted(&order, &known, current, &disks);
             prop_assert!(order.iter().all(|n| wanted.contains(n)));
             prop_assert!(disks.iter().all(|disk| wanted.contains(disk)));

@@ -1,15 +1,15 @@
 //! A UEFI device path (UEFI 2.10 §10.3) → what kind of thing it leads to, and to which partition.
 
-use super::boot_order::Source;
+use super::boot_order::BootSource;
 
 /// The nodes of a device path: messaging nodes of a network (MAC, IPv4, IPv6, URI) or of a disk, and the partition of a
 /// hard drive node. A path through both is of the network: an iSCSI disk is not what was installed.
-pub(super) fn source(mut path: &[u8]) -> (Source, Option<HardDrive>) {
+pub(super) fn source(mut path: &[u8]) -> (BootSource, Option<HardDrive>) {
     const MESSAGING: u8 = 3;
     const MEDIA: u8 = 4;
     const END: u8 = 0x7f;
 
-    let (mut source, mut drive) = (Source::Other, None);
+    let (mut source, mut drive) = (BootSource::Other, None);
     while let [kind, sub, low, high, ..] = *path {
         let length = usize::from(u16::from_le_bytes([low, high]));
         let Some(body) = path.get(4..length) else {
@@ -17,14 +17,14 @@ pub(super) fn source(mut path: &[u8]) -> (Source, Option<HardDrive>) {
         };
         match (kind, sub) {
             (END, _) => break,
-            (MESSAGING, 11 | 12 | 13 | 24) => source = Source::Network,
+            (MESSAGING, 11 | 12 | 13 | 24) => source = BootSource::Network,
             // ATAPI, SCSI, USB, SATA, NVMe, SD, UFS, eMMC.
-            (MESSAGING, 1 | 2 | 5 | 18 | 23 | 25 | 26 | 29) if source == Source::Other => {
-                source = Source::Disk;
+            (MESSAGING, 1 | 2 | 5 | 18 | 23 | 25 | 26 | 29) if source == BootSource::Other => {
+                source = BootSource::Disk;
             }
             (MEDIA, 1) => {
-                if source == Source::Other {
-                    source = Source::Disk;
+                if source == BootSource::Other {
+                    source = BootSource::Disk;
                 }
                 drive = HardDrive::read(body);
             }

@@ -2,7 +2,7 @@
 //!
 //! Formats: UEFI 2.10 §3.1.3 (`EFI_LOAD_OPTION`), §3.3 (variables), §10.3 (device paths).
 
-use super::boot_order::Entry;
+use super::boot_order::BootEntry;
 pub use super::device_path::HardDrive;
 use super::device_path::source;
 
@@ -10,13 +10,13 @@ use super::device_path::source;
 pub const ATTRIBUTES: u32 = 7;
 
 /// `Boot####` → its entry, and the partition that it names; `None` for one that is not active or not readable.
-pub fn read(number: u16, octets: &[u8]) -> Option<(Entry, Option<[u8; 16]>)> {
+pub fn read(number: u16, octets: &[u8]) -> Option<(BootEntry, Option<[u8; 16]>)> {
     const ACTIVE: u32 = 1;
 
     let attributes = u32::from_le_bytes(octets.get(..4)?.try_into().ok()?);
     let (title, path) = parts(octets)?;
     let (source, drive) = source(path);
-    let entry = Entry {
+    let entry = BootEntry {
         number,
         title,
         source,
@@ -121,7 +121,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::loader::uefi::boot_order::{Source, TITLE};
+    use crate::loader::uefi::boot_order::{BootSource, TITLE};
 
     const ID: &str = "9f2a6c1e-4b3d-4e5f-8a7b-0123456789ab";
 
@@ -174,7 +174,10 @@ mod tests {
     fn what_is_written_is_read_again_and_begins_as_efibootmgr_writes_it() {
         let octets = write(TITLE, &esp(), r"\EFI\BOOT\BOOTX64.EFI");
         let (entry, partition) = read(3, &octets).expect("is one");
-        assert_eq!((entry.title.as_str(), entry.source), (TITLE, Source::Disk));
+        assert_eq!(
+            (entry.title.as_str(), entry.source),
+            (TITLE, BootSource::Disk)
+        );
         assert_eq!(partition, Some(esp().id));
         let drive = hard_drive(&octets).expect("names a partition");
         let Esp {

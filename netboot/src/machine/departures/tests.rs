@@ -6,21 +6,21 @@ use super::*;
 use crate::api::agent::tests::Story;
 use crate::test_support::mac;
 
-const UEFI: Loader = Loader::IpxeUefi;
+const UEFI: BootLoader = BootLoader::IpxeUefi;
 
 fn at(seconds: u64) -> Timestamp {
     Timestamp::default().plus(Duration::from_secs(seconds))
 }
 
-fn known(works: Option<Way>, failed: &[Way]) -> LocalBoot {
-    LocalBoot {
+fn known(works: Option<LocalBootMethod>, failed: &[LocalBootMethod]) -> LocalBootHistory {
+    LocalBootHistory {
         loader: UEFI,
         works,
         failed: failed.to_vec(),
     }
 }
 
-fn installed(local_boot: Option<LocalBoot>) -> Machine {
+fn installed(local_boot: Option<LocalBootHistory>) -> Machine {
     let mut machine = Story::enrolled().machine().clone();
     machine.state = State::Joined;
     machine.local_boot = local_boot;
@@ -30,10 +30,10 @@ fn installed(local_boot: Option<LocalBoot>) -> Machine {
 /// A machine asks at these seconds; what it is sent, and what is thereby known to have failed.
 #[test]
 fn who_comes_back_within_minutes_is_sent_the_next_way() {
-    use Way::{Done, EspLoader, NextEntry};
+    use LocalBootMethod::{Done, EspLoader, NextEntry};
 
-    type Asked = (u64, Way, Option<Way>);
-    let cases: [(&str, Option<LocalBoot>, &[Asked]); 6] = [
+    type Asked = (u64, LocalBootMethod, Option<LocalBootMethod>);
+    let cases: [(&str, Option<LocalBootHistory>, &[Asked]); 6] = [
         (
             "each in turn, and from the start",
             None,
@@ -89,11 +89,11 @@ fn who_comes_back_within_minutes_is_sent_the_next_way() {
         let mut departures = Departures::default();
         for (seconds, way, failed) in asked {
             let got = departures.leave(&machine, mac(0x56), UEFI, at(*seconds));
-            let left = |way: Way| Left { loader: UEFI, way };
+            let left = |way: LocalBootMethod| Departure { loader: UEFI, way };
             assert_eq!(got, (*way, failed.map(left)), "{name}, after {seconds} s");
             if let Some(failed) = got.1 {
                 let before = machine.local_boot.as_ref();
-                machine.local_boot = Some(LocalBoot::came_back(before, failed));
+                machine.local_boot = Some(LocalBootHistory::came_back(before, failed));
             }
         }
     }
@@ -103,9 +103,9 @@ fn who_comes_back_within_minutes_is_sent_the_next_way() {
 fn another_card_and_another_loader_are_no_sign_that_it_came_back() {
     let machine = installed(None);
     let mut departures = Departures::default();
-    let first = Left {
+    let first = Departure {
         loader: UEFI,
-        way: Way::NextEntry,
+        way: LocalBootMethod::NextEntry,
     };
     assert_eq!(
         departures.leave(&machine, mac(1), UEFI, at(0)),
@@ -117,17 +117,17 @@ fn another_card_and_another_loader_are_no_sign_that_it_came_back() {
         "the firmware's next entry was the other card"
     );
     assert_eq!(
-        departures.leave(&machine, mac(2), Loader::Grub, at(40)),
-        (Way::EspLoader, None)
+        departures.leave(&machine, mac(2), BootLoader::Grub, at(40)),
+        (LocalBootMethod::EspLoader, None)
     );
 }
 
 #[test]
 fn the_way_that_the_system_came_up_by_is_known_once_and_not_for_ever() {
     let machine = installed(None);
-    let left = Left {
+    let left = Departure {
         loader: UEFI,
-        way: Way::NextEntry,
+        way: LocalBootMethod::NextEntry,
     };
     for (name, seconds, want) in [("soon", 60, Some(left)), ("an hour later", 3600, None)] {
         let mut departures = Departures::default();

@@ -4,13 +4,13 @@ use expect_test::expect;
 
 use super::*;
 use crate::api::agent::tests::{Story, hardware};
-use crate::api::agent::{Shelf, plan_for};
-use crate::install::plan::Cache;
+use crate::api::agent::{PlanInputs, plan_for};
+use crate::install::plan::Substituter;
 
 const GIB: u64 = 1 << 30;
 
-fn held(node: &str, size: u64, kind: &str, label: &str, partition_label: &str) -> Holding {
-    Holding {
+fn held(node: &str, size: u64, kind: &str, label: &str, partition_label: &str) -> Signature {
+    Signature {
         node: node.to_owned(),
         size,
         kind: SignatureKind::from(kind),
@@ -22,21 +22,21 @@ fn held(node: &str, size: u64, kind: &str, label: &str, partition_label: &str) -
 }
 
 /// A disk with a table and one partition of somebody's.
-fn photos() -> Vec<Holding> {
+fn photos() -> Vec<Signature> {
     vec![
         held("vda", 8 * GIB, "gpt", "", ""),
         held("vda1", 7 * GIB, "ext4", "photos", "data"),
     ]
 }
 
-fn with(holds: Vec<Holding>) -> Hardware {
+fn with(holds: Vec<Signature>) -> Hardware {
     let mut hardware = hardware();
     hardware.disks[0].holds = holds;
     hardware
 }
 
 /// What this appliance leaves on the disk of `hardware`, by its own plan.
-fn ours(hardware: &Hardware, plan: &Plan) -> Vec<Holding> {
+fn ours(hardware: &Hardware, plan: &Plan) -> Vec<Signature> {
     let disk = &hardware.disks[0];
     let table = held(&disk.node, disk.size, "gpt", "", "");
     let partitions = plan.disks[0].partitions.iter().map(|p| {
@@ -48,41 +48,41 @@ fn ours(hardware: &Hardware, plan: &Plan) -> Vec<Holding> {
 
 fn plan_on(hardware: &Hardware) -> Plan {
     let story = Story::enrolled();
-    let cache = Cache {
+    let cache = Substituter {
         url: "http://10.77.0.1:8080/cache".to_owned(),
         public_key: "k:AA==".to_owned(),
     };
-    let shelf = Shelf {
+    let inputs = PlanInputs {
         profiles: &story.profiles,
         cache: &cache,
         k3s_server: Some("https://10.77.0.10:6443"),
     };
-    plan_for(&story.world, story.machine(), hardware, &shelf).expect("a plan")
+    plan_for(&story.state, story.machine(), hardware, &inputs).expect("a plan")
 }
 
-type Change = fn(&mut Machine, &mut Hardware, &Plan);
+type DiskChange = fn(&mut Machine, &mut Hardware, &Plan);
 
 #[test]
 fn what_is_asked_about() {
-    let written: Change = |machine, hardware, plan| {
-        machine.written = Written::by(plan);
+    let written: DiskChange = |machine, hardware, plan| {
+        machine.written = WrittenDisk::by(plan);
         hardware.disks[0].holds = ours(hardware, plan);
     };
-    let half: Change = |machine, hardware, plan| {
+    let half: DiskChange = |machine, hardware, plan| {
         machine.begun = plan.disks.iter().map(|one| one.disk.clone()).collect();
         hardware.disks[0].holds = vec![
             held("vda", 8 * GIB, "gpt-backup", "", ""),
             held("vda1", 7 * GIB, "unknown data", "", "data"),
         ];
     };
-    let confirmed: Change = |machine, hardware, _| {
+    let confirmed: DiskChange = |machine, hardware, _| {
         hardware.disks[0].holds = photos();
-        machine.confirmed = vec![Found {
+        machine.confirmed = vec![DiskContents {
             disk: PlannedDisk::from(&hardware.disks[0]),
             holds: photos(),
         }];
     };
-    let rows: [(&str, bool, Change, Change); 22] = [
+    let rows: [(&str, bool, DiskChange, DiskChange); 22] = [
         ("a blank disk", false, |_, _, _| {}, |_, _, _| {}),
         (
             "somebody's photos",
@@ -258,7 +258,7 @@ fn the_rule_decides_as_its_table_says() {
 
     let story = Story::enrolled();
     let plan = plan_on(&with(photos()));
-    let here = Written::by(&plan);
+    let here = WrittenDisk::by(&plan);
     let rows = [
         (
             Some(Wipe::Allow),
@@ -321,7 +321,7 @@ fn the_rule_decides_as_its_table_says() {
 #[test]
 fn a_disk_that_is_none_of_those_it_was_installed_on_is_asked_about() {
     let story = Story::enrolled();
-    let here = Written::by(&plan_on(&with(Vec::new())));
+    let here = WrittenDisk::by(&plan_on(&with(Vec::new())));
     let mut there = here.clone();
     there[0].disk.serial = "dead".to_owned();
     let mut stayed = here.clone();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Place, Read};
+use super::{ProblemPlace, Read};
 use crate::base::problem::Problem;
 
 pub(super) fn find(read: &[Read]) -> Vec<Problem> {
@@ -28,9 +28,9 @@ pub(super) fn find(read: &[Read]) -> Vec<Problem> {
 }
 
 fn unique<K: Ord>(
-    seen: &mut BTreeMap<K, Place>,
+    seen: &mut BTreeMap<K, ProblemPlace>,
     key: K,
-    place: &Place,
+    place: &ProblemPlace,
     what: &str,
     problems: &mut Vec<Problem>,
 ) {
@@ -53,7 +53,7 @@ fn unique<K: Ord>(
 
 /// Machines whose own system is called as the system of a profile.
 fn systems_of_others(one: &Read, read: &[Read]) -> Vec<Problem> {
-    let clash = |machine: &super::Listed| {
+    let clash = |machine: &super::ProfileMachine| {
         let system = machine.system.as_ref()?;
         let other = read.iter().find(|other| other.profile.system == *system)?;
         let (name, place) = one.names.iter().find(|(name, _)| *name == machine.name)?;

@@ -9,15 +9,15 @@ mod mount_options;
 mod partition;
 pub(super) mod scripted;
 
-use content::Inside;
+use content::ContentContext;
 
 use crate::base::arch::CpuArch;
 use crate::base::toml_reader::{Placed, Reader, Section};
-use crate::disk::layout::{Array, Devices, DiskLayout, Slot};
+use crate::disk::layout::{Array, Devices, DiskLayout, LayoutPartition};
 
 /// What was read so far, and where that stands which the whole is judged by.
 #[derive(Default)]
-struct Draft {
+struct UnfinishedLayout {
     disks: Vec<DiskLayout>,
     arrays: Vec<Array>,
     mounts: Vec<Placed<String>>,
@@ -36,7 +36,7 @@ struct Member {
 }
 
 /// Keys that disko knows and a plan has no use for, each with what to do instead.
-type Outside = &'static [(&'static str, &'static str)];
+type DiskoOnly = &'static [(&'static str, &'static str)];
 
 /// Scripts of disko's that any of its tables may have.
 const HOOKS: [&str; 6] = [
@@ -48,7 +48,7 @@ const HOOKS: [&str; 6] = [
     "postUnmountHook",
 ];
 const NO_HOOKS: &str = "take it out, or write [disk] engine = \"disko\"; what a system needs at its start belongs into a NixOS module";
-const DEVICES_OUTSIDE: Outside = &[
+const DEVICES_OUTSIDE: DiskoOnly = &[
     (
         "lvm_vg",
         "for LVM, [disk] engine = \"disko\"; else partitions, or btrfs subvolumes",
@@ -66,7 +66,7 @@ const DEVICES_OUTSIDE: Outside = &[
         "what is on no disk belongs into a NixOS module: fileSystems.\"/tmp\" = { fsType = \"tmpfs\"; }",
     ),
 ];
-const DISK_OUTSIDE: Outside = &[
+const DISK_OUTSIDE: DiskoOnly = &[
     (
         "device",
         "take it out, and say which disk it is: [disk] select = { serial = \"…\" }",
@@ -82,7 +82,7 @@ const DISK_OUTSIDE: Outside = &[
     ("imageName", "take it out: no images are made of it"),
     ("imageSize", "take it out: no images are made of it"),
 ];
-const GPT_OUTSIDE: Outside = &[
+const GPT_OUTSIDE: DiskoOnly = &[
     (
         "device",
         "take it out: the table goes onto the disk that `select` chooses",
@@ -92,7 +92,7 @@ const GPT_OUTSIDE: Outside = &[
         "take it out: there is no hybrid MBR",
     ),
 ];
-const MDADM_OUTSIDE: Outside = &[
+const MDADM_OUTSIDE: DiskoOnly = &[
     (
         "name",
         "take it out; its name is the one that the table has: [disk.devices.mdadm.NAME]",
@@ -110,30 +110,35 @@ pub(super) fn read(
     arch: Option<&CpuArch>,
 ) -> Option<Devices> {
     let before = reader.problem_count();
-    let mut draft = Draft::default();
+    let mut layout = UnfinishedLayout::default();
     for (name, table) in section.section(reader, "disk").sections(reader) {
-        disk(reader, &mut draft, &name, table);
+        disk(reader, &mut layout, &name, table);
     }
     for (name, table) in section.section(reader, "mdadm").sections(reader) {
-        array(reader, &mut draft, &name, table);
+        array(reader, &mut layout, &name, table);
     }
     finish(reader, &mut section, DEVICES_OUTSIDE);
     // What was half read would be found lacking for nothing.
     if reader.problem_count() == before {
-        consistency::check(reader, &draft, &section.at(), arch);
+        consistency::check(reader, &layout, &section.at(), arch);
     }
     (reader.problem_count() == before).then_some(Devices {
-        disks: draft.disks,
-        arrays: draft.arrays,
+        disks: layout.disks,
+        arrays: layout.arrays,
         pools: Vec::new(),
     })
 }
 
-fn disk(reader: &mut Reader<'_>, draft: &mut Draft, name: &Placed<&str>, mut section: Section<'_>) {
+fn disk(
+    reader: &mut Reader<'_>,
+    layout: &mut UnfinishedLayout,
+    name: &Placed<&str>,
+    mut section: Section<'_>,
+) {
     plain(reader, name, "disk");
     is_type(reader, &mut section, "disk", true);
     let partitions = match section.table(reader, "content") {
-        Some(content) => partitions(reader, draft, name.value, content),
+        Some(content) => partitions(reader, layout, name.value, content),
         None => Vec::new(),
     };
     if !section.has("content") {
@@ -142,8 +147,8 @@ fn disk(reader: &mut Reader<'_>, draft: &mut Draft, name: &Placed<&str>, mut sec
         reader.problem_with_tip(&name.at, message, tip);
     }
     finish(reader, &mut section, DISK_OUTSIDE);
-    draft.disk_places.push(owned(name));
-    draft.disks.push(DiskLayout {
+    layout.disk_places.push(owned(name));
+    layout.disks.push(DiskLayout {
         name: name.value.to_owned(),
         partitions,
     });
@@ -152,16 +157,16 @@ fn disk(reader: &mut Reader<'_>, draft: &mut Draft, name: &Placed<&str>, mut sec
 /// The partitions of a GPT, in the order in which disko lays them.
 fn partitions(
     reader: &mut Reader<'_>,
-    draft: &mut Draft,
+    layout: &mut UnfinishedLayout,
     disk: &str,
     mut content: Section<'_>,
-) -> Vec<Slot> {
+) -> Vec<LayoutPartition> {
     if !is_type(reader, &mut content, "gpt", false) {
         return Vec::new();
     }
     let mut slots = Vec::new();
     for (name, table) in content.section(reader, "partitions").sections(reader) {
-        if let Some((priority, slot)) = partition::read(reader, draft, disk, &name, table) {
+        if let Some((priority, slot)) = partition::read(reader, layout, disk, &name, table) {
             slots.push(((priority, name.value), slot));
         }
     }
@@ -172,7 +177,7 @@ fn partitions(
 
 fn array(
     reader: &mut Reader<'_>,
-    draft: &mut Draft,
+    layout: &mut UnfinishedLayout,
     name: &Placed<&str>,
     mut section: Section<'_>,
 ) {
@@ -181,15 +186,16 @@ fn array(
     let level = level(reader, &mut section);
     metadata(reader, &mut section);
     let content = section.table(reader, "content");
-    let content = content.and_then(|inner| content::read(reader, draft, inner, Inside::Array));
+    let content =
+        content.and_then(|inner| content::read(reader, layout, inner, ContentContext::Array));
     if !section.has("content") {
         let message = format!("the array `{}` has no `content`", name.value);
         reader.problem(&name.at, message);
     }
     finish(reader, &mut section, MDADM_OUTSIDE);
-    draft.array_places.push(owned(name));
+    layout.array_places.push(owned(name));
     if let (Some(level), Some(content)) = (level, content) {
-        draft.arrays.push(Array {
+        layout.arrays.push(Array {
             name: name.value.to_owned(),
             level,
             content,
@@ -250,7 +256,7 @@ fn is_type(
 }
 
 /// Every key that was not asked for is a problem; for those that disko knows there is a tip.
-fn finish(reader: &mut Reader<'_>, section: &mut Section<'_>, outside: Outside) {
+fn finish(reader: &mut Reader<'_>, section: &mut Section<'_>, outside: DiskoOnly) {
     let hooks = HOOKS.map(|hook| (hook, NO_HOOKS));
     section.refuse(
         reader,

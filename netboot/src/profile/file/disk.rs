@@ -5,13 +5,13 @@ use crate::base::arch::CpuArch;
 use crate::base::size::parse_size;
 use crate::base::toml_reader::{Placed, Reader, Section};
 use crate::disk::hardware::{DiskBus, Firmware};
-use crate::disk::layout::{Layout, Named};
+use crate::disk::layout::{Layout, NamedLayout};
 use crate::profile::{Select, Wipe};
 
 const DESCRIBE: &str = "say which disk is meant, like { smallest = true, min-size = \"20G\" }";
 
 /// What the table says.
-pub(super) struct Disk {
+pub(super) struct DiskSettings {
     pub(super) select: Vec<Select>,
     pub(super) keep: Vec<Select>,
     pub(super) layout: Layout,
@@ -23,7 +23,7 @@ pub(super) fn read(
     reader: &mut Reader<'_>,
     top: &mut Section<'_>,
     arch: Option<&CpuArch>,
-) -> Option<Disk> {
+) -> Option<DiskSettings> {
     let Some(mut section) = top.table(reader, "disk") else {
         if !top.has("disk") {
             let tip = "add [disk] with select = { smallest = true } and layout = \"ext4\"";
@@ -52,7 +52,7 @@ pub(super) fn read(
         let place = section.key_span("select").unwrap_or_default();
         reader.problem(&place, message);
     }
-    Some(Disk {
+    Some(DiskSettings {
         select,
         keep,
         layout,
@@ -161,7 +161,7 @@ fn layout(
         (true, false) => {
             refuse_engine(reader, engine.as_ref());
             let swap = swap.map(|size| whole_mebibytes(reader, size));
-            let words = Named::ALL.map(|named| (named.name(), named));
+            let words = NamedLayout::ALL.map(|named| (named.name(), named));
             let name = reader.word(&name?, "layout", &words)?;
             Some(Layout::Named { name, swap })
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::line::{BUILD, BUILDS, COPY_PATH, COPY_PATHS, Said, WARNING, without_colours};
+use super::line::{BUILD, BUILDS, COPY_PATH, COPY_PATHS, LogMessage, WARNING, without_colours};
 
 /// The most lines of Nix's own messages that are kept: a trace may have thousands, and its end says most.
 const WORDS: usize = 100;
@@ -15,14 +15,14 @@ const ENDED: usize = 64;
 
 /// How many are done, of how many that are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Count {
+pub struct ProgressCount {
     pub done: u64,
     pub expected: u64,
 }
 
 /// What a line brought that is worth showing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum News {
+pub enum BuildUpdate {
     /// A derivation of this name is being built.
     Builds(String),
     /// A path of this name is being copied from a cache.
@@ -35,15 +35,15 @@ pub enum News {
 #[derive(Debug, Default)]
 pub struct BuildLog {
     /// The activities that count builds and copies.
-    builds: (Option<u64>, Count),
-    copies: (Option<u64>, Count),
+    builds: (Option<u64>, ProgressCount),
+    copies: (Option<u64>, ProgressCount),
     /// Bytes of NARs that have arrived whole, and of those on their way.
     fetched: u64,
     open: BTreeMap<u64, u64>,
     /// Builds that go on, and those that ended, with the last lines of each.
     running: BTreeMap<u64, Tail>,
     ended: VecDeque<Tail>,
-    words: VecDeque<String>,
+    messages: VecDeque<String>,
 }
 
 #[derive(Debug, Default)]
@@ -54,11 +54,11 @@ struct Tail {
 
 impl BuildLog {
     /// Takes in a line of stderr.
-    pub fn take(&mut self, text: &str) -> Option<News> {
-        match Said::read(text) {
-            Said::Start { id, kind, about } => self.start(id, kind, &about),
-            Said::Progress { id, done, expected } => self.progress(id, done, expected),
-            Said::Stop { id } => {
+    pub fn take(&mut self, text: &str) -> Option<BuildUpdate> {
+        match LogMessage::read(text) {
+            LogMessage::Start { id, kind, about } => self.start(id, kind, &about),
+            LogMessage::Progress { id, done, expected } => self.progress(id, done, expected),
+            LogMessage::Stop { id } => {
                 self.fetched += self.open.remove(&id).unwrap_or(0);
                 if let Some(tail) = self.running.remove(&id) {
                     if self.ended.len() == ENDED {
@@ -68,7 +68,7 @@ impl BuildLog {
                 }
                 None
             }
-            Said::Log { id, text } => {
+            LogMessage::Log { id, text } => {
                 let tail = self.running.get_mut(&id)?;
                 if tail.lines.len() == TAIL {
                     tail.lines.pop_front();
@@ -76,18 +76,18 @@ impl BuildLog {
                 tail.lines.push_back(text);
                 None
             }
-            Said::Word { level, text } => {
+            LogMessage::Word { level, text } => {
                 if level <= WARNING && !text.contains("; retrying in ") {
                     self.word(&text);
                     self.tail(&text);
                 }
                 None
             }
-            Said::Other => None,
+            LogMessage::Other => None,
         }
     }
 
-    fn start(&mut self, id: u64, kind: u64, about: &str) -> Option<News> {
+    fn start(&mut self, id: u64, kind: u64, about: &str) -> Option<BuildUpdate> {
         match kind {
             BUILDS => self.builds.0 = Some(id),
             COPY_PATHS => self.copies.0 = Some(id),
@@ -98,19 +98,19 @@ impl BuildLog {
                     ..Tail::default()
                 };
                 self.running.insert(id, tail);
-                return Some(News::Builds(name(about).to_owned()));
+                return Some(BuildUpdate::Builds(name(about).to_owned()));
             }
             COPY_PATH => {
                 self.open.insert(id, 0);
-                return Some(News::Copies(name(about).to_owned()));
+                return Some(BuildUpdate::Copies(name(about).to_owned()));
             }
             _ => {}
         }
         None
     }
 
-    fn progress(&mut self, id: u64, done: u64, expected: u64) -> Option<News> {
-        let count = Count { done, expected };
+    fn progress(&mut self, id: u64, done: u64, expected: u64) -> Option<BuildUpdate> {
+        let count = ProgressCount { done, expected };
         if self.builds.0 == Some(id) {
             self.builds.1 = count;
         } else if self.copies.0 == Some(id) {
@@ -118,7 +118,7 @@ impl BuildLog {
         } else {
             *self.open.get_mut(&id)? = done;
         }
-        Some(News::Moved)
+        Some(BuildUpdate::Moved)
     }
 
     fn word(&mut self, text: &str) {
@@ -127,10 +127,10 @@ impl BuildLog {
             if line.is_empty() {
                 continue;
             }
-            if self.words.len() == WORDS {
-                self.words.pop_front();
+            if self.messages.len() == WORDS {
+                self.messages.pop_front();
             }
-            self.words.push_back(line.to_owned());
+            self.messages.push_back(line.to_owned());
         }
     }
 
@@ -151,7 +151,7 @@ impl BuildLog {
     }
 
     /// Derivations that are built, of those that must be.
-    pub fn builds(&self) -> Count {
+    pub fn builds(&self) -> ProgressCount {
         self.builds.1
     }
 
@@ -162,7 +162,7 @@ impl BuildLog {
     }
 
     /// Paths that came from a cache, of those that must.
-    pub fn copies(&self) -> Count {
+    pub fn copies(&self) -> ProgressCount {
         self.copies.1
     }
 
@@ -173,7 +173,7 @@ impl BuildLog {
 
     /// Nix's own errors and warnings, line by line, without colours.
     pub fn messages(&self) -> impl Iterator<Item = &str> {
-        self.words.iter().map(String::as_str)
+        self.messages.iter().map(String::as_str)
     }
 }
 
@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     /// As 2.8 says it of one derivation that is built and one path that is fetched.
-    const LINES: [(&str, Option<News>); 9] = [
+    const LINES: [(&str, Option<BuildUpdate>); 9] = [
         (
             r#"{"action":"start","id":1,"level":0,"parent":0,"text":"","type":104}"#,
             None,
@@ -201,11 +201,11 @@ mod tests {
         ),
         (
             r#"{"action":"result","fields":[0,2,1,0],"id":1,"type":105}"#,
-            Some(News::Moved),
+            Some(BuildUpdate::Moved),
         ),
         (
             r#"{"action":"result","fields":[0,1,1,0],"id":2,"type":105}"#,
-            Some(News::Moved),
+            Some(BuildUpdate::Moved),
         ),
         (
             r#"{"action":"result","fields":[100,700],"id":1,"type":106}"#,
@@ -217,12 +217,12 @@ mod tests {
         ),
         (
             r#"{"action":"result","fields":[1,1,0,0],"id":2,"type":105}"#,
-            Some(News::Moved),
+            Some(BuildUpdate::Moved),
         ),
         (r#"{"action":"stop","id":2}"#, None),
         (
             r#"{"action":"result","fields":[1,2,1,0],"id":1,"type":105}"#,
-            Some(News::Moved),
+            Some(BuildUpdate::Moved),
         ),
     ];
 
@@ -232,7 +232,7 @@ mod tests {
         for (line, want) in &LINES {
             assert_eq!(log.take(&format!("@nix {line}")), *want, "{line}");
         }
-        let count = |done, expected| Count { done, expected };
+        let count = |done, expected| ProgressCount { done, expected };
         assert_eq!((log.builds(), log.copies()), (count(1, 2), count(1, 1)));
 
         let hash = "0c3x1m7mlmcnkd5x5bj0l4d9q0qsmfyq";
@@ -243,12 +243,12 @@ mod tests {
         };
         assert_eq!(
             log.take(&start(9, 105, "nixos-system-worker-25.05.drv")),
-            Some(News::Builds("nixos-system-worker-25.05".to_owned()))
+            Some(BuildUpdate::Builds("nixos-system-worker-25.05".to_owned()))
         );
         assert_eq!(log.building(), Some("nixos-system-worker-25.05"));
         assert_eq!(
             log.take(&start(10, 100, "linux-6.12.21")),
-            Some(News::Copies("linux-6.12.21".to_owned()))
+            Some(BuildUpdate::Copies("linux-6.12.21".to_owned()))
         );
         log.take(r#"@nix {"action":"result","fields":[70,100,0,0],"id":10,"type":105}"#);
         assert_eq!(log.fetched(), 70);
@@ -262,9 +262,9 @@ mod tests {
         log.take(r#"@nix {"action":"msg","level":0,"msg":"\u001b[31;1merror:\u001b[0m builder for '\u001b[35;1m/nix/store/x.drv\u001b[0m' failed with exit code 3;\n       last 1 log lines:\n       > no such file"}"#);
         log.take(r#"@nix {"action":"msg","level":3,"msg":"building '/nix/store/x.drv'..."}"#);
         log.take("Segmentation fault");
-        let words: Vec<&str> = log.messages().collect();
+        let messages: Vec<&str> = log.messages().collect();
         assert_eq!(
-            words,
+            messages,
             [
                 "error: builder for '/nix/store/x.drv' failed with exit code 3;",
                 "       last 1 log lines:",
@@ -296,14 +296,14 @@ mod tests {
             log.take(&format!(r#"@nix {{"action":"stop","id":{id}}}"#));
         }
         log.take(r#"@nix {"action":"msg","level":0,"msg":"error: builder for '/nix/store/broken.drv' failed with exit code 3"}"#);
-        let words: Vec<&str> = log.messages().collect();
-        assert_eq!(words.len(), 1 + TAIL);
+        let messages: Vec<&str> = log.messages().collect();
+        assert_eq!(messages.len(), 1 + TAIL);
         assert_eq!(
-            words[0],
+            messages[0],
             "error: builder for '/nix/store/broken.drv' failed with exit code 3"
         );
-        assert_eq!(words[1], "       > broken 5");
-        assert_eq!(words[TAIL], "       > broken 29");
+        assert_eq!(messages[1], "       > broken 5");
+        assert_eq!(messages[TAIL], "       > broken 29");
     }
 
     #[test]
@@ -320,6 +320,6 @@ mod tests {
             log.take(line);
         }
         assert_eq!(log.messages().count(), 0);
-        assert_eq!(log.builds(), Count::default());
+        assert_eq!(log.builds(), ProgressCount::default());
     }
 }

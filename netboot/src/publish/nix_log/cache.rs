@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::line::{COPY_PATH, Said, WARNING, on_one_line};
-use crate::publish::closure::Member;
+use super::line::{COPY_PATH, LogMessage, WARNING, on_one_line};
+use crate::publish::closure::ClosurePath;
 
 /// What one `nix copy` into a cache has said so far. Nix 2.8 names the paths that it copies and no bytes, so their sizes
 /// are brought along; a newer one tells of bytes as well.
@@ -15,12 +15,12 @@ pub struct CacheLog {
     open: BTreeMap<u64, (String, u64)>,
     /// Bytes of paths that are done.
     done: u64,
-    words: Vec<String>,
+    messages: Vec<String>,
 }
 
 impl CacheLog {
     /// For a copy of these paths.
-    pub fn of<'a>(members: impl IntoIterator<Item = &'a Member>) -> Self {
+    pub fn of<'a>(members: impl IntoIterator<Item = &'a ClosurePath>) -> Self {
         let sizes = members.into_iter();
         Self {
             left: sizes.map(|m| (m.path.to_string(), m.size)).collect(),
@@ -30,11 +30,11 @@ impl CacheLog {
 
     /// Takes in a line of stderr; true if more bytes have gone than before.
     pub fn take(&mut self, text: &str) -> bool {
-        match Said::read(text) {
-            Said::Start { id, kind, about } if kind == COPY_PATH => {
+        match LogMessage::read(text) {
+            LogMessage::Start { id, kind, about } if kind == COPY_PATH => {
                 self.open.insert(id, (about, 0));
             }
-            Said::Progress { id, done, .. } => {
+            LogMessage::Progress { id, done, .. } => {
                 if let Some((path, gone)) = self.open.get_mut(&id) {
                     let more = done.min(self.left.get(path).copied().unwrap_or(0));
                     let news = more > *gone;
@@ -42,7 +42,7 @@ impl CacheLog {
                     return news;
                 }
             }
-            Said::Stop { id } => {
+            LogMessage::Stop { id } => {
                 // The activities of one path may be nested.
                 if let Some((path, _)) = self.open.remove(&id)
                     && let Some(size) = self.left.remove(&path)
@@ -51,8 +51,13 @@ impl CacheLog {
                     return true;
                 }
             }
-            Said::Word { level, text } if level <= WARNING => self.words.push(on_one_line(&text)),
-            Said::Start { .. } | Said::Log { .. } | Said::Word { .. } | Said::Other => {}
+            LogMessage::Word { level, text } if level <= WARNING => {
+                self.messages.push(on_one_line(&text));
+            }
+            LogMessage::Start { .. }
+            | LogMessage::Log { .. }
+            | LogMessage::Word { .. }
+            | LogMessage::Other => {}
         }
         false
     }
@@ -66,7 +71,7 @@ impl CacheLog {
 
     /// Nix's own words, in the order it said them.
     pub fn messages(&self) -> &[String] {
-        &self.words
+        &self.messages
     }
 }
 
@@ -75,7 +80,7 @@ mod tests {
     use super::*;
 
     fn log() -> CacheLog {
-        let member = |letter: &str, size| Member {
+        let member = |letter: &str, size| ClosurePath {
             path: format!("/nix/store/{}-x", letter.repeat(32))
                 .parse()
                 .expect("a store path"),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::line::{COPY_PATH, COPY_PATHS, Said, WARNING, on_one_line};
+use super::line::{COPY_PATH, COPY_PATHS, LogMessage, WARNING, on_one_line};
 
 const WORDS: usize = 8;
 
@@ -20,12 +20,12 @@ pub struct CopyLog {
     arrived: VecDeque<u64>,
     /// The activity that counts paths, and how many it has counted.
     tally: Option<(u64, u64)>,
-    words: Vec<String>,
+    messages: Vec<String>,
 }
 
 /// Whether it makes sense to try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
+pub enum CopyFailure {
     /// The network, the cache, a NAR that was cut.
     Passing,
     /// The cache holds what its key did not sign.
@@ -40,25 +40,30 @@ impl CopyLog {
         self.open.clear();
         self.arrived.clear();
         self.tally = None;
-        self.words.clear();
+        self.messages.clear();
     }
 
     /// Takes in a line of stderr; true if more bytes are there than before.
     pub fn take(&mut self, text: &str) -> bool {
-        match Said::read(text) {
-            Said::Start { id, kind, .. } if kind == COPY_PATH => {
+        match LogMessage::read(text) {
+            LogMessage::Start { id, kind, .. } if kind == COPY_PATH => {
                 self.open.insert(id, (0, 0));
             }
-            Said::Start { id, kind, .. } if kind == COPY_PATHS => self.tally = Some((id, 0)),
-            Said::Progress { id, done, expected } => return self.progress(id, done, expected),
-            Said::Stop { id } => {
+            LogMessage::Start { id, kind, .. } if kind == COPY_PATHS => self.tally = Some((id, 0)),
+            LogMessage::Progress { id, done, expected } => {
+                return self.progress(id, done, expected);
+            }
+            LogMessage::Stop { id } => {
                 // A copy that broke off stops, too; and the last bytes of a good one are not told of.
                 if let Some((_, expected)) = self.open.remove(&id) {
                     self.arrived.push_back(expected);
                 }
             }
-            Said::Word { level, text } if level <= WARNING => self.word(&text),
-            Said::Start { .. } | Said::Log { .. } | Said::Word { .. } | Said::Other => {}
+            LogMessage::Word { level, text } if level <= WARNING => self.word(&text),
+            LogMessage::Start { .. }
+            | LogMessage::Log { .. }
+            | LogMessage::Word { .. }
+            | LogMessage::Other => {}
         }
         false
     }
@@ -87,11 +92,11 @@ impl CopyLog {
     fn word(&mut self, text: &str) {
         let text = on_one_line(text);
         let passing = text.is_empty() || text.contains("; retrying in ");
-        if !passing && !self.words.contains(&text) {
-            if self.words.len() == WORDS {
-                self.words.remove(0);
+        if !passing && !self.messages.contains(&text) {
+            if self.messages.len() == WORDS {
+                self.messages.remove(0);
             }
-            self.words.push(text);
+            self.messages.push(text);
         }
     }
 
@@ -108,17 +113,17 @@ impl CopyLog {
 
     /// Nix's own words, in the order it said them.
     pub fn messages(&self) -> &[String] {
-        &self.words
+        &self.messages
     }
 
     /// The word that says most: Nix ends with one that only names the path.
     pub fn reason(&self) -> Option<&str> {
         let telling = |word: &&String| !word.starts_with("error: build of ");
-        let word = self.words.iter().find(telling).or(self.words.last());
+        let word = self.messages.iter().find(telling).or(self.messages.last());
         word.map(String::as_str)
     }
 
-    pub fn cause(&self) -> Cause {
+    pub fn cause(&self) -> CopyFailure {
         // 2.8 to 2.34 have four ways to say it.
         const SIGNATURE: [&str; 4] = [
             "is not signed by any of the keys in 'trusted-public-keys'",
@@ -131,13 +136,17 @@ impl CopyLog {
             "Input/output error",
             "Read-only file system",
         ];
-        let said = |any: &[&str]| self.words.iter().any(|w| any.iter().any(|a| w.contains(a)));
+        let said = |any: &[&str]| {
+            self.messages
+                .iter()
+                .any(|w| any.iter().any(|a| w.contains(a)))
+        };
         if said(&SIGNATURE) {
-            Cause::Signature
+            CopyFailure::Signature
         } else if said(&DISK) {
-            Cause::Disk
+            CopyFailure::Disk
         } else {
-            Cause::Passing
+            CopyFailure::Passing
         }
     }
 }
@@ -206,22 +215,22 @@ mod tests {
             (
                 "2.8, another key",
                 "\\u001b[35;1mwarning:\\u001b[0m the substitute for '/nix/store/x' from 'http://c' is not signed by any of the keys in 'trusted-public-keys'",
-                Cause::Signature,
+                CopyFailure::Signature,
             ),
             (
                 "2.26",
                 "error: cannot add path '/nix/store/x' because it lacks a signature by a trusted key",
-                Cause::Signature,
+                CopyFailure::Signature,
             ),
             (
                 "a cut NAR",
                 "\\u001b[31;1merror:\\u001b[0m unable to download 'http://c/nar/1.nar.zst': HTTP error 200 ('OK') (curl error: Transferred a partial file)",
-                Cause::Passing,
+                CopyFailure::Passing,
             ),
             (
                 "a full disk",
                 "error: writing to file: No space left on device",
-                Cause::Disk,
+                CopyFailure::Disk,
             ),
         ] {
             let mut log = CopyLog::default();

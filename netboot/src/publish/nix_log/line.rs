@@ -17,7 +17,7 @@ pub(super) const WARNING: u64 = 1;
 
 /// What a line says, as far as it is of use here.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum LogMessage {
     /// An activity begins; `about` is its first field, such as the path that is copied.
     Start {
         id: u64,
@@ -46,7 +46,7 @@ pub(super) enum Said {
 }
 
 #[derive(Deserialize)]
-struct Line {
+struct LogLine {
     action: String,
     #[serde(default)]
     id: u64,
@@ -60,7 +60,7 @@ struct Line {
     msg: String,
 }
 
-impl Said {
+impl LogMessage {
     pub(super) fn read(text: &str) -> Self {
         let Some(json) = text.strip_prefix("@nix ") else {
             return Self::Word {
@@ -68,7 +68,7 @@ impl Said {
                 text: text.to_owned(),
             };
         };
-        let Ok(line) = serde_json::from_str::<Line>(json) else {
+        let Ok(line) = serde_json::from_str::<LogLine>(json) else {
             return Self::Other;
         };
         let id = line.id;

@@ -8,8 +8,8 @@ use crate::api::agent::tests::{Story, toplevel};
 use crate::api::types::EnrollRequest;
 use crate::test_support::mac;
 
-fn judged_text(judged: &[Judged]) -> Vec<String> {
-    let line = |Judged { release, why }: &Judged| {
+fn judged_text(judged: &[ReleaseRetention]) -> Vec<String> {
+    let line = |ReleaseRetention { release, why }: &ReleaseRetention| {
         let why: Vec<String> = why.iter().map(ToString::to_string).collect();
         format!("{}: {}", release.number, why.join(", "))
     };
@@ -17,12 +17,12 @@ fn judged_text(judged: &[Judged]) -> Vec<String> {
 }
 
 fn judged(story: &Story, keep: u32) -> Vec<String> {
-    judged_text(&judge(&story.world, &story.profiles, keep))
+    judged_text(&judge(&story.state, &story.profiles, keep))
 }
 
 fn pruned(story: &mut Story, keep: u32) -> Vec<u32> {
-    let verdict = prune(&story.world, &story.profiles, keep, "uid 0");
-    let judged = story.take(verdict).expect("is pruned");
+    let decided = prune(&story.state, &story.profiles, keep, "uid 0");
+    let judged = story.take(decided).expect("is pruned");
     let gone = judged.iter().filter(|j| j.why.is_empty());
     gone.map(|j| j.release.number).collect()
 }
@@ -44,7 +44,7 @@ fn the_last_ones_stay_and_the_rest_is_on_record_as_gone() {
     assert_eq!(pruned(&mut story, 2), [1, 2]);
     assert_eq!(pruned(&mut story, 2), [] as [u32; 0], "once");
     let on_record: Vec<_> = story
-        .world
+        .state
         .releases
         .iter()
         .map(|r| r.pruned.is_some())
@@ -127,7 +127,7 @@ fn what_is_ordered_stays_even_without_its_profile() {
         story.publish(name);
     }
     story
-        .operate(|world, operator| admin::reimage(world, operator, "node1", Some(2)))
+        .operate(|state, operator| admin::reimage(state, operator, "node1", Some(2)))
         .expect("is armed");
     assert_eq!(judged(&story, 1)[1], "2: ordered for node1");
     story.profiles.by_name.clear();
@@ -152,12 +152,12 @@ fn path(n: u8) -> StorePath {
 
 #[test]
 fn a_shared_nar_and_a_young_stranger_stay() {
-    let entry = |nar: &str, references: &[u8], fresh| Entry {
+    let entry = |nar: &str, references: &[u8], fresh| CacheEntry {
         nar: Some(nar.to_owned()),
         references: references.iter().map(|n| hash(*n)).collect(),
         fresh,
     };
-    let contents = Contents {
+    let contents = CacheContents {
         entries: BTreeMap::from([
             (hash(1), entry("kept", &[1, 2], false)),
             (hash(2), entry("shared", &[], false)),
@@ -165,7 +165,7 @@ fn a_shared_nar_and_a_young_stranger_stay() {
             (hash(4), entry("shared", &[], false)),
             (hash(5), entry("young", &[6], true)),
             (hash(6), entry("needed by the young", &[], false)),
-            (hash(7), Entry::default()),
+            (hash(7), CacheEntry::default()),
         ]),
         nars: [
             "kept",
@@ -199,7 +199,7 @@ fn a_shared_nar_and_a_young_stranger_stay() {
     );
 }
 
-fn contents() -> impl Strategy<Value = Contents> {
+fn contents() -> impl Strategy<Value = CacheContents> {
     let nar = prop_oneof![9 => (0..20u8).prop_map(Some), 1 => Just(None)];
     let entry = (
         nar,
@@ -208,11 +208,11 @@ fn contents() -> impl Strategy<Value = Contents> {
     );
     let entries = prop::collection::btree_map(0..30u8, entry, 0..30);
     let nars = prop::collection::btree_map(0..25u8, prop::bool::weighted(0.1), 0..25);
-    (entries, nars).prop_map(|(entries, nars)| Contents {
+    (entries, nars).prop_map(|(entries, nars)| CacheContents {
         entries: entries
             .into_iter()
             .map(|(n, (nar, references, fresh))| {
-                let entry = Entry {
+                let entry = CacheEntry {
                     nar: nar.map(|n| n.to_string()),
                     references: references.into_iter().map(hash).collect(),
                     fresh,
@@ -228,7 +228,7 @@ fn contents() -> impl Strategy<Value = Contents> {
 }
 
 /// The closure by another way than the code's: rounds until no path is added.
-fn closure(contents: &Contents, roots: &[StorePath]) -> BTreeSet<String> {
+fn closure(contents: &CacheContents, roots: &[StorePath]) -> BTreeSet<String> {
     let mut all: BTreeSet<String> = roots.iter().map(|p| p.hash().to_owned()).collect();
     loop {
         let before = all.len();
@@ -294,12 +294,12 @@ proptest! {
             } else {
                 pruned(&mut story, keep);
             }
-            let there: Vec<_> = story.world.releases.iter().filter(|r| r.pruned.is_none()).collect();
-            let newest = story.world.releases.last();
+            let there: Vec<_> = story.state.releases.iter().filter(|r| r.pruned.is_none()).collect();
+            let newest = story.state.releases.last();
             prop_assert_eq!(there.last().copied(), newest);
             prop_assert!(there.iter().any(|r| r.toplevel == toplevel("one")), "node1 runs it");
-            let numbers: BTreeSet<_> = story.world.releases.iter().map(|r| r.number).collect();
-            prop_assert_eq!(numbers.len(), story.world.releases.len(), "no number twice");
+            let numbers: BTreeSet<_> = story.state.releases.iter().map(|r| r.number).collect();
+            prop_assert_eq!(numbers.len(), story.state.releases.len(), "no number twice");
         }
     }
 }

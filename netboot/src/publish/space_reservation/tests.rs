@@ -6,8 +6,8 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(seconds * 1000)
 }
 
-fn id(n: u8) -> ShipmentId {
-    ShipmentId::new([n; 16])
+fn id(n: u8) -> UploadBatchId {
+    UploadBatchId::new([n; 16])
 }
 
 fn part(n: u8) -> Item {
@@ -26,14 +26,14 @@ fn disk(mib: u64) -> u64 {
 
 #[test]
 fn of_two_that_fit_one_by_one_and_not_together_the_second_is_kept_out() {
-    let mut room = Room::default();
+    let mut room = SpaceReservations::default();
     let free = disk(100);
     room.promise(Some(&id(1)), items(&[(1, 60)]), free, at(0))
         .expect("fits");
     let short = room.promise(Some(&id(2)), items(&[(2, 60)]), free, at(1));
     let short = short.expect_err("the first needs it");
     assert!(short.for_others(), "{short:?}");
-    let want = Short {
+    let want = InsufficientSpace {
         needed: 60 * MIB + RESERVE,
         free,
         promised: 60 * MIB,
@@ -51,14 +51,14 @@ fn of_two_that_fit_one_by_one_and_not_together_the_second_is_kept_out() {
 /// What is written is gone from the free space, and is not kept free a second time.
 #[test]
 fn what_has_come_is_promised_no_more() {
-    let mut room = Room::default();
-    let asks = |room: &mut Room, mib, free| {
+    let mut room = SpaceReservations::default();
+    let asks = |room: &mut SpaceReservations, mib, free| {
         let asked = room.promise(None, items(&[(9, mib)]), free, at(0));
         asked.is_ok()
     };
     room.promise(Some(&id(1)), items(&[(1, 60), (2, 20)]), disk(100), at(0))
         .expect("fits");
-    let exactly = |room: &mut Room, free: u64, what: &str| {
+    let exactly = |room: &mut SpaceReservations, free: u64, what: &str| {
         assert!(asks(room, 20, free), "{what}");
         assert!(!asks(room, 21, free), "{what}");
     };
@@ -93,7 +93,7 @@ fn what_was_promised_is_given_back_when_an_upload_breaks_off_or_nothing_is_heard
         ("it was heard of", quiet, false, Some(1), false),
         ("the clock was put back", -10, false, None, true),
     ] {
-        let mut room = Room::default();
+        let mut room = SpaceReservations::default();
         let free = disk(100);
         room.promise(Some(&id(1)), items(&[(1, 60), (2, 10)]), free, at(0))
             .expect("fits");
@@ -114,7 +114,7 @@ fn what_was_promised_is_given_back_when_an_upload_breaks_off_or_nothing_is_heard
 
 #[test]
 fn a_long_upload_keeps_what_it_was_promised_and_an_unannounced_one_gets_the_rest() {
-    let mut room = Room::default();
+    let mut room = SpaceReservations::default();
     let free = disk(100);
     room.promise(Some(&id(1)), items(&[(1, 60)]), free, at(0))
         .expect("fits");
@@ -141,7 +141,7 @@ fn a_long_upload_keeps_what_it_was_promised_and_an_unannounced_one_gets_the_rest
 
 #[test]
 fn the_same_thing_sent_twice_needs_its_space_once() {
-    let mut room = Room::default();
+    let mut room = SpaceReservations::default();
     let free = disk(100);
     for n in 1..=3 {
         room.promise(Some(&id(n)), items(&[(1, 60)]), free, at(0))
@@ -168,7 +168,7 @@ fn the_same_thing_sent_twice_needs_its_space_once() {
 
 #[test]
 fn a_flood_of_shipments_takes_no_more_memory() {
-    let mut room = Room::default();
+    let mut room = SpaceReservations::default();
     for n in 0..200 {
         let second = at(i64::from(n) / 10);
         room.promise(Some(&id(n)), items(&[(n, 1)]), disk(1000), second)

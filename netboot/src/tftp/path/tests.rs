@@ -4,20 +4,20 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn card(file: File) -> Result<RequestedFile, Unknown> {
+fn card(file: MachineFile) -> Result<RequestedFile, UnknownFile> {
     let owner = Owner::Card("52:54:00:12:34:56".parse().expect("a MAC"));
     Ok(RequestedFile::OfMachine { owner, file })
 }
 
-fn pi(file: File) -> Result<RequestedFile, Unknown> {
+fn pi(file: MachineFile) -> Result<RequestedFile, UnknownFile> {
     let owner = Owner::RaspberryPi("6d7e8f90".to_owned());
     Ok(RequestedFile::OfMachine { owner, file })
 }
 
 #[test]
 fn every_loader_finds_its_files() {
-    let loader = |name: &str| card(File::Loader(name.to_owned()));
-    let firmware = |name: &str| pi(File::Firmware(name.to_owned()));
+    let loader = |name: &str| card(MachineFile::Loader(name.to_owned()));
+    let firmware = |name: &str| pi(MachineFile::Firmware(name.to_owned()));
     for (name, path, want) in [
         (
             "PXE",
@@ -57,7 +57,7 @@ fn every_loader_finds_its_files() {
         (
             "iPXE",
             b"52-54-00-12-34-56/autoexec.ipxe",
-            card(File::Autoexec),
+            card(MachineFile::Autoexec),
         ),
         ("GRUB", b"/grub/grub.cfg", Ok(RequestedFile::GrubMenu)),
         (
@@ -68,22 +68,22 @@ fn every_loader_finds_its_files() {
         (
             "GRUB, the machine's own",
             b"/grub/52:54:00:12:34:56.cfg",
-            card(File::Grub),
+            card(MachineFile::Grub),
         ),
         (
             "GRUB's kernel",
             b"/52-54-00-12-34-56/installer-33333333/kernel",
-            card(File::Kernel(Some("installer-33333333".to_owned()))),
+            card(MachineFile::Kernel(Some("installer-33333333".to_owned()))),
         ),
         (
             "U-Boot",
             b"pxelinux.cfg/01-52-54-00-12-34-56",
-            card(File::Extlinux),
+            card(MachineFile::Extlinux),
         ),
         (
             "U-Boot's initrd",
             b"52-54-00-12-34-56/installer/initrd",
-            card(File::Initrd(Some("installer".to_owned()))),
+            card(MachineFile::Initrd(Some("installer".to_owned()))),
         ),
         (
             "Raspberry Pi 3",
@@ -106,13 +106,21 @@ fn every_loader_finds_its_files() {
             b"6d7e8f90/overlays/vc4-kms-v3d.dtbo",
             firmware("overlays/vc4-kms-v3d.dtbo"),
         ),
-        ("Raspberry Pi 5", b"6d7e8f90/config.txt", pi(File::Config)),
+        (
+            "Raspberry Pi 5",
+            b"6d7e8f90/config.txt",
+            pi(MachineFile::Config),
+        ),
         (
             "its command line",
             b"6d7e8f90/cmdline.txt",
-            pi(File::Cmdline),
+            pi(MachineFile::Cmdline),
         ),
-        ("its kernel", b"6d7e8f90/kernel", pi(File::Kernel(None))),
+        (
+            "its kernel",
+            b"6d7e8f90/kernel",
+            pi(MachineFile::Kernel(None)),
+        ),
     ] {
         assert_eq!(read(path), want, "{name}");
     }
@@ -141,7 +149,7 @@ fn what_loaders_can_do_without_is_told_from_what_is_odd() {
         "start4.elf",
         "config.txt",
     ] {
-        assert_eq!(read(path.as_bytes()), Err(Unknown::Probe), "{path}");
+        assert_eq!(read(path.as_bytes()), Err(UnknownFile::Probe), "{path}");
     }
 }
 
@@ -186,9 +194,9 @@ fn hostile_names_are_nobodys() {
         "6D7E8F90/start4.elf",
         long.as_str(),
     ] {
-        assert_eq!(read(path.as_bytes()), Err(Unknown::Form), "{path:?}");
+        assert_eq!(read(path.as_bytes()), Err(UnknownFile::Form), "{path:?}");
     }
-    assert_eq!(read(b"52-54-00-12-34-56/\xc3(.efi"), Err(Unknown::Form));
+    assert_eq!(read(b"52-54-00-12-34-56/\xc3(.efi"), Err(UnknownFile::Form));
 }
 
 proptest! {
@@ -206,7 +214,7 @@ proptest! {
 
 fn held(name: &[u8]) -> Result<(), TestCaseError> {
     if let Ok(RequestedFile::OfMachine {
-        file: File::Loader(file) | File::Firmware(file),
+        file: MachineFile::Loader(file) | MachineFile::Firmware(file),
         ..
     }) = read(name)
     {

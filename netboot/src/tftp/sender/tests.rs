@@ -29,16 +29,16 @@ fn under_way(blocks: u64, window: u16) -> Sender {
     let terms = terms(512, window);
     let (mut sender, step) = Sender::new(blocks * 512 + 1, &terms, ms(0));
     if window > 1 {
-        assert_eq!(step, Step::Options);
+        assert_eq!(step, SenderAction::Options);
         assert_eq!(
             sender.acknowledged(0, ms(1)),
-            Step::Blocks(1..u64::from(window) + 1)
+            SenderAction::Blocks(1..u64::from(window) + 1)
         );
     }
     sender
 }
 
-const COMPLETE: Step = Step::Ended(End::Complete);
+const COMPLETE: SenderAction = SenderAction::Ended(TransferEnd::Complete);
 
 #[test]
 fn sizes_end_with_a_block_that_is_not_full() {
@@ -49,10 +49,14 @@ fn sizes_end_with_a_block_that_is_not_full() {
         ("a byte more", 513, 2, 512..513),
     ] {
         let (mut sender, step) = Sender::new(size, &terms(512, 1), ms(0));
-        assert_eq!(step, Step::Blocks(1..2), "{name}");
+        assert_eq!(step, SenderAction::Blocks(1..2), "{name}");
         if last == 2 {
             assert_eq!(sender.bytes(1), 0..512, "{name}");
-            assert_eq!(sender.acknowledged(1, ms(1)), Step::Blocks(2..3), "{name}");
+            assert_eq!(
+                sender.acknowledged(1, ms(1)),
+                SenderAction::Blocks(2..3),
+                "{name}"
+            );
         }
         assert_eq!(sender.bytes(last), bytes, "{name}");
         assert_eq!(sender.acknowledged(wire(last), ms(2)), COMPLETE, "{name}");
@@ -64,15 +68,19 @@ fn sizes_end_with_a_block_that_is_not_full() {
 #[test]
 fn a_repeated_acknowledgement_sends_nothing() {
     let mut sender = under_way(9, 1);
-    assert_eq!(sender.acknowledged(1, ms(1)), Step::Blocks(2..3));
+    assert_eq!(sender.acknowledged(1, ms(1)), SenderAction::Blocks(2..3));
     for _ in 0..3 {
-        assert_eq!(sender.acknowledged(1, ms(2)), Step::Wait);
+        assert_eq!(sender.acknowledged(1, ms(2)), SenderAction::Wait);
     }
-    assert_eq!(sender.acknowledged(2, ms(3)), Step::Blocks(3..4));
-    assert_eq!(sender.acknowledged(1, ms(3)), Step::Wait, "of long ago");
+    assert_eq!(sender.acknowledged(2, ms(3)), SenderAction::Blocks(3..4));
+    assert_eq!(
+        sender.acknowledged(1, ms(3)),
+        SenderAction::Wait,
+        "of long ago"
+    );
     assert_eq!(
         sender.acknowledged(9, ms(3)),
-        Step::Wait,
+        SenderAction::Wait,
         "of what never was"
     );
     assert_eq!(sender.resent(), 0);
@@ -82,48 +90,48 @@ fn a_repeated_acknowledgement_sends_nothing() {
 #[test]
 fn a_window_begins_again_behind_the_acknowledged_block() {
     let mut sender = under_way(99, 8);
-    assert_eq!(sender.acknowledged(8, ms(2)), Step::Blocks(9..17));
+    assert_eq!(sender.acknowledged(8, ms(2)), SenderAction::Blocks(9..17));
     assert_eq!(
         sender.acknowledged(11, ms(3)),
-        Step::Blocks(12..20),
+        SenderAction::Blocks(12..20),
         "the 12th was lost"
     );
     for _ in 0..4 {
         assert_eq!(
             sender.acknowledged(11, ms(3)),
-            Step::Wait,
+            SenderAction::Wait,
             "said for each block after the gap"
         );
     }
     assert_eq!(sender.resent(), 5);
-    assert_eq!(sender.acknowledged(19, ms(4)), Step::Blocks(20..28));
+    assert_eq!(sender.acknowledged(19, ms(4)), SenderAction::Blocks(20..28));
 }
 
 #[test]
 fn the_first_block_of_a_window_lost_is_sent_again_once() {
     let mut sender = under_way(99, 4);
-    assert_eq!(sender.acknowledged(4, ms(2)), Step::Blocks(5..9));
+    assert_eq!(sender.acknowledged(4, ms(2)), SenderAction::Blocks(5..9));
     assert_eq!(
         sender.acknowledged(4, ms(3)),
-        Step::Blocks(5..9),
+        SenderAction::Blocks(5..9),
         "the 5th was lost"
     );
-    assert_eq!(sender.acknowledged(4, ms(3)), Step::Wait);
-    assert_eq!(sender.acknowledged(8, ms(4)), Step::Blocks(9..13));
+    assert_eq!(sender.acknowledged(4, ms(3)), SenderAction::Wait);
+    assert_eq!(sender.acknowledged(8, ms(4)), SenderAction::Blocks(9..13));
     assert_eq!(
         sender.acknowledged(8, ms(4)),
-        Step::Wait,
+        SenderAction::Wait,
         "may come of what was sent twice"
     );
-    assert_eq!(sender.acknowledged(12, ms(5)), Step::Blocks(13..17));
-    assert_eq!(sender.acknowledged(12, ms(6)), Step::Blocks(13..17));
+    assert_eq!(sender.acknowledged(12, ms(5)), SenderAction::Blocks(13..17));
+    assert_eq!(sender.acknowledged(12, ms(6)), SenderAction::Blocks(13..17));
 }
 
 #[test]
 fn the_last_window_is_as_long_as_the_file() {
     let mut sender = under_way(9, 8);
-    assert_eq!(sender.acknowledged(8, ms(2)), Step::Blocks(9..11));
-    assert_eq!(sender.acknowledged(9, ms(3)), Step::Blocks(10..11));
+    assert_eq!(sender.acknowledged(8, ms(2)), SenderAction::Blocks(9..11));
+    assert_eq!(sender.acknowledged(9, ms(3)), SenderAction::Blocks(10..11));
     assert_eq!(sender.acknowledged(10, ms(4)), COMPLETE);
 }
 
@@ -138,7 +146,7 @@ fn numbers_wrap_to_zero() {
             at += wide;
             assert_eq!(
                 sender.acknowledged(wire(at), ms(2)),
-                Step::Blocks(at + 1..at + 1 + wide),
+                SenderAction::Blocks(at + 1..at + 1 + wide),
                 "after {at}"
             );
         }
@@ -152,10 +160,10 @@ fn silence_is_answered_with_longer_and_longer_pauses() {
         let mut times = Vec::new();
         let end = loop {
             let due = sender.due();
-            assert_eq!(sender.expired(due - ms(1)), Step::Wait, "too early");
+            assert_eq!(sender.expired(due - ms(1)), SenderAction::Wait, "too early");
             match sender.expired(due) {
-                Step::Ended(end) => break (end, due.as_millis()),
-                Step::Wait => panic!("nothing at {due:?}"),
+                SenderAction::Ended(end) => break (end, due.as_millis()),
+                SenderAction::Wait => panic!("nothing at {due:?}"),
                 _ => times.push(due.as_millis()),
             }
         };
@@ -164,30 +172,30 @@ fn silence_is_answered_with_longer_and_longer_pauses() {
     let mut sender = under_way(9, 1);
     let (times, end) = silence(&mut sender);
     assert_eq!(times, [250, 750, 1750, 3750, 7750, 12_750, 17_750, 22_750]);
-    assert_eq!(end, (End::Silent, 27_750));
+    assert_eq!(end, (TransferEnd::Silent, 27_750));
     assert_eq!(sender.resent(), 8);
 
     let mut sender = under_way(1, 1);
     assert_eq!(
         sender.acknowledged(1, ms(1)),
-        Step::Blocks(2..3),
+        SenderAction::Blocks(2..3),
         "the last"
     );
     let (times, end) = silence(&mut sender);
     assert_eq!(times[..5], [21, 61, 141, 301, 621]);
-    assert_eq!(end, (End::Unconfirmed, 10_101));
+    assert_eq!(end, (TransferEnd::Unconfirmed, 10_101));
 }
 
 #[test]
 fn an_answer_to_what_was_sent_twice_measures_nothing() {
     let mut sender = under_way(9, 1);
-    assert_eq!(sender.acknowledged(1, ms(1)), Step::Blocks(2..3));
+    assert_eq!(sender.acknowledged(1, ms(1)), SenderAction::Blocks(2..3));
     assert_eq!(sender.due(), ms(21));
-    assert_eq!(sender.expired(ms(21)), Step::Blocks(2..3));
+    assert_eq!(sender.expired(ms(21)), SenderAction::Blocks(2..3));
     // After 1 ms, as it seems; or after 21.
-    assert_eq!(sender.acknowledged(2, ms(22)), Step::Blocks(3..4));
+    assert_eq!(sender.acknowledged(2, ms(22)), SenderAction::Blocks(3..4));
     assert_eq!(sender.due(), ms(62), "the doubled wait stays");
-    assert_eq!(sender.acknowledged(3, ms(23)), Step::Blocks(4..5));
+    assert_eq!(sender.acknowledged(3, ms(23)), SenderAction::Blocks(4..5));
     assert_eq!(
         sender.due(),
         ms(43),
@@ -199,29 +207,55 @@ fn an_answer_to_what_was_sent_twice_measures_nothing() {
 fn errors_end_it() {
     let opening = || Sender::new(9999, &terms(1468, 1), ms(0)).0;
     for (name, sender, code, end) in [
-        ("EDK2 has learnt the size", opening(), 8, End::Probed),
-        ("a ROM of before RFC 2347 has", opening(), 0, End::Probed),
-        ("no space at the client", opening(), 3, End::BrokenOff(3)),
-        ("in the middle", under_way(9, 1), 0, End::BrokenOff(0)),
+        (
+            "EDK2 has learnt the size",
+            opening(),
+            8,
+            TransferEnd::Probed,
+        ),
+        (
+            "a ROM of before RFC 2347 has",
+            opening(),
+            0,
+            TransferEnd::Probed,
+        ),
+        (
+            "no space at the client",
+            opening(),
+            3,
+            TransferEnd::BrokenOff(3),
+        ),
+        (
+            "in the middle",
+            under_way(9, 1),
+            0,
+            TransferEnd::BrokenOff(0),
+        ),
     ] {
-        assert_eq!(sender.broken_off(code), Step::Ended(end), "{name}");
+        assert_eq!(sender.broken_off(code), SenderAction::Ended(end), "{name}");
     }
 }
 
 #[test]
 fn a_request_that_comes_again_is_no_second_transfer() {
-    let anew = Step::Ended(End::Anew);
+    let anew = SenderAction::Ended(TransferEnd::Anew);
     let opening = || Sender::new(9999, &terms(1468, 1), ms(0)).0;
     let mut heard = opening();
-    assert_eq!(heard.acknowledged(0, ms(100)), Step::Blocks(1..2));
+    assert_eq!(heard.acknowledged(0, ms(100)), SenderAction::Blocks(1..2));
     for (name, mut sender, same, at, want) in [
-        ("the OACK was lost", opening(), true, 100, Step::Options),
+        (
+            "the OACK was lost",
+            opening(),
+            true,
+            100,
+            SenderAction::Options,
+        ),
         (
             "the first block was lost",
             under_way(9, 1),
             true,
             100,
-            Step::Blocks(1..2),
+            SenderAction::Blocks(1..2),
         ),
         (
             "a ROM that tries without options",
@@ -230,7 +264,13 @@ fn a_request_that_comes_again_is_no_second_transfer() {
             100,
             anew.clone(),
         ),
-        ("late on its way", heard.clone(), true, 200, Step::Wait),
+        (
+            "late on its way",
+            heard.clone(),
+            true,
+            200,
+            SenderAction::Wait,
+        ),
         (
             "a machine that was reset",
             heard.clone(),
@@ -247,10 +287,10 @@ fn a_request_that_comes_again_is_no_second_transfer() {
 #[test]
 fn the_opening_waits_for_its_own_acknowledgement() {
     let (mut sender, step) = Sender::new(9999, &terms(1468, 4), ms(0));
-    assert_eq!(step, Step::Options);
-    assert_eq!(sender.acknowledged(1, ms(1)), Step::Wait);
-    assert_eq!(sender.expired(ms(250)), Step::Options);
-    assert_eq!(sender.acknowledged(0, ms(251)), Step::Blocks(1..5));
+    assert_eq!(step, SenderAction::Options);
+    assert_eq!(sender.acknowledged(1, ms(1)), SenderAction::Wait);
+    assert_eq!(sender.expired(ms(250)), SenderAction::Options);
+    assert_eq!(sender.acknowledged(0, ms(251)), SenderAction::Blocks(1..5));
     assert_eq!(sender.resent(), 1);
 }
 
@@ -276,17 +316,17 @@ fn what_a_network_doubles_does_not_stay_doubled() {
             let copies = usize::from(says) * (1 + usize::from(block % 100 == 0));
             for _ in 0..copies {
                 match sender.acknowledged(wire(has), now) {
-                    Step::Blocks(blocks) => {
+                    SenderAction::Blocks(blocks) => {
                         sent += blocks.end - blocks.start;
                         on_the_wire.extend(blocks);
                     }
-                    Step::Wait => {}
-                    Step::Ended(end) => break 'sending end,
-                    Step::Options => panic!("options in the middle"),
+                    SenderAction::Wait => {}
+                    SenderAction::Ended(end) => break 'sending end,
+                    SenderAction::Options => panic!("options in the middle"),
                 }
             }
         };
-        assert_eq!(ended, End::Complete);
+        assert_eq!(ended, TransferEnd::Complete);
         // One in a hundred was asked for in vain; each can cost a window.
         let most = 10_001
             + if window == 1 {
@@ -313,7 +353,7 @@ struct Weather {
 
 /// What happens next, by the time it does. The second number keeps those of one moment apart.
 #[derive(Debug)]
-enum Due {
+enum InFlight {
     /// At the client.
     Options,
     Block(u64),
@@ -323,14 +363,14 @@ enum Due {
     Impatience(u64),
 }
 
-struct Network {
+struct SimulatedNetwork {
     weather: Weather,
     random: u64,
-    events: BTreeMap<(Duration, u64), Due>,
+    events: BTreeMap<(Duration, u64), InFlight>,
     counted: u64,
 }
 
-impl Network {
+impl SimulatedNetwork {
     fn one_of_1000(&mut self, likely: u64) -> bool {
         // Knuth's MMIX constants; the upper bits are the good ones.
         self.random = self
@@ -340,12 +380,12 @@ impl Network {
         (self.random >> 33) % 1000 < likely
     }
 
-    fn at(&mut self, at: Duration, due: Due) {
+    fn at(&mut self, at: Duration, due: InFlight) {
         self.counted += 1;
         self.events.insert((at, self.counted), due);
     }
 
-    fn carry(&mut self, now: Duration, make: impl Fn() -> Due) {
+    fn carry(&mut self, now: Duration, make: impl Fn() -> InFlight) {
         let Weather {
             lost, twice, late, ..
         } = self.weather;
@@ -366,9 +406,9 @@ fn transfer(
     blocks: u64,
     window: u16,
     weather: Weather,
-) -> (Vec<u64>, End, Duration, Duration, Sender) {
+) -> (Vec<u64>, TransferEnd, Duration, Duration, Sender) {
     const IMPATIENT: Duration = Duration::from_secs(1);
-    let mut network = Network {
+    let mut network = SimulatedNetwork {
         weather,
         random: weather.seed,
         events: BTreeMap::new(),
@@ -378,62 +418,62 @@ fn transfer(
     let (mut sender, mut step) = Sender::new((blocks - 1) * 512 + 7, &terms(512, window), now);
     let mut got: Vec<u64> = Vec::new();
     let (mut in_window, mut heard, mut gap_told) = (0, 0_u64, false);
-    network.at(now + IMPATIENT, Due::Impatience(0));
+    network.at(now + IMPATIENT, InFlight::Impatience(0));
     loop {
         match step {
-            Step::Ended(end) => {
+            SenderAction::Ended(end) => {
                 let progress = sender.progress;
                 return (got, end, now, progress, sender);
             }
-            Step::Options => network.carry(now, || Due::Options),
-            Step::Blocks(ref blocks) => {
+            SenderAction::Options => network.carry(now, || InFlight::Options),
+            SenderAction::Blocks(ref blocks) => {
                 for block in blocks.clone() {
-                    network.carry(now, || Due::Block(block));
+                    network.carry(now, || InFlight::Block(block));
                 }
             }
-            Step::Wait => {}
+            SenderAction::Wait => {}
         }
         let next = network.events.first_key_value().map(|((at, _), _)| *at);
         let next = next.filter(|at| *at < sender.due());
         let Some(at) = next else {
             now = sender.due();
             step = sender.expired(now);
-            assert_ne!(step, Step::Wait, "the time that was told had come");
+            assert_ne!(step, SenderAction::Wait, "the time that was told had come");
             continue;
         };
         now = at;
         let (_, event) = network.events.pop_first().expect("there is one");
-        step = Step::Wait;
+        step = SenderAction::Wait;
         let has = got.len() as u64;
         match event {
-            Due::Acknowledgement(number) => {
+            InFlight::Acknowledgement(number) => {
                 step = sender.acknowledged(number, now);
                 continue;
             }
-            Due::Impatience(when) if when != heard => continue,
-            Due::Impatience(_) if has == blocks => continue,
-            Due::Impatience(_) => network.carry(now, || Due::Acknowledgement(wire(has))),
-            Due::Options if has == 0 => network.carry(now, || Due::Acknowledgement(0)),
-            Due::Options => continue,
-            Due::Block(block) if block == has + 1 => {
+            InFlight::Impatience(when) if when != heard => continue,
+            InFlight::Impatience(_) if has == blocks => continue,
+            InFlight::Impatience(_) => network.carry(now, || InFlight::Acknowledgement(wire(has))),
+            InFlight::Options if has == 0 => network.carry(now, || InFlight::Acknowledgement(0)),
+            InFlight::Options => continue,
+            InFlight::Block(block) if block == has + 1 => {
                 got.push(block);
                 in_window += 1;
                 gap_told = false;
                 if in_window == window || block == blocks {
                     in_window = 0;
-                    network.carry(now, || Due::Acknowledgement(wire(block)));
+                    network.carry(now, || InFlight::Acknowledgement(wire(block)));
                 }
             }
             // Something is missing, or comes again. A client without a window acknowledges it each time.
-            Due::Block(_) if window > 1 && gap_told => continue,
-            Due::Block(_) => {
+            InFlight::Block(_) if window > 1 && gap_told => continue,
+            InFlight::Block(_) => {
                 gap_told = true;
                 in_window = 0;
-                network.carry(now, || Due::Acknowledgement(wire(has)));
+                network.carry(now, || InFlight::Acknowledgement(wire(has)));
             }
         }
         heard += 1;
-        network.at(now + IMPATIENT, Due::Impatience(heard));
+        network.at(now + IMPATIENT, InFlight::Impatience(heard));
     }
 }
 
@@ -452,9 +492,9 @@ proptest! {
         prop_assert!(got.iter().copied().eq(1..=got.len() as u64));
         let waited = at - progress;
         match end {
-            End::Complete => prop_assert_eq!(got.len() as u64, blocks),
-            End::Unconfirmed => prop_assert!(waited >= PATIENCE_AT_THE_END),
-            End::Silent => prop_assert!(waited >= PATIENCE),
+            TransferEnd::Complete => prop_assert_eq!(got.len() as u64, blocks),
+            TransferEnd::Unconfirmed => prop_assert!(waited >= PATIENCE_AT_THE_END),
+            TransferEnd::Silent => prop_assert!(waited >= PATIENCE),
             other => prop_assert!(false, "{:?}", other),
         }
         if lost <= 50 {
@@ -478,8 +518,8 @@ proptest! {
         let (mut sender, mut step) = Sender::new(size, &terms, now);
         for (kind, number, after) in events {
             match step {
-                Step::Ended(_) => break,
-                Step::Blocks(ref blocks) => {
+                SenderAction::Ended(_) => break,
+                SenderAction::Blocks(ref blocks) => {
                     prop_assert!(blocks.end - blocks.start <= u64::from(terms.window));
                     for block in blocks.clone() {
                         let bytes = sender.bytes(block);
@@ -487,8 +527,8 @@ proptest! {
                         prop_assert!(bytes.end - bytes.start <= u64::from(terms.block));
                     }
                 }
-                Step::Options => prop_assert!(!terms.accepted.is_empty()),
-                Step::Wait => {}
+                SenderAction::Options => prop_assert!(!terms.accepted.is_empty()),
+                SenderAction::Wait => {}
             }
             now += ms(after);
             step = match kind {

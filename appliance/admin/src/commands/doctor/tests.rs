@@ -9,14 +9,14 @@ use super::*;
 
 #[test]
 fn an_appliance_with_problems_names_each_and_what_to_do() {
-    let interface = checks::Interface {
+    let interface = checks::ServedInterface {
         name: "enp1s0".to_owned(),
         address: "10.77.0.1/24".to_owned(),
         exists: true,
         has_address: true,
         carrier: Some(true),
     };
-    let loader = |name, present| checks::Loader {
+    let loader = |name, present| checks::LoaderFile {
         name,
         for_whom: "machines that boot in BIOS mode get no loader",
         present,
@@ -27,7 +27,7 @@ fn an_appliance_with_problems_names_each_and_what_to_do() {
         fault: Some("its NAR is not in the cache".to_owned()),
         system: "worker".to_owned(),
     };
-    let checkup = Checkup {
+    let checkup = DoctorReport {
         checks: vec![
             checks::lan(&[interface]),
             checks::loaders(&loaders, "/usr/lib/ipxe"),
@@ -46,12 +46,12 @@ fn an_appliance_with_problems_names_each_and_what_to_do() {
                           tip: pxe-admin publish worker"#]]
     .assert_eq(&answer.text);
 
-    let fine = Checkup {
+    let fine = DoctorReport {
         checks: checkup.checks[..1].to_vec(),
     };
     let answer = of_the_appliance(&fine);
     assert_eq!((answer.exit, answer.notes), (0, Vec::new()));
-    let warned = Checkup {
+    let warned = DoctorReport {
         checks: checkup.checks[..2].to_vec(),
     };
     let answer = of_the_appliance(&warned);
@@ -63,7 +63,7 @@ fn an_appliance_with_problems_names_each_and_what_to_do() {
 
 #[test]
 fn a_machine_is_well_or_under_way_or_stuck() {
-    let boots = |finding| Boots {
+    let boots = |finding| BootsAnswer {
         title: "node1".to_owned(),
         boots: vec![Boot::default()],
         finding,

@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use netboot::api::types::{Closure, InstallerPublished, Published, Publishing};
+use netboot::api::types::{Closure, InstallerPublished, PublishTargets, Published};
 use netboot::base::name::SystemName;
 use netboot::base::problem::nearest;
 use netboot::base::refusal::Refusal;
 use netboot::base::release::PublishedInstaller;
-use netboot::publish::closure::{self, Changes};
-use netboot::publish::nix_log::{BuildLog, News};
+use netboot::publish::closure::{self, ClosureChanges};
+use netboot::publish::nix_log::{BuildLog, BuildUpdate};
 use nix_publish::closure::closure as closure_here;
-use nix_publish::flake::{self, Built, Evaluated, Flake, Offers};
+use nix_publish::flake::{self, BuildResult, Evaluated, Flake, FlakeOutputs};
 use nix_publish::run::Host;
 use nix_publish::selection::{Omission, Selection};
 use nix_publish::{installer, publish_failed, system};
@@ -22,10 +22,10 @@ use super::hand_over;
 use super::manifest::UploadManifest;
 use super::summary::{self, Forecast, InstallerForecast, Summary, SystemForecast};
 use crate::cli::PublishArgs;
-use crate::client::Client;
+use crate::client::AdminClient;
 use crate::failure::Failure;
 use crate::format::bytes;
-use crate::output::{Answer, Output};
+use crate::output::{CommandResult, Output};
 
 /// How often a progress line is written over.
 const EVERY: Duration = Duration::from_millis(100);
@@ -57,11 +57,11 @@ impl Candidate {
 }
 
 pub(crate) async fn publish(
-    client: &Client,
+    client: &AdminClient,
     args: &PublishArgs,
     output: &mut Output,
-) -> Result<Answer, Failure> {
-    let mut publishing: Publishing = client.get(&["publishing"]).await?;
+) -> Result<CommandResult, Failure> {
+    let mut publishing: PublishTargets = client.get(&["publishing"]).await?;
     if client.is_elsewhere() {
         // A path in the appliance's configuration names a folder of the appliance's machine.
         publishing.flake.take_if(|flake| flake.starts_with('/'));
@@ -99,11 +99,11 @@ pub(crate) async fn publish(
 /// What is to be published: the systems that were named, or all that profiles use, with the installers for them.
 fn select(
     args: &PublishArgs,
-    publishing: &Publishing,
-    offers: &Offers,
+    publishing: &PublishTargets,
+    offers: &FlakeOutputs,
     flake: &Flake,
     output: &mut Output,
-) -> Result<Vec<flake::Output>, Failure> {
+) -> Result<Vec<flake::FlakeOutput>, Failure> {
     if let Some(unknown) = args.systems.iter().find(|name| !offers.has(name)) {
         return Err(Failure::here(no_system(unknown, offers, flake)));
     }
@@ -111,7 +111,7 @@ fn select(
         let mut named = args.systems.clone();
         named.sort();
         named.dedup();
-        return Ok(named.into_iter().map(flake::Output::System).collect());
+        return Ok(named.into_iter().map(flake::FlakeOutput::System).collect());
     }
     let Selection { outputs, omissions } = Selection::new(
         offers,
@@ -141,18 +141,18 @@ fn select(
 
 /// Asks what the appliance has of each output.
 async fn candidates(
-    client: &Client,
-    publishing: &Publishing,
+    client: &AdminClient,
+    publishing: &PublishTargets,
     outputs: Vec<Evaluated>,
 ) -> Result<Vec<Candidate>, Failure> {
     let mut candidates = Vec::new();
     for evaluated in outputs {
         let on_appliance = match &evaluated.output {
-            flake::Output::System(name) => {
+            flake::FlakeOutput::System(name) => {
                 let call = ["releases", name.as_str(), "closure"];
                 OnAppliance::System(name.clone(), Box::new(client.get(&call).await?))
             }
-            flake::Output::Installer(arch) => {
+            flake::FlakeOutput::Installer(arch) => {
                 let known = publishing.installers.iter().find(|i| i.arch == *arch);
                 OnAppliance::Installer(arch.clone(), known.and_then(|i| i.published.clone()))
             }
@@ -178,8 +178,8 @@ fn note_warnings<'a>(warnings: impl Iterator<Item = &'a String>, output: &mut Ou
 fn inspect(new: &[&Evaluated]) -> Result<(), Failure> {
     for Evaluated { path, output, .. } in new {
         match output {
-            flake::Output::System(_) => system::inspect(path).map(drop),
-            flake::Output::Installer(_) => installer::inspect(path).map(drop),
+            flake::FlakeOutput::System(_) => system::inspect(path).map(drop),
+            flake::FlakeOutput::Installer(_) => installer::inspect(path).map(drop),
         }
         .map_err(Failure::here)?;
     }
@@ -188,7 +188,7 @@ fn inspect(new: &[&Evaluated]) -> Result<(), Failure> {
 
 /// Measures what is sent, and asks the appliance whether all of it fits. The manifest is empty where the appliance takes
 /// what was built from the Nix store of the same machine.
-async fn manifest(client: &Client, new: &[&Evaluated]) -> Result<UploadManifest, Failure> {
+async fn manifest(client: &AdminClient, new: &[&Evaluated]) -> Result<UploadManifest, Failure> {
     inspect(new)?;
     let mut manifest = UploadManifest::new()?;
     if !client.is_elsewhere() {
@@ -196,8 +196,8 @@ async fn manifest(client: &Client, new: &[&Evaluated]) -> Result<UploadManifest,
     }
     for Evaluated { path, output, .. } in new {
         match output {
-            flake::Output::System(_) => manifest.system(path).await?,
-            flake::Output::Installer(_) => {
+            flake::FlakeOutput::System(_) => manifest.system(path).await?,
+            flake::FlakeOutput::Installer(_) => {
                 let files = installer::inspect(path).map_err(Failure::here)?;
                 manifest.installer(path, files).await?;
             }
@@ -214,7 +214,7 @@ fn names(names: &[String]) -> String {
     }
 }
 
-fn no_system(unknown: &SystemName, offers: &Offers, flake: &Flake) -> Refusal {
+fn no_system(unknown: &SystemName, offers: &FlakeOutputs, flake: &Flake) -> Refusal {
     let refusal = publish_failed(format!("the flake has no system `{unknown}`"))
         .fact(format!("flake: {}", flake.reference()))
         .fact(format!("its systems: {}", names(&offers.systems)))
@@ -236,20 +236,20 @@ fn no_flake() -> Failure {
     )
 }
 
-fn listed(outputs: &[flake::Output]) -> String {
+fn listed(outputs: &[flake::FlakeOutput]) -> String {
     let outputs: Vec<String> = outputs.iter().map(ToString::to_string).collect();
     outputs.join(", ")
 }
 
-async fn build(new: &[&Evaluated], output: &mut Output) -> Result<Built, Failure> {
+async fn build(new: &[&Evaluated], output: &mut Output) -> Result<BuildResult, Failure> {
     let mut shown = Instant::now();
-    let mut listener = |log: &BuildLog, news: &News| {
+    let mut listener = |log: &BuildLog, news: &BuildUpdate| {
         if output.shows_progress() {
             if shown.elapsed() >= EVERY {
                 shown = Instant::now();
                 output.progress(&progress_text(log));
             }
-        } else if let News::Builds(name) = news {
+        } else if let BuildUpdate::Builds(name) = news {
             output.note(&format!("building {name}"));
         }
     };
@@ -282,7 +282,7 @@ fn progress_text(log: &BuildLog) -> String {
 }
 
 async fn hand_over(
-    client: &Client,
+    client: &AdminClient,
     candidates: Vec<Candidate>,
     manifest: &UploadManifest,
     flake: &Flake,
@@ -300,7 +300,7 @@ async fn hand_over(
 
 /// Hands the outputs over one after the other; each goes into the summary once the appliance has it.
 async fn each(
-    client: &Client,
+    client: &AdminClient,
     candidates: Vec<Candidate>,
     manifest: &UploadManifest,
     flake: &Flake,
@@ -366,7 +366,7 @@ async fn forecast(candidates: Vec<Candidate>) -> Result<Forecast, Failure> {
                     changed: newest.is_none_or(|release| release.toplevel != path),
                     closure_size: closure::size(&after),
                     to_copy: to_copy.map(|member| member.size).sum(),
-                    changes: Changes::between(&before.paths, &after),
+                    changes: ClosureChanges::between(&before.paths, &after),
                     newest: newest.cloned(),
                     system,
                     toplevel: path,

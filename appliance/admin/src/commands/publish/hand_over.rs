@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use netboot::api::types::{
-    Copying, InstallerPublished, InstallerRequest, Lacking, PublishRequest, Published, Publishing,
-    Shipment,
+    CopyProgress, InstallerPublished, InstallerRequest, Missing, PublishRequest, PublishTargets,
+    Published, UploadBatch,
 };
 use netboot::base::name::SystemName;
 use netboot::base::store_path::StorePath;
-use netboot::base::token::ShipmentId;
-use netboot::publish::installer::Part;
+use netboot::base::token::UploadBatchId;
+use netboot::publish::installer::ImageFile;
 use nix_publish::publish_failed;
 use reqwest::header::{CONTENT_LENGTH, HeaderMap};
 use reqwest::{Body, Method};
@@ -26,7 +26,7 @@ use tokio::fs::File;
 use tokio_util::io::ReaderStream;
 
 use super::manifest::UploadManifest;
-use crate::client::{Client, PUBLISH_WITHIN};
+use crate::client::{AdminClient, PUBLISH_WITHIN};
 use crate::failure::Failure;
 use crate::format::{bytes, bytes_of};
 use crate::loopback_proxy::upload_header;
@@ -38,7 +38,7 @@ const TELL_EVERY: Duration = Duration::from_millis(500);
 
 /// Has a system's closure signed into the cache, and a release made of it.
 pub(crate) async fn system(
-    client: &Client,
+    client: &AdminClient,
     system: &SystemName,
     toplevel: &StorePath,
     manifest: &UploadManifest,
@@ -73,10 +73,10 @@ pub(crate) async fn system(
 
 /// How far the appliance is with copying a system out of its own Nix store. `None` if that is not known, which is
 /// not worth a failure.
-async fn progress(client: &Client, toplevel: &StorePath) -> Option<String> {
-    let publishing: Publishing = client.get(&["publishing"]).await.ok()?;
+async fn progress(client: &AdminClient, toplevel: &StorePath) -> Option<String> {
+    let publishing: PublishTargets = client.get(&["publishing"]).await.ok()?;
     let copying = publishing.copying?;
-    let Copying { done, total, .. } = copying;
+    let CopyProgress { done, total, .. } = copying;
     Some(match copying.toplevel == *toplevel {
         true => format!("copying into the cache  {}", bytes_of(done, total)),
         false => format!(
@@ -89,7 +89,7 @@ async fn progress(client: &Client, toplevel: &StorePath) -> Option<String> {
 
 /// Has machines boot this installer from now on.
 pub(crate) async fn installer(
-    client: &Client,
+    client: &AdminClient,
     path: &StorePath,
     manifest: &UploadManifest,
     source: FlakeSource,
@@ -98,7 +98,7 @@ pub(crate) async fn installer(
     let installer_parts = manifest.installer_parts(path);
     if let Some(installer_parts) = installer_parts {
         // What was sent by a publication that broke off is not sent again.
-        let shipment = Shipment {
+        let batch = UploadBatch {
             id: Some(manifest.id().clone()),
             paths: Vec::new(),
             parts: installer_parts
@@ -106,9 +106,9 @@ pub(crate) async fn installer(
                 .map(|(_, part, _)| part.clone())
                 .to_vec(),
         };
-        let lacking: Lacking = client.ask_about(&["publish", "room"], &shipment).await?;
+        let missing: Missing = client.ask_about(&["publish", "room"], &batch).await?;
         for (what, part, file) in installer_parts.files() {
-            if lacking.parts.contains(part) {
+            if missing.parts.contains(part) {
                 send(client, what, part, file, manifest.id(), output).await?;
             }
         }
@@ -127,11 +127,11 @@ pub(crate) async fn installer(
 
 /// One file of an installer, under its hash.
 async fn send(
-    client: &Client,
+    client: &AdminClient,
     what: &str,
-    part: &Part,
+    part: &ImageFile,
     file: &Path,
-    shipment: &ShipmentId,
+    batch: &UploadBatchId,
     output: &mut Output,
 ) -> Result<(), Failure> {
     output.note(&format!(
@@ -150,7 +150,7 @@ async fn send(
     });
     let url = format!("/admin/v1/publish/installer/parts/{}", part.sha256);
     let mut headers = HeaderMap::from_iter([(CONTENT_LENGTH, part.size.into())]);
-    headers.extend(upload_header(shipment));
+    headers.extend(upload_header(batch));
     let body = Body::wrap_stream(octets);
     let mut answer = pin!(client.forward(Method::PUT, &url, headers, Some(body)));
     let mut tick = tokio::time::interval(TELL_EVERY);

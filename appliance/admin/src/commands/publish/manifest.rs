@@ -6,38 +6,38 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use netboot::api::types::{Lacking, Shipment};
+use netboot::api::types::{Missing, UploadBatch};
 use netboot::base::store_path::StorePath;
-use netboot::base::token::{Digest, ShipmentId};
-use netboot::publish::installer::{Part, Parts};
+use netboot::base::token::{Digest, UploadBatchId};
+use netboot::publish::installer::{ImageFile, InstallerManifest};
 use nix_publish::closure::closure;
 use nix_publish::installer::InstallerFiles;
 use nix_publish::publish_failed;
 use nix_publish::run::Host;
 use sha2::{Digest as _, Sha256};
 
-use crate::client::Client;
+use crate::client::AdminClient;
 use crate::failure::Failure;
 
 #[derive(Debug)]
 pub(crate) struct UploadManifest {
     /// Sent along with each part, so that the appliance knows which space was kept for it.
-    id: ShipmentId,
-    shipment: Shipment,
+    id: UploadBatchId,
+    batch: UploadBatch,
     installers: BTreeMap<StorePath, InstallerParts>,
 }
 
 /// An installer, and the files that its parts are in.
 #[derive(Debug, Clone)]
 pub(crate) struct InstallerParts {
-    pub(crate) parts: Parts,
+    pub(crate) parts: InstallerManifest,
     kernel: PathBuf,
     initrd: PathBuf,
 }
 
 impl InstallerParts {
     /// Each file: its name in messages, its size and hash, and its path.
-    pub(crate) fn files(&self) -> [(&'static str, &Part, &Path); 2] {
+    pub(crate) fn files(&self) -> [(&'static str, &ImageFile, &Path); 2] {
         [
             ("kernel", &self.parts.kernel, &self.kernel),
             ("initrd", &self.parts.initrd, &self.initrd),
@@ -53,25 +53,25 @@ impl UploadManifest {
         getrandom::fill(&mut octets).map_err(|error| {
             Failure::here(publish_failed(format!("no upload can be named: {error}")))
         })?;
-        let id = ShipmentId::new(octets);
+        let id = UploadBatchId::new(octets);
         Ok(Self {
-            shipment: Shipment {
+            batch: UploadBatch {
                 id: Some(id.clone()),
-                ..Shipment::default()
+                ..UploadBatch::default()
             },
             installers: BTreeMap::new(),
             id,
         })
     }
 
-    pub(crate) fn id(&self) -> &ShipmentId {
+    pub(crate) fn id(&self) -> &UploadBatchId {
         &self.id
     }
 
     /// Adds the closure of a system that is in this machine's Nix store.
     pub(crate) async fn system(&mut self, toplevel: &StorePath) -> Result<(), Failure> {
         let closure = closure(toplevel, Host::Here).await.map_err(Failure::here)?;
-        let paths = &mut self.shipment.paths;
+        let paths = &mut self.batch.paths;
         paths.extend(closure);
         paths.sort_by(|one, other| one.path.cmp(&other.path));
         paths.dedup();
@@ -90,7 +90,7 @@ impl UploadManifest {
         };
         let pack = move || -> io::Result<InstallerParts> {
             Ok(InstallerParts {
-                parts: Parts {
+                parts: InstallerManifest {
                     kernel: measured(&built.kernel)?,
                     initrd: measured(&built.initrd)?,
                     arch: built.arch,
@@ -104,7 +104,7 @@ impl UploadManifest {
         let installer = installer.map_err(|error| unread(error.to_string()))?;
         let installer = installer.map_err(|error| unread(error.to_string()))?;
         for (_, part, _) in installer.files() {
-            self.shipment.parts.push(part.clone());
+            self.batch.parts.push(part.clone());
         }
         self.installers.insert(path.clone(), installer);
         Ok(())
@@ -114,8 +114,8 @@ impl UploadManifest {
     ///
     /// # Errors
     /// The appliance refuses it; no file was sent.
-    pub(crate) async fn ask(&self, client: &Client) -> Result<Lacking, Failure> {
-        client.ask_about(&["publish", "room"], &self.shipment).await
+    pub(crate) async fn ask(&self, client: &AdminClient) -> Result<Missing, Failure> {
+        client.ask_about(&["publish", "room"], &self.batch).await
     }
 
     pub(crate) fn installer_parts(&self, path: &StorePath) -> Option<&InstallerParts> {
@@ -123,10 +123,10 @@ impl UploadManifest {
     }
 }
 
-fn measured(file: &Path) -> io::Result<Part> {
+fn measured(file: &Path) -> io::Result<ImageFile> {
     let mut hasher = Sha256::new();
     let size = io::copy(&mut File::open(file)?, &mut hasher)?;
-    Ok(Part {
+    Ok(ImageFile {
         sha256: Digest::new(hasher.finalize().into()),
         size,
     })

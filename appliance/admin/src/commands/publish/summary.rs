@@ -4,11 +4,11 @@ use netboot::api::types::{InstallerPublished, Published};
 use netboot::base::name::SystemName;
 use netboot::base::release::Release;
 use netboot::base::store_path::StorePath;
-use netboot::publish::closure::{Change, Changes};
+use netboot::publish::closure::{ClosureChanges, PackageChange};
 use serde::Serialize;
 
 use crate::format::{bytes, indented, revision};
-use crate::output::Answer;
+use crate::output::CommandResult;
 
 /// The answer to `publish`.
 #[derive(Debug, Default, Serialize)]
@@ -35,7 +35,7 @@ pub(crate) struct SystemForecast {
     pub(crate) closure_size: u64,
     /// Bytes of those that the newest release does not have, unpacked.
     pub(crate) to_copy: u64,
-    pub(crate) changes: Changes,
+    pub(crate) changes: ClosureChanges,
 }
 
 #[derive(Debug, Serialize)]
@@ -49,11 +49,11 @@ pub(crate) struct InstallerForecast {
     pub(crate) before: Option<StorePath>,
 }
 
-pub(crate) fn published(summary: &Summary) -> Answer {
+pub(crate) fn published(summary: &Summary) -> CommandResult {
     let systems = summary.systems.iter().map(system);
     let installers = summary.installers.iter().map(installer);
     let lines: Vec<String> = systems.chain(installers).collect();
-    let answer = Answer::new(summary, lines.join("\n"));
+    let answer = CommandResult::new(summary, lines.join("\n"));
     if summary.systems.is_empty() {
         return answer;
     }
@@ -105,11 +105,11 @@ fn installer(published: &InstallerPublished) -> String {
     }
 }
 
-pub(crate) fn forecast(forecast: &Forecast) -> Answer {
+pub(crate) fn forecast(forecast: &Forecast) -> CommandResult {
     let systems = forecast.systems.iter().map(of_system);
     let installers = forecast.installers.iter().map(of_installer);
     let lines: Vec<String> = systems.chain(installers).collect();
-    Answer::new(forecast, lines.join("\n")).note("nothing was changed")
+    CommandResult::new(forecast, lines.join("\n")).note("nothing was changed")
 }
 
 fn of_installer(forecast: &InstallerForecast) -> String {
@@ -178,7 +178,7 @@ fn of_system(forecast: &SystemForecast) -> String {
 }
 
 /// `linux 6.12.20 -> 6.12.21, +1.2 MiB`
-fn of_change(change: &Change) -> String {
+fn of_change(change: &PackageChange) -> String {
     let versions = |all: &[String]| {
         let all: Vec<&str> = all
             .iter()
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_change_is_a_line() {
-        let change = |before: &[&str], after: &[&str], bytes| Change {
+        let change = |before: &[&str], after: &[&str], bytes| PackageChange {
             package: "linux".to_owned(),
             before: before.iter().map(|v| (*v).to_owned()).collect(),
             after: after.iter().map(|v| (*v).to_owned()).collect(),

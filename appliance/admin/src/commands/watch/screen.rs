@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use netboot::api::machine_view::MachineView;
-use netboot::api::types::Live;
+use netboot::api::types::EventLine;
 use netboot::base::mac::Mac;
 use netboot::base::timestamp::Timestamp;
-use netboot::install::report::{Outcome, Step};
+use netboot::install::report::{InstallStep, StepOutcome};
 use netboot::machine::Machine;
-use netboot::machine::event::{Event, Happening};
-use netboot::machine::state::World;
+use netboot::machine::event::{Event, EventKind};
+use netboot::machine::state::ApplianceState;
 
 use crate::boot_table::mark_text;
 use crate::event_text::event_text;
@@ -19,7 +19,7 @@ use crate::format::{bytes, bytes_of, elapsed};
 const PROGRESS_EVERY: i64 = 1000;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Line {
+pub(crate) enum ScreenLine {
     Lasting(String),
     /// The next line may replace it.
     Passing(String),
@@ -28,17 +28,17 @@ pub(crate) enum Line {
 /// Folds events as the appliance does, so it knows what the appliance knows.
 pub(crate) struct Screen {
     only: Option<Mac>,
-    world: World,
-    runs: BTreeMap<Mac, Run>,
+    state: ApplianceState,
+    runs: BTreeMap<Mac, InstallRun>,
     /// The past of the order in force, held back until it is known to be the last one.
-    past: Vec<Line>,
+    past: Vec<ScreenLine>,
     /// The past was received and printed.
     current: bool,
 }
 
 /// One boot of a machine, from its first sign on.
 #[derive(Default)]
-struct Run {
+struct InstallRun {
     /// The first sign of this boot.
     begun: Option<Timestamp>,
     shown: Option<Shown>,
@@ -48,7 +48,7 @@ struct Run {
 
 /// The progress that was printed last.
 struct Shown {
-    step: Step,
+    step: InstallStep,
     at: Timestamp,
     done: u64,
 }
@@ -58,7 +58,7 @@ impl Screen {
     pub(crate) fn new(only: Option<Mac>) -> Self {
         Self {
             only,
-            world: World::default(),
+            state: ApplianceState::default(),
             runs: BTreeMap::new(),
             past: Vec::new(),
             current: false,
@@ -77,36 +77,36 @@ impl Screen {
 
     /// A machine as `show` has it.
     pub(crate) fn machine(&self, mac: Mac) -> Option<MachineView> {
-        self.world.by_mac(mac).map(MachineView::of)
+        self.state.by_mac(mac).map(MachineView::of)
     }
 
     fn title(&self, mac: Mac) -> String {
-        let machine = self.world.by_mac(mac);
+        let machine = self.state.by_mac(mac);
         machine.map_or_else(|| mac.to_string(), Machine::title)
     }
 
     /// Takes in one item of the stream, and returns the lines to print.
-    pub(crate) fn update(&mut self, live: &Live) -> Vec<Line> {
+    pub(crate) fn update(&mut self, live: &EventLine) -> Vec<ScreenLine> {
         let line = match live {
-            Live::Event { event } => self.event(event),
-            Live::Progress {
+            EventLine::Event { event } => self.event(event),
+            EventLine::Progress {
                 at,
                 machine,
                 step,
                 done,
                 total,
             } => self.progress(*at, *machine, *step, *done, *total),
-            Live::Boot { at, machine, mark } => {
+            EventLine::Boot { at, machine, mark } => {
                 let run = self.runs.entry(*machine).or_default();
                 run.begun.get_or_insert(*at);
-                Some(Line::Lasting(self.line(
+                Some(ScreenLine::Lasting(self.line(
                     *machine,
                     *at,
                     None,
                     &mark_text(mark),
                 )))
             }
-            Live::Alive => {
+            EventLine::Alive => {
                 self.current = true;
                 let past = std::mem::take(&mut self.past);
                 return match self.only {
@@ -114,7 +114,7 @@ impl Screen {
                     None => Vec::new(),
                 };
             }
-            Live::Unknown => None,
+            EventLine::Unknown => None,
         };
         if self.current {
             return line.into_iter().collect();
@@ -123,31 +123,31 @@ impl Screen {
         Vec::new()
     }
 
-    fn event(&mut self, event: &Event) -> Option<Line> {
-        self.world.apply(event);
+    fn event(&mut self, event: &Event) -> Option<ScreenLine> {
+        self.state.apply(event);
         let Some(mac) = event.machine else {
             let text = format!("{}  {}", event.at, event_text(&event.what));
-            return self.only.is_none().then_some(Line::Lasting(text));
+            return self.only.is_none().then_some(ScreenLine::Lasting(text));
         };
         let run = self.runs.entry(mac).or_default();
         match &event.what {
-            Happening::Enrolled { .. } | Happening::Reimaged { .. } => {
-                *run = Run::default();
+            EventKind::Enrolled { .. } | EventKind::Reimaged { .. } => {
+                *run = InstallRun::default();
                 self.past.clear();
             }
-            Happening::Attempt { .. } => *run = Run::default(),
+            EventKind::Attempt { .. } => *run = InstallRun::default(),
             // Where the boot script was not seen to be sent, the boot begins with the claim.
-            Happening::Served { .. } | Happening::Claimed { .. } => {
+            EventKind::Served { .. } | EventKind::Claimed { .. } => {
                 run.begun.get_or_insert(event.at);
             }
             _ => {}
         }
         let step = match &event.what {
-            Happening::Reported { report } => {
+            EventKind::Reported { report } => {
                 run.shown = None;
-                run.failed = self.current && matches!(report.outcome, Outcome::Failed { .. });
+                run.failed = self.current && matches!(report.outcome, StepOutcome::Failed { .. });
                 // The beginning of the next step is printed, and implies it.
-                if report.outcome == Outcome::Done {
+                if report.outcome == StepOutcome::Done {
                     return None;
                 }
                 Some(report.step)
@@ -155,21 +155,21 @@ impl Screen {
             _ => None,
         };
         let mut text = event_text(&event.what);
-        if matches!(event.what, Happening::Waits { .. }) {
+        if matches!(event.what, EventKind::Waits { .. }) {
             let title = self.title(mac);
             text.push_str(&format!("; to have it wiped: pxe-admin confirm {title}"));
         }
-        Some(Line::Lasting(self.line(mac, event.at, step, &text)))
+        Some(ScreenLine::Lasting(self.line(mac, event.at, step, &text)))
     }
 
     fn progress(
         &mut self,
         at: Timestamp,
         mac: Mac,
-        step: Step,
+        step: InstallStep,
         done: u64,
         total: u64,
-    ) -> Option<Line> {
+    ) -> Option<ScreenLine> {
         let run = self.runs.entry(mac).or_default();
         let before = run.shown.as_ref().filter(|shown| shown.step == step);
         let passed = before.map(|shown| at.millis() - shown.at.millis());
@@ -182,15 +182,15 @@ impl Screen {
             .map_or_else(String::new, |rate| format!("  {rate}"));
         run.shown = Some(Shown { step, at, done });
         let text = format!("{}  {}{rate}", step.sentence(), bytes_of(done, total));
-        Some(Line::Passing(self.line(mac, at, Some(step), &text)))
+        Some(ScreenLine::Passing(self.line(mac, at, Some(step), &text)))
     }
 
-    fn line(&self, mac: Mac, at: Timestamp, step: Option<Step>, text: &str) -> String {
+    fn line(&self, mac: Mac, at: Timestamp, step: Option<InstallStep>, text: &str) -> String {
         let title = self.title(mac);
         let begun = self.runs.get(&mac).and_then(|run| run.begun);
         let time = begun.map_or_else(|| "--:--".to_owned(), |begun| elapsed(at.since(begun)));
         let step = step.map_or_else(String::new, |step| {
-            format!("{}/{}", step.number(), Step::ALL.len())
+            format!("{}/{}", step.number(), InstallStep::ALL.len())
         });
         format!("{title}  {time}  {step:>5}  {text}")
     }

@@ -33,8 +33,8 @@ impl Bench {
 #[tokio::test]
 async fn what_an_uploader_was_told_is_there_outlives_a_prune() {
     let kernel = archive("nix-archive-1 ( type regular contents kernel )");
-    let dependency = parcel(DEPENDENCY, &[], &kernel, Packed::Plain);
-    let system = parcel(PATH, &[DEPENDENCY], &archive(SYSTEM), Packed::Plain);
+    let dependency = parcel(DEPENDENCY, &[], &kernel, Compression::Plain);
+    let system = parcel(PATH, &[DEPENDENCY], &archive(SYSTEM), Compression::Plain);
     for (how, paths) in [
         ("nobody asks", 0),
         ("it asks for the path", 2),
@@ -72,7 +72,7 @@ async fn what_an_uploader_was_told_is_there_outlives_a_prune() {
 
 #[tokio::test]
 async fn a_nar_that_an_uploader_need_not_send_outlives_a_prune() {
-    let parcel = parcel(PATH, &[], &archive(SYSTEM), Packed::Plain);
+    let parcel = parcel(PATH, &[], &archive(SYSTEM), Compression::Plain);
     for asked in [false, true] {
         let bench = Bench::new();
         bench
@@ -94,7 +94,7 @@ async fn a_nar_that_an_uploader_need_not_send_outlives_a_prune() {
 #[tokio::test]
 async fn nobody_is_told_that_a_path_is_there_while_a_prune_is_deleting() {
     let bench = Bench::new();
-    let parcel = parcel(PATH, &[], &archive(SYSTEM), Packed::Plain);
+    let parcel = parcel(PATH, &[], &archive(SYSTEM), Compression::Plain);
     assert!(bench.put(&parcel).await.expect("whole"));
     let narinfo = format!("{}.narinfo", parcel.info.path.hash());
     let (cache, narinfo) = (bench.cache.clone(), bench.cache.dir.join(narinfo));
@@ -102,7 +102,7 @@ async fn nobody_is_told_that_a_path_is_there_while_a_prune_is_deleting() {
     let (begun, begins) = mpsc::channel();
     // As a prune does.
     let deleting = std::thread::spawn(move || {
-        let _deleting = cache.promises.in_force();
+        let _deleting = cache.pinned.in_force();
         begun.send(()).expect("somebody waits");
         gone.recv().expect("is told");
         std::fs::remove_file(narinfo).expect("goes");

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use crate::net::Lan;
 
 /// A network as far as addresses are held against it.
-pub(super) struct Link {
+pub(super) struct CheckedNetwork {
     pub(super) address: Ipv4Addr,
     pub(super) netmask: Ipv4Addr,
     /// The appliance's own address in it.
@@ -14,7 +14,7 @@ pub(super) struct Link {
     pub(super) name: String,
 }
 
-impl Link {
+impl CheckedNetwork {
     pub(super) fn of(lan: &Lan) -> Self {
         Self {
             address: lan.address,

@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::body::Body;
 use axum::http::Method;
-use netboot::machine::event::Happening;
+use netboot::machine::event::EventKind;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -17,12 +17,12 @@ const TOKEN: &str = "canary-token-canary-token-canary-token";
 const WRONG: &str = "canary-guess-canary-guess-canary-guess";
 
 fn router(bench: &Bench) -> Router {
-    let gate = Gate::new(
+    let admin_auth = AdminAuth::new(
         bench.components.store.clone(),
         secret_hash(TOKEN),
         CancellationToken::new(),
     );
-    over_tls(bench.components.admin.clone(), bench.uploads(), gate)
+    over_tls(bench.components.admin.clone(), bench.uploads(), admin_auth)
 }
 
 /// A call from an address of the LAN.
@@ -105,7 +105,7 @@ async fn who_guesses_is_not_listened_to_and_is_on_record_without_the_guess() {
     let refused: Vec<&str> = events
         .iter()
         .filter_map(|event| match &event.what {
-            Happening::Refused { from, .. } => Some(from.as_str()),
+            EventKind::Refused { from, .. } => Some(from.as_str()),
             _ => None,
         })
         .collect();

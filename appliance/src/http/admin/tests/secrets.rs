@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::ConnectInfo;
 use axum::http::header::AUTHORIZATION;
-use netboot::machine::event::{Event, Happening};
+use netboot::machine::event::{Event, EventKind};
 use tower::ServiceExt;
 
 use super::*;
@@ -53,18 +53,18 @@ fn stored(events: &[Event]) -> Vec<(&'static str, String)> {
     let mut found = Vec::new();
     for event in events {
         match &event.what {
-            Happening::Enrolled { ticket, .. }
-            | Happening::Reimaged { ticket, .. }
-            | Happening::Attempt { ticket, .. }
-            | Happening::Served { ticket } => found.push(("ticket", ticket.to_string())),
-            Happening::Claimed { claim, .. } => {
+            EventKind::Enrolled { ticket, .. }
+            | EventKind::Reimaged { ticket, .. }
+            | EventKind::Attempt { ticket, .. }
+            | EventKind::Served { ticket } => found.push(("ticket", ticket.to_string())),
+            EventKind::Claimed { claim, .. } => {
                 found.push(("hash of the session", claim.session.to_string()));
             }
-            Happening::Sealed { sealed, node_key } => {
+            EventKind::Sealed { sealed, node_key } => {
                 found.push(("sealed secrets", sealed.clone()));
                 found.push(("hash of the node key", node_key.to_string()));
             }
-            Happening::DiskKeyMade {
+            EventKind::DiskKeyMade {
                 kept,
                 credential,
                 sealed,
@@ -134,12 +134,12 @@ async fn no_answer_to_an_operator_holds_a_secret() {
         ),
     ]);
 
-    let gate = Gate::new(
+    let admin_auth = AdminAuth::new(
         bench.components.store.clone(),
         secret_hash(TOKEN),
         CancellationToken::new(),
     );
-    let router = over_tls(bench.components.admin.clone(), bench.uploads(), gate);
+    let router = over_tls(bench.components.admin.clone(), bench.uploads(), admin_auth);
     let questions = questions();
     assert!(questions.len() >= 11, "{questions:?}");
     for path in &questions {

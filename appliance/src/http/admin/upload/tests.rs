@@ -32,7 +32,7 @@ impl Served {
     async fn ask(&self, method: Method, path: &str, body: impl Into<Body>) -> (u16, Value) {
         let request = Request::builder().method(method).uri(path);
         let mut request = request.body(body.into()).expect("a request");
-        request.extensions_mut().insert(Operator {
+        request.extensions_mut().insert(AuthenticatedOperator {
             by: "a test".to_owned(),
             stop: CancellationToken::new(),
         });

@@ -36,7 +36,7 @@ async fn formats(agent: &mut Agent) -> (String, String) {
 
 async fn forget(bench: &Bench) {
     let profiles = bench.components.settings.profiles();
-    let forget = move |world: &_, now| {
+    let forget = move |state: &_, now| {
         let operator = admin::Operator {
             profiles: &profiles,
             armed_for: std::time::Duration::from_secs(60),
@@ -44,7 +44,7 @@ async fn forget(bench: &Bench) {
             ticket: clock::ticket(),
             by: "uid 0",
         };
-        admin::forget(world, &operator, "node1")
+        admin::forget(state, &operator, "node1")
     };
     bench
         .components
@@ -105,14 +105,14 @@ async fn a_disk_key_goes_to_the_agent_and_to_its_machine_and_is_nowhere_in_the_c
 #[tokio::test]
 async fn who_guesses_is_not_listened_to_and_does_not_fill_the_journal() {
     let bench = Bench::new();
-    let before = bench.components.store.world().seq;
+    let before = bench.components.store.state().seq;
     let mut statuses = Vec::new();
     for guess in 0..14 {
         statuses.push(unlocks(&bench, &format!("{guess:064x}")).await.0);
     }
     assert_eq!(statuses[..10], [401; 10]);
     assert_eq!(statuses[10..], [429; 4]);
-    let written = bench.components.store.world().seq - before;
+    let written = bench.components.store.state().seq - before;
     assert_eq!(written, 2, "the first and the last that was looked at");
 }
 
@@ -126,12 +126,12 @@ async fn a_request_that_is_none_is_no_reason_to_hand_out_a_key() {
     let mut agent = Agent::claims(&bench, &ticket).await;
     let (_, credential) = formats(&mut agent).await;
     agent.installs().await;
-    let before = bench.components.store.world().seq;
+    let before = bench.components.store.state().seq;
     let body = json!({ "recipient": "hunter2" }).to_string();
     let (status, answer) = post(&agent.router, "/node/v1/unlock", Some(&credential), body).await;
     assert_eq!(
         (status, &answer["error"]["code"]),
         (400, &json!("bad_json"))
     );
-    assert_eq!(bench.components.store.world().seq, before);
+    assert_eq!(bench.components.store.state().seq, before);
 }

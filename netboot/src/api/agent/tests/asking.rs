@@ -5,20 +5,20 @@ use super::*;
 impl Story {
     /// Somebody reads the machine's boot script, in the way of its door: first it is seen, then served.
     fn somebody_asks(&mut self) -> (Decision, Option<Ticket>) {
-        let (asker, facts) = (Asker::Somebody, Facts::default());
-        let verdict = observe(
-            &self.world,
+        let (identity, facts) = (RequesterIdentity::Unverified, Facts::default());
+        let decided = observe(
+            &self.state,
             mac(0x56),
             &facts,
             &policy(),
             self.now,
-            asker,
+            identity,
             9,
         );
-        self.take(verdict).expect("answers");
+        self.take(decided).expect("answers");
         let fresh = self.ticket();
-        let verdict = serve(&self.world, mac(0x56), &policy(), self.now, asker, fresh);
-        self.take(verdict).expect("answers")
+        let decided = serve(&self.state, mac(0x56), &policy(), self.now, identity, fresh);
+        self.take(decided).expect("answers")
     }
 }
 
@@ -54,9 +54,9 @@ fn somebody_who_asks_in_a_machines_name_ends_no_install_that_runs() {
                 .expect("is claimed");
             story.later(600);
         }
-        let seq = story.world.seq;
+        let seq = story.state.seq;
         let _ = story.somebody_asks();
-        assert_eq!(story.world.seq, seq, "during attempt {last}");
+        assert_eq!(story.state.seq, seq, "during attempt {last}");
         let agent = u8::try_from(last).expect("few");
         story.plan(agent).expect("the install goes on");
         assert_eq!(story.machine().state, State::Installing);

@@ -7,23 +7,23 @@ const DAY: u64 = 24 * 60 * 60;
 
 impl Story {
     fn seen(&mut self, mac: Mac, facts: &Facts) {
-        let verdict = observe(
-            &self.world,
+        let decided = observe(
+            &self.state,
             mac,
             facts,
             &policy(),
             self.now,
-            Asker::Itself,
+            RequesterIdentity::Verified,
             10,
         );
-        self.take(verdict).expect("answers");
+        self.take(decided).expect("answers");
     }
 
     /// Events that these calls write.
     fn writes(&mut self, calls: impl FnOnce(&mut Self)) -> u64 {
-        let before = self.world.seq;
+        let before = self.state.seq;
         calls(self);
-        self.world.seq - before
+        self.state.seq - before
     }
 }
 
@@ -52,9 +52,9 @@ fn stray_refusals_do_not_fill_the_journal_and_count_anew_each_day() {
 fn refusals_at_the_operators_door_are_counted_by_themselves() {
     let mut story = Story::new();
     let turned_away = |story: &mut Story| {
-        let refusal = Refusal::new(Code::Unauthorized, "no token");
-        let verdict = admin::turned_away(&story.world, refusal, story.now, FROM);
-        let _ = story.take(verdict);
+        let refusal = Refusal::new(RefusalCode::Unauthorized, "no token");
+        let decided = admin::turned_away(&story.state, refusal, story.now, FROM);
+        let _ = story.take(decided);
     };
     for _ in 0..1100 {
         let _ = story.claim(&Ticket::new([9; 16]), 1);
@@ -75,7 +75,7 @@ fn others_with_the_ticket_are_on_record_but_not_without_end() {
     story.claim(&ticket, 1).expect("is claimed");
     let others = |story: &mut Story| {
         for _ in 0..200 {
-            assert_eq!(code(story.claim(&ticket, 2)), Code::TicketUsed);
+            assert_eq!(code(story.claim(&ticket, 2)), RefusalCode::TicketUsed);
         }
     };
     assert_eq!(story.writes(others), 50);
@@ -89,11 +89,11 @@ fn refusals_of_strangers_are_counted_together() {
     let mut story = Story::new();
     let who = mac(1);
     story.seen(who, &Facts::default());
-    let no = || Refusal::new(Code::TooLarge, "no");
+    let no = || Refusal::new(RefusalCode::TooLarge, "no");
     let left = story.writes(|story| {
         for _ in 0..1100 {
-            let verdict = refused::<()>(&story.world, Some(who), no(), story.now, FROM);
-            let _ = story.take(verdict);
+            let decided = refused::<()>(&story.state, Some(who), no(), story.now, FROM);
+            let _ = story.take(decided);
         }
     });
     assert_eq!(left, 1000);
@@ -153,11 +153,11 @@ fn an_agent_cannot_report_without_end() {
     story.claim(&ticket, 1).expect("is claimed");
     story.plan(1).expect("is planned");
     let mut number = 0;
-    let mut say = |story: &mut Story, outcome: Outcome| {
+    let mut say = |story: &mut Story, outcome: StepOutcome| {
         number += 1;
-        story.report(1, number, Step::Copy, outcome)
+        story.report(1, number, InstallStep::Copy, outcome)
     };
-    let again = || Outcome::Retry {
+    let again = || StepOutcome::Retry {
         attempt: 2,
         cause: "\u{f6}".repeat(1 << 19),
     };
@@ -168,7 +168,7 @@ fn an_agent_cannot_report_without_end() {
     });
     assert_eq!(left, 100);
     let progress = &story.machine().attempt.as_ref().expect("runs").progress;
-    let Some(Outcome::Retry { cause, .. }) = &progress.outcome else {
+    let Some(StepOutcome::Retry { cause, .. }) = &progress.outcome else {
         panic!("{progress:?}");
     };
     assert_eq!(cause.len(), 2048);
@@ -176,7 +176,7 @@ fn an_agent_cannot_report_without_end() {
     let mut refused = 0;
     let left = story.writes(|story| {
         for _ in 0..1000 {
-            refused += u32::from(say(story, Outcome::Started).is_err());
+            refused += u32::from(say(story, StepOutcome::Started).is_err());
         }
     });
     assert_eq!(
@@ -185,7 +185,7 @@ fn an_agent_cannot_report_without_end() {
         "what is refused is on record"
     );
     let causes = vec!["x".repeat(1 << 10); 1000];
-    say(&mut story, Outcome::Failed { causes }).expect("its end is taken all the same");
+    say(&mut story, StepOutcome::Failed { causes }).expect("its end is taken all the same");
     assert_eq!(story.machine().failure.len(), 32);
 }
 
@@ -195,7 +195,7 @@ fn an_agent_cannot_tell_its_hardware_without_end() {
     let ticket = story.serve().1.expect("a ticket");
     story.claim(&ticket, 1).expect("is claimed");
     let (profiles, cache) = (story.profiles.clone(), cache());
-    let shelf = Shelf {
+    let inputs = PlanInputs {
         profiles: &profiles,
         cache: &cache,
         k3s_server: Some("https://10.77.0.10:6443"),
@@ -205,18 +205,25 @@ fn an_agent_cannot_tell_its_hardware_without_end() {
             product,
             ..hardware()
         };
-        let verdict = plan(&story.world, &digest(1), &hardware, &shelf, story.now, FROM);
-        story.take(verdict)
+        let decided = plan(
+            &story.state,
+            &digest(1),
+            &hardware,
+            &inputs,
+            story.now,
+            FROM,
+        );
+        story.take(decided)
     };
     let large = tell(&mut story, "x".repeat(128 << 10));
-    assert_eq!(code(large), Code::TooLarge);
+    assert_eq!(code(large), RefusalCode::TooLarge);
     assert_eq!(story.machine().hardware, None);
     for n in 0..32 {
         tell(&mut story, n.to_string()).expect("is planned");
     }
     assert_eq!(
         code(tell(&mut story, "more".to_owned())),
-        Code::TooManyAttempts
+        RefusalCode::TooManyAttempts
     );
     tell(&mut story, "31".to_owned()).expect("what is known is no news");
 }
@@ -240,10 +247,10 @@ fn machines_that_enroll_themselves_are_bounded_like_strangers() {
             profile: Some("worker".parse().expect("a name")),
             name: None,
         };
-        let verdict = admin::enroll_stranger(&story.world, &operator, &request);
-        enrolled += u32::from(story.take(verdict).is_ok());
+        let decided = admin::enroll_stranger(&story.state, &operator, &request);
+        enrolled += u32::from(story.take(decided).is_ok());
     }
-    assert_eq!((enrolled, story.world.machines.len()), (10, 10));
+    assert_eq!((enrolled, story.state.machines.len()), (10, 10));
 }
 
 #[test]

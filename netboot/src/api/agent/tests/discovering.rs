@@ -6,7 +6,7 @@ use crate::machine::Discovery;
 
 fn policy() -> Policy {
     Policy {
-        unknown: Unknown::Discover,
+        unknown: UnknownPolicy::Discover,
         attempts: 3,
     }
 }
@@ -16,41 +16,41 @@ impl Story {
         let mut story = Self::new();
         story.publish("one");
         let facts = Facts::default();
-        let verdict = observe(
-            &story.world,
+        let decided = observe(
+            &story.state,
             mac(0x56),
             &facts,
             &policy(),
             story.now,
-            Asker::Itself,
+            RequesterIdentity::Verified,
             9,
         );
-        story.take(verdict).expect("is seen");
+        story.take(decided).expect("is seen");
         story
     }
 
     fn asks(&mut self) -> Decision {
         let fresh = self.ticket();
-        let verdict = serve(
-            &self.world,
+        let decided = serve(
+            &self.state,
             mac(0x56),
             &policy(),
             self.now,
-            Asker::Itself,
+            RequesterIdentity::Verified,
             fresh,
         );
-        let (decision, ticket) = self.take(verdict).expect("answers");
+        let (decision, ticket) = self.take(decided).expect("answers");
         assert_eq!(ticket, None, "a stranger holds no ticket");
         decision
     }
 
     fn tells(&mut self, hardware: &Hardware) -> Result<(), Refusal> {
-        let verdict = discovered(&self.world, mac(0x56), hardware, &policy(), self.now, FROM);
-        self.take(verdict)
+        let decided = discovered(&self.state, mac(0x56), hardware, &policy(), self.now, FROM);
+        self.take(decided)
     }
 
     fn image(&self) -> Decision {
-        decide_image(self.world.by_mac(mac(0x56)), &policy(), self.now)
+        decide_image(self.state.by_mac(mac(0x56)), &policy(), self.now)
     }
 }
 
@@ -65,12 +65,12 @@ fn a_stranger_tells_once_and_is_left_to_its_disk() {
     story.later(3600);
     assert_eq!(story.image(), Decision::Discover, "however slow the line");
     story.tells(&hardware()).expect("is taken");
-    let seq = story.world.seq;
+    let seq = story.state.seq;
     story.tells(&hardware()).expect("a repeat is fine");
-    assert_eq!(story.world.seq, seq, "and no news");
+    assert_eq!(story.state.seq, seq, "and no news");
     let mut other = hardware();
     other.memory = 1;
-    assert_eq!(code(story.tells(&other)), Code::WrongState);
+    assert_eq!(code(story.tells(&other)), RefusalCode::WrongState);
     let machine = story.machine();
     assert_eq!(machine.state, State::Seen);
     assert_eq!(machine.hardware, Some(hardware()));
@@ -96,8 +96,16 @@ fn a_stranger_that_never_tells_is_left_to_its_disk_too() {
 #[test]
 fn only_a_stranger_that_was_asked_is_listened_to() {
     let told = |story: &mut Story| code(story.tells(&hardware()));
-    assert_eq!(told(&mut Story::new()), Code::WrongState, "never seen");
-    assert_eq!(told(&mut Story::stranger()), Code::WrongState, "not asked");
+    assert_eq!(
+        told(&mut Story::new()),
+        RefusalCode::WrongState,
+        "never seen"
+    );
+    assert_eq!(
+        told(&mut Story::stranger()),
+        RefusalCode::WrongState,
+        "not asked"
+    );
     let mut enrolled = Story::stranger();
     assert_eq!(enrolled.asks(), Decision::Discover);
     let request = EnrollRequest {
@@ -106,22 +114,26 @@ fn only_a_stranger_that_was_asked_is_listened_to() {
         name: None,
     };
     enrolled.enroll(&request).expect("is enrolled");
-    assert_eq!(told(&mut enrolled), Code::WrongState, "enrolled since");
+    assert_eq!(
+        told(&mut enrolled),
+        RefusalCode::WrongState,
+        "enrolled since"
+    );
 
     let mut story = Story::stranger();
     assert_eq!(story.asks(), Decision::Discover);
-    let verdict = discovered(
-        &story.world,
+    let decided = discovered(
+        &story.state,
         mac(0x56),
         &hardware(),
         &super::policy(),
         story.now,
         FROM,
     );
-    let answer = story.take(verdict);
+    let answer = story.take(decided);
     assert_eq!(
         code(answer),
-        Code::WrongState,
+        RefusalCode::WrongState,
         "nobody wants to know any more"
     );
 
@@ -131,7 +143,7 @@ fn only_a_stranger_that_was_asked_is_listened_to() {
     ] {
         let mut odd = hardware();
         odd.disks[0].model = text;
-        assert_eq!(code(story.tells(&odd)), Code::TooLarge, "{name}");
+        assert_eq!(code(story.tells(&odd)), RefusalCode::TooLarge, "{name}");
         assert_eq!(story.machine().hardware, None, "{name}");
     }
 }
@@ -141,18 +153,18 @@ fn the_plan_of_a_stranger_is_shown_before_anybody_enrolls_it() {
     let mut story = Story::stranger();
     let profiles = story.profiles.clone();
     let cache = cache();
-    let shelf = Shelf {
+    let inputs = PlanInputs {
         profiles: &profiles,
         cache: &cache,
         k3s_server: Some("https://10.77.0.10:6443"),
     };
     let worker = "worker".parse().expect("a name");
     let gone = "gone".parse().expect("a name");
-    let show = |story: &Story, profile| preview(&story.world, story.machine(), profile, &shelf);
-    assert_eq!(code(show(&story, Some(&worker))), Code::WrongState);
+    let show = |story: &Story, profile| preview(&story.state, story.machine(), profile, &inputs);
+    assert_eq!(code(show(&story, Some(&worker))), RefusalCode::WrongState);
     assert_eq!(story.asks(), Decision::Discover);
     story.tells(&hardware()).expect("is taken");
-    let seq = story.world.seq;
+    let seq = story.state.seq;
 
     let plan = show(&story, Some(&worker)).expect("a plan").plan;
     assert_eq!(plan.disks[0].disk.serial, "root");
@@ -162,8 +174,8 @@ fn the_plan_of_a_stranger_is_shown_before_anybody_enrolls_it() {
         refusal.tips,
         ["pxe-admin plan 52:54:00:12:34:56 --profile NAME"]
     );
-    assert_eq!(code(show(&story, Some(&gone))), Code::UnknownProfile);
-    assert_eq!((story.world.seq, story.machine().state), (seq, State::Seen));
+    assert_eq!(code(show(&story, Some(&gone))), RefusalCode::UnknownProfile);
+    assert_eq!((story.state.seq, story.machine().state), (seq, State::Seen));
 
     // What is shown is what it gets.
     let request = EnrollRequest {
@@ -181,16 +193,16 @@ fn somebody_who_asks_in_a_strangers_name_uses_up_none_of_its_boots() {
     for _ in 0..10 {
         story.later(600);
         let fresh = story.ticket();
-        let verdict = serve(
-            &story.world,
+        let decided = serve(
+            &story.state,
             mac(0x56),
             &policy(),
             story.now,
-            Asker::Somebody,
+            RequesterIdentity::Unverified,
             fresh,
         );
-        assert_eq!(verdict.drafts, []);
-        assert_eq!(story.take(verdict).expect("answers").0, Decision::Discover);
+        assert_eq!(decided.events, []);
+        assert_eq!(story.take(decided).expect("answers").0, Decision::Discover);
     }
     assert_eq!(story.asks(), Decision::Discover, "its own first boot");
 }

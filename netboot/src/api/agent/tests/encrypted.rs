@@ -19,23 +19,23 @@ impl Story {
         let ticket = self.serve().1.expect("a ticket");
         self.claim(&ticket, agent).expect("is claimed");
         self.plan(agent).expect("is planned");
-        for (seq, step) in [(1, Step::TearDown), (2, Step::Format)] {
-            self.report(agent, seq, step, Outcome::Started)
+        for (seq, step) in [(1, InstallStep::TearDown), (2, InstallStep::Format)] {
+            self.report(agent, seq, step, StepOutcome::Started)
                 .expect("is taken");
         }
     }
 
     fn disk_key(&mut self, agent: u8) -> Result<KeyToSeal, Refusal> {
-        let verdict = disk_key(&self.world, &digest(agent), self.now, FROM);
-        self.take(verdict)
+        let decided = disk_key(&self.state, &digest(agent), self.now, FROM);
+        self.take(decided)
     }
 
     /// Keeps a key called `kept-<agent>`, with the credential `agent + 50`.
     fn disk_key_made(&mut self, agent: u8) -> Result<String, Refusal> {
         let (kept, sealed) = (format!("kept-{agent}"), format!("sealed-{agent}"));
         let session = digest(agent);
-        let verdict = disk_key_made(
-            &self.world,
+        let decided = disk_key_made(
+            &self.state,
             &session,
             kept,
             digest(agent + 50),
@@ -43,16 +43,16 @@ impl Story {
             self.now,
             FROM,
         );
-        self.take(verdict)
+        self.take(decided)
     }
 
     fn finish(&mut self, agent: u8) {
-        self.report(agent, 3, Step::Configure, Outcome::Started)
+        self.report(agent, 3, InstallStep::Configure, StepOutcome::Started)
             .expect("is taken");
         self.secrets(agent).expect("are due");
         self.sealed(agent, "sealed").expect("are kept");
         self.received(agent).expect("is taken");
-        self.report(agent, 4, Step::Unmount, Outcome::Done)
+        self.report(agent, 4, InstallStep::Unmount, StepOutcome::Done)
             .expect("is taken");
         self.installed(agent).expect("is taken");
     }
@@ -64,17 +64,17 @@ impl Story {
     }
 
     fn unlock(&mut self, credential: u8) -> Result<String, Refusal> {
-        let verdict = unlock(&self.world, &digest(credential), self.now, FROM);
-        self.take(verdict)
+        let decided = unlock(&self.state, &digest(credential), self.now, FROM);
+        self.take(decided)
     }
 
     fn key(&mut self, who: &str) -> Result<String, Refusal> {
-        let verdict = admin::key(&self.world, "uid 7", who);
-        self.take(verdict).map(|(_, key)| key.kept)
+        let decided = admin::key(&self.state, "uid 7", who);
+        self.take(decided).map(|(_, key)| key.kept)
     }
 
     fn reimage(&mut self) {
-        self.operate(|world, operator| admin::reimage(world, operator, "node1", None))
+        self.operate(|state, operator| admin::reimage(state, operator, "node1", None))
             .expect("is armed");
     }
 }
@@ -84,18 +84,22 @@ fn a_key_is_made_once_an_attempt_in_the_step_that_formats() {
     let mut story = Story::encrypted();
     let ticket = story.serve().1.expect("a ticket");
     story.claim(&ticket, 1).expect("is claimed");
-    assert_eq!(code(story.disk_key(1)), Code::WrongState, "without a plan");
+    assert_eq!(
+        code(story.disk_key(1)),
+        RefusalCode::WrongState,
+        "without a plan"
+    );
     story.plan(1).expect("is planned");
-    assert_eq!(code(story.disk_key(1)), Code::TooEarly);
+    assert_eq!(code(story.disk_key(1)), RefusalCode::TooEarly);
     story
-        .report(1, 1, Step::Format, Outcome::Started)
+        .report(1, 1, InstallStep::Format, StepOutcome::Started)
         .expect("is taken");
     let recipient = "age11".to_owned();
     assert_eq!(story.disk_key(1), Ok(KeyToSeal::Fresh { recipient }));
     assert_eq!(story.disk_key_made(1).as_deref(), Ok("sealed-1"));
     // Another call that was under way at the same time, and a retry.
-    let verdict = disk_key_made(
-        &story.world,
+    let decided = disk_key_made(
+        &story.state,
         &digest(1),
         "kept-9".to_owned(),
         digest(9),
@@ -103,21 +107,21 @@ fn a_key_is_made_once_an_attempt_in_the_step_that_formats() {
         story.now,
         FROM,
     );
-    assert_eq!(story.take(verdict).as_deref(), Ok("sealed-1"));
+    assert_eq!(story.take(decided).as_deref(), Ok("sealed-1"));
     assert_eq!(
         story.disk_key(1),
         Ok(KeyToSeal::Again("sealed-1".to_owned()))
     );
-    assert_eq!(code(story.disk_key(2)), Code::Unauthorized);
+    assert_eq!(code(story.disk_key(2)), RefusalCode::Unauthorized);
     story
-        .report(1, 2, Step::Mount, Outcome::Started)
+        .report(1, 2, InstallStep::Mount, StepOutcome::Started)
         .expect("is taken");
-    assert_eq!(code(story.disk_key(1)), Code::AlreadyReceived);
+    assert_eq!(code(story.disk_key(1)), RefusalCode::AlreadyReceived);
     let now = story.now;
-    assert!(on_record(&mut story, |world| {
-        let Verdict { answer, drafts } = disk_key(world, &digest(1), now, FROM);
+    assert!(on_record(&mut story, |state| {
+        let Decided { answer, events } = disk_key(state, &digest(1), now, FROM);
         let answer = answer.map(drop);
-        Verdict { answer, drafts }
+        Decided { answer, events }
     }));
 }
 
@@ -125,14 +129,14 @@ fn a_key_is_made_once_an_attempt_in_the_step_that_formats() {
 fn a_layout_without_encryption_gets_no_key() {
     let mut story = Story::enrolled();
     story.up_to_format(1);
-    assert_eq!(code(story.disk_key(1)), Code::WrongState);
+    assert_eq!(code(story.disk_key(1)), RefusalCode::WrongState);
     let mut story = Story::encrypted();
     story.install_encrypted(1);
     story.profiles = Story::new().profiles;
     story.reimage();
     story.install(2);
     assert_eq!(story.machine().disk_key, None, "it opens nothing any more");
-    assert_eq!(code(story.key("node1")), Code::WrongState);
+    assert_eq!(code(story.key("node1")), RefusalCode::WrongState);
 }
 
 #[test]
@@ -147,7 +151,7 @@ fn the_key_of_what_is_installed_stays_until_the_next_is() {
     assert_eq!(story.key("node1").as_deref(), Ok("kept-1"));
     story.finish(2);
     assert_eq!(story.key("node1").as_deref(), Ok("kept-2"));
-    assert_eq!(code(story.unlock(51)), Code::Unauthorized);
+    assert_eq!(code(story.unlock(51)), RefusalCode::Unauthorized);
 }
 
 #[test]
@@ -155,25 +159,33 @@ fn only_a_machine_in_good_standing_gets_its_key_and_each_time_is_on_record() {
     let mut story = Story::encrypted();
     story.up_to_format(1);
     story.disk_key_made(1).expect("is kept");
-    assert_eq!(code(story.unlock(51)), Code::Unauthorized, "not installed");
+    assert_eq!(
+        code(story.unlock(51)),
+        RefusalCode::Unauthorized,
+        "not installed"
+    );
     story.finish(1);
     for state in [State::Installed, State::Running, State::Joined] {
         if state == State::Running {
             story.booted(1, "b1").expect("is taken");
         }
         if state == State::Joined {
-            let verdict = joined(&story.world, mac(0x56), "b1");
-            story.take(verdict).expect("is taken");
+            let decided = joined(&story.state, mac(0x56), "b1");
+            story.take(decided).expect("is taken");
         }
         assert_eq!(story.machine().state, state);
-        let verdict = unlock(&story.world, &digest(51), story.now, FROM);
-        let unlocked = Happening::Unlocked {
+        let decided = unlock(&story.state, &digest(51), story.now, FROM);
+        let unlocked = EventKind::Unlocked {
             from: FROM.to_owned(),
         };
-        assert_eq!(verdict.drafts, [Draft::of(mac(0x56), unlocked)], "{state}");
-        assert_eq!(verdict.answer.as_deref(), Ok("kept-1"), "{state}");
+        assert_eq!(
+            decided.events,
+            [NewEvent::of(mac(0x56), unlocked)],
+            "{state}"
+        );
+        assert_eq!(decided.answer.as_deref(), Ok("kept-1"), "{state}");
     }
-    assert_eq!(code(story.unlock(52)), Code::Unauthorized);
+    assert_eq!(code(story.unlock(52)), RefusalCode::Unauthorized);
 
     // Until something is written the disk is what it was.
     story.reimage();
@@ -183,36 +195,37 @@ fn only_a_machine_in_good_standing_gets_its_key_and_each_time_is_on_record() {
     story.reimage();
     story.up_to_format(2);
     let refused = code(story.unlock(51));
-    assert_eq!(refused, Code::WrongState, "it is overwritten");
+    assert_eq!(refused, RefusalCode::WrongState, "it is overwritten");
     let now = story.now;
-    assert!(on_record(&mut story, |world| {
-        let Verdict { answer, drafts } = unlock(world, &digest(51), now, FROM);
+    assert!(on_record(&mut story, |appliance_state| {
+        let Decided { answer, events } = unlock(appliance_state, &digest(51), now, FROM);
         let answer = answer.map(drop);
-        Verdict { answer, drafts }
+        Decided { answer, events }
     }));
     story
-        .operate(|world, operator| admin::forget(world, operator, "node1"))
+        .operate(|appliance_state, operator| admin::forget(appliance_state, operator, "node1"))
         .expect("is forgotten");
-    assert_eq!(code(story.unlock(51)), Code::Unauthorized);
+    assert_eq!(code(story.unlock(51)), RefusalCode::Unauthorized);
 }
 
 #[test]
 fn who_forgets_a_machine_can_still_read_its_disk() {
     let mut story = Story::encrypted();
-    assert_eq!(code(story.key("node1")), Code::WrongState);
-    assert_eq!(code(story.key("node7")), Code::UnknownHost);
+    assert_eq!(code(story.key("node1")), RefusalCode::WrongState);
+    assert_eq!(code(story.key("node7")), RefusalCode::UnknownHost);
     story.install_encrypted(1);
-    let forget = |world: &World, operator: &Operator<'_>| admin::forget(world, operator, "node1");
+    let forget =
+        |state: &ApplianceState, operator: &Operator<'_>| admin::forget(state, operator, "node1");
     story.operate(forget).expect("is forgotten");
     for who in ["node1", "52:54:00:12:34:56"] {
-        let verdict = admin::key(&story.world, "uid 7", who);
+        let decided = admin::key(&story.state, "uid 7", who);
         let by = "uid 7".to_owned();
         assert_eq!(
-            verdict.drafts,
-            [Draft::of(mac(0x56), Happening::KeyShown { by })]
+            decided.events,
+            [NewEvent::of(mac(0x56), EventKind::KeyShown { by })]
         );
         assert_eq!(
-            verdict.answer.map(|(_, key)| key.kept).as_deref(),
+            decided.answer.map(|(_, key)| key.kept).as_deref(),
             Ok("kept-1"),
             "{who}"
         );
@@ -230,7 +243,7 @@ fn who_forgets_a_machine_can_still_read_its_disk() {
     );
     story.install_encrypted(2);
     assert_eq!(story.key("node1").as_deref(), Ok("kept-2"));
-    assert!(story.world.forgotten_keys.is_empty());
+    assert!(story.state.forgotten_keys.is_empty());
 }
 
 #[test]

@@ -1,14 +1,14 @@
 //! A machine that waits for an operator: through restarts, for days, and without using up its attempts.
 
 use super::*;
-use crate::disk::hardware::{Holding, SignatureKind};
-use crate::machine::Waits;
+use crate::disk::hardware::{Signature, SignatureKind};
+use crate::machine::AttemptWait;
 use crate::machine::event::BY_POLICY;
-use crate::machine::wipe_confirmation::Found;
+use crate::machine::wipe_confirmation::DiskContents;
 use crate::profile::Wipe;
 
-fn holding(label: &str) -> Holding {
-    Holding {
+fn signature(label: &str) -> Signature {
+    Signature {
         node: "vda".to_owned(),
         size: 8 << 30,
         kind: SignatureKind::Ext4,
@@ -37,8 +37,8 @@ impl Story {
             ticket,
             by: BY_POLICY,
         };
-        let verdict = admin::enroll(&story.world, &operator, &request);
-        story.take(verdict).expect("is enrolled");
+        let decided = admin::enroll(&story.state, &operator, &request);
+        story.take(decided).expect("is enrolled");
         story
     }
 
@@ -52,7 +52,7 @@ impl Story {
         let mut hardware = hardware();
         hardware.disks[0].serial = serial.to_owned();
         if !label.is_empty() {
-            hardware.disks[0].holds = vec![holding(label)];
+            hardware.disks[0].holds = vec![signature(label)];
         }
         self.plan_for(agent, &hardware)
     }
@@ -60,16 +60,16 @@ impl Story {
     /// From the plan on.
     fn carries_out(&mut self, agent: u8) {
         for (number, step, outcome) in [
-            (1, Step::TearDown, Outcome::Started),
-            (2, Step::Copy, Outcome::Done),
-            (3, Step::Configure, Outcome::Started),
+            (1, InstallStep::TearDown, StepOutcome::Started),
+            (2, InstallStep::Copy, StepOutcome::Done),
+            (3, InstallStep::Configure, StepOutcome::Started),
         ] {
             self.report(agent, number, step, outcome).expect("is taken");
         }
         self.secrets(agent).expect("are due");
         self.sealed(agent, "sealed").expect("are kept");
         self.received(agent).expect("is taken");
-        self.report(agent, 4, Step::Unmount, Outcome::Done)
+        self.report(agent, 4, InstallStep::Unmount, StepOutcome::Done)
             .expect("is taken");
         self.installed(agent).expect("is taken");
     }
@@ -84,9 +84,9 @@ impl Story {
     }
 
     /// What it waits with, as `pxe-admin confirm` shows it.
-    fn asked(&self) -> Vec<Found> {
+    fn asked(&self) -> Vec<DiskContents> {
         let waits = self.machine().waiting();
-        waits.map_or_else(Vec::new, |Waits::Wipe { disks }| disks.clone())
+        waits.map_or_else(Vec::new, |AttemptWait::Wipe { disks }| disks.clone())
     }
 
     /// Whether it changed anything.
@@ -95,19 +95,22 @@ impl Story {
         self.confirm_seen(&asked)
     }
 
-    fn confirm_seen(&mut self, seen: &[Found]) -> Result<bool, Refusal> {
-        let seq = self.world.seq;
-        self.operate(|world, operator| admin::confirm(world, operator, "node1", seen))?;
-        Ok(self.world.seq > seq)
+    fn confirm_seen(&mut self, seen: &[DiskContents]) -> Result<bool, Refusal> {
+        let seq = self.state.seq;
+        self.operate(|state, operator| admin::confirm(state, operator, "node1", seen))?;
+        Ok(self.state.seq > seq)
     }
 
     #[track_caller]
     fn must_ask(&mut self, agent: u8, label: &str) {
-        assert_eq!(code(self.plan_holding(agent, label)), Code::ConfirmFirst);
-        let Some(Waits::Wipe { disks }) = self.machine().waiting() else {
+        assert_eq!(
+            code(self.plan_holding(agent, label)),
+            RefusalCode::ConfirmFirst
+        );
+        let Some(AttemptWait::Wipe { disks }) = self.machine().waiting() else {
             panic!("it waits for nothing: {:?}", self.machine());
         };
-        assert_eq!(disks[0].holds, [holding(label)]);
+        assert_eq!(disks[0].holds, [signature(label)]);
     }
 }
 
@@ -118,9 +121,9 @@ fn a_machine_that_enrolled_itself_waits_as_long_as_it_takes_and_installs_then() 
     for agent in 1..=9 {
         assert_eq!(story.boots(agent), 1, "waiting is no attempt");
         story.must_ask(agent, "photos");
-        let seq = story.world.seq;
+        let seq = story.state.seq;
         story.must_ask(agent, "photos");
-        assert_eq!(story.world.seq, seq, "asking again is no news");
+        assert_eq!(story.state.seq, seq, "asking again is no news");
     }
     assert_eq!(story.machine().state, State::Installing);
     assert!(story.confirm().expect("it waits"));
@@ -136,7 +139,7 @@ fn a_machine_that_enrolled_itself_waits_as_long_as_it_takes_and_installs_then() 
     assert_eq!(machine.state, State::Installed);
     assert_eq!(machine.confirmed, [], "a yes is good for one install");
     assert_eq!(machine.written.len(), 1);
-    assert_eq!(code(story.confirm()), Code::WrongState);
+    assert_eq!(code(story.confirm()), RefusalCode::WrongState);
 }
 
 #[test]
@@ -154,12 +157,12 @@ fn a_yes_is_for_what_was_there() {
 fn a_yes_to_what_is_not_asked_any_more_is_none() {
     let mut story = Story::enrolled_itself();
     story.boots(1);
-    assert_eq!(code(story.confirm_seen(&[])), Code::WrongState);
+    assert_eq!(code(story.confirm_seen(&[])), RefusalCode::WrongState);
     story.must_ask(1, "photos");
-    let (photos, seq) = (story.asked(), story.world.seq);
+    let (photos, seq) = (story.asked(), story.state.seq);
     let blind = story.confirm_seen(&[]).expect_err("nothing was shown");
     assert_eq!(blind.message, "node1 asks about something else by now");
-    assert_eq!(story.world.seq, seq);
+    assert_eq!(story.state.seq, seq);
     story.must_ask(1, "thesis");
     let late = story.confirm_seen(&photos).expect_err("that is gone");
     assert!(late.facts[0].contains("thesis"), "{late:?}");
@@ -191,12 +194,12 @@ fn a_plan_that_is_made_anew_before_anything_is_written_asks_anew() {
     story.boots(1);
     for number in [1, 2] {
         story.plan_holding(1, "").expect("nothing to ask about");
-        let again = Outcome::Retry {
+        let again = StepOutcome::Retry {
             attempt: 2,
             cause: "a disk came".to_owned(),
         };
         story
-            .report(1, number, Step::Plan, again)
+            .report(1, number, InstallStep::Plan, again)
             .expect("is taken");
         // The same question, the second time.
         story.must_ask(1, "photos");
@@ -213,12 +216,12 @@ fn a_failure_while_it_waits_counts() {
         story.must_ask(agent, "photos");
         let causes = vec!["out of memory".to_owned()];
         story
-            .report(agent, 1, Step::Plan, Outcome::Failed { causes })
+            .report(agent, 1, InstallStep::Plan, StepOutcome::Failed { causes })
             .expect("is taken");
     }
     assert_eq!(story.machine().state, State::Failed);
     assert_eq!(story.machine().waiting(), None);
-    assert_eq!(code(story.confirm()), Code::WrongState);
+    assert_eq!(code(story.confirm()), RefusalCode::WrongState);
 }
 
 #[test]
@@ -240,7 +243,7 @@ fn the_disk_that_is_left_when_the_installed_one_died_is_not_what_was_ordered() {
     story.carries_out(1);
     let reimage = |story: &mut Story| {
         story
-            .operate(|world, operator| admin::reimage(world, operator, "node1", None))
+            .operate(|state, operator| admin::reimage(state, operator, "node1", None))
             .expect("is armed");
     };
     reimage(&mut story);
@@ -251,7 +254,7 @@ fn the_disk_that_is_left_when_the_installed_one_died_is_not_what_was_ordered() {
     reimage(&mut story);
     story.boots(3);
     let left = story.plan_on("data", 3, "photos");
-    assert_eq!(code(left), Code::ConfirmFirst);
+    assert_eq!(code(left), RefusalCode::ConfirmFirst);
     assert!(story.confirm().expect("it waits"));
     story.plan_on("data", 3, "photos").expect("may go on");
     reimage(&mut story);
@@ -286,7 +289,7 @@ fn a_new_order_needs_a_new_yes() {
     story.must_ask(1, "photos");
     story.confirm().expect("it waits");
     story
-        .operate(|world, operator| admin::reimage(world, operator, "node1", None))
+        .operate(|state, operator| admin::reimage(state, operator, "node1", None))
         .expect("is armed");
     story.boots(2);
     story.must_ask(2, "photos");
@@ -294,24 +297,24 @@ fn a_new_order_needs_a_new_yes() {
 
 #[test]
 fn what_is_waited_for_survives_the_journal() {
-    let disks = vec![Found {
+    let disks = vec![DiskContents {
         disk: (&hardware().disks[0]).into(),
-        holds: vec![holding("photos")],
+        holds: vec![signature("photos")],
     }];
     for what in [
-        Happening::Waits {
-            waits: Waits::Wipe {
+        EventKind::Waits {
+            waits: AttemptWait::Wipe {
                 disks: disks.clone(),
             },
         },
-        Happening::Confirmed {
+        EventKind::Confirmed {
             disks,
             until: Timestamp::default(),
             by: "uid 0".to_owned(),
         },
     ] {
         let json = serde_json::to_string(&what).expect("writes");
-        let read: Happening = serde_json::from_str(&json).expect("reads");
+        let read: EventKind = serde_json::from_str(&json).expect("reads");
         assert_eq!(read, what, "{json}");
     }
 }

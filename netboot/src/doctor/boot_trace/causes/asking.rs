@@ -1,10 +1,10 @@
 //! Why a machine is not heard of, not answered, or does not take what it is offered.
 
-use super::{Case, Cause, another_server, cause};
-use crate::dhcp::request::Client;
-use crate::doctor::boot_trace::Why;
+use super::{Cause, Evidence, another_server, cause};
+use crate::dhcp::request::BootClient;
+use crate::doctor::boot_trace::NoAnswerReason;
 
-pub(super) fn unseen(case: &Case<'_>) -> Vec<Cause> {
+pub(super) fn unseen(case: &Evidence<'_>) -> Vec<Cause> {
     vec![
         cause("it was not switched on since, or booted its disk: network boot is off, or behind the disk in its boot order")
             .tip("in the firmware setup, switch on network boot (\"PXE\", \"Network Stack\", \"UEFI Network\") and put it first; often F12 at power-on asks for it once"),
@@ -19,27 +19,33 @@ pub(super) fn unseen(case: &Case<'_>) -> Vec<Cause> {
     ]
 }
 
-pub(super) fn unanswered(why: Why, reason: &str, case: &Case<'_>) -> Vec<Cause> {
+pub(super) fn unanswered(why: NoAnswerReason, reason: &str, case: &Evidence<'_>) -> Vec<Cause> {
     let (title, mac) = (case.title(), case.setting.mac);
     vec![match why {
-        Why::Stranger => cause("nobody enrolled it; strangers get silence")
+        NoAnswerReason::Stranger => cause("nobody enrolled it; strangers get silence")
             .tip(format!("pxe-admin enroll {mac} --profile NAME")),
-        Why::Expired => cause("the order to install it is not in force any more")
+        NoAnswerReason::Expired => cause("the order to install it is not in force any more")
             .tip(format!("pxe-admin reimage {title}")),
-        Why::AttemptsUsed => cause("its install attempts are used up; `show` says what went wrong")
-            .tip(format!("pxe-admin show {title}"))
-            .tip(format!("pxe-admin reimage {title}")),
-        Why::NoLoader => cause(format!("the appliance has no loader for it: {reason}"))
+        NoAnswerReason::AttemptsUsed => {
+            cause("its install attempts are used up; `show` says what went wrong")
+                .tip(format!("pxe-admin show {title}"))
+                .tip(format!("pxe-admin reimage {title}"))
+        }
+        NoAnswerReason::NoLoader => cause(format!("the appliance has no loader for it: {reason}"))
             .tip("pxe-admin doctor")
             .tip("put the loader into `boot.ipxe-dir` and restart the appliance"),
-        Why::Disk => cause("it is to boot its own disk").tip(format!("pxe-admin reimage {title}")),
-        Why::Trouble | Why::Unknown => cause(format!("the appliance could not: {reason}"))
-            .tip("pxe-admin doctor")
-            .tip("journalctl -u pxe-appliance -n 50"),
+        NoAnswerReason::Disk => {
+            cause("it is to boot its own disk").tip(format!("pxe-admin reimage {title}"))
+        }
+        NoAnswerReason::Trouble | NoAnswerReason::Unknown => {
+            cause(format!("the appliance could not: {reason}"))
+                .tip("pxe-admin doctor")
+                .tip("journalctl -u pxe-appliance -n 50")
+        }
     }]
 }
 
-pub(super) fn offer_ignored(case: &Case<'_>) -> Vec<Cause> {
+pub(super) fn offer_ignored(case: &Evidence<'_>) -> Vec<Cause> {
     let mut causes = Vec::new();
     if case.setting.proxy && !case.took_address {
         causes.push(
@@ -49,7 +55,7 @@ pub(super) fn offer_ignored(case: &Case<'_>) -> Vec<Cause> {
     }
     causes.push(another_server());
     match case.client {
-        Some(Client::Pxe) if case.is_uefi_pxe() => {
+        Some(BootClient::Pxe) if case.is_uefi_pxe() => {
             if case.setting.proxy {
                 causes.push(
                     cause("its question on port 4011 does not arrive: the host's firewall has UDP 4011 closed")
@@ -63,12 +69,12 @@ pub(super) fn offer_ignored(case: &Case<'_>) -> Vec<Cause> {
                     .tip("update the firmware, or choose its HTTP boot entry instead of PXE"),
             );
         }
-        Some(Client::Http) => causes.push(
+        Some(BootClient::Http) => causes.push(
             cause("its HTTP boot takes only https, or wants a certificate").tip(
                 "in the firmware setup, allow plain HTTP for HTTP boot, or choose the PXE entry",
             ),
         ),
-        Some(Client::RaspberryPi) => causes.push(
+        Some(BootClient::RaspberryPi) => causes.push(
             cause("its boot ROM is too old for this form of answer, or waits for another server's")
                 .tip("start it once from an SD card and run `sudo rpi-eeprom-update -a`"),
         ),
@@ -88,7 +94,7 @@ pub(super) fn offer_ignored(case: &Case<'_>) -> Vec<Cause> {
     causes
 }
 
-pub(super) fn file_not_fetched(case: &Case<'_>) -> Vec<Cause> {
+pub(super) fn file_not_fetched(case: &Evidence<'_>) -> Vec<Cause> {
     let ip = case.setting.address;
     vec![
         cause("TFTP does not come through: UDP 69 is closed in the host's firewall")
@@ -101,7 +107,7 @@ pub(super) fn file_not_fetched(case: &Case<'_>) -> Vec<Cause> {
     ]
 }
 
-pub(super) fn no_file(file: &str, case: &Case<'_>) -> Vec<Cause> {
+pub(super) fn no_file(file: &str, case: &Evidence<'_>) -> Vec<Cause> {
     vec![
         cause("another DHCP server sends it here with a boot file of its own (options 66 and 67)")
             .tip("take the boot options out of the router's DHCP settings"),

@@ -1,9 +1,9 @@
 //! Why an installer does not come to its end.
 
-use super::{Case, Cause, cause};
-use crate::install::report::Step;
+use super::{Cause, Evidence, cause};
+use crate::install::report::InstallStep;
 
-pub(super) fn no_claim(case: &Case<'_>) -> Vec<Cause> {
+pub(super) fn no_claim(case: &Evidence<'_>) -> Vec<Cause> {
     let (ip, port) = (case.setting.address, case.setting.node_port);
     vec![
         cause("the kernel stops: too little RAM (less than 1.5 GiB), or a kernel and an initrd of two builds")
@@ -20,7 +20,7 @@ pub(super) fn no_claim(case: &Case<'_>) -> Vec<Cause> {
     ]
 }
 
-pub(super) fn waits(case: &Case<'_>) -> Vec<Cause> {
+pub(super) fn waits(case: &Evidence<'_>) -> Vec<Cause> {
     let title = case.title();
     vec![
         cause("its profile says `wipe = \"ask\"`, it enrolled itself, or the disk is not the one it was installed on before; the machine waits, on or off")
@@ -30,11 +30,11 @@ pub(super) fn waits(case: &Case<'_>) -> Vec<Cause> {
     ]
 }
 
-pub(super) fn step_hangs(step: Step, case: &Case<'_>) -> Vec<Cause> {
+pub(super) fn step_hangs(step: InstallStep, case: &Evidence<'_>) -> Vec<Cause> {
     let mut causes = vec![cause("it was switched off, or lost its network").tip(
         "look at its console; switched off and on, it tries again as long as attempts are left",
     )];
-    if step == Step::Copy {
+    if step == InstallStep::Copy {
         causes.insert(
             0,
             cause("the copy is slow: a port at 100 Mbit/s or less takes minutes for each gigabyte")
@@ -43,14 +43,14 @@ pub(super) fn step_hangs(step: Step, case: &Case<'_>) -> Vec<Cause> {
     }
     if matches!(
         step,
-        Step::Partition | Step::Format | Step::TearDown | Step::Mount
+        InstallStep::Partition | InstallStep::Format | InstallStep::TearDown | InstallStep::Mount
     ) {
         causes.push(cause("its disk does not answer").tip("on its console: dmesg | tail"));
     }
     causes
 }
 
-pub(super) fn failed(said: &[String], case: &Case<'_>) -> Vec<Cause> {
+pub(super) fn failed(said: &[String], case: &Evidence<'_>) -> Vec<Cause> {
     vec![
         cause(said.join(": "))
             .tip("mend it, then switch the machine off and on for another attempt")
@@ -58,7 +58,7 @@ pub(super) fn failed(said: &[String], case: &Case<'_>) -> Vec<Cause> {
     ]
 }
 
-pub(super) fn given_up(said: &[String], case: &Case<'_>) -> Vec<Cause> {
+pub(super) fn given_up(said: &[String], case: &Evidence<'_>) -> Vec<Cause> {
     let what = match said {
         [] => "no attempt left evidence that it ended well".to_owned(),
         said => said.join(": "),

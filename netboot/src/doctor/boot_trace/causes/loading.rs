@@ -1,9 +1,9 @@
 //! Why a loader, a script, a kernel or an initrd does not come, or does nothing once it came.
 
-use super::{Case, Cause, another_server, cause};
+use super::{Cause, Evidence, another_server, cause};
 use crate::base::arch::Arch;
 
-pub(super) fn loader_broken(case: &Case<'_>) -> Vec<Cause> {
+pub(super) fn loader_broken(case: &Evidence<'_>) -> Vec<Cause> {
     vec![
         cause("a firewall lets port 69 in but not the transfer, which has a port of its own each time")
             .tip("pxe-admin doctor")
@@ -15,7 +15,7 @@ pub(super) fn loader_broken(case: &Case<'_>) -> Vec<Cause> {
     ]
 }
 
-pub(super) fn loader_silent(case: &Case<'_>) -> Vec<Cause> {
+pub(super) fn loader_silent(case: &Evidence<'_>) -> Vec<Cause> {
     let mut causes = Vec::new();
     if case.has_grub && case.setting.proxy {
         // GRUB 2.06 looks for its files at the next server of the packet that gave it its address.
@@ -58,7 +58,7 @@ pub(super) fn loader_silent(case: &Case<'_>) -> Vec<Cause> {
     causes
 }
 
-pub(super) fn script_not_fetched(case: &Case<'_>) -> Vec<Cause> {
+pub(super) fn script_not_fetched(case: &Evidence<'_>) -> Vec<Cause> {
     let mut causes = Vec::new();
     if case.setting.proxy && !case.took_address {
         causes.push(
@@ -84,7 +84,7 @@ pub(super) fn script_not_fetched(case: &Case<'_>) -> Vec<Cause> {
     causes
 }
 
-pub(super) fn image_not_fetched(case: &Case<'_>) -> Vec<Cause> {
+pub(super) fn image_not_fetched(case: &Evidence<'_>) -> Vec<Cause> {
     let mut causes = vec![
         cause("kernel or initrd cannot be read on the appliance").tip("pxe-admin doctor"),
         cause("iPXE has too little memory for them; it says \"Out of memory\" or \"No space\"")

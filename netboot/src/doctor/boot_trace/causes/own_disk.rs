@@ -1,11 +1,11 @@
 //! Why an installed machine does not come up from its disk, or not by way of the network.
 
-use super::{Case, Cause, cause};
+use super::{Cause, Evidence, cause};
 use crate::base::arch::Arch;
-use crate::loader::uefi::boot_order::{self, Entry};
+use crate::loader::uefi::boot_order::{self, BootEntry};
 
 /// The boot order is not the one that the install left.
-pub(in crate::doctor::boot_trace) fn reordered(order: &[Entry]) -> Vec<Cause> {
+pub(in crate::doctor::boot_trace) fn reordered(order: &[BootEntry]) -> Vec<Cause> {
     let mut back = cause(
         "the firmware put the order back; it will not be installed again from afar like this",
     )
@@ -19,7 +19,7 @@ pub(in crate::doctor::boot_trace) fn reordered(order: &[Entry]) -> Vec<Cause> {
     ]
 }
 
-pub(super) fn disk_silent(case: &Case<'_>) -> Vec<Cause> {
+pub(super) fn disk_silent(case: &Evidence<'_>) -> Vec<Cause> {
     let (ip, port) = (case.setting.address, case.setting.node_port);
     let title = case.title();
     let mut causes = vec![
@@ -41,7 +41,7 @@ pub(super) fn disk_silent(case: &Case<'_>) -> Vec<Cause> {
     causes
 }
 
-pub(super) fn no_way_to_disk(case: &Case<'_>) -> Vec<Cause> {
+pub(super) fn no_way_to_disk(case: &Evidence<'_>) -> Vec<Cause> {
     let title = case.title();
     let mut causes = vec![
         cause("its firmware asks the network again, whatever its loader does")
@@ -71,7 +71,7 @@ pub(super) fn old_system() -> Vec<Cause> {
     ]
 }
 
-pub(super) fn not_joined(case: &Case<'_>) -> Vec<Cause> {
+pub(super) fn not_joined(case: &Evidence<'_>) -> Vec<Cause> {
     let title = case.title();
     vec![
         cause("k3s is still coming up, or cannot reach its server or pull its images")

@@ -1,11 +1,11 @@
 //! A loader that is talking already is sent to the disk: what is said where that does not end there.
 
 use super::*;
-use crate::loader::local_boot::{Left, Loader, LocalBoot, Way};
+use crate::loader::local_boot::{BootLoader, Departure, LocalBootHistory, LocalBootMethod};
 
-fn sent_to_its_disk(way: Way) -> Mark {
-    Mark::Script {
-        given: Script::Disk {
+fn sent_to_its_disk(way: LocalBootMethod) -> BootEvent {
+    BootEvent::Script {
+        given: IpxeScript::Disk {
             reason: "joined; boots its own disk".to_owned(),
             way: Some(way),
         },
@@ -13,9 +13,9 @@ fn sent_to_its_disk(way: Way) -> Mark {
 }
 
 #[track_caller]
-fn check(known: Option<LocalBoot>, way: Way, later: i64, want: &Expect) {
+fn check(known: Option<LocalBootHistory>, way: LocalBootMethod, later: i64, want: &Expect) {
     let boots = boots(log(&[(0, ipxe()), (2, sent_to_its_disk(way))]), Vec::new());
-    let setting = Setting {
+    let setting = DiagnosisContext {
         local_boot: known,
         ..setting(later, State::Joined)
     };
@@ -26,7 +26,7 @@ fn check(known: Option<LocalBoot>, way: Way, later: i64, want: &Expect) {
 fn it_may_be_on_its_way_up() {
     check(
         None,
-        Way::NextEntry,
+        LocalBootMethod::NextEntry,
         60,
         &expect![[r#"
             under way: a report of the system on its disk (58 of 600 s)
@@ -36,16 +36,16 @@ fn it_may_be_on_its_way_up() {
 
 #[test]
 fn it_stops_after_one_of_the_ways() {
-    let known = LocalBoot::came_back(
+    let known = LocalBootHistory::came_back(
         None,
-        Left {
-            loader: Loader::IpxeUefi,
-            way: Way::NextEntry,
+        Departure {
+            loader: BootLoader::IpxeUefi,
+            way: LocalBootMethod::NextEntry,
         },
     );
     check(
         Some(known),
-        Way::EspLoader,
+        LocalBootMethod::EspLoader,
         3600,
         &expect![[r#"
             it was left to its own disk; the system there never reported
@@ -67,14 +67,14 @@ fn it_stops_after_one_of_the_ways() {
 
 #[test]
 fn every_way_leads_back_to_the_network() {
-    let loader = Loader::IpxeUefi;
+    let loader = BootLoader::IpxeUefi;
     let known = loader.ways().iter().fold(None, |known, way| {
-        let left = Left { loader, way: *way };
-        Some(LocalBoot::came_back(known.as_ref(), left))
+        let left = Departure { loader, way: *way };
+        Some(LocalBootHistory::came_back(known.as_ref(), left))
     });
     check(
         known,
-        Way::NextEntry,
+        LocalBootMethod::NextEntry,
         3,
         &expect![[r#"
             it was left to its own disk; every way of iPXE on UEFI led back to the network: the firmware's next boot entry, the loader on its EFI system partition, ending without an error

@@ -1,26 +1,29 @@
 //! All is well with a machine whose firmware put its disk first; but not with what an operator wants of it next.
 
 use super::*;
-use crate::loader::uefi::boot_order::{Entry, Source};
+use crate::loader::uefi::boot_order::{BootEntry, BootSource};
 
 #[test]
 fn a_disk_before_the_network_is_amiss_while_all_else_is_well() {
-    let entry = |number, title: &str, source| Entry {
+    let entry = |number, title: &str, source| BootEntry {
         number,
         title: title.to_owned(),
         source,
     };
     let (disk, network) = (
-        entry(7, "Installed by netboot", Source::Disk),
-        entry(1, "UEFI PXEv4", Source::Network),
+        entry(7, "Installed by netboot", BootSource::Disk),
+        entry(1, "UEFI PXEv4", BootSource::Network),
     );
     let boots = boots(
         Vec::new(),
-        journal(&[(0, Mark::Booted { generation: 1 }), (5, Mark::Joined)]),
+        journal(&[
+            (0, BootEvent::Booted { generation: 1 }),
+            (5, BootEvent::Joined),
+        ]),
     );
-    let finding = |boot_order: &[&Entry]| {
+    let finding = |boot_order: &[&BootEntry]| {
         let boot_order = boot_order.iter().map(|entry| (*entry).clone()).collect();
-        let setting = Setting {
+        let setting = DiagnosisContext {
             boot_order,
             ..setting(60, State::Joined)
         };

@@ -4,7 +4,7 @@ use expect_test::expect;
 
 use super::*;
 use crate::disk::hardware::{DiskBus, Firmware};
-use crate::install::plan::tests::{holding, plan_of};
+use crate::install::plan::tests::{plan_of, signature};
 use crate::test_support::{GIB, disk as usual, hardware, refusal_text};
 
 const ZFS: &str = "select = { smallest = true }\nlayout = \"zfs\"";
@@ -24,7 +24,7 @@ fn disk(node: &str, holds: &[(&str, &str, &str)]) -> Disk {
         by_id: Vec::new(),
         holds: holds
             .iter()
-            .map(|(part, kind, group)| Holding {
+            .map(|(part, kind, group)| Signature {
                 node: format!("{node}{part}"),
                 size: 1 << 30,
                 kind: SignatureKind::from(*kind),
@@ -186,7 +186,7 @@ fn where_nothing_says_that_both_are_one_the_refusal_says_so() {
 #[test]
 fn an_equally_named_pool_is_refused_on_another_disk_only() {
     let pool = |label: &str| {
-        let mut held = holding("vdb2", "zfs_member", "data");
+        let mut held = signature("vdb2", "zfs_member", "data");
         label.clone_into(&mut held.label);
         let mut disk = usual("vdb", 64 * GIB);
         disk.holds = vec![held];

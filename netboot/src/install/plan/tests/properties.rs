@@ -7,12 +7,12 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use super::*;
-use crate::disk::layout::{Content, Devices, Slot};
-use crate::install::report::Step;
+use crate::disk::layout::{Content, Devices, LayoutPartition};
+use crate::install::report::InstallStep;
 
 /// What a generated profile says, besides the text that is read.
 #[derive(Debug, Clone)]
-struct Written {
+struct WrittenRange {
     text: String,
     /// The serials of `select`, in its order; none: it selects by size.
     serials: Vec<String>,
@@ -35,7 +35,7 @@ fn serials() -> impl Strategy<Value = String> {
 }
 
 /// Partitions one after the other, some of them with the labels of layouts.
-fn holdings(node: String, sector: u64, end: u64) -> impl Strategy<Value = Vec<Holding>> {
+fn holdings(node: String, sector: u64, end: u64) -> impl Strategy<Value = Vec<Signature>> {
     let label = prop_oneof![
         2 => "k[0-2][0-2]",
         2 => "x[0-9]",
@@ -56,14 +56,14 @@ fn holdings(node: String, sector: u64, end: u64) -> impl Strategy<Value = Vec<Ho
                 break;
             }
             from = start + size;
-            holds.push(Holding {
+            holds.push(Signature {
                 start,
                 size,
                 member_of: (kind == "linux_raid_member").then(|| Group {
                     name: "nas:0".to_owned(),
                     id: group.to_string(),
                 }),
-                ..holding(&format!("{node}{number}"), kind, &label)
+                ..signature(&format!("{node}{number}"), kind, &label)
             });
         }
         holds
@@ -176,9 +176,9 @@ fn table(disks: usize) -> impl Strategy<Value = String> {
     )
 }
 
-fn profile() -> impl Strategy<Value = Written> {
+fn profile() -> impl Strategy<Value = WrittenRange> {
     let layout = prop_oneof![
-        3 => (prop::sample::select(crate::disk::layout::Named::ALL.to_vec()), prop_oneof![Just(None), (1..4000u32).prop_map(Some)])
+        3 => (prop::sample::select(crate::disk::layout::NamedLayout::ALL.to_vec()), prop_oneof![Just(None), (1..4000u32).prop_map(Some)])
             .prop_map(|(named, swap)| {
                 let disks = named.devices(Firmware::Uefi, None).disks.len();
                 let swap = swap.map_or_else(String::new, |swap| format!("swap = \"{swap}M\"\n"));
@@ -194,7 +194,7 @@ fn profile() -> impl Strategy<Value = Written> {
     ];
     let by = (0..4u8, prop::collection::vec("[A-D]", 3), 1..8u64);
     (layout, keep, wipe, by).prop_map(|((disks, layout, table), keep, wipe, (by, serials, gib))| {
-        let mut written = Written {
+        let mut written = WrittenRange {
             text: String::new(),
             serials: Vec::new(),
             min_size: 0,
@@ -227,9 +227,9 @@ fn profile() -> impl Strategy<Value = Written> {
 
 /// Counts how often each kind of case was generated: a property that never met a case does not prove it.
 #[derive(Default)]
-struct Seen(BTreeMap<&'static str, Cell<u32>>);
+struct SeenPlan(BTreeMap<&'static str, Cell<u32>>);
 
-impl Seen {
+impl SeenPlan {
     fn count(&self, what: &'static str, is: bool) {
         if let Some(count) = self.0.get(what).filter(|_| is) {
             count.set(count.get() + 1);
@@ -250,7 +250,7 @@ const AT_LEAST: [(&str, u32); 8] = [
 
 #[test]
 fn a_plan_writes_to_chosen_disks_only_and_lays_them_out_soundly() {
-    let seen = Seen(AT_LEAST.map(|(what, _)| (what, Cell::new(0))).into());
+    let seen = SeenPlan(AT_LEAST.map(|(what, _)| (what, Cell::new(0))).into());
     let config = Config {
         cases: Config::default().cases.max(1000),
         failure_persistence: None,
@@ -310,7 +310,7 @@ fn installed(machine: &Hardware, devices: &Devices, plan: &Plan, nudge: u64) -> 
         let disks = &mut machine.disks;
         let disk = disks.iter_mut().find(|disk| disk.node == planned.disk.node);
         let disk = disk.expect("found");
-        disk.holds = vec![holding(&disk.node, "gpt", "")];
+        disk.holds = vec![signature(&disk.node, "gpt", "")];
         for partition in &planned.partitions {
             let slot = wanted
                 .partitions
@@ -332,10 +332,10 @@ fn installed(machine: &Hardware, devices: &Devices, plan: &Plan, nudge: u64) -> 
                 true => nudge * sector % MIB,
                 false => 0,
             };
-            disk.holds.push(Holding {
+            disk.holds.push(Signature {
                 start: partition.start + less,
                 size: partition.size - 2 * less,
-                ..holding(
+                ..signature(
                     &format!("{}{}", disk.node, partition.number),
                     kind,
                     &partition.label,
@@ -360,10 +360,10 @@ fn plan_by(machine: &Hardware, profile: &Profile) -> Result<Plan, Refusal> {
 
 fn sound(
     machine: &Hardware,
-    written: &Written,
+    written: &WrittenRange,
     devices: &Devices,
     plan: &Plan,
-    seen: &Seen,
+    seen: &SeenPlan,
 ) -> Result<(), TestCaseError> {
     let nodes: BTreeSet<&str> = plan
         .disks
@@ -416,7 +416,7 @@ fn sound(
     seen.count("plans beside other disks", !others.is_empty());
     seen.count(
         "plans that keep a disk",
-        plan.seen.iter().any(|one| one.fate == Fate::Kept),
+        plan.seen.iter().any(|one| one.action == DiskAction::Kept),
     );
     seen.count(
         "plans that keep a partition",
@@ -430,7 +430,7 @@ fn sound(
 }
 
 /// The partitions of one disk against what the layout asks for, and the script that makes them against both.
-fn laid(disk: &Disk, planned: &DiskPlan, slots: &[Slot]) -> Result<(), TestCaseError> {
+fn laid(disk: &Disk, planned: &DiskPlan, slots: &[LayoutPartition]) -> Result<(), TestCaseError> {
     let sector = u64::from(disk.sector);
     // A header and 32 sectors of entries at the end (UEFI 2.10 §5.3.2).
     let usable = (disk.size / sector - 33) * sector;
@@ -535,7 +535,7 @@ fn keeps(plan: &Plan, chosen: &[&Disk], devices: &Devices) -> Result<(), TestCas
         let on = Device::Disk(planned.name.clone());
         let tables = plan.commands.iter().filter(|command| {
             command.program == "sfdisk"
-                && command.step == Step::Partition
+                && command.step == InstallStep::Partition
                 && command.args.contains(&Arg::Device(on.clone()))
         });
         let tables: Vec<&PlannedCommand> = tables.collect();
@@ -545,7 +545,7 @@ fn keeps(plan: &Plan, chosen: &[&Disk], devices: &Devices) -> Result<(), TestCas
         script(disk, planned, tables[0])?;
         let names = plan.commands.iter().filter(|command| {
             command.program == "sfdisk"
-                && command.step == Step::Format
+                && command.step == InstallStep::Format
                 && command.args.contains(&Arg::Device(on.clone()))
         });
         let named: Vec<&[Arg]> = names.map(|c| &c.args[c.args.len() - 2..]).collect();

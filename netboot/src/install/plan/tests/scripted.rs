@@ -36,13 +36,13 @@ fn planned_by(table: &str, hardware: &Hardware, script: Option<&str>) -> Result<
         script: script.map(|path| path.parse().expect("a path")),
         ..release()
     };
-    let cache = Cache {
+    let cache = Substituter {
         url: "http://10.77.0.1:8080/cache".to_owned(),
         public_key: "k:AA==".to_owned(),
     };
     plan(
         hardware,
-        &Order {
+        &PlanOrder {
             host_name: &"node1".parse().expect("a name"),
             profile: &profile,
             release: &release,
@@ -55,7 +55,10 @@ fn planned_by(table: &str, hardware: &Hardware, script: Option<&str>) -> Result<
 #[test]
 fn the_script_is_what_is_run_and_the_disks_are_those_that_were_chosen() {
     let mut disks = two();
-    disks[0].holds = vec![holding("vda", "gpt", ""), holding("vda1", "ext4", "photos")];
+    disks[0].holds = vec![
+        signature("vda", "gpt", ""),
+        signature("vda1", "ext4", "photos"),
+    ];
     let plan = planned(&hardware(Firmware::Bios, disks), Some(SCRIPT)).expect("a plan");
     let commands: Vec<String> = plan
         .commands
@@ -97,18 +100,18 @@ fn sizes_that_nobody_has_are_survived() {
 
 #[test]
 fn what_would_end_badly_is_refused_before_anything_is_written() {
-    let elsewhere = |held: Holding| {
+    let elsewhere = |held: Signature| {
         let mut disks = two();
         disks[1].holds = vec![held];
         hardware(Firmware::Bios, disks)
     };
-    let member = |kind: &str, label: &str, group: &str| Holding {
+    let member = |kind: &str, label: &str, group: &str| Signature {
         label: label.to_owned(),
         member_of: (!group.is_empty()).then(|| Group {
             name: group.to_owned(),
             id: "1-2-3".to_owned(),
         }),
-        ..holding("vdb1", kind, "")
+        ..signature("vdb1", kind, "")
     };
     let small = hardware(Firmware::Bios, vec![disk("vda", GIB)]);
     let rows = [
@@ -121,7 +124,7 @@ fn what_would_end_badly_is_refused_before_anything_is_written() {
         (
             "a label",
             planned(
-                &elsewhere(holding("vdb1", "ext4", "disk-main-pool")),
+                &elsewhere(signature("vdb1", "ext4", "disk-main-pool")),
                 Some(SCRIPT),
             ),
         ),

@@ -23,11 +23,11 @@ fn two() -> Vec<Disk> {
 }
 
 /// A partition of the second disk, as an install left it.
-fn files(start: u64, size: u64, kind: &str) -> Holding {
-    Holding {
+fn files(start: u64, size: u64, kind: &str) -> Signature {
+    Signature {
         start,
         size,
-        ..holding("vdb1", kind, "files")
+        ..signature("vdb1", kind, "files")
     }
 }
 
@@ -68,9 +68,9 @@ fn what_is_preserved_keeps_its_place_and_the_others_go_around_it() {
     let mut disks = two();
     let kept = files(5 * GIB + 512, 3 * GIB, "ext4");
     disks[1].holds = vec![
-        holding("vdb", "gpt", ""),
+        signature("vdb", "gpt", ""),
         kept.clone(),
-        holding("vdb2", "xfs", "old"),
+        signature("vdb2", "xfs", "old"),
     ];
     let machine = hardware(Firmware::Bios, disks);
     let plan = plan_of(&machine, BOTH).expect("a plan");
@@ -119,12 +119,12 @@ fn what_takes_all_that_is_left_ends_on_a_whole_mib_before_what_is_preserved() {
 
 #[test]
 fn what_cannot_be_preserved_is_refused() {
-    let with = |holds: Vec<Holding>| {
+    let with = |holds: Vec<Signature>| {
         let mut disks = two();
         disks[1].holds = holds;
         refusal_text(&plan_of(&hardware(Firmware::Uefi, disks), BOTH).expect_err("is refused"))
     };
-    let twice = Holding {
+    let twice = Signature {
         node: "vdb2".to_owned(),
         ..files(9 * GIB, GIB, "ext4")
     };
@@ -184,11 +184,11 @@ fn what_is_half_made_is_made_anew() {
         ("ext4", "files", true),
     ] {
         let mut disks = two();
-        let held = Holding {
+        let held = Signature {
             partition_label: name.to_owned(),
             ..files(GIB, GIB, kind)
         };
-        disks[1].holds = vec![holding("vdb", "gpt", ""), held];
+        disks[1].holds = vec![signature("vdb", "gpt", ""), held];
         let plan = plan_of(&hardware(Firmware::Uefi, disks), BOTH).expect(kind);
         let mut partitions = plan.disks[1].partitions.iter();
         let found = partitions.find(|p| p.label == "files").expect("planned");
@@ -220,9 +220,9 @@ fn what_is_half_made_is_called_by_no_label_and_by_a_name_that_a_gpt_takes() {
 
 #[test]
 fn what_may_be_there_unseen_is_not_made_anew() {
-    let whole = |kind: &str| holding("vdb", kind, "");
-    let other = holding("vdb2", "xfs", "old");
-    let planned = |holds: &[Holding]| {
+    let whole = |kind: &str| signature("vdb", kind, "");
+    let other = signature("vdb2", "xfs", "old");
+    let planned = |holds: &[Signature]| {
         let mut disks = two();
         disks[1].holds = holds.to_vec();
         plan_of(&hardware(Firmware::Uefi, disks), BOTH)
@@ -247,7 +247,7 @@ fn what_may_be_there_unseen_is_not_made_anew() {
             vec![
                 whole("dos"),
                 whole("gpt-backup"),
-                holding("vdb1", "ntfs", ""),
+                signature("vdb1", "ntfs", ""),
             ],
             false,
         ),
@@ -269,7 +269,7 @@ fn what_may_be_there_unseen_is_not_made_anew() {
     .assert_eq(&refusal_text(&damaged));
     // What is to be preserved nowhere is no reason.
     let mut damaged = disk("vda", 16 * GIB);
-    damaged.holds = vec![holding("vda", "gpt-backup", "")];
+    damaged.holds = vec![signature("vda", "gpt-backup", "")];
     plan_with(
         &hardware(Firmware::Uefi, vec![damaged]),
         "{ smallest = true }",

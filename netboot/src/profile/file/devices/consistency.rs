@@ -2,41 +2,41 @@
 
 use std::ops::Range;
 
-use super::{Draft, Member};
+use super::{Member, UnfinishedLayout};
 use crate::base::arch::CpuArch;
 use crate::base::problem::did_you_mean;
 use crate::base::toml_reader::{Placed, Reader};
 use crate::disk::hardware::Firmware;
-use crate::disk::layout::{Content, Devices, DiskLayout, Format, Purpose, Slot};
+use crate::disk::layout::{Content, Devices, DiskLayout, Format, LayoutPartition, Purpose};
 
 /// `place`: that of the whole table.
 pub(super) fn check(
     reader: &mut Reader<'_>,
-    draft: &Draft,
+    layout: &UnfinishedLayout,
     place: &Range<usize>,
     arch: Option<&CpuArch>,
 ) {
-    if draft.disks.is_empty() {
+    if layout.disks.is_empty() {
         let tip = "add one: [disk.devices.disk.main.content], with type = \"gpt\" and partitions";
         reader.problem_with_tip(place, "has no disk", tip);
         return;
     }
-    names(reader, draft);
-    members_have_arrays(reader, draft);
-    arrays_have_members(reader, draft);
-    for disk in &draft.disks {
-        has_partition(reader, draft, disk);
-        one_fills(reader, draft, disk);
-        none_overlap(reader, draft, disk);
+    names(reader, layout);
+    members_have_arrays(reader, layout);
+    arrays_have_members(reader, layout);
+    for disk in &layout.disks {
+        has_partition(reader, layout, disk);
+        one_fills(reader, layout, disk);
+        none_overlap(reader, layout, disk);
     }
-    if !draft.mounts.iter().any(|at| at.value == "/") {
+    if !layout.mounts.iter().any(|at| at.value == "/") {
         let tip = "give one filesystem mountpoint = \"/\"";
         reader.problem_with_tip(place, "mounts nothing on `/`", tip);
         return;
     }
-    esps_hold_vfat(reader, draft);
-    firmware_starts(reader, draft, place, arch);
-    grub_reads(reader, draft);
+    esps_hold_vfat(reader, layout);
+    firmware_starts(reader, layout, place, arch);
+    grub_reads(reader, layout);
 }
 
 /// Those that are there before, each with the place of the first.
@@ -47,11 +47,11 @@ fn twice(all: &[Placed<String>]) -> impl Iterator<Item = (&Placed<String>, &Rang
     })
 }
 
-fn names(reader: &mut Reader<'_>, draft: &Draft) {
+fn names(reader: &mut Reader<'_>, layout: &UnfinishedLayout) {
     let what = [
-        (&draft.mounts, "is mounted on twice"),
-        (&draft.labels, "is the label of two partitions"),
-        (&draft.volumes, "is the name of two encrypted volumes"),
+        (&layout.mounts, "is mounted on twice"),
+        (&layout.labels, "is the label of two partitions"),
+        (&layout.volumes, "is the name of two encrypted volumes"),
     ];
     for (all, message) in what {
         for (one, first) in twice(all) {
@@ -65,9 +65,9 @@ fn names(reader: &mut Reader<'_>, draft: &Draft) {
     }
 }
 
-fn members_have_arrays(reader: &mut Reader<'_>, draft: &Draft) {
-    let known = || draft.array_places.iter().map(|array| array.value.as_str());
-    for Member { array, .. } in &draft.members {
+fn members_have_arrays(reader: &mut Reader<'_>, layout: &UnfinishedLayout) {
+    let known = || layout.array_places.iter().map(|array| array.value.as_str());
+    for Member { array, .. } in &layout.members {
         if !known().any(|name| name == array.value) {
             let tip = did_you_mean(&array.value, known())
                 .unwrap_or_else(|| format!("add it: [disk.devices.mdadm.{}]", array.value));
@@ -78,9 +78,9 @@ fn members_have_arrays(reader: &mut Reader<'_>, draft: &Draft) {
 }
 
 /// Two of them, on two disks.
-fn arrays_have_members(reader: &mut Reader<'_>, draft: &Draft) {
-    for Placed { value: name, at } in &draft.array_places {
-        let members = draft.members.iter().filter(|one| one.array.value == *name);
+fn arrays_have_members(reader: &mut Reader<'_>, layout: &UnfinishedLayout) {
+    for Placed { value: name, at } in &layout.array_places {
+        let members = layout.members.iter().filter(|one| one.array.value == *name);
         let mut disks: Vec<&str> = members.map(|member| member.disk.as_str()).collect();
         disks.sort_unstable();
         let message = match disks.as_slice() {
@@ -102,21 +102,21 @@ fn arrays_have_members(reader: &mut Reader<'_>, draft: &Draft) {
 }
 
 /// Where the label of a slot stands, or would.
-fn place_of<'a>(draft: &'a Draft, slot: &Slot) -> &'a Range<usize> {
-    let found = draft.labels.iter().find(|label| label.value == slot.label);
+fn place_of<'a>(layout: &'a UnfinishedLayout, slot: &LayoutPartition) -> &'a Range<usize> {
+    let found = layout.labels.iter().find(|label| label.value == slot.label);
     found.map_or(&(0..0), |label| &label.at)
 }
 
-fn has_partition(reader: &mut Reader<'_>, draft: &Draft, disk: &DiskLayout) {
+fn has_partition(reader: &mut Reader<'_>, layout: &UnfinishedLayout, disk: &DiskLayout) {
     if disk.partitions.is_empty() {
-        let found = draft.disk_places.iter().find(|one| one.value == disk.name);
+        let found = layout.disk_places.iter().find(|one| one.value == disk.name);
         let place = found.map_or(0..0, |one| one.at.clone());
         let message = format!("the disk `{}` has no partition", disk.name);
         reader.problem_with_tip(&place, message, "give it one, or take the disk out");
     }
 }
 
-fn one_fills(reader: &mut Reader<'_>, draft: &Draft, disk: &DiskLayout) {
+fn one_fills(reader: &mut Reader<'_>, layout: &UnfinishedLayout, disk: &DiskLayout) {
     let mut rest = disk.partitions.iter().filter(|slot| slot.size.is_none());
     if let (Some(first), Some(second)) = (rest.next(), rest.next()) {
         let message = format!(
@@ -124,13 +124,13 @@ fn one_fills(reader: &mut Reader<'_>, draft: &Draft, disk: &DiskLayout) {
             first.name, second.name
         );
         let tip = "give one of them a `size` like 20G";
-        reader.problem_with_tip(place_of(draft, second), message, tip);
+        reader.problem_with_tip(place_of(layout, second), message, tip);
     }
 }
 
 /// Those that begin at a place of their own.
-fn none_overlap(reader: &mut Reader<'_>, draft: &Draft, disk: &DiskLayout) {
-    let mut fixed: Vec<(u64, u64, &Slot)> = Vec::new();
+fn none_overlap(reader: &mut Reader<'_>, layout: &UnfinishedLayout, disk: &DiskLayout) {
+    let mut fixed: Vec<(u64, u64, &LayoutPartition)> = Vec::new();
     for slot in &disk.partitions {
         if let Some(start) = slot.start {
             fixed.push((start, start.saturating_add(slot.size.unwrap_or(1)), slot));
@@ -147,17 +147,17 @@ fn none_overlap(reader: &mut Reader<'_>, draft: &Draft, disk: &DiskLayout) {
                 end >> 20
             );
             let tip = "take its `start` out: then it goes where there is room";
-            reader.problem_with_tip(place_of(draft, second), message, tip);
+            reader.problem_with_tip(place_of(layout, second), message, tip);
         }
     }
 }
 
-fn slots(draft: &Draft) -> impl Iterator<Item = &Slot> {
-    draft.disks.iter().flat_map(|disk| &disk.partitions)
+fn slots(layout: &UnfinishedLayout) -> impl Iterator<Item = &LayoutPartition> {
+    layout.disks.iter().flat_map(|disk| &disk.partitions)
 }
 
-fn esps_hold_vfat(reader: &mut Reader<'_>, draft: &Draft) {
-    let is_fat = |slot: &&Slot| {
+fn esps_hold_vfat(reader: &mut Reader<'_>, layout: &UnfinishedLayout) {
+    let is_fat = |slot: &&LayoutPartition| {
         matches!(
             slot.content,
             Some(Content::Filesystem {
@@ -167,22 +167,22 @@ fn esps_hold_vfat(reader: &mut Reader<'_>, draft: &Draft) {
             })
         )
     };
-    let esps = slots(draft).filter(|slot| slot.purpose == Purpose::Esp);
+    let esps = slots(layout).filter(|slot| slot.purpose == Purpose::Esp);
     for slot in esps.filter(|slot| !is_fat(slot)) {
         let message = format!(
             "the EFI system partition `{}` holds no mounted vfat",
             slot.name
         );
         let tip = "give it content = { type = \"filesystem\", format = \"vfat\", mountpoint = \"/boot\" }";
-        reader.problem_with_tip(place_of(draft, slot), message, tip);
+        reader.problem_with_tip(place_of(layout, slot), message, tip);
     }
 }
 
 /// What this firmware starts from and is not there.
-fn lacks(draft: &Draft, firmware: Firmware) -> Option<&'static str> {
+fn lacks(layout: &UnfinishedLayout, firmware: Firmware) -> Option<&'static str> {
     let devices = Devices {
-        disks: draft.disks.clone(),
-        arrays: draft.arrays.clone(),
+        disks: layout.disks.clone(),
+        arrays: layout.arrays.clone(),
         pools: Vec::new(),
     };
     devices.missing(firmware)
@@ -191,11 +191,11 @@ fn lacks(draft: &Draft, firmware: Firmware) -> Option<&'static str> {
 /// An aarch64 machine has UEFI; others start by UEFI or by BIOS.
 fn firmware_starts(
     reader: &mut Reader<'_>,
-    draft: &Draft,
+    layout: &UnfinishedLayout,
     place: &Range<usize>,
     arch: Option<&CpuArch>,
 ) {
-    let (uefi, bios) = (lacks(draft, Firmware::Uefi), lacks(draft, Firmware::Bios));
+    let (uefi, bios) = (lacks(layout, Firmware::Uefi), lacks(layout, Firmware::Bios));
     match (uefi, bios, arch) {
         (Some(uefi), _, Some(CpuArch::Aarch64)) => {
             reader.problem(place, format!("an aarch64 machine needs {uefi}"));
@@ -210,15 +210,15 @@ fn firmware_starts(
 }
 
 /// Where BIOS machines start, GRUB reads `/boot`: a partition of its own, or a part of `/`.
-fn grub_reads(reader: &mut Reader<'_>, draft: &Draft) {
-    if lacks(draft, Firmware::Bios).is_some() {
+fn grub_reads(reader: &mut Reader<'_>, layout: &UnfinishedLayout) {
+    if lacks(layout, Firmware::Bios).is_some() {
         return;
     }
-    let mounted = |wanted: &str| draft.mounts.iter().find(|at| at.value == wanted);
+    let mounted = |wanted: &str| layout.mounts.iter().find(|at| at.value == wanted);
     let Some(at) = mounted("/boot").or_else(|| mounted("/")) else {
         return;
     };
-    let is_read = slots(draft).any(|slot| {
+    let is_read = slots(layout).any(|slot| {
         matches!(&slot.content, Some(Content::Filesystem {
             format: Format::Vfat | Format::Ext4,
             mountpoint: Some(point),

@@ -1,13 +1,13 @@
 //! What a partition, an array or an encrypted volume holds.
 
 use super::mount_options::{args, is_plain_path, mountpoint, options};
-use super::{Draft, Member, Outside, finish, owned, plain};
+use super::{DiskoOnly, Member, UnfinishedLayout, finish, owned, plain};
 use crate::base::toml_reader::{Placed, Reader, Section};
 use crate::disk::layout::{Content, Format, Subvolume};
 
 /// What it is in: not everything may stand everywhere.
 #[derive(Clone, Copy)]
-pub(super) enum Inside<'a> {
+pub(super) enum ContentContext<'a> {
     /// One of this disk.
     Partition {
         disk: &'a str,
@@ -17,7 +17,7 @@ pub(super) enum Inside<'a> {
 }
 
 const KNOWN: &str = "filesystem`, `btrfs`, `swap`, `luks`, `mdraid";
-const TYPES_OUTSIDE: Outside = &[
+const TYPES_OUTSIDE: DiskoOnly = &[
     (
         "lvm_pv",
         "for LVM, [disk] engine = \"disko\"; else partitions, or btrfs subvolumes",
@@ -40,7 +40,7 @@ const DEVICE: (&str, &str) = (
     "device",
     "take it out: it is the partition that this stands in",
 );
-const SWAP_OUTSIDE: Outside = &[
+const SWAP_OUTSIDE: DiskoOnly = &[
     DEVICE,
     (
         "randomEncryption",
@@ -48,14 +48,14 @@ const SWAP_OUTSIDE: Outside = &[
     ),
     ("extraArgs", "take it out: swap needs no arguments"),
 ];
-const BTRFS_OUTSIDE: Outside = &[
+const BTRFS_OUTSIDE: DiskoOnly = &[
     DEVICE,
     (
         "swap",
         "make a partition with type = \"swap\" instead of a swap file",
     ),
 ];
-const SUBVOLUME_OUTSIDE: Outside = &[
+const SUBVOLUME_OUTSIDE: DiskoOnly = &[
     (
         "name",
         "take it out; its name is the one that the table has: subvolumes.\"/NAME\"",
@@ -70,7 +70,7 @@ const SUBVOLUME_OUTSIDE: Outside = &[
     ),
 ];
 const KEYS: &str = "take it out: the key of each machine is made and kept by the appliance";
-const LUKS_OUTSIDE: Outside = &[
+const LUKS_OUTSIDE: DiskoOnly = &[
     DEVICE,
     ("keyFile", KEYS),
     ("passwordFile", KEYS),
@@ -89,7 +89,7 @@ const LUKS_OUTSIDE: Outside = &[
         "take it out; settings.allowDiscards and settings.bypassWorkqueues are read",
     ),
 ];
-const SETTINGS_OUTSIDE: Outside = &[
+const SETTINGS_OUTSIDE: DiskoOnly = &[
     ("keyFile", KEYS),
     ("keyFileSize", KEYS),
     ("keyFileOffset", KEYS),
@@ -98,9 +98,9 @@ const SETTINGS_OUTSIDE: Outside = &[
 
 pub(super) fn read(
     reader: &mut Reader<'_>,
-    draft: &mut Draft,
+    layout: &mut UnfinishedLayout,
     mut section: Section<'_>,
-    inside: Inside<'_>,
+    inside: ContentContext<'_>,
 ) -> Option<Content> {
     let kind = section.text(reader, "type");
     if !section.has("type") {
@@ -109,13 +109,19 @@ pub(super) fn read(
     }
     let kind = kind?;
     match (kind.value, inside) {
-        ("filesystem", _) => filesystem(reader, draft, section),
-        ("btrfs", _) => Some(btrfs(reader, draft, section)),
+        ("filesystem", _) => filesystem(reader, layout, section),
+        ("btrfs", _) => Some(btrfs(reader, layout, section)),
         ("swap", _) => Some(swap(reader, section)),
-        ("luks", Inside::Partition { .. } | Inside::Array) => luks(reader, draft, section),
-        ("mdraid", Inside::Partition { disk }) => array_member(reader, draft, section, disk),
-        ("luks" | "mdraid", Inside::Luks) => cannot_stand(reader, &kind, "an encrypted volume"),
-        ("mdraid", Inside::Array) => cannot_stand(reader, &kind, "an array"),
+        ("luks", ContentContext::Partition { .. } | ContentContext::Array) => {
+            luks(reader, layout, section)
+        }
+        ("mdraid", ContentContext::Partition { disk }) => {
+            array_member(reader, layout, section, disk)
+        }
+        ("luks" | "mdraid", ContentContext::Luks) => {
+            cannot_stand(reader, &kind, "an encrypted volume")
+        }
+        ("mdraid", ContentContext::Array) => cannot_stand(reader, &kind, "an array"),
         _ => unknown(reader, &kind),
     }
 }
@@ -146,11 +152,11 @@ fn unknown(reader: &mut Reader<'_>, kind: &Placed<&str>) -> Option<Content> {
 
 fn filesystem(
     reader: &mut Reader<'_>,
-    draft: &mut Draft,
+    layout: &mut UnfinishedLayout,
     mut section: Section<'_>,
 ) -> Option<Content> {
     let written = section.text(reader, "format");
-    let mountpoint = mountpoint(reader, draft, &mut section);
+    let mountpoint = mountpoint(reader, layout, &mut section);
     let options = options(reader, &mut section);
     let extra = section.texts(reader, "extraArgs");
     finish(reader, &mut section, &[DEVICE]);
@@ -181,8 +187,12 @@ fn format_of(reader: &mut Reader<'_>, written: &Placed<&str>) -> Option<Format> 
     found
 }
 
-fn btrfs(reader: &mut Reader<'_>, draft: &mut Draft, mut section: Section<'_>) -> Content {
-    let mountpoint = mountpoint(reader, draft, &mut section);
+fn btrfs(
+    reader: &mut Reader<'_>,
+    layout: &mut UnfinishedLayout,
+    mut section: Section<'_>,
+) -> Content {
+    let mountpoint = mountpoint(reader, layout, &mut section);
     let options = options(reader, &mut section);
     let extra = section.texts(reader, "extraArgs");
     let mut found = section.section(reader, "subvolumes").sections(reader);
@@ -199,7 +209,7 @@ fn btrfs(reader: &mut Reader<'_>, draft: &mut Draft, mut section: Section<'_>) -
     }
     let mut subvolumes = Vec::new();
     for (name, table) in found {
-        subvolumes.push(subvolume(reader, draft, &name, table, &names));
+        subvolumes.push(subvolume(reader, layout, &name, table, &names));
     }
     Content::Btrfs {
         mountpoint,
@@ -212,7 +222,7 @@ fn btrfs(reader: &mut Reader<'_>, draft: &mut Draft, mut section: Section<'_>) -
 /// `names`: those of all of the filesystem, without the slash.
 fn subvolume(
     reader: &mut Reader<'_>,
-    draft: &mut Draft,
+    layout: &mut UnfinishedLayout,
     name: &Placed<&str>,
     mut section: Section<'_>,
     names: &[&str],
@@ -224,7 +234,7 @@ fn subvolume(
         let message = format!("`{}` is no type of a subvolume", kind.value);
         reader.problem(&kind.at, message);
     }
-    let mountpoint = mountpoint(reader, draft, &mut section);
+    let mountpoint = mountpoint(reader, layout, &mut section);
     let options = options(reader, &mut section);
     finish(reader, &mut section, SUBVOLUME_OUTSIDE);
     let path = name.value.trim_start_matches('/');
@@ -267,7 +277,11 @@ fn swap(reader: &mut Reader<'_>, mut section: Section<'_>) -> Content {
     Content::Swap
 }
 
-fn luks(reader: &mut Reader<'_>, draft: &mut Draft, mut section: Section<'_>) -> Option<Content> {
+fn luks(
+    reader: &mut Reader<'_>,
+    layout: &mut UnfinishedLayout,
+    mut section: Section<'_>,
+) -> Option<Content> {
     let name = section.text(reader, "name");
     if let Some(mut settings) = section.table(reader, "settings") {
         // They are for the machine's own boot, and nothing to an install.
@@ -277,7 +291,7 @@ fn luks(reader: &mut Reader<'_>, draft: &mut Draft, mut section: Section<'_>) ->
     }
     let content = section.table(reader, "content");
     finish(reader, &mut section, LUKS_OUTSIDE);
-    let content = content.and_then(|inner| read(reader, draft, inner, Inside::Luks));
+    let content = content.and_then(|inner| read(reader, layout, inner, ContentContext::Luks));
     if !section.has("content") {
         let message = "encrypts nothing: it has no `content`";
         let tip = "add what is encrypted, like content = { type = \"filesystem\", format = \"ext4\", mountpoint = \"/\" }";
@@ -289,7 +303,7 @@ fn luks(reader: &mut Reader<'_>, draft: &mut Draft, mut section: Section<'_>) ->
     }
     let name = name?;
     plain(reader, &name, "encrypted volume");
-    draft.volumes.push(owned(&name));
+    layout.volumes.push(owned(&name));
     Some(Content::Luks {
         name: name.value.to_owned(),
         content: Box::new(content?),
@@ -298,7 +312,7 @@ fn luks(reader: &mut Reader<'_>, draft: &mut Draft, mut section: Section<'_>) ->
 
 fn array_member(
     reader: &mut Reader<'_>,
-    draft: &mut Draft,
+    layout: &mut UnfinishedLayout,
     mut section: Section<'_>,
     disk: &str,
 ) -> Option<Content> {
@@ -309,7 +323,7 @@ fn array_member(
         reader.problem_with_tip(&section.at(), "has no `name`", tip);
     }
     let array = owned(&name?);
-    draft.members.push(Member {
+    layout.members.push(Member {
         array: array.clone(),
         disk: disk.to_owned(),
     });

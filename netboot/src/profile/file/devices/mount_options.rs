@@ -1,12 +1,12 @@
 //! What mount and the programs that make filesystems may be told: nothing that names another device or a file.
 
-use super::{Draft, owned};
+use super::{UnfinishedLayout, owned};
 use crate::base::toml_reader::{Placed, Reader, Section};
 use crate::disk::layout::Format;
 
 pub(super) fn mountpoint(
     reader: &mut Reader<'_>,
-    draft: &mut Draft,
+    layout: &mut UnfinishedLayout,
     section: &mut Section<'_>,
 ) -> Option<String> {
     let found = section.text(reader, "mountpoint")?;
@@ -16,7 +16,7 @@ pub(super) fn mountpoint(
         reader.problem_with_tip(&found.at, message, tip);
         return None;
     }
-    draft.mounts.push(owned(&found));
+    layout.mounts.push(owned(&found));
     Some(found.value.to_owned())
 }
 

@@ -1,10 +1,10 @@
 //! One partition of a GPT: its place, its label, its type. Each number as sgdisk would take it from disko, in whole MiB.
 
-use super::content::{self, Inside};
-use super::{Draft, Outside, finish, plain};
+use super::content::{self, ContentContext};
+use super::{DiskoOnly, UnfinishedLayout, finish, plain};
 use crate::base::size::{number_and_unit, parse_size};
 use crate::base::toml_reader::{Placed, Reader, Section};
-use crate::disk::layout::{Content, Purpose, Slot};
+use crate::disk::layout::{Content, LayoutPartition, Purpose};
 
 const MIB: u64 = 1 << 20;
 /// UTF-16 units of a GPT name (UEFI 2.10 §5.3.3).
@@ -12,7 +12,7 @@ const LABEL: usize = 36;
 /// A disk's last byte has a number of 63 bits (lseek(2)).
 const LARGEST: u64 = 1 << 63;
 
-const OUTSIDE: Outside = &[
+const OUTSIDE: DiskoOnly = &[
     (
         "name",
         "take it out; its name is the one that the table has: partitions.NAME",
@@ -49,22 +49,22 @@ const TYPES: [(&str, Purpose); 6] = [
 /// The partition, and its priority: disko lays those of a smaller one first, and of equal ones by their names.
 pub(super) fn read(
     reader: &mut Reader<'_>,
-    draft: &mut Draft,
+    layout: &mut UnfinishedLayout,
     disk: &str,
     name: &Placed<&str>,
     mut section: Section<'_>,
-) -> Option<(i64, Slot)> {
+) -> Option<(i64, LayoutPartition)> {
     plain(reader, name, "partition");
     let code = section.text(reader, "type");
     let extent = extent(reader, &mut section);
     let label = label(reader, &mut section, disk, name);
-    draft.labels.push(label.clone());
+    layout.labels.push(label.clone());
     let preserve = section.flag(reader, "preserve");
     let priority = section.integer(reader, "priority");
     let content = section.table(reader, "content");
     let content_at = content.as_ref().map(Section::at);
-    let content =
-        content.and_then(|inner| content::read(reader, draft, inner, Inside::Partition { disk }));
+    let content = content
+        .and_then(|inner| content::read(reader, layout, inner, ContentContext::Partition { disk }));
     finish(reader, &mut section, OUTSIDE);
 
     let purpose = purpose(reader, code.as_ref(), content.as_ref());
@@ -93,7 +93,7 @@ pub(super) fn read(
         Purpose::BiosBoot if code.is_some_and(|code| code.value == "EF02") => 100,
         _ => 1000,
     };
-    let slot = Slot {
+    let slot = LayoutPartition {
         name: name.value.to_owned(),
         label: label.value,
         purpose,

@@ -5,13 +5,15 @@
 
 use super::{DISK_OUTSIDE, plain};
 use crate::base::toml_reader::{Node, Placed, Reader, Section};
-use crate::disk::layout::{Content, Devices, DiskLayout, Format, Purpose, Scripted, Slot};
+use crate::disk::layout::{
+    Content, Devices, DiskLayout, DiskoScript, Format, LayoutPartition, Purpose,
+};
 
 /// `None` if it has problems, which are noted.
 pub(in crate::profile::file) fn read(
     reader: &mut Reader<'_>,
     mut section: Section<'_>,
-) -> Option<Scripted> {
+) -> Option<DiskoScript> {
     let before = reader.problem_count();
     guarded(reader, &section);
     let disks = section.section(reader, "disk").sections(reader);
@@ -41,7 +43,7 @@ pub(in crate::profile::file) fn read(
             .map(|(name, _)| name.value.to_owned())
             .collect()
     };
-    let scripted = Scripted {
+    let scripted = DiskoScript {
         arrays: names("mdadm"),
         groups: names("lvm_vg"),
         pools: names("zpool"),
@@ -55,7 +57,11 @@ pub(in crate::profile::file) fn read(
 }
 
 /// A disk's partitions as far as they are known; none if it is no GPT.
-fn disk(reader: &mut Reader<'_>, name: &Placed<&str>, mut section: Section<'_>) -> Vec<Slot> {
+fn disk(
+    reader: &mut Reader<'_>,
+    name: &Placed<&str>,
+    mut section: Section<'_>,
+) -> Vec<LayoutPartition> {
     plain(reader, name, "disk");
     // A `device` is told of wherever it stands.
     let outside = DISK_OUTSIDE.iter().filter(|(key, _)| *key != "device");
@@ -83,7 +89,7 @@ fn disk(reader: &mut Reader<'_>, name: &Placed<&str>, mut section: Section<'_>) 
     slots.collect()
 }
 
-const PARTITION_OUTSIDE: super::Outside = &[
+const PARTITION_OUTSIDE: super::DiskoOnly = &[
     (
         "name",
         "take it out; its name is the one that the table has: partitions.NAME",
@@ -94,7 +100,12 @@ const PARTITION_OUTSIDE: super::Outside = &[
     ),
 ];
 
-fn slot(reader: &mut Reader<'_>, disk: &str, name: &str, mut section: Section<'_>) -> Slot {
+fn slot(
+    reader: &mut Reader<'_>,
+    disk: &str,
+    name: &str,
+    mut section: Section<'_>,
+) -> LayoutPartition {
     let outside = PARTITION_OUTSIDE.iter().copied();
     section.refuse(reader, outside, "of a partition cannot be said here");
     let written = section.text(reader, "type").map_or("", |found| found.value);
@@ -109,7 +120,7 @@ fn slot(reader: &mut Reader<'_>, disk: &str, name: &str, mut section: Section<'_
     let label = section.text(reader, "label").map(|label| label.value);
     let content = section.table(reader, "content");
     let content = content.and_then(|inner| mounted(reader, inner));
-    Slot {
+    LayoutPartition {
         name: name.to_owned(),
         label: label.map_or_else(|| format!("disk-{disk}-{name}"), str::to_owned),
         purpose,

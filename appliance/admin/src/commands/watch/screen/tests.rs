@@ -2,9 +2,9 @@
 
 use expect_test::{Expect, expect};
 use netboot::api::event_view::EventView;
-use netboot::doctor::boot_trace::Mark;
+use netboot::doctor::boot_trace::BootEvent;
 use netboot::install::report::Report;
-use netboot::machine::event::{Event, Happening};
+use netboot::machine::event::{Event, EventKind};
 use serde_json::json;
 
 use super::*;
@@ -23,9 +23,9 @@ fn mac() -> Mac {
 }
 
 /// An event `millis` after the beginning, from its JSON.
-fn event(millis: i64, what: serde_json::Value) -> Live {
-    let what: Happening = serde_json::from_value(what).expect("a happening");
-    Live::Event {
+fn event(millis: i64, what: serde_json::Value) -> EventLine {
+    let what: EventKind = serde_json::from_value(what).expect("a happening");
+    EventLine::Event {
         event: EventView::of(Event {
             seq: 1,
             at: at(millis),
@@ -35,28 +35,28 @@ fn event(millis: i64, what: serde_json::Value) -> Live {
     }
 }
 
-fn report(millis: i64, step: Step, outcome: Outcome) -> Live {
+fn report(millis: i64, step: InstallStep, outcome: StepOutcome) -> EventLine {
     let number = u64::try_from(millis).expect("after the beginning") + 1;
     let report = Report {
         number,
         step,
         outcome,
     };
-    let what = serde_json::to_value(Happening::Reported { report }).expect("writes");
+    let what = serde_json::to_value(EventKind::Reported { report }).expect("writes");
     event(millis, what)
 }
 
-fn bytes_copied(millis: i64, done: u64) -> Live {
-    Live::Progress {
+fn bytes_copied(millis: i64, done: u64) -> EventLine {
+    EventLine::Progress {
         at: at(millis),
         machine: mac(),
-        step: Step::Copy,
+        step: InstallStep::Copy,
         done,
         total: 3000 << 20,
     }
 }
 
-fn enrolled(millis: i64) -> Live {
+fn enrolled(millis: i64) -> EventLine {
     event(
         millis,
         json!({"event": "enrolled", "macs": [MAC], "name": "node1", "profile": "worker",
@@ -64,7 +64,7 @@ fn enrolled(millis: i64) -> Live {
     )
 }
 
-fn claimed(millis: i64) -> Live {
+fn claimed(millis: i64) -> EventLine {
     let ticket = "00".repeat(16);
     event(
         millis,
@@ -74,13 +74,13 @@ fn claimed(millis: i64) -> Live {
 }
 
 #[track_caller]
-fn check(screen: &mut Screen, lives: &[Live], want: &Expect) {
+fn check(screen: &mut Screen, lives: &[EventLine], want: &Expect) {
     let printed: Vec<String> = lives
         .iter()
         .flat_map(|live| screen.update(live))
         .map(|line| match line {
-            Line::Lasting(text) => text,
-            Line::Passing(text) => format!("{text} ~"),
+            ScreenLine::Lasting(text) => text,
+            ScreenLine::Passing(text) => format!("{text} ~"),
         })
         .collect();
     want.assert_eq(&printed.join("\n"));
@@ -91,33 +91,33 @@ fn an_installation_is_told_step_by_step() {
     let mut screen = Screen::new(Some(mac()));
     let lives = [
         enrolled(-60_000),
-        Live::Alive,
-        Live::Boot {
+        EventLine::Alive,
+        EventLine::Boot {
             at: at(0),
             machine: mac(),
-            mark: Mark::Answered {
+            mark: BootEvent::Answered {
                 given: "offered ipxe.efi".to_owned(),
             },
         },
         event(2000, json!({"event": "served", "ticket": "00".repeat(16)})),
         claimed(41_000),
-        report(41_500, Step::Copy, Outcome::Started),
+        report(41_500, InstallStep::Copy, StepOutcome::Started),
         bytes_copied(42_000, 0),
         bytes_copied(42_900, 50 << 20),
         bytes_copied(43_000, 100 << 20),
         bytes_copied(44_500, 250 << 20),
         report(
             45_000,
-            Step::Copy,
-            Outcome::Retry {
+            InstallStep::Copy,
+            StepOutcome::Retry {
                 attempt: 2,
                 cause: "connection reset".to_owned(),
             },
         ),
         bytes_copied(45_100, 200 << 20),
         bytes_copied(45_200, 3000 << 20),
-        report(46_000, Step::Copy, Outcome::Done),
-        report(46_100, Step::Configure, Outcome::Started),
+        report(46_000, InstallStep::Copy, StepOutcome::Done),
+        report(46_100, InstallStep::Configure, StepOutcome::Started),
         event(3_601_000, json!({"event": "joined", "node": "node1"})),
     ];
     check(
@@ -143,7 +143,7 @@ fn an_installation_is_told_step_by_step() {
 #[test]
 fn a_failed_step_shows_its_causes_outermost_first() {
     let mut screen = Screen::new(Some(mac()));
-    let failed = Outcome::Failed {
+    let failed = StepOutcome::Failed {
         causes: vec![
             "cannot copy the system".to_owned(),
             "connection refused".to_owned(),
@@ -151,9 +151,9 @@ fn a_failed_step_shows_its_causes_outermost_first() {
     };
     let lives = [
         enrolled(0),
-        Live::Alive,
+        EventLine::Alive,
         claimed(1000),
-        report(2000, Step::Copy, failed),
+        report(2000, InstallStep::Copy, failed),
     ];
     check(
         &mut screen,
@@ -171,7 +171,12 @@ fn only_the_past_since_the_last_order_is_told() {
     let mut screen = Screen::new(Some(mac()));
     let again = json!({"event": "reimaged", "until": "2026-04-03T10:14:07Z",
         "ticket": "22".repeat(16), "by": "uid 0"});
-    let lives = [enrolled(0), claimed(1000), event(9000, again), Live::Alive];
+    let lives = [
+        enrolled(0),
+        claimed(1000),
+        event(9000, again),
+        EventLine::Alive,
+    ];
     check(
         &mut screen,
         &lives,
@@ -187,14 +192,14 @@ fn only_the_past_since_the_last_order_is_told() {
 #[test]
 fn a_failure_of_the_past_is_not_the_end() {
     let mut screen = Screen::new(Some(mac()));
-    let failed = Outcome::Failed {
+    let failed = StepOutcome::Failed {
         causes: vec!["no disk".to_owned()],
     };
     for live in [
         enrolled(0),
         claimed(1),
-        report(2, Step::Plan, failed),
-        Live::Alive,
+        report(2, InstallStep::Plan, failed),
+        EventLine::Alive,
     ] {
         screen.update(&live);
     }

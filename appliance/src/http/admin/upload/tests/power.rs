@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use netboot::base::store_path::StorePath;
-use netboot::publish::narinfo::Packed;
+use netboot::publish::narinfo::Compression;
 
 use super::*;
 use crate::run::components::Components;
@@ -32,7 +32,7 @@ impl Parcel {
             path,
             file: NarFile {
                 hash,
-                packed: Packed::Plain,
+                packed: Compression::Plain,
             },
             file_size: size,
             nar_hash: hash,
@@ -118,7 +118,7 @@ impl Appliance {
     async fn ask(&self, method: Method, path: &str, body: impl Into<Body>) -> u16 {
         let request = Request::builder().method(method).uri(path);
         let mut request = request.body(body.into()).expect("a request");
-        request.extensions_mut().insert(Operator {
+        request.extensions_mut().insert(AuthenticatedOperator {
             by: "a test".to_owned(),
             stop: CancellationToken::new(),
         });
@@ -188,8 +188,8 @@ impl Appliance {
     /// The releases on record, each of which can be installed.
     async fn releases(&self, what: &str) -> Vec<StorePath> {
         let public = self.components.keys.cache_public();
-        let world = self.components.store.world();
-        let releases: Vec<_> = world.releases.iter().map(|r| r.toplevel.clone()).collect();
+        let state = self.components.store.state();
+        let releases: Vec<_> = state.releases.iter().map(|r| r.toplevel.clone()).collect();
         for toplevel in &releases {
             let held = self.components.cache.held(toplevel, public).await;
             let held = held.unwrap_or_else(|no| panic!("{what}: {no} {:?}", no.facts));

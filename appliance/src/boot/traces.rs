@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use netboot::base::mac::Mac;
 use netboot::base::timestamp::Timestamp;
-use netboot::doctor::boot_trace::{Log, Mark, Note};
+use netboot::doctor::boot_trace::{BootEvent, BootTrace, TraceEntry};
 use parking_lot::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
@@ -30,38 +30,38 @@ const LONGEST: u64 = 256 * 1024;
 /// How far the files may be behind.
 const EVERY: Duration = Duration::from_secs(1);
 
-pub struct Timelines {
+pub struct BootTraces {
     dir: PathBuf,
     clock: Clock,
-    cards: Mutex<Cards>,
+    cards: Mutex<TracesByCard>,
 }
 
 #[derive(Default)]
-struct Cards {
-    logs: BTreeMap<Mac, CardLog>,
+struct TracesByCard {
+    logs: BTreeMap<Mac, CardTrace>,
     /// The cards whose files are not up to date.
     changed: BTreeSet<Mac>,
 }
 
-struct CardLog {
-    log: Log,
+struct CardTrace {
+    log: BootTrace,
     /// Whether an operator enrolled the machine: its log is not dropped for a stranger's.
     enrolled: bool,
 }
 
 /// A card whose file is to be brought up to date with these bytes; `None` if the file is to be removed.
-type Due = (Mac, Option<Vec<u8>>);
+type TraceFile = (Mac, Option<Vec<u8>>);
 
-impl Timelines {
+impl BootTraces {
     /// Reads what is there. A file that cannot be read is reported in the log, and the service starts without it.
     pub fn open(state_dir: &Path, clock: Clock) -> Self {
         let dir = state_dir.join("boots");
-        let mut cards = Cards::default();
+        let mut cards = TracesByCard::default();
         match read_all(&dir) {
             Ok(logs) => {
                 for (card, log) in logs {
                     let enrolled = false;
-                    cards.logs.insert(card, CardLog { log, enrolled });
+                    cards.logs.insert(card, CardTrace { log, enrolled });
                     cards.make_room();
                 }
             }
@@ -87,11 +87,11 @@ impl Timelines {
         enrolled: bool,
         since: Timestamp,
         at: Timestamp,
-        mark: Mark,
+        mark: BootEvent,
     ) -> bool {
         let mut cards = self.cards();
-        let kept = cards.logs.entry(card).or_insert_with(|| CardLog {
-            log: Log::default(),
+        let kept = cards.logs.entry(card).or_insert_with(|| CardTrace {
+            log: BootTrace::default(),
             enrolled,
         });
         kept.enrolled = enrolled;
@@ -102,7 +102,7 @@ impl Timelines {
     }
 
     /// All that these cards were seen doing.
-    pub fn of(&self, cards: &[Mac]) -> Vec<Note> {
+    pub fn of(&self, cards: &[Mac]) -> Vec<TraceEntry> {
         let known = self.cards();
         let logs = cards.iter().filter_map(|card| known.logs.get(card));
         logs.flat_map(|kept| kept.log.notes.clone()).collect()
@@ -138,7 +138,7 @@ impl Timelines {
         }
     }
 
-    fn due(&self) -> Vec<Due> {
+    fn due(&self) -> Vec<TraceFile> {
         let mut cards = self.cards();
         let mut due = Vec::new();
         while due.len() < FILES
@@ -151,12 +151,12 @@ impl Timelines {
         due
     }
 
-    fn cards(&self) -> MutexGuard<'_, Cards> {
+    fn cards(&self) -> MutexGuard<'_, TracesByCard> {
         self.cards.lock()
     }
 }
 
-impl Cards {
+impl TracesByCard {
     fn make_room(&mut self) {
         while self.logs.len() > CARDS {
             let quietest = self
@@ -177,7 +177,7 @@ fn file(dir: &Path, card: Mac) -> PathBuf {
 }
 
 /// Writes each file, even if another fails; returns the cards whose files are still not up to date, and the last error.
-fn write(dir: &Path, due: Vec<Due>) -> (Vec<Mac>, Option<io::Error>) {
+fn write(dir: &Path, due: Vec<TraceFile>) -> (Vec<Mac>, Option<io::Error>) {
     if let Err(error) = durable::make_dir(dir) {
         return (due.into_iter().map(|(card, _)| card).collect(), Some(error));
     }
@@ -204,7 +204,7 @@ fn write_one(file: &Path, json: Option<&[u8]>) -> io::Result<()> {
     std::fs::rename(&new, file)
 }
 
-fn read_all(dir: &Path) -> io::Result<Vec<(Mac, Log)>> {
+fn read_all(dir: &Path) -> io::Result<Vec<(Mac, BootTrace)>> {
     let entries = match std::fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
@@ -228,7 +228,7 @@ fn read_all(dir: &Path) -> io::Result<Vec<(Mac, Log)>> {
     Ok(logs)
 }
 
-fn read(path: &Path) -> io::Result<Log> {
+fn read(path: &Path) -> io::Result<BootTrace> {
     if std::fs::metadata(path)?.len() > LONGEST {
         return Err(io::Error::other("the file is too long to be one of ours"));
     }

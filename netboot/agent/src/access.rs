@@ -10,14 +10,14 @@ use netboot_pin::ForeignKey;
 
 /// A program to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Command {
+pub(crate) struct HostCommand {
     pub program: String,
     pub args: Vec<String>,
     pub env: Vec<(&'static str, &'static str)>,
     pub stdin: Option<String>,
 }
 
-impl Command {
+impl HostCommand {
     pub(crate) fn new(program: impl Into<String>) -> Self {
         Self {
             program: program.into(),
@@ -53,7 +53,7 @@ impl Command {
 }
 
 /// As one would type it, for messages.
-impl fmt::Display for Command {
+impl fmt::Display for HostCommand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, value) in &self.env {
             write!(f, "{name}={value} ")?;
@@ -67,21 +67,21 @@ impl fmt::Display for Command {
 
 /// How a program ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Output {
+pub(crate) struct CommandOutput {
     /// `None` if a signal ended it.
     pub status: Option<i32>,
     pub stdout: String,
 }
 
 /// A program that runs.
-pub(crate) trait Running {
+pub(crate) trait RunningCommand {
     /// The next line of its stderr; `None` when it has closed it.
     fn line(&mut self) -> Option<String>;
-    fn end(self: Box<Self>) -> io::Result<Output>;
+    fn end(self: Box<Self>) -> io::Result<CommandOutput>;
 }
 
 /// A call of the node API. No `Debug`: it carries what must not reach a log.
-pub(crate) struct Call<'a> {
+pub(crate) struct NodeCall<'a> {
     pub path: &'a str,
     pub bearer: Option<&'a str>,
     /// JSON, or empty.
@@ -91,14 +91,14 @@ pub(crate) struct Call<'a> {
 }
 
 /// What came back: any status.
-pub(crate) struct Answer {
+pub(crate) struct NodeAnswer {
     pub status: u16,
     pub body: Vec<u8>,
 }
 
 /// Why a call got no answer.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NoAnswer {
+pub(crate) enum CallFailed {
     #[error(transparent)]
     Foreign(#[from] ForeignKey),
     #[error("no answer from the appliance: {0}")]
@@ -107,9 +107,9 @@ pub(crate) enum NoAnswer {
 
 /// The part of the world that can be read and called. It has no method that changes a disk, so code that is given only
 /// this cannot write to one.
-pub(crate) trait Look {
-    fn look(&mut self, probe: &Probe) -> io::Result<Box<dyn Running>>;
-    fn post(&mut self, call: &Call<'_>) -> Result<Answer, NoAnswer>;
+pub(crate) trait ReadAccess {
+    fn look(&mut self, probe: &ReadCommand) -> io::Result<Box<dyn RunningCommand>>;
+    fn post(&mut self, call: &NodeCall<'_>) -> Result<NodeAnswer, CallFailed>;
     /// Since the agent began.
     fn elapsed(&self) -> Duration;
     fn sleep(&mut self, time: Duration);
@@ -119,17 +119,17 @@ pub(crate) trait Look {
 
 /// A program that only reads. It can be made by the functions below only.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Probe(Command);
+pub(crate) struct ReadCommand(HostCommand);
 
-impl Probe {
+impl ReadCommand {
     /// What is on a device. Without `--all`, `wipefs` only lists.
     pub(crate) fn signatures(device: &Path) -> Self {
-        Self(Command::new("wipefs").arg("--json").path(device))
+        Self(HostCommand::new("wipefs").arg("--json").path(device))
     }
 
     /// LVM's physical volumes with their groups. LVM takes no locks, and so repairs nothing meanwhile.
     pub(crate) fn physical_volumes() -> Self {
-        Self(Command::new("pvs").args([
+        Self(HostCommand::new("pvs").args([
             "--readonly",
             "--noheadings",
             "--separator",
@@ -141,22 +141,22 @@ impl Probe {
 
     /// Says the versions of ZFS's programs and of its kernel module, and fails where either is not there (zpool-version(8)).
     pub(crate) fn zfs() -> Self {
-        Self(Command::new("zpool").arg("version"))
+        Self(HostCommand::new("zpool").arg("version"))
     }
 
     /// Waits until udev is done with what the kernel told it.
     pub(crate) fn settled() -> Self {
-        Self(Command::new("udevadm").args(["settle", "--timeout=30"]))
+        Self(HostCommand::new("udevadm").args(["settle", "--timeout=30"]))
     }
 
-    pub(crate) fn command(&self) -> &Command {
+    pub(crate) fn command(&self) -> &HostCommand {
         &self.0
     }
 }
 
 /// The whole world, disks included.
-pub(crate) trait Outside: Look {
-    fn start(&mut self, command: &Command) -> io::Result<Box<dyn Running>>;
+pub(crate) trait WriteAccess: ReadAccess {
+    fn start(&mut self, command: &HostCommand) -> io::Result<Box<dyn RunningCommand>>;
     /// Overwrites the first and the last `span` bytes of a disk of exactly `size` bytes that is not in use.
     fn zero_ends(&mut self, disk: &Path, size: u64, span: u64) -> io::Result<()>;
     fn random(&mut self, octets: &mut [u8]) -> io::Result<()>;
@@ -206,18 +206,24 @@ pub(crate) struct CommandError {
 const TAIL: usize = 8;
 
 /// A program that was started: its lines as they come, then how it ended.
-pub(crate) struct Started {
-    running: Box<dyn Running>,
+pub(crate) struct StartedCommand {
+    running: Box<dyn RunningCommand>,
     command: String,
     said: Vec<String>,
 }
 
-pub(crate) fn start(outside: &mut dyn Outside, command: &Command) -> Result<Started, CommandError> {
-    Started::of(command, outside.start(command))
+pub(crate) fn start(
+    access: &mut dyn WriteAccess,
+    command: &HostCommand,
+) -> Result<StartedCommand, CommandError> {
+    StartedCommand::of(command, access.start(command))
 }
 
-impl Started {
-    fn of(command: &Command, running: io::Result<Box<dyn Running>>) -> Result<Self, CommandError> {
+impl StartedCommand {
+    fn of(
+        command: &HostCommand,
+        running: io::Result<Box<dyn RunningCommand>>,
+    ) -> Result<Self, CommandError> {
         let text = command.to_string();
         match running {
             Ok(running) => Ok(Self {
@@ -276,11 +282,17 @@ impl CommandError {
 }
 
 /// Runs a program to its end and gives its stdout.
-pub(crate) fn run(outside: &mut dyn Outside, command: &Command) -> Result<String, CommandError> {
-    start(outside, command)?.end()
+pub(crate) fn run(
+    access: &mut dyn WriteAccess,
+    command: &HostCommand,
+) -> Result<String, CommandError> {
+    start(access, command)?.end()
 }
 
 /// Runs a program that only reads to its end and gives its stdout.
-pub(crate) fn look(outside: &mut dyn Look, probe: &Probe) -> Result<String, CommandError> {
-    Started::of(probe.command(), outside.look(probe))?.end()
+pub(crate) fn look(
+    access: &mut dyn ReadAccess,
+    probe: &ReadCommand,
+) -> Result<String, CommandError> {
+    StartedCommand::of(probe.command(), access.look(probe))?.end()
 }

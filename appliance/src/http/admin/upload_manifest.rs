@@ -7,14 +7,14 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{post, put};
 use axum::{Json, Router};
-use netboot::api::types::{Lacking, Shipment};
-use netboot::base::refusal::Code;
+use netboot::api::types::{Missing, UploadBatch};
+use netboot::base::refusal::RefusalCode;
 use netboot::base::token::Digest;
 use netboot::publish::space_reservation::Item;
 
 use super::api::AdminApi;
-use super::operator::Operator;
-use super::upload::{bad, length, received, shipment};
+use super::operator::AuthenticatedOperator;
+use super::upload::{bad, batch, length, received};
 use crate::http::error::Refused;
 use crate::http::request::Body;
 
@@ -34,10 +34,10 @@ pub(super) fn router() -> Router<Arc<AdminApi>> {
 /// no byte is sent in vain.
 async fn room(
     State(api): State<Arc<AdminApi>>,
-    _: Operator,
-    Body(asked): Body<Shipment>,
-) -> Result<Json<Lacking>, Refused> {
-    let Shipment {
+    _: AuthenticatedOperator,
+    Body(asked): Body<UploadBatch>,
+) -> Result<Json<Missing>, Refused> {
+    let UploadBatch {
         id,
         paths,
         mut parts,
@@ -46,25 +46,25 @@ async fn room(
     let more = parts.iter();
     let more = more.map(|part| (Item::Part(part.sha256.clone()), part.size));
     let public = api.keys.cache_public().to_owned();
-    let lacking = api.cache.missing(paths, more.collect(), id, public).await?;
-    Ok(Json(Lacking { parts, ..lacking }))
+    let missing = api.cache.missing(paths, more.collect(), id, public).await?;
+    Ok(Json(Missing { parts, ..missing }))
 }
 
 async fn part(
     State(api): State<Arc<AdminApi>>,
     Path(sha256): Path<String>,
-    operator: Operator,
+    operator: AuthenticatedOperator,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Response> {
     let name: Digest = sha256
         .parse()
-        .map_err(|error| bad(Code::BadName, format!("the file's name {error}")))?;
+        .map_err(|error| bad(RefusalCode::BadName, format!("the file's name {error}")))?;
     let length = length(&headers);
     let length =
-        length.ok_or_else(|| bad(Code::BadJson, "the call does not say how long it is"))?;
-    let shipment = shipment(&headers);
-    let receiving = api.installers.receive(&name, length, shipment).await;
+        length.ok_or_else(|| bad(RefusalCode::BadJson, "the call does not say how long it is"))?;
+    let batch = batch(&headers);
+    let receiving = api.installers.receive(&name, length, batch).await;
     let receiving = receiving.map_err(|refusal| Refused(refusal).into_response())?;
     let received = received(receiving, request).await?;
     tracing::info!(command = "upload", installer_file = %name, bytes = length, by = operator.by);

@@ -16,16 +16,16 @@ const LASTS: Duration = Duration::from_secs(60 * 60);
 const MANY: usize = 16 << 10;
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Promises(Arc<Mutex<Kept>>);
+pub(super) struct PinnedPaths(Arc<Mutex<PinTable>>);
 
 #[derive(Debug, Default)]
-pub(super) struct Kept {
+pub(super) struct PinTable {
     paths: BTreeMap<StorePath, Instant>,
     /// By the name within `nar/`.
     nars: BTreeMap<String, Instant>,
 }
 
-impl Promises {
+impl PinnedPaths {
     /// Pins a path. Call it before looking whether the path is there: a sweep that is under way has ended when this
     /// returns, and the next one leaves the path alone. It may wait for the disk.
     pub(super) fn path(&self, path: &StorePath) {
@@ -46,18 +46,18 @@ impl Promises {
     }
 
     /// The pins in force. No pin is made as long as this is held, which a sweep does while it deletes.
-    pub(super) fn in_force(&self) -> MutexGuard<'_, Kept> {
+    pub(super) fn in_force(&self) -> MutexGuard<'_, PinTable> {
         let mut kept = self.held();
         kept.forget();
         kept
     }
 
-    fn held(&self) -> MutexGuard<'_, Kept> {
+    fn held(&self) -> MutexGuard<'_, PinTable> {
         self.0.lock()
     }
 }
 
-impl Kept {
+impl PinTable {
     pub(super) fn paths(&self) -> impl Iterator<Item = &StorePath> {
         self.paths.keys()
     }

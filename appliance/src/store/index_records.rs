@@ -1,31 +1,31 @@
 //! The world as records of the index.
 
-use netboot::machine::state::World;
+use netboot::machine::state::ApplianceState;
 
 use super::index::{Batch, Tree};
 
 /// Key and payload.
-type Record = (Vec<u8>, Vec<u8>);
+type IndexRecord = (Vec<u8>, Vec<u8>);
 
-pub(super) fn machine_records(world: &World) -> Vec<Record> {
+pub(super) fn machine_records(state: &ApplianceState) -> Vec<IndexRecord> {
     let json = |machine| serde_json::to_vec(machine).unwrap_or_default();
-    world
+    state
         .machines
         .iter()
         .map(|(mac, machine)| (mac.octets().to_vec(), json(machine)))
         .collect()
 }
 
-pub(super) fn release_records(world: &World) -> Vec<Record> {
+pub(super) fn release_records(state: &ApplianceState) -> Vec<IndexRecord> {
     let json = |release| serde_json::to_vec(release).unwrap_or_default();
     (0_u32..)
-        .zip(&world.releases)
+        .zip(&state.releases)
         .map(|(place, release)| (place.to_be_bytes().to_vec(), json(release)))
         .collect()
 }
 
 /// Puts into the batch what differs between two worlds.
-pub(super) fn fold_changes(batch: &mut Batch, before: &World, after: &World) {
+pub(super) fn fold_changes(batch: &mut Batch, before: &ApplianceState, after: &ApplianceState) {
     for (mac, machine) in &after.machines {
         if before.machines.get(mac) != Some(machine) {
             let json = serde_json::to_vec(machine).unwrap_or_default();

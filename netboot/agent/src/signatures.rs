@@ -5,22 +5,26 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
-use netboot::disk::hardware::{Disk, Group, Holding, SignatureKind};
+use netboot::disk::hardware::{Disk, Group, Signature, SignatureKind};
 use serde::Deserialize;
 
+use crate::access::{ReadAccess, ReadCommand, Roots, look};
 use crate::busy::holders;
 use crate::disk_facts::{SYSFS_SECTOR, children};
-use crate::outside::{Look, Probe, Roots, look};
 use crate::real::text;
 
 /// The disk itself if it has a signature, then its partitions, each followed by what is built on it and runs.
-pub(crate) fn holdings(outside: &mut dyn Look, roots: &Roots, disk: &Disk) -> Vec<Holding> {
-    let mut holds = signatures(outside, roots, &disk.node, disk.size, disk.sector);
+pub(crate) fn read_signatures(
+    access: &mut dyn ReadAccess,
+    roots: &Roots,
+    disk: &Disk,
+) -> Vec<Signature> {
+    let mut holds = signatures(access, roots, &disk.node, disk.size, disk.sector);
     name_data(roots, &disk.node, &mut holds);
     holds.retain(|held| held.kind != SignatureKind::Blank);
-    built_on(outside, roots, &disk.node, &mut holds);
+    built_on(access, roots, &disk.node, &mut holds);
     for child in children(roots, &disk.node) {
-        let mut parts = signatures(outside, roots, &child.node, child.size, disk.sector);
+        let mut parts = signatures(access, roots, &child.node, child.size, disk.sector);
         name_data(roots, &child.node, &mut parts);
         let folder = roots.sys.join("block").join(&disk.node).join(&child.node);
         let uevent = text(folder.join("uevent")).unwrap_or_default();
@@ -31,26 +35,26 @@ pub(crate) fn holdings(outside: &mut dyn Look, roots: &Roots, disk: &Disk) -> Ve
             part.start = child.start;
         }
         holds.append(&mut parts);
-        built_on(outside, roots, &child.node, &mut holds);
+        built_on(access, roots, &child.node, &mut holds);
     }
     holds
 }
 
 /// Tells three kinds of devices apart on which `wipefs` finds no signature: blank ones, ones with data of an unknown
 /// kind, and ones that cannot be read.
-fn name_data(roots: &Roots, node: &str, holds: &mut [Holding]) {
-    let unsigned = |held: &&mut Holding| held.kind == SignatureKind::Blank;
+fn name_data(roots: &Roots, node: &str, holds: &mut [Signature]) {
+    let unsigned = |held: &&mut Signature| held.kind == SignatureKind::Blank;
     for held in holds.iter_mut().filter(unsigned) {
         held.kind = match ends(&roots.dev.join(node), held.size) {
-            Ends::Blank => SignatureKind::Blank,
-            Ends::Data => SignatureKind::UnknownData,
-            Ends::Unreadable => SignatureKind::Unreadable,
+            DeviceEnds::Blank => SignatureKind::Blank,
+            DeviceEnds::Data => SignatureKind::UnknownData,
+            DeviceEnds::Unreadable => SignatureKind::Unreadable,
         };
     }
 }
 
 /// What is at the two ends of a device.
-enum Ends {
+enum DeviceEnds {
     Blank,
     Data,
     Unreadable,
@@ -58,7 +62,7 @@ enum Ends {
 
 /// Whether anything but zeros is at either end of a device of `size` bytes. An error is not the same as zeros: a disk
 /// that cannot be read today may be readable tomorrow.
-fn ends(device: &Path, size: u64) -> Ends {
+fn ends(device: &Path, size: u64) -> DeviceEnds {
     const SPAN: u64 = 1 << 20;
 
     let data_from = |start| -> io::Result<bool> {
@@ -69,14 +73,14 @@ fn ends(device: &Path, size: u64) -> Ends {
         Ok(octets.iter().any(|octet| *octet != 0))
     };
     match (data_from(0), data_from(size.saturating_sub(SPAN))) {
-        (Ok(false), Ok(false)) => Ends::Blank,
-        (Ok(_), Ok(_)) => Ends::Data,
-        _ => Ends::Unreadable,
+        (Ok(false), Ok(false)) => DeviceEnds::Blank,
+        (Ok(_), Ok(_)) => DeviceEnds::Data,
+        _ => DeviceEnds::Unreadable,
     }
 }
 
 /// Arrays, volumes and opened LUKS above a device, from the bottom up; each once, though it may lie on several partitions.
-fn built_on(outside: &mut dyn Look, roots: &Roots, below: &str, holds: &mut Vec<Holding>) {
+fn built_on(access: &mut dyn ReadAccess, roots: &Roots, below: &str, holds: &mut Vec<Signature>) {
     for holder in holders(roots, below) {
         let folder = roots.sys.join("class/block").join(&holder);
         let size = |name: &str| {
@@ -89,27 +93,27 @@ fn built_on(outside: &mut dyn Look, roots: &Roots, below: &str, holds: &mut Vec<
         }
         // An array that lacks members cannot be read, and its members are listed already.
         if size(&holder) > 0 {
-            for mut held in signatures(outside, roots, &holder, size(&holder), 512) {
+            for mut held in signatures(access, roots, &holder, size(&holder), 512) {
                 held.node.clone_from(&name);
                 holds.push(held);
             }
         }
-        built_on(outside, roots, &holder, holds);
+        built_on(access, roots, &holder, holds);
         for part in children(roots, &holder) {
-            holds.append(&mut signatures(outside, roots, &part.node, part.size, 512));
-            built_on(outside, roots, &part.node, holds);
+            holds.append(&mut signatures(access, roots, &part.node, part.size, 512));
+            built_on(access, roots, &part.node, holds);
         }
     }
 }
 
 /// What `wipefs --json` prints.
 #[derive(Default, Deserialize)]
-struct Listed {
-    signatures: Vec<Signature>,
+struct WipefsOutput {
+    signatures: Vec<WipefsSignature>,
 }
 
 #[derive(Deserialize)]
-struct Signature {
+struct WipefsSignature {
     /// `0x1fe`
     offset: String,
     #[serde(rename = "type")]
@@ -120,13 +124,13 @@ struct Signature {
 
 /// One for each kind of signature on the device, or one without a kind.
 fn signatures(
-    outside: &mut dyn Look,
+    access: &mut dyn ReadAccess,
     roots: &Roots,
     node: &str,
     size: u64,
     sector: u32,
-) -> Vec<Holding> {
-    let unlabelled = |kind: SignatureKind| Holding {
+) -> Vec<Signature> {
+    let unlabelled = |kind: SignatureKind| Signature {
         node: node.to_owned(),
         size,
         kind,
@@ -135,16 +139,16 @@ fn signatures(
         member_of: None,
         start: 0,
     };
-    let listed = look(outside, &Probe::signatures(&roots.dev.join(node)));
+    let listed = look(access, &ReadCommand::signatures(&roots.dev.join(node)));
     let listed = listed.ok().and_then(|said| match said.trim() {
-        "" => Some(Listed::default()),
+        "" => Some(WipefsOutput::default()),
         said => serde_json::from_str(said).ok(),
     });
     // Output that cannot be read is not the same as none: an operator who confirms a plan must know.
-    let Some(Listed { signatures }) = listed else {
+    let Some(WipefsOutput { signatures }) = listed else {
         return vec![unlabelled(SignatureKind::Unreadable)];
     };
-    let mut holds: Vec<Holding> = Vec::new();
+    let mut holds: Vec<Signature> = Vec::new();
     let primary = format!("{sector:#x}");
     let has_gpt = |at_start: bool| {
         signatures
@@ -164,7 +168,7 @@ fn signatures(
         }
         let said = |text: &Option<String>| text.clone().unwrap_or_default();
         let label = said(&signature.label);
-        holds.push(Holding {
+        holds.push(Signature {
             member_of: group(&kind, &label, said(&signature.uuid)),
             label,
             ..unlabelled(kind)
@@ -220,8 +224,8 @@ fn unknown() -> Group {
 
 /// Puts the volume group in the place of each physical volume's own UUID. Where LVM cannot say, all physical volumes
 /// are taken to be of one group.
-pub(crate) fn volume_groups(outside: &mut dyn Look, disks: &mut [Disk]) {
-    let mut members: Vec<&mut Holding> = disks
+pub(crate) fn volume_groups(access: &mut dyn ReadAccess, disks: &mut [Disk]) {
+    let mut members: Vec<&mut Signature> = disks
         .iter_mut()
         .flat_map(|disk| &mut disk.holds)
         .filter(|held| held.kind == SignatureKind::LvmMember)
@@ -229,19 +233,21 @@ pub(crate) fn volume_groups(outside: &mut dyn Look, disks: &mut [Disk]) {
     if members.is_empty() {
         return;
     }
-    let known = look(outside, &Probe::physical_volumes()).ok().map(|said| {
-        let lines = said.lines().filter_map(|line| {
-            let mut fields = line.trim().split('|');
-            Some((
-                fields.next()?.to_owned(),
-                fields.next()?.to_owned(),
-                fields.next()?.to_owned(),
-            ))
+    let known = look(access, &ReadCommand::physical_volumes())
+        .ok()
+        .map(|said| {
+            let lines = said.lines().filter_map(|line| {
+                let mut fields = line.trim().split('|');
+                Some((
+                    fields.next()?.to_owned(),
+                    fields.next()?.to_owned(),
+                    fields.next()?.to_owned(),
+                ))
+            });
+            lines
+                .map(|(volume, name, id)| (volume, Group { name, id }))
+                .collect::<BTreeMap<_, _>>()
         });
-        lines
-            .map(|(volume, name, id)| (volume, Group { name, id }))
-            .collect::<BTreeMap<_, _>>()
-    });
     for held in &mut members {
         held.member_of = match (&known, &held.member_of) {
             (Some(known), Some(own)) if !own.id.is_empty() => {
@@ -256,18 +262,18 @@ pub(crate) fn volume_groups(outside: &mut dyn Look, disks: &mut [Disk]) {
 mod tests {
     use netboot::disk::hardware::Firmware;
 
-    use crate::fake::{DiskSpec, Fake};
+    use crate::fake::{DiskSpec, FakeMachine};
     use crate::inventory::inventory;
 
-    fn machine() -> Fake {
-        let mut fake = Fake::new(Firmware::Bios);
+    fn machine() -> FakeMachine {
+        let mut fake = FakeMachine::new(Firmware::Bios);
         fake.add_disk(&DiskSpec::virtio("vda", 8 << 30, "root"));
         fake.add_partition("vda", 1, 2048, 4096, "a");
         fake.add_partition("vda", 2, 8192, 4096, "b");
         fake
     }
 
-    fn found(fake: &mut Fake) -> Vec<String> {
+    fn found(fake: &mut FakeMachine) -> Vec<String> {
         let roots = fake.roots();
         let hardware = inventory(fake, &roots);
         let holds = hardware.disks.iter().flat_map(|disk| &disk.holds);
@@ -353,7 +359,7 @@ mod tests {
             ("bcachefs", "f1", "in f1=f1"),
             ("ext4", "e1", ""),
         ] {
-            let mut fake = Fake::new(Firmware::Bios);
+            let mut fake = FakeMachine::new(Firmware::Bios);
             fake.add_disk(&DiskSpec::virtio("vda", 8 << 30, "root"));
             fake.signatures("vda", &[("0x0", kind, "", uuid)]);
             let want = format!("vda {kind} \"\" {want}");

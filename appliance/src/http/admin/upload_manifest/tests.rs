@@ -5,7 +5,7 @@ use axum::http::Method;
 use futures_util::{StreamExt, stream};
 use netboot::api::types::{InstallerRequest, SHIPMENT};
 use netboot::base::release::FlakeSource;
-use netboot::publish::installer::{Part, Parts};
+use netboot::publish::installer::{ImageFile, InstallerManifest};
 use netboot::publish::space_reservation::RESERVE;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -20,8 +20,8 @@ struct Served {
     router: Router,
 }
 
-fn part(octets: &[u8]) -> Part {
-    Part {
+fn part(octets: &[u8]) -> ImageFile {
+    ImageFile {
         sha256: Digest::new(Sha256::digest(octets).into()),
         size: octets.len() as u64,
     }
@@ -39,7 +39,7 @@ impl Served {
 
     async fn ask(&self, request: axum::http::request::Builder, body: Octets) -> (u16, Value) {
         let mut request = request.body(body).expect("a request");
-        request.extensions_mut().insert(Operator {
+        request.extensions_mut().insert(AuthenticatedOperator {
             by: "a test".to_owned(),
             stop: CancellationToken::new(),
         });
@@ -60,15 +60,15 @@ impl Served {
         name: &str,
         length: Option<u64>,
         body: Octets,
-        shipment: Option<&str>,
+        batch: Option<&str>,
     ) -> (u16, Value) {
         let path = format!("/admin/v1/publish/installer/parts/{name}");
         let mut request = Request::builder().method(Method::PUT).uri(path);
         if let Some(length) = length {
             request = request.header("content-length", length);
         }
-        if let Some(shipment) = shipment {
-            request = request.header(SHIPMENT, shipment);
+        if let Some(batch) = batch {
+            request = request.header(SHIPMENT, batch);
         }
         self.ask(request, body).await
     }
@@ -84,18 +84,18 @@ impl Served {
 async fn what_is_lacking_is_sent_and_machines_boot_it_and_it_is_on_record() {
     let served = Served::new();
     let (kernel, initrd) = (part(b"kernel"), part(b"initrd"));
-    let shipment = json!({"paths": [{"path": TOPLEVEL, "size": 1000}], "parts": [kernel, initrd]});
+    let batch = json!({"paths": [{"path": TOPLEVEL, "size": 1000}], "parts": [kernel, initrd]});
     let room = "/admin/v1/publish/room";
-    let (status, lacking) = served.post(room, &shipment).await;
-    assert_eq!(status, 200, "{lacking}");
+    let (status, missing) = served.post(room, &batch).await;
+    assert_eq!(status, 200, "{missing}");
     let want = json!({"paths": 1, "bytes": 1000, "parts": [kernel, initrd]});
-    assert_eq!(lacking, want);
+    assert_eq!(missing, want);
 
     let name = kernel.sha256.as_str();
     let put = served.put(name, Some(6), Octets::from("kernel")).await;
     assert_eq!(put.0, 201, "{}", put.1);
-    let (_, lacking) = served.post(room, &shipment).await;
-    assert_eq!(lacking["parts"], json!([initrd]), "the kernel is here");
+    let (_, missing) = served.post(room, &batch).await;
+    assert_eq!(missing["parts"], json!([initrd]), "the kernel is here");
 
     let request = InstallerRequest {
         path: "/nix/store/11111111111111111111111111111111-installer"
@@ -105,7 +105,7 @@ async fn what_is_lacking_is_sent_and_machines_boot_it_and_it_is_on_record() {
             revision: Some("98f5d3d44863881ed45a0e3cb6f6c8ce68d933d0".to_owned()),
             dirty: false,
         },
-        parts: Some(Parts {
+        parts: Some(InstallerManifest {
             arch: "x86_64".to_owned(),
             cmdline: "console=ttyS0".to_owned(),
             kernel,
@@ -163,7 +163,7 @@ async fn an_installer_that_cannot_be_put_on_record_is_not_booted() {
                 .parse()
                 .expect("a store path"),
             source: FlakeSource::default(),
-            parts: Some(Parts {
+            parts: Some(InstallerManifest {
                 arch: "x86_64".to_owned(),
                 cmdline: format!("build={letter}"),
                 kernel: part(kernel.as_bytes()),
@@ -175,7 +175,7 @@ async fn an_installer_that_cannot_be_put_on_record_is_not_booted() {
         assert_eq!(got, status, "{answer}");
         let booted = components.installers.for_arch("x86_64").expect("the first");
         assert_eq!(booted.image.cmdline, "build=1");
-        let recorded = components.store.world().installers.clone();
+        let recorded = components.store.state().installers.clone();
         assert_eq!(components.installers.published(), recorded, "{letter}");
     }
 }
@@ -183,19 +183,19 @@ async fn an_installer_that_cannot_be_put_on_record_is_not_booted() {
 #[tokio::test]
 async fn more_than_the_disk_holds_is_refused_before_anything_is_sent() {
     let served = Served::new();
-    let large = Part {
+    let large = ImageFile {
         size: 1 << 60,
         ..part(b"kernel")
     };
     let room = "/admin/v1/publish/room";
-    for (what, shipment) in [
+    for (what, batch) in [
         ("an installer", json!({"parts": [large]})),
         (
             "a closure",
             json!({"paths": [{"path": TOPLEVEL, "size": 1_u64 << 61}]}),
         ),
     ] {
-        let (status, answer) = served.post(room, &shipment).await;
+        let (status, answer) = served.post(room, &batch).await;
         assert_eq!(status, 422, "{what}: {answer}");
         let said = answer["error"]["message"].as_str().unwrap_or_default();
         assert!(said.contains("too little space"), "{what}: {said}");
@@ -220,7 +220,7 @@ async fn of_two_who_fit_one_by_one_and_not_together_the_second_waits_until_the_f
         ]))
     };
     let whole = || Octets::from("initrd");
-    for (what, body, shipment, status, over) in [
+    for (what, body, batch, status, over) in [
         ("it goes on", whole(), Some(&one), 201, false),
         ("it breaks off", cut(), Some(&one), 400, true),
         ("another breaks off", cut(), None, 400, false),
@@ -230,8 +230,8 @@ async fn of_two_who_fit_one_by_one_and_not_together_the_second_waits_until_the_f
             let path = format!("/nix/store/{}-system", letter.to_string().repeat(32));
             // Half of it is kept free for a path, which is packed.
             let paths = json!([{"path": path, "size": most.saturating_mul(2)}]);
-            let shipment = json!({"id": id, "paths": paths, "parts": [small]});
-            served.post("/admin/v1/publish/room", &shipment).await
+            let batch = json!({"id": id, "paths": paths, "parts": [small]});
+            served.post("/admin/v1/publish/room", &batch).await
         };
         let (answered, answer) = asks(&one, '1').await;
         assert_eq!(answered, 200, "{what}: {answer}");
@@ -249,8 +249,8 @@ async fn of_two_who_fit_one_by_one_and_not_together_the_second_waits_until_the_f
         let (answered, answer) = asks(&one, '1').await;
         assert_eq!(answered, 200, "{what}: asked again: {answer}");
 
-        let shipment = shipment.map(String::as_str);
-        let (got, answer) = served.put_of(&name, Some(6), body, shipment).await;
+        let batch = batch.map(String::as_str);
+        let (got, answer) = served.put_of(&name, Some(6), body, batch).await;
         assert_eq!(got, status, "{what}: {answer}");
         let (answered, answer) = asks(&two, '2').await;
         assert_eq!(answered == 200, over, "{what}: {answer}");
