@@ -31,8 +31,8 @@ pub(super) fn around(hosts_dir: &Path) -> Option<&Path> {
     })
 }
 
-/// Reads `*.toml` in the folder, sorted. Hidden files are left alone: editors keep their drafts there.
-/// A folder that does not exist holds nothing.
+/// Reads `*.toml` in the folder, sorted. Hidden files are left alone: editors keep their drafts there. A folder that
+/// does not exist counts as empty.
 pub fn read(folder: &Path) -> Result<ProfileTexts, Vec<Problem>> {
     let mut texts = Vec::new();
     let mut problems = Vec::new();

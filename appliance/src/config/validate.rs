@@ -182,7 +182,7 @@ mod tests {
                 ("hosts/profiles/notes.txt", "["),
             ],
         );
-        // Where nothing is said, the profiles are beside the file.
+        // By default the profiles are beside the file.
         let faults = check(source, &lan()).expect_err("both are wrong");
         let text = faults.to_string();
         assert!(

@@ -36,7 +36,7 @@ pub struct Operator<'a> {
     /// `boot.armed-for`
     pub armed_for: Duration,
     pub now: Timestamp,
-    /// Drawn for this command; used if it arms.
+    /// A new ticket for this command; used if the command arms the machine.
     pub ticket: Ticket,
     /// For the audit: `uid 1000` from the socket.
     pub by: &'a str,
@@ -146,7 +146,7 @@ pub fn warnings(
     }
 }
 
-/// Somebody came to the operators' door without its token.
+/// A call on the operators' port without its token.
 pub fn turned_away(
     state: &ApplianceState,
     refusal: Refusal,

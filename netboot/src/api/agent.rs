@@ -214,7 +214,7 @@ pub fn report(
         | StepOutcome::Warning { .. }
         | StepOutcome::Failed { .. } => true,
     };
-    // The end of it is always news, and there is only one.
+    // The end of an attempt is always written down, and there is only one.
     if kept && !failed && attempt.tally.reports >= journal_limits::REPORTS {
         let message = format!("this attempt has made {} reports", journal_limits::REPORTS);
         let refusal = Refusal::new(RefusalCode::TooManyAttempts, message)

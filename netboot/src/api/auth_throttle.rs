@@ -1,4 +1,5 @@
-//! Failed attempts to get in, by address → whether another one is looked at, and which are worth a line.
+//! The rate limit of failed authentication, by address: whether another attempt is looked at, and which attempts are
+//! worth a log line.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -6,16 +7,17 @@ use std::time::Duration;
 
 use crate::base::timestamp::Timestamp;
 
-/// How many may fail in one [`WINDOW`] before an address is not listened to for the rest of it.
+/// The number of failed attempts in one [`WINDOW`] after which an address is blocked for the rest of it.
 pub const LIMIT: u32 = 10;
 
-/// Counted from the first that failed.
+/// The window begins with the first attempt that failed.
 pub const WINDOW: Duration = Duration::from_secs(60);
 
-/// Addresses that are remembered at once. While so many fail, one more is not listened to either.
+/// The most addresses that are remembered at once. While that many have failed attempts, every other address is blocked
+/// as well.
 const ADDRESSES: usize = 1024;
 
-/// Those whose last attempts failed.
+/// The addresses whose last attempts failed.
 #[derive(Debug, Default)]
 pub struct AuthThrottle {
     by: BTreeMap<IpAddr, FailureWindow>,
@@ -30,16 +32,16 @@ struct FailureWindow {
 /// What a failed attempt is, for the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailedAttempt {
-    /// The first for a while: worth a line.
+    /// The first for a while: worth a log line.
     First,
     /// One of several.
     Again,
-    /// The one after which nobody listens: worth a line.
+    /// The one after which the address is blocked: worth a log line.
     Last,
 }
 
 impl AuthThrottle {
-    /// For how long this address is not listened to; nothing if it is.
+    /// How long this address is still blocked; `None` if it is not.
     pub fn blocked_for(&mut self, from: IpAddr, now: Timestamp) -> Option<Duration> {
         self.by.retain(|_, window| window.left(now).is_some());
         match self.by.get(&from) {
@@ -49,7 +51,7 @@ impl AuthThrottle {
         }
     }
 
-    /// Takes down that an attempt failed.
+    /// Counts an attempt that failed.
     pub fn failed(&mut self, from: IpAddr, now: Timestamp) -> FailedAttempt {
         let fresh = || FailureWindow {
             since: now,
@@ -66,7 +68,7 @@ impl AuthThrottle {
 }
 
 impl FailureWindow {
-    /// How much of it is left; nothing if it is over, also if the clock was put back.
+    /// How much of the window is left; `None` if it is over, or if the clock was put back.
     fn left(&self, now: Timestamp) -> Option<Duration> {
         let over = self.since.plus(WINDOW);
         (now >= self.since && now < over).then(|| over.since(now))

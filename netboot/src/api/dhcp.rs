@@ -69,8 +69,8 @@ pub struct PacketOutcome {
     pub xid: Option<u32>,
     /// What the packet says of a boot; absent if it is part of none.
     pub asked: Option<BootEvent>,
-    /// What is sent, in this order: one answer, or two where the firmware wants address and boot file apart. Or why
-    /// nothing is sent.
+    /// What is sent, in this order: one answer, or two where the firmware wants address and boot file apart. Or why the
+    /// packet is not answered.
     pub answers: Result<Vec<DhcpReply>, UnansweredReason>,
     /// Why the answer names no boot file to a machine that asked for one.
     pub no_file: Option<UnansweredReason>,
@@ -79,7 +79,7 @@ pub struct PacketOutcome {
 /// Answers a packet.
 ///
 /// # Errors
-/// What must be known first. Whoever adds it to `known` and calls again gets further.
+/// What must be known first. The caller finds it, adds it to `known`, and calls again.
 pub fn answer<'a>(
     question: &'a PacketContext<'a>,
     known: &KnownFacts,
@@ -138,7 +138,7 @@ fn walk<'a>(
     Ok(compose(question, request, lease, file)?)
 }
 
-/// The request, if it is one that this door answers in this mode.
+/// The request, if it is one that this port answers in this mode.
 fn admitted<'a>(question: &'a PacketContext<'_>) -> Result<&'a Request, UnansweredReason> {
     let request = match &question.request {
         Ok(request) => request,
@@ -149,7 +149,7 @@ fn admitted<'a>(question: &'a PacketContext<'_>) -> Result<&'a Request, Unanswer
     }
     match (question.door, question.site) {
         (DhcpPort::Dhcp, Some(_)) => Ok(request),
-        // Whatever does not netboot has another server to talk to.
+        // A client that does not netboot has another DHCP server.
         (DhcpPort::Binl, _) | (DhcpPort::Dhcp, None) if request.boot.is_none() => {
             Err(UnansweredReason::NotNetboot)
         }
@@ -169,7 +169,7 @@ fn admitted<'a>(question: &'a PacketContext<'_>) -> Result<&'a Request, Unanswer
     }
 }
 
-/// The firmware that boots from here and the manner in which it is answered, or why it does not boot from here.
+/// The firmware that boots from here and its boot method, or why it does not boot from here.
 type BootDecision<'k> = Result<(NetbootRequest, &'k BootMethod), UnansweredReason>;
 
 /// iPXE, U-Boot and Raspberry Pi have one form that is specified, and need no loader.
@@ -317,8 +317,8 @@ fn server_reply(
 }
 
 impl PacketContext<'_> {
-    /// The manner in which a machine's firmware is answered: what worked before, else what was not tried yet. `worked` is
-    /// on record for the machine; `has` says whether a loader is there.
+    /// The boot method for a machine's firmware: what worked before, else what was not tried yet. `worked` is on record
+    /// for the machine; `has` says whether a loader is there.
     pub fn boot_method(
         &self,
         loader_attempts: &mut LoaderAttempts,

@@ -57,7 +57,7 @@ pub struct ReimageRequest {
 /// `POST /admin/v1/machines/{who}/confirm`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfirmRequest {
-    /// What the operator was shown, as the machine waits with it: the yes is for that and nothing else.
+    /// What the operator was shown, as the machine waits with it: only that is confirmed.
     pub seen: Vec<DiskContents>,
 }
 
@@ -70,7 +70,7 @@ pub struct Changed {
     /// Where the profile was read from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile_file: Option<String>,
-    /// What will keep it from working, such as a system without a release.
+    /// What will keep the machine from being installed, such as a system without a release.
     #[serde(default)]
     pub warnings: Vec<String>,
 }
@@ -140,7 +140,7 @@ pub enum EventLine {
         machine: Mac,
         mark: BootEvent,
     },
-    /// Nothing new; the connection lives.
+    /// No event; a sign that the connection is alive.
     Alive,
     #[serde(other)]
     Unknown,
@@ -151,7 +151,7 @@ pub enum EventLine {
 pub struct Health {
     pub status: String,
     pub version: String,
-    /// Set while the store takes no writes.
+    /// Why the store is read-only; `None` while it takes writes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store: Option<String>,
 }

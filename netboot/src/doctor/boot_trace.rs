@@ -1,7 +1,7 @@
 //! What a machine was seen doing between power-on and joining: marks, and the boots that they make up.
 //!
 //! A mark is made where something happens (a packet, a file, a script) or read out of the journal. Marks of the time
-//! before an agent speaks are worth nobody's fsync and live in a [`BootTrace`]; the rest is in the journal already.
+//! before an agent speaks are not worth an fsync, and are kept in a [`BootTrace`]; the rest is in the journal already.
 
 mod boots;
 mod causes;
@@ -69,7 +69,7 @@ pub enum BootEvent {
         #[serde(default)]
         resent: u64,
     },
-    /// It ended before its end.
+    /// It broke off.
     Broken {
         part: FileRole,
         file: String,
@@ -90,9 +90,9 @@ pub enum BootEvent {
     Claimed,
     /// A stranger told its hardware.
     Discovered,
-    /// Nothing is written before an operator says so.
+    /// The agent waits: it writes to no disk before an operator confirms.
     Waits,
-    /// An operator said so; the machine will ask again.
+    /// An operator has confirmed; the machine will ask again.
     Confirmed,
     /// A step of the installation begins.
     Step { step: InstallStep },
@@ -119,7 +119,7 @@ pub enum BootEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NoAnswerReason {
-    /// Nobody enrolled it.
+    /// No operator enrolled it.
     Stranger,
     /// It is to boot its own disk.
     Disk,
@@ -221,8 +221,8 @@ impl BootEvent {
         }
     }
 
-    /// The same by somebody at `from` who is not known to be the machine. Nothing for the end of what began: the
-    /// beginning says it.
+    /// The same for a requester at `from` that is not known to be the machine. `None` for the end of a delivery, since
+    /// its beginning is noted already.
     #[must_use]
     pub fn unproven(self, from: Ipv4Addr) -> Option<Self> {
         let file = match self {
@@ -332,13 +332,13 @@ pub struct BootTrace {
 }
 
 impl BootTrace {
-    /// Notes that are kept: a boot makes about twenty.
+    /// The most notes that are kept: a boot makes about twenty.
     pub const MOST: usize = 160;
 
-    /// Those that may be somebody else's: they must not drive out the machine's own.
+    /// The most notes that may be somebody else's: they must not displace the machine's own.
     const UNPROVEN: usize = 8;
 
-    /// Bytes of text that are kept of a mark: names come from machines, reasons may quote them.
+    /// The most bytes of text that are kept of a mark: names come from machines, and reasons may quote them.
     const TEXT: usize = 200;
 
     /// Takes a mark down; false if it only says once more what was said. Firmware that asks all night is one note

@@ -36,7 +36,7 @@ pub enum CheckResult {
     Ok,
     /// It could not be found out.
     Unknown,
-    /// It works, but not for every machine or not for long.
+    /// It works, but only for some machines or for a short time.
     Warning,
     /// Machines cannot be installed like this.
     Problem,

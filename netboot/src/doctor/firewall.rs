@@ -1,8 +1,8 @@
 //! The host's firewall → whether it lets a machine's packets in, as far as its rules can be understood.
 //!
-//! Rules are read from what `nft -j list ruleset` ([`nft`]) and `iptables -S` ([`iptables`]) print, and walked
-//! with one packet at a time. A rule that asks for something nobody here knows (a mark, a helper, an
-//! extension) may match or not; where that decides, the answer is that it cannot be told.
+//! Rules are read from what `nft -j list ruleset` ([`nft`]) and `iptables -S` ([`iptables`]) print, and walked with one
+//! packet at a time. A rule with a condition that is not known here (a mark, a helper, an extension) may match or not;
+//! where that decides, the answer is [`Admittance::Unclear`].
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -40,9 +40,9 @@ pub struct ProbePacket {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admittance {
     Open,
-    /// And what stops it.
+    /// It does not get in; the text names what stops it.
     Closed(String),
-    /// And what could not be understood.
+    /// It cannot be told; the text names the condition that is not known here.
     Unclear(String),
 }
 
@@ -63,7 +63,7 @@ struct EntryChain {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct FirewallRule {
-    /// All of them must hold.
+    /// The conditions of the rule; all must hold.
     tests: Vec<RuleMatch>,
     verdict: Option<RuleVerdict>,
 }
@@ -75,7 +75,7 @@ enum RuleVerdict {
     Return,
     Jump(String),
     Goto(String),
-    /// It goes to where the rules do not say what becomes of it.
+    /// The packet goes to a place whose rules are not known here.
     Unclear(String),
 }
 
@@ -100,7 +100,7 @@ enum RuleMatch {
     Not(Box<RuleMatch>),
     All(Vec<RuleMatch>),
     Any(Vec<RuleMatch>),
-    /// Something that nobody here knows, by its name.
+    /// A condition that is not known here, by its name.
     Unclear(String),
 }
 
@@ -119,7 +119,7 @@ struct ChainOutcome {
 const DEEPEST: u32 = 16;
 
 impl Ruleset {
-    /// The rules of both: every packet meets them all.
+    /// The rules of both rulesets: every packet passes through both.
     pub fn and(mut self, other: Self) -> Self {
         self.chains.extend(other.chains);
         self.entries.extend(other.entries);
@@ -225,7 +225,7 @@ impl FirewallRule {
 }
 
 impl RuleMatch {
-    /// Nothing where it cannot be told.
+    /// Whether the condition holds for the packet; `None` where that cannot be told.
     fn holds(&self, packet: &ProbePacket) -> Option<bool> {
         match self {
             Self::Always => Some(true),
@@ -268,7 +268,7 @@ impl RuleMatch {
         }
     }
 
-    /// What it is that cannot be told.
+    /// The name of the condition that is not known here, if it decides.
     fn unknown(&self, packet: &ProbePacket) -> Option<String> {
         match self {
             Self::Unclear(what) => Some(what.clone()),
@@ -281,7 +281,7 @@ impl RuleMatch {
     }
 }
 
-/// One that does not hold decides; then one that cannot be told.
+/// Whether all hold: one that does not hold decides first, then one that cannot be told.
 fn all(holds: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     let mut certain = true;
     for one in holds {

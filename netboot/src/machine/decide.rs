@@ -1,4 +1,4 @@
-//! What a booting machine gets. Every door asks here: UDP 67 and 4011, TFTP, boot script, images.
+//! What a booting machine gets. Every port and protocol asks here: UDP 67 and 4011, TFTP, boot script, images.
 
 use crate::base::name::ProfileName;
 use crate::base::timestamp::Timestamp;
@@ -7,13 +7,13 @@ use crate::machine::{Attempt, Discovery, Machine};
 /// `boot.unknown`: what a machine gets that nobody enrolled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UnknownPolicy {
-    /// Write it down, stay silent.
+    /// It is written down and gets no answer.
     Ignore,
     /// A screen that says how to enroll, asks again, and boots the disk after a time.
     Wait,
     /// The installer image, to tell what is in it; it cannot write to disks then.
     Discover,
-    /// Enroll it by itself.
+    /// It is enrolled with this profile.
     Profile(ProfileName),
 }
 
@@ -25,7 +25,7 @@ pub struct Policy {
     pub attempts: u32,
 }
 
-/// The answer of every door. Exactly one for each packet, with its reason.
+/// The answer for every port and protocol: exactly one for each request, with its reason.
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
@@ -39,7 +39,7 @@ pub enum Decision {
     Enroll(ProfileName),
     /// Its own disk: no boot file; a script that leaves to the disk if iPXE is already talking.
     Disk(Reason),
-    /// Nothing at all.
+    /// No answer.
     Silence(Reason),
 }
 
@@ -77,8 +77,8 @@ pub fn decide(machine: Option<&Machine>, policy: &Policy, now: Timestamp) -> Dec
     }
 }
 
-/// The door of kernel and initrd. What the boot script of this very boot named is given however slow the
-/// line is: time alone does not make it another boot here.
+/// The decision for kernel and initrd. A machine gets those that the boot script of this boot named, however slow the
+/// line is: time alone does not make it another boot.
 pub fn decide_image(machine: Option<&Machine>, policy: &Policy, now: Timestamp) -> Decision {
     use crate::machine::State;
 
@@ -112,7 +112,7 @@ fn stranger(known: Option<&Discovery>, policy: &Policy, now: Timestamp) -> Decis
     }
 }
 
-/// Once is enough, and what does not tell in as many boots as an install may take is left alone: a machine that nobody
+/// A stranger is asked for its hardware until it has told it, in `boot.attempts` boots at most: a machine that nobody
 /// enrolled must come to its own disk.
 fn discover(known: Option<&Discovery>, policy: &Policy, now: Timestamp) -> Decision {
     match known {

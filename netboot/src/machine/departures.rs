@@ -8,8 +8,8 @@ use crate::base::timestamp::Timestamp;
 use crate::loader::local_boot::{BootLoader, Departure, LocalBootHistory, LocalBootMethod};
 use crate::machine::{Machine, State};
 
-/// Machines that were sent to their disks and not heard of since. Lives in memory: what is learnt is in the journal, and
-/// after a restart one boot is not learnt from. Only machines that were installed are in it.
+/// Machines that were sent to their disks and not heard of since. It is kept in memory only: what was learnt is in the
+/// journal, and a restart only loses what one boot would have taught. Only machines that were installed are in it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Departures(BTreeMap<Mac, PendingDeparture>);
 
@@ -23,17 +23,18 @@ struct PendingDeparture {
     missed: u32,
 }
 
-/// A file that is asked for twice at once: TFTP asks again for what got lost.
+/// Two requests within this time are one: TFTP repeats a request that got lost.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
-/// A machine that asks the network again within this time was not up in between. Later, it may have been, and only its
-/// report did not come through.
+/// A machine that asks the network again within this time was not up in between. After a longer time it may have been
+/// up, and only its report did not arrive.
 const BACK: Duration = Duration::from_secs(15 * 60);
 
 /// Servers take minutes from their disk's loader to their system, and longer where a file system is checked.
 const UP: Duration = Duration::from_secs(30 * 60);
 
-/// How often a way that worked before may lead back: the first time, somebody may have switched the machine off.
+/// How often a way that worked before may lead back to the network in a row: the first time, a person may have switched
+/// the machine off.
 const PATIENCE: u32 = 2;
 
 impl Departures {
@@ -81,7 +82,8 @@ impl Departures {
     }
 }
 
-/// Whether there is a system on its disk, by its own word or the agent's: of another, coming back says nothing.
+/// Whether the machine has a system on its disk, as it or the agent reported. For a machine without one, it proves
+/// nothing that it asks the network again.
 pub fn is_expected_up(machine: &Machine) -> bool {
     matches!(
         machine.state,

@@ -27,7 +27,7 @@ use crate::machine::{AttemptWait, Claim, Generation};
 pub struct Event {
     pub seq: u64,
     pub at: Timestamp,
-    /// The machine it is about; nothing for the appliance itself.
+    /// The machine it is about; `None` for the appliance itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<Mac>,
     pub what: EventKind,
@@ -86,7 +86,7 @@ pub enum EventKind {
         number: u32,
         ticket: Ticket,
     },
-    /// It asked for its boot script: this is how its firmware was got there.
+    /// It asked for its boot script: by this boot method its firmware came there.
     Reached {
         #[serde(rename = "manner")]
         boot_method: BootMethod,
@@ -113,7 +113,7 @@ pub enum EventKind {
     Planned {
         plan: Box<Plan>,
     },
-    /// Nothing is written before an operator says so.
+    /// The agent waits: it writes to no disk before an operator confirms.
     Waits {
         #[serde(flatten)]
         waits: AttemptWait,
@@ -182,21 +182,21 @@ pub enum EventKind {
     Joined {
         node: HostName,
     },
-    /// Somebody asked for what was not theirs; nothing was given.
+    /// A call was refused.
     Refused {
         code: String,
         reason: String,
         from: String,
-        /// It was at the operators' door on the network.
+        /// The call came in on the operators' port (`admin.listen`).
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         admin: bool,
     },
-    /// Somebody was refused an address because none is free; told once, until it is over.
+    /// A client was refused an address because none is free. Written once, until it is over.
     PoolExhausted {
         first: Ipv4Addr,
         last: Ipv4Addr,
     },
-    /// Addresses are free again, and nobody was refused one for a while.
+    /// Addresses are free again, and no client was refused one for a while.
     PoolRecovered {
         first: Ipv4Addr,
         last: Ipv4Addr,

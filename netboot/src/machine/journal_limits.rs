@@ -1,39 +1,40 @@
-//! How much of what callers say goes on record: nobody on the LAN may fill the journal.
+//! Rate limits and quotas of the journal: what callers on the LAN say must not fill it.
 //!
-//! Counted while events are folded, so a restart forgets nothing of it.
+//! The counts are folded from the events, so a restart keeps them.
 
 use std::time::Duration;
 
 use crate::base::timestamp::Timestamp;
 
-/// Refusals a day that belong to no machine, or to one that nobody enrolled.
+/// The most refusals a day that go on record for strangers, and for calls that belong to no machine.
 pub(crate) const STRAY_REFUSALS: u32 = 1000;
 
-/// Refusals a day at the operators' door on the network.
+/// The most refusals a day that go on record for the operators' port (`admin.listen`).
 pub(crate) const ADMIN_REFUSALS: u32 = 1000;
 
-/// Refusals a day that belong to one machine.
+/// The most refusals a day that go on record for one machine.
 pub(crate) const REFUSALS: u32 = 50;
 
-/// How often a day what is known of firmware is replaced by something else, over all machines.
+/// How often a day a fact about firmware may be replaced by another, over all machines.
 pub(crate) const REPLACED_FACTS: u32 = 1000;
 
-/// How long what is known of one machine's firmware stands before something else replaces it.
+/// How long a fact about one machine's firmware stays before another may replace it.
 pub(crate) const FACTS_STAND: Duration = Duration::from_secs(60);
 
-/// Inventories of one attempt: disks come and go while it waits for an operator.
+/// The most inventories of one attempt: disks come and go while it waits for an operator.
 pub(crate) const INVENTORIES: u32 = 32;
 
-/// Bytes of an inventory, as JSON: of fifty disks with ten partitions each.
+/// The most bytes of an inventory, as JSON: enough for fifty disks with ten partitions each.
 pub(crate) const INVENTORY: usize = 128 << 10;
 
-/// Reports of one attempt that go on record: ten steps with some repeats each.
+/// The most reports of one attempt that go on record: ten steps with some repeats each.
 pub(crate) const REPORTS: u32 = 400;
 
-/// Of these, beginnings over again: a line that is down for hours is one cause, told over and over.
+/// The most retries among these reports: a connection that is down for hours has one cause, which is reported over and
+/// over.
 pub(crate) const RETRIES: u32 = 100;
 
-/// Counts what happens, by the day (UTC).
+/// Counts per day (UTC).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DailyCount {
     day: i64,
@@ -59,7 +60,7 @@ impl DailyCount {
     }
 }
 
-/// What was written down of one machine by the word of callers.
+/// Counts of what callers had written down about one machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CallerTally {
     pub(crate) refusals: DailyCount,
@@ -67,7 +68,7 @@ pub struct CallerTally {
     pub(crate) replaced: Option<Timestamp>,
 }
 
-/// What was written down of one attempt by the word of its agent.
+/// Counts of what the agent of one attempt had written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ReportTally {
     pub(crate) inventories: u32,

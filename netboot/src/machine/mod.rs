@@ -70,7 +70,7 @@ impl fmt::Display for State {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Armed {
     pub until: Timestamp,
-    /// The release to install; nothing means the newest when the plan is made.
+    /// The release to install; `None` means the newest when the plan is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<u32>,
 }
@@ -81,7 +81,7 @@ pub struct Attempt {
     /// From 1, since the machine was armed.
     pub number: u32,
     pub ticket: Ticket,
-    /// When a boot script first carried the ticket; nothing means it was not handed out yet.
+    /// When a boot script first carried the ticket; `None` means it was not handed out yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub served: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,7 +97,8 @@ pub struct Attempt {
     pub secrets: Secrets,
     #[serde(skip)]
     pub tally: ReportTally,
-    /// Set once it encrypts disks. What is on them is opened by this key, and no longer by the one before.
+    /// The key of the disks that it encrypts; `None` if it has encrypted none. It opens what is on them now; an earlier
+    /// key does not any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk_key: Option<HandedKey>,
 }
@@ -155,12 +156,12 @@ pub enum AttemptWait {
     Wipe { disks: Vec<DiskContents> },
 }
 
-/// How far it is known what a stranger is, with `boot.unknown = "discover"`.
+/// How far a stranger has told its hardware, with `boot.unknown = "discover"`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Discovery {
     /// Boots that were given the installer to tell their hardware.
     pub tries: u32,
-    /// When a boot script last did so.
+    /// When a boot script last asked it to.
     pub served: Timestamp,
     /// When it told its hardware; it is not asked again.
     #[serde(rename = "told", default, skip_serializing_if = "Option::is_none")]
@@ -192,7 +193,7 @@ pub enum Secrets {
     Kept,
     /// Sealed and handed out; the same ciphertext answers a retry. Base64 of the age file.
     Sealed { sealed: String },
-    /// The agent has them; nobody gets them again.
+    /// The agent has them; they are not handed out again.
     Received,
 }
 
@@ -241,7 +242,7 @@ pub struct Generation {
     pub release: Option<u32>,
     /// When the agent put it on the disk, or when it was first seen running.
     pub activated: Timestamp,
-    /// When a node first reported it running; nothing means it never did.
+    /// When a node first reported it running; `None` if no node ever did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub booted: Option<Timestamp>,
     /// `/proc/sys/kernel/random/boot_id` of its last report.
@@ -272,7 +273,7 @@ pub struct Machine {
     pub first_seen: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enrolled: Option<Timestamp>,
-    /// No operator did: `boot.unknown` names a profile.
+    /// Whether it was enrolled by `boot.unknown`, which names a profile, and not by an operator.
     #[serde(default)]
     pub enrolled_itself: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -306,7 +307,7 @@ pub struct Machine {
     /// The public half, one line as in `known_hosts` without the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ssh_host_key: Option<String>,
-    /// Of what is installed, if its disks are encrypted.
+    /// The key of the installed system's disks, if they are encrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk_key: Option<DiskKey>,
     /// Hash of the key with which the installed node proves itself.
@@ -315,7 +316,7 @@ pub struct Machine {
     /// `/proc/sys/kernel/random/boot_id` of the boot it last reported; empty if none.
     #[serde(default)]
     pub boot_id: String,
-    /// In which its firmware tried its entries when it last booted its own disk; empty if that is not known.
+    /// The order in which its firmware tried its entries when it last booted its own disk; empty if that is not known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub boot_order: Vec<BootEntry>,
     /// How its loader gets to its disk, if it was ever sent there.
@@ -333,7 +334,7 @@ impl Machine {
         title(self.name.as_ref(), self.id)
     }
 
-    /// What it waits for now, until an operator says it.
+    /// What it waits for an operator to say, if it waits.
     pub fn waiting(&self) -> Option<&AttemptWait> {
         let attempt = self.attempt.as_ref().filter(|a| a.only_waited())?;
         open_question(self.state, attempt.waits.as_ref()?, &self.confirmed)

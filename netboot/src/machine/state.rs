@@ -26,15 +26,16 @@ pub struct ApplianceState {
     pub releases: Vec<Release>,
     /// Every installer that was published, oldest first.
     pub installers: Vec<PublishedInstaller>,
-    /// The commit that was published last by following a branch, or was to be.
+    /// The last commit of the followed branch that the service published, or tried to.
     pub followed: Option<FollowedCommit>,
     /// The number of the last event folded in.
     pub seq: u64,
-    /// Of machines that were forgotten: what lies on their disks is their owner's still. The last one of each.
+    /// The disk keys of machines that were forgotten, the last one of each: their owner may still need what is on the
+    /// disks.
     pub forgotten_keys: BTreeMap<Mac, (HostName, DiskKey)>,
-    /// Refusals on record that belong to no machine, or to one that nobody enrolled.
+    /// Refusals on record for strangers, and for calls that belong to no machine.
     stray_refusals: DailyCount,
-    /// Refusals on record at the operators' door on the network.
+    /// Refusals on record for the operators' port (`admin.listen`).
     admin_refusals: DailyCount,
     /// Facts about firmware that replaced others.
     replaced_facts: DailyCount,
@@ -49,7 +50,7 @@ pub(crate) enum RefusalSubject {
 }
 
 impl ApplianceState {
-    /// Folds one event in. Total: an event that makes no sense any more changes nothing.
+    /// Folds one event in. It is total: an event that makes no sense any more has no effect.
     pub fn apply(&mut self, event: &Event) {
         self.seq = event.seq;
         match (&event.what, event.machine) {
@@ -149,8 +150,8 @@ impl ApplianceState {
         }
     }
 
-    /// What of these facts is taken over at `now`: what was not known, always; what would replace something, now and
-    /// then.
+    /// The facts that are taken over at `now`: always those that were not known; those that would replace another only
+    /// within the rate limit.
     pub(crate) fn taken_over(&self, machine: &Machine, facts: &Facts, now: Timestamp) -> Facts {
         let rested = |at| now.since(at) >= journal_limits::FACTS_STAND;
         let room = machine.tally.replaced.is_none_or(rested)
@@ -174,7 +175,7 @@ impl ApplianceState {
     ///
     /// A Pi 4 and later tell their serial number in option 97; Linux says all sixteen digits of it. A Pi 3 and older
     /// tell none, but their MAC ends in the last six digits of it. One that was enrolled goes before those that only
-    /// say so. Nothing if two answer to it.
+    /// say so. `None` if two machines answer to it.
     pub fn by_raspberry_pi(&self, serial: &str) -> Option<&Machine> {
         let told = |m: &Machine| {
             let known = m.facts.serial.as_deref().unwrap_or_default();

@@ -212,7 +212,7 @@ impl Machine {
             } => {
                 self.generations.push(generation.clone());
                 self.ssh_host_key = Some(ssh_host_key.clone());
-                // The one before opens nothing any more.
+                // The former key does not open any disk any more.
                 let handed = self.attempt.as_ref().and_then(|a| a.disk_key.as_ref());
                 self.disk_key = handed.map(|handed| handed.key.clone());
                 self.installed = Some(at);
@@ -279,7 +279,7 @@ impl Machine {
         }
     }
 
-    /// Of a disk that was installed, only what is on it now is worth knowing again.
+    /// Forgets what was written to a disk before, once it was installed anew.
     fn forget_overwritten(&mut self) {
         let plan = self.attempt.as_ref().and_then(|a| a.plan.as_ref());
         let now = plan.map(WrittenDisk::by).unwrap_or_default();

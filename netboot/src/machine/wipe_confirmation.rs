@@ -25,10 +25,10 @@ use crate::profile::{Profile, Select, Wipe};
 /// | absent                | an operator | all are known      | —            | stays            | allow          |
 /// | absent                | an operator | the machine's first| —            | stays            | allow          |
 ///
-/// Why: an operator who typed a MAC means that machine, while one that enrolled itself may be anybody's laptop. An order
-/// to install a machine again means the disks that it was installed on: if one of them is gone, `smallest` finds another
-/// disk that nobody meant, but a disk that `select` names is meant. And a profile that no longer has a partition which it
-/// preserved before may have its label mistyped.
+/// Why: an operator who typed a MAC means that machine, while one that enrolled itself may be anybody's laptop. An
+/// order to install a machine again means the disks that it was installed on: if one of them is gone, `smallest` finds
+/// another disk, which no operator meant, but a disk that `select` names is meant. And a profile that no longer has a
+/// partition which it preserved before may have its label mistyped.
 pub fn wipe_rule(profile: &Profile, machine: &Machine, plan: &Plan) -> Wipe {
     let enrolled = EnrolledBy::of(machine);
     let disks = PlannedDisks::of(machine, plan);
@@ -86,7 +86,7 @@ enum PlannedDisks {
     First,
     /// It wrote to each of these.
     AllKnown,
-    /// It wrote to some, and at least one of these is none of them.
+    /// It wrote to some, and at least one disk of the plan is not among them.
     OneUnknown,
 }
 
@@ -151,7 +151,7 @@ impl PreservedBefore {
 pub struct WrittenDisk {
     pub disk: PlannedDisk,
     pub partitions: Vec<WrittenPartition>,
-    /// Those that were to stay, whoever made them: what they hold is somebody's.
+    /// The partitions that were to stay, whoever made them: what they hold belongs to somebody.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub preserved: Vec<WrittenPartition>,
 }
@@ -178,7 +178,7 @@ impl WrittenDisk {
                 label: partition.label.clone(),
                 size: partition.size,
             };
-            // What an install that was cut off had not yet made whole, nobody has put anything into.
+            // No operator has put data into a partition that an install had not yet completed when it was cut off.
             let half_made = chosen.partitions.iter().filter_map(|partition| {
                 let label = partition.made_as.clone()?;
                 Some(WrittenPartition {
@@ -207,8 +207,8 @@ impl WrittenDisk {
         self.disk.is_same(disk)
     }
 
-    /// Whether this is a trace of what was written: the table, or one of its partitions, whatever is in it by now.
-    /// A disk without serial number and WWN cannot be known again, so nothing on it is explained.
+    /// Whether this is a trace of what was written: the table, or one of its partitions, whatever is in it by now. A
+    /// disk without serial number and WWN cannot be known again, so for it the answer is no.
     fn explains(&self, disk: &Disk, held: &Signature) -> bool {
         let ours = |number| {
             let is = |p: &WrittenPartition| {
@@ -234,13 +234,13 @@ fn can_be_known_again(disk: &Disk) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiskContents {
     pub disk: PlannedDisk,
-    /// In disk order; only what holds something.
+    /// The signatures on it, in disk order; blank places are left out.
     pub holds: Vec<Signature>,
 }
 
 impl DiskContents {
-    /// Whether the operator saw this when confirming. What is gone since, or was wiped by an attempt that was cut off, is no
-    /// reason to ask again; anything else is.
+    /// Whether the operator saw this when confirming. A signature that is gone since, or was wiped by an attempt that
+    /// was cut off, is no reason to ask again; any other change is.
     fn covers(&self, disk: &Disk, held: &Signature) -> bool {
         let same = |now: &str, then: &str| now.is_empty() || now == then;
         self.disk.is(disk)
@@ -290,7 +290,7 @@ pub fn question(
         return Vec::new();
     }
     let asked = |disk: &&Disk| {
-        // What an attempt left half torn down is nothing anybody put there.
+        // What an attempt left half torn down was not put there by an operator.
         let begun = machine.begun.iter().any(|begun| begun.is(disk));
         if begun && can_be_known_again(disk) {
             return false;

@@ -124,7 +124,7 @@ fn arch(reader: &mut Reader<'_>, top: &mut Section<'_>) -> Option<CpuArch> {
     reader.word(&written?, "system", SYSTEMS)
 }
 
-/// The other two words of the contract are refused until they do what they say.
+/// The other two words, `code` and `known-key`, are refused until they have an effect.
 fn confirm(reader: &mut Reader<'_>, top: &mut Section<'_>) {
     if let Some(confirm) = top.text(reader, "confirm") {
         reader.word(&confirm, "available way to confirm", &[("auto", ())]);

@@ -58,7 +58,7 @@ pub struct Profile {
     pub system: SystemName,
     pub machines: Vec<ProfileMachine>,
     pub patterns: Vec<Pattern>,
-    /// One: it must fit as many disks as the layout has. More: one for each of these disks, in their order.
+    /// One table must fit as many disks as the layout has. Several tables: one for each of these disks, in their order.
     pub select: Vec<Select>,
     /// Disks that are never opened for writing, whatever `select` says.
     pub keep: Vec<Select>,
@@ -116,8 +116,8 @@ impl Profiles {
         file::read(files)
     }
 
-    /// The NixOS modules that a file names, in its order, each with where it stands: a problem without a message. None of
-    /// a file that cannot be read.
+    /// The NixOS modules that a file names, in its order, each with where it stands: a problem without a message. Empty
+    /// for a file that cannot be read.
     pub fn modules(file: &str, text: &str) -> Vec<(String, Problem)> {
         file::modules(file, text)
     }

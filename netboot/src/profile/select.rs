@@ -51,7 +51,7 @@ impl Select {
         if disk.read_only {
             return Some("is read-only".to_owned());
         }
-        // What can be pulled out is meant only if it is named.
+        // A removable disk is selected only if it is named.
         let named = self.names_a_disk();
         let bus = matches!(self.bus, Some(DiskBus::Usb | DiskBus::Mmc)) && !disk.boot_medium;
         let unnamed = disk.why_unnamed_not().filter(|_| !named && !bus);
@@ -83,7 +83,7 @@ impl Select {
         format!("{{ {} }}", all.join(", "))
     }
 
-    /// Whether this table, as a `keep`, means the disk: rather one too many than one too few.
+    /// Whether this table, as a `keep`, means the disk. In doubt it does.
     pub(crate) fn keeps(&self, disk: &Disk) -> bool {
         self.contradiction(disk, is_like_model).is_none()
     }
@@ -120,7 +120,7 @@ impl Select {
     pub(crate) fn naming(one: &Disk, all: &[Disk]) -> Option<Self> {
         let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let size = Some(one.size);
-        // Other disks that can be pulled out are no candidates unless they are named, by their bus at least.
+        // Other removable disks are candidates only if they are named, at least by their bus.
         let bus = match one.bus {
             DiskBus::Usb | DiskBus::Mmc => Some(one.bus.clone()),
             DiskBus::Unknown

@@ -1,4 +1,4 @@
-//! `confirm`: an operator lets a machine wipe what it asked about, and he was shown.
+//! `confirm`: an operator lets a machine wipe what it waits with, as far as the operator was shown it.
 
 use super::{CommandTarget, NOTHING, Operator};
 use crate::base::refusal::{Refusal, RefusalCode};

@@ -162,7 +162,8 @@ fn same_or_refused(
     )))
 }
 
-/// `boot.unknown` names a profile: a stranger gets it. One that is not on record, because there are too many, does not.
+/// `boot.unknown` names a profile: a stranger is enrolled with it. A stranger that is not on record, because there are
+/// too many, is not.
 pub fn enroll_stranger(
     state: &ApplianceState,
     operator: &Operator<'_>,
@@ -178,7 +179,7 @@ pub fn enroll_stranger(
     enroll(state, operator, request)
 }
 
-/// The name a machine gets when nobody gives one: the profile and the end of the MAC.
+/// The name of a machine that was given none: the profile and the end of the MAC.
 pub fn default_name(profile: &ProfileName, mac: Mac) -> Option<HostName> {
     let [.., d, e, f] = mac.octets();
     format!(

@@ -75,7 +75,7 @@ pub struct BuiltSystem {
     pub source: FlakeSource,
 }
 
-/// Makes the next release of a system. The toplevel of the newest one is no new release.
+/// Makes the next release of a system. A toplevel that is the newest release's does not make a new one.
 pub fn release(state: &ApplianceState, built: BuiltSystem, now: Timestamp) -> Decided<Release> {
     let newest = state.newest(&built.system);
     if let Some(newest) = newest.filter(|r| r.toplevel == built.toplevel) {

@@ -16,15 +16,15 @@ use crate::machine::{Attempt, Machine, State};
 pub enum RequesterIdentity {
     /// The machine, by its address, or because it was just heard to ask over DHCP.
     Verified,
-    /// Nobody knows who. It may read what the machine may read, and that is no boot of the machine: no attempt is counted,
-    /// and none that runs is ended by it.
+    /// It is not known who asks. It may read what the machine may read, but that does not count as a boot of the
+    /// machine: no attempt is counted, and none that runs is ended by it.
     Unverified,
 }
 
 /// A machine asked for something to boot: what is new about it. `most` bounds the machines on record that no operator
-/// enrolled. Anybody can send a DISCOVER in its name, so what is known of it is replaced only now and then.
-/// Also the place where a machine is given up whose attempts are used up, or whose order expired in the middle: in proxy
-/// mode it is answered with silence from here on, so no other door would ever hear of it.
+/// enrolled. Anybody can send a DISCOVER in its name, so what is known of it is replaced only now and then. Also the
+/// place where a machine is given up whose attempts are used up, or whose order expired in the middle: in proxy mode it
+/// gets no answer from here on, so it would not ask anywhere else.
 pub fn observe(
     state: &ApplianceState,
     mac: Mac,
@@ -84,7 +84,7 @@ fn given_up(
     decision: &Decision,
     identity: RequesterIdentity,
 ) -> Option<NewEvent> {
-    // One that waits for a yes may do so for ever, and nothing was begun on one that no agent ran on.
+    // A machine that waits for an operator may wait for ever, and on a machine without an agent no install has begun.
     let waits = machine.attempt.as_ref().is_some_and(Attempt::only_waited);
     let begun = machine.state == State::Installing && !waits;
     match decision {
@@ -99,8 +99,8 @@ fn given_up(
     })
 }
 
-/// The boot script door: decides, hands out the ticket, counts attempts. `fresh` is used only if a new
-/// attempt begins. Who is not known to be the machine gets the ticket that there is.
+/// The boot script: decides, hands out the ticket, counts attempts. `fresh` is used only if a new attempt begins. A
+/// requester that is not known to be the machine gets the ticket of the running attempt.
 pub fn serve(
     state: &ApplianceState,
     mac: Mac,

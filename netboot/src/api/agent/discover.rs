@@ -1,4 +1,5 @@
-//! A stranger tells its hardware. Nothing proves that it is the machine it says: it is a hint for an operator, no more.
+//! A stranger tells its hardware. There is no proof that it is the machine that it says it is: it is only a hint for an
+//! operator.
 
 use serde_json::Value;
 

@@ -14,7 +14,7 @@ use crate::machine::{DiskKey, Machine};
 /// What the appliance must make for this attempt; asked before [`disk_key_made`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyToSeal {
-    /// Nothing to make: this ciphertext (base64) answers the retry.
+    /// No new key is made: this ciphertext (base64) answers the retry.
     Again(String),
     /// Make a key and a credential, seal them to the recipient, then call [`disk_key_made`].
     Fresh { recipient: String },
@@ -94,7 +94,7 @@ pub fn disk_key_made(
 }
 
 /// `POST /node/v1/unlock`: a machine boots from encrypted disks and asks for the key, by the hash of its credential.
-/// Everybody who had the disk in hand may have that; so it is given to a machine in good standing alone, and each time
+/// Anybody who once had the disk may have that, so the key is given only to a machine in good standing, and each time
 /// is on record.
 pub fn unlock(
     state: &ApplianceState,
@@ -121,8 +121,9 @@ pub fn unlock(
     Decided::yes(kept.clone(), vec![NewEvent::of(machine.id, what)])
 }
 
-/// Whether its disks are still what was installed on them. A machine that is to be installed again is, as long as nothing was
-/// written: it may well start from its disk first, and stay shut in an empty house because of a plan that was refused.
+/// Whether its disks are still what was installed on them. This also holds for a machine that is to be installed again,
+/// as long as no disk was written: it may start from its disk first, and must not stay closed because its plan was
+/// refused.
 fn in_good_standing(machine: &Machine) -> Result<(), Refusal> {
     if machine.installed.is_some() && machine.begun.is_empty() {
         return Ok(());

@@ -14,8 +14,8 @@ pub fn left_to_disk(state: &ApplianceState, machine: Mac, left: Departure) -> De
     Decided::yes((), event.into_iter().collect())
 }
 
-/// The way led back to the network. Written down once of each way until one works: a machine that goes round all night
-/// must not fill the journal.
+/// The way led back to the network. Each way is written down once until one works: a machine that tries all night must
+/// not fill the journal.
 pub fn came_back(state: &ApplianceState, machine: Mac, left: Departure) -> Decided<()> {
     let machine = state.machines.get(&machine);
     let news = machine.filter(|m| {

@@ -50,7 +50,7 @@ pub fn plan(
         return refused(state, Some(machine.id), refusal, now, from);
     }
     let mut events = Vec::new();
-    // A cable that comes and goes is no other machine.
+    // A network cable that comes and goes does not make it another machine.
     let known = machine.hardware.as_ref();
     if !known.is_some_and(|known| known.is_but_for_links(hardware)) {
         if let Err(refusal) = takes_inventory(attempt, hardware) {
@@ -90,7 +90,7 @@ pub fn plan(
     Decided::yes(plan, events)
 }
 
-/// Whether an inventory goes on record: it is not too long, and not one too many.
+/// Whether an inventory goes on record: whether it is within the limits of length and number.
 fn takes_inventory(attempt: &Attempt, hardware: &Hardware) -> Result<(), Refusal> {
     let length = serde_json::to_string(hardware).map_or(usize::MAX, |json| json.len());
     if length > journal_limits::INVENTORY {
@@ -116,7 +116,7 @@ pub(crate) fn disks_to_confirm(
 ) -> Vec<wipe_confirmation::DiskContents> {
     let profile = machine.profile.as_ref();
     let profile = profile.and_then(|name| profiles.by_name.get(name));
-    // A plan is made from a profile; without one there is nobody's word.
+    // A plan is made from a profile; without one there is no `wipe` to go by, so it asks.
     let wipe = profile.map_or(Wipe::Ask, |profile| {
         wipe_confirmation::wipe_rule(profile, machine, plan)
     });

@@ -15,7 +15,7 @@ use crate::profile::Role;
 /// What the appliance must seal for this machine; asked before [`sealed`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToSeal {
-    /// Nothing to make: this ciphertext (base64) answers the retry.
+    /// No new secrets are made: this ciphertext (base64) answers the retry.
     Again(String),
     /// Make secrets for this host name and role, seal them to the recipient, then call [`sealed`].
     Fresh {
@@ -99,7 +99,7 @@ pub fn sealed(
     }
 }
 
-/// `POST /node/v1/secrets/received`: from here on nobody gets them again.
+/// `POST /node/v1/secrets/received`: from here on they are not handed out again.
 pub fn received(
     state: &ApplianceState,
     session: &Digest,

@@ -41,7 +41,7 @@ pub enum UnansweredReason {
 }
 
 impl UnansweredReason {
-    /// Whether every phone in the house sets it off: its line is written only where somebody looks for it.
+    /// Whether every phone in the house sets it off: such a line is for the log level `debug`.
     pub fn is_noise(&self) -> bool {
         match self {
             Self::Unreadable(_)
@@ -126,7 +126,7 @@ impl PacketOutcome {
     /// The marks that the packet itself leaves in its machine's boot trace: what it asked, and that it gets no answer.
     pub fn marks(&self) -> impl Iterator<Item = BootEvent> {
         let silence = match &self.answers {
-            // What another server answers is no silence.
+            // A packet that another server answers is not recorded as unanswered.
             Ok(_) | Err(UnansweredReason::ForTheServer | UnansweredReason::Own) => None,
             Err(why) => Some(why.mark(why.to_string())),
         };

@@ -17,7 +17,7 @@ use crate::profile::Role;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClaimRequest {
     pub ticket: Ticket,
-    /// 256 bits that the agent drew, as 64 hexadecimal digits: its password for the rest of the attempt.
+    /// 256 random bits of the agent, as 64 hexadecimal digits: its password for the rest of the attempt.
     pub session: String,
     /// The age recipient for its secrets, `age1…`.
     pub recipient: String,
@@ -99,12 +99,12 @@ pub struct BootRequest {
     #[serde(default)]
     pub kernel: String,
     pub boot_id: String,
-    /// In which its firmware tries its entries, first to last; empty on BIOS and where it cannot be seen.
+    /// The order in which its firmware tries its entries, first to last; empty on BIOS and where it cannot be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub boot_order: Vec<BootEntry>,
 }
 
-/// What the agent leaves in `/var/lib/netboot/node.json` for the installed system; nothing secret.
+/// What the agent leaves in `/var/lib/netboot/node.json` for the installed system; it holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeIdentity {
     pub name: HostName,

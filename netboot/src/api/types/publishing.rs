@@ -88,13 +88,13 @@ pub struct InstallerRequest {
 /// `POST /admin/v1/publish/room`: what a publication is about to send → [`Missing`]; a refusal if it does not fit.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct UploadBatch {
-    /// If it has one, what fits is promised to it: it comes with this name in [`SHIPMENT`].
+    /// With an id, space is reserved for what fits; its uploads carry the id in the header [`SHIPMENT`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<UploadBatchId>,
-    /// Of closures.
+    /// The paths of closures.
     #[serde(default)]
     pub paths: Vec<ClosurePath>,
-    /// Of installers, each to `PUT /admin/v1/publish/installer/parts/<sha256>`.
+    /// The files of installers, each sent to `PUT /admin/v1/publish/installer/parts/<sha256>`.
     #[serde(default)]
     pub parts: Vec<ImageFile>,
 }
@@ -122,7 +122,7 @@ pub struct InstallerPublished {
 /// `GET /admin/v1/releases/{system}/closure`: the newest release as it is in the cache.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Closure {
-    /// None: there is no release yet.
+    /// `None`: there is no release yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<Release>,
     /// Every path is in the cache.
@@ -143,7 +143,7 @@ pub struct PruneRequest {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PruneAnswer {
-    /// Those that were in the cache, oldest first; the ones without a reason are gone.
+    /// The releases that were in the cache, oldest first; those without a reason to stay were deleted.
     pub releases: Vec<ReleaseRetention>,
     /// Store paths that were deleted, or would be.
     pub paths: u64,

@@ -1,4 +1,4 @@
-//! One table of a file while it is taken apart: its values by their keys, and every key that nobody asked for.
+//! One table of a file while it is taken apart: its values by their keys, and every key that was not asked for.
 
 use std::ops::{Range, RangeInclusive};
 
@@ -212,7 +212,7 @@ impl<'d> Section<'d> {
         }
     }
 
-    /// The tables in this one, by names that the user chose; nothing else may stand in it. Each stands at its name.
+    /// The tables in this one, by names that the user chose; no other value may stand in it. Each stands at its name.
     pub fn sections(&self, reader: &mut Reader<'_>) -> Vec<(Placed<&'d str>, Section<'d>)> {
         let fields = self.fields().into_iter();
         fields
@@ -225,7 +225,7 @@ impl<'d> Section<'d> {
             .collect()
     }
 
-    /// The strings in this table, by keys that the user chose; nothing else may stand in it.
+    /// The strings in this table, by keys that the user chose; no other value may stand in it.
     pub fn pairs(&self, reader: &mut Reader<'_>) -> Vec<(Placed<&'d str>, Placed<&'d str>)> {
         let fields = self.fields().into_iter();
         fields
@@ -269,7 +269,7 @@ impl<'d> Section<'d> {
         }
     }
 
-    /// Every key that nobody asked for is one too many.
+    /// Reports every key that was not asked for as unknown.
     pub fn finish(&self, reader: &mut Reader<'_>) {
         let mut known = self.known.clone();
         known.sort_unstable();

@@ -28,14 +28,15 @@ impl Boot {
     /// How many boots of a machine are told of.
     pub const KEPT: usize = 5;
 
-    /// The first sign of the machine itself; the order to install is none, nor is what another may have done.
+    /// The first sign of the machine itself. The order to install does not count, nor does what somebody else may have
+    /// done in its name.
     pub fn begun(&self) -> Option<Timestamp> {
         let mut notes = self.notes.iter();
         let own = notes.find(|note| note.mark != BootEvent::Ordered && !note.mark.is_unproven());
         own.or(self.notes.first()).map(|note| note.at)
     }
 
-    /// The last sign of it.
+    /// The last sign of the machine.
     pub fn last(&self) -> Option<Timestamp> {
         self.own().map(|note| note.last).max()
     }
@@ -53,7 +54,7 @@ impl Boot {
         })
     }
 
-    /// Whether nothing was heard of the machine itself.
+    /// Whether the machine itself gave no sign.
     pub fn is_order_only(&self) -> bool {
         self.own().all(|note| note.mark == BootEvent::Ordered)
     }
@@ -84,7 +85,7 @@ impl Boot {
                 Phase::Script | Phase::Image | Phase::Agent | Phase::Up => true,
                 Phase::Installed => quiet > REBOOT,
             },
-            // A machine whose first packets nobody saw.
+            // A machine whose first packets were not seen.
             BootEvent::Begun { .. } | BootEvent::Script { .. } => furthest >= Phase::Agent,
             BootEvent::Claimed => self.has(|mark| *mark == BootEvent::Claimed),
             BootEvent::Booted { .. } => match furthest {

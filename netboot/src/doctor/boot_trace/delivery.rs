@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{BootEvent, FileRole, TransferProtocol};
 
-/// What goes out, as what, and over what.
+/// The file that goes out, its role in the boot, and the protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
     pub part: FileRole,
@@ -20,7 +20,7 @@ pub struct Transfer {
     pub took: Duration,
     /// Packets that went out more than once.
     pub resent: u64,
-    /// Why it ended before its end, in the words of the log; nothing if it did not.
+    /// Why it broke off, in the words of the log; `None` if it did not.
     pub broken: Option<String>,
 }
 

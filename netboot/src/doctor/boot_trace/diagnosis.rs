@@ -27,7 +27,7 @@ pub struct DiagnosisContext {
     pub failure: Vec<String>,
     /// Whether it is to join a cluster.
     pub joins: bool,
-    /// In which its firmware tries its entries; empty if that is not known.
+    /// The order in which its firmware tries its entries; empty if that is not known.
     pub boot_order: Vec<BootEntry>,
     /// How its loader gets to its disk, as far as that is known.
     pub local_boot: Option<LocalBootHistory>,
@@ -73,7 +73,7 @@ pub struct Diagnosis {
     pub causes: Vec<Cause>,
 }
 
-/// Looks at the last boot of a machine; nothing means that it was never heard of.
+/// Looks at the last boot of a machine; `None` if it was never heard of.
 pub fn diagnose(boot: Option<&Boot>, setting: &DiagnosisContext) -> Finding {
     let last = boot.and_then(Boot::last);
     let quiet = last.map(|at| setting.now.since(at));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::position::StuckPoint;
 use crate::install::report::InstallStep;
 
-/// How long what follows may take before it is missed; nothing where waiting does not help.
+/// How long the next step may take before it counts as missing; `None` where waiting does not help.
 pub(super) fn patience(point: &StuckPoint) -> Option<Duration> {
     let seconds = match point {
         StuckPoint::Unseen
@@ -14,7 +14,7 @@ pub(super) fn patience(point: &StuckPoint) -> Option<Duration> {
         | StuckPoint::NoFile(..) => return None,
         StuckPoint::Unanswered(..) | StuckPoint::OldSystem | StuckPoint::Waits => return None,
         StuckPoint::NoWayToDisk(_) => return None,
-        // EDK2 tries for a minute, and only then do people look.
+        // EDK2 tries for a minute; people look only after that.
         StuckPoint::OfferIgnored | StuckPoint::FileNotFetched => 20,
         // ROMs ask again after 4 s, and some start anew after a minute.
         StuckPoint::LoaderBroken => 60,

@@ -10,15 +10,15 @@ use crate::machine::State;
 /// The places where boots get stuck, in the order of a boot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum StuckPoint {
-    /// Nothing was heard of it.
+    /// The machine gave no sign.
     Unseen,
-    /// It was not answered, and should not be content with that.
+    /// It was not answered, and should have been.
     Unanswered(NoAnswerReason, String),
     /// It got no offer that it took.
     OfferIgnored,
     /// It was told the file on 4011 and never asked for it.
     FileNotFetched,
-    /// It asked TFTP for something that it does not get.
+    /// It asked TFTP for a file that it does not get.
     NoFile(String, String),
     /// The loader began and did not end.
     LoaderBroken,

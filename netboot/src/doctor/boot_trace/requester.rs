@@ -7,9 +7,9 @@ use super::{BootEvent, TraceEntry};
 use crate::base::mac::Mac;
 use crate::base::timestamp::Timestamp;
 
-/// Whether the address is this machine's. `neighbour` is the card that the link says has it; who is a neighbour can be
-/// nobody else. Behind a router there is none: then it counts which address the machine last took by DHCP, as `seen`
-/// tells. `cards` are all of the machine's: firmware may boot over one and fetch over another.
+/// Whether the address is this machine's. `neighbour` is the card that the link says has it; an address of a neighbour
+/// cannot be another machine's. Behind a router there is no neighbour: then the address counts that the machine last
+/// took by DHCP, as `seen` tells. `cards` are all of the machine's: firmware may boot over one and fetch over another.
 pub fn is_of(
     address: Ipv4Addr,
     neighbour: Option<Mac>,

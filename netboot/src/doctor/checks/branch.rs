@@ -14,9 +14,9 @@ pub struct FollowedBranch {
     pub flake: String,
     pub every: Duration,
     pub now: Timestamp,
-    /// The last look: the revision that it had, or why that could not be known.
+    /// The last look at the branch: its revision, or why that could not be found out.
     pub look: Option<(Timestamp, Result<String, String>)>,
-    /// The revision that is being published, and since when; nothing is looked at meanwhile.
+    /// The revision that is being published, and since when. The branch is not looked at meanwhile.
     pub publishing: Option<(String, Timestamp)>,
     pub followed: Option<FollowedCommit>,
 }

@@ -58,7 +58,7 @@ pub struct FileFacts {
     pub written: Timestamp,
 }
 
-/// Kernel and initrd that were written further apart are hardly of one build.
+/// The longest time between kernel and initrd of one build: files that were written further apart are hardly of one.
 const ONE_BUILD: Duration = Duration::from_secs(3600);
 
 pub fn images(images: &[BootImageFiles]) -> Check {

@@ -9,7 +9,7 @@ use crate::base::timestamp::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WallClock {
     pub now: Timestamp,
-    /// Whether it is set by NTP; nothing where that cannot be seen.
+    /// Whether it is set by NTP; `None` where that cannot be found out.
     pub synchronised: Option<bool>,
     /// When the last thing happened that is on record.
     pub last_event: Option<Timestamp>,
@@ -66,7 +66,7 @@ pub struct StateSpace {
     pub largest: u64,
 }
 
-/// The store stops at a full disk; it is to be told long before.
+/// Free bytes below which a warning is given: the store becomes read-only when the disk is full.
 const NEARLY_FULL: u64 = 256 << 20;
 
 pub fn space(space: &StateSpace) -> Check {
@@ -114,7 +114,8 @@ pub fn store(trouble: Option<&str>, events: u64) -> Check {
 /// The Kubernetes API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KubernetesApi {
-    /// No server is configured: nobody joins, and these profiles, whose machines are to, are refused their plan.
+    /// No server is configured: no machine joins, and machines of these profiles, which have a role, are refused their
+    /// plan.
     None { missing: Vec<String> },
     /// It answers at this URL; whether a token is there that may ask for nodes.
     Answers { url: String, token: bool },
@@ -130,7 +131,7 @@ pub const ONE_TOKEN: &str = "`k3s.token-file` is set and `k3s.agent-token-file` 
 pub const TWO_TOKENS: &str = "write `agent-token-file: FILE` into /etc/rancher/k3s/config.yaml of the cluster's \
      servers, restart k3s there, and name a copy of that file as `k3s.agent-token-file` in appliance.toml";
 
-/// `one_token`: of a configuration as [`ONE_TOKEN`] says.
+/// `one_token`: whether the configuration has one token for servers and agents, as [`ONE_TOKEN`] says.
 pub fn cluster(cluster: &KubernetesApi, one_token: bool) -> Check {
     let check = match one_token {
         true => Check::new("k3s")

@@ -14,7 +14,7 @@ pub struct ServedInterface {
     /// Whether the kernel knows the interface, and whether it still has that address.
     pub exists: bool,
     pub has_address: bool,
-    /// Whether a cable is in; nothing where that is not known.
+    /// Whether a cable is in; `None` where that is not known.
     pub carrier: Option<bool>,
 }
 
@@ -50,7 +50,7 @@ pub fn lan(interfaces: &[ServedInterface]) -> Check {
     })
 }
 
-/// A port, what is behind it, and whether something of ours listens there; nothing if that cannot be seen.
+/// A port, the service behind it, and whether the appliance listens there; `None` if that cannot be found out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServicePort {
     /// `UDP 67`
@@ -96,7 +96,7 @@ pub struct FirewalledPort {
     pub answer: Admittance,
 }
 
-/// None at all: nobody looked yet.
+/// Empty: the firewall was not looked at yet.
 pub fn firewall(doors: &[FirewalledPort]) -> Check {
     let check = Check::new("firewall");
     if doors.is_empty() {
@@ -135,7 +135,7 @@ pub fn firewall(doors: &[FirewalledPort]) -> Check {
     check
 }
 
-/// The last look for other DHCP and PXE servers on one LAN: who answered, or why nobody could be asked.
+/// The last look for other DHCP and PXE servers on one LAN: those that answered, or why none could be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OtherServersReport {
     pub interface: String,
@@ -143,7 +143,7 @@ pub struct OtherServersReport {
     pub found: Result<Vec<OtherServer>, String>,
 }
 
-/// `mode`: nothing where DHCP is off, and nobody is looked for.
+/// `mode`: `None` where DHCP is off, and other servers are not looked for.
 pub fn others(mode: Option<DhcpMode>, looks: &[OtherServersReport]) -> Check {
     let check = Check::new("others");
     let Some(mode) = mode else {

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::{EntryChain, FirewallRule, Protocol, RuleMatch, RuleVerdict, Ruleset, network};
 
-/// Reads the filter table. What cannot be read is a rule that may hold or not.
+/// Reads the filter table. A rule that cannot be read may hold or not.
 pub fn read(text: &str) -> Ruleset {
     let mut ruleset = Ruleset::default();
     for line in text.lines() {
@@ -31,8 +31,8 @@ fn named(chain: &str) -> String {
     format!("iptables {chain}")
 }
 
-/// What is quoted (comments, the beginnings of log lines) is one word that nobody looks at: whoever wrote it
-/// may have written options there.
+/// A quoted text (a comment, a log prefix) is one word that is not looked at, since it may contain what looks like an
+/// option.
 fn arguments(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quoted = false;
@@ -53,7 +53,7 @@ fn arguments(line: &str) -> Vec<String> {
     words
 }
 
-/// Options whose value says nothing about whether the rule holds.
+/// Options whose value does not matter for whether the rule holds.
 const SILENT: [&str; 12] = [
     "-m",
     "--comment",

@@ -96,7 +96,7 @@ impl NftReader<'_> {
             match kind.as_str() {
                 "match" => rule.tests.push(self.matches(body)),
                 "vmap" => return self.verdict_map(&rule, body),
-                // It holds for the few packets of a boot, and not where it is turned round.
+                // A limit holds for the few packets of a boot; an inverted one does not.
                 "limit" if body["inv"].as_bool() == Some(true) => rule.tests.push(RuleMatch::Never),
                 "limit" | "counter" | "log" | "mangle" | "notrack" | "quota" | "meter"
                 | "ct helper" => {}
@@ -151,7 +151,7 @@ impl NftReader<'_> {
         let any = RuleMatch::Any(wanted.iter().map(|value| self.one(left, value)).collect());
         match word(body, "op") {
             "==" | "in" => any,
-            // Of another protocol there is no field that could differ.
+            // A packet of another protocol has no such field that could differ.
             "!=" => RuleMatch::All(vec![of_its_protocol(left), RuleMatch::Not(Box::new(any))]),
             op => RuleMatch::Unclear(format!("`{op}`")),
         }
@@ -206,7 +206,7 @@ impl NftReader<'_> {
         if let Some(key) = left["ct"]["key"].as_str() {
             return match (key, value.as_str()) {
                 ("state", Some(state)) => RuleMatch::State(state.to_owned()),
-                // Nothing is translated on the way to this host's own services.
+                // Packets to this host's own services are not translated.
                 ("status", Some("dnat" | "snat")) => RuleMatch::Never,
                 _ => RuleMatch::Unclear(format!("`ct {key}`")),
             };
@@ -266,13 +266,13 @@ fn of_its_protocol(left: &Value) -> RuleMatch {
     }
 }
 
-/// Whether a packet has the header of this protocol; nothing if nobody here knows it.
+/// Whether a packet has the header of this protocol; `None` if the protocol is not known here.
 fn header(protocol: &str) -> Option<RuleMatch> {
     match protocol {
         "udp" => Some(RuleMatch::Protocol(Protocol::Udp)),
         "tcp" => Some(RuleMatch::Protocol(Protocol::Tcp)),
         "th" | "ip" => Some(RuleMatch::Always),
-        // Machines do not knock with these.
+        // Booting machines do not use these protocols.
         "ip6" | "icmp" | "icmpv6" | "sctp" | "dccp" | "esp" | "ah" | "igmp" => {
             Some(RuleMatch::Never)
         }

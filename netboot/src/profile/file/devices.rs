@@ -15,7 +15,7 @@ use crate::base::arch::CpuArch;
 use crate::base::toml_reader::{Placed, Reader, Section};
 use crate::disk::layout::{Array, Devices, DiskLayout, LayoutPartition};
 
-/// What was read so far, and where that stands which the whole is judged by.
+/// What was read so far, with the places of what is checked once all of it was read.
 #[derive(Default)]
 struct UnfinishedLayout {
     disks: Vec<DiskLayout>,
@@ -118,7 +118,7 @@ pub(super) fn read(
         array(reader, &mut layout, &name, table);
     }
     finish(reader, &mut section, DEVICES_OUTSIDE);
-    // What was half read would be found lacking for nothing.
+    // A layout that was only partly read would be reported as incomplete.
     if reader.problem_count() == before {
         consistency::check(reader, &layout, &section.at(), arch);
     }

@@ -147,7 +147,7 @@ fn bytes(text: &str) -> Result<u64, String> {
     parse_size(text).ok_or_else(|| "is not a size; write it like 20G or 512M".to_owned())
 }
 
-/// Either a name, or all of it.
+/// The layout: by its name, or as a table.
 fn layout(
     reader: &mut Reader<'_>,
     section: &mut Section<'_>,

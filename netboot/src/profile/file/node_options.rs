@@ -65,7 +65,7 @@ fn is_word(word: &str) -> Result<(), String> {
     }
 }
 
-/// Of the names below these, those that a kubelet may give its own node (`--node-labels`).
+/// The labels with Kubernetes' own prefixes that a kubelet may give its own node (`--node-labels`).
 const OF_A_NODE: [&str; 11] = [
     "beta.kubernetes.io/arch",
     "beta.kubernetes.io/instance-type",
@@ -95,7 +95,7 @@ fn is_of_the_cluster(key: &str) -> bool {
     own && !free.into_iter().any(below) && !OF_A_NODE.contains(&key)
 }
 
-/// Each is one word of the command line; NixOS takes blanks in quotes, and nothing that is not closed.
+/// Each is one word of the command line. NixOS takes blanks in quotes, and the quotes must be closed.
 pub(super) fn kernel_params(reader: &mut Reader<'_>, params: &[Placed<&str>]) {
     for Placed { value: text, at } in params {
         let (mut quoted, mut torn) = (false, false);

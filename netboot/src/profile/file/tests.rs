@@ -241,7 +241,7 @@ fn a_table_may_be_written_with_dotted_keys() {
     );
 }
 
-/// Many disks say nothing of themselves: an empty word would mean each of them.
+/// Many disks have no serial number or WWN: an empty word would select each of them.
 #[test]
 fn a_disk_is_not_named_by_nothing() {
     let inline = "select = { smallest = true, min-size = \"20G\" }";

@@ -1,4 +1,5 @@
-//! Somebody asks in a machine's name: what is handed out, and that nothing is counted or ended by it.
+//! A requester that is not known to be the machine asks in its name: what it gets, and that no attempt is counted or
+//! ended by it.
 
 use super::*;
 

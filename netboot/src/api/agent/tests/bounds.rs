@@ -47,7 +47,7 @@ fn stray_refusals_do_not_fill_the_journal_and_count_anew_each_day() {
     assert_eq!(story.writes(strays), 1000);
 }
 
-/// Whoever fills the record of strays hides nothing of who tries the token.
+/// A flood of refusals for strangers does not hide who tries the token.
 #[test]
 fn refusals_at_the_operators_door_are_counted_by_themselves() {
     let mut story = Story::new();

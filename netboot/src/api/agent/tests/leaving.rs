@@ -51,7 +51,7 @@ fn the_way_that_worked_is_kept_with_the_machine_and_given_first() {
         Some(LocalBootHistory::worked(left(LocalBootMethod::EspLoader)))
     );
 
-    // Another day, after a restart of the appliance: nothing but the journal is left.
+    // Another day, after a restart of the appliance: only the journal is left.
     story.later(86_400);
     let mut departures = Departures::default();
     assert_eq!(story.leaves(&mut departures), LocalBootMethod::EspLoader);

@@ -5,7 +5,7 @@ use super::{DiskoOnly, Member, UnfinishedLayout, finish, owned, plain};
 use crate::base::toml_reader::{Placed, Reader, Section};
 use crate::disk::layout::{Content, Format, Subvolume};
 
-/// What it is in: not everything may stand everywhere.
+/// Where the content stands, which says what it may be.
 #[derive(Clone, Copy)]
 pub(super) enum ContentContext<'a> {
     /// One of this disk.
@@ -284,7 +284,7 @@ fn luks(
 ) -> Option<Content> {
     let name = section.text(reader, "name");
     if let Some(mut settings) = section.table(reader, "settings") {
-        // They are for the machine's own boot, and nothing to an install.
+        // They are for the machine's own boot, and have no effect on an install.
         settings.flag(reader, "allowDiscards");
         settings.flag(reader, "bypassWorkqueues");
         finish(reader, &mut settings, SETTINGS_OUTSIDE);

@@ -1,4 +1,5 @@
-//! What mount and the programs that make filesystems may be told: nothing that names another device or a file.
+//! The options that `mount` and the programs that make filesystems may be given: none may name another device or a
+//! file.
 
 use super::{UnfinishedLayout, owned};
 use crate::base::toml_reader::{Placed, Reader, Section};

@@ -1,7 +1,7 @@
 //! The table `[disk.devices]` with `engine = "disko"` → what must be known of it before disko's own script is run.
 //!
-//! What is in it is disko's business, which checks it when the system is built. Looked for are the names by which things are
-//! found, what the firmware starts from, and what the guards around a script could not hold.
+//! Disko itself checks the table when the system is built. What is read here are the names by which arrays, groups and
+//! pools are found, what the firmware starts from, and what the guards around a script cannot prevent.
 
 use super::{DISK_OUTSIDE, plain};
 use crate::base::toml_reader::{Node, Placed, Reader, Section};
@@ -56,7 +56,7 @@ pub(in crate::profile::file) fn read(
     (reader.problem_count() == before).then_some(scripted)
 }
 
-/// A disk's partitions as far as they are known; none if it is no GPT.
+/// A disk's partitions as far as they are known; empty if it is not a GPT.
 fn disk(
     reader: &mut Reader<'_>,
     name: &Placed<&str>,
@@ -148,7 +148,7 @@ fn mounted(reader: &mut Reader<'_>, mut section: Section<'_>) -> Option<Content>
     })
 }
 
-/// What the guards could not hold, wherever it stands.
+/// Reports what the guards around a script cannot prevent, wherever it stands.
 fn guarded(reader: &mut Reader<'_>, section: &Section<'_>) {
     for (key, found) in section.nodes() {
         match (key.value, &found.value) {
