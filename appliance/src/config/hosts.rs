@@ -69,7 +69,7 @@ pub async fn watch(
     reload: Arc<Notify>,
     stop: CancellationToken,
 ) {
-    // Nothing yet, so that a change between the start's reading and the first look is not missed.
+    // Empty at first, so that a change between the start's reading and the first look is not missed.
     let mut before = FolderState::new();
     loop {
         let asked = tokio::select! {

@@ -39,7 +39,7 @@ pub struct Config {
     pub node_port: u16,
     pub ports: Ports,
     pub admin_socket: PathBuf,
-    /// The operators' door on the network, if there is one.
+    /// Where operators call over the network, if they may.
     pub admin_listen: Option<AdminListen>,
     /// One per architecture; they go before those that are published.
     pub images: Vec<InstallerImage>,
@@ -117,7 +117,7 @@ impl fmt::Display for Dhcp {
 pub struct AdminListen {
     /// Port 0 lets the kernel choose.
     pub address: SocketAddrV4,
-    /// The user's own; the appliance makes one in `state-dir` if nothing is said.
+    /// The user's own file; `None`: the appliance makes one in `state-dir`.
     pub token_file: Option<PathBuf>,
 }
 
@@ -134,7 +134,8 @@ pub struct InstallerImage {
 pub struct PublishConfig {
     /// How many releases of each system a prune leaves in the cache in any case; at least one.
     pub keep: u32,
-    /// How often the flake's branch is looked at, to publish its new commits; nothing publishes by itself without.
+    /// How often the flake's branch is looked at, to publish its new commits; `None`: the service does not publish by
+    /// itself.
     pub watch: Option<Duration>,
 }
 
@@ -152,9 +153,9 @@ impl Default for PublishConfig {
 pub struct K3sConfig {
     /// `https://10.77.0.10:6443`
     pub server: Option<String>,
-    /// The server token; made by the appliance if nothing is said.
+    /// The server token's file; `None`: the appliance makes one.
     pub token_file: Option<PathBuf>,
-    /// The agent token. With a `token-file` of the user's own and none of this, agents get that one.
+    /// The agent token's file. `None`: agents get the server token, if that is the user's own.
     pub agent_token_file: Option<PathBuf>,
     /// A service account's token that may get nodes; without it `joined` cannot be seen.
     pub api_token_file: Option<PathBuf>,

@@ -23,7 +23,7 @@ pub struct ConfigTrouble {
     pub hosts_dir: Option<PathBuf>,
 }
 
-/// What stood in the way of even reading the file.
+/// Why the file could not be read.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read `{file}`")]
 pub struct ConfigUnreadable {

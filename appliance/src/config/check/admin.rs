@@ -53,7 +53,7 @@ fn listen(
         );
         return None;
     }
-    // It is made if it is not there, so all that can be wrong with it now is its kind.
+    // The service makes the file if it is absent, so only its type can be wrong now.
     let token_file = path(reader, section, "token-file", folder);
     let token_file =
         token_file.filter(|file| !file.value.exists() || exists(reader, file, PathKind::File));

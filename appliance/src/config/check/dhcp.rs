@@ -7,7 +7,7 @@ use super::{safety, server};
 use crate::config::Dhcp;
 use crate::net::Lan;
 
-/// Which other servers it may stand beside.
+/// The other DHCP servers that the appliance may run beside.
 pub(super) struct OtherServerRules {
     /// One on this host, which has the port.
     pub(super) share_port: bool,
@@ -35,7 +35,7 @@ pub(super) fn read(
         second_server: false,
     };
     let dhcp = match mode(reader, &mut section) {
-        // The other keys cannot be judged without knowing the mode; they are known, though.
+        // The other keys cannot be checked without knowing the mode, but they are not unknown keys.
         None => {
             safety::read(reader, &mut section, &[]);
             server::read(reader, &mut section, &[]);

@@ -6,7 +6,7 @@ use crate::config::values;
 use crate::net;
 use crate::net::{Interface, Lan, NoLan};
 
-/// All of them; the error is only there if no key of the file is to blame.
+/// All LANs. The error is for the case that no key of the file is to blame.
 pub(super) fn read(
     reader: &mut Reader<'_>,
     top: &mut Section<'_>,

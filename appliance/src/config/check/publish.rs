@@ -8,7 +8,7 @@ use crate::config::{PublishConfig, values};
 
 /// `flake`: whether one is named.
 pub(super) fn read(reader: &mut Reader<'_>, top: &mut Section<'_>, flake: bool) -> PublishConfig {
-    // Whoever keeps the repository is asked each time.
+    // The server of the repository is asked each time.
     const SHORTEST: Duration = Duration::from_secs(10);
 
     let mut section = top.section(reader, "publish");
@@ -18,7 +18,7 @@ pub(super) fn read(reader: &mut Reader<'_>, top: &mut Section<'_>, flake: bool) 
         if watch.value < SHORTEST {
             reader.problem(&watch.at, "is shorter than ten seconds");
         }
-        // One that is there and wrong was told of already.
+        // If `flake` is there and wrong, that was reported already.
         if !flake && !top.has("flake") {
             reader.problem_with_tip(
                 &watch.at,

@@ -14,7 +14,7 @@ use crate::config::{Dhcp, values};
 use crate::net::Lan;
 use link::CheckedNetwork;
 
-/// What is said of one network.
+/// The keys that describe one network.
 const OF_ONE: [&str; 6] = [
     "range",
     "lease-time",
@@ -35,7 +35,7 @@ pub(super) const KEYS: [&str; 7] = [
     "subnet",
 ];
 
-/// Nobody leases more machines than that from one appliance; a larger pool is a slip of the pen.
+/// The most addresses of a pool: no appliance serves more machines, so a larger pool is a mistake in the file.
 const LARGEST: u32 = 1 << 16;
 
 /// Where one LAN is served, what is said of it stands in `[dhcp]` itself; each of several has a `[[dhcp.subnet]]`
@@ -115,7 +115,7 @@ fn subnets(
         if let Some(network) = &network {
             overlaps_none(reader, network, lan, lans, &tables);
         }
-        // Without knowing the LANs and its network, nobody can tell whether it is one of them.
+        // Without knowing the LANs and its network, it cannot be told whether the table is one of a LAN.
         let may_be_lan = lans.is_empty() || lans.len() > 1 && network.is_none();
         if lan.is_none() && !may_be_lan {
             has_router(reader, &table);
@@ -220,7 +220,7 @@ fn subnet(
     let domain = section.parsed(reader, "domain", values::domain);
     let reserved = section.section(reader, "reservations").pairs(reader);
 
-    // Everything is looked at before anything is given up, so that everything is reported.
+    // All keys are checked before the function returns, so that every problem is reported.
     if let Some(time) = &lease_time
         && time.value < Duration::from_secs(60)
     {

@@ -1,5 +1,5 @@
-//! Every key of `appliance.toml`, with the type of its value and what holds without it (`-` where that is nothing, or
-//! written elsewhere): configurations of operators must stay valid.
+//! Every key of `appliance.toml`, with the type of its value and its default (`-` where there is none, or it is written
+//! elsewhere): configurations of operators must stay valid.
 //!
 //! The keys are what the reader says that it expects in place of one that it does not know, so that a new one is in the
 //! list as well.

@@ -1,4 +1,4 @@
-//! Modules that profiles name and nobody has: Nix would say so, but only when the systems are built.
+//! Modules that profiles name and that do not exist: Nix would say so, but only when the systems are built.
 
 use std::path::Path;
 
@@ -16,8 +16,8 @@ const SHIPPED: [&str; 5] = [
     "roles/plain.nix",
 ];
 
-/// Every module that is neither in hosts/ nor comes with the flake. Profiles in a folder of another name stand by
-/// themselves, and nothing is known of their modules.
+/// Every module that is neither in hosts/ nor comes with the flake. Where the profiles' folder has another name, their
+/// modules are not checked.
 pub(super) fn absent(hosts_dir: &Path) -> Vec<Problem> {
     let (Some(folder), Ok(files)) = (hosts::around(hosts_dir), hosts::read(hosts_dir)) else {
         return Vec::new();

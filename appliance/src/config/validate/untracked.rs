@@ -6,8 +6,8 @@ use nix_publish::git::{self, GitAnswer};
 
 use crate::config::hosts;
 
-/// Those in the folder of the profiles, and beside it where roles and modules are, sorted. None where there is no Git, or
-/// no repository.
+/// Those in the folder of the profiles, and beside it where roles and modules are, sorted. Empty where there is no Git,
+/// or no repository.
 ///
 /// # Errors
 /// Git does not say, in its own words.

@@ -97,7 +97,7 @@ impl<'d> Section<'d> {
         value.map(|value| Placed { value, at })
     }
 
-    /// A string that means something; `read` says what is wrong with one that does not.
+    /// A string that `read` turns into a value, or says what is wrong with it.
     pub fn parsed<T>(
         &mut self,
         reader: &mut Reader<'_>,
@@ -135,7 +135,7 @@ impl<'d> Section<'d> {
         })
     }
 
-    /// A list of strings that mean something. `None` if one of them does not.
+    /// A list of strings that `read` turns into values. `None` if one of them does not.
     pub fn list<T>(
         &mut self,
         reader: &mut Reader<'_>,
