@@ -1,6 +1,14 @@
 //! Installers that are published into a folder of their own.
 
+use crate::installers::record::InstallerRecord;
+use netboot::api::types::InstallerRequest;
+use netboot::base::refusal::RefusalCode;
 use netboot::base::release::FlakeSource;
+use netboot::base::timestamp::Timestamp;
+use netboot::loader::script::BootImage;
+use netboot::publish::installer::InstallerManifest;
+use nix_publish::installer::KERNEL;
+use std::fs;
 
 use sha2::{Digest as _, Sha256};
 

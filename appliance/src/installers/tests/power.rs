@@ -2,6 +2,10 @@
 
 use super::*;
 use crate::testing::cuts::{Mounted, blank, long, power_cut, start_child, uncut};
+use netboot::api::types::InstallerRequest;
+use netboot::base::timestamp::Timestamp;
+use netboot::publish::installer::InstallerManifest;
+use std::fs;
 
 const CHILD: &str = "NETBOOT_INSTALLERS_CHILD";
 
