@@ -75,7 +75,7 @@ impl Endpoint {
             (_, Some(pin)) | (Some(pin), None) => (pin, "the token file"),
             (None, None) => {
                 return Err(Failure::Argument {
-                    message: format!("nothing says how to know the appliance at {}", url.base),
+                    message: format!("no pin is known for the appliance at {}", url.base),
                     tip: format!(
                         "add its pin, which `pxe-appliance` logs at its start: `--appliance {}#sha256/…`",
                         url.base
@@ -179,7 +179,7 @@ mod tests {
                 "no pin",
                 None,
                 &unpinned,
-                "nothing says how to know the appliance".to_owned(),
+                "no pin is known for the appliance".to_owned(),
             ),
             (
                 "no token",

@@ -175,7 +175,7 @@ fn foreign(appliance: &str, call: &str, what: &str) -> ErrorNotice {
     ErrorNotice {
         exit: NO_ANSWER,
         code: "not_an_appliance".to_owned(),
-        message: format!("what answers at {appliance} is no appliance of this version"),
+        message: format!("the server at {appliance} is not an appliance of this version"),
         facts: vec![what.to_owned()],
         tips: vec![
             "`pxe-admin --version` and `pxe-appliance --version` should agree".to_owned(),

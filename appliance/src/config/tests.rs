@@ -241,9 +241,9 @@ watch = "5s"
             appliance.toml:11:51: the MAC `01:00:5e:00:00:01` is a group address; network cards do not have one
             appliance.toml:14:11: `Wait!` is neither "ignore" nor "wait" nor "discover" nor the name of a profile
             appliance.toml:15:12: `0` is not between 1 and 100
-            appliance.toml:16:12: `no-loaders` has none of `undionly.kpxe`, `snponly.efi`, `ipxe.efi`
+            appliance.toml:16:12: `no-loaders` has no boot loader; looked for `undionly.kpxe`, `snponly.efi`, `ipxe.efi`
               tip: on Debian: apt install ipxe
-            appliance.toml:17:12: `no-loaders` has none of `shimx64.efi`, `grubx64.efi`, `shimia32.efi`
+            appliance.toml:17:12: `no-loaders` has no boot loader; looked for `shimx64.efi`, `grubx64.efi`, `shimia32.efi`
               tip: on Debian: apt install shim-signed grub-efi-amd64-signed
             appliance.toml:18:20: `no-pi` does not exist
             appliance.toml:21:8: `port` and `node-port` are both 8443

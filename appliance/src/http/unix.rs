@@ -75,7 +75,7 @@ fn refuse_if_taken(path: &Path) -> io::Result<()> {
     if !file.file_type().is_socket() {
         return Err(io::Error::new(
             io::ErrorKind::AlreadyExists,
-            "a file that is no socket is in the way",
+            "a file that is not a socket has this name",
         ));
     }
     match std::os::unix::net::UnixStream::connect(path) {

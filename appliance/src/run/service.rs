@@ -215,7 +215,7 @@ fn watch(components: &Arc<Components>, tasks: &mut Tasks, all: &CancellationToke
     let (writing, told) = (store.clone(), all.clone());
     tasks.add("the store", async move {
         tokio::select! {
-            () = writing.ended() => Err(anyhow!("nothing can be written down any more")),
+            () = writing.ended() => Err(anyhow!("the store has ended")),
             () = told.cancelled() => Ok(()),
         }
     });

@@ -135,7 +135,7 @@ impl Ruleset {
                 match entry.accepts {
                     true => action.accepted = true,
                     false => {
-                        let policy = || format!("nothing in `{}` accepts it", entry.chain);
+                        let policy = || format!("no rule of `{}` accepts it", entry.chain);
                         action.dropped.get_or_insert_with(policy);
                     }
                 }
@@ -144,7 +144,12 @@ impl Ruleset {
                 (false, Some(by)) => return Admittance::Closed(by),
                 (true, None) => {}
                 _ => {
-                    let unknown = || format!("`{}` has rules that nobody here knows", entry.chain);
+                    let unknown = || {
+                        format!(
+                            "`{}` has rules that this version does not understand",
+                            entry.chain
+                        )
+                    };
                     doubt.get_or_insert_with(|| unclear.unwrap_or_else(unknown));
                 }
             }

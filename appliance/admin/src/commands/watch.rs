@@ -94,7 +94,7 @@ fn end(screen: &Screen, machine: Option<Mac>) -> Option<CommandResult> {
     let answer = CommandResult::printed(exit);
     match (exit, machine.state) {
         (0, State::Running) if !joins(&machine) => Some(answer.note(format!(
-            "{title} runs; its profile gives it no part in a cluster, so there is nothing to join"
+            "{title} runs; its profile has no `[k3s] role`, so it does not join a cluster"
         ))),
         (0, _) => Some(answer),
         (FAILED, State::Failed) => Some(answer.note(format!(
@@ -120,6 +120,6 @@ fn out_of_time(screen: &Screen, machine: Option<Mac>) -> CommandResult {
             ))
         }
         None => CommandResult::printed(super::show::NOT_STARTED)
-            .note(format!("time is up, and nothing was heard of {mac}")),
+            .note(format!("time is up, and there is no sign of {mac}")),
     }
 }

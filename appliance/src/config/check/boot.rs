@@ -63,7 +63,10 @@ fn loaders_in(
         && exists(reader, dir, PathKind::Folder)
         && let Some(wanted) = lack(&dir.value)
     {
-        let message = format!("`{}` has none of {wanted}", dir.value.display());
+        let message = format!(
+            "`{}` has no boot loader; looked for {wanted}",
+            dir.value.display()
+        );
         let tip = format!("on Debian: apt install {packages}");
         reader.problem_with_tip(&dir.at, message, tip);
     }

@@ -166,7 +166,7 @@ async fn narinfo(
         )
     })?;
     if info.path.hash() != hash {
-        let message = format!("the narinfo is of {}, not of what its name says", info.path);
+        let message = format!("the narinfo describes {}, its name another path", info.path);
         return Err(bad(RefusalCode::BadName, message));
     }
     let path = info.path.clone();

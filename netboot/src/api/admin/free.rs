@@ -57,6 +57,6 @@ pub(super) fn cards(
         profile.file
     ))
     .tip(format!(
-        "if `{title}` is no more: pxe-admin forget {title} && pxe-admin enroll {id}"
+        "if `{title}` does not exist any more: pxe-admin forget {title} && pxe-admin enroll {id}"
     )))
 }

@@ -236,7 +236,7 @@ fn a_card_of_another_machine_is_not_taken_from_it() {
               `node1` is installed since 1970-01-01 00:16:40 UTC
               nothing was changed
               tip: if it is listed by mistake: take it out of `mac` in hosts/profiles/lab.toml
-              tip: if `node1` is no more: pxe-admin forget node1 && pxe-admin enroll 52:54:00:12:34:57
+              tip: if `node1` does not exist any more: pxe-admin forget node1 && pxe-admin enroll 52:54:00:12:34:57
         "#]],
     );
     assert_eq!(story.state.seq, seq);

@@ -46,7 +46,10 @@ pub fn discovered(
         return Decided::no(refusal);
     }
     if !is_printable(hardware) {
-        let refusal = Refusal::new(RefusalCode::TooLarge, "this is no inventory of a machine");
+        let refusal = Refusal::new(
+            RefusalCode::TooLarge,
+            "the inventory of the machine is too large",
+        );
         return refused(state, Some(machine.id), refusal, now, from);
     }
     let hardware = hardware.clone();

@@ -94,7 +94,10 @@ pub fn plan(
 fn takes_inventory(attempt: &Attempt, hardware: &Hardware) -> Result<(), Refusal> {
     let length = serde_json::to_string(hardware).map_or(usize::MAX, |json| json.len());
     if length > journal_limits::INVENTORY {
-        let refusal = Refusal::new(RefusalCode::TooLarge, "this is no inventory of a machine");
+        let refusal = Refusal::new(
+            RefusalCode::TooLarge,
+            "the inventory of the machine is too large",
+        );
         return Err(refusal.fact(format!("it has {length} bytes")));
     }
     if attempt.tally.inventories >= journal_limits::INVENTORIES {

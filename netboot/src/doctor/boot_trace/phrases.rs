@@ -48,7 +48,7 @@ pub(super) fn phrases(point: &StuckPoint) -> PointText {
     };
     match point {
         StuckPoint::Unseen => said(
-            "nothing was heard of it",
+            "there is no sign of it",
             "it never asked this appliance for anything to boot",
             "its first packet",
         ),

@@ -428,7 +428,7 @@ fn a_machine_that_was_never_heard_of() {
         &[],
         &setting(0, State::Seen),
         &expect![[r#"
-        nothing was heard of it; it never asked this appliance for anything to boot
+        there is no sign of it; it never asked this appliance for anything to boot
         - it was not switched on since, or booted its disk: network boot is off, or behind the disk in its boot order
           tip: in the firmware setup, switch on network boot ("PXE", "Network Stack", "UEFI Network") and put it first; often F12 at power-on asks for it once
         - the cable is in another card than the one that boots, or in none
@@ -488,7 +488,7 @@ fn a_router_that_gives_no_address_is_the_first_cause() {
     assert!(
         diagnosis.causes[0]
             .what
-            .contains("nothing gave it an address"),
+            .contains("no DHCP server gave it an address"),
         "{diagnosis:?}"
     );
 }
@@ -571,7 +571,7 @@ fn a_kernel_that_never_brings_up_the_installer() {
             - TLS does not come through: TCP 8443 is closed in the host's firewall
               tip: pxe-admin doctor
               tip: from another computer: curl -vk https://10.77.0.1:8443/
-            - nothing gives the installer an address
+            - no DHCP server gives the installer an address
               tip: pxe-admin doctor
         "#]],
     );

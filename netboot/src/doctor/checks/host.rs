@@ -51,7 +51,7 @@ pub fn clock(clock: WallClock) -> Check {
         None => check
             .judged(
                 CheckResult::Unknown,
-                format!("{now}; nothing says whether it is synchronised"),
+                format!("{now}; it is not known whether it is synchronised"),
             )
             .tip("timedatectl show -p NTPSynchronized"),
     }
@@ -83,7 +83,7 @@ pub fn space(space: &StateSpace) -> Check {
                 check
                     .judged(
                         CheckResult::Problem,
-                        format!("{text}: soon nothing can be written down"),
+                        format!("{text}: the store will soon be read-only"),
                     )
                     .tip(tip)
             } else if free < space.largest {
@@ -147,7 +147,7 @@ pub fn cluster(cluster: &KubernetesApi, one_token: bool) -> Check {
             .judged(
                 CheckResult::Warning,
                 format!(
-                    "`k3s.server` is not set: nothing is installed with {}, which would join a cluster",
+                    "`k3s.server` is not set, so machines with {} are not installed: they would join a cluster",
                     missing.join(", ")
                 ),
             )
@@ -157,7 +157,7 @@ pub fn cluster(cluster: &KubernetesApi, one_token: bool) -> Check {
             .judged(
                 CheckResult::Warning,
                 format!(
-                    "{url} answers, but without `k3s.api-token-file` nobody sees that a node joined"
+                    "{url} answers, but without `k3s.api-token-file` no node is seen to join"
                 ),
             )
             .tip("kubectl create token SERVICE-ACCOUNT > FILE"),

@@ -259,12 +259,12 @@ fn a_clock_is_held_against_the_year_the_journal_and_ntp() {
             "not synchronised",
         ),
         (
-            "nothing says",
+            "it is not known",
             now,
             None,
             None,
             CheckResult::Unknown,
-            "nothing says",
+            "it is not known",
         ),
         (
             "went back",
@@ -311,7 +311,7 @@ fn space_is_enough_for_the_next_release_or_runs_out() {
             "full",
             Ok(1 << 20),
             CheckResult::Problem,
-            "nothing can be written",
+            "will soon be read-only",
         ),
         (
             "unreadable",
@@ -353,7 +353,7 @@ fn store_profiles_and_cluster() {
                 missing: vec!["`worker`".to_owned()],
             },
             CheckResult::Warning,
-            "installed with `worker`",
+            "with `worker` are not installed",
         ),
         (
             KubernetesApi::Answers {
@@ -369,7 +369,7 @@ fn store_profiles_and_cluster() {
                 token: false,
             },
             CheckResult::Warning,
-            "nobody sees",
+            "no node is seen",
         ),
         (
             KubernetesApi::Silent {

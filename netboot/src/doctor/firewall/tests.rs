@@ -96,7 +96,7 @@ fn nixos_with_nftables_admits_the_ports_that_are_opened() {
         "#]],
     );
     let ssh = packet(Protocol::Tcp, 23);
-    let by = "nothing in `inet nixos-fw input` accepts it".to_owned();
+    let by = "no rule of `inet nixos-fw input` accepts it".to_owned();
     assert_eq!(ruleset.admits(&ssh), Admittance::Closed(by));
 }
 
@@ -140,7 +140,7 @@ fn ufw_admits_what_its_user_rules_say() {
             TFTP: open
             TFTP's transfers: open
             http.port: unclear: a rule of `iptables ufw-user-input` depends on the source address
-            http.node-port: closed: nothing in `iptables INPUT` accepts it
+            http.node-port: closed: no rule of `iptables INPUT` accepts it
         "#]],
     );
 }
@@ -226,7 +226,7 @@ fn a_table_that_iptables_shows_better_is_left_out() {
 #[test]
 fn single_rules_of_iptables_hold_or_not() {
     let open = Admittance::Open;
-    let closed = Admittance::Closed("nothing in `iptables INPUT` accepts it".to_owned());
+    let closed = Admittance::Closed("no rule of `iptables INPUT` accepts it".to_owned());
     let unclear =
         |what: &str| Admittance::Unclear(format!("a rule of `iptables INPUT` depends on `{what}`"));
     for (name, rule, want) in [

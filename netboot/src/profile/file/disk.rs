@@ -231,7 +231,7 @@ fn no_engine(reader: &mut Reader<'_>, engine: &Placed<&str>) {
 fn whole_mebibytes(reader: &mut Reader<'_>, size: Placed<u64>) -> u64 {
     let Placed { value: bytes, at } = size;
     if bytes == 0 || bytes % (1 << 20) != 0 {
-        let message = format!("`swap` is {bytes} bytes, which is no whole number of MiB");
+        let message = format!("`swap` is {bytes} bytes, which is not a whole number of MiB");
         reader.problem_with_tip(&at, message, "write it like 512M or 4G");
     }
     bytes

@@ -138,14 +138,14 @@ async fn a_narinfo_that_is_none_is_refused_with_what_is_wrong() {
             format!("/cache/{}.narinfo", "1".repeat(32)),
             info.clone(),
             400,
-            "not of what its name says",
+            "its name another path",
         ),
         (
             "a way out",
             "/cache/..%2fx.narinfo".to_owned(),
             info.clone(),
             400,
-            "not of what its name says",
+            "its name another path",
         ),
         (
             "without its NAR",

@@ -49,7 +49,7 @@ pub(super) fn offer_ignored(case: &Evidence<'_>) -> Vec<Cause> {
     let mut causes = Vec::new();
     if case.setting.proxy && !case.took_address {
         causes.push(
-            cause("nothing gave it an address: in proxy mode the router's DHCP server must")
+            cause("no DHCP server gave it an address: in proxy mode the router's DHCP server must")
                 .tip("switch the router's DHCP on, or set `[dhcp] mode = \"server\"`"),
         );
     }
@@ -112,7 +112,7 @@ pub(super) fn no_file(file: &str, case: &Evidence<'_>) -> Vec<Cause> {
         cause("another DHCP server sends it here with a boot file of its own (options 66 and 67)")
             .tip("take the boot options out of the router's DHCP settings"),
         cause(format!(
-            "`{}` is no file that this appliance gives to this machine",
+            "`{}` is not a file that this appliance gives to this machine",
             file.escape_debug()
         ))
         .tip("pxe-admin doctor")

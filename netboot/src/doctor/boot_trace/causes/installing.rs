@@ -16,7 +16,7 @@ pub(super) fn no_claim(case: &Evidence<'_>) -> Vec<Cause> {
         cause(format!("TLS does not come through: TCP {port} is closed in the host's firewall"))
             .tip("pxe-admin doctor")
             .tip(format!("from another computer: curl -vk https://{ip}:{port}/")),
-        cause("nothing gives the installer an address").tip("pxe-admin doctor"),
+        cause("no DHCP server gives the installer an address").tip("pxe-admin doctor"),
     ]
 }
 

@@ -231,7 +231,7 @@ fn subvolume(
     if let Some(kind) = section.text(reader, "type")
         && kind.value != "btrfs_subvol"
     {
-        let message = format!("`{}` is no type of a subvolume", kind.value);
+        let message = format!("`{}` is not a type of subvolume", kind.value);
         reader.problem(&kind.at, message);
     }
     let mountpoint = mountpoint(reader, layout, &mut section);
@@ -246,7 +246,7 @@ fn subvolume(
         && !names.contains(&parent)
     {
         let message = format!(
-            "the subvolume `{}` lies in `/{parent}`, which is none",
+            "`/{parent}` is not a subvolume, and the subvolume `{}` lies in it",
             name.value
         );
         let tip = format!("add it: [….content.subvolumes.\"/{parent}\"]");
@@ -293,7 +293,7 @@ fn luks(
     finish(reader, &mut section, LUKS_OUTSIDE);
     let content = content.and_then(|inner| read(reader, layout, inner, ContentContext::Luks));
     if !section.has("content") {
-        let message = "encrypts nothing: it has no `content`";
+        let message = "has no `content`, so there is nothing to encrypt";
         let tip = "add what is encrypted, like content = { type = \"filesystem\", format = \"ext4\", mountpoint = \"/\" }";
         reader.problem_with_tip(&section.at(), message, tip);
     }

@@ -12,7 +12,7 @@ pub(super) fn mountpoint(
 ) -> Option<String> {
     let found = section.text(reader, "mountpoint")?;
     if !is_plain_path(found.value) {
-        let message = format!("`{}` is no plain path to mount on", found.value);
+        let message = format!("`{}` is not a plain path to mount on", found.value);
         let tip = "from the root, without a `/` at the end: letters, digits, `-`, `_` and `.`";
         reader.problem_with_tip(&found.at, message, tip);
         return None;
@@ -104,7 +104,8 @@ pub(super) fn args(reader: &mut Reader<'_>, format: Format, extra: &[Placed<&str
                 Some(value) if is_value(value.value) => continue,
                 Some(value) => {
                     let odd = value.value;
-                    let message = format!("`{odd}` is no plain value for `{arg}` of mkfs.{name}");
+                    let message =
+                        format!("`{odd}` is not a plain value for `{arg}` of mkfs.{name}");
                     (&value.at, message)
                 }
                 None => (at, format!("`{arg}` of mkfs.{name} lacks its value")),

@@ -197,10 +197,10 @@ fn mebibytes(reader: &mut Reader<'_>, written: &Placed<&str>, text: &str) -> Opt
     let (why, tip) = match number_and_unit(text) {
         Some((_, "K" | "M" | "G" | "T" | "P")) => match bytes {
             Some(bytes) if bytes > 0 && bytes % MIB == 0 && bytes < LARGEST => return Some(bytes),
-            _ => ("is no whole number of MiB", "write it like 512M or 20G"),
+            _ => ("is not a whole number of MiB", "write it like 512M or 20G"),
         },
         Some((_, "%")) => (
-            "is a part of the disk, of which disko knows only `100%`",
+            "is a percentage, and disko takes only `100%`",
             "write it like 20G; one partition of a disk may have size = \"100%\": all that is left",
         ),
         Some((_, "")) => (

@@ -153,7 +153,8 @@ fn guarded(reader: &mut Reader<'_>, section: &Section<'_>) {
     for (key, found) in section.nodes() {
         match (key.value, &found.value) {
             ("preserve", _) => {
-                let message = "with `engine = \"disko\"` nothing on a chosen disk is preserved";
+                let message =
+                    "with `engine = \"disko\"` `preserve` cannot be used on a chosen disk";
                 let tip = "take `engine` out, if the table does without it; or put what is to stay on a disk of its own, \
                            and name that in [disk] keep";
                 reader.problem_with_tip(&found.at, message, tip);
@@ -165,8 +166,7 @@ fn guarded(reader: &mut Reader<'_>, section: &Section<'_>) {
                 reader.problem_with_tip(&found.at, message, tip);
             }
             ("type", Node::Text("luks")) => {
-                let message =
-                    "with `engine = \"disko\"` nothing is encrypted: its script would have no key";
+                let message = "with `engine = \"disko\"` encryption cannot be used: its script would have no key";
                 let tip = "take `engine` out: the plan encrypts partitions and arrays, and has their key in keeping";
                 reader.problem_with_tip(&found.at, message, tip);
             }

@@ -176,11 +176,11 @@ fn what_the_guards_could_not_hold_is_refused_by_name() {
               tip: take it out, and say which disk it is: [disk] select = { serial = "…" }; what is on no disk belongs into a NixOS module: fileSystems."/tmp" = { fsType = "tmpfs"; }
 
             something preserved
-            a.toml:13:49: with `engine = "disko"` nothing on a chosen disk is preserved
+            a.toml:13:49: with `engine = "disko"` `preserve` cannot be used on a chosen disk
               tip: take `engine` out, if the table does without it; or put what is to stay on a disk of its own, and name that in [disk] keep
 
             a logical volume that is encrypted
-            a.toml:21:78: with `engine = "disko"` nothing is encrypted: its script would have no key
+            a.toml:21:78: with `engine = "disko"` encryption cannot be used: its script would have no key
               tip: take `engine` out: the plan encrypts partitions and arrays, and has their key in keeping
 
             a partition by its number
